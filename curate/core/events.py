@@ -1,0 +1,108 @@
+"""Events: what the runner tells whoever listens; core never prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; plain values only, so that events.jsonl is one `asdict` away."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run or a command began; `output` is the folder written to."""
+
+    output: str
+    stages: tuple[str, ...]
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned(Event):
+    """The input was listed: pictures found, by concept."""
+
+    pictures: int
+    concepts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted(Event):
+    """A stage has work to do: `todo` pictures to compute, `recalled` already known."""
+
+    stage: str
+    todo: int
+    recalled: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDone(Event):
+    """One picture went through a stage; where it left set aside, `aside` says why."""
+
+    stage: str
+    key: str
+    aside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished(Event):
+    """A stage that had started is done."""
+
+    stage: str
+    done: int
+    recalled: int
+    aside: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecalled(Event):
+    """Everything a stage would do is known; it did not run."""
+
+    stage: str
+    recalled: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStep(Event):
+    """An optimiser step: `loss` of the step, `average` moving, `rate` the current learning rate."""
+
+    step: int
+    steps: int
+    loss: float
+    average: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Event):
+    """A file worth telling of was written (`kind`: lora, checkpoint, sample, report)."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """A line for the user: `level` is info, advice or warning; `stage` and `key` where it concerns one."""
+
+    level: str
+    message: str
+    stage: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The closing figures; `status` is done, failed or interrupted."""
+
+    status: str
+    pictures: int
+    prepared: int
+    aside: int
+    seconds: float
+
+
+Listener = Callable[[Event], None]

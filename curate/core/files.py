@@ -1,0 +1,111 @@
+"""Files: digests, atomic writes and cheap copies, the same on every platform."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from curate.errors import CurateError, InputError, MissingError
+
+
+def digest_bytes(data: bytes) -> str:
+    """BLAKE2b-160 of the bytes, 40 hex digits."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()
+
+
+def digest_plain(value: Any) -> str:
+    """Digest of a JSON-able value: equal values give equal digests on every platform and Python."""
+    return digest_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+
+
+def digest_file(path: Path) -> str:
+    """Digest of a file's content. Raises OSError."""
+    found = hashlib.blake2b(digest_size=20)
+    with path.open("rb") as f:
+        while block := f.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+@contextlib.contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Turns a full disk, missing rights and the like into one readable error naming `what`."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{what}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
+            raise MissingError(f"the disk is full while writing {where}", "free some space and run again: what is done is kept") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InputError(f"cannot write {where}", "choose an output folder you may write to") from error
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            raise InputError(f"cannot write {where}", "a file stands where a folder is needed: move it, or choose another folder") from error
+        raise CurateError(f"cannot write {where}", "rerun continues where this stopped") from error
+
+
+def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
+    """Lets `write` fill a temporary file beside `path`, then renames it: readers see the old file or the whole new one.
+
+    Raises a CurateError naming the file where the disk refuses.
+    """
+    with disk_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".curate-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            if sync:
+                with temporary.open("rb+") as f:
+                    os.fsync(f.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
+    """Writes UTF-8 text atomically, newlines as given."""
+    write_atomic(path, lambda p: p.write_bytes(text.encode("utf-8", "surrogatepass")), sync=sync)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies content atomically; no disk is used for it where the file system can share blocks."""
+    write_atomic(target, lambda p: shutil.copyfile(source, p), sync=False)
+
+
+def _umask() -> int:
+    global _known_umask
+    if _known_umask is None:
+        _known_umask = os.umask(0)
+        os.umask(_known_umask)
+    return _known_umask
+
+
+_known_umask: int | None = None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes the temporary files of a run that was killed, directly inside `folder`."""
+    for path in folder.glob(".curate-*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def prune_empty(folder: Path, stop: Path) -> None:
+    """Removes `folder` and its parents below `stop` as long as they are empty."""
+    while folder != stop and stop in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent

@@ -1,0 +1,172 @@
+"""Record and Manifest: what is known about each picture, as immutable rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from curate.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Where a picture's bytes are and what identifies them.
+
+    `digest` identifies the pixels: the digest of the file for a source, of stage and input for a picture that
+    has not left its pass, of the encoded file for one that has. `path` is absolute for a source, relative to
+    the ledger folder for an object of ours, and empty while the picture is in memory only. Width and height
+    are pixels after orientation, 0 while unknown.
+    """
+
+    digest: str
+    path: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Tagger scores of one picture, packed: model name -> tag -> (score 0..1, category).
+
+    Kept as bytes so that a manifest of many pictures stays small; `unpack` is cheap enough for one picture.
+    """
+
+    packed: bytes = b""
+
+    @classmethod
+    def pack(cls, scores: Mapping[str, Mapping[str, tuple[float, str]]]) -> Self:
+        """Packs scores rounded to 4 decimals, models and tags in a stable order (score falling, then name)."""
+        plain = {
+            model: [[t, round(s, 4), c] for t, (s, c) in sorted(tags.items(), key=lambda i: (-round(i[1][0], 4), i[0]))]
+            for model, tags in sorted(scores.items())
+        }
+        return cls(zlib.compress(json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode(), 6))
+
+    def unpack(self) -> dict[str, dict[str, tuple[float, str]]]:
+        """The scores again, tags by falling score; an empty mapping where nothing was scored."""
+        if not self.packed:
+            return {}
+        plain: dict[str, list[tuple[str, float, str]]] = json.loads(zlib.decompress(self.packed))
+        return {model: {tag: (score, category) for tag, score, category in tags} for model, tags in plain.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionStyle:
+    """How a caption is written to its file.
+
+    `underscores`: "spaces" turns them into spaces (kaomoji and trigger words stay as they are), "keep" does not.
+    `escape` puts a backslash before parentheses and backslashes. `sentence` says where a sentence stands.
+    """
+
+    separator: str = ", "
+    underscores: Literal["spaces", "keep"] = "spaces"
+    escape: bool = False
+    extension: str = ".txt"
+    sentence: Literal["after", "before", "only", "none"] = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One picture on its way. Stages return changed copies (`dataclasses.replace`), never mutate.
+
+    key       unique and stable: `concept/path/inside.jpg` in POSIX form; further frames and parts append `#n`
+    concept   name of the concept, the input's sub-folder
+    origin    digest of the source file's bytes; a person's edit belongs to this
+    image     the current picture
+    encoding  how the picture is encoded when it leaves a pass: `png[:level]`, `jpeg[:quality]` or `webp[:quality]`
+    facts     JSON-able facts noted on entry and by stages (`had_alpha`, `format`, `profile`, measurements)
+    trigger   the concept's trigger words; protected from every rule
+    scores    what taggers said, all above their floor
+    tags      canonical tags (underscores) in caption order; trigger words stand as written
+    sentence  a natural-language caption, empty without one
+    imported  the caption file that came with the picture, None without one
+    edited    the caption as a person edited it in the output, None where nobody did
+    style     how the caption is written
+    repeats   showings per epoch, at least 1
+    notes     one line for each decision worth explaining, oldest first
+    aside     why the picture is set aside, empty while it is in
+    """
+
+    key: str
+    concept: str
+    origin: str
+    image: Image
+    encoding: str = "png"
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trigger: tuple[str, ...] = ()
+    scores: Scores = Scores()
+    tags: tuple[str, ...] = ()
+    sentence: str = ""
+    imported: str | None = None
+    edited: str | None = None
+    style: CaptionStyle = CaptionStyle()
+    repeats: int = 1
+    notes: tuple[str, ...] = ()
+    aside: str = ""
+
+    def noting(self, *lines: str, **facts: Any) -> Record:
+        """A copy with further notes and facts."""
+        return dataclasses.replace(self, notes=self.notes + lines, facts={**self.facts, **facts})
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Record))
+
+
+def to_plain(record: Record, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
+    """The named fields as JSON-able values; `from_plain` reads them back."""
+    plain: dict[str, Any] = {}
+    for name in fields:
+        value = getattr(record, name)
+        if name == "scores":
+            value = value.packed.hex()
+        elif name in ("image", "style"):
+            value = dataclasses.asdict(value)
+        plain[name] = value
+    return plain
+
+
+def from_plain(plain: Mapping[str, Any], base: Record | None = None) -> Record:
+    """A record from `to_plain`'s values; fields that are missing come from `base`."""
+    values: dict[str, Any] = dict(plain)
+    if "image" in values:
+        values["image"] = Image(**values["image"])
+    if "style" in values:
+        values["style"] = CaptionStyle(**values["style"])
+    if "scores" in values:
+        values["scores"] = Scores(bytes.fromhex(values["scores"]))
+    for name in ("trigger", "tags", "notes"):
+        if name in values:
+            values[name] = tuple(values[name])
+    return dataclasses.replace(base, **values) if base is not None else Record(**values)
+
+
+class Manifest(Sequence[Record]):
+    """Records in order, with unique keys."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        """Raises InputError where two records share a key."""
+        self._rows = tuple(records)
+        if len({r.key for r in self._rows}) != len(self._rows):
+            seen: set[str] = set()
+            twice = next(r.key for r in self._rows if r.key in seen or seen.add(r.key))  # type: ignore[func-returns-value]
+            raise InputError(f"two pictures have the same key: {twice}")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+    @property
+    def present(self) -> Manifest:
+        """The records that are not set aside."""
+        return Manifest(r for r in self._rows if not r.aside)

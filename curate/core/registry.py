@@ -1,0 +1,66 @@
+"""Registry: a folder is a registry. Names come from file names; a dotted path is somebody's plug-in."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from curate.core.stage import Stage
+from curate.errors import InputError
+
+T = TypeVar("T")
+
+
+def names(package: str) -> list[str]:
+    """The names a package offers, sorted; nothing in it is imported. Files with a leading underscore are private."""
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return sorted(
+        m.name.replace("_", "-") for m in pkgutil.iter_modules([str(Path(p)) for p in places]) if not m.name.startswith("_")
+    )
+
+
+def nearest(name: str, choices: Sequence[str]) -> str:
+    """"did you mean …?" for a misspelt name, or the list of choices."""
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(choices)}"
+
+
+def module(package: str, name: str, what: str) -> ModuleType:
+    """Imports the file called `name` in `package`, or the module at a dotted path. Raises InputError."""
+    if "." in name:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(f'{what} "{name}" cannot be imported: {error}', "a dotted name is an importable module") from error
+    if name.replace("_", "-") not in names(package):
+        raise InputError(f'unknown {what} "{name}"', nearest(name, names(package)))
+    return importlib.import_module(f"{package}.{name.replace('-', '_')}")
+
+
+def defined(found: ModuleType, base: type[T]) -> type[T]:
+    """The one public class of `base` that a module defines. Raises InputError where there is none or several."""
+    classes = [
+        c
+        for c in vars(found).values()
+        if isinstance(c, type) and issubclass(c, base) and c.__module__ == found.__name__ and not c.__name__.startswith("_")
+    ]
+    if len(classes) != 1:
+        raise InputError(f"{found.__name__} must define exactly one public {base.__name__}, found {len(classes)}")
+    return classes[0]
+
+
+def stage(name: str) -> type[Stage]:
+    """The stage of that name: a file in curate/stages, or a dotted path to a module with one. Raises InputError."""
+    return defined(module("curate.stages", name, "stage"), Stage)
+
+
+def stage_names() -> list[str]:
+    """Names of all stages that curate carries."""
+    return names("curate.stages")

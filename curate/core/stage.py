@@ -1,0 +1,177 @@
+"""Stage: what a step of the pipeline is. A stage is its options; workers are opened from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.core.events import Listener
+from curate.core.record import Image, Manifest, Record
+
+Pixels = NDArray[np.uint8]
+"""A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
+
+Kind = Literal["character", "object", "style", "clothing", "pose"]
+
+Worker = Callable[[Sequence[Record]], Sequence[Record]]
+
+
+class Concept(BaseModel, frozen=True, extra="forbid"):
+    """What the user says of one concept folder under `concepts:`."""
+
+    trigger: tuple[str, ...] = Field((), description="Trigger words, first in every caption, in this order.")
+    kind: Kind = Field("object", description="What is learnt; sets the advice.")
+    class_word: str = Field("", description="The class the concept belongs to (dog, robe), for regularisation and prompts.")
+    weight: float = Field(1.0, gt=0, description="How often it is shown relative to the other concepts.")
+    repeats: int | None = Field(None, ge=1, description="Fix the number of repeats instead of balancing it.")
+    absorb: tuple[str, ...] = Field((), description="Tags that belong to the trigger and are removed from captions.")
+    flip: tuple[str, ...] = Field((), description="Files to mirror so that an asymmetric subject faces one way.")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a record stage needs: cores and GPUs per worker, records per call. Never options: they change no result.
+
+    A stage with `gpus` above 0 gets one worker in the driver's process; others are spread over processes when
+    `cpus` is above 0, and run in the driver when it is 0 (work of microseconds).
+    """
+
+    cpus: int = 1
+    gpus: int = 0
+    batch: int = 1
+
+
+class Door(Protocol):
+    """The one way in which pixels come in and go out (implemented by curate.images)."""
+
+    def read(self, path: Path) -> Pixels:
+        """Decodes a file with the default entry rules. Raises PictureError."""
+        ...
+
+    def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
+        """Encodes to `path`, which may not exist yet; not atomic by itself."""
+        ...
+
+
+@dataclass
+class Env:
+    """What a worker may use besides the records; picklable, so that it travels to other processes.
+
+    device    auto, cpu, cuda or cuda:N, as the user gave it
+    root      the ledger folder; relative image paths start here
+    output    the folder being written
+    concepts  what the user said about each concept
+    stop      asked between units of work: True once the user wants to stop (driver only)
+    """
+
+    root: Path
+    output: Path
+    door: Door
+    device: str = "auto"
+    require_gpu: bool = False
+    offline: bool = False
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    stop: Callable[[], bool] | None = None
+    held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
+
+    def path(self, image: Image) -> Path:
+        """Where the picture's bytes are."""
+        return self.root / image.path
+
+    def pixels(self, record: Record) -> Pixels:
+        """The record's picture: the one in memory where a stage before it made one, else decoded from its file.
+
+        Do not write into it. Raises PictureError.
+        """
+        found = self.held.get(record.key)
+        return found if found is not None else self.door.read(self.path(record.image))
+
+    def keep(self, record: Record, pixels: Pixels, **changes: Any) -> Record:
+        """A copy of the record whose picture is now `pixels`, held in memory until it leaves the pass."""
+        key = changes.get("key", record.key)
+        self.held[key] = pixels
+        image = Image(digest="", width=int(pixels.shape[1]), height=int(pixels.shape[0]))
+        return dataclasses.replace(record, image=image, **changes)
+
+    def stopping(self) -> bool:
+        """True once the user asked to stop; long loops ask between units of work."""
+        return self.stop is not None and self.stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "stop": None, "held": {}}
+
+
+class Stage(BaseModel):
+    """A step of the pipeline: a frozen, typed set of options. The file's name is the stage's name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ClassVar[int] = 1
+    """Raise it when the same options give another result than before."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    writes: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The stage's name in YAML, on the command line and in events."""
+        return type(self).__module__.rsplit(".", 1)[-1]
+
+    def steps(self) -> Sequence[Stage]:
+        """The steps a runner executes and keys one by one; most stages are one step."""
+        return (self,)
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """Model and data files whose content takes part in the result (their digests enter the key)."""
+        return ()
+
+    def keyed(self) -> dict[str, Any]:
+        """The options that take part in the key: all of them, unless a step uses only some."""
+        return self.model_dump(mode="json")
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """Exactly what this stage looks at in a record, JSON-able: the key is made of it.
+
+        A stage narrows it where a field matters only in part (`prune` minds the triggers among the tags alone).
+        """
+        from curate.core.record import to_plain
+
+        return to_plain(record, sorted(self.reads))
+
+
+class RecordStage(Stage):
+    """One record at a time, cached per record, spread over workers."""
+
+    resources: ClassVar[Resources] = Resources()
+
+    @abstractmethod
+    def open(self, env: Env) -> AbstractContextManager[Worker]:
+        """Loads what is heavy, yields the worker, releases it.
+
+        The worker takes up to `resources.batch` records and returns as many in the same order; a worker with
+        batch 1 may return several records for one (parts) or none. Raise PictureError to set a picture aside as
+        broken (retried on the next run); return a record with `aside` to set it aside by decision (remembered).
+        """
+
+
+class DatasetStage(Stage):
+    """Needs all records at once: scan, dedupe, balance, export, train."""
+
+    @abstractmethod
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Returns the manifest with changed records; only `writes` may differ."""
+
+    def stands(self, manifest: Manifest, env: Env) -> bool:
+        """Whether what an earlier run of this stage wrote to disk is still there as it was left.
+
+        Asked with the recalled result before the stage is skipped. Stages that write files override it.
+        """
+        return True

@@ -1,0 +1,46 @@
+"""The error tree: every failure a user can meet, each with its exit code."""
+
+from __future__ import annotations
+
+
+class CurateError(Exception):
+    """Base of everything curate raises on purpose: one readable message, one exit code.
+
+    `message` says what, where and what was expected; `remedy` says what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message if not remedy else f"{message}\n  {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[CurateError], tuple[str, str]]:
+        return type(self), (self.message, self.remedy)
+
+
+class InputError(CurateError):
+    """The user's input is wrong: a pipeline file, an option, a folder (exit 2)."""
+
+    exit_code = 2
+
+
+class MissingError(CurateError):
+    """This machine lacks something: a model file, a library, a GPU, disk space (exit 3)."""
+
+    exit_code = 3
+
+
+class Interrupted(CurateError):
+    """Ctrl-C or SIGTERM; everything finished so far is kept and a rerun continues (exit 130)."""
+
+    exit_code = 130
+
+
+class LockedError(CurateError):
+    """Another run works on the same output folder (exit 1)."""
+
+
+class PictureError(CurateError):
+    """One picture cannot be used; the run sets it aside with this message and goes on."""
