@@ -1,0 +1,388 @@
+"""Consent marks: recognised in every container that libraries write, near-misses not, broken files never raise."""
+
+import datetime
+import io
+import json
+import random
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin, TiffImagePlugin
+
+from curate.images.consent import marks, refusal
+from curate.images.consent_c2pa import Cbor
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+VOCAB = "http://ns.useplus.org/ldf/vocab/"
+HEAD = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+)
+TAIL = '</rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>'
+NS = 'xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/"'
+
+
+def described(attributes: str = "", elements: str = "", ns: str = NS) -> bytes:
+    return f'{HEAD}<rdf:Description rdf:about="" {ns} {attributes}>{elements}</rdf:Description>{TAIL}'.encode()
+
+
+def element(value: str) -> bytes:
+    return described(elements=f"<plus:DataMining>{value}</plus:DataMining>")
+
+
+PROHIBITED = element(VOCAB + "DMI-PROHIBITED-AIMLTRAINING")
+
+LAYOUTS = {
+    "element": element(VOCAB + "DMI-PROHIBITED"),
+    "attribute": described(f'plus:DataMining="{VOCAB}DMI-PROHIBITED"'),
+    "resource": described(elements=f'<plus:DataMining rdf:resource="{VOCAB}DMI-PROHIBITED"/>'),
+    "value": described(
+        elements=f'<plus:DataMining rdf:parseType="Resource"><rdf:value>{VOCAB}DMI-PROHIBITED</rdf:value></plus:DataMining>'
+    ),
+    "bag": described(elements=f"<plus:DataMining><rdf:Bag><rdf:li>{VOCAB}DMI-PROHIBITED</rdf:li></rdf:Bag></plus:DataMining>"),
+    "bag of resources": described(
+        elements=f'<plus:DataMining><rdf:Bag><rdf:li rdf:resource="{VOCAB}DMI-PROHIBITED"/></rdf:Bag></plus:DataMining>'
+    ),
+    "white space": element(f"\n   {VOCAB}DMI-PROHIBITED\n  "),
+    "bare term": element("DMI-PROHIBITED"),
+    "other prefix": PROHIBITED.replace(b"plus:", b"p9:").replace(b":plus=", b":p9=").replace(b"-AIMLTRAINING", b""),
+    "character references": element("http&#58;//ns.useplus.org/ldf/vocab/DMI-PROHIBIT&#x45;D"),
+    "utf-16": described(f'plus:DataMining="{VOCAB}DMI-PROHIBITED"').decode().lstrip("\ufeff").encode("utf-16"),
+}
+
+NEAR_MISSES = {
+    "allowed": element(VOCAB + "DMI-ALLOWED"),
+    "unspecified": element(VOCAB + "DMI-UNSPECIFIED"),
+    "empty": element(""),
+    "unknown term": element(VOCAB + "DMI-PREFERRED"),
+    "foreign namespace": PROHIBITED.replace(b"http://ns.useplus.org/ldf/xmp/1.0/", b"http://example.org/"),
+    "said in a description": described(
+        elements=f"<dc:description>plus:DataMining {VOCAB}DMI-PROHIBITED</dc:description>",
+        ns='xmlns:dc="http://purl.org/dc/elements/1.1/"',
+    ),
+    "only a comment": described(elements=f"<!-- <plus:DataMining>{VOCAB}DMI-PROHIBITED</plus:DataMining> -->"),
+    "other property": described(elements=f"<plus:OtherConstraints>{VOCAB}DMI-PROHIBITED</plus:OtherConstraints>"),
+    "words around it": element(f"{VOCAB}DMI-PROHIBITEDNESS DMI PROHIBITED"),
+}
+
+
+def picture() -> Image.Image:
+    return Image.frombytes("RGB", (32, 24), random.Random(1).randbytes(32 * 24 * 3))
+
+
+def png_info(xmp: bytes, packed: bool = False) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp.decode(), zip=packed)
+    return info
+
+
+def magick_profile(xmp: bytes) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    digits = xmp.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    info.add_text("Raw profile type xmp", f"\nxmp\n{len(xmp):8d}\n{lines}\n", zip=True)
+    return info
+
+
+def tiff_tags(xmp: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[700] = xmp
+    tags.tagtype[700] = 1
+    return tags
+
+
+def save(path: Path, container: str, xmp: bytes) -> None:
+    image = picture()
+    if container == "jpeg":
+        image.save(path, "JPEG", xmp=xmp)
+    elif container == "mpo":
+        image.save(path, "MPO", save_all=True, append_images=[image], xmp=xmp)
+    elif container == "png":
+        image.save(path, "PNG", pnginfo=png_info(xmp))
+    elif container == "png, packed":
+        image.save(path, "PNG", pnginfo=png_info(xmp, packed=True))
+    elif container == "png, raw profile":
+        image.save(path, "PNG", pnginfo=magick_profile(xmp))
+    elif container == "tiff":
+        image.save(path, "TIFF", tiffinfo=tiff_tags(xmp))
+    elif container == "big tiff":
+        image.save(path, "TIFF", tiffinfo=tiff_tags(xmp), big_tiff=True)
+    elif container == "webp":
+        image.save(path, "WEBP", xmp=xmp)
+    elif container == "avif":
+        image.save(path, "AVIF", xmp=xmp)
+    elif container == "gif":
+        image.save(path, "GIF")
+        gif(path, xmp)
+    elif container == "psd":
+        path.write_bytes(psd(xmp))
+    else:
+        heif = pytest.importorskip("pillow_heif", reason="HEIF needs pillow_heif")
+        heif.register_heif_opener()
+        heif.from_pillow(image).save(path, xmp=xmp)
+
+
+def gif(path: Path, xmp: bytes) -> None:
+    """Puts an XMP extension with its magic trailer before the end, as the XMP specification says."""
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x21\xff\x0bXMP DataXMP" + xmp + trailer + b";")
+
+
+def psd(xmp: bytes) -> bytes:
+    resource = b"8BIM" + struct.pack(">HHI", 1060, 0, len(xmp)) + xmp + b"\0" * (len(xmp) % 2)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 8, 8, 8, 3) + struct.pack(">I", 0)
+    return head + struct.pack(">I", len(resource)) + resource + struct.pack(">IH", 0, 0) + b"\x55" * 192
+
+
+CONTAINERS = (
+    "jpeg", "mpo", "png", "png, packed", "png, raw profile", "tiff", "big tiff", "webp", "avif", "heif", "gif", "psd",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_carries_the_mark(tmp_path: Path, container: str):
+    path = tmp_path / "picture"
+    save(path, container, PROHIBITED)
+    with Image.open(path) as image:
+        image.load()
+    assert [(m.value, m.refuses, m.certainty) for m in marks(path)] == [("DMI-PROHIBITED-AIMLTRAINING", True, "stated")]
+    assert "AI training prohibited" in refusal(path)
+    save(path, container, NEAR_MISSES["allowed"])
+    assert [(m.value, m.refuses) for m in marks(path)] == [("DMI-ALLOWED", False)]
+    assert refusal(path) == ""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_rdf_layout_is_read(tmp_path: Path, layout: str):
+    path = tmp_path / "a.jpg"
+    picture().save(path, xmp=LAYOUTS[layout])
+    assert [(m.value, m.certainty) for m in marks(path)] == [("DMI-PROHIBITED", "stated")]
+
+
+@pytest.mark.parametrize("layout", NEAR_MISSES)
+def test_near_misses_do_not_refuse(tmp_path: Path, layout: str):
+    path = tmp_path / "a.jpg"
+    picture().save(path, xmp=NEAR_MISSES[layout])
+    assert refusal(path) == ""
+
+
+def test_the_packet_of_another_tool_in_the_middle_of_other_metadata(tmp_path: Path):
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture().save(path, xmp=PROHIBITED, exif=exif, comment="x" * 60000, icc_profile=b"\0" * 100000, progressive=True)
+    assert refusal(path)
+
+
+def test_extended_xmp_is_joined_over_its_segments(tmp_path: Path):
+    path = tmp_path / "a.jpg"
+    picture().save(path, xmp=described('xmlns:n="http://ns.adobe.com/xmp/note/" n:HasExtendedXMP="' + "A" * 32 + '"'))
+    body = described(elements=f'<plus:Junk>{"j" * 100000}</plus:Junk><plus:DataMining rdf:resource="{VOCAB}DMI-PROHIBITED"/>')
+    pieces = [body[at : at + 60000] for at in range(0, len(body), 60000)]
+    segments = b""
+    for number, piece in reversed(list(enumerate(pieces))):
+        data = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", len(body), number * 60000) + piece
+        segments += b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data
+    path.write_bytes(path.read_bytes()[:2] + segments + path.read_bytes()[2:])
+    assert refusal(path)
+
+
+def test_a_damaged_packet_counts_as_possible(tmp_path: Path):
+    path = tmp_path / "a.png"
+    broken = PROHIBITED.replace(b"</plus:DataMining>", b"").replace(NS.encode(), b"")
+    picture().save(path, pnginfo=png_info(broken))
+    assert [(m.value, m.certainty) for m in marks(path)] == [("DMI-PROHIBITED-AIMLTRAINING", "possible")]
+    assert "not verified" in refusal(path)
+
+
+def test_entities_are_not_expanded(tmp_path: Path):
+    path = tmp_path / "a.jpg"
+    bomb = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY a{n} "{f"&a{n - 1 if n > 1 else str()};" * 10}">' for n in range(1, 10)
+    )
+    picture().save(path, xmp=(bomb + "]><a DataMining=''>&a9;</a>").encode())
+    begin = time.perf_counter()
+    assert marks(path) == []
+    assert time.perf_counter() - begin < 1
+
+
+def box(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", len(payload) + 8, kind) + payload
+
+
+def superbox(label: str, *inside: bytes) -> bytes:
+    return box(b"jumb", box(b"jumd", bytes(16) + b"\x03" + label.encode() + b"\0") + b"".join(inside))
+
+
+def cbor(value: object) -> bytes:
+    if isinstance(value, dict):
+        return bytes([0xA0 + len(value)]) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
+    assert isinstance(value, str)
+    raw = value.encode()
+    return bytes([0x78, len(raw)]) + raw
+
+
+def store(label: str, *content: bytes) -> bytes:
+    assertions = superbox("c2pa.assertions", superbox(label, *content))
+    return superbox("c2pa", superbox("urn:c2pa:one", assertions))
+
+
+def with_store(path: Path, manifest: bytes) -> None:
+    picture().save(path, "PNG")
+    raw = path.read_bytes()
+    chunk = b"caBX" + manifest
+    path.write_bytes(raw[:33] + struct.pack(">I", len(manifest)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + raw[33:])
+
+
+@pytest.mark.parametrize(
+    ("label", "entry", "use", "refuses"),
+    [
+        ("c2pa.training-mining", "c2pa.ai_generative_training", "notAllowed", True),
+        ("c2pa.training-mining__1", "c2pa.ai_training", "constrained", True),
+        ("cawg.training-mining", "cawg.data_mining", "notAllowed", True),
+        ("cawg.training-mining", "cawg.ai_training", "allowed", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["cbor", "json"])
+def test_assertions(tmp_path: Path, label: str, entry: str, use: str, refuses: bool, form: str):
+    value = {"entries": {entry: {"use": use}}}
+    content = box(b"cbor", cbor(value)) if form == "cbor" else box(b"json", json.dumps(value).encode())
+    with_store(tmp_path / "a.png", store(label, content))
+    assert [(m.value, m.refuses, m.certainty) for m in marks(tmp_path / "a.png")] == [(f"{entry}={use}", refuses, "possible")]
+
+
+def test_assertions_of_another_name_are_near_misses(tmp_path: Path):
+    value = {"entries": {"c2pa.ai_training": {"use": "notAllowed"}}}
+    with_store(tmp_path / "a.png", store("org.example.mining", box(b"cbor", cbor(value))))
+    assert marks(tmp_path / "a.png") == []
+
+
+def test_cbor_examples_of_the_standard():
+    examples = {
+        "1903e8": 1000,
+        "3903e7": -1000,
+        "f5": True,
+        "f6": None,
+        "f93e00": 1.5,
+        "fb3ff199999999999a": 1.1,
+        "c074323031332d30332d32315432303a30343a30305a": "2013-03-21T20:04:00Z",
+        "83010203": [1, 2, 3],
+        "9f018202039f0405ffff": [1, [2, 3], [4, 5]],
+        "bf61610161629f0203ffff": {"a": 1, "b": [2, 3]},
+        "7f657374726561646d696e67ff": "streaming",
+        "5f42010243030405ff": b"\x01\x02\x03\x04\x05",
+        "a201020304": {1: 2, 3: 4},
+        "1bffffffffffffffff": 2**64 - 1,
+    }
+    for data, value in examples.items():
+        assert Cbor(bytes.fromhex(data)).read() == value
+
+
+@pytest.mark.parametrize("data", ["", "9b7fffffffffffffff", "5b7fffffffffffffff00", "81" * 100, "ff", "1c", "9f01"])
+def test_bad_cbor_is_an_error_and_no_crash(data: str):
+    with pytest.raises((ValueError, IndexError)):
+        Cbor(bytes.fromhex(data)).read()
+
+
+@pytest.fixture(scope="module")
+def signer():
+    """A signer of the C2PA library with a certificate made here."""
+    c2pa = pytest.importorskip("c2pa", reason="signed manifests are made with c2pa-python")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "test")])
+
+    def certificate(subject: str, key: ec.EllipticCurvePrivateKey, ca: bool) -> bytes:
+        usage = dict.fromkeys(
+            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
+            False,
+        )
+        builder = x509.CertificateBuilder(name("root"), name(subject), key.public_key(), 1 if ca else 2)
+        builder = builder.not_valid_before(datetime.datetime(2025, 1, 1)).not_valid_after(datetime.datetime(2050, 1, 1))
+        builder = builder.add_extension(x509.BasicConstraints(ca, None), True)
+        builder = builder.add_extension(x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **usage), True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        if not ca:
+            builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+        return builder.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def sign(data: bytes) -> bytes:
+        r, s = utils.decode_dss_signature(leaf.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    chain = (certificate("leaf", leaf, False) + certificate("root", root, True)).decode()
+    return c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg.ES256, chain)
+
+
+def signed(signer: object, form: str, use: str) -> bytes:
+    import c2pa
+
+    created = {"action": "c2pa.created", "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"}
+    manifest = {
+        "claim_generator_info": [{"name": "test", "version": "1"}],
+        "assertions": [
+            {"label": "c2pa.actions", "data": {"actions": [created]}},
+            {"label": "cawg.training-mining", "data": {"entries": {"cawg.ai_generative_training": {"use": use}}}},
+        ],
+    }
+    source, target = io.BytesIO(), io.BytesIO()
+    picture().resize((640, 480)).save(source, form)
+    source.seek(0)
+    c2pa.Builder(json.dumps(manifest)).sign(signer, f"image/{form.lower()}", source, target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_signed_manifests_of_the_c2pa_library(tmp_path: Path, signer: object, form: str):
+    path = tmp_path / "picture"
+    path.write_bytes(signed(signer, form, "notAllowed"))
+    assert refusal(path) == "content credentials: cawg.ai_generative_training notAllowed, not verified"
+    path.write_bytes(signed(signer, form, "allowed"))
+    assert [m.refuses for m in marks(path)] == [False]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_truncated_and_flipped_bytes_never_raise(tmp_path: Path, container: str):
+    path = tmp_path / "picture"
+    save(path, container, LAYOUTS["attribute"])
+    raw, dice = path.read_bytes(), random.Random(7)
+    for cut in range(0, len(raw), max(1, len(raw) // 60)):
+        path.write_bytes(raw[:cut])
+        marks(path)
+    for _ in range(120):
+        broken = bytearray(raw)
+        for _ in range(dice.randint(1, 12)):
+            broken[dice.randrange(min(len(raw), 400) if dice.random() < 0.7 else len(raw))] = dice.randrange(256)
+        path.write_bytes(broken)
+        marks(path)
+
+
+def test_no_file_folder_and_nonsense(tmp_path: Path):
+    (tmp_path / "empty").touch()
+    (tmp_path / "noise").write_bytes(random.Random(3).randbytes(5000))
+    for path in (tmp_path, tmp_path / "none", tmp_path / "empty", tmp_path / "noise"):
+        assert marks(path) == []
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+def test_real_files_are_read_quickly_and_refuse_nothing():
+    paths = [p for folder in ("photos", "sprites", "hostile") for p in (DATA / folder).rglob("*") if p.is_file()]
+    for path in paths:
+        path.open("rb").close()
+    begin = time.perf_counter()
+    refusing = [path.name for path in paths if refusal(path)]
+    each = (time.perf_counter() - begin) / len(paths)
+    assert refusing == []
+    assert each < 0.005
+    print(f"{len(paths)} files, {each * 1e6:.0f} µs each")
