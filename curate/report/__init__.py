@@ -1,0 +1,83 @@
+"""What the user sees of a run: progress while it goes, a summary when it ends, a file of everything that was told.
+
+    with open_report(events=output / ".curate/events.jsonl") as report:
+        manifest = runner(tell=report.tell).run(...)
+        figures = report.finish(manifest, where={"pictures": output}, next_command="curate train prepared/")
+
+Progress and summary go to stderr; `figures` is the summary as plain values, for `--json` on stdout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from curate.core.events import Event
+from curate.core.record import Manifest
+
+if TYPE_CHECKING:
+    from curate.report.log import EventLog
+    from curate.report.progress import Progress
+    from curate.report.tally import Tally
+
+
+class Report:
+    """One run's listeners behind one `tell`; `finish` closes the progress and prints the summary."""
+
+    def __init__(self, tally: Tally, progress: Progress | None, log: EventLog | None, stream: TextIO) -> None:
+        self.tally = tally
+        self._progress, self._log, self._stream = progress, log, stream
+
+    def tell(self, event: Event) -> None:
+        """The listener to hand to a runner."""
+        self.tally.tell(event)
+        if self._log:
+            self._log.tell(event)
+        if self._progress:
+            self._progress.tell(event)
+
+    def finish(
+        self, manifest: Manifest | None = None, where: Mapping[str, str | Path] | None = None, next_command: str = ""
+    ) -> dict[str, Any]:
+        """Prints the summary on the report's stream and returns it as JSON-able values.
+
+        `manifest` is the final one, None where the run did not get that far; `where` names folders and files
+        worth knowing (what `Saved` events told of is added by itself). A quiet report prints only what was set
+        aside, warnings and advice.
+        """
+        from curate.report import summary
+
+        self.close()
+        figures = summary.summarise(self.tally, manifest, where or {}, next_command)
+        summary.show(figures, self._stream, only_trouble=self._progress is None)
+        return figures
+
+    def close(self) -> None:
+        """Takes the progress off the screen and closes the events file; again is harmless."""
+        if self._progress:
+            self._progress.close()
+        if self._log:
+            self._log.close()
+
+
+@contextmanager
+def open_report(events: Path | None = None, quiet: bool = False, stream: TextIO | None = None) -> Generator[Report]:
+    """A report of one run.
+
+    `events` is the file that events are appended to (opened on the first one). `quiet` shows no progress. `stream` is
+    stderr unless given; bars and colours appear only where it is a terminal, and NO_COLOR is respected.
+    """
+    import sys
+
+    from curate.report.log import EventLog
+    from curate.report.progress import Progress
+    from curate.report.tally import Tally
+
+    out = stream or sys.stderr
+    report = Report(Tally(), None if quiet else Progress(out), EventLog(events) if events else None, out)
+    try:
+        yield report
+    finally:
+        report.close()

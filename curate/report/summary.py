@@ -1,0 +1,150 @@
+"""The closing summary: what came in, what went out, what was set aside and why, where things are, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.text import Text
+
+from curate.core.events import Note
+from curate.core.record import Manifest
+from curate.report.tally import StageRow, Tally
+from curate.report.text import console, counted, listed, span, visible
+
+_NAMED = 20
+_HEADS = {"failed": "Failed", "interrupted": "Interrupted"}
+
+
+def summarise(
+    tally: Tally, manifest: Manifest | None, where: Mapping[str, str | Path], next_command: str = ""
+) -> dict[str, Any]:
+    """The summary as JSON-able values; `manifest` is the final one, None where the run did not get that far."""
+    aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
+    rows = list(manifest or ())
+    aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
+    edited = [r.key for r in rows if r.edited is not None and not r.aside]
+    pictures = tally.pictures if tally.pictures is not None else len(rows)
+    saved = [{"kind": s.kind, "path": s.path} for s in tally.saved if s.kind != "checkpoint"]
+    return {
+        "status": tally.end.status if tally.end else "unknown",
+        "pictures": pictures,
+        "concepts": tally.concepts,
+        "prepared": len(manifest.present) if manifest is not None else (tally.end.prepared if tally.end else 0),
+        "aside": sorted(aside, key=lambda a: a["key"]),
+        "computed": sum(row.computed for row in tally.rows),
+        "recalled": sum(row.recalled for row in tally.rows),
+        "edited": edited,
+        "stages": [_stage(row) for row in tally.rows],
+        "training": _training(tally),
+        "notes": _grouped(tally.notes),
+        "seconds": round(tally.end.seconds, 3) if tally.end else None,
+        "saved": saved,
+        "where": {name: str(path) for name, path in where.items()},
+        "next": next_command,
+    }
+
+
+def _stage(row: StageRow) -> dict[str, Any]:
+    return {
+        "stage": row.stage,
+        "turn": row.turn,
+        "computed": row.computed,
+        "recalled": row.recalled,
+        "aside": row.aside,
+        "seconds": round(row.seconds, 3),
+        "finished": not row.running,
+    }
+
+
+def _training(tally: Tally) -> dict[str, Any] | None:
+    if not tally.step:
+        return None
+    return {"step": tally.step.step, "steps": tally.step.steps, "loss": tally.step.loss, "average": tally.step.average}
+
+
+def _grouped(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    """Notes with the same words are one, with all the pictures they concern."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for note in notes:
+        keys = groups.setdefault((note.level, note.stage, note.message), [])
+        if note.key and note.key not in keys:
+            keys.append(note.key)
+    return [{"level": lv, "stage": st, "message": ms, "pictures": keys} for (lv, st, ms), keys in groups.items()]
+
+
+def show(figures: Mapping[str, Any], stream: TextIO, only_trouble: bool = False) -> None:
+    """Prints a summary; with `only_trouble` just what was set aside, warnings and advice."""
+    out = console(stream)
+    parts = [_trouble(figures)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
+    for part in parts:
+        for line in part:
+            out.print(line)
+
+
+def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
+    seconds = f" in {span(figures['seconds'])}" if figures["seconds"] is not None else ""
+    style = "bold green" if figures["status"] == "done" else "bold red"
+    yield Text("")
+    yield Text(f"{_HEADS.get(figures['status'], 'Done')}{seconds}", style=style)
+    concepts = ", ".join(f"{visible(name)} {number:,}" for name, number in figures["concepts"].items())
+    yield _row("pictures", f"{figures['pictures']:,}" + (f"  ({concepts})" if concepts else ""))
+    yield _row("prepared", f"{figures['prepared']:,}")
+    yield _row("set aside", f"{len(figures['aside']):,}")
+    if figures["edited"]:
+        yield _row("kept", f"{counted(len(figures['edited']), 'caption')} edited by hand: {listed(figures['edited'])}")
+
+
+def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
+    turns: dict[int, list[Mapping[str, Any]]] = {}
+    for row in figures["stages"]:
+        turns.setdefault(row["turn"], []).append(row)
+    known = [visible(row["stage"]) for row in turns.pop(0, [])]
+    for rows in turns.values():
+        name = " + ".join(visible(row["stage"]) for row in rows)
+        computed, recalled = max(row["computed"] for row in rows), min(row["recalled"] for row in rows)
+        ended = span(max(row["seconds"] for row in rows)) if all(row["finished"] for row in rows) else "not finished"
+        yield _row(name, f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}")
+    if known:
+        yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))
+    if figures["training"]:
+        step = figures["training"]
+        yield _row("trained", f"{step['step']:,} of {step['steps']:,} steps, loss {step['average']:.4f} on average")
+
+
+def _trouble(figures: Mapping[str, Any]) -> Iterator[Text]:
+    aside = figures["aside"]
+    if aside:
+        yield Text(f"\n{counted(len(aside), 'picture')} set aside:", style="yellow")
+    for one in aside[:_NAMED]:
+        stage = f" ({visible(one['stage'])})" if one["stage"] else ""
+        yield Text(f"  {visible(one['key'])}: {visible(one['reason'])}{stage}")
+    if len(aside) > _NAMED:
+        see = figures["where"].get("report") or figures["where"].get("events")
+        yield Text(f"  and {len(aside) - _NAMED:,} more" + (f", see {visible(see)}" if see else ""))
+    for level, style in (("warning", "yellow"), ("advice", "cyan")):
+        notes = [note for note in figures["notes"] if note["level"] == level]
+        for note in notes[:_NAMED]:
+            stage = f"{visible(note['stage'])}: " if note["stage"] else ""
+            keys = f" ({listed(note['pictures'])})" if note["pictures"] else ""
+            yield Text.assemble((f"{level}: ", style), f"{stage}{visible(note['message'])}{keys}")
+        if len(notes) > _NAMED:
+            yield Text(f"  and {len(notes) - _NAMED:,} more of this kind")
+
+
+def _ending(figures: Mapping[str, Any]) -> Iterator[Text]:
+    places = [*figures["where"].items(), *((one["kind"], one["path"]) for one in figures["saved"])]
+    shown = dict.fromkeys((name, path) for name, path in places if path)
+    if shown:
+        yield Text("")
+    for name, path in shown:
+        yield _row(name, visible(path), "bold")
+    if figures["next"]:
+        yield _row("next", visible(figures["next"]), "bold cyan")
+    elif figures["status"] == "interrupted":
+        yield _row("next", "the same command again continues where this stopped", "bold cyan")
+
+
+def _row(name: str, value: str, style: str = "") -> Text:
+    return Text.assemble((f"  {name:<12}  ", "dim"), (value, style))

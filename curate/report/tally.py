@@ -1,0 +1,92 @@
+"""Tally: the listener that counts what the closing summary needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from curate.core.events import (
+    Event,
+    Note,
+    RecordDone,
+    RunFinished,
+    RunStarted,
+    Saved,
+    Scanned,
+    StageFinished,
+    StageRecalled,
+    StageStarted,
+    TrainStep,
+)
+
+
+@dataclass
+class StageRow:
+    """What one stage did. Stages that ran fused share a `turn`, and their `seconds` are those of the whole turn."""
+
+    stage: str
+    turn: int
+    computed: int = 0
+    recalled: int = 0
+    aside: int = 0
+    seconds: float = 0.0
+    running: bool = True
+
+
+@dataclass
+class Tally:
+    """Counts events. It holds a row per stage, per note and per picture set aside, nothing per picture otherwise."""
+
+    output: str = ""
+    device: str = ""
+    pictures: int | None = None
+    concepts: dict[str, int] = field(default_factory=dict[str, int])
+    rows: list[StageRow] = field(default_factory=list[StageRow])
+    aside: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    notes: list[Note] = field(default_factory=list[Note])
+    saved: list[Saved] = field(default_factory=list[Saved])
+    step: TrainStep | None = None
+    end: RunFinished | None = None
+    _turn: int = 0
+
+    def tell(self, event: Event) -> None:
+        """The listener."""
+        match event:
+            case RunStarted():
+                self.output, self.device = event.output, event.device
+            case Scanned():
+                self.pictures, self.concepts = event.pictures, dict(event.concepts)
+            case StageStarted() | StageRecalled() | StageFinished():
+                self._stage(event)
+            case RecordDone():
+                row = self._open(event.stage)
+                if row:
+                    row.computed += 1
+                if event.aside:
+                    self.aside.setdefault(event.key, (event.stage, event.aside))
+            case Note():
+                self.notes.append(event)
+            case Saved():
+                self.saved.append(event)
+            case TrainStep():
+                self.step = event
+            case RunFinished():
+                self.end = event
+            case _:
+                pass
+
+    def _stage(self, event: StageStarted | StageRecalled | StageFinished) -> None:
+        match event:
+            case StageStarted():
+                if not any(row.running for row in self.rows):
+                    self._turn += 1
+                self.rows.append(StageRow(event.stage, self._turn, recalled=event.recalled))
+            case StageRecalled():
+                self.rows.append(StageRow(event.stage, 0, recalled=event.recalled, running=False))
+            case StageFinished():
+                row = self._open(event.stage)
+                if row:
+                    row.computed, row.recalled, row.aside = event.done, event.recalled, event.aside
+                    row.seconds, row.running = event.seconds, False
+
+    def _open(self, stage: str) -> StageRow | None:
+        return next((row for row in self.rows if row.stage == stage and row.running), None)

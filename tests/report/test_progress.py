@@ -1,0 +1,159 @@
+"""Progress: bars on a terminal, plain lines elsewhere, nothing that a name could smuggle in."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from curate.core.events import Note, RecordDone, StageFinished, StageStarted, TrainStep
+from curate.report.progress import Progress
+from tests.report.streams import HOSTILE, RUN, Clock, Terminal
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+
+
+def shown(stream: io.StringIO) -> str:
+    """What a terminal would show at the end, its control sequences taken out."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+
+
+def test_plain_lines_are_one_per_start_and_finish() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = Progress(stream, clock)
+    for event in RUN:
+        progress.tell(event)
+    assert stream.getvalue().splitlines() == [
+        "found 3 pictures (dog 2, robe 1)",
+        "convert: 2 pictures to do, 1 known",
+        "resize: 2 pictures to do, 1 known",
+        r"set aside: dog/[bold]x[/bold]\x1b[31m\n\u202egnp.exe: truncated \x07file",
+        "convert: done, 2 pictures, 1 set aside, 2.5 s",
+        "resize: done, 2 pictures, 1 set aside, 2.5 s",
+        "tag: nothing to do, 2 pictures known",
+        "advice: balance: 8 pictures are the floor",
+        "balance: 2 pictures to do",
+        "balance: done, 2 pictures, 0.01 s",
+        "train: 2 pictures to do",
+        "wrote prepared/dog.safetensors",
+        "train: done, 22 steps, loss 0.2500 (average 0.5000), 1 min 01 s",
+    ]
+    assert not CONTROL.search(stream.getvalue())
+
+
+def test_plain_progress_lines_come_every_ten_seconds_at_most() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = Progress(stream, clock)
+    progress.tell(StageStarted("tag", 100, 0))
+    for number in range(60):
+        clock.now += 0.5
+        progress.tell(RecordDone("tag", f"dog/{number}.png"))
+    lines = stream.getvalue().splitlines()[1:]
+    assert lines == [
+        "tag: 20/100, 2.0/s, 40.0 s left",
+        "tag: 40/100, 2.0/s, 30.0 s left",
+        "tag: 60/100, 2.0/s, 20.0 s left",
+    ]
+
+
+def test_training_counts_time_from_where_it_was_resumed() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = Progress(stream, clock)
+    progress.tell(StageStarted("train", 14, 0))
+    for step in range(501, 511):
+        progress.tell(TrainStep(step, 1000, 0.1, 0.12345, 1e-4))
+        clock.now += 2
+    assert stream.getvalue().splitlines()[1:] == ["train: 506/1,000, loss 0.1000 (average 0.1235), 1.7 s/it, 13 min 43 s left"]
+
+
+def test_a_long_line_is_not_broken() -> None:
+    stream = io.StringIO()
+    Progress(stream, Clock()).tell(RecordDone("convert", "dog/" + "long " * 60, "too wide"))
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_many_pictures_set_aside_do_not_scroll_everything_away() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream, Clock())
+    for number in range(500):
+        progress.tell(RecordDone("convert", f"dog/{number}.png", "broken"))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "further pictures set aside are listed in the summary"
+
+
+def test_notes_about_one_picture_wait_for_the_summary() -> None:
+    stream = io.StringIO()
+    Progress(stream, Clock()).tell(Note("warning", "few tags", "captions", "dog/a.png"))
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_bars_with_counts_rate_and_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream, clock = Terminal(), Clock()
+    progress = Progress(stream, clock)
+    progress.tell(StageStarted("tag", 4, 0))
+    for number in range(2):
+        clock.now += 1
+        progress.tell(RecordDone("tag", f"{number}"))
+    progress.close()
+    assert "2/4, 1.0/s, 2.0 s left" in shown(stream)
+    progress.tell(StageFinished("tag", 4, 0, 0, 4.0))
+    progress.tell(StageStarted("train", 4, 0))
+    progress.tell(TrainStep(1, 8, 0.5, 0.6, 1e-4))
+    progress.close()
+    assert "4 pictures, 4.0 s" in shown(stream)
+    assert "1/8, loss 0.5000 (average 0.6000)" in shown(stream)
+    assert "━" in stream.getvalue()
+
+
+def test_a_terminal_never_sees_the_control_characters_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    progress = Progress(stream, Clock())
+    progress.tell(StageStarted(HOSTILE, 1, 0))
+    for event in RUN:
+        progress.tell(event)
+    text = shown(stream).replace("\r", "")
+    assert not CONTROL.search(text)
+    assert r"[bold]x[/bold]\x1b[31m\n\u202egnp.exe" in text
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    colours = re.compile(r"\x1b\[[0-9;]*(3[0-9]|9[0-9])(;[0-9;]*)?m")
+
+    def run() -> str:
+        stream = Terminal()
+        progress = Progress(stream, Clock())
+        for event in RUN:
+            progress.tell(event)
+        progress.close()
+        return stream.getvalue()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert colours.search(run())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colours.search(run())
+
+
+@pytest.mark.parametrize("force", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_file_is_never_given_colours(monkeypatch: pytest.MonkeyPatch, force: str) -> None:
+    monkeypatch.setenv(force, "1")
+    stream = io.StringIO()
+    progress = Progress(stream, Clock())
+    for event in RUN:
+        progress.tell(event)
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    progress = Progress(stream, Clock())
+    for event in RUN:
+        progress.tell(event)
+    assert "\x1b" not in stream.getvalue() and "convert: 2 pictures to do" in stream.getvalue()
