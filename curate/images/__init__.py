@@ -1,0 +1,53 @@
+"""The one door through which pixels come in and go out: upright, sRGB, 8 bits, opaque."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curate.core.stage import Pixels
+from curate.images.formats import SUFFIXES, looks_like_picture, sniff
+from curate.images.options import MAX_PIXELS, Decoded, DecodeOptions, parse_colour
+
+__all__ = [
+    "DOOR",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "DecodeOptions",
+    "Decoded",
+    "decode",
+    "decode_frames",
+    "looks_like_picture",
+    "parse_colour",
+    "sniff",
+]
+
+
+def decode(path: Path, options: DecodeOptions | None = None) -> Decoded:
+    """The (first) picture of a file, and the facts that flattening loses. Raises PictureError."""
+    from curate.images import entry
+
+    return entry.first(path, options or DecodeOptions())
+
+
+def decode_frames(path: Path, options: DecodeOptions) -> list[Decoded]:
+    """Every `options.every`-th frame of an animation; one picture for anything else. Raises PictureError."""
+    from curate.images import entry
+
+    return entry.frames(path, options)
+
+
+class PictureDoor:
+    """Reads any picture by the default entry rules, writes PNG, JPEG and WebP; picklable."""
+
+    def read(self, path: Path) -> Pixels:
+        """Decodes a file with the default entry rules. Raises PictureError."""
+        return decode(path).pixels
+
+    def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
+        """Encodes to `path` (`png[:level]`, `jpeg[:quality]`, `webp[:quality]`); not atomic by itself. Raises InputError."""
+        from curate.images import outlet
+
+        outlet.write(pixels, path, encoding)
+
+
+DOOR = PictureDoor()

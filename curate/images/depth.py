@@ -1,0 +1,77 @@
+"""Samples deeper than 8 bits, scaled to 8: rounded to the nearest step of the full range, never cut off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Gray = NDArray[np.uint8]
+
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+_UNSIGNED, _SIGNED = 1, 2
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether Pillow holds the picture as one channel of 16 or 32 bits, or of floats."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
+    """One 8-bit channel H×W from a deep picture: value / (largest value of its depth) × 255, rounded.
+
+    16-bit signed samples with negative values use their whole range. Integers of 32 bits and floats have no customary
+    range: the smallest of 0..1 (floats), 0..255, 0..65535 and the type's own that holds them is taken.
+    """
+    values = np.asarray(image)
+    if image.mode == "F":
+        facts["depth"] = 32
+        return _scaled_floats(np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0))
+    bits, signed = _depth(image)
+    facts["depth"] = bits
+    if bits > 16:
+        wide = values.astype(np.int64)
+        return _scaled_wide(wide if signed or wide.min(initial=0) >= 0 else wide & 0xFFFFFFFF, signed)
+    whole = values.astype(np.int64)
+    if signed and whole.min(initial=0) < 0:
+        return _scale(whole + (1 << (bits - 1)), (1 << bits) - 1)
+    return _scale(whole, (1 << (bits - 1 if signed else bits)) - 1)
+
+
+def scale_16(values: NDArray[np.uint16]) -> Gray:
+    """8-bit values of 16-bit ones, any shape: round(v / 257)."""
+    wide = values.astype(np.uint32)
+    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _depth(image: Image.Image) -> tuple[int, bool]:
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return 16, False
+    bits = tags.get(_BITS_PER_SAMPLE, (16,))
+    kind = tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))
+    first = bits[0] if isinstance(bits, tuple) else bits
+    return int(first), (kind[0] if isinstance(kind, tuple) else kind) == _SIGNED
+
+
+def _scale(values: NDArray[np.int64], top: int) -> Gray:
+    return np.clip((values * 510 + top) // (2 * top), 0, 255).astype(np.uint8)
+
+
+def _scaled_wide(values: NDArray[np.int64], signed: bool) -> Gray:
+    low = int(values.min(initial=0))
+    if low < 0:
+        return _scale(values + (1 << 31), (1 << 32) - 1)
+    high = int(values.max(initial=0))
+    return _scale(values, next(top for top in (255, 65535, (1 << 31) - 1 if signed else (1 << 32) - 1) if high <= top))
+
+
+def _scaled_floats(values: NDArray[np.float64]) -> Gray:
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    if low < 0.0:  # no range says where black is: the picture's own does
+        values, high = values - low, high - low
+        return np.rint(values * (255.0 / high)).astype(np.uint8)
+    top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
+    return np.rint(values * (255.0 / top)).astype(np.uint8)

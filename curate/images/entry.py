@@ -1,0 +1,198 @@
+"""The way in: a file becomes opaque, upright, 8-bit sRGB pixels, or one clear reason why it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from curate.core.stage import Pixels
+from curate.errors import PictureError
+from curate.images import colour, gate
+from curate.images.formats import REFUSED, register_plugins
+from curate.images.options import Decoded, DecodeOptions
+
+# what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    Image.DecompressionBombError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    BufferError,
+)
+
+# the other frames of MPO, HEIF, PSD and icons are thumbnails, depth maps, layers or sizes of the same picture
+ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI", "TIFF", "DCX", "JXL"})
+
+# Pillow turns TIFF, and the plugins for these turn theirs, while loading
+_ALREADY_UPRIGHT = frozenset({"TIFF", "HEIF", "JXL"})
+
+
+def first(path: Path, options: DecodeOptions) -> Decoded:
+    """The file's (first) picture. Raises PictureError."""
+    with _opened(path, options) as (image, known):
+        decoded = _one(image, known, options)
+        count = _count(image)  # last: counting walks the whole file
+        if count:
+            decoded.facts.update(frames=count, animated=count > 1 and image.format in ANIMATED)
+        return decoded
+
+
+def frames(path: Path, options: DecodeOptions) -> list[Decoded]:
+    """Every `options.every`-th frame of an animation, or the one picture of anything else. Raises PictureError.
+
+    All frames together may hold no more than `max_pixels`: they are in memory at once.
+    """
+    if options.every < 1:
+        return [first(path, options)]
+    with _opened(path, options) as (image, known):
+        count = _count(image)
+        animated = count > 1 and image.format in ANIMATED
+        start = 1 if animated and image.info.get("default_image") else 0  # shown only where the animation is not
+        wanted = range(start, count, options.every) if animated else range(1)
+        if len(wanted) * image.width * image.height > options.max_pixels:
+            raise PictureError(f"{len(wanted)} frames of {image.width}×{image.height} are more pixels than the limit")
+        found: list[Decoded] = []
+        for index in wanted:
+            if animated:
+                image.seek(index)
+                known["frame"] = index
+            found.append(_one(image, {**known, "frames": max(count, 1), "animated": animated}, options))
+        return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path, options: DecodeOptions) -> Generator[tuple[Image.Image, dict[str, Any]]]:
+    """The file opened, its first frame loaded, and what is known so far; failures in the block become PictureErrors."""
+    register_plugins()
+    with contextlib.ExitStack() as stack:
+        try:
+            try:
+                found = _load(path, options, accept=False, stack=stack)
+            except (FileNotFoundError, PermissionError, UnidentifiedImageError, Image.DecompressionBombError):
+                raise
+            except BROKEN:
+                if not options.accept_truncated:
+                    raise
+                stack.close()
+                found = _load(path, options, accept=True, stack=stack)
+            yield found
+        except BROKEN as error:
+            raise PictureError(_reason(error)) from error
+
+
+def _load(
+    path: Path, options: DecodeOptions, *, accept: bool, stack: contextlib.ExitStack
+) -> tuple[Image.Image, dict[str, Any]]:
+    """Opens and loads once. A second load() of the same object can pass in silence, so none is ever made."""
+    stack.enter_context(gate.settings(options.max_pixels, accept))
+    image = stack.enter_context(Image.open(path))
+    if image.format in REFUSED:
+        raise PictureError(f"{image.format} is no raster picture that can be trained on")
+    _check_size(image, options)
+    known: dict[str, Any] = {"format": image.format or "", "mode": image.mode, "width": image.width, "height": image.height}
+    if options.at_least and image.format in ("JPEG", "MPO"):
+        known |= _draft(image, options.at_least)
+    image.load()
+    if accept:
+        known["truncated"] = True
+        known["rows"] = _rows_read(image)
+        if known["rows"] * 8 <= image.height:
+            raise PictureError("damaged, and hardly anything of it could be read")
+    return image, known
+
+
+def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> Decoded:
+    image.load()
+    _check_size(image, options)
+    facts = dict(known)
+    facts["orientation"] = orientation = _orientation(image, facts)
+    gamma = image.info.get("gamma")
+    if image.format == "PNG" and isinstance(gamma, float) and abs(gamma - 0.45455) > 0.01 and "icc_profile" not in image.info:
+        facts["gamma"] = gamma
+    pixels = colour.flatten(image, options.background, facts)
+    return Decoded(_upright(pixels[: facts.get("rows")], orientation), facts)
+
+
+def _check_size(image: Image.Image, options: DecodeOptions) -> None:
+    if image.width * image.height > options.max_pixels:
+        raise PictureError(f"{image.width}×{image.height} pixels are more than the limit of {options.max_pixels}")
+    if not image.width or not image.height:
+        raise PictureError("no pixels")
+
+
+def _draft(image: Image.Image, at_least: int) -> dict[str, Any]:
+    longest = max(image.size)
+    scale = next((s for s in (8, 4, 2) if -(-longest // s) >= at_least), 1)
+    if scale == 1:
+        return {}
+    image.draft(None, (image.width // scale, image.height // scale))
+    return {"scaled": scale}
+
+
+def _orientation(image: Image.Image, facts: dict[str, Any]) -> int:
+    """The EXIF orientation still to be applied, 1 to 8; whatever cannot be read counts as 1."""
+    if image.format in _ALREADY_UPRIGHT:
+        return 1
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except BROKEN as error:
+        facts["exif_error"] = str(error) or type(error).__name__
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turns by the EXIF value: 2 mirrors, 3 is half round, 4 upside-down mirror, 5 to 8 those with sides exchanged."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _count(image: Image.Image) -> int:
+    """Frames in the file, 0 where even counting them fails."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except BROKEN:
+        return 0
+
+
+def _rows_read(image: Image.Image) -> int:
+    """Rows above the single colour that fills a picture from where its decoder gave up."""
+    values = np.asarray(image)
+    other = np.flatnonzero((values != values[-1, -1]).reshape(values.shape[0], -1).any(axis=1))
+    return int(other[-1]) + 1 if other.size else 0
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case FileNotFoundError():
+            return "the file is gone"
+        case PermissionError():
+            return "no permission to read the file"
+        case IsADirectoryError():
+            return "a folder, not a file"
+        case UnidentifiedImageError():
+            return "not a picture in any known format"
+        case Image.DecompressionBombError():
+            return "more pixels than the limit (a decompression bomb?)"
+        case MemoryError():
+            return "the picture does not fit into memory"
+        case _:
+            return f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}"

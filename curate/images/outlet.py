@@ -1,0 +1,74 @@
+"""The way out: pixels to PNG, JPEG or WebP, without any metadata."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from curate.core.stage import Pixels
+from curate.errors import InputError
+
+try:
+    from isal import isal_zlib
+except ImportError:
+    isal_zlib = None
+
+SUFFIX = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+_DEFAULT = {"png": None, "jpeg": 95, "webp": 90}
+_RANGE = {"png": (0, 9), "jpeg": (1, 100), "webp": (1, 100)}
+
+
+def parse(encoding: str) -> tuple[str, int | None]:
+    """Format and level or quality of `png[:level]`, `jpeg[:quality]`, `webp[:quality]`. Raises InputError."""
+    name, _, value = encoding.partition(":")
+    if name not in SUFFIX:
+        raise InputError(f'unknown picture encoding "{encoding}"', "choose from: png, jpeg, webp")
+    if not value:
+        return name, _DEFAULT[name]
+    low, high = _RANGE[name]
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise InputError(f'"{value}" in "{encoding}" is not between {low} and {high}')
+    return name, int(value)
+
+
+def write(pixels: Pixels, path: Path, encoding: str) -> None:
+    """Encodes H×W×3 pixels straight to `path`. Raises InputError for an unknown encoding."""
+    name, value = parse(encoding)
+    if name == "png" and value is None:
+        path.write_bytes(fast_png(pixels))
+        return
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    if name == "png":
+        image.save(path, "PNG", compress_level=value)
+    elif name == "jpeg":
+        # full colour resolution where quality matters enough to be asked for
+        image.save(path, "JPEG", quality=value, subsampling=0 if (value or 0) >= 90 else 2)
+    else:
+        image.save(path, "WEBP", quality=value, method=4)
+
+
+def fast_png(pixels: Pixels) -> bytes:
+    """A PNG of H×W×3 pixels: every row minus the one above, packed by igzip, or by zlib at level 1 where it is missing.
+
+    Several times faster than libpng with its choice of filters row by row, and about as small as its level 1.
+    """
+    height, width, _ = pixels.shape
+    rows = pixels.reshape(height, width * 3)
+    filtered = np.empty((height, 1 + width * 3), np.uint8)
+    filtered[:, 0] = 2
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    data = filtered.data.cast("B")
+    packed = isal_zlib.compress(data, 2) if isal_zlib else zlib.compress(data, 1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"".join([b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    crc = zlib.crc32(data, zlib.crc32(kind))
+    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", crc)])

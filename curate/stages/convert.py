@@ -1,0 +1,84 @@
+"""Stage convert: any picture file becomes upright, opaque 8-bit sRGB in one format trainers read."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from curate.core.record import Record
+from curate.core.stage import Env, RecordStage, Resources, Worker
+from curate.errors import InputError
+from curate.images import MAX_PIXELS, Decoded, DecodeOptions, decode, decode_frames, parse_colour
+
+
+class Convert(RecordStage):
+    """Turns every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, without transparency or metadata."""
+
+    background: str = Field("white", description="Colour under transparent parts: a name or #rrggbb.")
+    format: Literal["png", "jpeg", "webp"] = Field("png", description="Format of the pictures written.")
+    quality: int = Field(95, ge=1, le=100, description="Quality of JPEG and WebP.")
+    png_level: int | None = Field(
+        None, ge=0, le=9, description="zlib level of PNG, as other programs mean it; unset uses a much faster encoder."
+    )
+    frames: Literal["first", "every", "all"] = Field("first", description="Which frames of an animation become pictures.")
+    every: int = Field(10, ge=1, description="With frames: every, take each n-th frame, the first included.")
+    max_pixels: int = Field(
+        MAX_PIXELS, ge=1, description="Width × height above which a file is set aside as a decompression bomb."
+    )
+    accept_truncated: bool = Field(False, description="Keep what can be read of damaged files instead of setting them aside.")
+    at_least: int = Field(
+        0, ge=0, description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full."
+    )
+
+    resources: ClassVar[Resources] = Resources(cpus=1)
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "encoding"})
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, value: str) -> str:
+        try:
+            parse_colour(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @property
+    def encoding(self) -> str:
+        """How the pictures are written, as `Record.encoding` says it."""
+        if self.format != "png":
+            return f"{self.format}:{self.quality}"
+        return "png" if self.png_level is None else f"png:{self.png_level}"
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Yields the worker; nothing is loaded for it."""
+        options = DecodeOptions(
+            background=parse_colour(self.background),
+            max_pixels=self.max_pixels,
+            accept_truncated=self.accept_truncated,
+            every={"first": 0, "every": self.every, "all": 1}[self.frames],
+            at_least=self.at_least,
+        )
+
+        def work(records: Sequence[Record]) -> Sequence[Record]:
+            return [done for record in records for done in self._one(record, env, options)]
+
+        yield work
+
+    def _one(self, record: Record, env: Env, options: DecodeOptions) -> list[Record]:
+        if record.key in env.held:
+            return [dataclasses.replace(record, encoding=self.encoding)]
+        path = env.path(record.image)
+        found = decode_frames(path, options) if options.every else [decode(path, options)]
+        return [self._entered(record, number, decoded, env) for number, decoded in enumerate(found, 1)]
+
+    def _entered(self, record: Record, number: int, decoded: Decoded, env: Env) -> Record:
+        key = record.key if number == 1 else f"{record.key}#{number}"
+        # what an earlier entry noted is about the source; a second convert sees only our own file
+        facts = {**decoded.facts, **record.facts}
+        return env.keep(record, decoded.pixels, key=key, encoding=self.encoding, facts=facts)
