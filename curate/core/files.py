@@ -23,7 +23,9 @@ def digest_bytes(data: bytes) -> str:
 
 def digest_plain(value: Any) -> str:
     """Digest of a JSON-able value: equal values give equal digests on every platform and Python."""
-    return digest_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    return digest_bytes(
+        json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    )
 
 
 def digest_file(path: Path) -> str:
@@ -43,11 +45,15 @@ def disk_errors(what: str) -> Iterator[None]:
     except OSError as error:
         where = f"{what}: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
-            raise MissingError(f"the disk is full while writing {where}", "free some space and run again: what is done is kept") from error
+            raise MissingError(
+                f"the disk is full while writing {where}", "free some space and run again: what is done is kept"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise InputError(f"cannot write {where}", "choose an output folder you may write to") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise InputError(f"cannot write {where}", "a file stands where a folder is needed: move it, or choose another folder") from error
+            raise InputError(
+                f"cannot write {where}", "a file stands where a folder is needed: move it, or choose another folder"
+            ) from error
         raise CurateError(f"cannot write {where}", "rerun continues where this stopped") from error
 
 

@@ -27,7 +27,7 @@ def names(package: str) -> list[str]:
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:
-    """"did you mean …?" for a misspelt name, or the list of choices."""
+    """ "did you mean …?" for a misspelt name, or the list of choices."""
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(choices)}"
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.core.events import Listener
-from curate.core.record import Image, Manifest, Record
+from curate.core.record import Image, Manifest, Record, to_plain
+from curate.core.store import Store
 
 Pixels = NDArray[np.uint8]
 """A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
@@ -70,6 +71,7 @@ class Env:
     root      the ledger folder; relative image paths start here
     output    the folder being written
     concepts  what the user said about each concept
+    store     the ledger of the folder being written (driver only)
     stop      asked between units of work: True once the user wants to stop (driver only)
     """
 
@@ -80,6 +82,7 @@ class Env:
     require_gpu: bool = False
     offline: bool = False
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    store: Store | None = None
     stop: Callable[[], bool] | None = None
     held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
 
@@ -107,7 +110,7 @@ class Env:
         return self.stop is not None and self.stop()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "stop": None, "held": {}}
+        return {**self.__dict__, "stop": None, "store": None, "held": {}}
 
 
 class Stage(BaseModel):
@@ -118,12 +121,19 @@ class Stage(BaseModel):
     version: ClassVar[int] = 1
     """Raise it when the same options give another result than before."""
     reads: ClassVar[frozenset[str]] = frozenset()
+    """Record fields it looks at; the worker sees no others (key, concept and origin apart)."""
     writes: ClassVar[frozenset[str]] = frozenset()
+    """Record fields it may change. `facts` and `notes` that are written but not read are added to what is there."""
+    concept_reads: ClassVar[frozenset[str]] = frozenset()
+    """Fields of `Concept` it looks up in `env.concepts`; they enter the key."""
+
+    layout: ClassVar[Literal["same", "repeats"]] = "same"
+    """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
 
     @property
     def name(self) -> str:
         """The stage's name in YAML, on the command line and in events."""
-        return type(self).__module__.rsplit(".", 1)[-1]
+        return type(self).__module__.rsplit(".", 1)[-1].replace("_", "-")
 
     def steps(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""
@@ -142,9 +152,10 @@ class Stage(BaseModel):
 
         A stage narrows it where a field matters only in part (`prune` minds the triggers among the tags alone).
         """
-        from curate.core.record import to_plain
-
-        return to_plain(record, sorted(self.reads))
+        plain = to_plain(record, sorted(self.reads))
+        if "image" in plain:
+            plain["image"] = record.image.digest
+        return plain
 
 
 class RecordStage(Stage):
@@ -160,6 +171,10 @@ class RecordStage(Stage):
         batch 1 may return several records for one (parts) or none. Raise PictureError to set a picture aside as
         broken (retried on the next run); return a record with `aside` to set it aside by decision (remembered).
         """
+
+    def kept(self, records: Sequence[Record], env: Env) -> bool:
+        """Whether what a recalled result refers to (a file of ours) is still there; asked before it is used."""
+        return True
 
 
 class DatasetStage(Stage):

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, v
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS written (path TEXT PRIMARY KEY, key TEXT NOT NULL, origin TEXT NOT NULL, digest TEXT NOT NULL,
     size INTEGER NOT NULL, mtime INTEGER NOT NULL, caption_path TEXT NOT NULL, caption TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS writing AS SELECT * FROM written WHERE 0;
 CREATE TABLE IF NOT EXISTS edits (origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
 """
 
@@ -131,7 +132,9 @@ class Store:
         for start in range(0, len(paths), 500):
             part = paths[start : start + 500]
             marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", [_text(p) for p in part])
+            rows = self._db.execute(
+                f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", [_text(p) for p in part]
+            )
             known = {path: (size, mtime, digest) for path, size, mtime, digest in rows}
             for path in part:
                 try:
@@ -141,7 +144,10 @@ class Store:
                         digest = digest_file(path)
                         # a file changed within the clock's grain of now could change again unseen: do not trust its time
                         if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
-                            self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", [(_text(path), stat.st_size, stat.st_mtime_ns, digest)])
+                            self._write(
+                                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+                                [(_text(path), stat.st_size, stat.st_mtime_ns, digest)],
+                            )
                     yield path, digest
                 except OSError as error:
                     yield path, error
@@ -156,15 +162,22 @@ class Store:
         }
 
     def wrote(self, rows: Iterable[Written]) -> None:
-        """Notes pictures as written (before the files are, so that a kill leaves no file of unknown origin)."""
-        self._write(
-            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption,
-                 json.dumps(w.record, ensure_ascii=False, separators=(",", ":")))
-                for w in rows
-            ],
-        )  # fmt: skip
+        """Notes pictures as written."""
+        self._write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
+
+    def intend(self, rows: Iterable[Written]) -> None:
+        """Notes, and commits, what is about to be written: after a kill a file that matches is known to be ours."""
+        self._write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
+        self.commit()
+
+    def intended(self) -> list[Written]:
+        """What a run that was killed was about to write; empty after a whole one."""
+        return [Written(*row[:8], record=json.loads(row[8])) for row in self._db.execute("SELECT * FROM writing")]
+
+    def settle(self) -> None:
+        """Forgets the intentions: everything is as `written` says."""
+        self._write("DELETE FROM writing", [()])
+        self.commit()
 
     def forget_written(self, paths: Iterable[str]) -> None:
         """Drops rows of pictures that are no longer in the folder."""
@@ -185,6 +198,11 @@ class Store:
         self._write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
 
 
+def _row(w: Written) -> tuple[Any, ...]:
+    record = json.dumps(w.record, ensure_ascii=False, separators=(",", ":"))
+    return (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption, record)
+
+
 def _text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -197,4 +215,6 @@ def _damaged(path: Path, error: sqlite3.Error) -> CurateError:
         return MissingError(f"the disk is full while writing {path}", "free some space and run again: what is done is kept")
     if "readonly" in reason or "unable to open" in reason:
         return InputError(f"cannot write the ledger {path}: {reason}", "choose an output folder you may write to")
-    return CurateError(f"the ledger {path} cannot be used: {reason}", "if the file is damaged, move it away: the run then starts afresh")
+    return CurateError(
+        f"the ledger {path} cannot be used: {reason}", "if the file is damaged, move it away: the run then starts afresh"
+    )

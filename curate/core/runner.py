@@ -1,0 +1,320 @@
+"""Runner: drives stages over a manifest, recalling what is known and computing what is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from curate.core.chain import Encode, Outcome, Prepared, Work, merge
+from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
+from curate.core.files import digest_plain
+from curate.core.record import Manifest, Record, from_plain, to_plain
+from curate.core.stage import DatasetStage, Env, RecordStage, Stage
+from curate.core.store import Store
+from curate.errors import CurateError, InputError, Interrupted, MissingError
+
+
+class Executor(Protocol):
+    """What runs a chain over work; the whole protocol."""
+
+    def map(self, chain: Sequence[Prepared], work: Iterable[Work], env: Env) -> Iterator[Outcome]:
+        """Yields an outcome for each piece of work, in any order."""
+        ...
+
+
+Choose = Callable[[Sequence[Prepared], int], Executor]
+"""Picks an executor for a chain and a number of records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a stage would do: pictures to compute, pictures recalled; `unknown` where it depends on an earlier stage."""
+
+    stage: str
+    compute: int
+    recalled: int
+    unknown: int = 0
+
+
+@dataclass
+class Runner:
+    """Runs stages in order over a manifest; results live in `store`, events go to `tell`."""
+
+    store: Store
+    env: Env
+    choose: Choose
+    tell: Listener
+    planned: list[Planned] = field(default_factory=list[Planned])
+
+    def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:
+        """The manifest after all stages. Raises Interrupted once the user stops, CurateError where the run cannot go on."""
+        for group in grouped(stages):
+            if isinstance(group, DatasetStage):
+                manifest = self._dataset(group, manifest)
+            else:
+                manifest = self._records(group, manifest)
+            self.store.commit()
+            if self.env.stopping():
+                raise stopped()
+        return manifest
+
+    def plan(self, stages: Sequence[Stage], manifest: Manifest) -> list[Planned]:
+        """What `run` would compute and recall, without computing anything."""
+        plans: list[Planned] = []
+        unknown = 0
+        for group in grouped(stages):
+            present = len(manifest.present)
+            if isinstance(group, DatasetStage):
+                recalled = None if unknown else self._recall_dataset(group, manifest)
+                if recalled is None:
+                    plans.append(Planned(group.name, 0 if unknown else present, 0, present if unknown else 0))
+                    unknown = present
+                else:
+                    manifest = recalled
+                    plans.append(Planned(group.name, 0, present))
+                continue
+            chain = [self._prepare(stage) for stage in group]
+            states = self._recall(chain, manifest)
+            for level, prepared in enumerate(chain):
+                known = sum(len(s.levels) > level for s in states.values())
+                fresh = sum(len(s.levels) == level for s in states.values())
+                if not isinstance(prepared.stage, Encode):
+                    compute = 0 if unknown else fresh
+                    plans.append(
+                        Planned(
+                            prepared.stage.name, compute, known, len(states) - known - compute + (unknown if unknown else 0)
+                        )
+                    )
+            manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if s.levels})
+            unknown = max(unknown, sum(len(s.levels) < len(chain) for s in states.values()))
+        return plans
+
+    # record stages ------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, stage: RecordStage) -> Prepared:
+        return Prepared(stage, digest_plain(self._identity(stage)))
+
+    def _identity(self, stage: Stage) -> list[Any]:
+        digests: list[str] = []
+        for path, digest in self.store.digests(stage.files(self.env)):
+            if isinstance(digest, OSError):
+                raise MissingError(f"stage {stage.name} cannot read {path}: {digest.strerror}")
+            digests.append(digest)
+        return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.keyed(), digests]
+
+    def _settings(self, stage: Stage, concept: str) -> Any:
+        found = self.env.concepts.get(concept)
+        return found.model_dump(mode="json", include=set(stage.concept_reads)) if found and stage.concept_reads else None
+
+    def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
+        """How far each record's results are known, level by level."""
+        states = {i: _State([], (r,)) for i, r in enumerate(manifest) if not r.aside}
+        for level, prepared in enumerate(chain):
+            going = {i: s for i, s in states.items() if len(s.levels) == level}
+            keys = {(i, r.key): self._key(prepared, r) for i, s in going.items() for r in s.current if not r.aside}
+            known = self.store.recall(list(keys.values()))
+            for i, state in going.items():
+                after: list[Record] | None = []
+                for record in state.current:
+                    if record.aside:
+                        after.append(record)
+                        continue
+                    rows = known.get(keys[i, record.key])
+                    if rows is None:
+                        after = None
+                        break
+                    after.extend(_applied(record, row, prepared.stage) for row in rows)
+                if after is not None and prepared.stage.kept([r for r in after if not r.aside], self.env):
+                    state.levels.append(tuple(after))
+                    state.current = tuple(after)
+        return states
+
+    def _key(self, prepared: Prepared, record: Record) -> str:
+        return prepared.key(record, self._settings(prepared.stage, record.concept))
+
+    def _records(self, group: Sequence[RecordStage], manifest: Manifest) -> Manifest:
+        chain = [self._prepare(stage) for stage in group]
+        states = self._recall(chain, manifest)
+        todo = [(i, manifest[i]) for i, s in states.items() if len(s.levels) < len(chain)]
+        after = {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)}
+        meters = [
+            _Meter(p.stage.name, level, states, self.tell) for level, p in enumerate(chain) if not isinstance(p.stage, Encode)
+        ]
+        failures: list[str] = []
+        if todo:
+            for outcome in self.choose(chain, len(todo)).map(chain, todo, self.env):
+                record = manifest[outcome.index]
+                if outcome.error:
+                    failures.append(outcome.error)
+                    after[outcome.index] = (dataclasses.replace(record.noting(failed=True), aside=outcome.error),)
+                else:
+                    after[outcome.index] = self._keep(chain, record, outcome)
+                aside = next((r.aside for r in after[outcome.index] if r.aside), "")
+                for meter in meters:
+                    meter.done(outcome.index, record.key, aside)
+        if self.env.stopping() and len(after) < len(states):
+            self.store.commit()
+            raise stopped()
+        for meter in meters:
+            meter.finish()
+        if failures and len(failures) == len(states) and len(states) > 1:
+            raise CurateError(f"stage {group[0].name} failed on all {len(failures)} pictures; the first: {failures[0]}")
+        return _gather(manifest, after)
+
+    def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
+        """Remembers what each step made of the record; in-memory pictures are named by the step that made them."""
+        before: tuple[Record, ...] = (record,)
+        for prepared, results in zip(chain, outcome.steps, strict=True):
+            after: list[Record] = []
+            rows: dict[str, list[Any]] = {}
+            for old in before:
+                if old.aside:
+                    after.append(old)
+                    continue
+                key = self._key(prepared, old)
+                mine = (
+                    results if len(before) == 1 else [r for r in results if r.key == old.key or r.key.startswith(old.key + "#")]
+                )
+                news = [_named(r, key, n) for n, r in enumerate(mine)]
+                rows[key] = [to_plain(r, sorted(prepared.stage.writes | {"key"})) for r in _written(old, news, prepared.stage)]
+                after.extend(news)
+            self.store.remember(prepared.stage.name, rows)
+            before = tuple(after)
+        return before
+
+    # dataset stages -----------------------------------------------------------------------------------------------------
+
+    def _dataset_key(self, stage: DatasetStage, manifest: Manifest) -> str:
+        concepts = {r.concept for r in manifest}
+        settings = {c: self._settings(stage, c) for c in sorted(concepts)}
+        return digest_plain([self._identity(stage), settings, [[r.key, r.concept, stage.view(r)] for r in manifest.present]])
+
+    def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
+        key = self._dataset_key(stage, manifest)
+        known = self.store.recall([key]).get(key)
+        if known is None:
+            return None
+        recalled = Manifest(from_plain(known[r.key], r) if r.key in known else r for r in manifest)
+        return recalled if stage.stands(recalled, self.env) else None
+
+    def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
+        present = len(manifest.present)
+        recalled = self._recall_dataset(stage, manifest)
+        if recalled is not None:
+            self.tell(StageRecalled(stage.name, present))
+            return recalled
+        self.tell(StageStarted(stage.name, present, 0))
+        begun = time.perf_counter()
+        after = stage.run(manifest, self.env, self.tell)
+        if [r.key for r in after] != [r.key for r in manifest]:
+            raise TypeError(f"stage {stage.name} must return the records it was given")
+        changed = {new.key: to_plain(new, sorted(stage.writes)) for old, new in zip(manifest, after, strict=True) if new != old}
+        self.store.remember(stage.name, {self._dataset_key(stage, manifest): changed})
+        aside = [(old, new) for old, new in zip(manifest, after, strict=True) if new.aside and not old.aside]
+        for _, new in aside:
+            self.tell(RecordDone(stage.name, new.key, new.aside))
+        self.tell(StageFinished(stage.name, present, 0, len(aside), time.perf_counter() - begun))
+        return after
+
+
+@dataclass
+class _State:
+    levels: list[tuple[Record, ...]]
+    current: tuple[Record, ...]
+
+
+class _Meter:
+    """Tells of one stage of a chain; silent but for one line where everything was recalled."""
+
+    def __init__(self, stage: str, level: int, states: dict[int, _State], tell: Listener) -> None:
+        self._stage, self._tell = stage, tell
+        self._fresh = {i for i, s in states.items() if len(s.levels) <= level}
+        self._recalled = len(states) - len(self._fresh)
+        self._aside = self._count = 0
+        self._begun = time.perf_counter()
+        if self._fresh:
+            tell(StageStarted(stage, len(self._fresh), self._recalled))
+
+    def done(self, index: int, key: str, aside: str) -> None:
+        if index in self._fresh:
+            self._count += 1
+            self._aside += bool(aside)
+            self._tell(RecordDone(self._stage, key, aside))
+
+    def finish(self) -> None:
+        if self._fresh:
+            seconds = time.perf_counter() - self._begun
+            self._tell(StageFinished(self._stage, self._count, self._recalled, self._aside, seconds))
+        else:
+            self._tell(StageRecalled(self._stage, self._recalled))
+
+
+def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
+    """The steps of all stages; consecutive ones that write pictures form a pass, ended by one encoding."""
+    groups: list[DatasetStage | list[RecordStage]] = []
+    fusing: list[RecordStage] = []
+
+    def close() -> None:
+        if fusing:
+            groups.append([*fusing, Encode()])
+            fusing.clear()
+
+    for step in (step for stage in stages for step in stage.steps()):
+        if isinstance(step, RecordStage) and "image" in step.writes and step.resources.gpus == 0:
+            fusing.append(step)
+            continue
+        close()
+        if isinstance(step, DatasetStage):
+            groups.append(step)
+        elif isinstance(step, RecordStage):
+            groups.append([step, Encode()] if "image" in step.writes else [step])
+        else:
+            raise InputError(f"{step.name} is neither a record stage nor a dataset stage")
+    close()
+    return groups
+
+
+def stopped() -> Interrupted:
+    """What a run raises when the user stopped it."""
+    return Interrupted("stopped", "run the same command again to continue: what is done is kept")
+
+
+def _applied(record: Record, row: dict[str, Any], stage: RecordStage) -> Record:
+    return merge(record, from_plain(row, _seen(record, stage)), stage)
+
+
+def _seen(record: Record, stage: RecordStage) -> Record:
+    """The record without what is stored as an addition, so that merging adds just that."""
+    blank: dict[str, Any] = {}
+    if "facts" in stage.writes - stage.reads:
+        blank["facts"] = {}
+    if "notes" in stage.writes - stage.reads:
+        blank["notes"] = ()
+    return dataclasses.replace(record, **blank) if blank else record
+
+
+def _written(old: Record, news: Sequence[Record], stage: RecordStage) -> list[Record]:
+    """The results as they are stored: of facts and notes that are only added to, the additions alone."""
+    stored: list[Record] = []
+    for new in news:
+        changes: dict[str, Any] = {}
+        if "facts" in stage.writes - stage.reads:
+            changes["facts"] = {k: v for k, v in new.facts.items() if k not in old.facts or old.facts[k] != v}
+        if "notes" in stage.writes - stage.reads:
+            changes["notes"] = tuple(n for n in new.notes if n not in old.notes)
+        stored.append(dataclasses.replace(new, **changes) if changes else new)
+    return stored
+
+
+def _named(record: Record, key: str, part: int) -> Record:
+    """A picture still in memory is identified by the step that made it."""
+    if record.image.digest or record.image.path:
+        return record
+    return dataclasses.replace(record, image=dataclasses.replace(record.image, digest=f"{key}#{part}" if part else key))
+
+
+def _gather(manifest: Manifest, after: dict[int, tuple[Record, ...]]) -> Manifest:
+    return Manifest(new for i, record in enumerate(manifest) for new in after.get(i, (record,)))

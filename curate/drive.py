@@ -1,0 +1,352 @@
+"""Drive: carries out a pipeline, or one stage as a command over plain folders, from lock to summary."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import FrameType
+from typing import Any
+
+from curate import folder
+from curate.core.events import Listener, Note, RunFinished, RunStarted
+from curate.core.lock import run_lock
+from curate.core.record import Manifest, Record
+from curate.core.runner import Planned, Runner, stopped
+from curate.core.stage import Concept, Env, Stage
+from curate.core.store import LEDGER, Store
+from curate.errors import CurateError, InputError, Interrupted
+from curate.executors.local import choose
+from curate.images import DOOR
+from curate.names import concept_folder, safe, unique
+from curate.pipeline import Pipeline, RunOptions, adds_only, picture_stage
+from curate.report import Report, open_report
+from curate.scan import reopen, scan
+from curate.stages.export import Export
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run or command did: the summary's figures and the final records."""
+
+    figures: dict[str, Any]
+    manifest: Manifest
+
+
+# a pipeline ----------------------------------------------------------------------------------------------------------------
+
+
+def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
+    """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
+    names = tuple(s.name for s in pipeline.stages)
+    with _session(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
+        edits = folder.look(pipeline.output, session.store, session.tell)
+        manifest = scan(pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output)
+        session.manifest = with_edits(manifest, edits)
+        session.manifest = session.runner.run(pipeline.stages, session.manifest)
+        exported = "export" in names
+        session.where = {"pictures": pipeline.output} if exported else {}
+        session.next = "" if "train" in names else f"curate train {_quoted(pipeline.output)}" if exported else ""
+    assert session.result is not None
+    return session.result
+
+
+def plan(pipeline: Pipeline) -> list[Planned]:
+    """What `run` would compute and recall; writes nothing to a folder that no run has made."""
+    with contextlib.ExitStack() as stack:
+        ledger = pipeline.output
+        if not (ledger / LEDGER).is_dir():
+            ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = stack.enter_context(Store(ledger))
+        env = _env(ledger, pipeline.output, pipeline.run, pipeline.concepts, store)
+        manifest = scan(pipeline.input, store, env, _silent, rights=pipeline.consent, skip=pipeline.output)
+        edits = folder.look(pipeline.output, store, _silent) if ledger == pipeline.output else {}
+        runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), _silent)
+        return runner.plan(pipeline.stages, with_edits(manifest, edits))
+
+
+def with_edits(manifest: Manifest, edits: Mapping[tuple[str, str], str]) -> Manifest:
+    """The records with the captions a person edited: by picture, whatever its name is now.
+
+    Where two pictures have the same bytes, the record's key tells them apart.
+    """
+    by_origin: dict[str, set[str]] = {}
+    for origin, key in edits:
+        by_origin.setdefault(origin, set()).add(key)
+    holders: dict[str, int] = {}
+    for record in manifest:
+        holders[record.origin] = holders.get(record.origin, 0) + 1
+
+    def edit(record: Record) -> Record:
+        keys = by_origin.get(record.origin, set())
+        if record.key in keys:
+            return dataclasses.replace(record, edited=edits[record.origin, record.key])
+        if len(keys) == 1 and holders[record.origin] == 1:
+            return dataclasses.replace(record, edited=edits[record.origin, next(iter(keys))])
+        return record
+
+    return Manifest(map(edit, manifest))
+
+
+# a stage as a command ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Command:
+    """One stage over plain folders: from `source` to `out`, or within `source`."""
+
+    stage: Stage
+    source: Path
+    out: Path | None = None
+    in_place: bool = False
+    only: tuple[str, ...] = ()
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    rights: bool = False
+    options: RunOptions = RunOptions()
+    quiet: bool = False
+
+    @property
+    def target(self) -> Path:
+        """The folder written to."""
+        return self.out or self.source
+
+
+def command(c: Command) -> Result:
+    """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
+    _check_folders(c)
+    with _session(c.target, (c.stage.name,), c.options, c.concepts, c.quiet) as session:
+        store, env, tell = session.store, session.env, session.tell
+        with contextlib.ExitStack() as stack:
+            ledger = store if c.out is None else _ledger_of(c.source, stack)
+            edits = folder.look(c.source, ledger, tell) if ledger else {}
+            if c.out is not None:
+                edits = {**edits, **folder.look(c.out, store, tell)}
+            if ledger:
+                manifest = reopen(c.source, ledger, store, env, tell, rights=c.rights, edits=edits)
+            else:
+                manifest = scan([c.source], store, env, tell, rights=c.rights, skip=c.out)
+        manifest = with_edits(manifest, edits)
+        session.manifest = manifest
+        chosen = _chosen(c, manifest)
+        after = session.runner.run([c.stage], Manifest(r for r in manifest if r.key in chosen))
+        session.manifest = _joined(manifest, after, chosen)
+        if not adds_only(type(c.stage)) or (c.out is not None and not isinstance(c.stage, Export)):
+            _publish(c, session, manifest)
+        session.where = {"pictures": c.target}
+    assert session.result is not None
+    return session.result
+
+
+def _check_folders(c: Command) -> None:
+    if not c.source.is_dir():
+        what = "is not a folder" if c.source.exists() else "does not exist"
+        raise InputError(f"input folder {c.source} {what}", "give a folder of pictures; sub-folders are concepts")
+    if c.out is not None:
+        source, out = c.source.resolve(), c.out.resolve()
+        if source == out:
+            raise InputError("input and output are the same folder", "use --in-place: it keeps what it replaces")
+        if out in source.parents:
+            raise InputError(f"the output {c.out} holds the input {c.source}", "choose another output folder")
+        if c.in_place:
+            raise InputError("--in-place and -o exclude each other")
+        return
+    if isinstance(c.stage, Export):
+        raise InputError("export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place")
+    if adds_only(type(c.stage)) or c.in_place:
+        return
+    if picture_stage(type(c.stage)):
+        raise InputError(
+            f"{c.stage.name} makes new pictures: say where with -o OUT", "or give --in-place, which keeps what it replaces"
+        )
+    if not (c.source / LEDGER / "ledger.sqlite").is_file():
+        raise InputError(
+            f"{c.source} was not prepared by curate, so it is not changed",
+            "give -o OUT, or --in-place, which keeps what it replaces",
+        )
+
+
+def _ledger_of(source: Path, stack: contextlib.ExitStack) -> Store | None:
+    return stack.enter_context(Store(source)) if (source / LEDGER / "ledger.sqlite").is_file() else None
+
+
+def _chosen(c: Command, manifest: Manifest) -> set[str]:
+    names = sorted({r.concept for r in manifest})
+    wanted = {concept_folder(name)[1] for name in c.only}
+    for name in sorted(wanted - set(names)):
+        from curate.core.registry import nearest
+
+        raise InputError(f'no concept "{name}" in {c.source}', nearest(name, names))
+    return {r.key for r in manifest if not wanted or r.concept in wanted}
+
+
+def _joined(manifest: Manifest, after: Manifest, chosen: set[str]) -> Manifest:
+    """The stage's results, each in the place of the record it came from, among the records that were not chosen."""
+    results: dict[str, list[Record]] = {}
+    for record in after:
+        results.setdefault(record.key if record.key in chosen else record.key.rpartition("#")[0], []).append(record)
+    return Manifest(new for old in manifest for new in (results.get(old.key, []) if old.key in chosen else [old]))
+
+
+def _publish(c: Command, session: _Session, before: Manifest) -> None:
+    """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
+    store, tell = session.store, session.tell
+    files = {r.key: Path(r.image.path) for r in before if r.image.path}
+    journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
+    present = session.manifest.present
+    paths = (
+        Export().paths(present, session.env)
+        if c.stage.layout == "repeats"
+        else _same_places(c.source, present, files, session.env)
+    )
+    folder.publish(session.manifest, paths, c.target, store, session.env, tell, journal=journal)
+    if journal is None:
+        return
+    places = {c.source.absolute() / p for p in paths.values()}
+    for record in session.manifest:
+        if record.aside and not record.facts.get("failed") and record.key in files:
+            _take_out(files[record.key], journal)
+    for record in present:
+        original = files.get(record.key) or files.get(record.key.rpartition("#")[0])
+        if original is not None and original.absolute() not in places and original.exists():
+            _take_out(original, journal)
+    if journal.empty:
+        journal.drop()
+    else:
+        tell(Note("info", f"`curate undo {_quoted(c.source)}` takes this back", c.stage.name))
+
+
+def _take_out(path: Path, journal: folder.Journal) -> None:
+    journal.replacing(path)
+    path.unlink(missing_ok=True)
+
+
+def _same_places(source: Path, present: Manifest, files: Mapping[str, Path], env: Env) -> dict[str, PurePosixPath]:
+    """Each picture where it was, under the suffix it now has."""
+
+    def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
+        for record in sorted(present, key=lambda r: r.key):
+            whole, _, part = record.key.partition("#") if record.key not in files else (record.key, "", "")
+            relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
+            stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
+            parts = [safe(p) for p in relative.parts[:-1]]
+            suffix = folder.suffix(record, env.path(record.image))
+            yield record.key, PurePosixPath(*parts, safe(stem) + suffix), safe(relative.suffix.lstrip("."))
+
+    return unique(wanted())
+
+
+# both ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Session:
+    store: Store
+    env: Env
+    report: Report
+    runner: Runner
+    manifest: Manifest = field(default_factory=Manifest)
+    where: dict[str, str | Path] = field(default_factory=dict[str, str | Path])
+    next: str = ""
+    result: Result | None = None
+
+    @property
+    def tell(self) -> Listener:
+        return self.report.tell
+
+
+@contextlib.contextmanager
+def _session(
+    output: Path, stages: Sequence[str], options: RunOptions, concepts: Mapping[str, Concept], quiet: bool
+) -> Iterator[_Session]:
+    """Lock, ledger, report and stop signals around what a run does; the summary is printed however it ends."""
+    with (
+        run_lock(output),
+        Store(output) as store,
+        open_report(store.root / "events.jsonl", quiet) as report,
+        _signals(report) as stop,
+    ):
+        env = _env(output, output, options, concepts, store)
+        env.stop = stop
+        workers = options.workers
+        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo), report.tell)
+        session = _Session(store, env, report, runner)
+        begun = time.perf_counter()
+        report.tell(RunStarted(str(output), tuple(stages), options.device))
+        status = "failed"
+        try:
+            yield session
+            status = "done"
+        except (Interrupted, KeyboardInterrupt) as error:
+            status = "interrupted"
+            if isinstance(error, KeyboardInterrupt):
+                raise stopped() from None
+            raise
+        finally:
+            store.commit()
+            rows = session.manifest
+            aside = sum(bool(r.aside) for r in rows)
+            report.tell(RunFinished(status, len(rows), len(rows) - aside, aside, time.perf_counter() - begun))
+            session.result = Result(report.finish(rows if status == "done" else None, session.where, session.next), rows)
+
+
+def _env(ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str, Concept], store: Store) -> Env:
+    return Env(
+        root=(ledger / LEDGER).absolute(),
+        output=output.absolute(),
+        door=DOOR,
+        device=options.device,
+        require_gpu=options.require_gpu,
+        offline=options.offline,
+        concepts=dict(concepts),
+        store=store,
+    )
+
+
+@contextlib.contextmanager
+def _signals(report: Report) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C or SIGTERM asks the run to stop after the picture in hand; the second stops at once."""
+    asked = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        report.tell(Note("warning", "stopping after what is in hand; press again to stop at once"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _silent(_: object) -> None:
+    """A listener that hears nothing."""
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def undo(target: Path) -> tuple[str, int]:
+    """Takes back the last in-place command on a folder. Raises InputError where there is none."""
+    if not (target / LEDGER / "ledger.sqlite").is_file():
+        raise InputError(f"{target} holds no ledger: nothing was changed in place there")
+    with run_lock(target), Store(target) as store:
+        return folder.undo(target, store)
+
+
+__all__ = ["Command", "CurateError", "Result", "command", "plan", "run", "undo", "with_edits"]

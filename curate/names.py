@@ -1,0 +1,67 @@
+"""Names: file and folder names that every system and trainer accepts, unique within a folder."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_LONGEST = 180
+"""Bytes of UTF-8: file systems take 255, and suffixes and temporary names must still fit."""
+
+_REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
+
+
+def safe(name: str) -> str:
+    """A name any file system takes: no separators or control characters, not reserved on Windows, not too long.
+
+    Unicode is kept, in composed form (NFC), so that the same name means the same file everywhere.
+    """
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip().rstrip(". ")
+    if name.startswith(("-", ".")):
+        name = "_" + name[1:]
+    while len(name.encode()) > _LONGEST:
+        name = name[:-1]
+    name = name.rstrip(". ")
+    if name.split(".")[0].lower() in _RESERVED:
+        name = "_" + name
+    return name or "_"
+
+
+def fold(path: PurePosixPath | str) -> str:
+    """What two paths share when a case-insensitive or normalising file system takes them for the same."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
+
+
+def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePosixPath]:
+    """A path for each key; no two share folder and stem (a caption would serve both), whatever their case.
+
+    Takes (key, path, hint) in order: the first keeps its name, a later one gets its hint (say, the source's suffix),
+    then a number.
+    """
+    taken: set[str] = set()
+    paths: dict[str, PurePosixPath] = {}
+    for key, path, hint in wanted:
+        stem, n = path.stem, 1
+        while fold(path.parent / stem) in taken:
+            stem = f"{path.stem}-{hint}" if n == 1 and hint else f"{path.stem}-{n + (0 if hint else 1)}"
+            n += 1
+        taken.add(fold(path.parent / stem))
+        paths[key] = path.with_name(stem + path.suffix)
+    return paths
+
+
+def concept_folder(name: str) -> tuple[int | None, str]:
+    """Splits `N_words`: the repeats (None where the name has none) and the words. `0_x` counts as no repeats."""
+    found = _REPEATS.fullmatch(name)
+    if found and int(found[1]) >= 1 and found[2].strip():
+        return int(found[1]), found[2].strip()
+    return None, name
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The comma-separated words of a folder name, in order, without empty ones."""
+    return tuple(w for w in (part.strip() for part in text.split(",")) if w)

@@ -1,0 +1,203 @@
+"""Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate import captions, images
+from curate.core.events import Listener, Note, Scanned
+from curate.core.record import Image, Manifest, Record, from_plain
+from curate.core.stage import Concept, Env
+from curate.core.store import LEDGER, Store, Written
+from curate.errors import InputError, PictureError
+from curate.images import consent
+from curate.names import concept_folder, words
+
+RIGHTS = "i-hold-the-rights"
+"""The statement under `consent:` that includes pictures which refuse AI training."""
+
+_READER = 1
+"""Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture file on disk: `key` is `concept/path`, `folder` the concept folder's own name."""
+
+    key: str
+    concept: str
+    folder: str
+    path: Path
+
+
+def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = None) -> list[Found]:
+    """All pictures under the inputs, sorted by key; each sub-folder is a concept, the input itself one for loose pictures.
+
+    Hidden files, ledgers and the folder `skip` are left out; symbolic links are followed, loops are not.
+    Raises InputError for a missing or unreadable input.
+    """
+    found: list[Found] = []
+    for root in inputs:
+        if not root.is_dir():
+            what = "is not a folder" if root.exists() else "does not exist"
+            raise InputError(f"input folder {root} {what}", "give a folder whose sub-folders hold one concept each")
+        for path in sorted(_walk(root, skip, tell)):
+            relative = path.relative_to(root)
+            folder = relative.parts[0] if len(relative.parts) > 1 else root.resolve().name
+            concept = concept_folder(folder)[1]
+            inside = Path(*relative.parts[1:]) if len(relative.parts) > 1 else relative
+            found.append(Found(f"{concept}/{inside.as_posix()}", concept, folder, path))
+    return _distinct(found)
+
+
+def _walk(root: Path, skip: Path | None, tell: Listener) -> Iterator[Path]:
+    seen: set[str] = set()
+
+    def failed(error: OSError) -> None:
+        tell(Note("warning", f"folder {error.filename} cannot be read and is left out: {error.strerror}"))
+
+    for folder, children, files in os.walk(root, followlinks=True, onerror=failed):
+        real = os.path.realpath(folder)
+        if real in seen:
+            children.clear()
+            continue
+        seen.add(real)
+        here = Path(folder)
+        children[:] = sorted(
+            c for c in children if not c.startswith(".") and (skip is None or (here / c).resolve() != skip.resolve())
+        )
+        for name in files:
+            path = here / name
+            if not name.startswith(".") and images.looks_like_picture(path):
+                yield path
+
+
+def _distinct(found: list[Found]) -> list[Found]:
+    """Two inputs may hold the same concept and file name; the later one's key gets a number."""
+    taken: set[str] = set()
+    result: list[Found] = []
+    for one in sorted(found, key=lambda f: (f.key, str(f.path))):
+        key, n = one.key, 1
+        while key in taken:
+            n += 1
+            key = f"{one.key}~{n}"
+        taken.add(key)
+        result.append(dataclasses.replace(one, key=key))
+    return result
+
+
+def scan(inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, rights: bool, skip: Path | None = None) -> Manifest:
+    """The records of all pictures under the inputs, with imported captions, triggers and consent settled.
+
+    Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
+    """
+    found = list_pictures(inputs, tell, skip)
+    where = ", ".join(map(str, inputs))
+    if not found:
+        raise InputError(f"no pictures in {where}", "put pictures in it, one sub-folder for each concept")
+    records: list[Record] = []
+    counts: dict[str, int] = {}
+    for one, (path, digest) in zip(found, store.digests([f.path for f in found]), strict=True):
+        counts[one.concept] = counts.get(one.concept, 0) + 1
+        if isinstance(digest, OSError):
+            records.append(Record(one.key, one.concept, "", Image(""), aside=f"cannot be read: {digest.strerror}"))
+        else:
+            records.append(_first(one, str(path.absolute()), digest, env.concepts, tell))
+    tell(Scanned(len(records), counts))
+    return Manifest(_consenting(records, store, rights))
+
+
+def _first(one: Found, path: str, digest: str, concepts: Mapping[str, Concept], tell: Listener) -> Record:
+    repeats, name = concept_folder(one.folder)
+    settings = concepts.get(one.concept, Concept())
+    record = Record(
+        key=one.key,
+        concept=one.concept,
+        origin=digest,
+        image=Image(digest, path),
+        trigger=settings.trigger or words(name),
+        repeats=settings.repeats or repeats or 1,
+    )
+    return _with_imported(record, one.path, tell)
+
+
+def _with_imported(record: Record, picture: Path, tell: Listener) -> Record:
+    beside = captions.caption_file(picture)
+    if beside is None:
+        return record
+    try:
+        text = captions.read_caption(beside)
+    except PictureError as error:
+        tell(Note("warning", f"the caption {beside} is not used: {error}", key=record.key))
+        return record
+    if not text.strip():
+        return record
+    tags, sentence = captions.parse(text)
+    return dataclasses.replace(record, imported=text, tags=tags, sentence=sentence)
+
+
+def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterator[Record]:
+    """Sets aside what refuses AI training, unless the user holds the rights; the mark stays in `facts["consent"]`."""
+    keys = {r.origin: f"consent:{_READER}:{r.origin}" for r in records if r.origin}
+    known = store.recall(list(keys.values()))
+    for record in records:
+        if record.aside:
+            yield record
+            continue
+        key = keys[record.origin]
+        if key not in known:
+            known[key] = consent.refusal(Path(record.image.path))
+            store.remember("consent", {key: known[key]})
+        mark = known[key]
+        if not mark:
+            yield record
+        elif rights:
+            yield record.noting(f"refuses AI training ({mark}); included: the rights are held", consent=mark)
+        else:
+            yield dataclasses.replace(record.noting(consent=mark), aside=f"refuses AI training: {mark}")
+
+
+def reopen(
+    folder: Path, ledger: Store, store: Store, env: Env, tell: Listener, *, rights: bool, edits: Mapping[tuple[str, str], str]
+) -> Manifest:
+    """The records of a folder that commands work on: as its ledger left them where it knows the picture, else as scanned.
+
+    `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
+    """
+    known = ledger.written()
+    scanned = scan([folder], store, env, tell, rights=rights, skip=folder / LEDGER)
+    return Manifest(_known(record, known, folder, env.concepts, edits) for record in scanned)
+
+
+def _known(
+    record: Record,
+    known: Mapping[str, Written],
+    folder: Path,
+    concepts: Mapping[str, Concept],
+    edits: Mapping[tuple[str, str], str],
+) -> Record:
+    if record.aside:
+        return record
+    row = known.get(Path(record.image.path).relative_to(folder.absolute()).as_posix())
+    if row is None:
+        return record
+    before = from_plain(row.record)
+    settings = concepts.get(record.concept)
+    return dataclasses.replace(
+        before,
+        key=record.key,
+        origin=row.origin,
+        concept=record.concept,
+        # what was encoded stands on disk now, and may have been edited there
+        image=dataclasses.replace(record.image, width=before.image.width, height=before.image.height)
+        if record.image.digest == row.digest
+        else record.image,
+        trigger=settings.trigger if settings and settings.trigger else before.trigger,
+        repeats=settings.repeats if settings and settings.repeats else record.repeats,
+        edited=edits.get((row.origin, row.key)),
+        imported=before.imported,
+    )

@@ -1,0 +1,137 @@
+"""Balance: how often each concept's pictures are shown per epoch, so that every concept is learnt equally well."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from curate.core.events import Listener, Note
+from curate.core.record import Manifest
+from curate.core.stage import Concept, DatasetStage, Env
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One concept's part: `pictures`, the `weight` asked for, the `repeats` found."""
+
+    pictures: int
+    weight: float
+    repeats: int
+
+    @property
+    def showings(self) -> int:
+        """Pictures shown per epoch."""
+        return self.pictures * self.repeats
+
+
+def half_up(value: float) -> int:
+    """Rounds to the nearest integer, halves upward (Python's own `round` goes to the even one)."""
+    return math.floor(value + 0.5)
+
+
+def repeats_for(
+    pictures: Mapping[str, int], weights: Mapping[str, float], base: int, fixed: Mapping[str, int], cap: int | None
+) -> dict[str, Share]:
+    """N_i = round half up of base · w_i · n_max / n_i, at least 1 and at most `cap`; `fixed` ones keep theirs."""
+    most = max(pictures.values())
+    shares: dict[str, Share] = {}
+    for name, count in pictures.items():
+        n = max(1, half_up(base * weights[name] * most / count))
+        shares[name] = Share(count, weights[name], fixed.get(name) or (min(n, cap) if cap else n))
+    return shares
+
+
+def imbalance(shares: Mapping[str, Share]) -> dict[str, float]:
+    """For each concept, its showings per weight relative to the mean over concepts, minus 1: 0 is exact."""
+    exposure = {name: s.showings / s.weight for name, s in shares.items()}
+    mean = sum(exposure.values()) / len(exposure)
+    return {name: e / mean - 1 for name, e in exposure.items()}
+
+
+class Balance(DatasetStage):
+    """Choose the repeats of each concept folder, so that all are shown equally often (or by weight)."""
+
+    base: int | None = Field(None, ge=1, description="Repeats of the largest concept; default 1, or its folder's own number.")
+    tolerance: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="With weights: the largest error of a concept's share that rounding to whole repeats may leave.",
+    )
+    max_base: int = Field(20, ge=1, description="With weights: the highest base repeats tried to get within the tolerance.")
+    cap: int | None = Field(None, ge=1, description="No concept is repeated more often than this.")
+    limit: int = Field(10, ge=1, description="A concept repeated more often than this is named: it may overbake.")
+    showings: int = Field(
+        100, ge=1, description="How often each picture should be shown in all; the advice on epochs follows from it."
+    )
+
+    layout: ClassVar[Literal["same", "repeats"]] = "repeats"
+    reads: ClassVar[frozenset[str]] = frozenset({"repeats"})
+    writes: ClassVar[frozenset[str]] = frozenset({"repeats"})
+    concept_reads: ClassVar[frozenset[str]] = frozenset({"weight", "repeats", "kind"})
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Sets `repeats` on every record and tells each concept's share."""
+        present = manifest.present
+        if not len(present):
+            return manifest
+        pictures: dict[str, int] = {}
+        for record in present:
+            pictures[record.concept] = pictures.get(record.concept, 0) + 1
+        settings = {name: env.concepts.get(name, Concept()) for name in pictures}
+        shares = self.shares(pictures, settings, {r.concept: r.repeats for r in present})
+        self._advise(shares, settings, tell)
+        return Manifest(
+            dataclasses.replace(r, repeats=shares[r.concept].repeats) if not r.aside and r.concept in shares else r
+            for r in manifest
+        )
+
+    def shares(
+        self, pictures: Mapping[str, int], settings: Mapping[str, Concept], given: Mapping[str, int]
+    ) -> dict[str, Share]:
+        """The share of each concept. `given` are the repeats that the folders' own names state."""
+        weights = {name: s.weight for name, s in settings.items()}
+        fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
+        largest = min(pictures, key=lambda name: (-pictures[name], name))
+        base = self.base or fixed.get(largest) or given.get(largest) or 1
+        if self.base or len(set(weights.values())) == 1 or largest in fixed:
+            return repeats_for(pictures, weights, base, fixed, self.cap)
+        best: tuple[float, dict[str, Share]] | None = None
+        for base in range(1, self.max_base + 1):
+            shares = repeats_for(pictures, weights, base, fixed, self.cap)
+            error = max(map(abs, imbalance(shares).values()))
+            if best is None or error < best[0] - 1e-9:
+                best = (error, shares)
+            if error <= self.tolerance:
+                break
+        assert best is not None
+        return best[1]
+
+    def _advise(self, shares: Mapping[str, Share], settings: Mapping[str, Concept], tell: Listener) -> None:
+        off = imbalance(shares)
+        for name, s in sorted(shares.items()):
+            drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
+            weight = f", weight {s.weight:g}" if s.weight != 1 else ""
+            tell(
+                Note(
+                    "info",
+                    f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}",
+                    "balance",
+                )
+            )
+            if s.repeats > self.limit:
+                tell(
+                    Note(
+                        "warning",
+                        f"{name} is repeated {s.repeats} times: it may overbake; add pictures or set `cap`",
+                        "balance",
+                    )
+                )
+        largest = min(s.repeats for s in shares.values())
+        epochs = max(1, half_up(self.showings / largest))
+        tell(Note("advice", f"about {epochs} epochs show each picture of the largest concept {self.showings} times", "balance"))

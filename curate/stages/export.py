@@ -1,0 +1,131 @@
+"""Export: the prepared folder that trainers read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from curate import captions, folder
+from curate.core.events import Listener, Note
+from curate.core.files import write_text
+from curate.core.record import Manifest, Record
+from curate.core.stage import DatasetStage, Env
+from curate.core.store import Store
+from curate.errors import InputError
+from curate.names import safe, unique
+
+Extra = Literal["dataset.toml", "metadata.jsonl"]
+
+
+class Export(DatasetStage):
+    """Write the prepared folder: `N_trigger` folders of pictures with caption files, as trainers read them."""
+
+    also: tuple[Extra, ...] = Field(
+        (), description="Further files to write: dataset.toml (sd-scripts), metadata.jsonl (imagefolder)."
+    )
+
+    layout: ClassVar[Literal["same", "repeats"]] = "repeats"
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"image", "encoding", "trigger", "tags", "sentence", "imported", "edited", "style", "repeats"}
+    )
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Brings the output folder up to date. Raises InputError where no picture is left."""
+        present = manifest.present
+        if not len(present):
+            reasons = "; ".join(sorted({r.aside for r in manifest})[:3])
+            raise InputError("no picture is left to export", f"all were set aside: {reasons}")
+        store = _store(env)
+        paths = self.paths(present, env)
+        folder.publish(manifest, paths, env.output, store, env, tell)
+        self._warn(present, tell)
+        for name, text in self._extras(present, paths).items():
+            write_text(env.output / name, text)
+        return manifest
+
+    def stands(self, manifest: Manifest, env: Env) -> bool:
+        """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
+        present = manifest.present
+        paths = self.paths(present, env)
+        if not folder.stands(manifest, paths, env.output, _store(env), env, lambda _: None):
+            return False
+        return all((env.output / name).is_file() for name in self.also)
+
+    def paths(self, present: Manifest, env: Env) -> dict[str, PurePosixPath]:
+        """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
+
+        def wanted() -> list[tuple[str, PurePosixPath, str]]:
+            rows: list[tuple[str, PurePosixPath, str]] = []
+            for record in sorted(present, key=lambda r: r.key):
+                inside = PurePosixPath(record.key.partition("/")[2] or record.key)
+                part = inside.name.partition("#")[2]
+                source = PurePosixPath(inside.as_posix().partition("#")[0])
+                stem = "_".join((*source.parts[:-1], source.stem)) + (f"_{part.replace('#', '_')}" if part else "")
+                suffix = folder.suffix(record, env.path(record.image))
+                rows.append(
+                    (record.key, PurePosixPath(folder_name(record), safe(stem) + suffix), safe(source.suffix.lstrip(".")))
+                )
+            return rows
+
+        return unique(wanted())
+
+    def _extras(self, present: Manifest, paths: dict[str, PurePosixPath]) -> dict[str, str]:
+        files: dict[str, str] = {}
+        if "metadata.jsonl" in self.also:
+            rows = ({"file_name": paths[r.key].as_posix(), "text": _text(r)} for r in present)
+            files["metadata.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if "dataset.toml" in self.also:
+            files["dataset.toml"] = _toml(present)
+        return files
+
+    @staticmethod
+    def _warn(present: Manifest, tell: Listener) -> None:
+        for record in present:
+            if record.edited is None:
+                continue
+            first = record.edited.strip()
+            lacking = [w for w in record.trigger if w.casefold() not in first.casefold()]
+            if lacking:
+                tell(
+                    Note(
+                        "warning",
+                        f'the edited caption lacks the trigger "{", ".join(lacking)}": it is kept as it is',
+                        "export",
+                        record.key,
+                    )
+                )
+
+
+def folder_name(record: Record) -> str:
+    """`N_trigger, words` of the record's concept, fit for a file system."""
+    return f"{record.repeats}_{safe(', '.join(record.trigger) or record.concept)}"
+
+
+def _text(record: Record) -> str:
+    return record.edited if record.edited is not None else captions.render(record)
+
+
+def _toml(present: Manifest) -> str:
+    """A dataset file for sd-scripts: one subset per folder, with its repeats and keep_tokens."""
+    folders = {folder_name(r): r for r in sorted(present, key=lambda r: r.key)}
+    lines = [
+        "[general]",
+        f"caption_extension = {json.dumps(next(iter(present)).style.extension)}",
+        "shuffle_caption = true",
+        "",
+        "[[datasets]]",
+    ]
+    for name, record in folders.items():
+        quoted = json.dumps(str(Path(name)), ensure_ascii=False)
+        lines += ["", "  [[datasets.subsets]]", f"  image_dir = {quoted}"]
+        lines += [f"  num_repeats = {record.repeats}", f"  keep_tokens = {len(record.trigger)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _store(env: Env) -> Store:
+    if env.store is None:
+        raise InputError("export needs a folder to write to", "use it in a pipeline, or give -o")
+    return env.store
