@@ -1,0 +1,1 @@
+"""Filters that cleaners are made of."""
