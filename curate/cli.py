@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import sys
 import traceback
@@ -348,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     show_traceback = "--traceback" in given
     given = [a for a in given if a != "--traceback"]
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         _mount(given)
@@ -367,9 +368,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if show_traceback:
             traceback.print_exc()
-        _say(
-            f"unexpected {type(error).__name__}: {error}\n  this is a fault in curate: --traceback shows where; what was done is kept"
-        )
+        _say(f"unexpected {type(error).__name__}: {error}")
+        _say("this is a fault in curate: --traceback shows where; what was done is kept")
         raise SystemExit(1) from None
 
 

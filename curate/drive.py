@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -109,7 +109,7 @@ class Command:
     only: tuple[str, ...] = ()
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     rights: bool = False
-    options: RunOptions = RunOptions()
+    options: RunOptions = field(default_factory=RunOptions)
     quiet: bool = False
 
     @property
@@ -264,7 +264,7 @@ class _Session:
 @contextlib.contextmanager
 def _session(
     output: Path, stages: Sequence[str], options: RunOptions, concepts: Mapping[str, Concept], quiet: bool
-) -> Iterator[_Session]:
+) -> Generator[_Session]:
     """Lock, ledger, report and stop signals around what a run does; the summary is printed however it ends."""
     with (
         run_lock(output),
@@ -310,7 +310,7 @@ def _env(ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str,
 
 
 @contextlib.contextmanager
-def _signals(report: Report) -> Iterator[Callable[[], bool]]:
+def _signals(report: Report) -> Generator[Callable[[], bool]]:
     """The first Ctrl-C or SIGTERM asks the run to stop after the picture in hand; the second stops at once."""
     asked = threading.Event()
 

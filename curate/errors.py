@@ -32,7 +32,7 @@ class MissingError(CurateError):
     exit_code = 3
 
 
-class Interrupted(CurateError):
+class Interrupted(CurateError):  # noqa: N818 – the field's word
     """Ctrl-C or SIGTERM; everything finished so far is kept and a rerun continues (exit 130)."""
 
     exit_code = 130

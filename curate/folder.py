@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -101,9 +100,8 @@ def _recover(folder: Path, store: Store) -> bool:
         text = _read(folder / row.caption_path) if row.caption_path else None
         edit = store.edits().get((row.origin, row.key))
         ours = text is None or same_text(text, row.caption) or (edit is not None and same_text(text, edit))
-        if not ours and old is not None:
-            row = dataclasses.replace(row, caption=old.caption, caption_path=old.caption_path)
-        done.append(dataclasses.replace(row, mtime=stat.st_mtime_ns))
+        known_as = row if ours or old is None else dataclasses.replace(row, caption=old.caption, caption_path=old.caption_path)
+        done.append(dataclasses.replace(known_as, mtime=stat.st_mtime_ns))
     store.wrote(done)
     return bool(intended)
 
@@ -334,7 +332,7 @@ class _Publisher:
         if not old.exists() or target.exists() or unchanged(self.folder, before):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(old, target)
+        old.replace(target)
         return True
 
     def _picture(self, source: Path, target: Path, known: Written | None) -> None:
@@ -345,7 +343,7 @@ class _Publisher:
         if inside and self.journal is not None and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             self.journal.moving(source, target)
-            os.replace(source, target)
+            source.replace(target)
             self.vacated.add(source.relative_to(self.folder).as_posix())
             return
         if self.journal is not None:
@@ -423,7 +421,7 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
     for old, new in reversed(facts["moved"]):
         if (folder / new).exists():
             (folder / old).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(folder / new, folder / old)
+            (folder / new).replace(folder / old)
             prune_empty((folder / new).parent, folder)
     for relative in facts["replaced"]:
         copy_file(place / "files" / relative, folder / relative)

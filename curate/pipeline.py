@@ -29,13 +29,13 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: Literal["auto"] | int = Field(
-        "auto", description="Worker processes for picture stages: auto, or a number (1: none)."
+        default="auto", description="Worker processes for picture stages: auto, or a number (1: none)."
     )
     device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="Where models run: auto, cpu, cuda or cuda:N."
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="Where models run: auto, cpu, cuda or cuda:N."
     )
-    require_gpu: bool = Field(False, description="Stop (exit 3) rather than fall back to the CPU.")
-    offline: bool = Field(False, description="Never ask a model hub; use what is on disk.")
+    require_gpu: bool = Field(default=False, description="Stop (exit 3) rather than fall back to the CPU.")
+    offline: bool = Field(default=False, description="Never ask a model hub; use what is on disk.")
 
 
 class Pipeline(BaseModel):
@@ -149,6 +149,7 @@ class _Reader:
             return
         for i in found:
             entry = entries[i]
+            assert stages is not None
             stages[i] = {parts[0]: dict(entry[next(iter(entry))] or {}) if isinstance(entry, dict) else {}}
             self._assign(stages[i], tuple(parts), value, origin, ("stages", i))
 
@@ -308,9 +309,7 @@ def _concepts(reader: _Reader, values: Mapping[str, Any], inputs: Sequence[Path]
             reader.problem(
                 ("concepts", name), f'no folder "{name}" in the input: {registry.nearest(name, folders)}', at_key=True
             )
-        if isinstance(settings, dict) and isinstance(settings.get("trigger"), str):
-            settings = {**settings, "trigger": [settings["trigger"]]}
-        concept = reader.typed(Concept, settings, ("concepts", name), f"concepts.{name}")
+        concept = reader.typed(Concept, _listed(settings), ("concepts", name), f"concepts.{name}")
         if concept is not None:
             for i, word in enumerate(concept.trigger):
                 if not word.strip() or "," in word or "\n" in word:
@@ -319,6 +318,13 @@ def _concepts(reader: _Reader, values: Mapping[str, Any], inputs: Sequence[Path]
                     )
             concepts[bare] = concept
     return concepts
+
+
+def _listed(settings: Any) -> Any:
+    """A single trigger word may stand without brackets."""
+    if isinstance(settings, dict) and isinstance(settings.get("trigger"), str):
+        return {**settings, "trigger": [settings["trigger"]]}
+    return settings
 
 
 def _concept_names(root: Path) -> Iterator[str]:

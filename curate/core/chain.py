@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Encode(RecordStage):
         return "encode"
 
     @contextmanager
-    def open(self, env: Env) -> Iterator[Worker]:
+    def open(self, env: Env) -> Generator[Worker]:
         """Yields the worker; a record whose picture no stage touched keeps the file it has."""
         yield lambda records: [self._encode(r, env) for r in records]
 
@@ -97,7 +97,7 @@ def merge(record: Record, result: Record, stage: RecordStage) -> Record:
 
 
 @contextmanager
-def open_chain(chain: Sequence[Prepared], env: Env) -> Iterator[Callable[[Sequence[Work]], list[Outcome]]]:
+def open_chain(chain: Sequence[Prepared], env: Env) -> Generator[Callable[[Sequence[Work]], list[Outcome]]]:
     """Opens every stage of the chain and yields what takes a batch of work and gives one outcome for each.
 
     A record that fails is its own outcome; its batch goes on. Errors that concern the whole run (a missing model,

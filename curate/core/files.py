@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def digest_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def disk_errors(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Generator[None]:
     """Turns a full disk, missing rights and the like into one readable error naming `what`."""
     try:
         yield
@@ -72,8 +73,8 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = Tr
             if sync:
                 with temporary.open("rb+") as f:
                     os.fsync(f.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -89,15 +90,11 @@ def copy_file(source: Path, target: Path) -> None:
     write_atomic(target, lambda p: shutil.copyfile(source, p), sync=False)
 
 
+@functools.cache
 def _umask() -> int:
-    global _known_umask
-    if _known_umask is None:
-        _known_umask = os.umask(0)
-        os.umask(_known_umask)
-    return _known_umask
-
-
-_known_umask: int | None = None
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,7 +19,7 @@ from curate.errors import LockedError
 
 
 @contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Generator[None]:
     """Holds the folder for this process; the operating system frees it when the process ends, however it ends.
 
     Raises LockedError naming process, host, start and command of the holder.

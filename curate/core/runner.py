@@ -52,10 +52,8 @@ class Runner:
     def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:
         """The manifest after all stages. Raises Interrupted once the user stops, CurateError where the run cannot go on."""
         for group in grouped(stages):
-            if isinstance(group, DatasetStage):
-                manifest = self._dataset(group, manifest)
-            else:
-                manifest = self._records(group, manifest)
+            whole = isinstance(group, DatasetStage)
+            manifest = self._dataset(group, manifest) if whole else self._records(group, manifest)
             self.store.commit()
             if self.env.stopping():
                 raise stopped()

@@ -29,13 +29,15 @@ Worker = Callable[[Sequence[Record]], Sequence[Record]]
 class Concept(BaseModel, frozen=True, extra="forbid"):
     """What the user says of one concept folder under `concepts:`."""
 
-    trigger: tuple[str, ...] = Field((), description="Trigger words, first in every caption, in this order.")
-    kind: Kind = Field("object", description="What is learnt; sets the advice.")
-    class_word: str = Field("", description="The class the concept belongs to (dog, robe), for regularisation and prompts.")
-    weight: float = Field(1.0, gt=0, description="How often it is shown relative to the other concepts.")
-    repeats: int | None = Field(None, ge=1, description="Fix the number of repeats instead of balancing it.")
-    absorb: tuple[str, ...] = Field((), description="Tags that belong to the trigger and are removed from captions.")
-    flip: tuple[str, ...] = Field((), description="Files to mirror so that an asymmetric subject faces one way.")
+    trigger: tuple[str, ...] = Field(default=(), description="Trigger words, first in every caption, in this order.")
+    kind: Kind = Field(default="object", description="What is learnt; sets the advice.")
+    class_word: str = Field(
+        default="", description="The class the concept belongs to (dog, robe), for regularisation and prompts."
+    )
+    weight: float = Field(default=1.0, gt=0, description="How often it is shown relative to the other concepts.")
+    repeats: int | None = Field(default=None, ge=1, description="Fix the number of repeats instead of balancing it.")
+    absorb: tuple[str, ...] = Field(default=(), description="Tags that belong to the trigger and are removed from captions.")
+    flip: tuple[str, ...] = Field(default=(), description="Files to mirror so that an asymmetric subject faces one way.")
 
 
 @dataclass(frozen=True, slots=True)

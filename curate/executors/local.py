@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from itertools import islice
-from typing import Any
 
 from curate.core.chain import Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
@@ -100,27 +99,28 @@ def available_cpus() -> int:
         return os.cpu_count() or 1
 
 
-_apply: Callable[[Sequence[Work]], list[Outcome]] | None = None
-_opened: AbstractContextManager[Any] | None = None
-_failed: Exception | None = None
+class _Worker:
+    """What one worker process holds: the opened chain, or why it could not be opened."""
+
+    stack = ExitStack()
+    apply: Callable[[Sequence[Work]], list[Outcome]] | None = None
+    failed: Exception | None = None
 
 
 def _start(chain: tuple[Prepared, ...], env: Env) -> None:
-    global _apply, _opened, _failed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        _opened = open_chain(chain, env)
-        _apply = _opened.__enter__()
+        _Worker.apply = _Worker.stack.enter_context(open_chain(chain, env))
     except Exception as error:  # raised in `_work`: an initializer that raises would only break the pool
-        _failed = error
+        _Worker.failed = error
 
 
 def _work(one: Work) -> list[Outcome]:
-    if _failed is not None:
-        raise _failed
-    assert _apply is not None
-    return _apply([one])
+    if _Worker.failed is not None:
+        raise _Worker.failed
+    assert _Worker.apply is not None
+    return _Worker.apply([one])
 
 
 def _die_with_parent() -> None:

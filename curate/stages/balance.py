@@ -56,18 +56,22 @@ def imbalance(shares: Mapping[str, Share]) -> dict[str, float]:
 class Balance(DatasetStage):
     """Choose the repeats of each concept folder, so that all are shown equally often (or by weight)."""
 
-    base: int | None = Field(None, ge=1, description="Repeats of the largest concept; default 1, or its folder's own number.")
+    base: int | None = Field(
+        default=None, ge=1, description="Repeats of the largest concept; default 1, or its folder's own number."
+    )
     tolerance: float = Field(
-        0.1,
+        default=0.1,
         gt=0,
         lt=1,
         description="With weights: the largest error of a concept's share that rounding to whole repeats may leave.",
     )
-    max_base: int = Field(20, ge=1, description="With weights: the highest base repeats tried to get within the tolerance.")
-    cap: int | None = Field(None, ge=1, description="No concept is repeated more often than this.")
-    limit: int = Field(10, ge=1, description="A concept repeated more often than this is named: it may overbake.")
+    max_base: int = Field(
+        default=20, ge=1, description="With weights: the highest base repeats tried to get within the tolerance."
+    )
+    cap: int | None = Field(default=None, ge=1, description="No concept is repeated more often than this.")
+    limit: int = Field(default=10, ge=1, description="A concept repeated more often than this is named: it may overbake.")
     showings: int = Field(
-        100, ge=1, description="How often each picture should be shown in all; the advice on epochs follows from it."
+        default=100, ge=1, description="How often each picture should be shown in all; the advice on epochs follows from it."
     )
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"

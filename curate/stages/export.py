@@ -24,7 +24,7 @@ class Export(DatasetStage):
     """Write the prepared folder: `N_trigger` folders of pictures with caption files, as trainers read them."""
 
     also: tuple[Extra, ...] = Field(
-        (), description="Further files to write: dataset.toml (sd-scripts), metadata.jsonl (imagefolder)."
+        default=(), description="Further files to write: dataset.toml (sd-scripts), metadata.jsonl (imagefolder)."
     )
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
