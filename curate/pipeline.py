@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from curate.core import registry
-from curate.core.stage import Concept, DatasetStage, RecordStage, Stage
+from curate.core.stage import Concept, DatasetStage, Options, RecordStage, Stage, takes_list
 from curate.errors import InputError
 from curate.names import concept_folder
 from curate.scan import RIGHTS
@@ -229,11 +229,12 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     if until is not None:
         names = [s.name for s in stages]
-        if until not in names:
+        entries = values.get("stages")
+        if until not in names and until not in map(_entry_name, entries if isinstance(entries, list) else ()):
             reader.problems.append(
                 _Problem(0, 0, f"no such stage in this pipeline: {registry.nearest(until, names)}", f"--until {until}")
             )
-        else:
+        elif until in names:
             stages = stages[: names.index(until) + 1]
     reader.finish()
     return Pipeline(input=tuple(inputs), output=output, concepts=concepts, consent=rights, stages=tuple(stages), run=options)
@@ -309,7 +310,7 @@ def _concepts(reader: _Reader, values: Mapping[str, Any], inputs: Sequence[Path]
             reader.problem(
                 ("concepts", name), f'no folder "{name}" in the input: {registry.nearest(name, folders)}', at_key=True
             )
-        concept = reader.typed(Concept, _listed(settings), ("concepts", name), f"concepts.{name}")
+        concept = reader.typed(Concept, settings, ("concepts", name), f"concepts.{name}")
         if concept is not None:
             for i, word in enumerate(concept.trigger):
                 if not word.strip() or "," in word or "\n" in word:
@@ -318,13 +319,6 @@ def _concepts(reader: _Reader, values: Mapping[str, Any], inputs: Sequence[Path]
                     )
             concepts[bare] = concept
     return concepts
-
-
-def _listed(settings: Any) -> Any:
-    """A single trigger word may stand without brackets."""
-    if isinstance(settings, dict) and isinstance(settings.get("trigger"), str):
-        return {**settings, "trigger": [settings["trigger"]]}
-    return settings
 
 
 def _concept_names(root: Path) -> Iterator[str]:
@@ -473,7 +467,7 @@ def schema() -> dict[str, Any]:
         model = found.model_json_schema(ref_template="#/$defs/{model}")
         definitions |= model.pop("$defs", {})
         help_text = (found.__doc__ or "").strip().splitlines()[0]
-        definitions[f"stage-{name}"] = {**model, "title": name, "description": help_text}
+        definitions[f"stage-{name}"] = {**_loosened(found, model), "title": name, "description": help_text}
         reference = {"anyOf": [{"$ref": f"#/$defs/stage-{name}"}, {"type": "null"}]}
         entries.append({"const": name, "description": help_text})
         entries.append(
@@ -489,12 +483,7 @@ def schema() -> dict[str, Any]:
         {"type": "object", "patternProperties": {r"^\w+(\.\w+)+$": True}, "additionalProperties": False, "minProperties": 1}
     )
     folders = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    concept = Concept.model_json_schema()
-    trigger = concept["properties"]["trigger"]
-    concept["properties"]["trigger"] = {
-        "anyOf": [{"type": "string"}, {k: v for k, v in trigger.items() if k not in ("description", "default", "title")}],
-        "description": trigger["description"],
-    }
+    concept = _loosened(Concept, Concept.model_json_schema())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "curate pipeline",
@@ -515,6 +504,18 @@ def schema() -> dict[str, Any]:
         },
         "$defs": definitions,
     }
+
+
+def _loosened(model: type[Options], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with a single value allowed where a list is meant, as `Options` allows it."""
+    about = ("description", "default", "title")
+    for name, info in model.model_fields.items():
+        found = schema.get("properties", {}).get(name, {})
+        if takes_list(info.annotation) and found:
+            bare = {k: v for k, v in found.items() if k not in about}
+            single = bare.get("items", {}) if "items" in bare else {"type": ["string", "number"]}
+            schema["properties"][name] = {"anyOf": [single, bare], **{k: found[k] for k in about if k in found}}
+    return schema
 
 
 def picture_stage(stage: type[Stage]) -> bool:

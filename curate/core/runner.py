@@ -260,7 +260,7 @@ def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
             groups.append([*fusing, Encode()])
             fusing.clear()
 
-    for step in (step for stage in stages for step in stage.steps()):
+    for step in (step for stage in stages for step in stage.parts()):
         if isinstance(step, RecordStage) and "image" in step.writes and step.resources.gpus == 0:
             fusing.append(step)
             continue

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.core.events import Listener
 from curate.core.record import Image, Manifest, Record, to_plain
@@ -26,7 +27,27 @@ Kind = Literal["character", "object", "style", "clothing", "pose"]
 Worker = Callable[[Sequence[Record]], Sequence[Record]]
 
 
-class Concept(BaseModel, frozen=True, extra="forbid"):
+class Options(BaseModel):
+    """Typed, frozen options; where a list is meant, a single value may stand for a list of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        lists = {n for n, f in cls.model_fields.items() if takes_list(f.annotation)}
+        return {k: (v,) if k in lists and isinstance(v, str | int | float) else v for k, v in values.items()}
+
+
+def takes_list(annotation: Any) -> bool:
+    """Whether a field's type is a list or tuple, optional or not, and nothing else."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return all(get_origin(m) in (tuple, list) for m in members if m is not type(None))
+
+
+class Concept(Options):
     """What the user says of one concept folder under `concepts:`."""
 
     trigger: tuple[str, ...] = Field(default=(), description="Trigger words, first in every caption, in this order.")
@@ -115,10 +136,8 @@ class Env:
         return {**self.__dict__, "stop": None, "store": None, "held": {}}
 
 
-class Stage(BaseModel):
+class Stage(Options):
     """A step of the pipeline: a frozen, typed set of options. The file's name is the stage's name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: ClassVar[int] = 1
     """Raise it when the same options give another result than before."""
@@ -137,7 +156,7 @@ class Stage(BaseModel):
         """The stage's name in YAML, on the command line and in events."""
         return type(self).__module__.rsplit(".", 1)[-1].replace("_", "-")
 
-    def steps(self) -> Sequence[Stage]:
+    def parts(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""
         return (self,)
 
