@@ -23,6 +23,9 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
         gray = depth.to_gray(image, facts)
         alpha = _matching(image)
         image = Image.fromarray(gray)
+    elif exact := depth.exact_colours(image):
+        image, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
+        facts["depth"] = 16
     else:
         image, alpha = _plain(image)
     image = _to_srgb(image, profile if isinstance(profile, bytes) else None, facts)

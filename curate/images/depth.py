@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from curate.core.stage import Pixels
 
 Gray = NDArray[np.uint8]
 
@@ -46,6 +49,45 @@ def scale_16(values: NDArray[np.uint16]) -> Gray:
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
+def exact_colours(image: Image.Image) -> tuple[Pixels, Gray | None] | None:
+    """RGB and alpha of a colour PNG of 16 bits, rounded; None for anything else.
+
+    Pillow keeps only the high byte of these. OpenCV reads them in full; its high bytes must be Pillow's, so that what
+    it reads otherwise than Pillow (a later frame, an unusual chunk) is left to Pillow.
+    """
+    path = Path(str(getattr(image, "filename", "")))
+    if image.format != "PNG" or image.mode not in ("RGB", "RGBA") or not _is_deep_colour_png(path):
+        return None
+    import cv2
+
+    read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    values: NDArray[np.uint16] = np.asarray(read)
+    if values.dtype != np.uint16 or values.ndim != 3:
+        return None
+    bands = [2, 1, 0, 3][: len(image.mode)]
+    if values.shape[2] < len(bands):
+        return None
+    values = values[:, :, bands]
+    if not np.array_equal(values >> 8, np.asarray(image)):
+        return None
+    key = image.info.get("transparency")
+    scaled = scale_16(values)
+    if values.shape[2] == 4:
+        return scaled[:, :, :3], scaled[:, :, 3]
+    if isinstance(key, tuple):
+        return scaled, np.where((values == np.asarray(key)).all(axis=2), 0, 255).astype(np.uint8)
+    return scaled, None
+
+
+def _is_deep_colour_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
+    return head[24:25] == b"\x10" and head[25:26] != b"\0"
+
+
 def _depth(image: Image.Image) -> tuple[int, bool]:
     tags = getattr(image, "tag_v2", None)
     if tags is None:
@@ -70,8 +112,8 @@ def _scaled_wide(values: NDArray[np.int64], signed: bool) -> Gray:
 
 def _scaled_floats(values: NDArray[np.float64]) -> Gray:
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-    if low < 0.0:  # no range says where black is: the picture's own does
-        values, high = values - low, high - low
-        return np.rint(values * (255.0 / high)).astype(np.uint8)
-    top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
-    return np.rint(values * (255.0 / top)).astype(np.uint8)
+    if low < -high:  # no range of pictures: the darkest is black
+        return np.rint((values - low) * (255.0 / (high - low))).astype(np.uint8)
+    # lossy coders overshoot a little on both sides; the factor tells an overshoot from a larger range
+    top = next((top for top in (1.0, 255.0, 65535.0) if high <= 2 * top), high)
+    return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from curate.core.stage import Pixels
 from curate.errors import PictureError
 from curate.images import colour, gate
-from curate.images.formats import REFUSED, register_plugins
+from curate.images.formats import REFUSED, needed_plugin, register_plugins
 from curate.images.options import Decoded, DecodeOptions
 
 # what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
@@ -67,7 +67,14 @@ def frames(path: Path, options: DecodeOptions) -> list[Decoded]:
         found: list[Decoded] = []
         for index in wanted:
             if animated:
-                image.seek(index)
+                try:
+                    image.seek(index)
+                    image.load()
+                except BROKEN:
+                    if not (options.accept_truncated and found):
+                        raise
+                    known["truncated"] = True
+                    break
                 known["frame"] = index
             found.append(_one(image, {**known, "frames": max(count, 1), "animated": animated}, options))
         return found
@@ -90,7 +97,7 @@ def _opened(path: Path, options: DecodeOptions) -> Generator[tuple[Image.Image, 
                 found = _load(path, options, accept=True, stack=stack)
             yield found
         except BROKEN as error:
-            raise PictureError(_reason(error)) from error
+            raise PictureError(_reason(error, path)) from error
 
 
 def _load(
@@ -180,7 +187,7 @@ def _rows_read(image: Image.Image) -> int:
     return int(other[-1]) + 1 if other.size else 0
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, path: Path) -> str:
     match error:
         case FileNotFoundError():
             return "the file is gone"
@@ -189,7 +196,8 @@ def _reason(error: BaseException) -> str:
         case IsADirectoryError():
             return "a folder, not a file"
         case UnidentifiedImageError():
-            return "not a picture in any known format"
+            package = needed_plugin(path)
+            return f"needs the package {package} to be read" if package else "not a picture in any known format"
         case Image.DecompressionBombError():
             return "more pixels than the limit (a decompression bomb?)"
         case MemoryError():

@@ -43,6 +43,20 @@ def looks_like_picture(path: Path) -> bool:
     return suffix in SUFFIXES if suffix else sniff(path)
 
 
+def needed_plugin(path: Path) -> str:
+    """The package that would open the file, where its first bytes are HEIF's or JPEG XL's; else empty."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return ""
+    if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        return "" if "HEIF" in register_plugins() else "pillow-heif"
+    if head == b"\0\0\0\x0cJXL \r\n\x87\n" or head[:2] == b"\xff\x0a":
+        return "" if "JXL" in register_plugins() else "pillow-jxl-plugin"
+    return ""
+
+
 def sniff(path: Path) -> bool:
     """Whether the first bytes are those of a common picture format; False for what cannot be read."""
     try:
