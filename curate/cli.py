@@ -115,6 +115,34 @@ def undo_command(folder: Annotated[Path, typer.Argument(help="The folder that wa
     typer.echo(f"undone: curate {what} ({files} files put back)", err=True)
 
 
+@app.command("doctor", rich_help_panel="This machine")
+def doctor_command(as_json: Json = False) -> None:
+    """Show what this machine can do: GPU, memory, models on disk, and the remedy for what is missing."""
+    from curate import doctor
+
+    found = doctor.examine(Path.cwd())
+    if as_json:
+        typer.echo(json.dumps(doctor.as_dict(found), indent=2, ensure_ascii=False))
+    else:
+        doctor.show(found, sys.stdout)
+
+
+@app.command("consent", rich_help_panel="Folders")
+def consent_command(
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures, read only.")], as_json: Json = False
+) -> None:
+    """List the pictures whose files refuse AI training, with the mark that says so."""
+    from curate import drive
+
+    rows = drive.refusals(folder)
+    if as_json:
+        typer.echo(json.dumps([{"path": str(path), "mark": mark} for path, mark in rows], indent=2, ensure_ascii=False))
+        return
+    for path, mark in rows:
+        typer.echo(f"{path}\t{mark}")
+    typer.echo(f"{len(rows)} refuse AI training", err=True)
+
+
 # stages as commands --------------------------------------------------------------------------------------------------------
 
 
@@ -329,6 +357,8 @@ def _panel(stage: type[Stage]) -> str:
 
 def _mount(arguments: Sequence[str]) -> None:
     """Adds the stages' commands: all of them for a help page, else the one that is called (others cost import time)."""
+    for command in app.registered_commands:
+        command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
     for name in registry.stage_names():
         if called in (None, name) or called not in _known():

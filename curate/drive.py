@@ -24,11 +24,11 @@ from curate.core.stage import Concept, Env, Stage
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError, Interrupted
 from curate.executors.local import choose
-from curate.images import DOOR
+from curate.images import DOOR, consent
 from curate.names import concept_folder, safe, unique
 from curate.pipeline import Pipeline, RunOptions, adds_only, picture_stage
 from curate.report import Report, open_report
-from curate.scan import reopen, scan
+from curate.scan import list_pictures, reopen, scan
 from curate.stages.export import Export
 
 
@@ -339,6 +339,12 @@ def _quoted(path: Path) -> str:
     import shlex
 
     return shlex.quote(str(path))
+
+
+def refusals(source: Path) -> list[tuple[Path, str]]:
+    """The pictures under a folder that refuse AI training, each with its mark. Raises InputError for a missing folder."""
+    found = [(one.path, consent.refusal(one.path)) for one in list_pictures([source], _silent)]
+    return [(path, mark) for path, mark in found if mark]
 
 
 def undo(target: Path) -> tuple[str, int]:

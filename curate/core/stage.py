@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, Union, get_args, get_origin
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.core.events import Listener
 from curate.core.record import Image, Manifest, Record, to_plain
 from curate.core.store import Store
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
 
 Kind = Literal["character", "object", "style", "clothing", "pose"]
