@@ -1,0 +1,145 @@
+"""Family: the rules that a kind of tagger model follows, and the published models that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taggers.base import OpenTagger, Picture, Tensor, Vocabulary
+from taggers.errors import BadModelError
+from taggers.graph import OpenGraph
+from taggers.labels import Labels, fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A published model: where it is, which files it needs, its terms. `embedded` ones come with this package."""
+
+    name: str
+    repo: str
+    files: tuple[str, ...]
+    licence: str
+    vocabulary: Vocabulary = "danbooru"
+    revision: str = "main"
+    gated: bool = False
+    megabytes: int = 0
+    note: str = ""
+    embedded: bool = False
+    thresholds: tuple[tuple[str, float], ...] = ()
+
+
+class Family:
+    """How models of one kind are prepared for and read. Subclasses are stateless; one object serves all models."""
+
+    name: ClassVar[str]
+    verified: ClassVar[bool] = False
+    """Whether the rules were checked here against a program that is the reference."""
+    models: ClassVar[tuple[Model, ...]] = ()
+    vocabulary: ClassVar[Vocabulary] = "danbooru"
+    thresholds: ClassVar[dict[str, float]] = {"general": 0.35, "character": 0.85}
+    model_files: ClassVar[tuple[str, ...]] = ("model.onnx",)
+    label_files: ClassVar[tuple[str, ...]] = ()
+    extra_files: ClassVar[tuple[str, ...]] = ()
+
+    def labels(self, path: Path) -> Labels:
+        """Reads the label file. Raises BadModelError."""
+        raise NotImplementedError
+
+    def suits(self, graph: Graph | None, labels: Path) -> bool:
+        """Whether a graph and a label file found on disk look like this family's."""
+        raise NotImplementedError
+
+    def open(
+        self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
+    ) -> AbstractContextManager[OpenTagger]:
+        """See `Tagger.open`."""
+        raise NotImplementedError
+
+
+class OnnxFamily(Family):
+    """A family whose models are ONNX graphs: subclasses say how to prepare and how to read the output."""
+
+    def prepare(self, picture: Picture, side: int, extras: Sequence[Path]) -> Tensor:
+        """One picture as the graph wants it, without the batch axis."""
+        raise NotImplementedError
+
+    def side(self, shape: Sequence[Any]) -> int:
+        """The side of the input square, read off the graph; 448 where the graph leaves it open."""
+        sides = [s for s in shape[1:] if isinstance(s, int) and s > 4]
+        return sides[0] if sides else 448
+
+    def output(self, graph: Graph) -> str | None:
+        """The name of the output that holds the scores; None for the first."""
+        return graph.outputs[0].name
+
+    def labelled(self, outputs: int) -> int:
+        """How many labels belong to an output of that width."""
+        return outputs
+
+    def probabilities(self, outputs: Sequence[NDArray[Any]]) -> Tensor:
+        """N×labels probabilities from what the graph gave."""
+        return np.asarray(outputs[0], dtype=np.float32)
+
+    @contextmanager
+    def open(
+        self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
+    ) -> Generator[OpenTagger]:
+        """Loads the graph, checks it against its labels and yields it. Raises BadModelError, NoGpuError."""
+        from taggers.providers import session
+
+        read = self.labels(labels)
+        made = session(model, device, require_gpu=require_gpu)
+        graph = Graph.of(made)
+        name = self.output(graph)
+        shape = next((o.shape for o in graph.outputs if o.name == name), graph.outputs[0].shape)
+        if shape and isinstance(shape[-1], int):
+            read = fitted(labels, read, self.labelled(shape[-1]))
+        prepare = partial(self._prepared, side=self.side(graph.shape), extras=tuple(extras))
+        opened = OpenGraph(
+            made, read, prepare, self.probabilities, outputs=[name] if name else None, floor=floor, batch=batch, where=labels
+        )
+        try:
+            yield opened
+        finally:
+            del opened, made
+
+    def _prepared(self, picture: Picture, side: int, extras: Sequence[Path]) -> Tensor:
+        return self.prepare(picture, side, extras)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Name and shape of a graph's input or output; open dimensions are names or None."""
+
+    name: str
+    shape: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a graph says of itself."""
+
+    name: str
+    shape: tuple[Any, ...]
+    outputs: tuple[Tensors, ...]
+
+    @classmethod
+    def of(cls, session: Any) -> Graph:
+        """Reads an onnxruntime session. Raises BadModelError where it is no picture model."""
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4:
+            raise BadModelError("not a tagger: one input of four dimensions (a batch of pictures) is expected")
+        outputs = tuple(Tensors(o.name, tuple(o.shape)) for o in session.get_outputs())
+        return cls(inputs[0].name, tuple(inputs[0].shape), outputs)
+
+    @property
+    def channels_last(self) -> bool:
+        """NHWC rather than NCHW."""
+        return self.shape[3] == 3

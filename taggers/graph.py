@@ -1,0 +1,85 @@
+"""An ONNX tagger that is loaded: tensors in, probabilities out, whatever batch the graph wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taggers.ahead import ahead
+from taggers.base import Picture, Scored, Source, Tensor
+from taggers.labels import Labels, fitted
+
+Prepare = Callable[[Picture], Tensor]
+Probabilities = Callable[[Sequence[NDArray[Any]]], Tensor]
+
+
+class OpenGraph:
+    """See `taggers.base.OpenTagger`. `outputs` are the names fetched; `probabilities` makes N×labels of them."""
+
+    def __init__(
+        self,
+        session: Any,
+        labels: Labels,
+        prepare: Prepare,
+        probabilities: Probabilities,
+        *,
+        outputs: Sequence[str] | None = None,
+        floor: float = 0.0,
+        batch: int = 0,
+        where: Path | None = None,
+    ) -> None:
+        self.provider: str = session.get_providers()[0]
+        self._session = session
+        self._input = session.get_inputs()[0]
+        self._outputs = list(outputs) if outputs else None
+        self._prepare = prepare
+        self._probabilities = probabilities
+        self._floor = floor
+        self._where = where
+        self._adopt(labels)
+        fixed = self._input.shape[0]
+        self.fixed = fixed if isinstance(fixed, int) and fixed > 0 else 0
+        self.batch = self.fixed or batch or (32 if self.provider != "CPUExecutionProvider" else 4)
+
+    def _adopt(self, labels: Labels) -> None:
+        self._labels = labels
+        self._names = np.array(labels.names, dtype=object)
+        self._categories = np.array(labels.categories, dtype=object)
+        self._always = np.array([c in ("rating", "quality") for c in labels.categories])
+        self._live = self._names != ""
+
+    def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
+        """Scores of each picture, in order."""
+        scored: list[Scored] = []
+        for start in range(0, len(pictures), self.batch):
+            scored += self.infer([self._prepare(p) for p in pictures[start : start + self.batch]])
+        return scored
+
+    def stream(self, sources: Iterable[Source]) -> Iterator[Scored | Exception]:
+        """Fetches and prepares on threads while the session runs."""
+        return ahead(sources, lambda source: self._prepare(source()), self.infer, batch=self.batch)
+
+    def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
+        """Runs the graph on prepared tensors, up to `batch` of them."""
+        kind = np.float16 if self._input.type == "tensor(float16)" else np.float32
+        stacked = np.stack(tensors).astype(kind, copy=False)
+        if self.fixed and len(tensors) < self.fixed:
+            stacked = np.concatenate([stacked, np.zeros((self.fixed - len(tensors), *stacked.shape[1:]), kind)])
+        found = self._session.run(self._outputs, {self._input.name: stacked})
+        rows = self._probabilities(found)
+        if rows.shape[-1] != len(self._labels):
+            self._adopt(fitted(self._where or Path("labels"), self._labels, rows.shape[-1]))
+        return [self._named(row) for row in rows[: len(tensors)]]
+
+    def _named(self, row: Tensor) -> Scored:
+        chosen = np.flatnonzero(((row >= self._floor) | self._always) & self._live)
+        names, categories = self._names[chosen], self._categories[chosen]
+        scored: Scored = {}
+        for name, score, category in zip(names, row[chosen].tolist(), categories, strict=True):
+            if name not in scored or scored[name][0] < score:
+                scored[name] = (score, category)
+        return scored

@@ -1,0 +1,1 @@
+"""palette: a tagger without weights, whose graph measures colours and backgrounds."""
