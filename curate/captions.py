@@ -1,0 +1,234 @@
+"""Captions as text: tags and a sentence out of a caption file, and a record's caption as the one line that is written."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from curate.core.record import CaptionStyle, Record
+from curate.errors import InputError
+
+KAOMOJI = frozenset(
+    [
+        "0_0",
+        "(o)_(o)",
+        "+_+",
+        "+_-",
+        "._.",
+        "<o>_<o>",
+        "<|>_<|>",
+        "=_=",
+        ">_<",
+        "3_3",
+        "6_9",
+        ">_o",
+        "@_@",
+        "^_^",
+        "o_o",
+        "u_u",
+        "x_x",
+        "|_|",
+        "||_||",
+    ]
+)
+"""Tags whose underscore is part of the face and stays."""
+
+EXTENSIONS = (".txt", ".caption")
+
+_PLAIN = CaptionStyle()
+_SPACE = re.compile(r"\s+")
+_ESCAPED = re.compile(r"\\([()\\])")
+_TO_ESCAPE = re.compile(r"([()\\])")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*\s+")
+_OPENERS = frozenset(["a", "an", "this", "there", "these", "two", "three", "several"])
+_VERBS = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "wearing",
+        "standing",
+        "sitting",
+        "holding",
+        "looking",
+        "with",
+        "shows",
+        "depicts",
+        "featuring",
+    ]
+)
+_SMALL = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "were",
+        "of",
+        "in",
+        "on",
+        "at",
+        "with",
+        "and",
+        "his",
+        "her",
+        "its",
+        "their",
+        "by",
+        "from",
+        "to",
+        "which",
+        "that",
+        "while",
+    ]
+)
+
+
+def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None = None) -> tuple[tuple[str, ...], str]:
+    """Canonical tags in order, without repetition, and the sentence ("" without one).
+
+    What equals a trigger word stays as it stands there. Without a `style` the separator is a comma or a line end,
+    or a space where the text has underscores and no comma. A caption is tags, a sentence, or both in either order;
+    prose is told from tags by its form (see `is_prose`).
+    """
+    style = style or CaptionStyle(escape=True)
+    separator = style.separator.strip() or ","
+    whole = " ".join(text.split("\n")) if separator != "," else ", ".join(line for line in text.splitlines() if line.strip())
+    words = {t.casefold(): t for t in trigger}
+    parts = [p.strip() for p in _cut(whole, separator) if p.strip()]
+    first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p, parts, i)), None)
+    if first is None:
+        return _tags(parts, words, style), ""
+    before, prose = parts[:first], f"{separator} ".join(parts[first:])
+    sentence, after = _before_tags(prose, separator)
+    return _tags([*before, *after], words, style), _clean(sentence)
+
+
+def is_prose(part: str, parts: Sequence[str] = (), index: int = 0) -> bool:
+    """Whether a piece between separators reads as a sentence rather than as a tag."""
+    words = part.split()
+    if len(words) < 3 or "_" in part:
+        return False
+    lower = [w.strip(".,;:!?\"'").casefold() for w in words]
+    small = sum(w in _SMALL for w in lower)
+    if words[-1][-1] in ".!?…" and (small or len(words) > 4):
+        return True
+    if lower[0] in _OPENERS and (small > (lower[0] in _SMALL) or len(words) >= 5):
+        return True
+    if _SENTENCE_END.search(part) and small:
+        return True
+    if words[0][0].isupper() and len(words) >= 4 and small >= 1:
+        return True
+    return len(words) >= 6 and small >= 2 and any(w in _VERBS for w in lower)
+
+
+def render(record: Record) -> str:
+    """The caption of a record as one line without a line end, in the record's style; empty where there is nothing.
+
+    Trigger words come first as the user wrote them, wherever the sentence stands.
+    """
+    style = record.style
+    lead = 0
+    while lead < len(record.tags) and record.tags[lead] in record.trigger:
+        lead += 1
+    written = [_written(tag, record.trigger, style) for tag in record.tags]
+    sentence = _clean(record.sentence)
+    if style.sentence == "none" or not sentence:
+        return _join(written, style)
+    if style.sentence == "only":
+        return _join([*written[:lead], sentence], style)
+    if style.sentence == "before":
+        ended = sentence if sentence[-1] in ".!?…\"'”’)" or len(written) == lead else sentence + "."
+        rest = _join(written[lead:], style)
+        return _join([*written[:lead], f"{ended} {rest}".strip()], style)
+    return _join([*written, sentence], style)
+
+
+def read_caption(path: Path) -> str:
+    """The text of a caption file: UTF-8, with or without mark, UTF-16 with one, or Windows-1252.
+
+    Raises InputError naming the file where it cannot be read or is no text.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: caption cannot be read ({error.strerror})") from error
+    try:
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return raw.decode("utf-16").strip()
+        if b"\0" in raw:
+            raise InputError(f"{path}: not a caption, it holds binary data", "save it as UTF-8 text")
+        try:
+            return raw.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            return raw.decode("cp1252").strip()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: caption is neither UTF-8, UTF-16 nor Windows-1252", "save it as UTF-8 text") from error
+
+
+def caption_file(picture: Path) -> Path | None:
+    """The caption that lies beside a picture: `a.txt` or `a.caption`, else `a.png.txt`; None without one."""
+    names = [picture.stem + e for e in EXTENSIONS] + [picture.name + e for e in EXTENSIONS]
+    return next((p for p in (picture.with_name(n) for n in names) if p.is_file()), None)
+
+
+def canonical(tag: str) -> str:
+    """A tag with underscores, no escapes and no surrounding space."""
+    return "_".join(_ESCAPED.sub(r"\1", tag).split())
+
+
+def spaced(tag: str) -> str:
+    """A canonical tag with spaces, faces excepted."""
+    return tag if tag in KAOMOJI else tag.replace("_", " ")
+
+
+def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
+    if tag in trigger:
+        return tag
+    text = spaced(tag) if style.underscores == "spaces" else tag
+    return _TO_ESCAPE.sub(r"\\\1", text) if style.escape else text
+
+
+def _join(parts: Sequence[str], style: CaptionStyle) -> str:
+    return style.separator.join(p for p in (_SPACE.sub(" ", p).strip() for p in parts) if p).strip()
+
+
+def _clean(sentence: str) -> str:
+    return _SPACE.sub(" ", sentence).strip()
+
+
+def _cut(text: str, separator: str) -> list[str]:
+    if separator == "," and "," not in text:
+        words = text.split()
+        if (
+            len(words) > 1
+            and any("_" in w.strip("_") and w not in KAOMOJI for w in words)
+            and not _SENTENCE_END.search(text + " ")
+        ):
+            return words
+    return text.split(separator)
+
+
+def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for part in parts:
+        plain = _ESCAPED.sub(r"\1", part) if style.escape else part
+        tag = words.get(part.casefold()) or words.get(plain.casefold()) or "_".join(plain.split())
+        found.setdefault(tag)
+    return tuple(found)
+
+
+def _before_tags(prose: str, separator: str) -> tuple[str, list[str]]:
+    """Splits "A sentence. tag, tag": what follows the last sentence end is tags where nothing in it is prose."""
+    ends = list(_SENTENCE_END.finditer(prose))
+    if ends:
+        rest = [p.strip() for p in prose[ends[-1].end() :].split(separator) if p.strip()]
+        if rest and rest[0][0] == rest[0][0].lower() and not any(is_prose(p) or p[-1] in ".!?" for p in rest):
+            return prose[: ends[-1].end()], rest
+    return prose, []

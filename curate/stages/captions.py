@@ -1,0 +1,217 @@
+"""Stage captions: rules over tags, and how captions are written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Collection, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from curate import captions
+from curate.core.record import CaptionStyle, Record
+from curate.core.stage import Env, RecordStage, Resources, Worker
+from curate.errors import InputError
+from taggers import exports, implications, screening
+from taggers.errors import BadTableError
+
+
+class Captions(RecordStage):
+    """Applies rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order; sets the style."""
+
+    vocabulary: str = Field(
+        "danbooru",
+        description="Whose aliases are mapped to their live tag: danbooru, e621, none, or a file or folder of exports.",
+    )
+    replace: dict[str, tuple[str, ...]] = Field({}, description="Tags to put in place of a tag: grey_dog=dog,grey_fur.")
+    add_if: dict[str, tuple[str, ...]] = Field({}, description="Tags to add where a tag stands: sketch=monochrome,greyscale.")
+    blacklist: tuple[str, ...] = Field((), description="Tags to remove; * stands for anything (*_background).")
+    whitelist: tuple[str, ...] = Field((), description="Only these tags stay; * stands for anything. Empty: all.")
+    absorb: tuple[str, ...] = Field((), description="Tags that belong to the trigger in every concept and are removed.")
+    keep: tuple[str, ...] = Field((), description="Tags that no rule removes.")
+    order: Literal["kept", "score", "name"] = Field(
+        "kept", description="Order of the tags: as they are, by falling score, by name."
+    )
+    cap: int = Field(0, ge=0, description="Keep at most so many tags besides trigger words; 0 sets no limit.")
+    split_sentences: bool = Field(False, description="Cut sentences at commas into tags, so that they shuffle with them.")
+    separator: str = Field(", ", min_length=1, description="What stands between tags.")
+    underscores: Literal["spaces", "keep"] = Field(
+        "spaces", description="Underscores become spaces, faces such as ^_^ excepted."
+    )
+    escape: bool = Field(False, description="Put a backslash before parentheses.")
+    extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of the caption files.")
+    sentence: Literal["after", "before", "only", "none"] = Field("after", description="Where a sentence stands.")
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "scores", "trigger", "imported"})
+    writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "style", "notes", "aside"})
+    concept_reads: ClassVar[frozenset[str]] = frozenset({"absorb"})
+    resources: ClassVar[Resources] = Resources(cpus=0)
+
+    @field_validator("replace", "add_if", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        """`a=b,c` of the command line and `a: b` of YAML mean lists as well."""
+        if not isinstance(value, dict):
+            return value
+        return {k: tuple(p.strip() for p in v.split(",")) if isinstance(v, str) else v for k, v in value.items()}
+
+    @field_validator("separator")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if any(c in value for c in "\r\n"):
+            raise ValueError("a caption is one line: the separator must not hold a line end")
+        return value
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The table of aliases, where it is a file."""
+        return exports.files(self.vocabulary)
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """Of the trigger words those that occur; scores where the order, the cap or the screening asks for them."""
+        came = record.imported is not None
+        return {
+            "tags": record.tags,
+            "sentence": record.sentence,
+            "imported": record.imported,
+            "trigger": _occurring(record),
+            "scores": record.scores.packed.hex() if self.order == "score" or self.cap or came else "",
+        }
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Reads the table of aliases and prepares the lists."""
+        try:
+            rules = _Rules(self, implications.table(self.vocabulary))
+        except BadTableError as error:
+            raise InputError(error.message, error.remedy) from error
+        style = CaptionStyle(self.separator, self.underscores, self.escape, self.extension, self.sentence)
+
+        def one(record: Record) -> Record:
+            concept = env.concepts.get(record.concept)
+            return dataclasses.replace(rules.apply(record, concept.absorb if concept else ()), style=style)
+
+        yield lambda records: [one(r) for r in records]
+
+
+class _Rules:
+    """The options, made ready for many captions."""
+
+    def __init__(self, options: Captions, table: implications.Table) -> None:
+        self._options, self._table = options, table
+        self._replace = {captions.canonical(k): _list(v) for k, v in options.replace.items()}
+        self._add_if = {captions.canonical(k): _list(v) for k, v in options.add_if.items()}
+        self._black, self._white = _Patterns(options.blacklist), _Patterns(options.whitelist)
+        self._absorb, self._keep = _list(options.absorb), frozenset(_list(options.keep))
+
+    def apply(self, record: Record, absorb: Sequence[str]) -> Record:
+        """The record after all rules; set aside where its caption, or that and its scores, say so."""
+        reason = _screened(record)
+        if reason:
+            return dataclasses.replace(record, aside=reason)
+        protected = _Protected(record.trigger, self._keep)
+        tags, sentence = self._add(self._substitute(record.tags, protected)), record.sentence
+        if self._options.split_sentences and sentence:
+            pieces = (captions.canonical(p.strip().rstrip(".")) for p in sentence.split(","))
+            tags, sentence = list(dict.fromkeys([*tags, *filter(None, pieces)])), ""
+        tags = self._remove(tags, protected, {*self._absorb, *_list(absorb)})
+        tags = self._capped(self._ordered(tags, record, protected), record, protected)
+        gone = [t for t in record.tags if t not in tags]
+        note = [f"captions: removed {', '.join(gone)}"] if gone else []
+        return dataclasses.replace(record.noting(*note), tags=tuple(tags), sentence=sentence)
+
+    def _substitute(self, tags: Sequence[str], protected: _Protected) -> list[str]:
+        out: dict[str, None] = {}
+        for tag in tags:
+            if protected.trigger(tag):
+                out.setdefault(tag)
+                continue
+            live = self._table.live(tag)
+            for new in self._replace.get(tag) or self._replace.get(live) or (live,):
+                out.setdefault(new)
+        return list(out)
+
+    def _add(self, tags: list[str]) -> list[str]:
+        added = [new for tag in tags for new in self._add_if.get(tag, ())]
+        return list(dict.fromkeys([*tags, *added]))
+
+    def _remove(self, tags: list[str], protected: _Protected, absorbed: Collection[str]) -> list[str]:
+        return [
+            t
+            for t in tags
+            if t in protected
+            or (t not in self._black and t not in absorbed and (not self._options.whitelist or t in self._white))
+        ]
+
+    def _ordered(self, tags: list[str], record: Record, protected: _Protected) -> list[str]:
+        if self._options.order == "kept":
+            return tags
+        first = [t for t in tags if protected.trigger(t)]
+        rest = [t for t in tags if not protected.trigger(t)]
+        best = _best(record) if self._options.order == "score" else {}
+        return first + (sorted(rest, key=lambda t: -best.get(t, 1.0)) if best else sorted(rest))
+
+    def _capped(self, tags: list[str], record: Record, protected: _Protected) -> list[str]:
+        over = sum(not protected.trigger(t) for t in tags) - self._options.cap
+        if not self._options.cap or over <= 0:
+            return tags
+        best = _best(record)
+        free = [(best.get(t, 1.0), -i, t) for i, t in enumerate(tags) if t not in protected]
+        gone = {t for _, _, t in sorted(free)[:over]}
+        return [t for t in tags if t not in gone]
+
+
+class _Protected:
+    """Trigger words, in their own spelling or as a tag, and kept tags."""
+
+    def __init__(self, trigger: Sequence[str], keep: frozenset[str]) -> None:
+        self._trigger = frozenset(trigger) | {captions.canonical(t) for t in trigger}
+        self._words = self._trigger | keep
+
+    def trigger(self, tag: str) -> bool:
+        """Whether it is a trigger word."""
+        return tag in self._trigger
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._words
+
+
+class _Patterns:
+    """Tags and patterns with `*`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        plain = _list(names)
+        self._exact = {n for n in plain if "*" not in n}
+        globs = [re.escape(n).replace(r"\*", ".*") for n in plain if "*" in n]
+        self._glob = re.compile("|".join(f"(?:{g})" for g in globs)) if globs else None
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._exact or (self._glob is not None and isinstance(tag, str) and bool(self._glob.fullmatch(tag)))
+
+
+def _list(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(captions.canonical(n) for n in names if n.strip())
+
+
+def _screened(record: Record) -> str:
+    """Pictures without a caption of their own were screened where they were tagged."""
+    if record.imported is None:
+        return ""
+    own, sentence = captions.parse(record.imported, record.trigger)
+    said = f"{sentence} {record.sentence}"
+    return screening.screen(record.scores.unpack(), {*own, *record.tags}, said)
+
+
+def _occurring(record: Record) -> list[str]:
+    present = set(record.tags)
+    return [t for t in record.trigger if t in present or captions.canonical(t) in present]
+
+
+def _best(record: Record) -> dict[str, float]:
+    best: dict[str, float] = {}
+    for found in record.scores.unpack().values():
+        for tag, (score, _) in found.items():
+            best[tag] = max(score, best.get(tag, 0.0))
+    return best

@@ -1,0 +1,257 @@
+"""Stage tag: asks taggers what is in each picture, and picks tags from their scores by thresholds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+import taggers
+from curate import captions
+from curate.core.record import Record, Scores
+from curate.core.stage import Env, RecordStage, Resources, Stage, Worker
+from curate.errors import CurateError, InputError, MissingError, PictureError
+from taggers import screening, select
+from taggers.errors import MissingModelError, NoGpuError, TaggerError
+
+CATEGORIES = ("general", "character", "copyright", "species")
+
+
+class Tag(RecordStage):
+    """Tags pictures with one or several taggers; known scores are re-thresholded without running a model."""
+
+    tagger: tuple[str, ...] = Field(
+        ("wd-swinv2-tagger-v3",),
+        min_length=1,
+        description="Taggers by name (see `curate models`) or model folders, best first.",
+    )
+    family: str = Field("", description="Family of the model folders, where it cannot be told from their files.")
+    merge: Literal["max", "mean", "priority"] = Field(
+        "max", description="Several taggers: the highest score counts, the mean, or that of the first that knows the tag."
+    )
+    general: float | None = Field(
+        None, ge=0, le=1, description="Threshold of all but characters; the tagger's own by default (WD: 0.35)."
+    )
+    character: float | None = Field(
+        None, ge=0, le=1, description="Threshold of characters; the tagger's own by default (WD: 0.85)."
+    )
+    thresholds: dict[str, float] = Field({}, description="Thresholds of further categories, copyright=0.5 for instance.")
+    cut: Literal["thresholds", "mcut", "best"] = Field(
+        "thresholds",
+        description="By thresholds, at the largest gap between scores (MCut), or by each tag's own where the model has them.",
+    )
+    categories: tuple[str, ...] = Field(CATEGORIES, description="Categories of tags that are taken.")
+    rating: Literal["off", "plain", "prefixed"] = Field(
+        "off", description="Add the rating as a tag: general, or rating:general."
+    )
+    copyrights: bool = Field(False, description="Add the work that a character belongs to, where the model knows it.")
+    max_tags: int = Field(
+        0, ge=0, description="Keep at most so many tags, by score; 0 sets no limit (see prune for a cap after implied tags)."
+    )
+    existing: Literal["keep", "merge", "replace"] = Field(
+        "keep", description="Pictures that came with a caption: keep it, merge tags into it, or replace it."
+    )
+    floor: float = Field(
+        0.05, ge=0, le=0.2, description="Scores from here on are remembered, so that thresholds can be tuned later."
+    )
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "imported", "trigger"})
+    writes: ClassVar[frozenset[str]] = frozenset({"scores", "tags", "sentence", "notes", "aside"})
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=64)
+
+    def parts(self) -> Sequence[Stage]:
+        """Scores, keyed by models and floor; selection, keyed by the rest."""
+        return (_Scoring(tagger=self.tagger, family=self.family, floor=self.floor), _Selection(options=self))
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The models and their labels."""
+        return [f for step in self.parts() for f in step.files(env)]
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Both steps in one."""
+        scoring, selection = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor), _Selection(options=self)
+        with scoring.open(env) as score, selection.open(env) as pick:
+            yield lambda records: pick(score(records))
+
+
+class _Scoring(RecordStage):
+    """Runs the models."""
+
+    tagger: tuple[str, ...]
+    family: str
+    floor: float
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"scores"})
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=64)
+
+    def keyed(self) -> dict[str, Any]:
+        """Names enter the key, since scores are kept by them; what the names stand for does by the files' digests."""
+        return {"names": [_called(n) for n in self.tagger], "family": self.family, "floor": self.floor}
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """Graphs, labels and what goes with them; fetches what is not here yet."""
+        return [f for found in _found(self.tagger, self.family, env) for f in found.files]
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads all models, yields the worker, releases them."""
+        found = _found(self.tagger, self.family, env)
+        with contextlib.ExitStack() as stack, _translated():
+            opened = {f.name: stack.enter_context(self._opened(f, env)) for f in found}
+            yield _Scorer(opened, env)
+
+    def _opened(self, found: taggers.Tagger, env: Env) -> contextlib.AbstractContextManager[taggers.OpenTagger]:
+        return found.open(env.device, require_gpu=env.require_gpu, floor=self.floor)
+
+
+class _Scorer:
+    """Scores records; what was computed beside a broken picture is kept for the retry that follows it."""
+
+    def __init__(self, opened: Mapping[str, taggers.OpenTagger], env: Env) -> None:
+        self._opened, self._env = opened, env
+        self._spare: dict[str, Scores] = {}
+
+    def __call__(self, records: Sequence[Record]) -> Sequence[Record]:
+        known = self._spare
+        todo = [r for r in records if _identity(r) not in known]
+        failed = self._score(todo, known) if todo else None
+        if failed is not None:
+            raise failed
+        done = [_scored(r, known[_identity(r)]) for r in records]
+        if todo:
+            self._spare = {}
+        return done
+
+    def _score(self, records: Sequence[Record], known: dict[str, Scores]) -> Exception | None:
+        found: list[dict[str, taggers.Scored]] = [{} for _ in records]
+        failed: dict[int, Exception] = {}
+        for name, tagger in self._opened.items():
+            for index, scored in enumerate(tagger.stream([lambda r=r: self._env.pixels(r) for r in records])):
+                if isinstance(scored, Exception):
+                    failed[index] = scored
+                else:
+                    found[index][name] = scored
+        for index, record in enumerate(records):
+            if index not in failed:
+                known[_identity(record)] = Scores.pack(found[index])
+        self._spare = known
+        if not failed:
+            return None
+        error = next(iter(failed.values()))
+        return error if isinstance(error, (CurateError, MemoryError)) else PictureError(f"{type(error).__name__}: {error}")
+
+
+class _Selection(RecordStage):
+    """Picks tags from known scores; microseconds."""
+
+    options: Tag
+
+    reads: ClassVar[frozenset[str]] = frozenset({"scores", "imported", "trigger"})
+    writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
+    resources: ClassVar[Resources] = Resources(cpus=0)
+
+    def keyed(self) -> dict[str, Any]:
+        """All options but those of the scoring, whose effect is in the scores."""
+        plain = self.options.model_dump(mode="json", exclude={"floor", "family", "tagger"})
+        return {**plain, "names": [_called(n) for n in self.options.tagger]}
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """Trigger words matter only among the tags of a caption that came with the picture."""
+        trigger: list[str] = []
+        if record.imported is not None:
+            among = set(captions.parse(record.imported, record.trigger)[0])
+            trigger = [t for t in record.trigger if t in among]
+        return {"scores": record.scores.packed.hex(), "imported": record.imported, "trigger": trigger}
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """Label files, where the selection needs what they say."""
+        return [f.files[1] for f in self._labelled(env)]
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Reads the tables that the options ask for."""
+        with _translated():
+            rules = self._rules(env)
+        vocabularies = {_called(n): taggers.vocabulary(n) for n in self.options.tagger}
+        yield lambda records: [self._select(r, rules, vocabularies) for r in records]
+
+    def _labelled(self, env: Env) -> Sequence[taggers.AtHand]:
+        several = len(self.options.tagger) > 1 and self.options.merge != "max"
+        needed = several or self.options.cut == "best" or self.options.copyrights
+        return _found(self.options.tagger, self.options.family, env) if needed else ()
+
+    def _rules(self, env: Env) -> select.Rules:
+        options = self.options
+        given = {c: t for c, t in (("general", options.general), ("character", options.character)) if t is not None}
+        labelled = {f.name: f for f in self._labelled(env)}
+        return select.Rules(
+            models=tuple(_called(n) for n in options.tagger),
+            thresholds={
+                _called(n): {**taggers.thresholds(n, options.family), **given, **options.thresholds} for n in options.tagger
+            },
+            given=frozenset({*given, *options.thresholds}),
+            cut=options.cut,
+            merge=options.merge,
+            categories=frozenset(options.categories),
+            rating=options.rating,
+            limit=options.max_tags,
+            best={n: f.best() for n, f in labelled.items()} if options.cut == "best" else {},
+            copyrights={k: v for f in labelled.values() for k, v in f.copyrights().items()} if options.copyrights else {},
+            known={n: f.known() for n, f in labelled.items()} if options.merge != "max" else {},
+        )
+
+    def _select(self, record: Record, rules: select.Rules, vocabularies: Mapping[str, str]) -> Record:
+        scores = record.scores.unpack()
+        own, sentence = captions.parse(record.imported, record.trigger) if record.imported is not None else ((), "")
+        reason = screening.screen(scores, own, sentence, vocabularies)
+        if reason:
+            return _with(record, aside=reason)
+        picked = tuple(select.pick(scores, rules))
+        existing = self.options.existing if own or sentence else "replace"
+        if existing == "keep":
+            return _with(record, tags=own, sentence=sentence, note="tag: kept the caption that came with the picture")
+        if existing == "merge":
+            added = tuple(t for t in picked if t not in own)
+            return _with(record, tags=own + added, sentence=sentence, note=f"tag: added {len(added)} tags to its own caption")
+        return _with(record, tags=picked, sentence="")
+
+
+def _with(record: Record, *, note: str = "", **changes: Any) -> Record:
+    return dataclasses.replace(record.noting(note) if note else record, **changes)
+
+
+def _scored(record: Record, scores: Scores) -> Record:
+    return _with(record, scores=scores)
+
+
+def _identity(record: Record) -> str:
+    return record.key + "\0" + record.image.digest
+
+
+def _called(name: str) -> str:
+    """What scores of this tagger are kept under."""
+    return name if name in taggers.names() else Path(name).expanduser().name
+
+
+def _found(names: Sequence[str], family: str, env: Env) -> Sequence[taggers.AtHand]:
+    called = [_called(n) for n in names]
+    if len(set(called)) < len(called):
+        raise InputError(f"two taggers have the same name: {', '.join(called)}", "rename one of the model folders")
+    with _translated():
+        return [taggers.find(n, family_name=family, offline=env.offline) for n in names]
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """Errors of the taggers become ours."""
+    try:
+        yield
+    except TaggerError as error:
+        kind = MissingError if isinstance(error, (MissingModelError, NoGpuError)) else InputError
+        raise kind(error.message, error.remedy) from error
