@@ -177,7 +177,10 @@ class Runner:
                     results if len(before) == 1 else [r for r in results if r.key == old.key or r.key.startswith(old.key + "#")]
                 )
                 news = [_named(r, key, n) for n, r in enumerate(mine)]
-                rows[key] = [to_plain(r, sorted(prepared.stage.writes | {"key"})) for r in _written(old, news, prepared.stage)]
+                rows[key] = [
+                    {"part": r.key.removeprefix(old.key), **to_plain(r, sorted(prepared.stage.writes))}
+                    for r in _written(old, news, prepared.stage)
+                ]
                 after.extend(news)
             self.store.remember(prepared.stage.name, rows)
             before = tuple(after)
@@ -281,7 +284,10 @@ def stopped() -> Interrupted:
 
 
 def _applied(record: Record, row: dict[str, Any], stage: RecordStage) -> Record:
-    return merge(record, from_plain(row, _seen(record, stage)), stage)
+    """The record with a stored result; it is stored without the key, since equal pictures share it."""
+    written = {name: value for name, value in row.items() if name != "part"}
+    result = from_plain(written, _seen(record, stage))
+    return merge(record, dataclasses.replace(result, key=record.key + row["part"]), stage)
 
 
 def _seen(record: Record, stage: RecordStage) -> Record:
