@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Adverse:
     eps: float = 16.0
 
     @contextmanager
-    def open(self, device: str) -> Iterator[Clean]:
+    def open(self, device: str) -> Generator[Clean]:
         """Yields the filter; it runs on the CPU whatever the device."""
         yield self._clean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ class Guide:
         self.threads = threads
         # centred values keep float32 exact enough in the differences of products
         with ThreadPoolExecutor(threads) as pool:
-            self._strips = list(pool.map(lambda cut: self._prepare(cut[1], eps), self._cut(guide - np.float32(127.5))))
+            cuts = (planes for _, planes in self._cut(guide - np.float32(127.5)))
+            self._strips = list(pool.map(self._prepare, cuts, repeat(eps)))
 
     def filter(self, source: Floats) -> Floats:
         """`source` (float32 H×W×3) smoothed along the guide's edges."""
@@ -60,7 +62,8 @@ class Guide:
         padded = np.asarray(cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REFLECT))
         for top in range(0, picture.shape[0], _STRIP):
             rows = slice(top, min(top + _STRIP, picture.shape[0]))
-            yield rows, [np.ascontiguousarray(padded[rows.start : rows.stop + 2 * margin, :, c]) for c in range(3)]
+            strip = padded[rows.start : rows.stop + 2 * margin]
+            yield rows, [np.array(strip[..., c], np.float32) for c in range(3)]
 
     def _box(self, plane: NDArray[Any]) -> NDArray[Any]:
         import cv2
@@ -86,8 +89,8 @@ class Guide:
         """One channel of one strip, filtered, without its margin."""
         mean = self._box(source)
         cov = [self._box(guide * source) for guide in strip.guide]
-        for c, guide_mean in zip(cov, strip.mean, strict=True):
-            c -= guide_mean * mean
+        for plane, guide_mean in zip(cov, strip.mean, strict=True):
+            np.subtract(plane, guide_mean * mean, out=plane)
         i00, i01, i02, i11, i12, i22 = strip.inverse
         slopes = [_dot(row, cov) for row in ((i00, i01, i02), (i01, i11, i12), (i02, i12, i22))]
         offset = mean - _dot(slopes, strip.mean)

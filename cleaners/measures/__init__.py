@@ -1,0 +1,1 @@
+"""Measurements of pictures: noise and artefacts, difference of two pictures."""

@@ -1,0 +1,140 @@
+"""The adversarial-noise cleaner against plain reference implementations."""
+
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cleaners import names
+from cleaners.adverse import Adverse
+from cleaners.filters.guided import Guide
+from cleaners.measures.difference import psnr
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+
+
+def plain_bilateral(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """One pass over the thirteen pixels within two of the middle, in double precision, borders mirrored without the edge."""
+    padded = np.pad(picture, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    height, width = picture.shape[:2]
+    total, weights = np.zeros_like(picture), np.zeros(picture.shape[:2])
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            if dy * dy + dx * dx > 4:
+                continue
+            there = padded[2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width]
+            distance = np.abs(there - picture).sum(axis=2)
+            weight = np.exp(-(distance**2 + dy * dy + dx * dx) / (2 * sigma * sigma))
+            total, weights = total + weight[..., None] * there, weights + weight
+    return total / weights[..., None]
+
+
+def plain_guided(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
+    """The guided filter as its paper writes it, in double precision, one 3×3 system per pixel."""
+
+    def box(plane: np.ndarray) -> np.ndarray:
+        padded = np.pad(plane, radius, mode="symmetric")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1))
+        return windows.mean(axis=(2, 3))
+
+    mean = np.stack([box(guide[..., i]) for i in range(3)], -1)
+    sigma = np.empty((*guide.shape[:2], 3, 3))
+    for i in range(3):
+        for j in range(3):
+            sigma[..., i, j] = box(guide[..., i] * guide[..., j]) - mean[..., i] * mean[..., j] + eps * (i == j)
+    out = np.empty_like(source)
+    for c in range(3):
+        level = box(source[..., c])
+        cov = np.stack([box(guide[..., i] * source[..., c]) - mean[..., i] * level for i in range(3)], -1)
+        slope = np.linalg.solve(sigma, cov[..., None])[..., 0]
+        offset = level - (slope * mean).sum(-1)
+        out[..., c] = sum(box(slope[..., i]) * guide[..., i] for i in range(3)) + box(offset)
+    return out
+
+
+def plain(picture: np.ndarray) -> np.ndarray:
+    original = picture.astype(np.float64)
+    smooth = original
+    for _ in range(64):
+        smooth = plain_bilateral(smooth, 8.0)
+    for _ in range(4):
+        smooth = plain_guided(original, smooth, 4, 16.0)
+    return np.clip(smooth, 0, 255)
+
+
+def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth colour with edges and noise of ±8."""
+    dice = np.random.default_rng(seed)
+    coarse = dice.integers(0, 256, (height // 12 + 1, width // 12 + 1, 3), np.uint8)
+    big = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    big[:, width // 2 :] //= 2
+    return np.clip(big.astype(int) + dice.choice([-8, 8], big.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 56), (23, 31), (300, 9)])
+def test_guided_filter_is_the_papers(height: int, width: int):
+    guide, source = textured(height, width).astype(np.float32), textured(height, width, 1).astype(np.float32)
+    ours = Guide(guide, 4, 16.0).filter(source)
+    assert np.abs(ours - plain_guided(guide.astype(np.float64), source.astype(np.float64), 4, 16.0)).max() < 0.01
+
+
+def test_guided_filter_of_a_grey_guide_is_exact_though_its_covariance_is_nearly_singular():
+    guide = np.repeat(textured(60, 60)[..., :1], 3, axis=2).astype(np.float32)
+    source = textured(60, 60, 1).astype(np.float32)
+    assert (
+        np.abs(Guide(guide, 4, 16.0).filter(source) - plain_guided(guide.astype(float), source.astype(float), 4, 16.0)).max()
+        < 0.01
+    )
+
+
+def test_strips_and_threads_change_nothing():
+    guide, source = textured(400, 64).astype(np.float32), textured(400, 64, 1).astype(np.float32)
+    whole = Guide(guide, 4, 16.0, threads=1).filter(source)
+    assert np.array_equal(whole, Guide(guide, 4, 16.0, threads=3).filter(source))
+    middle = Guide(guide[100:300], 4, 16.0).filter(source[100:300])
+    assert np.abs(middle[8:-8] - whole[108:292]).max() < 1e-3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_cleaner_equals_the_plain_implementation(seed: int):
+    picture = textured(72, 96, seed)
+    with Adverse().open("cpu") as clean:
+        ours = clean(picture)
+    assert ours.dtype == np.uint8
+    assert np.abs(ours - plain(picture)).max() <= 1
+
+
+@pytest.mark.skipif(not (DATA / "photos").is_dir(), reason="needs ../shared/data/photos")
+def test_cleaner_equals_the_plain_implementation_on_a_photo():
+    with Image.open(DATA / "photos/dog/00.jpg") as image:
+        picture = np.asarray(image.convert("RGB").resize((160, 160)))
+    with Adverse().open("cpu") as clean:
+        assert np.abs(clean(picture) - plain(picture)).max() <= 1
+
+
+def test_noise_goes_and_edges_stay():
+    dice = np.random.default_rng(5)
+    clean_picture = np.full((96, 96, 3), 60, np.uint8)
+    clean_picture[:, 48:] = (200, 170, 140)
+    noisy = np.clip(clean_picture.astype(int) + dice.choice([-8, 8], clean_picture.shape), 0, 255).astype(np.uint8)
+    with Adverse().open("cpu") as clean:
+        cleaned = clean(noisy)
+    assert psnr(clean_picture, noisy) < 31
+    assert psnr(clean_picture, cleaned) > 36
+    assert abs(int(cleaned[48, 46, 0]) - 60) < 8
+    assert abs(int(cleaned[48, 49, 0]) - 200) < 8
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (5, 3, 3)])
+def test_tiny_pictures(shape: tuple[int, int, int]):
+    picture = np.full(shape, 77, np.uint8)
+    with Adverse().open("cpu") as clean:
+        assert np.array_equal(clean(picture), picture)
+
+
+def test_registry_and_pickle():
+    assert "adverse" in names()
+    assert pickle.loads(pickle.dumps(Adverse(passes=3))) == Adverse(passes=3)
