@@ -1,0 +1,40 @@
+"""train: a LoRA from the prepared folder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from curate.core.events import Listener
+from curate.core.record import Manifest
+from curate.core.stage import DatasetStage, Env
+from curate.train.options import TrainOptions
+
+
+class Train(TrainOptions, DatasetStage):
+    """Train a LoRA, LoHa or LoKr on a folder of N_trigger sub-folders with captioned pictures.
+
+    The folder on disk is what is trained, whoever made it; records only say when to look again.
+    """
+
+    version: ClassVar[int] = 1
+    reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
+    writes: ClassVar[frozenset[str]] = frozenset()
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
+        from curate.train.prepare import Context
+        from curate.train.trainer import chosen_device, train
+
+        train(self, Context(env.output, env.door.read, chosen_device(env.device), env.offline, tell, env.stopping))
+        return manifest
+
+    def stands(self, manifest: Manifest, env: Env) -> bool:
+        """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
+        from curate.errors import CurateError
+        from curate.train.identity import identify
+
+        try:
+            run, _ = identify(self, env.output, env.offline)
+            return run.stands(env.output)
+        except CurateError:
+            return False

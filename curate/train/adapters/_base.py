@@ -1,0 +1,166 @@
+"""What every adapter is: a module beside one layer, its forward, its dense ΔW and the tensors a file holds."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Layer = nn.Linear | nn.Conv2d
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A layer's geometry; `kernel` is empty for a linear layer."""
+
+    out: int
+    into: int
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, layer: Layer) -> Shape:
+        """Raises ValueError for what no file format describes: groups, dilation, padding other than zeros."""
+        if isinstance(layer, nn.Linear):
+            return cls(layer.out_features, layer.in_features)
+        plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
+        if not plain or isinstance(layer.padding, str):
+            raise ValueError(f"a convolution with groups, dilation or {layer.padding_mode} padding cannot be adapted: {layer}")
+        return cls(layer.out_channels, layer.in_channels, layer.kernel_size, layer.stride, tuple(layer.padding))
+
+    @property
+    def weight(self) -> tuple[int, ...]:
+        """Shape of the layer's weight."""
+        return (self.out, self.into, *self.kernel)
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the kernel is larger than 1×1: what `conv_rank` and tucker are about."""
+        return any(k != 1 for k in self.kernel)
+
+    @property
+    def area(self) -> int:
+        """Taps of the kernel; 1 for a linear layer."""
+        return self.kernel[0] * self.kernel[1] if self.kernel else 1
+
+    def apply(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The layer's operation with another weight of its kernel: [*, out, in(, k, k)]."""
+        if not self.kernel:
+            return functional.linear(x, weight)
+        return functional.conv2d(x, weight, stride=self.stride, padding=self.padding)  # pyright: ignore[reportArgumentType]
+
+    def point(self, x: Tensor, weight: Tensor) -> Tensor:
+        """A 1×1 product over the channels with weight [out, in], at stride 1."""
+        if not self.kernel:
+            return functional.linear(x, weight)
+        return functional.conv2d(x, weight[:, :, None, None])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an adapter is built with.
+
+    rank, alpha      of this layer; alpha is the user's (files may hold another, see `Adapter.stored_alpha`)
+    factor           LoKr: wanted size of the smaller factor, -1 for as even as possible
+    full_matrix      LoKr: never split the larger factor
+    decompose_both   LoKr: split the smaller factor too, where rank allows
+    tucker           split k×k kernels by a core tensor
+    scalar           learn a scale that starts at zero instead of a factor that does
+    rs               rank-stabilised scale alpha/√rank
+    """
+
+    rank: int
+    alpha: float
+    factor: int = -1
+    full_matrix: bool = False
+    decompose_both: bool = False
+    tucker: bool = False
+    scalar: bool = False
+    rs: bool = False
+
+
+class Adapter(nn.Module):
+    """ΔW beside one frozen layer: y = layer(x) + ΔW·x, with parameters in float32.
+
+    `forward` gives only what is added (no bias), in the cheapest form the algorithm has; `delta` is the dense ΔW.
+    At the start ΔW is zero.
+    """
+
+    algo: ClassVar[str]
+    detects: ClassVar[str]
+    """A tensor suffix that only this algorithm's files have."""
+    scalar: nn.Parameter | None
+
+    def __init__(self, shape: Shape, plan: Plan) -> None:
+        super().__init__()
+        self.shape, self.plan = shape, plan
+        self.rank = plan.rank
+        self.scale = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
+        self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
+
+    @property
+    def stored_alpha(self) -> float:
+        """The alpha of a file, such that a reader's alpha/rank is our scale."""
+        return self.scale * self.rank
+
+    @property
+    def factor(self) -> Tensor | float:
+        """What the bare product is multiplied with: alpha/rank, and the learnt scalar where there is one."""
+        return self.scale if self.scalar is None else self.scale * self.scalar
+
+    @abstractmethod
+    def start(self) -> None:
+        """Draws the start values from torch's default generator; ΔW is zero afterwards."""
+
+    @abstractmethod
+    def bare_delta(self) -> Tensor:
+        """ΔW without the scale, in the layer weight's shape."""
+
+    @abstractmethod
+    def bare_forward(self, x: Tensor) -> Tensor:
+        """ΔW·x without the scale."""
+
+    @abstractmethod
+    def bare_tensors(self) -> dict[str, Tensor]:
+        """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the adapter adds to the layer's output for input x."""
+        return self.bare_forward(x) * self.factor
+
+    def delta(self) -> Tensor:
+        """ΔW, float32, in the layer weight's shape."""
+        return self.bare_delta() * self.factor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds for this layer, by suffix; the learnt scalar is folded in."""
+        out = {name: tensor.detach() for name, tensor in self.bare_tensors().items()}
+        if self.scalar is not None:
+            first = next(iter(out))
+            out[first] = out[first] * self.scalar.detach()
+        return {**out, "alpha": torch.tensor(float(self.stored_alpha))}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of a file's tensors. Raises ValueError where names or shapes differ."""
+        mine = self.bare_tensors()
+        for name, parameter in mine.items():
+            if name not in tensors or tensors[name].numel() != parameter.numel():
+                raise ValueError(f"{name} is missing or of another shape")
+            with torch.no_grad():
+                parameter.copy_(tensors[name].reshape(parameter.shape))
+        if "alpha" in tensors:
+            self.scale = float(tensors["alpha"]) / self.rank
+        if self.scalar is not None:
+            with torch.no_grad():
+                self.scalar.fill_(1.0)
+
+
+def kaiming(tensor: Tensor) -> None:
+    """The start of torch's own layers: uniform, bound 1/√fan_in."""
+    nn.init.kaiming_uniform_(tensor, a=5**0.5)

@@ -1,0 +1,135 @@
+"""LoKr (arXiv 2309.14859): ΔW = s·kron(w1, w2), applied as two small products, for convolutions too."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from curate.train.adapters._base import Adapter, Plan, Shape, kaiming
+
+
+def factorization(dimension: int, factor: int) -> tuple[int, int]:
+    """Splits a dimension into (m, n), m <= n, as LyCORIS does: m = factor where that divides, else the largest
+    divisor pair whose sum still falls and whose m is at most factor (-1: as even as possible).
+    """
+    if factor > 0 and dimension % factor == 0:
+        m, n = sorted((factor, dimension // factor))
+        return m, n
+    limit = dimension if factor < 0 else factor
+    m, n = 1, dimension
+    while m < n:
+        larger = m + 1
+        while dimension % larger:
+            larger += 1
+        if larger + dimension // larger > m + n or larger > limit:
+            break
+        m, n = larger, dimension // larger
+    return min(m, n), max(m, n)
+
+
+class Lokr(Adapter):
+    """w1 [out_l, in_m] (or two factors) and w2 [out_k, in_n(, k, k)] (or two, with tucker three)."""
+
+    algo = "lokr"
+    detects = "lokr_w1"
+
+    def __init__(self, shape: Shape, plan: Plan) -> None:
+        super().__init__(shape, plan)
+        rank = plan.rank
+        (self.in_m, self.in_n), (self.out_l, self.out_k) = (factorization(d, plan.factor) for d in (shape.into, shape.out))
+        full_1 = plan.full_matrix or not plan.decompose_both or rank >= max(self.out_l, self.in_m) / 2
+        full_2 = plan.full_matrix or rank >= max(self.out_k, self.in_n) / 2
+        self.tucker = plan.tucker and shape.spatial and not full_2
+
+        def make(*size: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(size))
+
+        self.lokr_w1 = make(self.out_l, self.in_m) if full_1 else None
+        self.lokr_w1_a, self.lokr_w1_b = (None, None) if full_1 else (make(self.out_l, rank), make(rank, self.in_m))
+        self.lokr_w2 = make(self.out_k, self.in_n, *shape.kernel) if full_2 else None
+        self.lokr_w2_a = self.lokr_w2_b = self.lokr_t2 = None
+        if self.tucker:
+            self.lokr_t2 = make(rank, rank, *shape.kernel)
+            self.lokr_w2_a, self.lokr_w2_b = make(rank, self.out_k), make(rank, self.in_n)
+        elif not full_2:
+            self.lokr_w2_a, self.lokr_w2_b = make(self.out_k, rank), make(rank, self.in_n * shape.area)
+        if full_1 and full_2:
+            self.scale = 1.0  # there is no rank to divide by; readers ignore alpha
+
+    @override
+    def start(self) -> None:
+        """w2 (or its second factor) is zero, unless a learnt scalar is."""
+        for parameter in (self.lokr_w1, self.lokr_w1_a, self.lokr_w1_b, self.lokr_w2_a, self.lokr_t2):
+            if parameter is not None:
+                kaiming(parameter)
+        last = self.lokr_w2 if self.lokr_w2 is not None else self.lokr_w2_b
+        assert last is not None
+        if self.scalar is None:
+            nn.init.zeros_(last)
+        else:
+            kaiming(last)
+
+    def first(self) -> Tensor:
+        """w1 [out_l, in_m]."""
+        if self.lokr_w1 is not None:
+            return self.lokr_w1
+        assert self.lokr_w1_a is not None and self.lokr_w1_b is not None
+        return self.lokr_w1_a @ self.lokr_w1_b
+
+    def second(self) -> Tensor:
+        """w2 [out_k, in_n(, k, k)]."""
+        if self.lokr_w2 is not None:
+            return self.lokr_w2
+        assert self.lokr_w2_a is not None and self.lokr_w2_b is not None
+        if self.lokr_t2 is not None:
+            return torch.einsum("ij...,ip,jr->pr...", self.lokr_t2, self.lokr_w2_a, self.lokr_w2_b)
+        return (self.lokr_w2_a @ self.lokr_w2_b).reshape(self.out_k, self.in_n, *self.shape.kernel)
+
+    @override
+    def bare_delta(self) -> Tensor:
+        first = self.first().reshape(self.out_l, self.in_m, *(1,) * len(self.shape.kernel))
+        return torch.kron(first, self.second().contiguous())
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        # the scale costs least on the smallest of the factors
+        return self._product(x, self.first() * self.factor)
+
+    @override
+    def bare_forward(self, x: Tensor) -> Tensor:
+        return self._product(x, self.first())
+
+    def _product(self, x: Tensor, first: Tensor) -> Tensor:
+        mix_late = self.in_m <= self.out_l  # the product with w2 runs once for each of in_m or out_l groups
+        if not self.shape.kernel:
+            groups = x.reshape(*x.shape[:-1], self.in_m, self.in_n)
+            inner = self._second_linear(groups) if mix_late else torch.matmul(first, groups)
+            mixed = torch.matmul(first, inner) if mix_late else self._second_linear(inner)
+            return mixed.flatten(-2)
+        batch, _, height, width = x.shape
+        groups = x.reshape(batch, self.in_m, -1)
+        if not mix_late:
+            groups = torch.matmul(first, groups)
+        inner = functional.conv2d(
+            groups.reshape(-1, self.in_n, height, width),
+            self.second(),
+            stride=self.shape.stride,  # pyright: ignore[reportArgumentType]
+            padding=self.shape.padding,  # pyright: ignore[reportArgumentType]
+        )
+        rows, columns = inner.shape[-2:]
+        if mix_late:
+            inner = torch.matmul(first, inner.reshape(batch, self.in_m, -1))
+        return inner.reshape(batch, self.shape.out, rows, columns)
+
+    def _second_linear(self, groups: Tensor) -> Tensor:
+        a, b = self.lokr_w2_a, self.lokr_w2_b
+        if a is not None and b is not None and self.rank * (self.in_n + self.out_k) < self.in_n * self.out_k:
+            return functional.linear(functional.linear(groups, b), a)
+        return functional.linear(groups, self.second())
+
+    @override
+    def bare_tensors(self) -> dict[str, Tensor]:
+        names = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -1,0 +1,103 @@
+"""What the trainer needs of a base model, whatever its family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from curate.train.adapters._base import Layer
+from curate.train.sites import Site
+from curate.train.text import ClipText
+
+Prediction = Literal["epsilon", "v"]
+
+
+@dataclass(slots=True)
+class Conditions:
+    """What the UNet is told besides the noisy latents.
+
+    context  [batch, tokens, width] of the text encoders; pooled [batch, width] or None
+    sizes    [batch, 6] of SDXL: original height, width, crop top, left, target height, width; or None
+    """
+
+    context: Tensor
+    pooled: Tensor | None = None
+    sizes: Tensor | None = None
+
+
+@dataclass
+class Backbone(ABC):
+    """A loaded base model: UNet, VAE, text encoders, all frozen.
+
+    parts       models that adapters attach to, by the name sites use: unet, te1, te2
+    digest      identifies all weights; `vae_digest` the autoencoder's alone
+    """
+
+    family: ClassVar[str]
+    version: ClassVar[str]
+    """Value of `ss_base_model_version`."""
+    architecture: ClassVar[str]
+    """Value of `modelspec.architecture`, without "/lora"."""
+
+    name: str
+    parts: dict[str, nn.Module]
+    vae: nn.Module
+    texts: list[ClipText]
+    resolution: int
+    prediction: Prediction
+    ztsnr: bool = False
+    digest: str = ""
+    vae_digest: str = ""
+    scaling: float = 0.18215
+    schedule: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @abstractmethod
+    def sites(self) -> list[Site]:
+        """Every layer that could be adapted, in forward order, text encoders first."""
+
+    @abstractmethod
+    def condition(self, tokens: Sequence[Tensor], sizes: Tensor | None) -> Conditions:
+        """Encodes token ids, one tensor [batch, chunks, 77] per tokenizer."""
+
+    @abstractmethod
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        """The UNet's output for noisy latents [batch, 4, h, w] at timesteps [batch]."""
+
+    def tokens(self, caption: str) -> list[Tensor]:
+        """Token ids [chunks, 77] of one caption, per text encoder."""
+        return [text.tokens(caption) for text in self.texts]
+
+    def layer(self, site: Site) -> Layer | None:
+        """The layer at a site, or None where this model has none there."""
+        found = module_at(self.parts[site.part], site.path) if site.part in self.parts else None
+        return found if isinstance(found, nn.Linear | nn.Conv2d) else None
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [batch, 4, h, w] of the scaled latents of pictures [batch, 3, H, W] in -1 to 1."""
+        moments = self.vae.encode(pictures).latent_dist  # pyright: ignore[reportCallIssue]
+        return moments.mean * self.scaling, moments.std * self.scaling
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Moves the adaptable parts; the VAE follows in float32, which it needs not to overflow."""
+        for part in self.parts.values():
+            nn.Module.to(part, device=device, dtype=dtype)
+        nn.Module.to(self.vae, device=device, dtype=torch.float32)
+
+
+def module_at(root: nn.Module, path: str) -> nn.Module | None:
+    """The module at a dotted path; the `text_model` level may be missing (transformers 5)."""
+    node: Any = root
+    names = path.split(".")
+    if names[0] == "text_model" and not hasattr(root, "text_model"):
+        names = names[1:]
+    for name in names:
+        node = getattr(node, name, None)
+        if node is None:
+            return None
+    return node

@@ -1,0 +1,75 @@
+"""Everything a run needs to go on as if it had never stopped, in files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.train.network import Network
+
+
+@dataclass
+class State:
+    """What changes while training. Draws and rates are functions of the step and need no saving.
+
+    step      optimiser steps done
+    average   moving average of the loss
+    """
+
+    step: int = 0
+    average: float = 0.0
+
+
+def save(folder: Path, state: State, network: Network, optimiser: torch.optim.Optimizer, keep: int) -> Path:
+    """Writes `step-N.pt`, synced before it gets its name, then removes all but the newest `keep`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{state.step:08d}.pt"
+    work = folder / f".step-{os.getpid()}.tmp"
+    content: dict[str, Any] = {
+        "state": vars(state),
+        "parameters": {name: parameter.detach() for name, parameter in network.named_parameters()},
+        "optimiser": optimiser.state_dict(),
+    }
+    try:
+        with work.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
+    for old in _all(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> State:
+    """The newest checkpoint that can be read, put into network and optimiser; a fresh state without one."""
+    for path in reversed(_all(folder)):
+        try:
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # a damaged file raises whatever its reader trips over; the one before serves
+            continue
+        saved: dict[str, torch.Tensor] = content["parameters"]
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(saved[name])
+        optimiser.load_state_dict(content["optimiser"])
+        return State(**content["state"])
+    return State()
+
+
+def clear(folder: Path) -> None:
+    """Removes all checkpoints of a finished run."""
+    for path in _all(folder):
+        path.unlink(missing_ok=True)
+
+
+def _all(folder: Path) -> list[Path]:
+    for left in folder.glob(".step-*.tmp"):
+        left.unlink(missing_ok=True)
+    return sorted(folder.glob("step-*.pt"))

@@ -1,0 +1,141 @@
+"""Reads a folder in kohya's layout, `N_trigger/` with pictures and .txt files, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.errors import InputError
+from curate.train.digests import Known, file_digest, text_digest
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
+REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
+EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A training picture. `digest` is of the file's bytes; width and height are after orientation."""
+
+    path: Path
+    concept: str
+    repeats: int
+    caption: str
+    digest: str
+    width: int
+    height: int
+
+
+@dataclass(slots=True)
+class Dataset:
+    """What a folder holds. `trigger` maps a concept folder to the words after its N; `warnings` are for the user."""
+
+    folder: Path
+    pictures: list[Picture]
+    triggers: dict[str, str]
+    digest: str
+    warnings: list[str] = field(default_factory=list[str])
+
+
+def read_dataset(folder: Path, extension: str = ".txt", known: Known | None = None) -> Dataset:
+    """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
+
+    A picture without a caption file gets its folder's words. Raises InputError where nothing can be trained:
+    no folder, no `N_name` folder, no picture, no caption at all.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
+    concepts, warnings = _concepts(folder)
+    pictures: list[Picture] = []
+    lines: list[str] = []
+    uncaptioned: list[str] = []
+    triggers: dict[str, str] = {}
+    for place, repeats, words in concepts:
+        triggers[place.name] = words
+        found = sorted(
+            p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+        )
+        if not found:
+            warnings.append(f"{place.name} holds no pictures")
+        _warn_twins(found, warnings)
+        for path in found:
+            try:
+                width, height = picture_size(path)
+            except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
+                warnings.append(f"{place.name}/{path.name} cannot be read and is left out: {error}")
+                continue
+            caption_file = path.with_suffix(extension)
+            caption = _caption(caption_file)
+            if caption is None:
+                uncaptioned.append(f"{place.name}/{path.name}")
+            digest = file_digest(path, known)
+            pictures.append(Picture(path, place.name, repeats, words if caption is None else caption, digest, width, height))
+            lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}")
+    if not pictures:
+        raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
+    if len(uncaptioned) == len(pictures):
+        raise InputError(
+            f"none of the {len(pictures)} pictures in {folder} has a caption file ending in {extension}",
+            "write captions with `curate tag`, or say how the files end with caption_extension",
+        )
+    if uncaptioned:
+        named = ", ".join(uncaptioned[:5]) + (" …" if len(uncaptioned) > 5 else "")
+        warnings.append(f"{len(uncaptioned)} pictures have no caption and are trained with their folder's words: {named}")
+    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:
+    concepts: list[tuple[Path, int, str]] = []
+    strange: list[str] = []
+    for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        match = REPEATS.fullmatch(place.name)
+        if match and int(match[1]) > 0:
+            concepts.append((place, int(match[1]), match[2]))
+        elif any(p.suffix.lower() in SUFFIXES for p in place.iterdir()):
+            strange.append(place.name)
+    if not concepts:
+        flat = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+        hint = (
+            "the pictures lie in it directly: "
+            if flat
+            else f"{folder.name} may itself be one: "
+            if REPEATS.match(folder.name)
+            else ""
+        )
+        raise InputError(
+            f"{folder} holds no folder called N_trigger",
+            f"{hint}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
+        )
+    skipped = [f"{name} is skipped: its name does not start with a number of repeats" for name in strange]
+    return concepts, skipped
+
+
+def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
+    """Two pictures that differ in the suffix alone share one caption file."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if other := seen.get(path.stem):
+            warnings.append(f"{path.parent.name}: {other.name} and {path.name} share one caption")
+        seen[path.stem] = path
+
+
+def _caption(path: Path) -> str | None:
+    """The caption as it stands in the file, without surrounding blanks; None where there is none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text: {error}", "save the caption as UTF-8") from error
+    return text or None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height after orientation, from the header alone."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)

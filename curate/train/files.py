@@ -1,0 +1,90 @@
+"""Writes the finished LoRA under a name of its own and checks that readers will take every key."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from curate.errors import CurateError
+from curate.train import container, ledger
+from curate.train.digests import write_atomic
+from curate.train.metadata import metadata
+from curate.train.network import Network
+from curate.train.prepare import Job
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+SUFFIXES: dict[str, frozenset[str]] = {
+    "lora": frozenset(("lora_up.weight", "lora_down.weight", "lora_mid.weight")),
+    "loha": frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")),
+    "lokr": frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")),
+}
+COMMON = frozenset(("alpha", "dora_scale"))
+
+
+def content(job: Job, network: Network, name: str, identity: str) -> bytes:
+    """The file's bytes."""
+    dtype = DTYPES[job.options.save_precision]
+    tensors = {key: tensor.to(dtype) for key, tensor in network.tensors().items()}
+    said = metadata(job, name, identity)
+    return container.serialize(tensors, {**said, **container.hashes(tensors, said)})
+
+
+def finish(job: Job, network: Network, run: ledger.Run, folder: Path) -> Path:
+    """Writes the LoRA, checks it, and notes it as this run's; an existing file is never overwritten.
+
+    A file with these very bytes, left by a run that was killed right after writing it, is taken as it is.
+    """
+    place = Path(job.options.output_dir).expanduser() if job.options.output_dir else folder / "lora"
+    triggers = set(job.data.triggers.values())
+    wanted = ledger.file_name(
+        job.options.output_name or (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
+    )
+    number = 1
+    while True:
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        path = place / f"{name}.safetensors"
+        data = content(job, network, name, run.id)
+        if not path.exists():
+            write_atomic(path, data)
+            break
+        if path.read_bytes() == data:
+            break
+        number += 1
+    check(path, network)
+    inside = path.resolve().is_relative_to(folder.resolve())
+    run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
+    run.sha256 = hashlib.sha256(data).hexdigest()
+    run.save(folder)
+    return path
+
+
+def check(path: Path, network: Network) -> None:
+    """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
+    tensors, _ = container.read(path)
+    table = {site.name for site in network.backbone.sites()}
+    found: dict[str, set[str]] = {}
+    for key, tensor in tensors.items():
+        name, _, suffix = key.partition(".")
+        known = any(suffix in group for group in (COMMON, *SUFFIXES.values()))
+        if name not in table or not known:
+            raise CurateError(
+                f"{path} holds a key that programs would ignore: {key}", "this is a fault of curate; please report it"
+            )
+        if not _finite(tensor):
+            raise CurateError(
+                f"{path}: {key} holds values that are not finite", "lower the learning rate, or save_precision fp32"
+            )
+        found.setdefault(name, set()).add(suffix)
+    expected = {name: set(adapter.tensors()) for name, adapter in network.adapters.items()}
+    if found != expected:
+        odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise CurateError(
+            f"{path} does not hold what was trained: {', '.join(odd[:3])}", "this is a fault of curate; please report it"
+        )
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor.float()).all())

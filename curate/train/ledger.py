@@ -1,0 +1,89 @@
+"""What is remembered of training runs beside a prepared folder: which run this is, how far it came, which file it made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from curate.train.digests import text_digest, write_atomic
+from curate.train.options import UNKEYED, TrainOptions
+
+VERSION = 1
+"""Raise it when the same options and data give another LoRA than before."""
+
+
+def home(folder: Path) -> Path:
+    """Where runs, latents and digests of a prepared folder are kept."""
+    return folder / ".curate" / "train"
+
+
+def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
+    """Identifies a run: everything that decides the bytes of its LoRA."""
+    keyed = options.model_dump(mode="json", exclude=set(UNKEYED))
+    return text_digest(json.dumps(keyed, sort_keys=True), data_digest, base_digest, str(VERSION))[:16]
+
+
+@dataclass
+class Run:
+    """The state file of one run.
+
+    file     the LoRA's path once a name was taken for it, relative to the prepared folder where it lies inside
+    sha256   of the finished file, empty before
+    """
+
+    id: str
+    device: str = ""
+    file: str = ""
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, folder: Path, identity: str) -> Run:
+        """What is remembered, or a new run."""
+        try:
+            found = json.loads((home(folder) / identity / "run.json").read_text(encoding="utf-8"))
+            return cls(**{**found, "id": identity})
+        except (OSError, ValueError, TypeError):
+            return cls(identity)
+
+    def place(self, folder: Path) -> Path:
+        """The run's own folder."""
+        return home(folder) / self.id
+
+    def save(self, folder: Path) -> None:
+        """Writes the state file."""
+        write_atomic(self.place(folder) / "run.json", json.dumps(asdict(self), indent=1).encode())
+
+    def path(self, folder: Path) -> Path:
+        """Where the LoRA is or will be."""
+        return folder / self.file
+
+    def stands(self, folder: Path) -> bool:
+        """Whether the finished file is there as it was written."""
+        if not self.sha256:
+            return False
+        try:
+            with self.path(folder).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except OSError:
+            return False
+
+
+FORBIDDEN = '<>:"/\\|?*'
+
+
+def file_name(words: str) -> str:
+    """A file name that every system takes, from words."""
+    name = "".join("_" if c in FORBIDDEN or ord(c) < 32 else c for c in words).strip(" .")
+    return name[:100] or "lora"
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """NAME.safetensors, or NAME-2 and so on: the first that does not exist."""
+    path = folder / f"{name}.safetensors"
+    number = 2
+    while path.exists():
+        path = folder / f"{name}-{number}.safetensors"
+        number += 1
+    return path

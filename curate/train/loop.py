@@ -1,0 +1,195 @@
+"""The training loop: batches, loss, step, checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from curate.core.events import Saved, TrainStep
+from curate.errors import CurateError, Interrupted
+from curate.train import checkpoint, objective, optimise, settled
+from curate.train.batches import Showing, derived
+from curate.train.network import Network
+from curate.train.prepare import Context, Job
+
+SMOOTHING = 0.98
+MEMORY_LIMIT = 2 << 30
+"""Bytes of latents that are held in memory; above it they are read from disk as they are shown."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One forward's inputs on the device; `sizes` are what SDXL is told of each picture."""
+
+    noisy: Tensor
+    target: Tensor
+    timesteps: Tensor
+    weights: Tensor
+    thresholds: Tensor | None
+    tokens: list[Tensor]
+    sizes: Tensor
+
+
+class Batches:
+    """Makes batches from showings; every draw hangs on the showing alone."""
+
+    def __init__(self, job: Job, device: torch.device) -> None:
+        self.job, self.device = job, device
+        self.schedule = noise_schedule(job)
+        self.noise, self.weighting, self.distance = objective_of(job)
+        total = sum(8 * 4 * (w // 8) * (h // 8) for w, h in (e.fit.bucket for e in job.entries))
+        self.held: dict[int, Tensor] | None = {} if total <= MEMORY_LIMIT else None
+        self.ids: dict[str, list[Tensor]] = {}
+
+    def stored(self, index: int) -> Tensor:
+        """Mean and deviation of a picture's latents."""
+        if self.held is None:
+            return self.job.entries[index].load()
+        if index not in self.held:
+            self.held[index] = self.job.entries[index].load()
+        return self.held[index]
+
+    def make(self, showings: Sequence[Showing]) -> Batch:
+        """The batch of these showings, which share a bucket."""
+        columns = [self._draw(s, self.job.options.seed) for s in showings]
+        latents, target_noise, input_noise, times = (torch.stack(c) for c in zip(*columns, strict=True))
+        tokens = [self._tokens(s) for s in showings]
+        return Batch(
+            noisy=self._send(self.schedule.noisy(latents, input_noise, times)),
+            target=self._send(self.schedule.target(latents, target_noise, times)),
+            timesteps=self._send(times),
+            weights=self._send(objective.weights(self.weighting, self.schedule, times)),
+            thresholds=None if self.distance.kind == "l2" else self._send(self.distance.threshold(self.schedule, times)),
+            tokens=[self._send(torch.stack(per_encoder)) for per_encoder in zip(*tokens, strict=True)],
+            sizes=self._send(torch.tensor([self._sizes(s) for s in showings], dtype=torch.float32)),
+        )
+
+    def _draw(self, showing: Showing, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        draw = showing.generator(seed, "noise")
+        time = torch.randint(0, len(self.schedule.alphas), (), generator=draw)
+        mean, deviation = self.stored(showing.picture)
+        latent = mean + deviation * torch.randn(mean.shape, generator=draw)
+        target, given = objective.draw_noise(latent, self.noise, draw)
+        return latent, target, given, time
+
+    def _tokens(self, showing: Showing) -> list[Tensor]:
+        caption = self.job.entries[showing.picture].picture.caption
+        if caption not in self.ids:
+            self.ids[caption] = self.job.backbone.tokens(caption)
+        return self.ids[caption]
+
+    def _sizes(self, showing: Showing) -> tuple[int, ...]:
+        entry = self.job.entries[showing.picture]
+        fit = entry.fit
+        return (entry.picture.height, entry.picture.width, fit.top, fit.left, fit.bucket[1], fit.bucket[0])
+
+    def _send(self, tensor: Tensor) -> Tensor:
+        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def noise_schedule(job: Job) -> objective.Schedule:
+    """The base model's noise schedule."""
+    config = job.backbone.schedule
+    alphas = objective.scaled_linear_alphas(
+        float(config.get("beta_start", 0.00085)),
+        float(config.get("beta_end", 0.012)),
+        int(config.get("num_train_timesteps", 1000)),
+    )
+    return objective.Schedule(objective.zero_terminal(alphas) if job.backbone.ztsnr else alphas, job.backbone.prediction)
+
+
+def objective_of(job: Job) -> tuple[objective.Noise, objective.Weighting, objective.Distance]:
+    """The objective that the options ask for."""
+    return objective.Noise(), objective.Weighting(min_snr=job.options.min_snr), objective.Distance()
+
+
+class Loop:
+    """One run from its last checkpoint to its last step."""
+
+    def __init__(self, job: Job, network: Network, context: Context, folder: Path) -> None:
+        self.job, self.network, self.context, self.folder = job, network, context, folder
+        self.batches = Batches(job, context.device)
+        self.dtype = settled.precision(job.options, context.device)
+        self.optimiser = optimise.optimiser(network, job.options)
+        self.scaler = torch.amp.GradScaler(
+            context.device.type, enabled=self.dtype == torch.float16 and context.device.type == "cuda"
+        )
+        self.state = checkpoint.restore(folder, network, self.optimiser)
+        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.trains_text = any(s.part != "unet" for s in network.sites.values())
+        self.pending: list[tuple[int, float, Tensor, list[list[Showing]]]] = []
+
+    def run(self) -> None:
+        """Trains to the end. Raises Interrupted after saving, and CurateError where the loss is not finite."""
+        every = self.job.options.save_state_every
+        for step, _, batches in self.job.order.steps(self.state.step, self.job.steps):
+            if self.context.stopping():
+                self.save()
+                raise Interrupted(f"training stopped at step {step} of {self.job.steps}", "run the same command to continue")
+            rate = optimise.set_rate(self.optimiser, optimise.factor(self.job.options, step, self.job.steps))
+            loss = self.step(step, batches)
+            self.pending.append((step, rate, loss, batches))
+            self.report(keep=1)
+            self.state.step = step + 1
+            if (step + 1) % every == 0 and step + 1 < self.job.steps:
+                self.save()
+        self.report(keep=0)
+
+    def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
+        """One optimiser step; the loss is the mean over its samples, still on the device."""
+        torch.manual_seed(derived(self.job.options.seed, "dropout", step))
+        total = sum(len(b) for b in batches)
+        loss = torch.zeros((), device=self.context.device)
+        for showings in batches:
+            part = self.losses(self.batches.make(showings)).sum() / total
+            self.scaler.scale(part).backward()
+            loss += part.detach()
+        if self.job.options.max_grad_norm:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.job.options.max_grad_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        return loss
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Weighted loss of each sample [batch]."""
+        with self.computing():
+            with contextlib.nullcontext() if self.trains_text else torch.no_grad():
+                conditions = self.job.backbone.condition(batch.tokens, batch.sizes)
+            prediction = self.job.backbone.predict(batch.noisy.to(self.dtype), batch.timesteps, conditions)
+        elementwise = self.batches.distance.of(prediction, batch.target, batch.thresholds)
+        return objective.sample_losses(elementwise, batch.weights)
+
+    @contextlib.contextmanager
+    def computing(self) -> Generator[None]:
+        """Mixed precision where the computation is not in float32."""
+        with torch.autocast(self.context.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            yield
+
+    def report(self, keep: int) -> None:
+        """Tells of all but the last `keep` steps: reading a loss at once would make the GPU wait."""
+        while len(self.pending) > keep:
+            step, rate, tensor, batches = self.pending.pop(0)
+            loss = float(tensor)
+            if not math.isfinite(loss):
+                names = [str(self.job.entries[s.picture].picture.path) for b in batches for s in b]
+                raise CurateError(
+                    f"the loss is {loss} at step {step + 1}; the batch was {', '.join(names)}",
+                    "a rerun continues from the last checkpoint; lower the learning rate or use precision bf16 or fp32",
+                )
+            state = self.state
+            state.average = loss if step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
+            self.context.tell(TrainStep(step + 1, self.job.steps, loss, state.average, rate))
+
+    def save(self) -> None:
+        """Writes a checkpoint of the last finished step."""
+        self.report(keep=0)
+        path = checkpoint.save(self.folder, self.state, self.network, self.optimiser, self.job.options.keep_states)
+        self.context.tell(Saved("checkpoint", str(path)))

@@ -1,0 +1,112 @@
+"""The metadata that kohya's and other readers show, all strings, and nothing that depends on when a run happened."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from curate.train import buckets, settled
+from curate.train.options import TrainOptions
+from curate.train.prepare import Job
+
+
+def metadata(job: Job, name: str, identity: str) -> dict[str, str]:
+    """`ss_*` and `modelspec.*` values of a finished run; hashes of the file itself are added on writing."""
+    plain = {**_network(job.options), **_training(job), **_data(job)}
+    plain |= {"output_name": name, "session_id": str(int(identity, 16) >> 32), "base_model_version": job.backbone.version}
+    values = {f"ss_{key}": value if isinstance(value, str) else _text(value) for key, value in plain.items()}
+    return {**values, **_modelspec(job, name), "curate.run": identity, "curate.dataset": job.data.digest}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _network(options: TrainOptions) -> dict[str, Any]:
+    ranks = settled.ranks(options)
+    plain = options.algo in ("lora", "locon")
+    arguments: dict[str, Any] = {"preset": settled.preset(options), "conv_dim": ranks.conv_rank, "conv_alpha": ranks.conv_alpha}
+    if not plain:
+        arguments |= {"algo": options.algo}
+    if options.algo == "lokr":
+        made = settled.plan(options, spatial=False)
+        arguments |= {"factor": made.factor, "full_matrix": made.full_matrix, "decompose_both": made.decompose_both}
+    return {
+        "network_module": "networks.lora" if plain else "lycoris.kohya",
+        "network_dim": ranks.rank,
+        "network_alpha": ranks.alpha,
+        "network_args": {key: str(value) for key, value in arguments.items()},
+    }
+
+
+def _training(job: Job) -> dict[str, Any]:
+    options = job.options
+    return {
+        "learning_rate": options.learning_rate,
+        "unet_lr": options.unet_lr,
+        "text_encoder_lr": options.text_lr,
+        "lr_scheduler": options.schedule,
+        "lr_warmup_steps": options.warmup,
+        "optimizer": "torch.optim.AdamW",
+        "max_grad_norm": options.max_grad_norm,
+        "mixed_precision": options.precision,
+        "max_train_steps": job.steps,
+        "steps": job.steps,
+        "epoch": job.epochs,
+        "num_epochs": job.epochs,
+        "num_batches_per_epoch": job.order.batches_per_epoch,
+        "gradient_accumulation_steps": options.accumulate,
+        "batch_size_per_device": options.batch,
+        "total_batch_size": options.batch,
+        "seed": options.seed,
+        "clip_skip": options.clip_skip if options.clip_skip > 1 else None,
+        "max_token_length": options.max_tokens,
+        "cache_latents": True,
+        "min_snr_gamma": options.min_snr or None,
+        "loss_type": "l2",
+        "v2": job.backbone.family == "sd2",
+        "sd_model_name": job.backbone.name,
+        "sd_model_hash": job.backbone.digest[:12],
+        "vae_hash": job.backbone.vae_digest[:12],
+    }
+
+
+def _data(job: Job) -> dict[str, Any]:
+    counts: dict[str, Counter[str]] = {}
+    by_bucket: Counter[buckets.Size] = Counter()
+    folders: dict[str, dict[str, int]] = {}
+    for entry in job.entries:
+        picture = entry.picture
+        by_bucket[entry.fit.bucket] += picture.repeats
+        tags = [t.strip() for t in picture.caption.split(",") if t.strip()]
+        counts.setdefault(picture.concept, Counter()).update(tags)
+        held = folders.setdefault(picture.concept, {"n_repeats": picture.repeats, "img_count": 0})
+        held["img_count"] += 1
+    shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(by_bucket.items()))}
+    resolution = job.options.resolution or job.backbone.resolution
+    return {
+        "num_train_images": job.order.showings_per_epoch,
+        "num_reg_images": 0,
+        "resolution": f"({resolution}, {resolution})",
+        "enable_bucket": True,
+        "bucket_no_upscale": not job.options.upscale,
+        "bucket_info": {"buckets": shapes},
+        "dataset_dirs": folders,
+        "reg_dataset_dirs": {},
+        "tag_frequency": {concept: dict(found.most_common()) for concept, found in counts.items()},
+    }
+
+
+def _modelspec(job: Job, name: str) -> dict[str, str]:
+    resolution = job.options.resolution or job.backbone.resolution
+    return {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": f"{job.backbone.architecture}/lora",
+        "modelspec.implementation": "curate",
+        "modelspec.title": name,
+        "modelspec.resolution": f"{resolution}x{resolution}",
+        "modelspec.prediction_type": job.backbone.prediction,
+        "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries)),
+        "modelspec.encoder_layer": str(job.options.clip_skip),
+    }

@@ -1,0 +1,123 @@
+"""Puts adapters on a backbone's layers, takes them off again, and turns them into a file's tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from curate.errors import InputError
+from curate.train.adapters._base import Adapter, Layer, Shape
+from curate.train.backbones import Backbone
+from curate.train.batches import derived
+from curate.train.sites import Site
+
+Make = Callable[[Site, Shape], Adapter | None]
+
+
+class Adapted(nn.Module):
+    """A frozen layer and its adapter in the layer's place."""
+
+    def __init__(self, layer: Layer, adapter: Adapter) -> None:
+        super().__init__()
+        self.layer, self.adapter = layer, adapter
+        self.enabled = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """layer(x) + ΔW·x."""
+        out = self.layer(x)
+        return out + self.adapter(x) if self.enabled else out
+
+    @property
+    def weight(self) -> Tensor:
+        """The frozen layer's weight: libraries look at its dtype."""
+        return self.layer.weight
+
+
+@dataclass
+class Network:
+    """The adapters of a run by the name of their site, in the sites' order."""
+
+    backbone: Backbone
+    adapters: dict[str, Adapter]
+    sites: dict[str, Site]
+
+    @classmethod
+    def attach(cls, backbone: Backbone, sites: list[Site], make: Make, seed: int) -> Network:
+        """Puts an adapter on every site where `make` gives one.
+
+        Start values depend on the seed and the site's name alone. Raises InputError where no layer is left.
+        """
+        adapters: dict[str, Adapter] = {}
+        kept: dict[str, Site] = {}
+        for site in sites:
+            layer = backbone.layer(site)
+            adapter = make(site, Shape.of(layer)) if layer is not None else None
+            if layer is None or adapter is None:
+                continue
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derived(seed, "start", site.name))
+                adapter.start()
+            _replace(backbone.parts[site.part], layer, Adapted(layer, adapter))
+            adapters[site.name], kept[site.name] = adapter, site
+        if not adapters:
+            raise InputError("no layer of the base model is left to train", "choose another preset")
+        return cls(backbone, adapters, kept)
+
+    def detach(self) -> None:
+        """Gives the backbone its own layers back."""
+        for wrapped, part in self._wrapped():
+            _replace(part, wrapped, wrapped.layer)
+
+    def enable(self, enabled: bool) -> None:
+        """Lets the adapters take part, or the frozen base alone."""
+        for wrapped, _ in self._wrapped():
+            wrapped.enabled = enabled
+
+    def _wrapped(self) -> list[tuple[Adapted, nn.Module]]:
+        return [(m, part) for part in self.backbone.parts.values() for m in part.modules() if isinstance(m, Adapted)]
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every trained parameter as `site/parameter`."""
+        for name, adapter in self.adapters.items():
+            for key, parameter in adapter.named_parameters():
+                yield f"{name}/{key}", parameter
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds: kohya's names to float32 tensors on the CPU."""
+        return {
+            f"{name}.{suffix}": tensor.float().cpu()
+            for name, adapter in self.adapters.items()
+            for suffix, tensor in adapter.tensors().items()
+        }
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of a file of the same form. Raises InputError naming the first layer that does not fit."""
+        grouped = by_layer(tensors)
+        if odd := sorted(set(grouped) ^ set(self.adapters)):
+            raise InputError(f"the file and the network differ in layers: {', '.join(odd[:3])}")
+        for name, adapter in self.adapters.items():
+            try:
+                adapter.load(grouped[name])
+            except ValueError as error:
+                raise InputError(f"{name}: {error}") from error
+
+
+def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """A file's tensors by layer name and suffix; kohya's layer names hold no dot."""
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, suffix = key.partition(".")
+        grouped.setdefault(name, {})[suffix] = tensor
+    return grouped
+
+
+def _replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    for parent in root.modules():
+        for name, child in parent.named_children():
+            if child is old:
+                setattr(parent, name, new)
+                return
+    raise LookupError("the layer is not in the model")

@@ -1,0 +1,75 @@
+"""Options with every default worked out for an algorithm, a base model and a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from curate.train.adapters._base import Plan
+from curate.train.options import TrainOptions
+from curate.train.sites import Site
+
+SHOWINGS = 100
+FULL = 100_000
+"""A rank that no layer reaches: the custom way to ask LoKr for its full matrix."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank and alpha of linear layers and 1×1 convolutions, and of larger kernels."""
+
+    rank: int
+    alpha: float
+    conv_rank: int
+    conv_alpha: float
+
+
+def ranks(options: TrainOptions) -> Ranks:
+    """Rank and alpha as given, or the algorithm's."""
+    default = {"lora": 32, "locon": 32, "loha": 16, "lokr": FULL}[options.algo]
+    rank = options.rank or default
+    alpha = options.alpha or (rank / 2 if options.algo == "loha" and options.rank is None else float(rank))
+    if options.algo == "locon":
+        return Ranks(rank, alpha, options.conv_rank or 16, options.conv_alpha or 1.0)
+    conv_rank = options.conv_rank or rank
+    return Ranks(rank, alpha, conv_rank, options.conv_alpha or alpha * conv_rank / rank)
+
+
+def preset(options: TrainOptions) -> str:
+    """The preset as given, or the algorithm's."""
+    return options.preset or ("full" if options.algo == "locon" else "attn-mlp")
+
+
+def plan(options: TrainOptions, spatial: bool) -> Plan:
+    """What an adapter is built with; `spatial` for kernels larger than 1×1."""
+    r = ranks(options)
+    rank, alpha = (r.conv_rank, r.conv_alpha) if spatial else (r.rank, r.alpha)
+    return Plan(
+        rank=rank,
+        alpha=alpha,
+        factor=8 if options.factor is None else options.factor,
+        full_matrix=rank >= FULL,
+        decompose_both=options.decompose_both,
+    )
+
+
+def rate(options: TrainOptions, site: Site) -> float:
+    """The learning rate of a site's part; 0 leaves the part out."""
+    if site.part == "unet":
+        return options.learning_rate if options.unet_lr is None else options.unet_lr
+    return options.learning_rate / 2 if options.text_lr is None else options.text_lr
+
+
+def length(options: TrainOptions, steps_per_epoch: int, pictures: int, showings: int) -> tuple[int, int]:
+    """(steps, epochs): epochs win over steps; without either each picture is shown about 100 times."""
+    if options.epochs is None and options.steps is not None:
+        return options.steps, -(-options.steps // steps_per_epoch)
+    epochs = options.epochs or max(1, round(SHOWINGS * pictures / showings))
+    return epochs * steps_per_epoch, epochs
+
+
+def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
+    """The dtype of the computation."""
+    wanted = options.precision if options.precision != "auto" else ("fp32" if device.type == "cpu" else "bf16")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted]

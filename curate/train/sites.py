@@ -1,0 +1,147 @@
+"""The tables of adaptable layers: kohya file name, where the layer is in our model, and what kind of layer it is.
+
+File names come from here and never from module paths: transformers 5 dropped the `text_model` level, and SDXL
+files use the names of the original checkpoint while our model uses diffusers'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, cast
+
+Kind = Literal["text-attn", "text-mlp", "attn", "mlp", "resnet", "resnet-lin", "resample", "edge", "time", "unused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One layer that can be adapted.
+
+    name   name in a kohya file, without suffix
+    part   which model: unet, te1, te2
+    path   attribute path inside that model as diffusers and transformers < 5 spell it
+    kind   decides which presets hold it
+    block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
+    """
+
+    name: str
+    part: str
+    path: str
+    kind: Kind
+    block: int = -1
+
+
+_ATTENTION: dict[str, Kind] = {f"{a}.{w}": "attn" for a in ("attn1", "attn2") for w in ("to_q", "to_k", "to_v", "to_out.0")}
+TRANSFORMER: dict[str, Kind] = {**_ATTENTION, "ff.net.0.proj": "mlp", "ff.net.2": "mlp"}
+RESNET: dict[str, tuple[str, Kind]] = {
+    "conv1": ("in_layers_2", "resnet"),
+    "time_emb_proj": ("emb_layers_1", "resnet-lin"),
+    "conv2": ("out_layers_3", "resnet"),
+    "conv_shortcut": ("skip_connection", "resnet-lin"),
+}
+
+
+def text_sites(prefix: str, part: str, layers: int) -> list[Site]:
+    """The layers of a CLIP text encoder; `prefix` is lora_te, lora_te1 or lora_te2."""
+    paths: dict[str, Kind] = {}
+    for layer in range(layers):
+        paths |= {f"text_model.encoder.layers.{layer}.self_attn.{w}_proj": "text-attn" for w in ("q", "k", "v", "out")}
+        paths |= {f"text_model.encoder.layers.{layer}.mlp.{w}": "text-mlp" for w in ("fc1", "fc2")}
+    return [Site(f"{prefix}_{path.replace('.', '_')}", part, path, kind) for path, kind in paths.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class UnetShape:
+    """What of a UNet's configuration decides which layers exist: transformer blocks per attention (0 without), by level."""
+
+    down: tuple[int, ...]
+    up: tuple[int, ...]
+    middle: int
+    per_level: int = 2
+
+
+def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
+    yield "proj_in", "mlp"
+    yield "proj_out", "mlp"
+    for n in range(blocks):
+        for inner, kind in TRANSFORMER.items():
+            yield f"transformer_blocks.{n}.{inner}", kind
+
+
+def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
+    """The layers of an SD or SDXL UNet, in forward order; `original_names` gives SDXL's file names.
+
+    A layer that a given UNet lacks (conv_shortcut where channels do not change) is left out on attaching.
+    """
+    sites: list[Site] = []
+
+    def add(path: str, original: str, kind: Kind, block: int) -> None:
+        name = original if original_names else path.replace(".", "_")
+        sites.append(Site(f"lora_unet_{name}", "unet", path, kind, block))
+
+    def resnet(path: str, original: str, block: int) -> None:
+        for ours, (theirs, kind) in RESNET.items():
+            add(f"{path}.{ours}", f"{original}_{theirs}", kind, block)
+
+    def attention(path: str, original: str, depth: int, block: int) -> None:
+        for inner, kind in _inside_transformer(depth):
+            add(f"{path}.{inner}", f"{original}_{inner.replace('.', '_')}", kind, block)
+
+    levels, each = len(shape.down), shape.per_level
+    add("time_embedding.linear_1", "time_embed_0", "time", 0)
+    add("time_embedding.linear_2", "time_embed_2", "time", 0)
+    if original_names:
+        add("add_embedding.linear_1", "label_emb_0_0", "unused", 0)
+        add("add_embedding.linear_2", "label_emb_0_2", "unused", 0)
+    add("conv_in", "input_blocks_0_0", "edge", 0)
+    at = 0  # the original numbers its input blocks through: conv_in is 0
+    for level, depth in enumerate(shape.down):
+        for j in range(each):
+            at += 1
+            resnet(f"down_blocks.{level}.resnets.{j}", f"input_blocks_{at}_0", at)
+            if depth:
+                attention(f"down_blocks.{level}.attentions.{j}", f"input_blocks_{at}_1", depth, at)
+        if level + 1 < levels:
+            at += 1
+            add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks_{at}_0_op", "resample", at)
+    middle = at + 1
+    resnet("mid_block.resnets.0", "middle_block_0", middle)
+    attention("mid_block.attentions.0", "middle_block_1", shape.middle, middle)
+    resnet("mid_block.resnets.1", "middle_block_2", middle)
+    for level, depth in enumerate(shape.up):
+        for j in range(each + 1):
+            out = level * (each + 1) + j
+            block = middle + 1 + out
+            resnet(f"up_blocks.{level}.resnets.{j}", f"output_blocks_{out}_0", block)
+            if depth:
+                attention(f"up_blocks.{level}.attentions.{j}", f"output_blocks_{out}_1", depth, block)
+        if level + 1 < levels:
+            last = level * (each + 1) + each
+            inner = 2 if depth else 1
+            add(f"up_blocks.{level}.upsamplers.0.conv", f"output_blocks_{last}_{inner}_conv", "resample", middle + 1 + last)
+    add("conv_out", "out_2", "edge", middle + len(shape.up) * (each + 1))
+    return sites
+
+
+def _kinds(words: str) -> frozenset[Kind]:
+    return frozenset(cast(list[Kind], words.split()))
+
+
+# what each preset's name promises; on SDXL no peer trains the edges and embeddings, and neither does `full`
+PRESETS: dict[str, frozenset[Kind]] = {
+    "full": _kinds("text-attn text-mlp attn mlp resnet resnet-lin resample edge time"),
+    "full-lin": _kinds("text-attn text-mlp attn mlp resnet-lin time"),
+    "attn-mlp": _kinds("text-attn text-mlp attn mlp"),
+    "attn-only": _kinds("text-attn attn"),
+    "unet-only": _kinds("attn mlp resnet resnet-lin resample edge time"),
+    "unet-transformer-only": _kinds("attn mlp"),
+    "unet-convblock-only": _kinds("resnet resnet-lin resample edge"),
+}
+
+
+def chosen(sites: list[Site], preset: str) -> list[Site]:
+    """The sites a preset holds. SDXL's edges and embeddings are in none."""
+    kinds = PRESETS[preset]
+    original = any(s.name == "lora_unet_label_emb_0_0" for s in sites)
+    left_out = {"edge", "time", "unused"} if original else {"unused"}
+    return [s for s in sites if s.kind in kinds and s.kind not in left_out]

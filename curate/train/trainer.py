@@ -1,0 +1,96 @@
+"""`train`: from a prepared folder and options to a LoRA file, continuing where an earlier run of the same stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from curate.core.events import Saved
+from curate.train import checkpoint, files, ledger, settled
+from curate.train import sites as tables
+from curate.train.adapters._base import Adapter, Shape
+from curate.train.adapters._make import make
+from curate.train.backbones import Backbone, load
+from curate.train.digests import Known
+from curate.train.identity import identify
+from curate.train.loop import Loop
+from curate.train.network import Network
+from curate.train.options import TrainOptions
+from curate.train.prepare import Context, preflight, prepare
+
+SMALL = 20_000_000
+
+
+def train(options: TrainOptions, context: Context) -> Path:
+    """Trains and returns the LoRA's path; a finished run of the same options and data is recalled."""
+    folder = context.folder
+    run, data = identify(options, folder, context.offline)
+    for line in data.warnings:
+        context.note("warning", line)
+    if run.stands(folder):
+        context.note("info", f"{run.path(folder)} was trained from exactly this; nothing to do")
+        return run.path(folder)
+    run.device = str(context.device)
+    run.save(folder)
+    known = Known(ledger.home(folder) / "digests.json")
+    backbone = load(options.base, context.offline, options.clip_skip, options.max_tokens, known)
+    known.save()
+    with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
+        backbone.to(context.device, settled.precision(options, context.device))
+        job = prepare(options, data, backbone, context)
+        for level, line in preflight(job):
+            context.note(level, line)
+        network = attach(options, backbone)
+        for adapter in network.adapters.values():
+            adapter.to(context.device)
+        loop = Loop(job, network, context, run.place(folder))
+        if loop.state.step:
+            context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
+        loop.run()
+        path = files.finish(job, network, run, folder)
+    checkpoint.clear(run.place(folder))
+    context.tell(Saved("lora", str(path)))
+    return path
+
+
+def attach(options: TrainOptions, backbone: Backbone) -> Network:
+    """The adapters that the options ask for, on the backbone."""
+
+    def one(site: tables.Site, shape: Shape) -> Adapter | None:
+        if settled.rate(options, site) == 0:
+            return None
+        return make(options.algo, shape, settled.plan(options, shape.spatial))
+
+    return Network.attach(backbone, tables.chosen(backbone.sites(), settled.preset(options)), one, options.seed)
+
+
+@contextlib.contextmanager
+def reproducible(device: torch.device, parameters: int) -> Generator[None]:
+    """On a CPU: a number of threads that hangs on machine and model alone, and deterministic kernels.
+
+    Sums are split by thread, so that another number of threads would give other last bits. A small model is
+    quickest on one thread.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1 if parameters < SMALL else min(os.cpu_count() or 1, 16))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+def chosen_device(wanted: str) -> torch.device:
+    """auto is the first GPU where there is one."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
