@@ -75,10 +75,11 @@ class Convert(RecordStage):
             return [dataclasses.replace(record, encoding=self.encoding)]
         path = env.path(record.image)
         found = decode_frames(path, options) if options.every else [decode(path, options)]
-        return [self._entered(record, number, decoded, env) for number, decoded in enumerate(found, 1)]
+        if len(found) == 1:
+            return [self._entered(record, record.key, found[0], env)]
+        return [self._entered(record, f"{record.key}#{number}", decoded, env) for number, decoded in enumerate(found, 1)]
 
-    def _entered(self, record: Record, number: int, decoded: Decoded, env: Env) -> Record:
-        key = record.key if number == 1 else f"{record.key}#{number}"
+    def _entered(self, record: Record, key: str, decoded: Decoded, env: Env) -> Record:
         # what an earlier entry noted is about the source; a second convert sees only our own file
         facts = {**decoded.facts, **record.facts}
         return env.keep(record, decoded.pixels, key=key, encoding=self.encoding, facts=facts)

@@ -49,7 +49,7 @@ def test_frames_become_records_of_their_own(tmp_path: Path) -> None:
     assert len(run(Convert(), env(tmp_path), record(path))) == 1
     where = env(tmp_path)
     done = run(Convert(frames="every", every=2), where, record(path))
-    assert [r.key for r in done] == ["dog/a.gif", "dog/a.gif#2"]
+    assert [r.key for r in done] == ["dog/a.gif#1", "dog/a.gif#2"]
     assert [int(where.pixels(r)[0, 0, 0]) for r in done] == [0, 100]
     assert len(run(Convert(frames="all"), env(tmp_path), record(path))) == 4
 
