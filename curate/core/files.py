@@ -49,7 +49,7 @@ def disk_errors(what: str) -> Generator[None]:
             raise MissingError(
                 f"the disk is full while writing {where}", "free some space and run again: what is done is kept"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
             raise InputError(f"cannot write {where}", "choose an output folder you may write to") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             raise InputError(
