@@ -19,6 +19,7 @@ from curate.core.stage import Kind
 from curate.errors import InputError
 from curate.names import concept_folder, words
 from curate.pipeline import SAMPLE
+from curate.report.health import enough
 from curate.report.text import counted, visible
 
 Prompting = Literal["natural", "danbooru", "e621"]
@@ -287,18 +288,8 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
     for one in concepts:
         trigger = ", ".join(_scalar(word) for word in one.trigger)
         word = f", class_word: {_scalar(one.class_word)}" if one.class_word else ""
-        yield f"  # {counted(one.pictures, 'picture')}: {_number_advice(one)}"
+        yield f"  # {counted(one.pictures, 'picture')}: {enough(one.pictures, one.kind)}"
         yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}}}"
-
-
-def _number_advice(one: ConceptAnswer) -> str:
-    low, best, high = (50, 125, 200) if one.kind == "style" else (8, 30, 50)
-    what = f"a {one.kind}" if one.kind != "object" else "an object"
-    if one.pictures < low:
-        return f"few for {what}, {low} is the floor and about {best} are best"
-    if one.pictures > high:
-        return f"more than {what} needs; the best {high} teach as much in less time"
-    return f"enough for {what}, about {best} are best"
 
 
 def _stages(answers: Answers, base: Base) -> Iterator[str]:

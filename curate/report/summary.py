@@ -61,7 +61,14 @@ def _stage(row: StageRow) -> dict[str, Any]:
 def _training(tally: Tally) -> dict[str, Any] | None:
     if not tally.step:
         return None
-    return {"step": tally.step.step, "steps": tally.step.steps, "loss": tally.step.loss, "average": tally.step.average}
+    step = tally.step
+    return {
+        "step": step.step,
+        "steps": step.steps,
+        "loss": step.loss,
+        "average": step.average,
+        "curve": [list(p) for p in tally.curve],
+    }
 
 
 def _grouped(notes: Sequence[Note]) -> list[dict[str, Any]]:

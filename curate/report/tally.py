@@ -18,6 +18,8 @@ from curate.core.events import (
     TrainStep,
 )
 
+_POINTS = 400
+
 
 @dataclass
 class StageRow:
@@ -45,8 +47,10 @@ class Tally:
     notes: list[Note] = field(default_factory=list[Note])
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
+    curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     end: RunFinished | None = None
     _turn: int = 0
+    _stride: int = 1
 
     def tell(self, event: Event) -> None:
         """The listener."""
@@ -69,6 +73,7 @@ class Tally:
                 self.saved.append(event)
             case TrainStep():
                 self.step = event
+                self._trace(event)
             case RunFinished():
                 self.end = event
             case _:
@@ -87,6 +92,15 @@ class Tally:
                 if row:
                     row.computed, row.recalled, row.aside = event.done, event.recalled, event.aside
                     row.seconds, row.running = event.seconds, False
+
+    def _trace(self, event: TrainStep) -> None:
+        """Keeps the average loss of evenly spread steps, at most _POINTS of them however long the training is."""
+        if self.curve and event.step < self.curve[-1][0] + self._stride:
+            return
+        self.curve.append((event.step, event.average))
+        if len(self.curve) > _POINTS:
+            del self.curve[1::2]
+            self._stride *= 2
 
     def _open(self, stage: str) -> StageRow | None:
         return next((row for row in self.rows if row.stage == stage and row.running), None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from pathlib import Path
 
-from curate.core.events import Note, RecordDone, RunFinished, Scanned, StageFinished, StageRecalled, StageStarted
+from curate.core.events import Note, RecordDone, RunFinished, Scanned, StageFinished, StageRecalled, StageStarted, TrainStep
 from curate.core.record import Image, Manifest, Record
 from curate.report import open_report
 from curate.report.summary import show, summarise
@@ -46,7 +47,7 @@ def test_figures() -> None:
     ]
     assert figures["edited"] == ["dog/a.png"]
     assert figures["saved"] == [{"kind": "lora", "path": "prepared/dog.safetensors"}]
-    assert figures["training"] == {"step": 22, "steps": 40, "loss": 0.25, "average": 0.5}
+    assert figures["training"] == {"step": 22, "steps": 40, "loss": 0.25, "average": 0.5, "curve": [[21, 0.6], [22, 0.5]]}
     assert figures["notes"][0] == {
         "level": "warning",
         "stage": "captions",
@@ -156,3 +157,12 @@ def test_markup_in_a_name_is_text_on_a_terminal() -> None:
     stream = Terminal()
     show(summarise(tallied(Note("warning", "[red]odd[/red]", "x", "[link=http://a]k[/link]")), None, {}), stream)
     assert "[red]odd[/red] ([link=http://a]k[/link])" in stream.getvalue()
+
+
+def test_the_loss_curve_stays_small_and_evenly_spread() -> None:
+    tally = tallied(*(TrainStep(n, 10_000, 0.1, n / 10_000, 1e-4) for n in range(1, 10_001)))
+    assert 200 <= len(tally.curve) <= 400
+    steps = [step for step, _ in tally.curve]
+    assert steps[0] == 1 and steps[-1] > 9_900
+    assert {b - a for a, b in itertools.pairwise(steps)} == {steps[1] - steps[0]}
+    assert all(value == step / 10_000 for step, value in tally.curve)

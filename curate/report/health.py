@@ -1,0 +1,147 @@
+"""Health of a dataset: what its records say about balance, tags, sizes, and what should be looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from curate import captions
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept, Kind
+from curate.report.text import counted, listed
+from curate.train import buckets
+
+_COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger
+_MANY_TAGS, _FEW_TAGS = 20, 5
+_CUT = 0.15  # of a picture lost to its bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One concept: pictures that came, pictures that are left, their showings per epoch, `part` of all showings."""
+
+    concept: str
+    came: int
+    pictures: int
+    repeats: tuple[int, ...]
+    showings: int
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A size that pictures are trained at: how many, shown how often, how many enlarged to it."""
+
+    size: tuple[int, int]
+    pictures: int
+    showings: int
+    enlarged: int
+
+
+def shares(manifest: Manifest) -> list[Share]:
+    """The concepts in order of name."""
+    left: dict[str, list[Record]] = {record.concept: [] for record in manifest}
+    for record in manifest.present:
+        left[record.concept].append(record)
+    came = Counter(record.concept for record in manifest)
+    whole = sum(record.repeats for record in manifest.present) or 1
+    return [
+        Share(name, came[name], len(rows), tuple(sorted({r.repeats for r in rows})), shown, shown / whole)
+        for name, rows in sorted(left.items())
+        for shown in [sum(r.repeats for r in rows)]
+    ]
+
+
+def tags_of(record: Record) -> tuple[str, ...]:
+    """The tags of the caption as it stands, edits by hand included, without the trigger words."""
+    tags = record.tags
+    if record.edited is not None:
+        tags = captions.parse(record.edited, record.trigger, record.style)[0]
+    return tuple(tag for tag in tags if tag not in record.trigger)
+
+
+def frequencies(records: Sequence[Record]) -> list[tuple[str, int]]:
+    """On how many pictures each tag stands, the most frequent first."""
+    counts = Counter(tag for record in records for tag in set(tags_of(record)))
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def bucketed(records: Sequence[Record], resolution: int, step: int) -> list[Bucket]:
+    """The buckets that the pictures fall into, the fullest first; pictures of unknown size are left out."""
+    sizes = buckets.resolutions(resolution, resolution // 2, resolution * 2, step)
+    found: dict[tuple[int, int], list[tuple[Record, buckets.Fit]]] = {}
+    for record in records:
+        if record.image.width:
+            how = buckets.fit(record.image.width, record.image.height, sizes)
+            found.setdefault(how.bucket, []).append((record, how))
+    rows = [
+        Bucket(size, len(inside), sum(r.repeats for r, _ in inside), sum(_enlarged(r, how) for r, how in inside))
+        for size, inside in found.items()
+    ]
+    return sorted(rows, key=lambda b: (-b.showings, b.size))
+
+
+def _enlarged(record: Record, how: buckets.Fit) -> bool:
+    return how.scaled[0] > record.image.width or how.scaled[1] > record.image.height
+
+
+def enough(pictures: int, kind: Kind) -> str:
+    """Whether so many pictures suit a concept of that kind, in words."""
+    low, best, high = (50, 125, 200) if kind == "style" else (8, 30, 50)
+    what = f"a {kind}" if kind != "object" else "an object"
+    if pictures < low:
+        return f"few for {what}, {low} is the floor and about {best} are best"
+    if pictures > high:
+        return f"more than {what} needs; the best {high} teach as much in less time"
+    return f"enough for {what}, about {best} are best"
+
+
+def advice(manifest: Manifest, concepts: Mapping[str, Concept], resolution: int, step: int) -> list[str]:
+    """What should be looked at, a sentence each; empty where nothing strikes."""
+    groups: dict[str, list[Record]] = {}
+    for record in manifest.present:
+        groups.setdefault(record.concept, []).append(record)
+    found: list[str] = []
+    for name, rows in sorted(groups.items()):
+        found += _of_concept(name, rows, concepts.get(name, Concept()))
+    return [*found, *_of_pictures(manifest.present, resolution, step)]
+
+
+def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator[str]:
+    judged = enough(len(rows), concept.kind)
+    if not judged.startswith("enough"):
+        yield f"{name}: {counted(len(rows), 'picture')}, {judged}"
+    if len(rows) < 4:
+        return
+    common = [tag for tag, count in frequencies(rows) if count >= _COMMON * len(rows)]
+    white = "white_background" in common
+    common = [tag for tag in common if not tag.endswith("_background")]
+    if common:
+        yield (
+            f"{name}: {listed(common, 6)} on (nearly) every picture: absorb what belongs to the concept, so that "
+            "the trigger alone calls it up; leave what should stay changeable"
+        )
+    if white:
+        yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
+
+
+def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Iterator[str]:
+    tagged = [(r, len(tags_of(r))) for r in records if r.style.sentence != "only"]
+    for picked, what in (
+        ([r.key for r, n in tagged if n > _MANY_TAGS], f"more than {_MANY_TAGS} tags: cap them by score"),
+        (
+            [r.key for r, n in tagged if n < _FEW_TAGS and not r.sentence],
+            f"fewer than {_FEW_TAGS} tags: the rest is learnt as concept",
+        ),
+    ):
+        if picked:
+            yield f"{counted(len(picked), 'picture')} with {what} ({listed(picked)})"
+    sizes = buckets.resolutions(resolution, resolution // 2, resolution * 2, step)
+    fits = [(r, buckets.fit(r.image.width, r.image.height, sizes)) for r in records if r.image.width]
+    small = [r.key for r, how in fits if _enlarged(r, how)]
+    if small:
+        yield f"{counted(len(small), 'picture')} smaller than their bucket at {resolution}: they are enlarged ({listed(small)})"
+    cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
+    if cut:
+        yield f"{counted(len(cut), 'picture')} lose more than {_CUT:.0%} to their bucket: crop them ({listed(cut)})"

@@ -1,0 +1,249 @@
+"""The health report: one self-contained HTML page about a run, safe whatever the files are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate import captions
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept
+from curate.report import health
+from curate.report.elements import Markup, bar, el, joined, table
+from curate.report.style import STYLE
+from curate.report.text import counted, span
+from curate.report.thumbs import thumbnail
+
+# nothing on the page may load or run anything, whatever slipped in
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_TAGS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report is made of.
+
+    manifest    the final records
+    figures     the run's summary, as `Report.finish` returns it
+    find        where a record's picture lies, None where it does not
+    concepts    what the user said about each concept
+    resolution  the training resolution, and `step` that of its buckets, in pixels
+    thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
+    """
+
+    manifest: Manifest
+    figures: Mapping[str, Any]
+    find: Callable[[Record], Path | None]
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    resolution: int = 512
+    step: int = 64
+    thumbnails: int = 240
+    title: str = "Dataset report"
+
+
+def render(page: Page) -> str:
+    """The page as UTF-8 text. Pictures that cannot be read leave an empty frame."""
+    sections = [
+        ("Overview", _overview(page)),
+        ("Advice", _advice(page)),
+        ("Balance", _balance(page)),
+        ("Set aside", _aside(page)),
+        ("Tags", _tags(page)),
+        ("Sizes", _sizes(page)),
+        ("Training", _training(page)),
+        ("Pictures", _pictures(page)),
+    ]
+    shown = [(name, body) for name, body in sections if body]
+    links = [el("a", name, href="#" + name.lower().replace(" ", "-")) for name, _ in shown]
+    bodies = [el("section", el("h2", name), body, id=name.lower().replace(" ", "-")) for name, body in shown]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", page.title),
+        el("style", Markup(STYLE)),
+    )
+    body = el("body", el("header", el("h1", page.title), el("nav", *links)), el("main", *bodies))
+    return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
+
+
+def _overview(page: Page) -> Markup:
+    figures = page.figures
+    tiles = [
+        ("pictures", f"{figures['pictures']:,}"),
+        ("prepared", f"{len(page.manifest.present):,}"),
+        ("set aside", f"{sum(bool(r.aside) for r in page.manifest):,}"),
+        ("edited by hand", f"{sum(r.edited is not None for r in page.manifest.present):,}"),
+        ("time", span(figures["seconds"]) if figures["seconds"] is not None else "unknown"),
+    ]
+    rows = [
+        [
+            s["stage"],
+            f"{s['computed']:,}",
+            f"{s['recalled']:,}",
+            f"{s['aside']:,}",
+            span(s["seconds"]) if s["turn"] else "recalled",
+        ]
+        for s in figures["stages"]
+    ]
+    boxes = el("div", *(el("div", el("b", value), el("span", name)) for name, value in tiles), class_="tiles")
+    return joined(boxes, table(["stage", "computed", "recalled", "set aside", "time"], rows) if rows else "")
+
+
+def _advice(page: Page) -> Markup:
+    found = [("advice", line) for line in health.advice(page.manifest, page.concepts, page.resolution, page.step)]
+    for note in page.figures["notes"]:
+        pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
+        found.append((note["level"], (f"{note['stage']}: " if note["stage"] else "") + note["message"] + pictures))
+    order = ["warning", "advice", "info"]
+    found.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    return el("ul", *(el("li", el("em", level), " ", line) for level, line in found), class_="notes") if found else Markup("")
+
+
+def _balance(page: Page) -> Markup:
+    rows: list[list[str]] = []
+    shares = health.shares(page.manifest)
+    most = max((s.part for s in shares), default=1) or 1
+    for share in shares:
+        repeats = " or ".join(f"{n}" for n in share.repeats) or "0"
+        weight = f"{page.concepts.get(share.concept, Concept()).weight:g}"
+        shown = bar(share.part / most, f"{share.part:.1%}")
+        rows.append([share.concept, f"{share.came:,}", f"{share.pictures:,}", repeats, weight, f"{share.showings:,}", shown])
+    return table(["concept", "came", "left", "repeats", "weight", "showings per epoch", "share of all showings"], rows)
+
+
+def _aside(page: Page) -> Markup:
+    told = {one["key"]: one for one in page.figures["aside"]}
+    rows: list[list[str]] = []
+    for number, record in enumerate(sorted((r for r in page.manifest if r.aside), key=lambda r: r.key)):
+        picture = _img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
+        rows.append([picture, record.key, told.get(record.key, {}).get("stage", ""), record.aside])
+    return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
+
+
+def _tags(page: Page) -> Markup:
+    return joined(*(_tags_of(name, rows) for name, rows in _by_concept(page.manifest.present)))
+
+
+def _tags_of(name: str, records: list[Record]) -> Markup:
+    found = health.frequencies(records)
+    if not found:
+        return Markup("")
+    bars = [el("li", el("span", tag), bar(count / len(records), f"{count:,}")) for tag, count in found[:_TAGS_SHOWN]]
+    more = el("p", f"and {len(found) - _TAGS_SHOWN:,} rarer ones") if len(found) > _TAGS_SHOWN else ""
+    return joined(el("h3", f"{name} ({counted(len(records), 'picture')})"), el("ul", *bars, class_="tags"), more)
+
+
+def _sizes(page: Page) -> Markup:
+    present = page.manifest.present
+    found = health.bucketed(present, page.resolution, page.step)
+    if not found:
+        return Markup("")
+    most = max(b.showings for b in found)
+    rows = [
+        [
+            _shape(b.size),
+            f"{b.size[0]} × {b.size[1]}",
+            f"{b.pictures:,}",
+            f"{b.enlarged:,}",
+            bar(b.showings / most, f"{b.showings:,}"),
+        ]
+        for b in found
+    ]
+    unknown = sum(not r.image.width for r in present)
+    note = el("p", f"{counted(unknown, 'picture')} of unknown size left out") if unknown else ""
+    said = el("p", f"At a resolution of {page.resolution} with steps of {page.step} pixels.")
+    return joined(said, table(["", "bucket", "pictures", "enlarged", "showings per epoch"], rows), note)
+
+
+def _shape(size: tuple[int, int]) -> Markup:
+    scale = 26 / max(size)
+    return el("div", class_="shape", style=f"width:{size[0] * scale:.0f}px;height:{size[1] * scale:.0f}px")
+
+
+def _training(page: Page) -> Markup:
+    training = page.figures["training"]
+    samples = [one["path"] for one in page.figures["saved"] if one["kind"] == "sample"][-12:]
+    shown = el("div", *(_img(Path(p), p, 256) for p in samples), class_="samples") if samples else ""
+    if not training:
+        return joined(shown)
+    said = f"{training['step']:,} of {training['steps']:,} steps, loss {training['average']:.4f} on average"
+    return joined(el("p", said), _curve(training["curve"]), shown)
+
+
+def _curve(points: list[tuple[int, float]]) -> Markup:
+    """The average loss over the steps as a line."""
+    if len(points) < 2:
+        return Markup("")
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    first, last = points[0][0], points[-1][0]
+    place = [
+        f"{600 * (s - first) / ((last - first) or 1):.1f},{130 - 120 * (v - low) / ((high - low) or 1):.1f}" for s, v in points
+    ]
+    line = el("polyline", points=" ".join(place))
+    words = [el("text", f"{high:.4f}", x="4", y="14"), el("text", f"{low:.4f}", x="4", y="138")]
+    return el("svg", line, *words, viewBox="0 0 600 140", class_="curve")
+
+
+def _pictures(page: Page) -> Markup:
+    groups = _by_concept(page.manifest.present)
+    each = max(1, page.thumbnails // max(1, len(groups)))
+    return joined(*(joined(*_group(page, name, rows, each)) for name, rows in groups))
+
+
+def _group(page: Page, name: str, records: list[Record], most: int) -> Iterator[Markup]:
+    trigger = ", ".join(records[0].trigger)
+    yield el("h3", f"{name} ({counted(len(records), 'picture')}" + (f", trigger: {trigger})" if trigger else ")"))
+    yield el("div", *(_card(page, record) for record in records[:most]), class_="cards")
+    rest = records[most:]
+    if rest:
+        listing = [el("li", el("b", r.key), " ", _caption(r)) for r in rest]
+        yield el("details", el("summary", f"{len(rest):,} more without thumbnails"), el("ul", *listing))
+
+
+def _card(page: Page, record: Record) -> Markup:
+    size = f"{record.image.width} × {record.image.height}" if record.image.width else ""
+    badge = el("em", "edited by hand") if record.edited is not None else ""
+    facts = el("small", " · ".join(part for part in (size, f"×{record.repeats}") if part))
+    text = el(
+        "figcaption",
+        el("b", record.key.partition("/")[2] or record.key),
+        facts,
+        badge,
+        el("p", _caption(record)),
+        _story(record),
+    )
+    return el("figure", _img(page.find(record), record.key, 224), text)
+
+
+def _story(record: Record) -> Markup:
+    """How the caption came about, folded away."""
+    parts: list[str] = []
+    if record.imported is not None:
+        parts.append(el("p", el("i", "came with "), record.imported))
+    if record.edited is not None:
+        parts.append(el("p", el("i", "generated "), captions.render(record)))
+    for model, scores in record.scores.unpack().items():
+        best = ", ".join(f"{tag} {score:.2f}" for tag, (score, _) in list(scores.items())[:15])
+        parts.append(el("p", el("i", f"{model} "), best))
+    parts += [el("p", note) for note in record.notes]
+    return el("details", el("summary", "how it came about"), *parts) if parts else Markup("")
+
+
+def _caption(record: Record) -> str:
+    return record.edited.strip() if record.edited is not None else captions.render(record)
+
+
+def _img(path: Path | None, name: str, side: int) -> Markup:
+    source = thumbnail(path, side)
+    return el("img", src=source, alt=name, title=name) if source else el("div", "cannot be shown", class_="blank")
+
+
+def _by_concept(records: Manifest) -> list[tuple[str, list[Record]]]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.concept, []).append(record)
+    return sorted(groups.items())

@@ -1,0 +1,38 @@
+"""The style sheet of the HTML report, light and dark."""
+
+STYLE = """
+:root{color-scheme:light dark;--line:#8883;--soft:#8881;--mark:#3b82f6;--warn:#b45309}
+*{box-sizing:border-box}
+body{margin:0;font:15px/1.5 system-ui,sans-serif}
+header,main{max-width:1200px;margin:0 auto;padding:1rem 1.25rem}
+header{display:flex;flex-wrap:wrap;gap:.25rem 2rem;align-items:baseline;border-bottom:1px solid var(--line)}
+h1{font-size:1.3rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:1.2rem 0 .4rem}
+nav a{margin-right:1rem;color:var(--mark);text-decoration:none}
+.tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin-bottom:1rem}
+.tiles div{background:var(--soft);border-radius:8px;padding:.6rem 1rem;min-width:7rem}
+.tiles b{display:block;font-size:1.4rem}.tiles span{opacity:.7}
+table{border-collapse:collapse;width:100%}
+th{text-align:left;font-weight:600;opacity:.7}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td img{max-height:72px;display:block}
+.bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
+.bar i{position:absolute;inset:0 auto 0 0;background:var(--mark);opacity:.35}
+.bar span{position:relative;padding:0 .4rem;font-variant-numeric:tabular-nums}
+.notes{padding:0;list-style:none}.notes li{margin:.25rem 0;overflow-wrap:anywhere}
+em{font-style:normal;font-size:.75rem;padding:.05rem .45rem;border-radius:99px;background:var(--soft);color:var(--warn)}
+.tags{columns:3 18rem;padding:0;list-style:none;margin:0}
+.tags li{display:grid;grid-template-columns:1fr 8rem;gap:.5rem;break-inside:avoid;margin:.1rem 0}
+.tags li>span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.shape{border:1.5px solid var(--mark);border-radius:2px}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:1rem}
+figure{margin:0;border:1px solid var(--line);border-radius:8px;overflow:hidden}
+figure>img,figure>.blank{width:100%;height:200px;object-fit:contain;background:var(--soft);display:block}
+.blank{display:grid!important;place-items:center;opacity:.6;min-width:72px;min-height:48px}
+figcaption{padding:.5rem .7rem;overflow-wrap:anywhere}
+figcaption small{opacity:.65;margin:0 .5rem}figcaption p{margin:.3rem 0}
+details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.65}
+.samples{display:flex;flex-wrap:wrap;gap:.5rem}
+.curve{width:100%;max-width:600px;background:var(--soft);border-radius:8px}
+.curve polyline{fill:none;stroke:var(--mark);stroke-width:1.5}.curve text{font-size:11px;fill:currentColor;opacity:.7}
+"""

@@ -1,0 +1,224 @@
+"""The health report shows everything, loads nothing, and runs nothing, whatever files and tags are called."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pil
+
+from curate import samples
+from curate.core.events import Note, RecordDone, Saved
+from curate.core.record import Image, Manifest, Record, Scores
+from curate.report.elements import Markup, el, escaped, table
+from curate.report.html import Page, render
+from curate.report.summary import summarise
+from curate.report.tally import Tally
+from curate.report.thumbs import thumbnail
+from tests.report.streams import RUN
+
+ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table thead tbody
+tr th td figure figcaption img details summary svg polyline text"""
+ATTRIBUTES = "charset http-equiv content name id href class style src alt title lang viewbox points x y"
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
+
+
+class Reader(HTMLParser):
+    """Collects elements, attributes and text, and checks that every element is closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def whole(self) -> str:
+        return "\n".join(self.text)
+
+
+def harmless(page: str) -> Reader:
+    read = Reader(page)
+    assert {tag for tag, _ in read.tags} <= set(ELEMENTS.split())
+    names = {name for _, attributes in read.tags for name in attributes}
+    assert names <= set(ATTRIBUTES.split())
+    sources = [a["src"] or "" for tag, a in read.tags if tag == "img"]
+    assert all(s.startswith("data:image/jpeg;base64,") for s in sources)
+    assert all((a["href"] or "").startswith("#") for tag, a in read.tags if tag == "a")
+    styles = [a["style"] or "" for _, a in read.tags if "style" in a]
+    assert all(re.fullmatch(r"(width|height):[\d.]+(%|px)(;height:[\d.]+px)?", s) for s in styles)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", page)
+    page.encode("utf-8")
+    return read
+
+
+def tallied(*more: object) -> Tally:
+    tally = Tally()
+    for event in (*RUN, *more):
+        tally.tell(event)  # type: ignore[arg-type]
+    return tally
+
+
+def picture(name: str) -> Record:
+    path = samples.folder() / name
+    with Pil.open(path) as opened:
+        image = Image(name, str(path), *opened.size)
+    return Record(name, name.partition("/")[0], name, image, trigger=("zwx dog",), tags=("zwx dog", "red_collar", "sitting"))
+
+
+def at(record: Record) -> Path:
+    return Path(record.image.path)
+
+
+def page(*records: Record, tally: Tally | None = None, **options: object) -> str:
+    manifest = Manifest(records)
+    return render(Page(manifest, summarise(tally or tallied(), manifest, {}), at, **options))  # type: ignore[arg-type]
+
+
+def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
+    one = dataclasses.replace(
+        picture("dog/park.png"),
+        imported="a dog, grass",
+        notes=("dropped dog because german_shepherd",),
+        scores=Scores.pack({"palette": {"green_theme": (0.91, "general")}}),
+    )
+    two = dataclasses.replace(picture("robe/cutout.png"), edited="zwx dog, my own words", repeats=3)
+    read = harmless(page(one, two))
+    for text in (
+        "zwx dog, red collar, sitting",
+        "a dog, grass",
+        "dropped dog because german_shepherd",
+        "green_theme 0.91",
+        "zwx dog, my own words",
+        "edited by hand",
+        "512 × 512 · ×1",
+        "only one tag",
+        "1 min 04 s",
+    ):
+        assert text in read.whole
+    assert sum(tag == "img" for tag, _ in read.tags) == 2
+
+
+def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
+    gone = dataclasses.replace(picture("dog/park copy.png"), aside="the same picture as dog/park.png")
+    broken = Record("dog/x.png", "dog", "x", Image("x", "nowhere.png"), aside="truncated")
+    read = harmless(page(picture("dog/park.png"), gone, broken, tally=tallied(RecordDone("convert", "dog/x.png", "truncated"))))
+    cells = [t for t in read.text if t.strip()]
+    place = cells.index("dog/x.png")
+    assert cells[place - 1 : place + 3] == ["cannot be shown", "dog/x.png", "convert", "truncated"]
+    assert "the same picture as dog/park.png" in cells
+    assert sum(tag == "img" for tag, _ in read.tags) == 2
+
+
+def test_hostile_names_and_tags_stay_text() -> None:
+    evil = Record(
+        f"dog/{EVIL}",
+        EVIL,
+        "o",
+        Image("d", "missing", 10, 10),
+        trigger=(EVIL,),
+        tags=(EVIL, EVIL + "2"),
+        imported=EVIL,
+        edited=EVIL,
+        notes=(EVIL,),
+        scores=Scores.pack({EVIL: {EVIL: (0.5, EVIL)}}),
+    )
+    aside = dataclasses.replace(evil, key="a/b", aside=EVIL)
+    told = (Note("warning", EVIL, EVIL, EVIL), Note(EVIL, EVIL), Saved("sample", EVIL), RecordDone(EVIL, "a/b", EVIL))
+    read = harmless(page(evil, aside, tally=tallied(*told), title=EVIL))
+    assert read.whole.count("<script>alert(1)</script>") > 10
+    assert r"\x1b[31m\u202e" in read.whole
+
+
+@given(st.text(st.characters(), min_size=1), st.text(st.characters()), st.text(st.characters()))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=50)
+def test_any_text_stays_text(key: str, tag: str, note: str) -> None:
+    row = Record(key, tag, "o", Image("d", ""), tags=(tag,), notes=(note,), edited=tag)
+    manifest = Manifest([row, dataclasses.replace(row, key=key + "!", aside=note or "x")])
+    harmless(render(Page(manifest, summarise(tallied(Note(note, key, tag)), manifest, {}), lambda _: None, title=note)))
+
+
+def test_a_policy_forbids_what_escaping_might_miss() -> None:
+    text = page(picture("dog/park.png"))
+    policy = next(a["content"] for tag, a in Reader(text).tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert text.index("Content-Security-Policy") < text.index("<title>")
+    assert "http://" not in text and "https://" not in text and "<script" not in text
+
+
+def test_balance_and_buckets() -> None:
+    rows = [dataclasses.replace(picture("dog/park.png"), repeats=1), dataclasses.replace(picture("robe/cutout.png"), repeats=3)]
+    read = harmless(page(*rows, resolution=512, step=64))
+    cells = [t for t in read.text if t.strip()]
+    assert "25.0%" in cells and "75.0%" in cells
+    assert "512 × 512" in cells and "448 × 576" in cells
+    assert harmless(page(*rows, resolution=1024)).whole.count("960 × 1088")
+
+
+def test_thumbnails_are_limited_and_the_others_listed() -> None:
+    base = picture("dog/portrait.jpg")
+    rows = [dataclasses.replace(base, key=f"{c}/{n:03}.jpg", concept=c) for c in ("dog", "robe") for n in range(30)]
+    read = harmless(page(*rows, thumbnails=10))
+    assert sum(tag == "img" for tag, _ in read.tags) == 10
+    assert read.whole.count("25 more without thumbnails") == 2
+    assert all(f"{n:03}.jpg" in read.whole for n in range(30))
+
+
+def test_an_empty_set_makes_a_page() -> None:
+    read = harmless(page(tally=Tally()))
+    assert "prepared" in read.whole
+
+
+def test_the_same_records_make_the_same_page() -> None:
+    assert page(picture("dog/park.png")) == page(picture("dog/park.png"))
+
+
+def test_loss_curve_and_samples() -> None:
+    sample = str(samples.folder() / "dog/night.jpg")
+    read = harmless(page(picture("dog/park.png"), tally=tallied(Saved("sample", sample))))
+    (line,) = [a["points"] for tag, a in read.tags if tag == "polyline"]
+    assert line == "0.0,10.0 600.0,130.0"
+    assert "22 of 40 steps, loss 0.5000 on average" in read.whole
+    assert sum(tag == "img" for tag, _ in read.tags) == 2
+
+
+def decoded(address: str) -> Pil.Image:
+    return Pil.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+
+
+def test_thumbnails_are_upright_and_opaque() -> None:
+    assert decoded(thumbnail(samples.folder() / "dog/beach.jpg", 128)).size == (96, 128)
+    cutout = decoded(thumbnail(samples.folder() / "robe/cutout.png", 128))
+    assert min(cutout.convert("RGB").getpixel((0, 0))) > 245  # type: ignore[type-var]
+
+
+def test_what_cannot_be_read_has_no_thumbnail(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    assert [thumbnail(p) for p in (None, tmp_path / "a.png", tmp_path / "b.png", tmp_path)] == ["", "", "", ""]
+
+
+def test_elements() -> None:
+    assert el("p", "<&>\"'", el("b", "x"), class_='a"b') == '<p class="a&quot;b">&lt;&amp;&gt;&quot;&#x27;<b>x</b></p>'
+    assert el("img", src="d") == '<img src="d">'
+    assert escaped(Markup("<b>")) == "<b>" and escaped("a\x00") == r"a\x00"
+    assert table(["a", "b"], [["1,000", "x"], ["2", "3"]]).count('class="n"') == 3
