@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from curate.core import registry
-from curate.core.stage import Concept, Stage
+from curate.core.stage import Concept, Kind, Stage
 from curate.errors import CurateError, InputError
 
 if TYPE_CHECKING:
@@ -60,6 +60,31 @@ def start(
 
         typer.echo(f"curate {installed('curate')}")
         raise typer.Exit
+
+
+@app.command("init", rich_help_panel="Pipeline")
+def init_command(
+    target: Annotated[Path, typer.Argument(metavar="PIPELINE", help="The file to write.")] = Path("pipeline.yaml"),
+    source: Annotated[str | None, typer.Option("--input", metavar="FOLDER", help="The folder of pictures.")] = None,
+    output: Annotated[str | None, typer.Option("--output", metavar="FOLDER", help="The folder to write to.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="What is learnt.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Base model: a hub name, a folder, or tiny.")] = None,
+    gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,
+    trigger: Annotated[
+        list[str] | None, typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept; repeatable.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a commented pipeline.yaml for your pictures; asks for what the options do not say."""
+    from curate import init
+
+    pairs = dict(_pair(one, "--trigger") for one in trigger or ())
+    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    answers = init.ask(init.Given(source, output, kind, base, gpu, pairs), target, interactive=interactive)
+    init.write(target, init.pipeline_text(answers), force=force)
+    for caution in init.cautions(answers):
+        _say(caution)
+    typer.echo(f"wrote {target}; next: curate run {target}", err=True)
 
 
 @app.command("run", rich_help_panel="Pipeline")
@@ -300,11 +325,16 @@ def _parsed(info: FieldInfo, value: Any, name: str) -> Any:
         return value
     pairs: dict[str, Any] = {}
     for one in value:
-        key, equals, text = one.partition("=")
-        if not equals:
-            raise InputError(f"--{name.replace('_', '-')} takes KEY=VALUE, found {one!r}")
-        pairs[key.strip()] = _plain(text.strip())
+        key, text = _pair(one, f"--{name.replace('_', '-')}")
+        pairs[key] = _plain(text)
     return pairs
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{option} takes NAME=VALUE, found {text!r}")
+    return key.strip(), value.strip()
 
 
 def _plain(text: str) -> Any:

@@ -62,32 +62,27 @@ class Runner:
     def plan(self, stages: Sequence[Stage], manifest: Manifest) -> list[Planned]:
         """What `run` would compute and recall, without computing anything."""
         plans: list[Planned] = []
-        unknown = 0
+        open_: set[str] = set()
         for group in grouped(stages):
             present = len(manifest.present)
             if isinstance(group, DatasetStage):
-                recalled = None if unknown else self._recall_dataset(group, manifest)
+                recalled = None if open_ else self._recall_dataset(group, manifest)
                 if recalled is None:
-                    plans.append(Planned(group.name, 0 if unknown else present, 0, present if unknown else 0))
-                    unknown = present
+                    plans.append(Planned(group.name, 0 if open_ else present, 0, present if open_ else 0))
+                    open_ = {r.key for r in manifest.present}
                 else:
-                    manifest = recalled
                     plans.append(Planned(group.name, 0, present))
+                    manifest = recalled
                 continue
             chain = [self._prepare(stage) for stage in group]
-            states = self._recall(chain, manifest)
+            states = {i: s for i, s in self._recall(chain, manifest).items() if manifest[i].key not in open_}
             for level, prepared in enumerate(chain):
-                known = sum(len(s.levels) > level for s in states.values())
-                fresh = sum(len(s.levels) == level for s in states.values())
                 if not isinstance(prepared.stage, Encode):
-                    compute = 0 if unknown else fresh
-                    plans.append(
-                        Planned(
-                            prepared.stage.name, compute, known, len(states) - known - compute + (unknown if unknown else 0)
-                        )
-                    )
-            manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if s.levels})
-            unknown = max(unknown, sum(len(s.levels) < len(chain) for s in states.values()))
+                    known = sum(len(s.levels) > level for s in states.values())
+                    fresh = sum(len(s.levels) == level for s in states.values())
+                    plans.append(Planned(prepared.stage.name, fresh, known, present - known - fresh))
+            open_ |= {manifest[i].key for i, s in states.items() if len(s.levels) < len(chain)}
+            manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
         return plans
 
     # record stages ------------------------------------------------------------------------------------------------------
