@@ -41,7 +41,7 @@ _PLAIN = CaptionStyle()
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([()\\])")
 _TO_ESCAPE = re.compile(r"([()\\])")
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*\s+")
+_SENTENCE_END = re.compile(r"(?<=[^\W_])[.!?…][\"'”’)]*\s+")
 _OPENERS = frozenset(["a", "an", "this", "there", "these", "two", "three", "several"])
 _VERBS = frozenset(
     [
@@ -101,27 +101,27 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
     separator = style.separator.strip() or ","
     whole = " ".join(text.split("\n")) if separator != "," else ", ".join(line for line in text.splitlines() if line.strip())
     words = {t.casefold(): t for t in trigger}
-    parts = [p.strip() for p in _cut(whole, separator) if p.strip()]
-    first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p, parts, i)), None)
+    pieces = _cut(whole, style)
+    parts = [p for _, p in pieces]
+    first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p)), None)
     if first is None:
         return _tags(parts, words, style), ""
-    before, prose = parts[:first], f"{separator} ".join(parts[first:])
-    sentence, after = _before_tags(prose, separator)
+    before, prose = parts[:first], whole[pieces[first][0] :]
+    sentence, after = _before_tags(prose, style)
     return _tags([*before, *after], words, style), _clean(sentence)
 
 
-def is_prose(part: str, parts: Sequence[str] = (), index: int = 0) -> bool:
+def is_prose(part: str) -> bool:
     """Whether a piece between separators reads as a sentence rather than as a tag."""
-    words = part.split()
-    if len(words) < 3 or "_" in part:
+    words = _SENTENCE_END.split(part, maxsplit=1)[0].split()
+    if len(words) < 3 or any("_" in w for w in words):
         return False
     lower = [w.strip(".,;:!?\"'").casefold() for w in words]
     small = sum(w in _SMALL for w in lower)
-    if words[-1][-1] in ".!?…" and (small or len(words) > 4):
+    ended = part.endswith((".", "!", "?", "…")) or _SENTENCE_END.search(part)
+    if ended and (small or len(words) > 4):
         return True
     if lower[0] in _OPENERS and (small > (lower[0] in _SMALL) or len(words) >= 5):
-        return True
-    if _SENTENCE_END.search(part) and small:
         return True
     if words[0][0].isupper() and len(words) >= 4 and small >= 1:
         return True
@@ -203,16 +203,27 @@ def _clean(sentence: str) -> str:
     return _SPACE.sub(" ", sentence).strip()
 
 
-def _cut(text: str, separator: str) -> list[str]:
-    if separator == "," and "," not in text:
-        words = text.split()
-        if (
-            len(words) > 1
-            and any("_" in w.strip("_") and w not in KAOMOJI for w in words)
-            and not _SENTENCE_END.search(text + " ")
-        ):
-            return words
-    return text.split(separator)
+def _cut(text: str, style: CaptionStyle) -> list[tuple[int, str]]:
+    """The pieces between separators, blank ones left out, each with its place in the text."""
+    pieces: list[tuple[int, str]] = []
+    start = 0
+    for end, following in [*((m.start(), m.end()) for m in re.finditer(_separator(text, style), text)), (len(text), 0)]:
+        piece = text[start:end]
+        if piece.strip():
+            pieces.append((start + len(piece) - len(piece.lstrip()), piece.strip()))
+        start = following
+    return pieces
+
+
+def _separator(text: str, style: CaptionStyle) -> str:
+    mark = style.separator.strip() or ","
+    if mark != ",":
+        # other marks are part of faces such as <|>_<|> and ;) as well: only with their spaces they separate
+        before, after = (r"\s+" if s else "" for s in (style.separator[:1].isspace(), style.separator[-1:].isspace()))
+        return before + re.escape(mark) + (f"(?:{after}|$)" if after else "")
+    words = text.split()
+    booru = "," not in text and len(words) > 1 and any("_" in w.strip("_") and w not in KAOMOJI for w in words)
+    return r"\s+" if booru and not _SENTENCE_END.search(text + " ") else ","
 
 
 def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> tuple[str, ...]:
@@ -224,11 +235,11 @@ def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> t
     return tuple(found)
 
 
-def _before_tags(prose: str, separator: str) -> tuple[str, list[str]]:
+def _before_tags(prose: str, style: CaptionStyle) -> tuple[str, list[str]]:
     """Splits "A sentence. tag, tag": what follows the last sentence end is tags where nothing in it is prose."""
     ends = list(_SENTENCE_END.finditer(prose))
     if ends:
-        rest = [p.strip() for p in prose[ends[-1].end() :].split(separator) if p.strip()]
-        if rest and rest[0][0] == rest[0][0].lower() and not any(is_prose(p) or p[-1] in ".!?" for p in rest):
+        rest = [p for _, p in _cut(prose[ends[-1].end() :], style)]
+        if rest and rest[0][0] == rest[0][0].lower() and not any(is_prose(p) or (" " in p and p[-1] in ".!?") for p in rest):
             return prose[: ends[-1].end()], rest
     return prose, []
