@@ -38,7 +38,7 @@ def table(head: list[str], rows: list[list[str]]) -> Markup:
     classes = ["n" if rows and all(_numeric(row[c]) for row in rows) else "" for c in range(len(head))]
     top = [el("th", cell, class_=kind) for cell, kind in zip(head, classes, strict=True)]
     body = [el("tr", *(el("td", cell, class_=kind) for cell, kind in zip(row, classes, strict=True))) for row in rows]
-    return el("table", el("thead", el("tr", *top)), el("tbody", *body))
+    return el("div", el("table", el("thead", el("tr", *top)), el("tbody", *body)), class_="wide")
 
 
 def bar(share: float, label: str) -> Markup:

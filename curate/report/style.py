@@ -2,18 +2,20 @@
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8883;--soft:#8881;--mark:#3b82f6;--warn:#b45309}
+@media(prefers-color-scheme:dark){:root{--warn:#fbbf24}}
 *{box-sizing:border-box}
 body{margin:0;font:15px/1.5 system-ui,sans-serif}
 header,main{max-width:1200px;margin:0 auto;padding:1rem 1.25rem}
 header{display:flex;flex-wrap:wrap;gap:.25rem 2rem;align-items:baseline;border-bottom:1px solid var(--line)}
 h1{font-size:1.3rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:1.2rem 0 .4rem}
-nav a{margin-right:1rem;color:var(--mark);text-decoration:none}
+nav a{display:inline-block;margin-right:1rem;color:var(--mark);text-decoration:none}
 .tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin-bottom:1rem}
 .tiles div{background:var(--soft);border-radius:8px;padding:.6rem 1rem;min-width:7rem}
 .tiles b{display:block;font-size:1.4rem}.tiles span{opacity:.7}
+.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;opacity:.7}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere;min-width:4.5rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td img{max-height:72px;display:block}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
