@@ -15,7 +15,7 @@ nav a{display:inline-block;margin-right:1rem;color:var(--mark);text-decoration:n
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;opacity:.7}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere;min-width:4.5rem}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere;min-width:6rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td img{max-height:72px;display:block}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
