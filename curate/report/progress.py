@@ -126,8 +126,8 @@ class Progress:
         if job is None:
             return
         if job.unit != "it":
-            # a resumed training begins where it was left: those steps took no time now
-            job.unit, job.total, job.pace = "it", event.steps, Pace(self._clock, event.step - 1)
+            # steps before the first one heard of took no time now: loading a model and resuming are not progress
+            job.unit, job.total, job.pace = "it", event.steps, Pace(self._clock, event.step)
         job.loss = f"loss {event.loss:.4f} (average {event.average:.4f})"
         self._advance(job, event.step)
 
