@@ -8,11 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from curate.core.files import digest_bytes, digest_plain, write_atomic
-from curate.core.record import FIELDS, Image, Record
-from curate.core.stage import Env, RecordStage, Worker
+from curate.core.record import FIELDS, Image, Record, changed
+from curate.core.stage import Env, RecordStage, Stage, Worker
 from curate.errors import CurateError, PictureError
 
 _ALWAYS = frozenset({"key", "concept", "origin"})
@@ -83,17 +83,23 @@ class Encode(RecordStage):
 def project(record: Record, stage: RecordStage) -> Record:
     """The record as the stage may see it: only what it reads."""
     shown = stage.reads | _ALWAYS
-    return dataclasses.replace(record, **{f: getattr(_BLANK, f) for f in FIELDS if f not in shown})
+    return changed(record, {f: getattr(_BLANK, f) for f in FIELDS if f not in shown})
 
 
 def merge(record: Record, result: Record, stage: RecordStage) -> Record:
     """The record with what the stage wrote; added facts and notes join those that are there."""
     changes = {f: getattr(result, f) for f in stage.writes}
+    changes["key"] = result.key
+    return changed(record, joined(record, changes, stage))
+
+
+def joined(record: Record, changes: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """The changes, with facts and notes that the stage only adds to joined to the record's."""
     if "facts" in changes and "facts" not in stage.reads:
-        changes["facts"] = {**record.facts, **result.facts}
+        changes["facts"] = {**record.facts, **changes["facts"]}
     if "notes" in changes and "notes" not in stage.reads:
-        changes["notes"] = record.notes + tuple(n for n in result.notes if n not in record.notes)
-    return dataclasses.replace(record, key=result.key, **changes)
+        changes["notes"] = record.notes + tuple(n for n in changes["notes"] if n not in record.notes)
+    return changes
 
 
 @contextmanager

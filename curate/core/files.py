@@ -16,6 +16,8 @@ from typing import Any
 
 from curate.errors import CurateError, InputError, MissingError
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 def digest_bytes(data: bytes) -> str:
     """BLAKE2b-160 of the bytes, 40 hex digits."""
@@ -24,9 +26,7 @@ def digest_bytes(data: bytes) -> str:
 
 def digest_plain(value: Any) -> str:
     """Digest of a JSON-able value: equal values give equal digests on every platform and Python."""
-    return digest_bytes(
-        json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    )
+    return digest_bytes(_ENCODER.encode(value).encode("utf-8", "surrogatepass"))
 
 
 def digest_file(path: Path) -> str:

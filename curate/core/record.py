@@ -115,6 +115,16 @@ class Record:
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Record))
 
+_SLOTS = tuple((name, vars(Record)[name].__get__, vars(Record)[name].__set__) for name in FIELDS)
+
+
+def changed(record: Record, changes: Mapping[str, Any]) -> Record:
+    """`dataclasses.replace`, at a third of its cost: a run over known pictures makes many copies and little else."""
+    new = object.__new__(Record)
+    for name, get, put in _SLOTS:
+        put(new, changes[name] if name in changes else get(record))
+    return new
+
 
 def to_plain(record: Record, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
     """The named fields as JSON-able values; `from_plain` reads them back."""
@@ -124,13 +134,19 @@ def to_plain(record: Record, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
         if name == "scores":
             value = value.packed.hex()
         elif name in ("image", "style"):
-            value = dataclasses.asdict(value)
+            value = {f: getattr(value, f) for f in value.__slots__}
         plain[name] = value
     return plain
 
 
 def from_plain(plain: Mapping[str, Any], base: Record | None = None) -> Record:
     """A record from `to_plain`'s values; fields that are missing come from `base`."""
+    values = typed(plain)
+    return changed(base, values) if base is not None else Record(**values)
+
+
+def typed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """`to_plain`'s values as the fields hold them."""
     values: dict[str, Any] = dict(plain)
     if "image" in values:
         values["image"] = Image(**values["image"])
@@ -141,7 +157,7 @@ def from_plain(plain: Mapping[str, Any], base: Record | None = None) -> Record:
     for name in ("trigger", "tags", "notes"):
         if name in values:
             values[name] = tuple(values[name])
-    return dataclasses.replace(base, **values) if base is not None else Record(**values)
+    return values
 
 
 class Manifest(Sequence[Record]):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from curate.core.chain import Encode, Outcome, Prepared, Work, merge
+from curate.core.chain import Encode, Outcome, Prepared, Work, joined
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.files import digest_plain
-from curate.core.record import Manifest, Record, from_plain, to_plain
+from curate.core.record import Manifest, Record, changed, from_plain, to_plain, typed
 from curate.core.stage import DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
 from curate.errors import CurateError, InputError, Interrupted, MissingError
@@ -48,6 +48,7 @@ class Runner:
     choose: Choose
     tell: Listener
     planned: list[Planned] = field(default_factory=list[Planned])
+    _said: dict[tuple[frozenset[str], str], Any] = field(default_factory=dict[tuple[frozenset[str], str], Any])
 
     def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:
         """The manifest after all stages. Raises Interrupted once the user stops, CurateError where the run cannot go on."""
@@ -99,8 +100,11 @@ class Runner:
         return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.keyed(), digests]
 
     def _settings(self, stage: Stage, concept: str) -> Any:
-        found = self.env.concepts.get(concept)
-        return found.model_dump(mode="json", include=set(stage.concept_reads)) if found and stage.concept_reads else None
+        about = (stage.concept_reads, concept)
+        if about not in self._said:
+            found = self.env.concepts.get(concept) if stage.concept_reads else None
+            self._said[about] = found.model_dump(mode="json", include=set(stage.concept_reads)) if found else None
+        return self._said[about]
 
     def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
         """How far each record's results are known, level by level."""
@@ -280,19 +284,9 @@ def stopped() -> Interrupted:
 
 def _applied(record: Record, row: dict[str, Any], stage: RecordStage) -> Record:
     """The record with a stored result; it is stored without the key, since equal pictures share it."""
-    written = {name: value for name, value in row.items() if name != "part"}
-    result = from_plain(written, _seen(record, stage))
-    return merge(record, dataclasses.replace(result, key=record.key + row["part"]), stage)
-
-
-def _seen(record: Record, stage: RecordStage) -> Record:
-    """The record without what is stored as an addition, so that merging adds just that."""
-    blank: dict[str, Any] = {}
-    if "facts" in stage.writes - stage.reads:
-        blank["facts"] = {}
-    if "notes" in stage.writes - stage.reads:
-        blank["notes"] = ()
-    return dataclasses.replace(record, **blank) if blank else record
+    changes = typed(row)
+    changes["key"] = record.key + changes.pop("part")
+    return changed(record, joined(record, changes, stage))
 
 
 def _written(old: Record, news: Sequence[Record], stage: RecordStage) -> list[Record]:

@@ -175,8 +175,8 @@ class Stage(Options):
 
         A stage narrows it where a field matters only in part (`prune` minds the triggers among the tags alone).
         """
-        plain = to_plain(record, sorted(self.reads))
-        if "image" in plain:
+        plain = to_plain(record, self.reads - {"image"})
+        if "image" in self.reads:
             plain["image"] = record.image.digest
         return plain
 
