@@ -140,6 +140,21 @@ def undo_command(folder: Annotated[Path, typer.Argument(help="The folder that wa
     typer.echo(f"undone: curate {what} ({files} files put back)", err=True)
 
 
+@app.command("report", rich_help_panel="Folders")
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="A prepared folder.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where to write; by default beside the ledger.")
+    ] = None,
+) -> None:
+    """Write the health report of a prepared folder as it is now: one HTML page that needs nothing else."""
+    from curate import drive
+
+    path = out or folder / drive.REPORT
+    count = drive.report(folder, path)
+    typer.echo(f"wrote {path} ({count} pictures)", err=True)
+
+
 @app.command("doctor", rich_help_panel="This machine")
 def doctor_command(as_json: Json = False) -> None:
     """Show what this machine can do: GPU, memory, models on disk, and the remedy for what is missing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Any
 
 from curate import folder
 from curate.core.events import Listener, Note, RunFinished, RunStarted
+from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner, stopped
@@ -30,6 +32,11 @@ from curate.pipeline import Pipeline, RunOptions, adds_only, picture_stage
 from curate.report import Report, open_report
 from curate.scan import list_pictures, reopen, scan
 from curate.stages.export import Export
+
+REPORT = f"{LEDGER}/report.html"
+"""The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
+
+_SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,21 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         session.manifest = session.runner.run(pipeline.stages, session.manifest)
         exported = "export" in names
         session.where = {"pictures": pipeline.output} if exported else {}
+        page = pipeline.output / REPORT
+        if exported and (session.computed or not page.exists()):
+            session.page = page
+        if exported:
+            session.where["report"] = page
         session.next = "" if "train" in names else f"curate train {_quoted(pipeline.output)}" if exported else ""
     assert session.result is not None
+    if session.page is not None:
+        result = session.result
+        _write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts)
     return session.result
+
+
+def _finder(env: Env) -> Callable[[Record], Path | None]:
+    return lambda record: env.path(record.image) if record.image.path else None
 
 
 def plan(pipeline: Pipeline) -> list[Planned]:
@@ -254,11 +273,17 @@ class _Session:
     manifest: Manifest = field(default_factory=Manifest)
     where: dict[str, str | Path] = field(default_factory=dict[str, str | Path])
     next: str = ""
+    page: Path | None = None
     result: Result | None = None
 
     @property
     def tell(self) -> Listener:
         return self.report.tell
+
+    @property
+    def computed(self) -> bool:
+        """Whether any stage had work to do."""
+        return any(row.computed for row in self.report.tally.rows)
 
 
 @contextlib.contextmanager
@@ -293,7 +318,10 @@ def _session(
             rows = session.manifest
             aside = sum(bool(r.aside) for r in rows)
             report.tell(RunFinished(status, len(rows), len(rows) - aside, aside, time.perf_counter() - begun))
-            session.result = Result(report.finish(rows if status == "done" else None, session.where, session.next), rows)
+            figures = report.finish(rows if status == "done" else None, session.where, session.next)
+            session.result = Result(figures, rows)
+            if status == "done":
+                write_text(store.root / _SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
 
 
 def _env(ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str, Concept], store: Store) -> Env:
@@ -345,6 +373,35 @@ def refusals(source: Path) -> list[tuple[Path, str]]:
     """The pictures under a folder that refuse AI training, each with its mark. Raises InputError for a missing folder."""
     found = [(one.path, consent.refusal(one.path)) for one in list_pictures([source], _silent)]
     return [(path, mark) for path, mark in found if mark]
+
+
+def report(target: Path, out: Path) -> int:
+    """Writes the health report of a prepared folder as it is now; returns the number of pictures in it.
+
+    Raises InputError where no run or command has worked on the folder.
+    """
+    summary = target / LEDGER / _SUMMARY
+    if not summary.is_file():
+        raise InputError(f"nothing is known of {target}", "give the output folder of a run")
+    figures = json.loads(summary.read_text(encoding="utf-8"))
+    with Store(target) as store:
+        env = _env(target, target, RunOptions(), {}, store)
+        edits = folder.look(target, store, _silent)
+        manifest = reopen(target, store, store, env, _silent, rights=True, edits=edits)
+    _write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {})
+    return len(manifest)
+
+
+def _write_report(
+    out: Path,
+    manifest: Manifest,
+    figures: Mapping[str, Any],
+    find: Callable[[Record], Path | None],
+    concepts: Mapping[str, Concept],
+) -> None:
+    from curate.report.html import Page, render
+
+    write_text(out, render(Page(manifest, figures, find, concepts)), sync=False)
 
 
 def undo(target: Path) -> tuple[str, int]:

@@ -72,8 +72,19 @@ def look(folder: Path, store: Store, tell: Listener) -> dict[tuple[str, str], st
                 store.drop_edit(*about)
         elif not same_text(text, edits.get(about, "")) or about not in edits:
             store.keep_edit(*about, text)
+    if not killed:
+        _forget_old_names(store)
     store.commit()
     return store.edits()
+
+
+def _forget_old_names(store: Store) -> None:
+    """An edit kept under a key that its picture no longer has would come back when the person takes the edit away."""
+    held = {(row.origin, row.key) for row in store.written().values()}
+    origins = {origin for origin, _ in held}
+    for origin, key in store.edits().keys() - held:
+        if origin in origins:
+            store.drop_edit(origin, key)
 
 
 def _caption_of(folder: Path, row: Written) -> str | None:

@@ -12,13 +12,16 @@ from curate import captions, images
 from curate.core.events import Listener, Note, Scanned
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
-from curate.core.store import LEDGER, Store, Written
+from curate.core.store import Store, Written
 from curate.errors import InputError, PictureError
 from curate.images import consent
 from curate.names import concept_folder, words
 
 RIGHTS = "i-hold-the-rights"
 """The statement under `consent:` that includes pictures which refuse AI training."""
+
+TRAINED = "lora"
+"""The folder inside a prepared one where training puts what it made; sample pictures there are no dataset."""
 
 _READER = 1
 """Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
@@ -169,7 +172,7 @@ def reopen(
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """
     known = ledger.written()
-    scanned = scan([folder], store, env, tell, rights=rights, skip=folder / LEDGER)
+    scanned = scan([folder], store, env, tell, rights=rights, skip=folder / TRAINED)
     return Manifest(_known(record, known, folder, env.concepts, edits) for record in scanned)
 
 
