@@ -1,4 +1,4 @@
-"""From any mode and profile to opaque 8-bit sRGB."""
+"""From any mode and profile to opaque 8-bit sRGB, strip by strip."""
 
 from __future__ import annotations
 
@@ -15,48 +15,61 @@ from curate.images import depth
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
+# pixels worked on at once: a strip of them and its temporaries stay in the processor's cache
+_STRIP = 1 << 18
 
-def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[str, Any]) -> Pixels:
-    """H×W×3 sRGB of a loaded picture, transparent parts on the background; notes had_alpha, profile and the like."""
-    profile = image.info.get("icc_profile")
-    if depth.is_deep(image):
-        gray = depth.to_gray(image, facts)
-        alpha = _matching(image)
-        image = Image.fromarray(gray)
-    elif exact := depth.exact_colours(image):
-        image, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
-        facts["depth"] = 16
-    else:
-        image, alpha = _plain(image)
-    image = _to_srgb(image, profile if isinstance(profile, bytes) else None, facts)
-    return over(np.asarray(image), alpha, background, facts)
+Alpha = NDArray[np.uint8]
 
 
-def over(rgb: Pixels, alpha: NDArray[np.uint8] | None, background: tuple[int, int, int], facts: dict[str, Any]) -> Pixels:
+def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[str, Any], into: Pixels) -> None:
+    """Writes the loaded picture into `into`, H×W×3: sRGB, transparent parts on the background.
+
+    Notes the facts had_alpha, transparent, depth, profile and profile_error.
+    """
+    image, alpha = _shallow(image, facts)
+    convert = _to_srgb(image, facts)
+    height, width = into.shape[:2]
+    rows = max(1, _STRIP // width)
+    clear = veiled = 0
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip, cover = _plain(image.crop((0, top, width, bottom)))
+        if alpha is not None:
+            cover = alpha[top:bottom]
+        rgb = np.asarray(convert(strip))
+        if cover is not None and (cover < 255).any():
+            veiled += 1
+            clear += int((cover == 0).sum())
+            rgb = over(rgb, cover, background)
+        into[top:bottom] = rgb
+    facts["had_alpha"] = veiled > 0
+    if veiled:
+        facts["transparent"] = round(clear / (height * width), 4)
+
+
+def over(rgb: Pixels, alpha: Alpha, background: tuple[int, int, int]) -> Pixels:
     """Composites straight alpha on a colour: round((rgb·a + background·(255-a)) / 255), in sRGB values as browsers do."""
-    facts["had_alpha"] = alpha is not None and bool((alpha < 255).any())
-    if alpha is None or not facts["had_alpha"]:
-        return rgb
-    facts["transparent"] = round(float((alpha == 0).mean()), 4)
     a = alpha.astype(np.uint16)[:, :, None]
     total = rgb * a + np.asarray(background, np.uint16) * (255 - a) + np.uint16(128)
     return ((total + (total >> 8)) >> 8).astype(np.uint8)
 
 
-def _plain(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
-    """The picture in one of L, RGB, CMYK, LAB, without its alpha, and the alpha."""
-    if image.mode in ("L", "RGB", "CMYK", "LAB") and not image.has_transparency_data:
+def _shallow(image: Image.Image, facts: dict[str, Any]) -> tuple[Image.Image, Alpha | None]:
+    """The picture in 8 bits; where its depth had to be taken from it, its alpha apart."""
+    info = {k: v for k, v in image.info.items() if k == "icc_profile"}
+    if depth.is_deep(image):
+        alpha = _matching(image)
+        shallow = Image.fromarray(depth.to_gray(image, facts))
+    elif exact := depth.exact_colours(image):
+        facts["depth"] = 16
+        shallow, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
+    else:
         return image, None
-    if image.mode == "1" and not image.has_transparency_data:
-        return image.convert("L"), None
-    if image.has_transparency_data or image.mode in ("RGBa", "La"):
-        gray = image.mode in ("L", "LA", "La", "1")
-        both = image.convert("LA" if gray else "RGBA")
-        return both.convert("L" if gray else "RGB"), np.asarray(both.getchannel("A"))
-    return image.convert("RGB"), None
+    shallow.info = info
+    return shallow, alpha
 
 
-def _matching(image: Image.Image) -> NDArray[np.uint8] | None:
+def _matching(image: Image.Image) -> Alpha | None:
     """Alpha of a deep grey PNG in which one value is declared transparent."""
     value = image.info.get("transparency")
     if not isinstance(value, int):
@@ -64,23 +77,49 @@ def _matching(image: Image.Image) -> NDArray[np.uint8] | None:
     return np.where(np.asarray(image) == value, 0, 255).astype(np.uint8)
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None, facts: dict[str, Any]) -> Image.Image:
+def _plain(image: Image.Image) -> tuple[Image.Image, Alpha | None]:
+    """The picture in one of L, RGB, CMYK, LAB, without its alpha, and the alpha."""
+    if image.has_transparency_data or image.mode in ("RGBa", "La"):
+        gray = image.mode in ("L", "LA", "La", "1")
+        both = image.convert("LA" if gray else "RGBA")
+        return both.convert("L" if gray else "RGB"), np.asarray(both.getchannel("A"))
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image, None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
+
+
+class _Converter:
+    """Takes a strip in L, RGB, CMYK or LAB to sRGB."""
+
+    def __init__(self, transform: ImageCms.ImageCmsTransform | None = None, mode: str = "") -> None:
+        self._transform, self._mode = transform, mode
+
+    def __call__(self, strip: Image.Image) -> Image.Image:
+        if self._transform is None:
+            return strip if strip.mode == "RGB" else strip.convert("RGB")
+        strip = strip if strip.mode == self._mode else strip.convert(self._mode)
+        return ImageCms.applyTransform(strip, self._transform) or strip
+
+
+def _to_srgb(image: Image.Image, facts: dict[str, Any]) -> _Converter:
     facts["profile"] = ""
     if image.mode == "LAB":
-        return ImageCms.applyTransform(image, _lab()) or image
-    if profile:
-        try:
-            name, space, identity = _described(profile)
-            facts["profile"] = name
-            if space != image.mode and space == "RGB":
-                image = image.convert("RGB")
-            if space == image.mode and not identity:
-                return ImageCms.applyTransform(image, _transform(profile, space)) or image
-            if space != image.mode:
-                facts["profile_error"] = f"a profile for {space or 'another space'} in a picture of mode {image.mode}"
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError, SyntaxError) as error:
-            facts["profile_error"] = str(error) or type(error).__name__
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return _Converter(_lab(), "LAB")
+    profile = image.info.get("icc_profile")
+    if not profile or not isinstance(profile, bytes):
+        return _Converter()
+    try:
+        name, space, identity = _described(profile)
+        facts["profile"] = name
+        mode = _plain(image.crop((0, 0, 1, 1)))[0].mode
+        # a colour profile on a grey picture means its colours with all channels alike
+        if space != mode and not (space == "RGB" and mode == "L"):
+            facts["profile_error"] = f"a profile for {space or 'another space'} in a picture of mode {mode}"
+            return _Converter()
+        return _Converter() if identity else _Converter(_transform(profile, space), space)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, SyntaxError) as error:
+        facts["profile_error"] = str(error) or type(error).__name__
+        return _Converter()
 
 
 @functools.lru_cache(maxsize=32)
@@ -111,10 +150,13 @@ def _described(profile: bytes) -> tuple[str, str, bool]:
 
 
 def _is_identity(profile: bytes) -> bool:
-    """Whether the transform leaves a lattice of 17³ colours and all greys as they are."""
+    """Whether the transform leaves a lattice of 17³ colours and all greys as they are, to within one step.
+
+    Profiles that call themselves sRGB differ from one another, and from the transform's own rounding, by that much.
+    """
     steps = np.linspace(0, 255, 17).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     colours = np.concatenate([lattice, ramp])[None]
     after = ImageCms.applyTransform(Image.fromarray(colours), _transform(profile, "RGB"))
-    return after is not None and np.array_equal(np.asarray(after), colours)
+    return after is not None and int(np.abs(np.asarray(after, np.int16) - colours).max()) <= 1

@@ -129,8 +129,10 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
     gamma = image.info.get("gamma")
     if image.format == "PNG" and isinstance(gamma, float) and abs(gamma - 0.45455) > 0.01 and "icc_profile" not in image.info:
         facts["gamma"] = gamma
-    pixels = colour.flatten(image, options.background, facts)
-    return Decoded(_upright(pixels[: facts.get("rows")], orientation), facts)
+    height, width = facts.get("rows", image.height), image.width
+    pixels = np.empty((height, width, 3) if orientation < 5 else (width, height, 3), np.uint8)
+    colour.flatten(image, options.background, facts, into=_as_stored(pixels, orientation))
+    return Decoded(pixels, facts)
 
 
 def _check_size(image: Image.Image, options: DecodeOptions) -> None:
@@ -161,15 +163,16 @@ def _orientation(image: Image.Image, facts: dict[str, Any]) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turns by the EXIF value: 2 mirrors, 3 is half round, 4 upside-down mirror, 5 to 8 those with sides exchanged."""
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+def _as_stored(pixels: Pixels, orientation: int) -> Pixels:
+    """An upright picture seen the way its file stores it: what is written into the view stands upright in `pixels`.
+
+    The EXIF values: 2 mirrors, 3 is half round, 4 upside-down mirror, 5 to 8 those with rows and columns exchanged.
+    """
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels.transpose(1, 0, 2) if orientation >= 5 else pixels
 
 
 def _count(image: Image.Image) -> int:
