@@ -79,11 +79,12 @@ def look(folder: Path, store: Store, tell: Listener) -> dict[tuple[str, str], st
 
 
 def _forget_old_names(store: Store) -> None:
-    """An edit kept under a key that its picture no longer has would come back when the person takes the edit away."""
+    """An edit that followed its picture to a new name must not come back when the person takes it away there."""
     held = {(row.origin, row.key) for row in store.written().values()}
-    origins = {origin for origin, _ in held}
-    for origin, key in store.edits().keys() - held:
-        if origin in origins:
+    edits = store.edits()
+    followed = {(origin, text) for (origin, key), text in edits.items() if (origin, key) in held}
+    for (origin, key), text in edits.items():
+        if (origin, key) not in held and (origin, text) in followed:
             store.drop_edit(origin, key)
 
 
