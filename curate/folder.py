@@ -72,8 +72,6 @@ def look(folder: Path, store: Store, tell: Listener) -> dict[tuple[str, str], st
                 store.drop_edit(*about)
         elif not same_text(text, edits.get(about, "")) or about not in edits:
             store.keep_edit(*about, text)
-    if not killed:
-        _forget_old_names(store)
     store.commit()
     return store.edits()
 
@@ -272,6 +270,10 @@ class _Publisher:
                 fresh.append(placed)
         self._remove_stale({row.path for _, _, row in wanted}, {row.caption_path for _, _, row in wanted})
         self.store.wrote(fresh)
+        for record in records:
+            if record.edited is not None:
+                self.store.keep_edit(record.origin, record.key, record.edited)
+        _forget_old_names(self.store)
         self.store.settle()
         return self.done
 
