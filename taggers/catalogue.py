@@ -96,7 +96,9 @@ def thresholds(name: str, family_name: str = "") -> dict[str, float]:
     """Thresholds by category: the published model's own, the given family's, or those of the family of a folder."""
     if name in models():
         kind, model = models()[name]
-        return dict(model.thresholds) or dict(kind.thresholds)
+        if not kind.extra_files:
+            return dict(model.thresholds) or dict(kind.thresholds)
+        return find(name).thresholds
     return dict(family(family_name).thresholds) if family_name else find(name).thresholds
 
 
@@ -143,5 +145,5 @@ def _vocabulary(kind: Family, model: Model) -> Vocabulary:
 
 def _at_hand(name: str, kind: Family, model: Model, place: Path, files: Sequence[str]) -> AtHand:
     paths = [place / f for f in files]
-    thresholds = dict(model.thresholds) or dict(kind.thresholds)
+    thresholds = dict(model.thresholds) or kind.limits(paths[2:])
     return AtHand(name, kind, paths[0], paths[1], tuple(paths[2:]), _vocabulary(kind, model), thresholds)

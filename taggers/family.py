@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taggers.base import OpenTagger, Picture, Tensor, Vocabulary
 from taggers.errors import BadModelError
@@ -52,6 +51,10 @@ class Family:
         """Reads the label file. Raises BadModelError."""
         raise NotImplementedError
 
+    def limits(self, extras: Sequence[Path]) -> dict[str, float]:
+        """Thresholds by category; read from a file where the family ships one."""
+        return dict(self.thresholds)
+
     def suits(self, graph: Graph | None, labels: Path) -> bool:
         """Whether a graph and a label file found on disk look like this family's."""
         raise NotImplementedError
@@ -75,17 +78,13 @@ class OnnxFamily(Family):
         sides = [s for s in shape[1:] if isinstance(s, int) and s > 4]
         return sides[0] if sides else 448
 
-    def output(self, graph: Graph) -> str | None:
-        """The name of the output that holds the scores; None for the first."""
-        return graph.outputs[0].name
+    def output(self, graph: Graph) -> tuple[str, bool]:
+        """The name of the output that holds the scores, and whether they are logits."""
+        return graph.outputs[0].name, False
 
     def labelled(self, outputs: int) -> int:
         """How many labels belong to an output of that width."""
         return outputs
-
-    def probabilities(self, outputs: Sequence[NDArray[Any]]) -> Tensor:
-        """N×labels probabilities from what the graph gave."""
-        return np.asarray(outputs[0], dtype=np.float32)
 
     @contextmanager
     def open(
@@ -97,13 +96,13 @@ class OnnxFamily(Family):
         read = self.labels(labels)
         made = session(model, device, require_gpu=require_gpu)
         graph = Graph.of(made)
-        name = self.output(graph)
+        name, logits = self.output(graph)
         shape = next((o.shape for o in graph.outputs if o.name == name), graph.outputs[0].shape)
         if shape and isinstance(shape[-1], int):
             read = fitted(labels, read, self.labelled(shape[-1]))
         prepare = partial(self._prepared, side=self.side(graph.shape), extras=tuple(extras))
         opened = OpenGraph(
-            made, read, prepare, self.probabilities, outputs=[name] if name else None, floor=floor, batch=batch, where=labels
+            made, read, prepare, sigmoid if logits else _same, output=name, floor=floor, batch=batch, where=labels
         )
         try:
             yield opened
@@ -112,6 +111,15 @@ class OnnxFamily(Family):
 
     def _prepared(self, picture: Picture, side: int, extras: Sequence[Path]) -> Tensor:
         return self.prepare(picture, side, extras)
+
+
+def sigmoid(logits: Tensor) -> Tensor:
+    """1 / (1 + e^-x) without overflow."""
+    return np.float32(0.5) * (np.float32(1.0) + np.tanh(np.float32(0.5) * logits))
+
+
+def _same(scores: Tensor) -> Tensor:
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

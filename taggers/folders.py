@@ -27,7 +27,7 @@ def detect(place: Path, given: Family | None = None, models: Sequence[Model] = (
         graph_file = model or _any_model(place, [k for k, _ in candidates])
         kind, labels = _suiting(place, graph_file, candidates)
     extras = tuple(place / f for f in kind.extra_files if (place / f).is_file())
-    return AtHand(place.name, kind, graph_file, labels, extras, kind.vocabulary, dict(kind.thresholds))
+    return AtHand(place.name, kind, graph_file, labels, extras, kind.vocabulary, kind.limits(extras))
 
 
 def _labels(place: Path, kind: Family) -> Path | None:

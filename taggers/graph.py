@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taggers.ahead import ahead
 from taggers.base import Picture, Scored, Source, Tensor
 from taggers.labels import Labels, fitted
 
 Prepare = Callable[[Picture], Tensor]
-Probabilities = Callable[[Sequence[NDArray[Any]]], Tensor]
+Probabilities = Callable[[Tensor], Tensor]
 
 
 class OpenGraph:
-    """See `taggers.base.OpenTagger`. `outputs` are the names fetched; `probabilities` makes N×labels of them."""
+    """See `taggers.base.OpenTagger`. `output` is fetched, N×labels; `probabilities` makes scores of it."""
 
     def __init__(
         self,
@@ -27,7 +26,7 @@ class OpenGraph:
         prepare: Prepare,
         probabilities: Probabilities,
         *,
-        outputs: Sequence[str] | None = None,
+        output: str,
         floor: float = 0.0,
         batch: int = 0,
         where: Path | None = None,
@@ -35,7 +34,7 @@ class OpenGraph:
         self.provider: str = session.get_providers()[0]
         self._session = session
         self._input = session.get_inputs()[0]
-        self._outputs = list(outputs) if outputs else None
+        self._output = output
         self._prepare = prepare
         self._probabilities = probabilities
         self._floor = floor
@@ -69,8 +68,8 @@ class OpenGraph:
         stacked = np.stack(tensors).astype(kind, copy=False)
         if self.fixed and len(tensors) < self.fixed:
             stacked = np.concatenate([stacked, np.zeros((self.fixed - len(tensors), *stacked.shape[1:]), kind)])
-        found = self._session.run(self._outputs, {self._input.name: stacked})
-        rows = self._probabilities(found)
+        (found,) = self._session.run([self._output], {self._input.name: stacked})
+        rows = self._probabilities(np.asarray(found, dtype=np.float32))
         if rows.shape[-1] != len(self._labels):
             self._adopt(fitted(self._where or Path("labels"), self._labels, rows.shape[-1]))
         return [self._named(row) for row in rows[: len(tensors)]]

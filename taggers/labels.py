@@ -14,7 +14,10 @@ from taggers.errors import BadModelError
 DANBOORU = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta", 9: "rating"}
 """Danbooru's category numbers, with 9 as tagger label files use it."""
 
-E621 = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "species", 7: "meta", 8: "lore", 9: "rating"}
+E621 = {
+    **{0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "species"},
+    **{6: "invalid", 7: "meta", 8: "lore", 9: "rating"},
+}
 """e621's category numbers, likewise."""
 
 
@@ -40,6 +43,11 @@ def canonical(name: str) -> str:
     return "_".join(name.split())
 
 
+def rating(name: str) -> str:
+    """A rating without the prefix that some models put before it."""
+    return name.removeprefix("rating:").removeprefix("rating_")
+
+
 def labels(
     names: Iterable[str],
     categories: Iterable[str],
@@ -47,7 +55,11 @@ def labels(
     copyrights: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Labels:
     """Labels from plain values, names made canonical."""
-    return Labels(tuple(canonical(n) for n in names), tuple(categories), best or {}, copyrights or {})
+    kinds = tuple(categories)
+    plain = (canonical(n) for n in names)
+    return Labels(
+        tuple(rating(n) if c == "rating" else n for n, c in zip(plain, kinds, strict=True)), kinds, best or {}, copyrights or {}
+    )
 
 
 def from_csv(path: Path, numbers: Mapping[int, str] = DANBOORU, *, category: str = "category") -> Labels:
@@ -77,8 +89,9 @@ def from_csv(path: Path, numbers: Mapping[int, str] = DANBOORU, *, category: str
             continue
         if not name:
             raise BadModelError(f"{path}:{line}: a row without a name", "the file is damaged; fetch it again")
-        names.append(name)
         kinds.append(_category(row[category] or "", numbers, f"{path}:{line}"))
+        name = rating(name) if kinds[-1] == "rating" else name
+        names.append(name)
         if row.get("best_threshold"):
             best[name] = float(row["best_threshold"])
         if row.get("ips") and row["ips"] not in ("[]", ""):
@@ -86,6 +99,12 @@ def from_csv(path: Path, numbers: Mapping[int, str] = DANBOORU, *, category: str
     if not any(names):
         raise BadModelError(f"{path}: no labels in it")
     return Labels(tuple(names), tuple(kinds), best, copyrights)
+
+
+def categories(path: Path, column: str = "category") -> frozenset[str]:
+    """The category numbers that occur in a label file, as they are written. Raises BadModelError."""
+    with _text(path) as file:
+        return frozenset((row.get(column) or "").strip() for row in csv.DictReader(file))
 
 
 def read_json(path: Path) -> Any:
