@@ -15,6 +15,9 @@ from curate.core.record import Manifest
 from curate.core.stage import Concept, DatasetStage, Env
 
 
+_SHOWINGS, _STYLE_SHOWINGS = 100, 35
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """One concept's part: `pictures`, the `weight` asked for, the `repeats` found."""
@@ -70,8 +73,10 @@ class Balance(DatasetStage):
     )
     cap: int | None = Field(default=None, ge=1, description="No concept is repeated more often than this.")
     limit: int = Field(default=10, ge=1, description="A concept repeated more often than this is named: it may overbake.")
-    showings: int = Field(
-        default=100, ge=1, description="How often each picture should be shown in all; the advice on epochs follows from it."
+    showings: int | None = Field(
+        default=None,
+        ge=1,
+        description="How often each picture should be shown in all; default 100, of a style 35. Sets the advice on epochs.",
     )
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
@@ -101,41 +106,7 @@ class Balance(DatasetStage):
         """The share of each concept. `given` are the repeats that the folders' own names state."""
         weights = {name: s.weight for name, s in settings.items()}
         fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
-        largest = min(pictures, key=lambda name: (-pictures[name], name))
-        base = self.base or fixed.get(largest) or given.get(largest) or 1
-        if self.base or len(set(weights.values())) == 1 or largest in fixed:
-            return repeats_for(pictures, weights, base, fixed, self.cap)
-        best: tuple[float, dict[str, Share]] | None = None
-        for base in range(1, self.max_base + 1):
-            shares = repeats_for(pictures, weights, base, fixed, self.cap)
-            error = max(map(abs, imbalance(shares).values()))
-            if best is None or error < best[0] - 1e-9:
-                best = (error, shares)
-            if error <= self.tolerance:
-                break
-        assert best is not None
-        return best[1]
-
-    def _advise(self, shares: Mapping[str, Share], settings: Mapping[str, Concept], tell: Listener) -> None:
-        off = imbalance(shares)
-        for name, s in sorted(shares.items()):
-            drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
-            weight = f", weight {s.weight:g}" if s.weight != 1 else ""
-            tell(
-                Note(
-                    "info",
-                    f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}",
-                    "balance",
-                )
-            )
-            if s.repeats > self.limit:
-                tell(
-                    Note(
-                        "warning",
-                        f"{name} is repeated {s.repeats} times: it may overbake; add pictures or set `cap`",
-                        "balance",
-                    )
-                )
-        largest = min(s.repeats for s in shares.values())
-        epochs = max(1, half_up(self.showings / largest))
-        tell(Note("advice", f"about {epochs} epochs show each picture of the largest concept {self.showings} times", "balance"))
+        largest = min(shares, key=lambda name: (shares[name].repeats, name))
+        often = self.showings or (_STYLE_SHOWINGS if settings[largest].kind == "style" else _SHOWINGS)
+        epochs = max(1, half_up(often / shares[largest].repeats))
+        tell(Note("advice", f"about {epochs} epochs show each picture of {largest} {often} times", "balance"))
