@@ -21,26 +21,21 @@ Picture = NDArray[np.uint8]
 
 Clean = Callable[[Picture], Picture]
 
-
-class CleanerError(Exception):
-    """A cleaner cannot do its work: a bad weights file, an option that does not fit the picture."""
-
-
-class MissingPartError(CleanerError):
-    """Something is not on this machine: a weights file, a library, memory."""
+_PLAIN = ("device", "errors")
 
 
 class Cleaner(Protocol):
     """What every cleaner is: options that open into a function."""
 
-    def open(self, device: str) -> AbstractContextManager[Clean]:
-        """Loads what is heavy on `device` (auto, cpu, cuda or cuda:N), yields the function, releases it.
+    def open(self, device: str = "auto") -> AbstractContextManager[Clean]:
+        """Loads what is heavy on `device` (auto, cpu, cuda, cuda:N or mps), yields the function, releases it.
 
-        Raises CleanerError or MissingPartError with a message for the user.
+        Raises `cleaners.errors.CleanerError` with a message for the user.
         """
         ...
 
 
 def names() -> list[str]:
     """The cleaners this package carries, by file name; nothing is imported."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+    files = (m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg and m.name not in _PLAIN)
+    return sorted(name.replace("_", "-") for name in files)

@@ -29,7 +29,7 @@ class Adverse:
     eps: float = 16.0
 
     @contextmanager
-    def open(self, device: str) -> Generator[Clean]:
+    def open(self, device: str = "auto") -> Generator[Clean]:
         """Yields the filter; it runs on the CPU whatever the device."""
         yield self._clean
 

@@ -1,0 +1,72 @@
+"""Which torch device a name means, and how much memory it has left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from cleaners.errors import MissingModelError
+
+_UNKNOWN = 2 << 30
+
+
+def torch_device(name: str) -> Any:
+    """The torch.device for auto, cpu, cuda, cuda:N or mps. Raises MissingModelError where there is none such."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise MissingModelError(
+            f"device {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices", "use device cpu"
+        )
+    return device
+
+
+def free_memory(device: Any) -> int:
+    """Bytes that may be used on a torch device; on the CPU the least of what system, container and limits leave."""
+    import torch
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min([_system(), *_container(), *_limit()])
+
+
+def _system() -> int:
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
+    with contextlib.suppress(ImportError):
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    return _UNKNOWN
+
+
+def _container() -> list[int]:
+    """What a control group (version 2 or 1) leaves."""
+    for most, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):
+            base = Path("/sys/fs/cgroup")
+            return [max(0, int((base / most).read_text("ascii")) - int((base / used).read_text("ascii")))]
+    return []
+
+
+def _limit() -> list[int]:
+    """What the address space limit of this process leaves, where one is set."""
+    try:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft == resource.RLIM_INFINITY:
+            return []
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        return [max(0, soft - pages * os.sysconf("SC_PAGE_SIZE"))]
+    except (ImportError, OSError, ValueError):
+        return []
