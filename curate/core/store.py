@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from curate.core.files import digest_file, disk_errors
-from curate.errors import CurateError, InputError
+from curate.errors import CurateError, InputError, MissingError
+
+T = TypeVar("T")
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
@@ -49,7 +51,10 @@ class Written:
     record: Mapping[str, Any]
 
 
-def _chunks(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def _chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
 
@@ -70,6 +75,7 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > _SCHEMA:
+                self._db.close()
                 raise InputError(f"{path} was written by a newer curate", "install that version, or use another output folder")
             self._db.executescript(_TABLES)
             self._db.execute(f"PRAGMA user_version={_SCHEMA}")
@@ -101,6 +107,12 @@ class Store:
         if time.monotonic() - self._since > 0.5:
             self.commit()
 
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _damaged(self._path, error) from error
+
     def commit(self) -> None:
         """Makes everything written so far survive a kill."""
         try:
@@ -116,7 +128,7 @@ class Store:
         found: dict[str, Any] = {}
         for part in _chunks(keys):
             marks = ",".join("?" * len(part))
-            for key, value in self._db.execute(f"SELECT key, value FROM results WHERE key IN ({marks})", part):
+            for key, value in self._read(f"SELECT key, value FROM results WHERE key IN ({marks})", part):
                 found[key] = json.loads(value)
         return found
 
@@ -124,43 +136,45 @@ class Store:
         """Keeps results by key."""
         self._write(
             "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
-            [(k, stage, json.dumps(v, ensure_ascii=False, separators=(",", ":"))) for k, v in results.items()],
+            [(k, stage, _json(v)) for k, v in results.items()],
         )
 
     # file digests -----------------------------------------------------------------------------------------------------
 
     def digests(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str | OSError]]:
         """Content digests in order, read again only where size or modification time changed; OSError where unreadable."""
-        for start in range(0, len(paths), 500):
-            part = paths[start : start + 500]
+        for path, _, digest in self.sized_digests(paths):
+            yield path, digest
+
+    def sized_digests(self, paths: Sequence[Path]) -> Iterator[tuple[Path, int, str | OSError]]:
+        """`digests`, with the size in bytes."""
+        for part in _chunks(paths):
             marks = ",".join("?" * len(part))
-            rows = self._db.execute(
-                f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", [_text(p) for p in part]
-            )
+            names = [_text(p) for p in part]
+            rows = self._read(f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", names)
             known = {path: (size, mtime, digest) for path, size, mtime, digest in rows}
-            for path in part:
+            for path, name in zip(part, names, strict=True):
                 try:
                     stat = path.stat()
-                    size, mtime, digest = known.get(_text(path), (None, None, ""))
+                    size, mtime, digest = known.get(name, (None, None, ""))
                     if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
                         digest = digest_file(path)
                         # a file changed within the clock's grain of now could change again unseen: do not trust its time
                         if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
                             self._write(
                                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-                                [(_text(path), stat.st_size, stat.st_mtime_ns, digest)],
+                                [(name, stat.st_size, stat.st_mtime_ns, digest)],
                             )
-                    yield path, digest
+                    yield path, stat.st_size, digest
                 except OSError as error:
-                    yield path, error
+                    yield path, 0, error
 
     # what was written to the folder -----------------------------------------------------------------------------------
 
     def written(self) -> dict[str, Written]:
         """Everything the folder holds of ours, by picture path."""
         return {
-            row[0]: Written(*row[:8], record=json.loads(row[8]))
-            for row in self._db.execute("SELECT * FROM written ORDER BY path")
+            row[0]: Written(*row[:8], record=json.loads(row[8])) for row in self._read("SELECT * FROM written ORDER BY path")
         }
 
     def wrote(self, rows: Iterable[Written]) -> None:
@@ -168,13 +182,17 @@ class Store:
         self._write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
 
     def intend(self, rows: Iterable[Written]) -> None:
-        """Notes, and commits, what is about to be written: after a kill a file that matches is known to be ours."""
+        """Notes, and commits, what is about to be written: after a kill a file that matches is known to be ours.
+
+        What an earlier run intended is forgotten: `look` has settled by now which of it was done.
+        """
+        self._write("DELETE FROM writing", [()])
         self._write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
         self.commit()
 
     def intended(self) -> list[Written]:
         """What a run that was killed was about to write; empty after a whole one."""
-        return [Written(*row[:8], record=json.loads(row[8])) for row in self._db.execute("SELECT * FROM writing")]
+        return [Written(*row[:8], record=json.loads(row[8])) for row in self._read("SELECT * FROM writing")]
 
     def settle(self) -> None:
         """Forgets the intentions: everything is as `written` says."""
@@ -189,7 +207,7 @@ class Store:
 
     def edits(self) -> dict[tuple[str, str], str]:
         """Captions as edited by hand, by (origin digest, record key)."""
-        return {(origin, key): text for origin, key, text in self._db.execute("SELECT origin, key, text FROM edits")}
+        return {(origin, key): text for origin, key, text in self._read("SELECT origin, key, text FROM edits")}
 
     def keep_edit(self, origin: str, key: str, text: str) -> None:
         """Keeps a caption that a person wrote."""
@@ -201,8 +219,17 @@ class Store:
 
 
 def _row(w: Written) -> tuple[Any, ...]:
-    record = json.dumps(w.record, ensure_ascii=False, separators=(",", ":"))
-    return (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption, record)
+    return (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption, _json(w.record))
+
+
+def _json(value: Any) -> str:
+    """Compact JSON; names of files that are no Unicode are escaped, since the database takes text alone."""
+    text = _ENCODER.encode(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def _text(path: Path) -> str:
@@ -212,8 +239,6 @@ def _text(path: Path) -> str:
 def _damaged(path: Path, error: sqlite3.Error) -> CurateError:
     reason = str(error)
     if "disk is full" in reason or "full" in reason:
-        from curate.errors import MissingError
-
         return MissingError(f"the disk is full while writing {path}", "free some space and run again: what is done is kept")
     if "readonly" in reason or "unable to open" in reason:
         return InputError(f"cannot write the ledger {path}: {reason}", "choose an output folder you may write to")

@@ -1,0 +1,66 @@
+"""Compare: what stands in a prepared folder against what the ledger says was written there."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from pathlib import Path
+
+from curate import captions
+from curate.core.files import digest_file
+from curate.core.store import Written
+
+
+def same_text(a: str, b: str) -> bool:
+    """Whether two captions say the same: a final newline, a byte-order mark or CRLF that an editor adds is no edit."""
+    return _bare(a) == _bare(b)
+
+
+def _bare(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").rstrip("\n")
+
+
+def read_text(path: Path | str) -> str | None:
+    """A caption's text, whatever encoding an editor saved it in; None where there is no file to read."""
+    try:
+        with open(path, "rb") as f:  # noqa: PTH123 – thousands of small files: without the cost of a Path
+            raw = f.read()
+    except OSError:
+        return None
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def unchanged(folder: Path, row: Written) -> bool:
+    """Whether the picture file is still as we wrote it (by size and time, by content where the time differs)."""
+    path = f"{folder}/{row.path}"
+    try:
+        stat = os.stat(path)  # noqa: PTH116
+        if stat.st_size != row.size:
+            return False
+        return stat.st_mtime_ns == row.mtime or digest_file(Path(path)) == row.digest
+    except OSError:
+        return False
+
+
+def same_as_one(text: str | None, *known: str | None) -> bool:
+    """Whether the text is one of those known; None is never one."""
+    return text is not None and any(k is not None and same_text(text, k) for k in known)
+
+
+def caption_path(folder: Path, row: Written) -> str:
+    """Where the caption of a picture of ours is; also one that a person wrote where none was generated. "" without one."""
+    if row.caption_path:
+        return row.caption_path
+    beside = captions.caption_file(folder / row.path)
+    return beside.relative_to(folder).as_posix() if beside else ""
+
+
+def caption_of(folder: Path, row: Written) -> str | None:
+    """The text of that caption; None where there is none."""
+    path = caption_path(folder, row)
+    return read_text(f"{folder}/{path}") if path else None

@@ -1,0 +1,166 @@
+"""Journal: what an in-place command replaced, and how it is taken back."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.core.files import copy_file, disk_errors, prune_empty, write_text
+from curate.core.store import Store, Written
+from curate.errors import InputError
+
+
+@dataclass
+class Journal:
+    """What an in-place command replaced, so that it can be undone (`folder/.curate/undo/N/`).
+
+    `journal.json` holds the command and the ledger's rows from before; `steps.jsonl` grows by a line before each change,
+    so that a killed command can be undone too.
+    """
+
+    place: Path
+    folder: Path
+    command: str
+    touched: set[str] = field(default_factory=set[str])
+
+    @classmethod
+    def begin(cls, folder: Path, store: Store, command: str) -> Journal:
+        """A new journal, numbered after the last."""
+        root = store.root / "undo"
+        number = 1 + max((int(p.name) for p in root.glob("*") if p.name.isdigit()), default=0)
+        place = root / f"{number:04d}"
+        with disk_errors(str(place)):
+            place.mkdir(parents=True)
+        facts = {"command": command, "when": time.strftime("%Y-%m-%d %H:%M:%S")}
+        facts |= {"rows": [dataclasses.asdict(w) for w in store.written().values()]}
+        write_text(place / "journal.json", json.dumps(facts), sync=False)
+        return cls(place, folder.absolute(), command)
+
+    def replacing(self, path: Path) -> None:
+        """Keeps the file that is about to be replaced or removed; notes a new one as created."""
+        relative = path.relative_to(self.folder).as_posix()
+        if relative in self.touched:
+            return
+        if path.exists():
+            copy_file(path, self.place / "files" / relative)
+            self._note("replaced", relative)
+        else:
+            self._note("created", relative)
+        self.touched.add(relative)
+
+    def moving(self, old: Path, new: Path) -> None:
+        """Notes a rename."""
+        names = [p.relative_to(self.folder).as_posix() for p in (old, new)]
+        self._note("moved", *names)
+        self.touched.update(names)
+
+    def finish(self) -> None:
+        """Notes how the command left what it touched, so that undoing takes nothing away that a person did since."""
+        after: dict[str, list[int]] = {}
+        for relative in sorted(self.touched):
+            with contextlib.suppress(OSError):
+                stat = (self.folder / relative).stat()
+                after[relative] = [stat.st_size, stat.st_mtime_ns]
+        with disk_errors(str(self.place)):
+            (self.place / "after.json").write_text(json.dumps(after), encoding="utf-8")
+
+    def _note(self, what: str, *names: str) -> None:
+        with disk_errors(str(self.place)), (self.place / "steps.jsonl").open("a", encoding="utf-8") as f:
+            f.write(json.dumps([what, *names]) + "\n")
+
+    def drop(self) -> None:
+        """Forgets a journal of nothing."""
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was changed."""
+        return not self.touched
+
+
+def undo(folder: Path, store: Store) -> tuple[str, int]:
+    """Takes back the last in-place command; returns its command line and the number of files put back.
+
+    Raises InputError where there is nothing to undo, or where a file was changed since.
+    """
+    root = store.root / "undo"
+    places = sorted(p for p in root.glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
+    if not places:
+        raise InputError(f"nothing to undo in {folder}")
+    place = places[-1]
+    facts = json.loads((place / "journal.json").read_text(encoding="utf-8"))
+    steps = _steps(place)
+    since = _changed_since(folder, place, steps)
+    if since:
+        shown = ", ".join(since[:5]) + (f" and {len(since) - 5} more" if len(since) > 5 else "")
+        raise InputError(
+            f"changed since `curate {facts['command']}`: {shown}", "move these files out of the folder, then undo again"
+        )
+    for what, *names in reversed(steps):
+        _take_back(folder, place, what, [folder / n for n in names])
+    store.forget_written(list(store.written()))
+    rows = [Written(**row) for row in facts["rows"]]
+    store.wrote(_timed(folder, row) for row in rows)
+    store.settle()
+    shutil.rmtree(place)
+    return facts["command"], len(steps)
+
+
+def _steps(place: Path) -> list[list[str]]:
+    try:
+        lines = (place / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    steps: list[list[str]] = []
+    for line in lines:
+        # a kill may have cut the last line short: the change it announces was not made
+        with contextlib.suppress(ValueError):
+            steps.append(json.loads(line))
+    return steps
+
+
+def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]]) -> list[str]:
+    """What a person changed, made or took away among the files that the command touched."""
+    try:
+        after = json.loads((place / "after.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    changed: list[str] = []
+    for relative in sorted({n for _, *names in steps for n in names}):
+        try:
+            stat = (folder / relative).stat()
+        except OSError:
+            continue
+        if after.get(relative) != [stat.st_size, stat.st_mtime_ns]:
+            changed.append(relative)
+    return changed
+
+
+def _take_back(folder: Path, place: Path, what: str, paths: Sequence[Path]) -> None:
+    with disk_errors(str(paths[0])):
+        if what == "created":
+            paths[0].unlink(missing_ok=True)
+            prune_empty(paths[0].parent, folder)
+        elif what == "moved":
+            old, new = paths
+            if new.exists():
+                old.parent.mkdir(parents=True, exist_ok=True)
+                new.replace(old)
+                prune_empty(new.parent, folder)
+        else:
+            copy_file(place / "files" / paths[0].relative_to(folder), paths[0])
+
+
+def _timed(folder: Path, row: Written) -> Written:
+    if not row.mtime:
+        return row
+    try:
+        return dataclasses.replace(row, mtime=(folder / row.path).stat().st_mtime_ns)
+    except OSError:
+        return row
