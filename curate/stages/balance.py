@@ -14,7 +14,6 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import Concept, DatasetStage, Env
 
-
 _SHOWINGS, _STYLE_SHOWINGS = 100, 35
 
 
