@@ -75,7 +75,7 @@ class Balance(DatasetStage):
     showings: int | None = Field(
         default=None,
         ge=1,
-        description="How often each picture should be shown in all; default 100, of a style 35. Sets the advice on epochs.",
+        description="How often each picture should be shown in all; default 100, of a style 35. The advice on epochs follows.",
     )
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
@@ -105,6 +105,41 @@ class Balance(DatasetStage):
         """The share of each concept. `given` are the repeats that the folders' own names state."""
         weights = {name: s.weight for name, s in settings.items()}
         fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
+        largest = min(pictures, key=lambda name: (-pictures[name], name))
+        base = self.base or fixed.get(largest) or given.get(largest) or 1
+        if self.base or len(set(weights.values())) == 1 or largest in fixed:
+            return repeats_for(pictures, weights, base, fixed, self.cap)
+        best: tuple[float, dict[str, Share]] | None = None
+        for base in range(1, self.max_base + 1):
+            shares = repeats_for(pictures, weights, base, fixed, self.cap)
+            error = max(map(abs, imbalance(shares).values()))
+            if best is None or error < best[0] - 1e-9:
+                best = (error, shares)
+            if error <= self.tolerance:
+                break
+        assert best is not None
+        return best[1]
+
+    def _advise(self, shares: Mapping[str, Share], settings: Mapping[str, Concept], tell: Listener) -> None:
+        off = imbalance(shares)
+        for name, s in sorted(shares.items()):
+            drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
+            weight = f", weight {s.weight:g}" if s.weight != 1 else ""
+            tell(
+                Note(
+                    "info",
+                    f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}",
+                    "balance",
+                )
+            )
+            if s.repeats > self.limit:
+                tell(
+                    Note(
+                        "warning",
+                        f"{name} is repeated {s.repeats} times: it may overbake; add pictures or set `cap`",
+                        "balance",
+                    )
+                )
         largest = min(shares, key=lambda name: (shares[name].repeats, name))
         often = self.showings or (_STYLE_SHOWINGS if settings[largest].kind == "style" else _SHOWINGS)
         epochs = max(1, half_up(often / shares[largest].repeats))
