@@ -21,10 +21,14 @@ class Trigger(RecordStage):
     pin: tuple[str, ...] = Field(
         (), description="Tags that follow the trigger words wherever a caption has them, in this order."
     )
+    class_word: bool = Field(
+        default=False, description="Put the concept's class word (from concepts:) after the trigger words, as a tag of its own."
+    )
 
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "trigger"})
     resources: ClassVar[Resources] = Resources(cpus=0)
+    concept_reads: ClassVar[frozenset[str]] = frozenset({"class_word"})
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
@@ -38,8 +42,9 @@ class Trigger(RecordStage):
                 captions.canonical(t).casefold() for t in (*trigger, *record.trigger)
             }
             rest = [t for t in record.tags if t.casefold() not in old]
-            pinned = [p for p in pins if p in rest]
-            others = [t for t in rest if t not in pins]
-            return dataclasses.replace(record, trigger=trigger, tags=tuple(dict.fromkeys([*trigger, *pinned, *others])))
+            concept = env.concepts.get(record.concept)
+            kind = captions.canonical(concept.class_word) if self.class_word and concept else ""
+            first = (*trigger, *([kind] if kind else []), *(p for p in pins if p in rest))
+            return dataclasses.replace(record, trigger=trigger, tags=tuple(dict.fromkeys([*first, *rest])))
 
         yield lambda records: [one(r) for r in records]
