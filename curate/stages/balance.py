@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -22,7 +23,7 @@ class Share:
     """One concept's part: `pictures`, the `weight` asked for, the `repeats` found."""
 
     pictures: int
-    weight: float
+    weight: Fraction
     repeats: int
 
     @property
@@ -31,13 +32,13 @@ class Share:
         return self.pictures * self.repeats
 
 
-def half_up(value: float) -> int:
+def half_up(value: float | Fraction) -> int:
     """Rounds to the nearest integer, halves upward (Python's own `round` goes to the even one)."""
-    return math.floor(value + 0.5)
+    return math.floor(Fraction(value) + Fraction(1, 2))
 
 
 def repeats_for(
-    pictures: Mapping[str, int], weights: Mapping[str, float], base: int, fixed: Mapping[str, int], cap: int | None
+    pictures: Mapping[str, int], weights: Mapping[str, Fraction], base: int, fixed: Mapping[str, int], cap: int | None
 ) -> dict[str, Share]:
     """N_i = round half up of base · w_i · n_max / n_i, at least 1 and at most `cap`; `fixed` ones keep theirs."""
     most = max(pictures.values())
@@ -50,7 +51,7 @@ def repeats_for(
 
 def imbalance(shares: Mapping[str, Share]) -> dict[str, float]:
     """For each concept, its showings per weight relative to the mean over concepts, minus 1: 0 is exact."""
-    exposure = {name: s.showings / s.weight for name, s in shares.items()}
+    exposure = {name: float(s.showings / s.weight) for name, s in shares.items()}
     mean = sum(exposure.values()) / len(exposure)
     return {name: e / mean - 1 for name, e in exposure.items()}
 
@@ -103,12 +104,14 @@ class Balance(DatasetStage):
         self, pictures: Mapping[str, int], settings: Mapping[str, Concept], given: Mapping[str, int]
     ) -> dict[str, Share]:
         """The share of each concept. `given` are the repeats that the folders' own names state."""
-        weights = {name: s.weight for name, s in settings.items()}
+        weights = {name: Fraction(str(s.weight)) for name, s in settings.items()}
         fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
         largest = min(pictures, key=lambda name: (-pictures[name], name))
         base = self.base or fixed.get(largest) or given.get(largest) or 1
         if self.base or len(set(weights.values())) == 1 or largest in fixed:
-            return repeats_for(pictures, weights, base, fixed, self.cap)
+            # the largest concept's repeats are given: the others' weights count against its own
+            against = {name: w / weights[largest] for name, w in weights.items()}
+            return repeats_for(pictures, against, base, fixed, self.cap)
         best: tuple[float, dict[str, Share]] | None = None
         for base in range(1, self.max_base + 1):
             shares = repeats_for(pictures, weights, base, fixed, self.cap)
@@ -124,14 +127,9 @@ class Balance(DatasetStage):
         off = imbalance(shares)
         for name, s in sorted(shares.items()):
             drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
-            weight = f", weight {s.weight:g}" if s.weight != 1 else ""
-            tell(
-                Note(
-                    "info",
-                    f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}",
-                    "balance",
-                )
-            )
+            weight = f", weight {settings[name].weight:g}" if settings[name].weight != 1 else ""
+            said = f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}"
+            tell(Note("info", said, "balance"))
             if s.repeats > self.limit:
                 tell(
                     Note(
