@@ -10,20 +10,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+# in the order of the library's own enumeration: larger ones are written first
 DTYPES = {
-    torch.float32: "F32",
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
     torch.float16: "F16",
     torch.bfloat16: "BF16",
-    torch.int64: "I64",
     torch.int32: "I32",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
+    torch.float32: "F32",
+    torch.int64: "I64",
 }
 
 
 def serialize(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file; the library's own writer puts metadata in an order of chance."""
-    names = sorted(tensors, key=lambda n: (-tensors[n].element_size(), n))
+    rank = list(DTYPES)
+    names = sorted(tensors, key=lambda n: (-rank.index(tensors[n].dtype), n))
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     parts: list[bytes] = []
     at = 0

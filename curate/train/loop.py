@@ -14,7 +14,7 @@ from torch import Tensor
 from curate.core.events import Saved, TrainStep
 from curate.errors import CurateError, Interrupted
 from curate.train import checkpoint, objective, optimise, settled
-from curate.train.batches import Showing, derived
+from curate.train.batches import Showing
 from curate.train.network import Network
 from curate.train.prepare import Context, Job
 
@@ -143,7 +143,6 @@ class Loop:
 
     def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
         """One optimiser step; the loss is the mean over its samples, still on the device."""
-        torch.manual_seed(derived(self.job.options.seed, "dropout", step))
         total = sum(len(b) for b in batches)
         loss = torch.zeros((), device=self.context.device)
         for showings in batches:

@@ -57,10 +57,8 @@ class Network:
             adapter = make(site, Shape.of(layer)) if layer is not None else None
             if layer is None or adapter is None:
                 continue
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derived(seed, "start", site.name))
-                adapter.start()
-            _replace(backbone.parts[site.part], layer, Adapted(layer, adapter))
+            adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
+            backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site
         if not adapters:
             raise InputError("no layer of the base model is left to train", "choose another preset")
@@ -68,16 +66,17 @@ class Network:
 
     def detach(self) -> None:
         """Gives the backbone its own layers back."""
-        for wrapped, part in self._wrapped():
-            _replace(part, wrapped, wrapped.layer)
+        for site in self.sites.values():
+            wrapped = self.backbone.at(site)
+            if isinstance(wrapped, Adapted):
+                self.backbone.place(site, wrapped.layer)
 
     def enable(self, enabled: bool) -> None:
         """Lets the adapters take part, or the frozen base alone."""
-        for wrapped, _ in self._wrapped():
-            wrapped.enabled = enabled
-
-    def _wrapped(self) -> list[tuple[Adapted, nn.Module]]:
-        return [(m, part) for part in self.backbone.parts.values() for m in part.modules() if isinstance(m, Adapted)]
+        for site in self.sites.values():
+            wrapped = self.backbone.at(site)
+            if isinstance(wrapped, Adapted):
+                wrapped.enabled = enabled
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Every trained parameter as `site/parameter`."""
@@ -112,12 +111,3 @@ def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         name, _, suffix = key.partition(".")
         grouped.setdefault(name, {})[suffix] = tensor
     return grouped
-
-
-def _replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    for parent in root.modules():
-        for name, child in parent.named_children():
-            if child is old:
-                setattr(parent, name, new)
-                return
-    raise LookupError("the layer is not in the model")

@@ -115,8 +115,8 @@ class Adapter(nn.Module):
         return self.scale if self.scalar is None else self.scale * self.scalar
 
     @abstractmethod
-    def start(self) -> None:
-        """Draws the start values from torch's default generator; ΔW is zero afterwards."""
+    def start(self, draw: torch.Generator) -> None:
+        """Draws the start values; ΔW is zero afterwards."""
 
     @abstractmethod
     def bare_delta(self) -> Tensor:
@@ -161,6 +161,6 @@ class Adapter(nn.Module):
                 self.scalar.fill_(1.0)
 
 
-def kaiming(tensor: Tensor) -> None:
+def kaiming(tensor: Tensor, draw: torch.Generator) -> None:
     """The start of torch's own layers: uniform, bound 1/√fan_in."""
-    nn.init.kaiming_uniform_(tensor, a=5**0.5)
+    nn.init.kaiming_uniform_(tensor, a=5**0.5, generator=draw)

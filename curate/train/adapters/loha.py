@@ -39,18 +39,18 @@ class Loha(Adapter):
         self.hada_t2 = nn.Parameter(torch.empty(rank, rank, *shape.kernel)) if self.tucker else None
 
     @override
-    def start(self) -> None:
+    def start(self, draw: torch.Generator) -> None:
         """w2a is zero, unless a learnt scalar is."""
-        nn.init.normal_(self.hada_w1_b, std=1.0)
-        nn.init.normal_(self.hada_w1_a, std=0.1)
-        nn.init.normal_(self.hada_w2_b, std=1.0)
+        nn.init.normal_(self.hada_w1_b, std=1.0, generator=draw)
+        nn.init.normal_(self.hada_w1_a, std=0.1, generator=draw)
+        nn.init.normal_(self.hada_w2_b, std=1.0, generator=draw)
         if self.scalar is None:
             nn.init.zeros_(self.hada_w2_a)
         else:
-            nn.init.normal_(self.hada_w2_a, std=0.1)
+            nn.init.normal_(self.hada_w2_a, std=0.1, generator=draw)
         for core in (self.hada_t1, self.hada_t2):
             if core is not None:
-                nn.init.normal_(core, std=0.1)
+                nn.init.normal_(core, std=0.1, generator=draw)
 
     @override
     def bare_delta(self) -> Tensor:

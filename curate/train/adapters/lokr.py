@@ -59,17 +59,17 @@ class Lokr(Adapter):
             self.scale = 1.0  # there is no rank to divide by; readers ignore alpha
 
     @override
-    def start(self) -> None:
+    def start(self, draw: torch.Generator) -> None:
         """w2 (or its second factor) is zero, unless a learnt scalar is."""
         for parameter in (self.lokr_w1, self.lokr_w1_a, self.lokr_w1_b, self.lokr_w2_a, self.lokr_t2):
             if parameter is not None:
-                kaiming(parameter)
+                kaiming(parameter, draw)
         last = self.lokr_w2 if self.lokr_w2 is not None else self.lokr_w2_b
         assert last is not None
         if self.scalar is None:
             nn.init.zeros_(last)
         else:
-            kaiming(last)
+            kaiming(last, draw)
 
     def first(self) -> Tensor:
         """w1 [out_l, in_m]."""
@@ -89,8 +89,9 @@ class Lokr(Adapter):
 
     @override
     def bare_delta(self) -> Tensor:
-        first = self.first().reshape(self.out_l, self.in_m, *(1,) * len(self.shape.kernel))
-        return torch.kron(first, self.second().contiguous())
+        first = self.first().reshape(self.out_l, 1, self.in_m, 1, *(1,) * len(self.shape.kernel))
+        second = self.second().reshape(1, self.out_k, 1, self.in_n, *self.shape.kernel)
+        return (first * second).reshape(self.shape.weight)
 
     @override
     def forward(self, x: Tensor) -> Tensor:

@@ -24,15 +24,15 @@ class Lora(Adapter):
         self.lora_mid = nn.Parameter(torch.empty(rank, rank, *shape.kernel)) if self.tucker else None
 
     @override
-    def start(self) -> None:
+    def start(self, draw: torch.Generator) -> None:
         """Up is zero, unless a learnt scalar is."""
-        kaiming(self.lora_down)
+        kaiming(self.lora_down, draw)
         if self.lora_mid is not None:
-            kaiming(self.lora_mid)
+            kaiming(self.lora_mid, draw)
         if self.scalar is None:
             nn.init.zeros_(self.lora_up)
         else:
-            kaiming(self.lora_up)
+            kaiming(self.lora_up, draw)
 
     @override
     def bare_delta(self) -> Tensor:

@@ -74,8 +74,19 @@ class Backbone(ABC):
 
     def layer(self, site: Site) -> Layer | None:
         """The layer at a site, or None where this model has none there."""
-        found = module_at(self.parts[site.part], site.path) if site.part in self.parts else None
+        found = self.at(site)
         return found if isinstance(found, nn.Linear | nn.Conv2d) else None
+
+    def at(self, site: Site) -> nn.Module | None:
+        """Whatever module is at a site."""
+        return module_at(self.parts[site.part], site.path) if site.part in self.parts else None
+
+    def place(self, site: Site, module: nn.Module) -> None:
+        """Puts a module at a site."""
+        path, _, name = site.path.rpartition(".")
+        parent = module_at(self.parts[site.part], path)
+        assert parent is not None
+        setattr(parent, name, module)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +104,8 @@ class Backbone(ABC):
 def module_at(root: nn.Module, path: str) -> nn.Module | None:
     """The module at a dotted path; the `text_model` level may be missing (transformers 5)."""
     node: Any = root
-    names = path.split(".")
-    if names[0] == "text_model" and not hasattr(root, "text_model"):
+    names = path.split(".") if path else []
+    if names and names[0] == "text_model" and not hasattr(root, "text_model"):
         names = names[1:]
     for name in names:
         node = getattr(node, name, None)

@@ -1,0 +1,100 @@
+"""Reading a folder: kohya's layout, and one clear message for each way it can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from curate.errors import InputError
+from curate.train.dataset import picture_size, read_dataset
+from curate.train.digests import Known
+
+
+def test_reads_repeats_triggers_and_captions(folder: Path) -> None:
+    data = read_dataset(folder)
+    assert [(p.concept, p.repeats, p.path.name) for p in data.pictures] == [
+        ("1_blue robe", 1, "0.png"),
+        ("1_blue robe", 1, "1.png"),
+        ("2_zwx dog", 2, "0.png"),
+        ("2_zwx dog", 2, "1.png"),
+    ]
+    assert data.triggers == {"1_blue robe": "blue robe", "2_zwx dog": "zwx dog"}
+    assert data.pictures[2].caption == "zwx dog, simple background, shape 0"
+    assert not data.warnings
+
+
+def test_digest_changes_with_what_is_trained_alone(folder: Path) -> None:
+    before = read_dataset(folder).digest
+    (folder / "notes.md").write_text("x")
+    assert read_dataset(folder).digest == before
+    caption = folder / "2_zwx dog" / "0.txt"
+    caption.write_text(caption.read_text() + ", more")
+    changed = read_dataset(folder).digest
+    assert changed != before
+    (folder / "2_zwx dog").rename(folder / "3_zwx dog")
+    assert read_dataset(folder).digest not in (before, changed)
+
+
+def test_known_digests_are_the_same(folder: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "known.json"
+    known = Known(memory)
+    first = read_dataset(folder, known=known).digest
+    known.save()
+    again = Known(memory)
+    assert again.rows and read_dataset(folder, known=again).digest == first == read_dataset(folder).digest
+    assert not again.changed
+    Image.new("RGB", (64, 64)).save(folder / "2_zwx dog" / "0.png")
+    assert read_dataset(folder, known=again).digest != first
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda d: None, "there is no folder"),
+        (lambda d: d.mkdir(), "holds no folder called N_trigger"),
+        (lambda d: (d / "1_dog").mkdir(parents=True), "holds no pictures"),
+        (lambda d: (d / "dog").mkdir(parents=True), "holds no folder called N_trigger"),
+    ],
+)
+def test_nothing_to_train(tmp_path: Path, make: object, message: str) -> None:
+    place = tmp_path / "data"
+    make(place)  # type: ignore[operator]
+    with pytest.raises(InputError, match=message):
+        read_dataset(place)
+
+
+def test_wrong_level_is_explained(folder: Path) -> None:
+    with pytest.raises(InputError, match="the pictures lie in it directly"):
+        read_dataset(folder / "2_zwx dog")
+
+
+def test_no_captions_at_all(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"none of the 4 pictures .* \.caption"):
+        read_dataset(folder, ".caption")
+
+
+def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Path) -> None:
+    (folder / "2_zwx dog" / "0.txt").unlink()
+    (folder / "2_zwx dog" / "bad.png").write_bytes(b"no picture")
+    (folder / "strange").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "strange" / "a.png")
+    data = read_dataset(folder)
+    assert len(data.pictures) == 4
+    assert data.pictures[2].caption == "zwx dog"
+    text = "\n".join(data.warnings)
+    assert "2_zwx dog/0.png" in text and "bad.png" in text and "strange is skipped" in text
+
+
+def test_caption_that_is_no_text(folder: Path) -> None:
+    (folder / "2_zwx dog" / "0.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="no UTF-8"):
+        read_dataset(folder)
+
+
+def test_size_follows_orientation(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
+    assert picture_size(tmp_path / "a.jpg") == (40, 60)

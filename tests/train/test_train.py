@@ -1,0 +1,222 @@
+"""Training end to end: the same bytes however often it was interrupted, nothing overwritten, nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from curate.core.events import Note, Saved, TrainStep
+from curate.core.record import Manifest
+from curate.errors import CurateError, InputError, Interrupted
+from curate.stages.train import Train
+from curate.train import checkpoint, container, ledger
+from tests.train.conftest import draw_folder, env_of, run
+
+SHORT: dict[str, Any] = {"steps": 6, "rank": 4, "preset": "attn-only", "save_state_every": 2}
+
+
+def losses(events: list[Any]) -> list[float]:
+    return [e.loss for e in events if isinstance(e, TrainStep)]
+
+
+def test_same_data_and_options_give_the_same_file_anywhere(tmp_path: Path) -> None:
+    one, events = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
+    two, again = run(draw_folder(tmp_path / "b" / "prepared"), **SHORT)
+    assert losses(events) == losses(again) and len(losses(events)) == 6
+    assert one.read_bytes() == two.read_bytes()
+    other, _ = run(draw_folder(tmp_path / "c" / "prepared"), **SHORT, seed=7)
+    assert other.read_bytes() != one.read_bytes()
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
+def test_stopped_and_continued_is_bit_equal(tmp_path: Path, stop_at: int) -> None:
+    whole, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
+    folder = draw_folder(tmp_path / "b" / "prepared")
+    asked = count()
+    # asked once per picture that is encoded, then once per step
+    with pytest.raises(Interrupted, match=f"step {stop_at} of 6"):
+        run(folder, stop=lambda: next(asked) >= 4 + stop_at, **SHORT)
+    assert not list((folder / "lora").glob("*"))
+    parts, events = run(folder, **SHORT)
+    assert [e.step for e in events if isinstance(e, TrainStep)] == list(range(stop_at + 1, 7))
+    assert parts.read_bytes() == whole.read_bytes()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from tests.train.conftest import run
+run(Path(sys.argv[1]), steps=6, rank=4, preset="attn-only", save_state_every=2)
+"""
+
+
+@pytest.mark.slow
+def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path) -> None:
+    whole, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
+    folder = draw_folder(tmp_path / "b" / "prepared")
+    root = str(Path(__file__).parents[2])
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], cwd=root, env={**os.environ, "PYTHONPATH": root})
+    runs = ledger.home(folder)
+    deadline = time.monotonic() + 60
+    while child.poll() is None and not list(runs.glob("*/step-*2.pt")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    child.wait()
+    again, events = run(folder, **SHORT)
+    assert losses(events) or child.returncode == 0
+    assert len(losses(events)) < 6
+    assert again.read_bytes() == whole.read_bytes()
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
+    asked = count()
+    with pytest.raises(Interrupted):
+        run(folder, stop=lambda: next(asked) >= 4 + 5, **SHORT)
+    newest = sorted(ledger.home(folder).glob("*/step-*.pt"))
+    assert [p.name for p in newest] == ["step-00000004.pt", "step-00000005.pt"]
+    newest[-1].write_bytes(newest[-1].read_bytes()[:1000])
+    _, events = run(folder, **SHORT)
+    assert len(losses(events)) == 2
+
+
+def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None:
+    stage = Train(base="tiny", save_precision="fp32", **SHORT)
+    env = env_of(folder)
+    assert not stage.stands(Manifest(), env)
+    path, _ = run(folder, **SHORT)
+    assert stage.stands(Manifest(), env)
+    stamp = path.stat().st_mtime_ns
+    _, events = run(folder, **SHORT)
+    assert not losses(events) and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
+    assert path.stat().st_mtime_ns == stamp
+    # how often state is saved changes no byte
+    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env)
+    caption = folder / "2_zwx dog" / "0.txt"
+    text = caption.read_text()
+    caption.write_text("zwx dog, other")
+    assert not stage.stands(Manifest(), env)
+    caption.write_text(text)
+    assert stage.stands(Manifest(), env)
+    path.write_bytes(b"x")
+    assert not stage.stands(Manifest(), env)
+
+
+def test_nothing_is_overwritten(folder: Path) -> None:
+    first, _ = run(folder, **SHORT, output_name="dog")
+    kept = first.read_bytes()
+    second, _ = run(folder, **{**SHORT, "steps": 3}, output_name="dog")
+    assert (first.name, second.name) == ("dog.safetensors", "dog-2.safetensors")
+    assert first.read_bytes() == kept
+    second.write_bytes(b"somebody else's")
+    third, _ = run(folder, **{**SHORT, "steps": 3}, output_name="dog")
+    assert third.name == "dog-3.safetensors" and second.read_bytes() == b"somebody else's"
+
+
+def test_killed_between_file_and_note_takes_the_file(folder: Path) -> None:
+    path, _ = run(folder, **SHORT)
+    for state in ledger.home(folder).glob("*/run.json"):
+        state.unlink()
+    again, _ = run(folder, **SHORT)
+    assert again == path and len(list(path.parent.iterdir())) == 1
+
+
+def test_checkpoints_are_pruned_and_removed_at_the_end(folder: Path) -> None:
+    path, events = run(folder, **{**SHORT, "save_state_every": 1, "keep_states": 2})
+    saved = [e.path for e in events if isinstance(e, Saved) and e.kind == "checkpoint"]
+    assert len(saved) == 5
+    assert not list(ledger.home(folder).glob("*/step-*.pt"))
+    assert path.exists()
+
+
+def test_latents_are_encoded_once(folder: Path) -> None:
+    run(folder, **SHORT)
+    stored = {p: p.stat().st_mtime_ns for p in (ledger.home(folder) / "latents").rglob("*.npy")}
+    assert len(stored) == 4
+    run(folder, **SHORT, seed=1)
+    assert {p: p.stat().st_mtime_ns for p in stored} == stored
+
+
+def test_broken_picture_is_left_out_with_a_warning(folder: Path) -> None:
+    broken = folder / "2_zwx dog" / "2.png"
+    broken.write_bytes((folder / "2_zwx dog" / "0.png").read_bytes()[:200])
+    (folder / "2_zwx dog" / "2.txt").write_text("zwx dog")
+    _, events = run(folder, **SHORT)
+    assert any(isinstance(e, Note) and e.level == "warning" and "2.png" in e.message for e in events)
+
+
+def test_a_loss_that_is_not_finite_names_the_batch(folder: Path) -> None:
+    with pytest.raises(CurateError, match=r"the loss is (nan|inf) at step \d+; the batch was .*\.png"):
+        run(
+            folder,
+            **{**SHORT, "learning_rate": 1e12, "schedule": "constant", "steps": 20, "max_grad_norm": 0, "weight_decay": 0},
+        )
+    assert not list((folder / "lora").glob("*"))
+
+
+def test_two_forwards_of_two_equal_one_of_four(tmp_path: Path) -> None:
+    def one_group(place: Path) -> Path:
+        draw_folder(place, each=4)
+        shutil.rmtree(place / "1_blue robe")
+        for picture in (place / "2_zwx dog").glob("*.png"):
+            shutil.copy(place / "2_zwx dog" / "0.png", picture) if picture.name != "0.png" else None
+        (place / "2_zwx dog").rename(place / "1_zwx dog")
+        return place
+
+    whole, first = run(one_group(tmp_path / "a" / "p"), steps=3, rank=4, batch=4)
+    parts, second = run(one_group(tmp_path / "b" / "p"), steps=3, rank=4, batch=2, accumulate=2)
+    assert losses(first) == pytest.approx(losses(second), rel=1e-5)
+    ours, theirs = container.read(whole)[0], container.read(parts)[0]
+    for key, tensor in ours.items():
+        torch.testing.assert_close(theirs[key], tensor, rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"factor": 4}, "belongs to lokr"),
+        ({"unet_lr": 0, "text_lr": 0}, "nothing would be trained"),
+        ({"learning_rate": "banana"}, "learning_rate"),
+        ({"banana": 1}, "banana"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Train(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"base": "no/such/place"}, "not there"),
+        ({"resolution": 128, "bucket_min": 192}, "not between"),
+        ({"preset": "attn-only", "unet_lr": 0, "text_lr": 1e-4, "base": "/"}, "no diffusers model"),
+    ],
+)
+def test_wrong_input_is_explained(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(folder, **{**SHORT, **options})
+
+
+def test_text_encoder_alone_or_left_out(folder: Path) -> None:
+    text, _ = run(folder, **SHORT, unet_lr=0, output_name="text")
+    unet, _ = run(folder, **SHORT, text_lr=0, output_name="unet")
+    assert {k.split("_")[1] for k in container.read(text)[0]} == {"te"}
+    assert {k.split("_")[1] for k in container.read(unet)[0]} == {"unet"}
+
+
+def test_state_survives_saving(tmp_path: Path, folder: Path) -> None:
+    assert checkpoint.State(step=3, average=0.5) == checkpoint.State(**vars(checkpoint.State(3, 0.5)))
+    assert ledger.Run.of(folder, "x") == ledger.Run("x")
+    run_state = ledger.Run("x", "cpu", "lora/a.safetensors", "abc")
+    run_state.save(folder)
+    assert ledger.Run.of(folder, "x") == run_state
