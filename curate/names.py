@@ -45,17 +45,19 @@ def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePo
     taken: set[str] = set()
     paths: dict[str, PurePosixPath] = {}
     for key, path, hint in wanted:
-        stem, n = path.stem, 1
-        while fold(path.parent / stem) in taken:
-            stem = f"{path.stem}-{hint}" if n == 1 and hint else f"{path.stem}-{n + (0 if hint else 1)}"
+        folder, whole, n = str(path.parent), path.stem, 1
+        stem = whole
+        while (folded := fold(f"{folder}/{stem}")) in taken:
+            stem = f"{whole}-{hint}" if n == 1 and hint else f"{whole}-{n + (0 if hint else 1)}"
             n += 1
-        taken.add(fold(path.parent / stem))
-        paths[key] = path.with_name(stem + path.suffix)
+        taken.add(folded)
+        paths[key] = path if stem == whole else path.with_name(stem + path.suffix)
     return paths
 
 
 def concept_folder(name: str) -> tuple[int | None, str]:
-    """Splits `N_words`: the repeats (None where the name has none) and the words. `0_x` counts as no repeats."""
+    """Splits `N_words`: the repeats (None where the name has none) and the words, in NFC. `0_x` counts as no repeats."""
+    name = unicodedata.normalize("NFC", name)
     found = _REPEATS.fullmatch(name)
     if found and int(found[1]) >= 1 and found[2].strip():
         return int(found[1]), found[2].strip()

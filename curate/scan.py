@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from curate.core.events import Listener, Note, Scanned
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import Store, Written
-from curate.errors import InputError, PictureError
+from curate.errors import CurateError, InputError
 from curate.images import consent
 from curate.names import concept_folder, words
 
@@ -29,12 +30,13 @@ _READER = 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture file on disk: `key` is `concept/path`, `folder` the concept folder's own name."""
+    """A picture file on disk: `key` is `concept/path`, `folder` the concept folder's own name, `caption` a file beside it."""
 
     key: str
     concept: str
     folder: str
     path: Path
+    caption: Path | None = None
 
 
 def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = None) -> list[Found]:
@@ -44,39 +46,68 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
     Raises InputError for a missing or unreadable input.
     """
     found: list[Found] = []
+    hidden = os.path.realpath(skip) if skip is not None else ""
     for root in inputs:
         if not root.is_dir():
             what = "is not a folder" if root.exists() else "does not exist"
             raise InputError(f"input folder {root} {what}", "give a folder whose sub-folders hold one concept each")
-        for path in sorted(_walk(root, skip, tell)):
-            relative = path.relative_to(root)
-            folder = relative.parts[0] if len(relative.parts) > 1 else root.resolve().name
+        for place, names in _walk(root, hidden, tell, ()):
+            parts = [legible(p) for p in place.relative_to(root).parts]
+            folder = parts[0] if parts else legible(root.resolve().name)
             concept = concept_folder(folder)[1]
-            inside = Path(*relative.parts[1:]) if len(relative.parts) > 1 else relative
-            found.append(Found(f"{concept}/{inside.as_posix()}", concept, folder, path))
+            before = "/".join((concept, *parts[1:]))
+            beside = {name.casefold(): name for name in names if name.casefold().endswith(captions.EXTENSIONS)}
+            for name in names:
+                path = place / name
+                if images.looks_like_picture(path):
+                    caption = _beside(name, beside)
+                    found.append(
+                        Found(f"{before}/{legible(name)}", concept, folder, path, place / caption if caption else None)
+                    )
     return _distinct(found)
 
 
-def _walk(root: Path, skip: Path | None, tell: Listener) -> Iterator[Path]:
-    seen: set[str] = set()
+def legible(name: str) -> str:
+    """A file's name as text: composed (NFC), and read as Latin-1 where its bytes are no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode("utf-8", "surrogateescape" if os.name != "nt" else "surrogatepass").decode("latin-1")
+    return unicodedata.normalize("NFC", name)
 
-    def failed(error: OSError) -> None:
-        tell(Note("warning", f"folder {error.filename} cannot be read and is left out: {error.strerror}"))
 
-    for folder, children, files in os.walk(root, followlinks=True, onerror=failed):
-        real = os.path.realpath(folder)
-        if real in seen:
-            children.clear()
-            continue
-        seen.add(real)
-        here = Path(folder)
-        children[:] = sorted(
-            c for c in children if not c.startswith(".") and (skip is None or (here / c).resolve() != skip.resolve())
-        )
-        for name in files:
-            path = here / name
-            if not name.startswith(".") and images.looks_like_picture(path):
-                yield path
+def _beside(picture: str, texts: Mapping[str, str]) -> str | None:
+    """The caption file of a picture among a folder's: `a.txt` or `a.caption`, else `a.png.txt`."""
+    if not texts:
+        return None
+    stem = os.path.splitext(picture)[0]  # noqa: PTH122
+    wanted = (f"{s}{e}".casefold() for s in (stem, picture) for e in captions.EXTENSIONS)
+    return next((texts[name] for name in wanted if name in texts), None)
+
+
+def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder with the names of the files in it, top down and sorted; `above` are the real paths on the way here."""
+    real = os.path.realpath(folder)
+    if real in above or real == skip:
+        return
+    files: list[str] = []
+    folders: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.is_file() or not os.path.exists(entry.path):  # noqa: PTH110 – a broken link is told of later
+                    files.append(entry.name)
+                else:
+                    tell(Note("warning", f"{entry.path} is neither a file nor a folder and is left out"))
+    except OSError as error:
+        tell(Note("warning", f"folder {folder} cannot be read and is left out: {error.strerror}"))
+    yield folder, sorted(files)
+    for name in sorted(folders):
+        yield from _walk(folder / name, skip, tell, (*above, real))
 
 
 def _distinct(found: list[Found]) -> list[Found]:
@@ -125,16 +156,15 @@ def _first(one: Found, path: str, digest: str, concepts: Mapping[str, Concept], 
         trigger=settings.trigger or words(name),
         repeats=settings.repeats or repeats or 1,
     )
-    return _with_imported(record, one.path, tell)
+    return _with_imported(record, one.caption, tell)
 
 
-def _with_imported(record: Record, picture: Path, tell: Listener) -> Record:
-    beside = captions.caption_file(picture)
+def _with_imported(record: Record, beside: Path | None, tell: Listener) -> Record:
     if beside is None:
         return record
     try:
         text = captions.read_caption(beside)
-    except PictureError as error:
+    except CurateError as error:
         tell(Note("warning", f"the caption {beside} is not used: {error}", key=record.key))
         return record
     if not text.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Encode(RecordStage):
 
     def kept(self, records: Sequence[Record], env: Env) -> bool:
         """Whether the encoded files are still there."""
-        return all(r.image.path and env.path(r.image).is_file() for r in records)
+        return all(r.image.path and os.path.isfile(f"{env.root}/{r.image.path}") for r in records)  # noqa: PTH113
 
     @staticmethod
     def _encode(record: Record, env: Env) -> Record:

@@ -37,7 +37,7 @@ class Published:
 
 def suffix(record: Record, source: Path) -> str:
     """The suffix of the picture file a record is written to."""
-    if not Path(record.image.path).is_absolute():
+    if not os.path.isabs(record.image.path):  # noqa: PTH117
         return {"jpeg": ".jpg"}.get(record.encoding.partition(":")[0], "." + record.encoding.partition(":")[0])
     return source.suffix
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
@@ -16,6 +18,9 @@ from curate.core.stage import DatasetStage, Env
 from curate.core.store import Store
 from curate.errors import InputError
 from curate.names import safe, unique
+
+_PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
+"""What a record's key says of its source, and `#n` for each frame or part."""
 
 Extra = Literal["dataset.toml", "metadata.jsonl"]
 
@@ -57,20 +62,18 @@ class Export(DatasetStage):
     def paths(self, present: Manifest, env: Env) -> dict[str, PurePosixPath]:
         """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
 
-        def wanted() -> list[tuple[str, PurePosixPath, str]]:
-            rows: list[tuple[str, PurePosixPath, str]] = []
-            for record in sorted(present, key=lambda r: r.key):
-                inside = PurePosixPath(record.key.partition("/")[2] or record.key)
-                part = inside.name.partition("#")[2]
-                source = PurePosixPath(inside.as_posix().partition("#")[0])
-                stem = "_".join((*source.parts[:-1], source.stem)) + (f"_{part.replace('#', '_')}" if part else "")
-                suffix = folder.suffix(record, env.path(record.image))
-                rows.append(
-                    (record.key, PurePosixPath(folder_name(record), safe(stem) + suffix), safe(source.suffix.lstrip(".")))
-                )
-            return rows
+        names: dict[tuple[int, tuple[str, ...], str], PurePosixPath] = {}
 
-        return unique(wanted())
+        def wanted(record: Record) -> tuple[str, PurePosixPath, str]:
+            about = (record.repeats, record.trigger, record.concept)
+            if about not in names:
+                names[about] = PurePosixPath(folder_name(record))
+            source, part = _PART.fullmatch(record.key.partition("/")[2] or record.key).groups()  # type: ignore[union-attr]
+            bare, suffix = posixpath.splitext(source)
+            stem = safe(bare.replace("/", "_") + part.replace("#", "_"))
+            return record.key, names[about] / (stem + folder.suffix(record, env.path(record.image))), safe(suffix.lstrip("."))
+
+        return unique(map(wanted, sorted(present, key=lambda r: r.key)))
 
     def _extras(self, present: Manifest, paths: dict[str, PurePosixPath]) -> dict[str, str]:
         files: dict[str, str] = {}
