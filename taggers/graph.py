@@ -16,6 +16,27 @@ Prepare = Callable[[Picture], Tensor]
 Probabilities = Callable[[Tensor], Tensor]
 
 
+class Naming:
+    """Gives outputs their names: what lies under the floor is left out, ratings and qualities excepted."""
+
+    def __init__(self, labels: Labels, floor: float) -> None:
+        self.labels, self.floor = labels, floor
+        self._names = np.array(labels.names, dtype=object)
+        self._categories = np.array(labels.categories, dtype=object)
+        self._always = np.array([c in ("rating", "quality") for c in labels.categories])
+        self._live = np.array([bool(n) for n in labels.names])
+
+    def __call__(self, row: Tensor) -> Scored:
+        """Scores by tag of one picture's outputs; of a tag that occurs twice the higher one."""
+        chosen = np.flatnonzero(((row >= self.floor) | self._always) & self._live)
+        names, categories = self._names[chosen], self._categories[chosen]
+        scored: Scored = {}
+        for name, score, category in zip(names, row[chosen].tolist(), categories, strict=True):
+            if name not in scored or scored[name][0] < score:
+                scored[name] = (score, category)
+        return scored
+
+
 class OpenGraph:
     """See `taggers.base.OpenTagger`. `output` is fetched, N×labels; `probabilities` makes scores of it."""
 
@@ -37,19 +58,11 @@ class OpenGraph:
         self._output = output
         self._prepare = prepare
         self._probabilities = probabilities
-        self._floor = floor
-        self._where = where
-        self._adopt(labels)
+        self._where = where or Path("labels")
+        self._naming = Naming(labels, floor)
         fixed = self._input.shape[0]
         self.fixed = fixed if isinstance(fixed, int) and fixed > 0 else 0
         self.batch = self.fixed or batch or (32 if self.provider != "CPUExecutionProvider" else 4)
-
-    def _adopt(self, labels: Labels) -> None:
-        self._labels = labels
-        self._names = np.array(labels.names, dtype=object)
-        self._categories = np.array(labels.categories, dtype=object)
-        self._always = np.array([c in ("rating", "quality") for c in labels.categories])
-        self._live = self._names != ""
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
         """Scores of each picture, in order."""
@@ -70,15 +83,6 @@ class OpenGraph:
             stacked = np.concatenate([stacked, np.zeros((self.fixed - len(tensors), *stacked.shape[1:]), kind)])
         (found,) = self._session.run([self._output], {self._input.name: stacked})
         rows = self._probabilities(np.asarray(found, dtype=np.float32))
-        if rows.shape[-1] != len(self._labels):
-            self._adopt(fitted(self._where or Path("labels"), self._labels, rows.shape[-1]))
-        return [self._named(row) for row in rows[: len(tensors)]]
-
-    def _named(self, row: Tensor) -> Scored:
-        chosen = np.flatnonzero(((row >= self._floor) | self._always) & self._live)
-        names, categories = self._names[chosen], self._categories[chosen]
-        scored: Scored = {}
-        for name, score, category in zip(names, row[chosen].tolist(), categories, strict=True):
-            if name not in scored or scored[name][0] < score:
-                scored[name] = (score, category)
-        return scored
+        if rows.shape[-1] != len(self._naming.labels):
+            self._naming = Naming(fitted(self._where, self._naming.labels, rows.shape[-1]), self._naming.floor)
+        return [self._naming(row) for row in rows[: len(tensors)]]

@@ -107,6 +107,12 @@ def categories(path: Path, column: str = "category") -> frozenset[str]:
         return frozenset((row.get(column) or "").strip() for row in csv.DictReader(file))
 
 
+def columns(path: Path) -> tuple[str, ...]:
+    """The column names of a csv label file. Raises BadModelError."""
+    with _text(path) as file:
+        return tuple(csv.DictReader(file).fieldnames or ())
+
+
 def read_json(path: Path) -> Any:
     """A JSON label file's content. Raises BadModelError."""
     try:

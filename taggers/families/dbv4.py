@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from taggers.families.pixai import Pixai as _Pixai
 from taggers.family import Graph, Model
+from taggers.labels import columns
 
 
 def _model(name: str) -> Model:
@@ -24,6 +25,5 @@ class Dbv4(_Pixai):
 
     def suits(self, graph: Graph | None, labels: Path) -> bool:
         """NCHW with a recipe beside it, and thresholds in the labels."""
-        first = labels.open(encoding="utf-8-sig").readline()
         recipe = (labels.parent / "preprocess.json").is_file()
-        return graph is not None and not graph.channels_last and recipe and "best_threshold" in first
+        return graph is not None and not graph.channels_last and recipe and "best_threshold" in columns(labels)

@@ -10,7 +10,7 @@ from taggers import outputs, recipe
 from taggers.base import Picture, Tensor
 from taggers.errors import BadModelError
 from taggers.family import Graph, Model, OnnxFamily
-from taggers.labels import Labels, from_csv
+from taggers.labels import Labels, columns, from_csv
 from taggers.prepare import opaque
 
 
@@ -41,8 +41,7 @@ class Pixai(OnnxFamily):
     def suits(self, graph: Graph | None, labels: Path) -> bool:
         """NCHW with a recipe beside it, and neither Camie's thresholds nor thresholds in the labels."""
         beside = labels.parent
-        first = labels.open(encoding="utf-8-sig").readline()
-        plain = not (beside / "threshold.json").is_file() and "best_threshold" not in first
+        plain = not (beside / "threshold.json").is_file() and "best_threshold" not in columns(labels)
         return graph is not None and not graph.channels_last and plain and (beside / "preprocess.json").is_file()
 
     def output(self, graph: Graph) -> tuple[str, bool]:
