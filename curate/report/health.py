@@ -89,7 +89,7 @@ def _enlarged(record: Record, how: buckets.Fit) -> bool:
 def enough(pictures: int, kind: Kind) -> str:
     """Whether so many pictures suit a concept of that kind, in words."""
     low, best, high = (50, 125, 200) if kind == "style" else (8, 30, 50)
-    what = f"a {kind}" if kind != "object" else "an object"
+    what = {"object": "an object", "clothing": "a piece of clothing"}.get(kind, f"a {kind}")
     if pictures < low:
         return f"few for {what}, {low} is the floor and about {best} are best"
     if pictures > high:
