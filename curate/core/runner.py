@@ -198,7 +198,7 @@ class Runner:
         if known is None:
             return None
         recalled = Manifest(from_plain(known[r.key], r) if r.key in known else r for r in manifest)
-        return recalled if stage.stands(recalled, self.env) else None
+        return recalled if stage.stands(recalled, self.env, self.tell) else None
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
         present = len(manifest.present)

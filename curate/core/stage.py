@@ -207,8 +207,8 @@ class DatasetStage(Stage):
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Returns the manifest with changed records; only `writes` may differ."""
 
-    def stands(self, manifest: Manifest, env: Env) -> bool:
-        """Whether what an earlier run of this stage wrote to disk is still there as it was left.
+    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+        """Whether what an earlier run of this stage wrote to disk is still there as it was left; tells where it is.
 
         Asked with the recalled result before the stage is skipped. Stages that write files override it.
         """

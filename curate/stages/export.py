@@ -51,11 +51,11 @@ class Export(DatasetStage):
             write_text(env.output / name, text)
         return manifest
 
-    def stands(self, manifest: Manifest, env: Env) -> bool:
+    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
         present = manifest.present
         paths = self.paths(present, env)
-        if not folder.stands(manifest, paths, env.output, _store(env), env, lambda _: None):
+        if not folder.stands(manifest, paths, env.output, _store(env), env, tell):
             return False
         return all((env.output / name).is_file() for name in self.also)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from curate.core.events import Listener
+from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env
 from curate.train.options import TrainOptions
@@ -28,13 +28,16 @@ class Train(TrainOptions, DatasetStage):
         train(self, Context(env.output, env.door.read, chosen_device(env.device), env.offline, tell, env.stopping))
         return manifest
 
-    def stands(self, manifest: Manifest, env: Env) -> bool:
+    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.errors import CurateError
         from curate.train.identity import identify
 
         try:
             run, _ = identify(self, env.output, env.offline)
-            return run.stands(env.output)
         except CurateError:
             return False
+        if not run.stands(env.output):
+            return False
+        tell(Saved("lora", str(run.path(env.output))))
+        return True

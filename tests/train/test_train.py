@@ -92,23 +92,23 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
 def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None:
     stage = Train(base="tiny", save_precision="fp32", **SHORT)
     env = env_of(folder)
-    assert not stage.stands(Manifest(), env)
+    assert not stage.stands(Manifest(), env, lambda _: None)
     path, _ = run(folder, **SHORT)
-    assert stage.stands(Manifest(), env)
+    assert stage.stands(Manifest(), env, lambda _: None)
     stamp = path.stat().st_mtime_ns
     _, events = run(folder, **SHORT)
     assert not losses(events) and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
     assert path.stat().st_mtime_ns == stamp
     # how often state is saved changes no byte
-    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env)
+    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env, lambda _: None)
     caption = folder / "2_zwx dog" / "0.txt"
     text = caption.read_text()
     caption.write_text("zwx dog, other")
-    assert not stage.stands(Manifest(), env)
+    assert not stage.stands(Manifest(), env, lambda _: None)
     caption.write_text(text)
-    assert stage.stands(Manifest(), env)
+    assert stage.stands(Manifest(), env, lambda _: None)
     path.write_bytes(b"x")
-    assert not stage.stands(Manifest(), env)
+    assert not stage.stands(Manifest(), env, lambda _: None)
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:
