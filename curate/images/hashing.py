@@ -1,0 +1,105 @@
+"""Perceptual hashes of pictures and of their parts, and a search for near ones that is not quadratic."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.core.stage import Pixels
+
+Hashes = NDArray[np.uint64]
+
+SIDE = 32
+CROPS = tuple((share, x, y) for share in (0.94, 0.87, 0.8, 0.72) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0))
+"""Parts of a picture that are hashed too: share of its sides, and where in the rest they lie (0 to 1)."""
+
+
+def pixel_digest(pixels: Pixels) -> str:
+    """Names H×W×3 pixels: equal for equal pictures only."""
+    content = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=20)
+    content.update(repr(pixels.shape).encode())
+    return content.hexdigest()
+
+
+def hashes(pixels: Pixels) -> tuple[int, list[int]]:
+    """The 64-bit hash of the whole picture, and of each of CROPS.
+
+    DCT hash (pHash): the signs of the lowest 8×8 frequencies but the constant one, around their median, of luma averaged
+    to 32×32. Luma is stretched first, so that changes of brightness and contrast leave it alone.
+    """
+    import cv2
+
+    small = cv2.resize(pixels, (4 * SIDE, 4 * SIDE), interpolation=cv2.INTER_AREA)
+    luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return _hash(luma), [_hash(part(luma, *crop)) for crop in CROPS]
+
+
+def part(plane: NDArray[np.float32], share: float, x: float, y: float) -> NDArray[np.float32]:
+    """The part of H×W values that a row of CROPS names."""
+    height, width = (round(side * share) for side in plane.shape)
+    top, left = round((plane.shape[0] - height) * y), round((plane.shape[1] - width) * x)
+    return plane[top : top + height, left : left + width]
+
+
+def _hash(luma: NDArray[np.float32]) -> int:
+    import cv2
+
+    waves = cv2.dct(cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
+    bits = np.concatenate([waves > np.median(waves), [False]])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def near_pairs(
+    queries: Hashes, base: Hashes, distance: int, flips: int | None = None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Index pairs (of queries, of base) whose hashes differ in at most `distance` bits, 0 to 11; a pair may come twice.
+
+    Multi-index hashing (Norouzi et al. 2012): of four 16-bit quarters, one differs in at most distance / 4 bits. So each
+    quarter of the queries, and its neighbours of so many flipped bits, is looked up in the sorted quarters of the base.
+    With fewer `flips` than distance // 4 it is faster and misses some of the farther pairs.
+    """
+    if not 0 <= distance <= 11:
+        raise ValueError("distance must be 0 to 11")
+    for quarter in range(4):
+        shift = np.uint64(16 * quarter)
+        keys = ((base >> shift) & np.uint64(0xFFFF)).astype(np.uint16)
+        order = np.argsort(keys, kind="stable")
+        starts = np.searchsorted(keys[order], np.arange(65537))
+        wanted = ((queries >> shift) & np.uint64(0xFFFF)).astype(np.uint16)
+        for mask in _masks(distance // 4 if flips is None else flips):
+            at = (wanted ^ mask).astype(np.int64)
+            yield from _checked(queries, base, order, starts[at], starts[at + 1] - starts[at], distance)
+
+
+def _checked(
+    queries: Hashes,
+    base: Hashes,
+    order: NDArray[np.int64],
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    distance: int,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Those of the looked-up pairs that are near, in pieces of bounded memory."""
+    piece = 1 << 22
+    totals = np.concatenate([[0], np.cumsum(count)])
+    start = 0
+    while start < len(count):
+        end = max(start + 1, int(np.searchsorted(totals, totals[start] + piece, side="right")) - 1)
+        i = np.repeat(np.arange(start, end), count[start:end])
+        within = np.arange(len(i)) - np.repeat(totals[start:end] - totals[start], count[start:end])
+        j = order[np.repeat(first[start:end], count[start:end]) + within]
+        near = np.bitwise_count(queries[i] ^ base[j]) <= distance
+        yield i[near], j[near]
+        start = end
+
+
+@functools.cache
+def _masks(flips: int) -> NDArray[np.uint16]:
+    """All 16-bit values with at most `flips` ones, up to 2."""
+    singles = [1 << a for a in range(16)]
+    pairs = [a | b for n, a in enumerate(singles) for b in singles[:n]]
+    return np.array([0, *(singles if flips >= 1 else []), *(pairs if flips >= 2 else [])], np.uint16)
