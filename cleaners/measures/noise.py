@@ -34,6 +34,11 @@ class Signs:
     blockiness: float
     score: float
 
+    @property
+    def level(self) -> float:
+        """Deviation of the white noise that would show as much, 0..255: halving the size halves white noise."""
+        return max(self.chroma, 2 * self.chroma2, 2.5 * self.chroma4)
+
 
 LIMITS = {"luma": 9.0, "chroma": 1.0, "chroma2": 1.5, "chroma4": 2.0}
 """Limits above nearly all of 700 untouched variants of photos, sprites and line art (tests/bench/cleaners_detection.py)."""

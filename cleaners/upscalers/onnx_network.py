@@ -27,7 +27,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path, device: str) -> None:
         self.path = path
-        self.session = _session(path, device)
+        self.session = session(path, device)
         entries = self.session.get_inputs()
         if len(entries) != 1 or entries[0].type not in _TYPES or len(entries[0].shape) != 4:
             said = ", ".join(f"{e.name} {e.type} {e.shape}" for e in entries)
@@ -77,7 +77,8 @@ class OnnxNetwork:
         return int(scale)
 
 
-def _session(path: Path, device: str) -> Any:
+def session(path: Path, device: str) -> Any:
+    """An onnxruntime session on CUDA where that is asked for and there, else on the CPU. Raises as OnnxNetwork does."""
     import onnxruntime
 
     if not path.is_file():

@@ -1,0 +1,268 @@
+"""Stage denoise: measures signs of adversarial noise and cleans the pictures that show them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from curate.core.record import Record
+from curate.core.stage import Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.errors import InputError, MissingError, PictureError
+
+Clean = Callable[[Pixels], Pixels]
+Method = Literal["upscale", "down-up", "adverse", "diffusion"]
+_NETWORKS = ("upscale", "down-up")
+_MOST_CHANGE = 2.0
+
+
+class Denoise(RecordStage):
+    """Cleans pictures that show signs of adversarial noise (Glaze, Nightshade, Mist …); measures before and after."""
+
+    when: Literal["suspected", "always", "never"] = Field(
+        "suspected", description="Clean what the measurement suspects, every picture, or none (only measure)."
+    )
+    methods: tuple[Method, ...] = Field(
+        ("adverse",),
+        min_length=1,
+        description="What cleans, in order: adverse (bilateral and guided filter), upscale (twice the size by a network), "
+        "down-up (smaller, then back by a network), diffusion (noise and a diffusion upscaler).",
+    )
+    threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
+    detector: str = Field("", description="An ONNX classifier on disk that is asked too; its last output means perturbed.")
+    detector_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the detector's word counts.")
+    detector_crops: int = Field(5, ge=1, description="Crops of each picture that the detector sees; their mean counts.")
+    detector_values: Literal["0..1", "-1..1", "imagenet"] = Field("0..1", description="How the detector wants pixels.")
+    detector_logits: bool = Field(True, description="The detector's output is before the sigmoid or softmax.")
+    model: str = Field(
+        "realesr-general-wdn-x4v3", description="Network of upscale and down-up: a file, hub name, known name, or lanczos."
+    )
+    factor: float = Field(0.5, ge=0.25, lt=1, description="Size that down-up goes through: 0.5 or 0.75.")
+    large: int = Field(1024, ge=0, description="Shorter side from which down-up is used; smaller pictures would lose detail.")
+    diffusion: str = Field(
+        "stabilityai/stable-diffusion-x4-upscaler",
+        description="Diffusion upscaler: a folder in diffusers' layout or a hub name.",
+    )
+    sigma: float = Field(0.07, ge=0, le=0.5, description="Noise that diffusion adds first: 0.05 to 0.1.")
+    steps: int = Field(20, ge=1, description="Denoising steps of diffusion.")
+    seed: int = Field(0, ge=0, description="Seed of diffusion and of the detector's crops.")
+    guard: bool = Field(True, description="Discard a cleaning that leaves a picture less natural than it was.")
+    tile: int = Field(0, ge=0, description="Side of a network's tiles in pixels; 0 chooses by free memory.")
+    precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
+    report: bool = Field(False, description="Write before, after and eightfold difference side by side into denoise-report.")
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
+
+    def parts(self) -> Sequence[Stage]:
+        """One step, on the GPU only where a method or detector has use for it."""
+        heavy = self.when != "never" and any(m != "adverse" for m in self.methods)
+        return (_WithNetworks(options=self),) if heavy or self.detector else (_WithFilters(options=self),)
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The network and the detector; a known name stands for its published digest. Raises MissingError."""
+        from cleaners.errors import CleanerError
+        from cleaners.upscalers.catalogue import LANCZOS, find, known
+
+        wanted: list[str] = []
+        detector = Path(self.detector).expanduser()
+        if self.detector and not detector.is_file():
+            raise MissingError(f"denoise: {detector}: no such file", "detector is the path of an .onnx file")
+        published = known(self.model) and not Path(self.model).is_file()
+        if self.when != "never" and any(m in _NETWORKS for m in self.methods) and self.model != LANCZOS and not published:
+            wanted.append(self.model)
+        try:
+            found = [detector] if self.detector else []
+            found += [find(name, offline=env.offline) for name in wanted]
+        except CleanerError as error:
+            raise MissingError(f"denoise: {error.message}", error.remedy) from error
+        folder = Path(self.diffusion)
+        if self.when != "never" and "diffusion" in self.methods and folder.is_dir():
+            found += sorted(p for p in folder.rglob("*") if p.is_file())
+        return found
+
+    def kept(self, records: Sequence[Record], env: Env) -> bool:
+        """Whether the report's pictures are still there."""
+        told = [r.facts.get("denoise", {}).get("report", "") for r in records]
+        return not self.report or all((env.root / path).is_file() for path in told if path)
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads what the methods need, yields the worker. Raises InputError for bad files, MissingError for missing ones."""
+        from cleaners.errors import BadModelError, CleanerError, MemoryShortError
+
+        with contextlib.ExitStack() as stack:
+            try:
+                chain = [_opened(stack, self, method, env) for method in self._used()]
+                detect = _detector(self, env)
+            except BadModelError as error:
+                raise InputError(f"denoise: {error.message}", error.remedy) from error
+            except CleanerError as error:
+                raise MissingError(f"denoise: {error.message}", error.remedy) from error
+
+            def work(records: Sequence[Record]) -> Sequence[Record]:
+                try:
+                    return [_treated(record, self, env, chain, detect) for record in records]
+                except MemoryShortError as error:
+                    raise PictureError(f"denoise: {error.message}") from error
+
+            yield work
+
+    def _used(self) -> tuple[Method, ...]:
+        return () if self.when == "never" else self.methods
+
+
+class _Step(RecordStage):
+    """The stage's work under the resources that its options call for."""
+
+    options: Denoise
+
+    reads: ClassVar[frozenset[str]] = Denoise.reads
+    writes: ClassVar[frozenset[str]] = Denoise.writes
+
+    @property
+    def name(self) -> str:
+        """The name in events."""
+        return self.options.name
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The stage's."""
+        return self.options.files(env)
+
+    def kept(self, records: Sequence[Record], env: Env) -> bool:
+        """The stage's."""
+        return self.options.kept(records, env)
+
+    def open(self, env: Env) -> contextlib.AbstractContextManager[Worker]:
+        """The stage's."""
+        return self.options.open(env)
+
+
+class _WithFilters(_Step):
+    resources: ClassVar[Resources] = Resources(cpus=1)
+
+
+class _WithNetworks(_Step):
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
+
+
+def _opened(stack: contextlib.ExitStack, options: Denoise, method: Method, env: Env) -> tuple[Method, Clean]:
+    return method, stack.enter_context(_cleaner(options, method, env).open(env.device))
+
+
+def _cleaner(options: Denoise, method: Method, env: Env) -> Any:
+    if method == "adverse":
+        from cleaners.adverse import Adverse
+
+        return Adverse()
+    if method == "upscale":
+        from cleaners.upscale import Upscale
+
+        return Upscale(options.model, 2, options.tile, options.precision, env.offline)
+    if method == "down-up":
+        from cleaners.down_up import DownUp
+
+        return DownUp(options.model, options.factor, options.tile, options.precision, env.offline)
+    from cleaners.diffusion import Diffusion
+
+    return Diffusion(options.diffusion, options.sigma, steps=options.steps, seed=options.seed, offline=env.offline)
+
+
+def _detector(options: Denoise, env: Env) -> Callable[[Pixels], float] | None:
+    if not options.detector:
+        return None
+    from cleaners.measures.detector import Detector
+
+    path = Path(options.detector).expanduser()
+    return Detector(path, env.device, options.detector_values, options.detector_logits, options.detector_crops, options.seed)
+
+
+def _treated(
+    record: Record, options: Denoise, env: Env, chain: Sequence[tuple[Method, Clean]], detect: Callable[[Pixels], float] | None
+) -> Record:
+    """The record with what was measured and decided, and its picture cleaned where that was decided."""
+    from cleaners.measures.noise import signs
+
+    if record.facts.get("consent"):
+        return record.noting("denoise: left alone, the file refuses AI training", denoise={"done": False, "why": "consent"})
+    before = env.pixels(record)
+    first = signs(before)
+    fact: dict[str, Any] = {"done": False, "score": first.score, "before": dataclasses.asdict(first)}
+    suspected = first.score >= options.threshold
+    if detect:
+        fact["detector"] = round(detect(before), 4)
+        suspected = suspected or fact["detector"] >= options.detector_threshold
+    fact["suspected"] = suspected
+    said = f"denoise: noise score {first.score:.2f}" + (f", detector {fact['detector']:.2f}" if detect else "")
+    if options.when == "never" or (options.when == "suspected" and not suspected):
+        lines = (f"{said}: suspected",) if suspected else ()
+        return record.noting(*lines, denoise=fact)
+    after, used = before, list[str]()
+    for method, clean in chain:
+        if method == "down-up" and min(after.shape[:2]) < options.large:
+            continue
+        after = clean(after)
+        used.append(method)
+    if not used:
+        return record.noting(f"{said}: too small for down-up, left alone", denoise={**fact, "why": "too small"})
+    fact |= {"methods": used, **_compared(before, after)}
+    second = fact["after"]["score"]
+    why = _worse(first.score, second, first.level, fact["change"], options)
+    if options.report:
+        fact["report"] = _report(record, env, before, after)
+    if why:
+        return record.noting(f"{said}: cleaning discarded, {why}", denoise={**fact, "why": why})
+    fact["done"] = True
+    psnr = "equal" if fact["psnr"] is None else f"{fact['psnr']:.1f} dB"
+    line = f"{said}: cleaned by {', '.join(used)}, now {second:.2f}; PSNR {psnr}, SSIM {fact['ssim']:.3f}"
+    return env.keep(record.noting(line, denoise=fact), after)
+
+
+def _compared(before: Pixels, after: Pixels) -> dict[str, Any]:
+    """Noise afterwards, PSNR and SSIM to the picture before, and the change's root mean square, 0..255, at its size."""
+    from cleaners.measures.difference import psnr, ssim
+    from cleaners.measures.noise import signs
+    from cleaners.upscale import resized
+
+    same = resized(after, before.shape[1], before.shape[0])
+    level = psnr(before, same)
+    change = 0.0 if math.isinf(level) else 255 * 10 ** (-level / 20)
+    return {
+        "after": dataclasses.asdict(signs(after)),
+        "psnr": None if math.isinf(level) else round(level, 2),
+        "ssim": round(ssim(before, same), 4),
+        "change": round(change, 3),
+    }
+
+
+def _worse(first: float, second: float, level: float, change: float, options: Denoise) -> str:
+    """Why the cleaned picture is no better; empty where it is."""
+    if not options.guard:
+        return ""
+    if second > first:
+        return f"the noise score rose to {second:.2f}"
+    if options.when == "suspected" and change > _MOST_CHANGE * max(level, 1.0):
+        return f"it changed the picture by {change:.1f}, the noise is only about {level:.1f}"
+    return ""
+
+
+def _report(record: Record, env: Env, before: Pixels, after: Pixels) -> str:
+    """Writes before, after and eight times the difference around grey; the path under the ledger folder."""
+    from cleaners.upscale import resized
+
+    same = resized(after, before.shape[1], before.shape[0])
+    difference = np.clip((same.astype(np.int16) - before) * 8 + 128, 0, 255).astype(np.uint8)
+    gap = np.full((before.shape[0], 8, 3), 255, np.uint8)
+    name = f"{Path(record.key).stem[:40]}-{hashlib.blake2b(record.key.encode(), digest_size=6).hexdigest()}.png"
+    path = Path("denoise-report", name)
+    (env.root / path).parent.mkdir(parents=True, exist_ok=True)
+    env.door.write(np.hstack([before, gap, same, gap, difference]), env.root / path, "png")
+    return path.as_posix()

@@ -1,0 +1,137 @@
+"""Stage upscale: enlarges small pictures with a network, to exactly the size that is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from curate.core.record import Record
+from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
+from curate.errors import InputError, MissingError, PictureError
+
+NONE = "none"
+Enlarge = Callable[[Pixels], Pixels]
+
+
+class Upscale(RecordStage):
+    """Enlarges pictures below the training resolution with an upscaling model, then scales exactly to size."""
+
+    model: str = Field(
+        "RealESRGAN_x4plus",
+        description="A .pth, .safetensors or .onnx file, owner/repository/file on the hub, a known name (4x-UltraSharp, "
+        "RealESRGAN_x4plus_anime_6B …), lanczos for plain interpolation, or none to only note what is small.",
+    )
+    when: Literal["smaller-than", "always"] = Field(
+        "smaller-than", description="Enlarge what is smaller than the size, or every picture by the factor."
+    )
+    size: int = Field(1024, ge=16, description="Training resolution: what a picture smaller than this is brought to.")
+    by: Literal["area", "short", "long"] = Field(
+        "area", description="What the size measures: the area of a square of that side, the shorter or the longer side."
+    )
+    factor: float = Field(0, ge=0, le=16, description="With when: always, the enlargement; 0 is the model's own scale.")
+    max_factor: float = Field(
+        8, ge=1, description="Pictures that would have to grow by more than this are left as they are and noted as lowres."
+    )
+    tile: int = Field(0, ge=0, description="Side of a tile in pixels, margins included; 0 chooses by free memory.")
+    precision: Literal["auto", "full", "half"] = Field(
+        "auto", description="Number format: auto is half on CUDA, full elsewhere."
+    )
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The model's file; a known name stands for its published digest and needs none. Raises MissingError."""
+        from cleaners.errors import CleanerError
+        from cleaners.upscalers.catalogue import LANCZOS, find, known
+
+        if self.model in (LANCZOS, NONE) or (known(self.model) and not Path(self.model).is_file()):
+            return ()
+        try:
+            return (find(self.model, offline=env.offline),)
+        except CleanerError as error:
+            raise MissingError(f"upscale: {error.message}", error.remedy) from error
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads the model, yields the worker. Raises InputError for a bad model file, MissingError for what is not here."""
+        import cleaners.upscale
+        from cleaners.errors import BadModelError, CleanerError, MemoryShortError
+
+        if self.model == NONE:
+            yield lambda records: [self._one(record, env, None) for record in records]
+            return
+        cleaner = cleaners.upscale.Upscale(self.model, 0, self.tile, self.precision, env.offline)
+        with contextlib.ExitStack() as stack:
+            try:
+                if env.require_gpu and self.model != cleaners.upscale.LANCZOS:
+                    _require_gpu(env.device)
+                enlarge = stack.enter_context(cleaner.open(env.device))
+            except BadModelError as error:
+                raise InputError(f"upscale: {error.message}", error.remedy) from error
+            except CleanerError as error:
+                raise MissingError(f"upscale: {error.message}", error.remedy) from error
+
+            def work(records: Sequence[Record]) -> Sequence[Record]:
+                try:
+                    return [self._one(record, env, enlarge) for record in records]
+                except MemoryShortError as error:
+                    raise PictureError(f"upscale: {error.message}") from error
+
+            yield work
+
+    def target(self, width: int, height: int) -> tuple[int, int] | None:
+        """The size a picture is brought to; None where it is large enough."""
+        now = {"area": math.sqrt(width * height), "short": min(width, height), "long": max(width, height)}[self.by]
+        if now >= self.size:
+            return None
+        return max(1, round(width * self.size / now)), max(1, round(height * self.size / now))
+
+    def _one(self, record: Record, env: Env, enlarge: Enlarge | None) -> Record:
+        width, height = record.image.width, record.image.height
+        pixels: Pixels | None = None
+        if not width or not height:
+            pixels = env.pixels(record)
+            height, width = pixels.shape[:2]
+        if self.when == "always" and enlarge:
+            wanted = (round(width * self.factor), round(height * self.factor)) if self.factor else None
+        else:
+            wanted = self.target(width, height)
+            if wanted is None:
+                return record
+            grows = wanted[0] / width
+            if enlarge is None or grows > self.max_factor:
+                why = "" if enlarge is None else f", more than the {self.max_factor:g} allowed"
+                said = f"{width}×{height} is small: {grows:.2g} times larger would do{why}"
+                return record.noting(f"upscale: {said}", lowres=True)
+        done = _enlarged(pixels if pixels is not None else env.pixels(record), enlarge, wanted)
+        fact = {"model": self.model, "from": [width, height], "to": [done.shape[1], done.shape[0]]}
+        return env.keep(record.noting(f"upscale: {width}×{height} to {done.shape[1]}×{done.shape[0]}", upscaled=fact), done)
+
+
+def _enlarged(pixels: Pixels, enlarge: Enlarge, wanted: tuple[int, int] | None) -> Pixels:
+    """Through the network as often as it takes, then exactly to size; once where the network's own scale is wanted."""
+    from cleaners.upscale import resized
+
+    done = enlarge(pixels)
+    if wanted is None:
+        return done
+    while done.shape[1] < wanted[0] * 0.95:
+        larger = enlarge(done)
+        if larger.shape[1] <= done.shape[1]:
+            break
+        done = larger
+    return resized(done, *wanted)
+
+
+def _require_gpu(device: str) -> None:
+    import torch
+
+    if device == "cpu" or not torch.cuda.is_available():
+        raise MissingError("upscale: a GPU is required and torch sees none", "check the driver, or drop --require-gpu")
