@@ -24,6 +24,8 @@ RIGHTS = "i-hold-the-rights"
 TRAINED = "lora"
 """The folder inside a prepared one where training puts what it made; sample pictures there are no dataset."""
 
+_UNSAID = Concept()
+
 _READER = 1
 """Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
 
@@ -147,7 +149,7 @@ def scan(inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, righ
 
 def _first(one: Found, path: str, digest: str, concepts: Mapping[str, Concept], tell: Listener) -> Record:
     repeats, name = concept_folder(one.folder)
-    settings = concepts.get(one.concept, Concept())
+    settings = concepts.get(one.concept, _UNSAID)
     record = Record(
         key=one.key,
         concept=one.concept,
