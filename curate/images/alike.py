@@ -82,7 +82,7 @@ def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
     import cv2
 
     planes = [np.asarray(cv2.resize(p, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32) for p in (first, second)]
-    a, b = (cv2.GaussianBlur(p, (0, 0), 1.0) for p in planes)
+    a, b = (np.asarray(cv2.GaussianBlur(p, (0, 0), 1.0), np.float32) for p in planes)
     worst = np.zeros((SIDE, SIDE), np.float32)
     for channel in range(3):
         x, y = b[:, :, channel], a[:, :, channel]
@@ -92,10 +92,9 @@ def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
     around = cv2.blur(worst, (_CELL, _CELL))
     if min(a.std(), b.std()) > 0.5:
         correlation = float(np.corrcoef(_luma(a).ravel(), _luma(b).ravel())[0, 1])
-    else:
-        correlation = (
-            1.0 if max(a.std(), b.std()) <= 0.5 and np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1))).max() < 4 else 0.0
-        )
+    else:  # blank pages are alike where their colours are
+        apart = float(np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1))).max())
+        correlation = 1.0 if max(a.std(), b.std()) <= 0.5 and apart < 4 else 0.0
     largest = float(around.max())
     return Likeness(round(correlation, 4), round(largest, 1), round(largest / (float(around.mean()) + 0.1), 1))
 

@@ -79,7 +79,7 @@ class Dedupe(DatasetStage):
         return {"fingerprint": record.facts.get("fingerprint"), "image": record.image.digest}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
-        """The duplicates set aside, each with the facts `duplicate_of`, `likeness` and, for a part, `share`."""
+        """The duplicates set aside, each with the facts duplicate (equal, near), duplicate_of, likeness and, for a part, share."""
         rows = [r for r in manifest if not r.aside and "fingerprint" in r.facts]
         rows.sort(key=self._rank)
         likenesses = self._pairs(rows, env)
@@ -93,14 +93,14 @@ class Dedupe(DatasetStage):
                 if other > n and copy.key not in found:
                     found[copy.key] = _set_aside(copy, record, likenesses[n][other])
         if found:
-            exact = sum(r.facts["likeness"] == 1.0 and "share" not in r.facts for r in found.values())
+            exact = sum(r.facts["duplicate"] == "equal" for r in found.values())
             tell(Note("info", f"{len(found)} duplicates: {exact} equal, {len(found) - exact} near", self.name))
         return Manifest(found.get(r.key, r) for r in manifest)
 
     def _rank(self, record: Record) -> tuple[float, float, str]:
         area, sharp = record.facts["fingerprint"]["area"], record.facts["fingerprint"]["sharpness"]
-        order = {"largest": (-area, -sharp), "sharpest": (-sharp, -area), "first": (0.0, 0.0)}[self.keep]
-        return (*order, record.key)
+        first, then = {"largest": (-area, -sharp), "sharpest": (-sharp, -area), "first": (0.0, 0.0)}[self.keep]
+        return first, then, record.key
 
     def _pairs(self, rows: Sequence[Record], env: Env) -> dict[int, dict[int, Likeness]]:
         """Likeness of every pair of duplicates, both ways round."""
@@ -177,7 +177,12 @@ class _Looks:
 
 
 def _set_aside(copy: Record, kept: Record, likeness: Likeness) -> Record:
-    facts: dict[str, Any] = {"duplicate_of": kept.key, "likeness": likeness.correlation}
+    equal = copy.facts["fingerprint"]["pixels"] == kept.facts["fingerprint"]["pixels"]
+    facts: dict[str, Any] = {
+        "duplicate": "equal" if equal else "near",
+        "duplicate_of": kept.key,
+        "likeness": likeness.correlation,
+    }
     if likeness.share < 1:
         facts["share"] = likeness.share
     return dataclasses.replace(copy.noting(**facts), aside=f"duplicate of {kept.key}")
