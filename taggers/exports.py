@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,11 @@ def stored(vocabulary: str) -> Table | None:
     implications, aliases = kept(vocabulary)
     if not implications.is_file():
         return None
-    return build(rows(implications), rows(aliases) if aliases.is_file() else ())
+    if aliases.is_file():
+        return build(rows(implications), rows(aliases))
+    from taggers.implications import core
+
+    return Table(build(rows(implications)).parents, core(vocabulary).aliases)
 
 
 def files(name: str) -> tuple[Path, ...]:
@@ -93,18 +98,24 @@ def build(implications: Sequence[Row], aliases: Sequence[Row] = ()) -> Table:
 def rows(path: Path) -> list[Row]:
     """Active rows of an export; a file without a status column is all active. Raises BadTableError naming the file."""
     try:
-        raw = path.read_bytes()
-        plain = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        text = plain.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise BadTableError(f"{path}: cannot be read ({error})", "fetch it again") from error
-    found = list(_json(path, text) if text.lstrip()[:1] in ("[", "{") else _csv(path, text))
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadTableError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def parse(raw: bytes, name: str) -> list[Row]:
+    """Active rows of an export's bytes: csv, gzipped or not, or json; `name` stands in errors. Raises BadTableError."""
+    try:
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadTableError(f"{name}: cannot be read ({error})", "fetch it again") from error
+    found = list(_json(name, text) if text.lstrip()[:1] in ("[", "{") else _csv(name, text))
     if not found:
-        raise BadTableError(f"{path}: no active rows in it")
+        raise BadTableError(f"{name}: no active rows in it")
     return found
 
 
-def _csv(path: Path, text: str) -> Iterator[Row]:
+def _csv(path: str, text: str) -> Iterator[Row]:
     lines = csv.reader(io.StringIO(text, newline=""))
     first = next(lines, [])
     child = next((first.index(n) for n in _CHILD if n in first), None)
@@ -126,14 +137,19 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             yield Row(line[child], line[parent])
 
 
-def _json(path: Path, text: str) -> Iterator[Row]:
+def _json(path: str, text: str) -> Iterator[Row]:
     try:
         found: Any = json.loads(text)
     except ValueError as error:
         raise BadTableError(f"{path}: not readable as JSON ({error})") from error
     entries = found if isinstance(found, list) else next((v for v in found.values() if isinstance(v, list)), [])
+    yield from from_entries(entries, path)
+
+
+def from_entries(entries: Sequence[Any], name: str) -> Iterator[Row]:
+    """Active rows of a site's json answer. Raises BadTableError."""
     for entry in entries:
         if not isinstance(entry, dict) or "antecedent_name" not in entry or "consequent_name" not in entry:
-            raise BadTableError(f"{path}: an entry without antecedent_name and consequent_name")
+            raise BadTableError(f"{name}: an entry without antecedent_name and consequent_name")
         if entry.get("status", "active") == "active":
             yield Row(entry["antecedent_name"], entry["consequent_name"])

@@ -156,21 +156,18 @@ def core(vocabulary: str) -> Table:
 
 
 def _read_core(path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Lines `parent: child child …` are implications, lines `tag = alias alias …` aliases, `#` begins a comment."""
+    """Lines `parent: child child …` are implications, lines `tag = alias alias …` aliases, `#` begins a comment line."""
     parents: dict[str, list[str]] = {}
     aliases: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        text = line.split(" #")[0].strip()
-        if not text or text.startswith("# ") or text == "#":
+        words = line.split()
+        if not words or words[0] == "#":
             continue
-        head, mark, rest = (
-            text.split(" ", 2) if text.split(" ", 1)[0][-1] != ":" else (text.split(" ", 1)[0][:-1], ":", text.split(" ", 1)[1])
-        )
-        if mark == ":":
-            for child in rest.split():
-                parents.setdefault(child, []).append(head)
-        elif mark == "=":
-            aliases.update(dict.fromkeys(rest.split(), head))
+        if words[0].endswith(":"):
+            for child in words[1:]:
+                parents.setdefault(child, []).append(words[0][:-1])
+        elif words[1:2] == ["="]:
+            aliases.update(dict.fromkeys(words[2:], words[0]))
         else:
             raise BadTableError(f"{path}:{number}: neither `parent: children` nor `tag = aliases`")
     return parents, aliases

@@ -202,9 +202,8 @@ def test_a_table_from_a_file_enters_the_key(table: str, env: Env) -> None:
     assert Prune(implications="none").files(env) == ()
 
 
-TAGS = st.lists(
-    st.sampled_from("beagle dog canine animal wolf_girl wolf_ears 1girl grass zwx_dog a b c d".split()), unique=True
-)
+WORDS = "beagle dog canine animal wolf_girl wolf_ears 1girl grass zwx_dog a b c d"
+TAGS = st.lists(st.sampled_from(WORDS.split(" ")), unique=True)
 
 
 @given(TAGS, st.integers(0, 4))
