@@ -87,7 +87,7 @@ def project(record: Record, stage: RecordStage) -> Record:
     return changed(record, {f: getattr(_BLANK, f) for f in FIELDS if f not in shown})
 
 
-def merge(record: Record, result: Record, stage: RecordStage) -> Record:
+def merge(record: Record, result: Record, stage: Stage) -> Record:
     """The record with what the stage wrote; added facts and notes join those that are there."""
     changes = {f: getattr(result, f) for f in stage.writes}
     changes["key"] = result.key

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from curate.core.chain import Encode, Outcome, Prepared, Work, joined
+from curate.core.chain import Encode, Outcome, Prepared, Work, joined, merge
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.files import digest_plain
-from curate.core.record import Manifest, Record, changed, from_plain, to_plain, typed
-from curate.core.stage import DatasetStage, Env, RecordStage, Stage
+from curate.core.record import Manifest, Record, changed, to_plain, typed
+from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
 from curate.errors import CurateError, InputError, Interrupted, MissingError
 
@@ -102,8 +102,9 @@ class Runner:
     def _settings(self, stage: Stage, concept: str) -> Any:
         about = (stage.concept_reads, concept)
         if about not in self._said:
-            found = self.env.concepts.get(concept) if stage.concept_reads else None
-            self._said[about] = found.model_dump(mode="json", include=set(stage.concept_reads)) if found else None
+            found = self.env.concepts.get(concept, Concept())
+            said = found.model_dump(mode="json", include=set(stage.concept_reads)) if stage.concept_reads else None
+            self._said[about] = said
         return self._said[about]
 
     def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
@@ -197,7 +198,7 @@ class Runner:
         known = self.store.recall([key]).get(key)
         if known is None:
             return None
-        recalled = Manifest(from_plain(known[r.key], r) if r.key in known else r for r in manifest)
+        recalled = Manifest(changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest)
         return recalled if stage.stands(recalled, self.env, self.tell) else None
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
@@ -208,11 +209,16 @@ class Runner:
             return recalled
         self.tell(StageStarted(stage.name, present, 0))
         begun = time.perf_counter()
-        after = stage.run(manifest, self.env, self.tell)
-        if [r.key for r in after] != [r.key for r in manifest]:
+        made = stage.run(manifest, self.env, self.tell)
+        if [r.key for r in made] != [r.key for r in manifest]:
             raise TypeError(f"stage {stage.name} must return the records it was given")
-        changed = {new.key: to_plain(new, sorted(stage.writes)) for old, new in zip(manifest, after, strict=True) if new != old}
-        self.store.remember(stage.name, {self._dataset_key(stage, manifest): changed})
+        after = Manifest(merge(old, new, stage) for old, new in zip(manifest, made, strict=True))
+        written = {
+            new.key: to_plain(_written(old, [new], stage)[0], sorted(stage.writes))
+            for old, new in zip(manifest, after, strict=True)
+            if new != old
+        }
+        self.store.remember(stage.name, {self._dataset_key(stage, manifest): written})
         aside = [(old, new) for old, new in zip(manifest, after, strict=True) if new.aside and not old.aside]
         for _, new in aside:
             self.tell(RecordDone(stage.name, new.key, new.aside))
@@ -289,7 +295,7 @@ def _applied(record: Record, row: dict[str, Any], stage: RecordStage) -> Record:
     return changed(record, joined(record, changes, stage))
 
 
-def _written(old: Record, news: Sequence[Record], stage: RecordStage) -> list[Record]:
+def _written(old: Record, news: Sequence[Record], stage: Stage) -> list[Record]:
     """The results as they are stored: of facts and notes that are only added to, the additions alone."""
     stored: list[Record] = []
     for new in news:
