@@ -79,7 +79,7 @@ class Dedupe(DatasetStage):
         return {"fingerprint": record.facts.get("fingerprint"), "image": record.image.digest}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
-        """The duplicates set aside, each with the facts duplicate (equal, near), duplicate_of, likeness and, for a part, share."""
+        """The duplicates set aside, with the facts duplicate (equal, near), duplicate_of, likeness and, for a part, share."""
         rows = [r for r in manifest if not r.aside and "fingerprint" in r.facts]
         rows.sort(key=self._rank)
         likenesses = self._pairs(rows, env)

@@ -1,0 +1,132 @@
+"""Stage inspect: measures every picture, tells what is fine from what needs editing, and says where a concept stands."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from curate.core.events import Listener, Note
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Resources, Stage, Worker
+
+Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged"]
+
+# pictures for a concept: floor, least, best, most
+_ADVICE = {"style": (8, 50, "125 to 150", 200)}
+_OTHERS = (8, 15, "about 30", 50)
+
+
+class _Measure(RecordStage):
+    """Measurements of each picture, noted as the fact `measures`."""
+
+    resources: ClassVar[Resources] = Resources(cpus=1)
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        from curate.images import measure
+
+        def one(record: Record) -> Record:
+            pixels = env.pixels(record)
+            colour, share = measure.border_colour(pixels)
+            measures = {
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "blur": measure.blur(pixels),
+                "blocks": measure.blockiness(pixels),
+                "noise": measure.noise(pixels),
+                "blank": measure.uniform(pixels),
+                "border": "#{:02x}{:02x}{:02x}".format(*colour),
+                "border_share": share,
+                "white": min(colour) >= 245 and share >= 0.9,
+            }
+            return record.noting(measures=measures)
+
+        yield lambda records: [one(record) for record in records]
+
+
+class Inspect(DatasetStage):
+    """Measures pictures, tells the fine ones from those that need editing, and compares counts with what is advised."""
+
+    resolution: int = Field(default=1024, ge=64, description="Training resolution; pictures of less area are small.")
+    blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
+    blocks: float = Field(default=1.8, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
+    noise: float = Field(default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255.")
+    blank: float = Field(default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank.")
+    aspect: float = Field(default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall.")
+    drop: tuple[Fault, ...] = Field(default=(), description="Faults that set a picture aside: blur, small ... (none).")
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
+    concept_reads: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    def parts(self) -> Sequence[Stage]:
+        """The measurements, remembered picture by picture, then the judgement."""
+        return (_Measure(), self)
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """The measurements, and what entry noted of damage and consent."""
+        return {name: record.facts.get(name) for name in ("measures", "truncated", "consent", "profile")}
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """The records with the facts `triage` (fine, edit) and `faults` (fault: reason); dropped ones set aside."""
+        judged = Manifest(self._judged(r) if not r.aside and "measures" in r.facts else r for r in manifest)
+        for record in judged:
+            for reason in record.facts.get("faults", {}).values() if not record.aside else ():
+                tell(Note("info", f"needs editing: {reason}", self.name, record.key))
+        by_concept: dict[str, list[Record]] = {}
+        for record in judged.present:
+            by_concept.setdefault(record.concept, []).append(record)
+        for name, records in sorted(by_concept.items()):
+            for level, line in self._about(name, records, env.concepts.get(name, Concept())):
+                tell(Note(level, line, self.name))
+        return judged
+
+    def _judged(self, record: Record) -> Record:
+        faults: dict[str, str] = dict(self._faults(record))
+        dropped = [faults[fault] for fault in self.drop if fault in faults]
+        noted = record.noting(triage="edit" if faults else "fine", faults=faults)
+        return dataclasses.replace(noted, aside="; ".join(dropped)) if dropped else noted
+
+    def _faults(self, record: Record) -> Generator[tuple[Fault, str]]:
+        found: dict[str, Any] = record.facts["measures"]
+        width, height = found["width"], found["height"]
+        if found["blank"] >= self.blank:
+            yield "blank", f"nearly blank ({found['blank']:.0%} of one colour)"
+        elif found["blur"] >= self.blur:
+            yield "blur", f"blurred ({found['blur']:.2f})"
+        if found["blocks"] >= self.blocks:
+            yield "blocks", f"JPEG blocks show ({found['blocks']:.1f})"
+        if found["noise"] >= self.noise:
+            yield "noise", f"noisy ({found['noise']:.1f})"
+        if max(width, height) >= self.aspect * min(width, height):
+            yield "aspect", f"extremely {'wide' if width > height else 'tall'} ({width}×{height})"
+        if width * height < self.resolution**2:
+            yield "small", f"smaller than {self.resolution}×{self.resolution} ({width}×{height})"
+        if record.facts.get("truncated"):
+            yield "damaged", "a damaged file of which only a part could be read"
+
+    def _about(self, name: str, records: Sequence[Record], concept: Concept) -> Generator[tuple[str, str]]:
+        edit = sum(r.facts.get("triage") == "edit" for r in records)
+        sizes = sorted(r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts)
+        middle = f"{sizes[len(sizes) // 2] / 1e6:.1f} megapixels in the middle" if sizes else "not measured"
+        yield "info", f"{name}: {len(records)} pictures, {len(records) - edit} fine, {edit} to edit, {middle}"
+        floor, least, best, most = _ADVICE.get(concept.kind, _OTHERS)
+        if len(records) < floor:
+            yield "warning", f"{name}: {len(records)} pictures are few; {floor} is the floor, {best} are best"
+        elif not least <= len(records) <= most:
+            yield "advice", f"{name}: {len(records)} pictures; {least} to {most} suit a {concept.kind}, {best} are best"
+        white = sum(bool(r.facts.get("measures", {}).get("white")) for r in records)
+        if 2 * white > len(records):
+            yield "advice", f"{name}: {white} of {len(records)} have a white background: tag `white background`"
+        marked = sum("consent" in r.facts for r in records)
+        if marked:
+            yield "warning", f"{name}: {marked} carry a refusal of AI training"
+        profiles = sum(bool(r.facts.get("profile")) for r in records)
+        if profiles:
+            yield "info", f"{name}: {profiles} came with a colour profile"

@@ -1,0 +1,123 @@
+"""Stage inspect: faults found, sound pictures left alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate.core.events import Event, Note
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept, Env, Pixels, RecordStage
+from curate.images import decode, measure
+from curate.stages.inspect import Inspect
+
+from .stages import env, held, run
+
+
+@pytest.fixture(scope="module")
+def photo(data: Path) -> Pixels:
+    return decode(data / "photos" / "cat2" / "02.jpg").pixels
+
+
+def inspected(where: Env, records: list[Record], **options: object) -> tuple[list[Record], list[Note]]:
+    stage = Inspect(**options)
+    first, last = stage.parts()
+    assert isinstance(first, RecordStage)
+    told: list[Event] = []
+    after = last.run(Manifest(run(first, where, *records)), where, told.append)  # type: ignore[attr-defined]
+    return list(after), [event for event in told if isinstance(event, Note)]
+
+
+def jpeg(pixels: Pixels, quality: int) -> Pixels:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def noisy(pixels: Pixels) -> Pixels:
+    noise = np.random.default_rng(0).normal(0, 14, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+
+
+FAULTS = {
+    "blur": lambda p: cv2.GaussianBlur(p, (0, 0), 3),
+    "blocks": lambda p: jpeg(p, 12),
+    "noise": noisy,
+    "blank": lambda p: np.full_like(p, 240),
+    "aspect": lambda p: np.ascontiguousarray(p[:300]),
+    "small": lambda p: np.ascontiguousarray(p[:900, :900]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_named_and_dropped_only_when_asked(tmp_path: Path, photo: Pixels, fault: str) -> None:
+    where = env(tmp_path)
+    record = held(where, FAULTS[fault](photo))
+    ((after,), _) = inspected(where, [record])
+    assert fault in after.facts["faults"]
+    assert after.facts["triage"] == "edit"
+    assert not after.aside
+    ((dropped,), _) = inspected(where, [record], drop=(fault,))
+    assert dropped.aside == after.facts["faults"][fault]
+    others = tuple(other for other in FAULTS if other not in after.facts["faults"])
+    assert not inspected(where, [record], drop=others)[0][0].aside
+
+
+def test_a_sound_photo_is_fine(tmp_path: Path, photo: Pixels) -> None:
+    where = env(tmp_path)
+    ((after,), _) = inspected(where, [held(where, photo)])
+    assert (after.facts["triage"], after.facts["faults"]) == ("fine", {})
+
+
+def test_most_real_photos_are_fine(tmp_path: Path, data: Path) -> None:
+    where = env(tmp_path)
+    files = sorted((data / "photos").rglob("*.jpg"))[::3]
+    records = [held(where, decode(f).pixels, f"{f.parent.name}/{f.name}") for f in files]
+    after, _ = inspected(where, records, resolution=600)
+    wrong = {r.key: r.facts["faults"] for r in after if r.facts["faults"]}
+    # the one real exception is a photograph with film grain
+    assert set(wrong) <= {"dog3/01.jpg", "dog3/02.jpg", "dog3/03.jpg", "dog3/00.jpg"}, wrong
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "level"),
+    [("object", 5, "warning"), ("object", 10, "advice"), ("object", 20, ""), ("style", 20, "advice"), ("style", 60, "")],
+)
+def test_counts_are_compared_with_what_suits_the_kind(tmp_path: Path, kind: str, count: int, level: str) -> None:
+    where = dataclasses.replace(env(tmp_path), concepts={"dog": Concept.model_validate({"kind": kind})})
+    tile = np.random.default_rng(0).integers(0, 200, (64, 64, 3), np.uint8)
+    _, notes = inspected(where, [held(where, tile, f"dog/{n}.png") for n in range(count)])
+    assert [n.level for n in notes if n.level in ("warning", "advice")] == ([level] if level else [])
+
+
+def test_white_backgrounds_and_consent_are_told(tmp_path: Path) -> None:
+    where = env(tmp_path)
+    white = np.full((100, 100, 3), 255, np.uint8)
+    white[30:70, 30:70] = np.random.default_rng(0).integers(0, 255, (40, 40, 3))
+    records = [held(where, white, f"dog/{n}.png") for n in range(20)]
+    records[0] = records[0].noting(consent="DMI-PROHIBITED")
+    _, notes = inspected(where, records)
+    assert any("white background" in n.message for n in notes)
+    assert any("refusal" in n.message and n.level == "warning" for n in notes)
+
+
+def test_noise_is_estimated_in_its_own_unit() -> None:
+    for sigma in (2, 8, 20):
+        noise = np.random.default_rng(sigma).normal(0, sigma, (300, 300, 1)).repeat(3, axis=2)
+        found = measure.noise(np.clip(128 + noise, 0, 255).astype(np.uint8))
+        assert abs(found - sigma) < 0.1 * sigma
+
+
+def test_blocks_are_found_wherever_a_crop_put_the_grid() -> None:
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(100, 130, (40, 40, 1)).repeat(8, axis=0).repeat(8, axis=1).repeat(3, axis=2)
+    pixels = np.clip(tiles + rng.normal(0, 3, tiles.shape), 0, 255).astype(np.uint8)
+    for place in range(8):
+        assert measure.blockiness(np.ascontiguousarray(pixels[place:, place:])) > 2
+    assert measure.blockiness(rng.integers(0, 255, (320, 320, 3), np.uint8)) < 1.2
