@@ -44,6 +44,9 @@ def disk_errors(what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            # an encoder's refusal of one picture, not the disk's
+            raise
         where = f"{what}: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
             raise MissingError(

@@ -67,7 +67,11 @@ class Processes:
                 while True:
                     if not env.stopping():
                         for one in islice(pending, 2 * workers - len(flying)):
-                            flying[pool.submit(_work, one)] = one
+                            try:
+                                flying[pool.submit(_work, one)] = one
+                            except BrokenProcessPool:
+                                suspects.append(one)
+                                raise
                     if not flying:
                         return
                     for future in wait(flying, return_when=FIRST_COMPLETED).done:

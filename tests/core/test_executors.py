@@ -1,0 +1,70 @@
+"""Executors: in this process and over spawned ones alike; a picture that kills its worker is one failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate.core.record import Manifest
+from curate.errors import Interrupted, MissingError
+from curate.executors.local import InProcess, Processes, choose
+from tests.core.helpers import Bench, pictures
+from tests.core.stages import Brighter, Dying, Fussy, Halves, Missing, Word
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> Manifest:
+    return pictures(tmp_path / "in", 5)
+
+
+def test_processes_agree_with_one_process(tmp_path: Path, five: Manifest) -> None:
+    stages = [Fussy(on="p3"), Halves(), Brighter(by=2)]
+    alone = Bench(tmp_path / "alone").run(stages, five)
+    spread = Bench(tmp_path / "spread", processes=2).run(stages, five)
+    assert list(spread) == list(alone)
+    mine = {p.name: p.read_bytes() for p in (tmp_path / "alone/.curate/objects").rglob("*") if p.is_file()}
+    theirs = {p.name: p.read_bytes() for p in (tmp_path / "spread/.curate/objects").rglob("*") if p.is_file()}
+    assert mine == theirs
+    assert mine
+
+
+def test_what_kills_its_worker_is_set_aside_alone(tmp_path: Path, five: Manifest) -> None:
+    bench = Bench(tmp_path / "out", processes=2)
+    after = bench.run([Dying()], five)
+    assert [r.tags[-1] for r in after if not r.aside] == ["x"] * 4
+    assert [(r.key, "died on this picture" in r.aside) for r in after if r.aside] == [("dog/1.raw", True)]
+
+
+def test_what_the_machine_lacks_comes_out_of_a_worker(tmp_path: Path, five: Manifest) -> None:
+    with pytest.raises(MissingError) as lacking:
+        Bench(tmp_path / "out", processes=2).run([Missing()], five)
+    assert (lacking.value.message, lacking.value.remedy) == ("no model here", "get one")
+
+
+def test_a_stop_lets_the_pictures_in_hand_finish(tmp_path: Path) -> None:
+    many = pictures(tmp_path / "in", 30)
+    bench = Bench(tmp_path / "out", processes=2)
+    done = 0
+
+    def stop() -> bool:
+        return sum(type(e).__name__ == "RecordDone" for e in bench.events) >= 3
+
+    bench.stop = stop
+    with pytest.raises(Interrupted):
+        bench.run([Word()], many)
+    done = sum(type(e).__name__ == "RecordDone" for e in bench.events)
+    assert 3 <= done < 30
+    bench.stop, bench.processes = None, 0
+    bench.run([Word()], many)
+    assert bench.started() == {"word": 30 - done}
+
+
+@pytest.mark.parametrize(
+    ("workers", "todo", "expected"),
+    [(1, 1000, InProcess), ("auto", 1, InProcess), (4, 1, InProcess), (4, 100, Processes)],
+)
+def test_processes_are_chosen_where_there_is_enough_work(workers: int | str, todo: int, expected: type, tmp_path: Path) -> None:
+    from curate.core.chain import Prepared
+
+    assert isinstance(choose(workers, [Prepared(Word(), "")], todo), expected)

@@ -1,0 +1,137 @@
+"""The ledger: what is committed survives a kill, what cannot be used is said in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from curate.core.store import Store, Written
+from curate.errors import CurateError, InputError
+
+
+def row(path: str = "1_dog/a.png", **changes: object) -> Written:
+    values = {"path": path, "key": "dog/a", "origin": "o", "digest": "d", "size": 1, "mtime": 2, "caption_path": "1_dog/a.txt"}
+    return Written(**{**values, "caption": "dog", "record": {"tags": ["dog"]}, **changes})  # type: ignore[arg-type]
+
+
+def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
+    many = {f"k{n}": {"n": n, "é": "ü"} for n in range(1200)}
+    with Store(tmp_path) as store:
+        store.remember("tag", many)
+    with Store(tmp_path) as store:
+        assert store.recall([*many, "unknown"]) == many
+
+
+def test_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    with Store(tmp_path) as store:
+        store.remember("scan", {"k": {"path": name}})
+        store.wrote([row(record={"image": {"path": name}})])
+        assert store.recall(["k"])["k"]["path"] == name
+        assert store.written()["1_dog/a.png"].record["image"]["path"] == name
+
+
+def test_written_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    rows = [row(), row("1_dog/ü.png", caption_path="", caption="")]
+    with Store(tmp_path) as store:
+        store.wrote(rows)
+        assert list(store.written().values()) == sorted(rows, key=lambda w: w.path)
+        store.forget_written(["1_dog/a.png"])
+        assert list(store.written()) == ["1_dog/ü.png"]
+
+
+def test_new_intentions_replace_old_ones(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.intend([row(caption="old")])
+        store.intend([row(caption="new"), row("b.png")])
+        assert [(w.path, w.caption) for w in store.intended()] == [("1_dog/a.png", "new"), ("b.png", "dog")]
+        store.settle()
+        assert store.intended() == []
+
+
+def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    db = sqlite3.connect(tmp_path / ".curate/ledger.sqlite")
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(InputError, match="written by a newer curate"):
+        Store(tmp_path)
+
+
+def test_a_damaged_ledger_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".curate").mkdir()
+    (tmp_path / ".curate/ledger.sqlite").write_bytes(b"this is no database at all, " * 100)
+    with pytest.raises(CurateError, match=r"ledger .*ledger\.sqlite cannot be used.*\n.*move it away"):
+        Store(tmp_path)
+
+
+def test_damage_inside_is_one_clear_error(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.remember("tag", {f"k{n:04}": "x" * 400 for n in range(2000)})
+    path = tmp_path / ".curate/ledger.sqlite"
+    size = path.stat().st_size
+    with path.open("r+b") as f:
+        f.seek(8192)
+        f.write(b"\xff" * (size - 8192))
+    with pytest.raises(CurateError, match="ledger"), Store(tmp_path) as store:
+        store.recall([f"k{n:04}" for n in range(2000)])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
+def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from curate.core.store import Store\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "store.remember('tag', {'kept': 1}); store.commit()\n"
+        "store.remember('tag', {'lost': 2}); print('ready', flush=True)\n"
+        "import time; time.sleep(60)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline().strip() == b"ready"
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    with Store(tmp_path) as store:
+        assert store.recall(["kept", "lost"]) == {"kept": 1}
+
+
+def test_digests_are_read_again_only_where_time_or_size_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    long_ago = time.time() - 100
+    os.utime(path, (long_ago, long_ago))
+    with Store(tmp_path) as store:
+        [(_, first)] = store.digests([path])
+        path.write_bytes(b"two")
+        os.utime(path, (long_ago, long_ago))
+        assert list(store.digests([path])) == [(path, first)]  # as every tool that goes by time and size
+        os.utime(path, (long_ago + 1, long_ago + 1))
+        [(_, second)] = store.digests([path])
+        assert second != first
+
+
+def test_a_file_this_young_is_read_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    stat = path.stat()
+    with Store(tmp_path) as store:
+        [(_, first)] = store.digests([path])
+        path.write_bytes(b"two")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert next(store.digests([path]))[1] != first
+
+
+def test_a_file_that_is_gone_is_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"x")
+    with Store(tmp_path) as store:
+        gone, there = store.digests([tmp_path / "gone", tmp_path / "there"])
+    assert isinstance(gone[1], FileNotFoundError)
+    assert isinstance(there[1], str)
