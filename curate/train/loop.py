@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,19 @@ import torch
 from torch import Tensor
 
 from curate.core.events import Saved, TrainStep
-from curate.errors import CurateError, Interrupted
-from curate.train import checkpoint, objective, optimise, settled
-from curate.train.batches import Showing
+from curate.errors import CurateError, InputError, Interrupted
+from curate.train import captions, checkpoint, objective, optimise, settled
+from curate.train.batches import Showing, derived
 from curate.train.network import Network
+from curate.train.options import TrainOptions
 from curate.train.prepare import Context, Job
 
 SMOOTHING = 0.98
 MEMORY_LIMIT = 2 << 30
 """Bytes of latents that are held in memory; above it they are read from disk as they are shown."""
+
+MANY_CAPTIONS = 20_000
+"""Token ids held at once."""
 
 
 @dataclass(slots=True)
@@ -42,18 +47,20 @@ class Batches:
     def __init__(self, job: Job, device: torch.device) -> None:
         self.job, self.device = job, device
         self.schedule = noise_schedule(job)
-        self.noise, self.weighting, self.distance = objective_of(job)
-        total = sum(8 * 4 * (w // 8) * (h // 8) for w, h in (e.fit.bucket for e in job.entries))
-        self.held: dict[int, Tensor] | None = {} if total <= MEMORY_LIMIT else None
+        self.noise, self.weighting, self.distance = objective_of(job.options)
+        total = sum(8 * 4 * (w // 8) * (h // 8) for w, h in (e.fit.bucket for e in [*job.entries, *job.mirrored]))
+        self.held: dict[tuple[int, bool], Tensor] | None = {} if total <= MEMORY_LIMIT else None
         self.ids: dict[str, list[Tensor]] = {}
 
-    def stored(self, index: int) -> Tensor:
-        """Mean and deviation of a picture's latents."""
+    def stored(self, showing: Showing) -> Tensor:
+        """Mean and deviation of a picture's latents, mirrored where the showing is."""
+        key = showing.picture, self.flipped(showing)
+        entry = (self.job.mirrored if key[1] else self.job.entries)[showing.picture]
         if self.held is None:
-            return self.job.entries[index].load()
-        if index not in self.held:
-            self.held[index] = self.job.entries[index].load()
-        return self.held[index]
+            return entry.load()
+        if key not in self.held:
+            self.held[key] = entry.load()
+        return self.held[key]
 
     def make(self, showings: Sequence[Showing]) -> Batch:
         """The batch of these showings, which share a bucket."""
@@ -72,41 +79,76 @@ class Batches:
 
     def _draw(self, showing: Showing, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         draw = showing.generator(seed, "noise")
-        time = torch.randint(0, len(self.schedule.alphas), (), generator=draw)
-        mean, deviation = self.stored(showing.picture)
+        options = self.job.options
+        last = min(options.max_timestep, len(self.schedule.alphas))
+        time = torch.randint(options.min_timestep, last, (), generator=draw)
+        mean, deviation = self.stored(showing)
         latent = mean + deviation * torch.randn(mean.shape, generator=draw)
         target, given = objective.draw_noise(latent, self.noise, draw)
         return latent, target, given, time
 
+    def caption(self, showing: Showing) -> str:
+        """The caption as this showing has it."""
+        picture, options = self.job.entries[showing.picture].picture, self.job.options
+        draw = random.Random(showing.seed(options.seed, "caption"))
+        return captions.shown(picture.caption, self.job.data.triggers[picture.concept], options, showing.epoch, draw)
+
     def _tokens(self, showing: Showing) -> list[Tensor]:
-        caption = self.job.entries[showing.picture].picture.caption
+        caption = self.caption(showing)
         if caption not in self.ids:
+            if len(self.ids) >= MANY_CAPTIONS:
+                self.ids.clear()
             self.ids[caption] = self.job.backbone.tokens(caption)
         return self.ids[caption]
+
+    def flipped(self, showing: Showing) -> bool:
+        """Whether this showing is mirrored."""
+        options = self.job.options
+        return options.flip and random.Random(showing.seed(options.seed, "flip")).random() < 0.5
 
     def _sizes(self, showing: Showing) -> tuple[int, ...]:
         entry = self.job.entries[showing.picture]
         fit = entry.fit
-        return (entry.picture.height, entry.picture.width, fit.top, fit.left, fit.bucket[1], fit.bucket[0])
+        # what a mirrored picture loses on the left is what it lost on the right before
+        left = fit.scaled[0] - fit.bucket[0] - fit.left if self.flipped(showing) else fit.left
+        return (entry.picture.height, entry.picture.width, fit.top, left, fit.bucket[1], fit.bucket[0])
 
     def _send(self, tensor: Tensor) -> Tensor:
         return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
 
 def noise_schedule(job: Job) -> objective.Schedule:
-    """The base model's noise schedule."""
-    config = job.backbone.schedule
+    """The base model's noise schedule, as the options correct it. Raises InputError for ztsnr without v-prediction."""
+    config, options = job.backbone.schedule, job.options
     alphas = objective.scaled_linear_alphas(
         float(config.get("beta_start", 0.00085)),
         float(config.get("beta_end", 0.012)),
         int(config.get("num_train_timesteps", 1000)),
     )
-    return objective.Schedule(objective.zero_terminal(alphas) if job.backbone.ztsnr else alphas, job.backbone.prediction)
+    prediction = job.backbone.prediction if options.prediction == "auto" else options.prediction
+    ztsnr = job.backbone.ztsnr if options.ztsnr is None else options.ztsnr
+    if ztsnr and prediction == "epsilon":
+        raise InputError("ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does")
+    if options.scale_v and prediction == "epsilon":
+        raise InputError("scale_v has no effect: the base predicts epsilon")
+    if options.v_like and prediction == "v":
+        raise InputError("v_like has no effect: the base predicts v")
+    return objective.Schedule(objective.zero_terminal(alphas) if ztsnr else alphas, prediction)
 
 
-def objective_of(job: Job) -> tuple[objective.Noise, objective.Weighting, objective.Distance]:
+def objective_of(options: TrainOptions) -> tuple[objective.Noise, objective.Weighting, objective.Distance]:
     """The objective that the options ask for."""
-    return objective.Noise(), objective.Weighting(min_snr=job.options.min_snr), objective.Distance()
+    noise = objective.Noise(
+        offset=options.noise_offset,
+        adaptive=options.adaptive_noise,
+        multires_steps=options.multires_steps,
+        multires_discount=options.multires_discount,
+        random_strength=options.noise_offset_random,
+        ip=options.ip_noise,
+        ip_random=options.ip_noise_random,
+    )
+    weighting = objective.Weighting(options.min_snr, options.debiased, options.p2, options.v_like, options.scale_v)
+    return noise, weighting, objective.Distance(options.loss, options.huber_c, options.huber_schedule)
 
 
 class Loop:
@@ -123,6 +165,8 @@ class Loop:
         self.state = checkpoint.restore(folder, network, self.optimiser)
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.trains_text = any(s.part != "unet" for s in network.sites.values())
+        options = job.options
+        self.drops = bool(options.dropout or options.rank_dropout or options.module_dropout)
         self.pending: list[tuple[int, float, Tensor, list[list[Showing]]]] = []
 
     def run(self) -> None:
@@ -143,6 +187,8 @@ class Loop:
 
     def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
         """One optimiser step; the loss is the mean over its samples, still on the device."""
+        if self.drops:
+            seed_all(derived(self.job.options.seed, "dropout", step), self.context.device)
         total = sum(len(b) for b in batches)
         loss = torch.zeros((), device=self.context.device)
         for showings in batches:
@@ -155,6 +201,9 @@ class Loop:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
+        if self.job.options.scale_weight_norms:
+            for adapter in self.network.adapters.values():
+                adapter.limit(self.job.options.scale_weight_norms)
         return loss
 
     def losses(self, batch: Batch) -> Tensor:
@@ -192,3 +241,10 @@ class Loop:
         self.report(keep=0)
         path = checkpoint.save(self.folder, self.state, self.network, self.optimiser, self.job.options.keep_states)
         self.context.tell(Saved("checkpoint", str(path)))
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seeds what dropouts draw from; `torch.manual_seed` is slow while no GPU is in use."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)

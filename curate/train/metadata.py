@@ -29,6 +29,11 @@ def _network(options: TrainOptions) -> dict[str, Any]:
     arguments: dict[str, Any] = {"preset": settled.preset(options), "conv_dim": ranks.conv_rank, "conv_alpha": ranks.conv_alpha}
     if not plain:
         arguments |= {"algo": options.algo}
+    for name in ("tucker", "scalar", "rs_lora", "rank_dropout", "module_dropout"):
+        if value := getattr(options, name):
+            arguments[{"tucker": "use_tucker", "scalar": "use_scalar"}.get(name, name)] = value
+    if options.dora:
+        arguments |= {"dora_wd": True, "wd_on_output": False}
     if options.algo == "lokr":
         made = settled.plan(options, spatial=False)
         arguments |= {"factor": made.factor, "full_matrix": made.full_matrix, "decompose_both": made.decompose_both}
@@ -48,7 +53,7 @@ def _training(job: Job) -> dict[str, Any]:
         "text_encoder_lr": options.text_lr,
         "lr_scheduler": options.schedule,
         "lr_warmup_steps": options.warmup,
-        "optimizer": "torch.optim.AdamW",
+        "optimizer": options.optimizer + (f"({','.join(options.optimizer_args)})" if options.optimizer_args else ""),
         "max_grad_norm": options.max_grad_norm,
         "mixed_precision": options.precision,
         "max_train_steps": job.steps,
@@ -63,8 +68,27 @@ def _training(job: Job) -> dict[str, Any]:
         "clip_skip": options.clip_skip if options.clip_skip > 1 else None,
         "max_token_length": options.max_tokens,
         "cache_latents": True,
+        "shuffle_caption": options.shuffle,
+        "keep_tokens": options.keep_tokens,
+        "caption_dropout_rate": options.caption_dropout,
+        "caption_dropout_every_n_epochs": options.caption_dropout_every_n_epochs,
+        "caption_tag_dropout_rate": options.tag_dropout,
+        "flip_aug": options.flip,
         "min_snr_gamma": options.min_snr or None,
-        "loss_type": "l2",
+        "debiased_estimation": options.debiased,
+        "zero_terminal_snr": job.backbone.ztsnr if options.ztsnr is None else options.ztsnr,
+        "noise_offset": options.noise_offset or None,
+        "noise_offset_random_strength": options.noise_offset_random,
+        "adaptive_noise_scale": options.adaptive_noise or None,
+        "multires_noise_iterations": options.multires_steps or None,
+        "multires_noise_discount": options.multires_discount,
+        "ip_noise_gamma": options.ip_noise or None,
+        "ip_noise_gamma_random_strength": options.ip_noise_random,
+        "scale_weight_norms": options.scale_weight_norms or None,
+        "network_dropout": options.dropout or None,
+        "loss_type": options.loss,
+        "huber_schedule": options.huber_schedule,
+        "huber_c": options.huber_c,
         "v2": job.backbone.family == "sd2",
         "sd_model_name": job.backbone.name,
         "sd_model_hash": job.backbone.digest[:12],
@@ -106,7 +130,7 @@ def _modelspec(job: Job, name: str) -> dict[str, str]:
         "modelspec.implementation": "curate",
         "modelspec.title": name,
         "modelspec.resolution": f"{resolution}x{resolution}",
-        "modelspec.prediction_type": job.backbone.prediction,
+        "modelspec.prediction_type": job.options.prediction if job.options.prediction != "auto" else job.backbone.prediction,
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries)),
         "modelspec.encoder_layer": str(job.options.clip_skip),
     }

@@ -27,8 +27,10 @@ class Adapted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """layer(x) + ΔW·x."""
-        out = self.layer(x)
-        return out + self.adapter(x) if self.enabled else out
+        if not self.enabled:
+            return self.layer(x)
+        x = self.adapter.lengthened(x, self.layer.weight)
+        return self.layer(x) + self.adapter(x)
 
     @property
     def weight(self) -> Tensor:
@@ -45,7 +47,7 @@ class Network:
     sites: dict[str, Site]
 
     @classmethod
-    def attach(cls, backbone: Backbone, sites: list[Site], make: Make, seed: int) -> Network:
+    def attach(cls, backbone: Backbone, sites: list[Site], make: Make, seed: int, dora: bool = False) -> Network:
         """Puts an adapter on every site where `make` gives one.
 
         Start values depend on the seed and the site's name alone. Raises InputError where no layer is left.
@@ -58,6 +60,8 @@ class Network:
             if layer is None or adapter is None:
                 continue
             adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
+            if dora:
+                adapter.decompose(layer.weight)
             backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site
         if not adapters:
@@ -77,6 +81,11 @@ class Network:
             wrapped = self.backbone.at(site)
             if isinstance(wrapped, Adapted):
                 wrapped.enabled = enabled
+
+    def train(self, training: bool) -> None:
+        """Switches dropouts on or off."""
+        for adapter in self.adapters.values():
+            adapter.train(training)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Every trained parameter as `site/parameter`."""

@@ -39,12 +39,13 @@ class Context:
 
 @dataclass
 class Job:
-    """Everything the loop needs, read and checked."""
+    """Everything the loop needs, read and checked; `mirrored` are the same pictures, empty without flip."""
 
     options: TrainOptions
     data: Dataset
     backbone: Backbone
     entries: list[latents.Entry]
+    mirrored: list[latents.Entry]
     order: Order
     steps: int
     epochs: int
@@ -69,9 +70,12 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
         else buckets.fit_no_upscale(p.width, p.height, resolution, step)
         for p in data.pictures
     ]
-    entries = _encoded(
-        latents.place(data.pictures, fits, backbone.vae_digest, ledger.home(context.folder) / "latents"), backbone, context
-    )
+    place = ledger.home(context.folder) / "latents"
+    entries = _encoded(latents.place(data.pictures, fits, backbone.vae_digest, place), backbone, context)
+    mirrored: list[latents.Entry] = []
+    if options.flip:
+        kept = [e.picture for e in entries], [e.fit for e in entries]
+        mirrored = _encoded(latents.place(*kept, backbone.vae_digest, place, flip=True), backbone, context, flip=True)
     order = Order(
         groups=[(e.picture.concept, e.fit.bucket) for e in entries],
         repeats=[e.picture.repeats for e in entries],
@@ -80,13 +84,13 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
         seed=options.seed,
     )
     steps, epochs = settled.length(options, order.steps_per_epoch, len(entries), order.showings_per_epoch)
-    return Job(options, data, backbone, entries, order, steps, epochs)
+    return Job(options, data, backbone, entries, mirrored, order, steps, epochs)
 
 
-def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context) -> list[latents.Entry]:
+def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False) -> list[latents.Entry]:
     good: set[int] = set()
     batch = 1 if context.device.type == "cpu" else 8
-    for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch):
+    for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):
         if error:
             context.note("warning", f"{entry.picture.path} cannot be read and is left out: {error}")
         else:

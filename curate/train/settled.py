@@ -51,6 +51,12 @@ def plan(options: TrainOptions, spatial: bool) -> Plan:
         factor=8 if options.factor is None else options.factor,
         full_matrix=rank >= FULL,
         decompose_both=options.decompose_both,
+        tucker=options.tucker,
+        scalar=options.scalar,
+        rs=options.rs_lora,
+        dropout=options.dropout,
+        rank_dropout=options.rank_dropout,
+        module_dropout=options.module_dropout,
     )
 
 

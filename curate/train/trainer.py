@@ -65,7 +65,7 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
             return None
         return make(options.algo, shape, settled.plan(options, shape.spatial))
 
-    return Network.attach(backbone, tables.chosen(backbone.sites(), settled.preset(options)), one, options.seed)
+    return Network.attach(backbone, tables.chosen(backbone.sites(), settled.preset(options)), one, options.seed, options.dora)
 
 
 @contextlib.contextmanager

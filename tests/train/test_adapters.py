@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from curate.train.adapters._base import Adapter, Plan, Shape
 from curate.train.adapters._make import ALGORITHMS, make
 from curate.train.adapters.lokr import factorization
+from curate.train.network import Adapted
 
 LAYERS = {
     "linear": lambda: nn.Linear(24, 40),
@@ -179,3 +180,63 @@ def test_odd_layers_are_refused() -> None:
 
 def test_every_algorithm_is_tried() -> None:
     assert {algo for algo, _, _ in CASES} | {"locon"} == set(ALGORITHMS)
+
+
+@pytest.mark.parametrize(("algo", "kind", "name"), CASES)
+def test_norm_and_limit_need_no_delta(algo: str, kind: str, name: str) -> None:
+    adapter = shaken(built(algo, LAYERS[kind]().double(), name))
+    whole = adapter.delta().detach()
+    norm = float(whole.norm())
+    assert float(adapter.norm()) == pytest.approx(norm, rel=1e-9)
+    adapter.limit(norm * 2)
+    torch.testing.assert_close(adapter.delta().detach(), whole, rtol=1e-12, atol=1e-14)
+    adapter.limit(norm / 3)
+    torch.testing.assert_close(adapter.delta().detach(), whole / 3, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("algo", "kind", "name"), [c for c in CASES if c[2] in ("r4", "r3-tucker", "full")])
+def test_dora_learns_the_length_of_columns(algo: str, kind: str, name: str) -> None:
+    general = pytest.importorskip("lycoris.functional.general")
+    torch.manual_seed(4)
+    layer = LAYERS[kind]().double()
+    adapter = built(algo, layer, name)
+    adapter.decompose(layer.weight)
+    adapter.double()
+    assert adapter.dora_scale is not None
+    wrapped = Adapted(layer, adapter)
+    x = sample(layer)
+    torch.testing.assert_close(wrapped(x), layer(x), rtol=1e-6, atol=1e-7)
+    shaken(adapter)
+    # lycoris-lora computes lengths in float32 as we do
+    theirs = general.weight_decompose((layer.weight + adapter.delta()).float(), adapter.dora_scale.float(), 1, wd_on_out=False)
+    bias = layer.bias if not adapter.shape.kernel else layer.bias[:, None, None]
+    torch.testing.assert_close(wrapped(x), adapter.shape.apply(x, theirs.double()) + bias, rtol=1e-4, atol=1e-5)
+    assert adapter.tensors()["dora_scale"].shape == (1, adapter.shape.into, *(1,) * len(adapter.shape.kernel))
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv"])
+@pytest.mark.parametrize("algo", ["lora", "loha", "lokr"])
+@pytest.mark.parametrize("which", ["dropout", "rank_dropout"])
+def test_dropouts_keep_the_mean_and_stop_in_evaluation(algo: str, kind: str, which: str) -> None:
+    torch.manual_seed(0)
+    layer = LAYERS[kind]()
+    adapter = make(algo, Shape.of(layer), Plan(rank=4, alpha=4.0, **{which: 0.3}))
+    adapter.start(torch.Generator().manual_seed(0))
+    shaken(adapter)
+    x = sample(layer).float()
+    with torch.no_grad():
+        mean = torch.stack([adapter(x) for _ in range(400)]).mean(0)
+        assert not torch.equal(adapter(x), adapter(x))
+        plain = adapter.eval()(x)
+        assert torch.equal(plain, adapter(x))
+    assert float((mean - plain).norm() / plain.norm()) < 0.15
+
+
+def test_module_dropout_leaves_the_whole_adapter_out() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 8)
+    adapter = make("lora", Shape.of(layer), Plan(rank=2, alpha=2.0, module_dropout=0.25))
+    adapter.start(torch.Generator().manual_seed(0))
+    shaken(adapter)
+    outs = [bool(adapter(torch.ones(1, 6)).any()) for _ in range(400)]
+    assert 0.65 < sum(outs) / 400 < 0.85

@@ -73,6 +73,9 @@ class Plan:
     tucker           split k×k kernels by a core tensor
     scalar           learn a scale that starts at zero instead of a factor that does
     rs               rank-stabilised scale alpha/√rank
+    dropout          share of values between or before the factors that is dropped while training
+    rank_dropout     share of ranks (lora) or rows of ΔW (others) that is dropped
+    module_dropout   chance that the adapter adds nothing
     """
 
     rank: int
@@ -83,6 +86,9 @@ class Plan:
     tucker: bool = False
     scalar: bool = False
     rs: bool = False
+    dropout: float = 0.0
+    rank_dropout: float = 0.0
+    module_dropout: float = 0.0
 
 
 class Adapter(nn.Module):
@@ -103,6 +109,7 @@ class Adapter(nn.Module):
         self.rank = plan.rank
         self.scale = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
         self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
+        self.dora_scale: nn.Parameter | None = None
 
     @property
     def stored_alpha(self) -> float:
@@ -130,9 +137,61 @@ class Adapter(nn.Module):
     def bare_tensors(self) -> dict[str, Tensor]:
         """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What the adapter adds to the layer's output for input x."""
+    def product(self, x: Tensor) -> Tensor:
+        """ΔW·x, dropouts aside."""
         return self.bare_forward(x) * self.factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the adapter adds to the layer's output for input x, with dropouts while training."""
+        plan = self.plan
+        if not self.training or not (plan.dropout or plan.rank_dropout or plan.module_dropout):
+            return self.product(x)
+        out = self.dropped(x)
+        if plan.module_dropout:
+            # a factor instead of a branch: every adapter gets a gradient, and the GPU need not be asked
+            out = out * (torch.rand((), device=x.device) >= plan.module_dropout)
+        return out
+
+    def dropped(self, x: Tensor) -> Tensor:
+        """ΔW·x with values of x and rows of ΔW dropped, the rest scaled up to the same mean."""
+        out = self.product(functional.dropout(x, self.plan.dropout))
+        if self.plan.rank_dropout:
+            rows = functional.dropout(torch.ones(self.shape.out, device=x.device), self.plan.rank_dropout)
+            out = out * rows.reshape(-1, *(1,) * len(self.shape.kernel)).to(out.dtype)
+        return out
+
+    @torch.no_grad()
+    def norm(self) -> Tensor:
+        """Frobenius norm of ΔW."""
+        return self.delta().norm()
+
+    @torch.no_grad()
+    def limit(self, longest: float) -> None:
+        """Shortens ΔW to at most this norm; every factor takes an equal part of it."""
+        parts = [p for p in self.parameters() if p is not self.dora_scale]
+        norm = self.norm()
+        ratio = (longest / norm.clamp(min=longest)) ** (1 / len(parts))
+        for parameter in parts:
+            parameter.mul_(ratio)
+
+    def decompose(self, weight: Tensor) -> None:
+        """Adds DoRA (arXiv 2402.09353) on the input axis: the length of each column of the weight is learnt apart."""
+        self.dora_scale = nn.Parameter(self.columns(weight.detach().float()).reshape(1, -1, *(1,) * len(self.shape.kernel)))
+
+    def columns(self, weight: Tensor) -> Tensor:
+        """Length [in] of each column of weight + ΔW."""
+        delta = self.delta()
+        whole = weight.to(delta.dtype) + delta
+        return whole.transpose(0, 1).flatten(1).norm(dim=1)
+
+    def lengthened(self, x: Tensor, weight: Tensor) -> Tensor:
+        """x with each channel scaled as DoRA scales the weight's columns; the length of W+ΔW counts as constant (§4.3)."""
+        if self.dora_scale is None:
+            return x
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            lengths = self.columns(weight)
+        gain = (self.dora_scale.flatten() / lengths.clamp(min=1e-12)).to(x.dtype)
+        return x * (gain.reshape(-1, 1, 1) if self.shape.kernel else gain)
 
     def delta(self) -> Tensor:
         """ΔW, float32, in the layer weight's shape."""
@@ -144,6 +203,8 @@ class Adapter(nn.Module):
         if self.scalar is not None:
             first = next(iter(out))
             out[first] = out[first] * self.scalar.detach()
+        if self.dora_scale is not None:
+            out["dora_scale"] = self.dora_scale.detach()
         return {**out, "alpha": torch.tensor(float(self.stored_alpha))}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -154,6 +215,9 @@ class Adapter(nn.Module):
                 raise ValueError(f"{name} is missing or of another shape")
             with torch.no_grad():
                 parameter.copy_(tensors[name].reshape(parameter.shape))
+        if self.dora_scale is not None:
+            with torch.no_grad():
+                self.dora_scale.copy_(tensors["dora_scale"].reshape(self.dora_scale.shape))
         if "alpha" in tensors:
             self.scale = float(tensors["alpha"]) / self.rank
         if self.scalar is not None:

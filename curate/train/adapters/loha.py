@@ -83,6 +83,15 @@ class Loha(Adapter):
         return self.shape.point(self.shape.apply(x, down), up)
 
     @override
+    @torch.no_grad()
+    def norm(self) -> Tensor:
+        if self.tucker or not self.factored:
+            return super().norm()
+        up = khatri_rao(self.hada_w1_a, self.hada_w2_a)
+        down = khatri_rao(self.hada_w1_b.T, self.hada_w2_b.T)
+        return ((up.T @ up) * (down.T @ down)).sum().clamp(min=0).sqrt() * abs(self.factor)
+
+    @override
     def bare_tensors(self) -> dict[str, Tensor]:
         pairs = {f"hada_{n}": getattr(self, f"hada_{n}") for n in ("w1_a", "w1_b", "w2_a", "w2_b")}
         if self.hada_t1 is not None and self.hada_t2 is not None:

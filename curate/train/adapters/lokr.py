@@ -94,7 +94,12 @@ class Lokr(Adapter):
         return (first * second).reshape(self.shape.weight)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
+    @torch.no_grad()
+    def norm(self) -> Tensor:
+        return self.first().norm() * self.second().norm() * abs(self.factor)
+
+    @override
+    def product(self, x: Tensor) -> Tensor:
         # the scale costs least on the smallest of the factors
         return self._product(x, self.first() * self.factor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from typing_extensions import override
 
 from curate.train.adapters._base import Adapter, Plan, Shape, kaiming
@@ -52,9 +53,34 @@ class Lora(Adapter):
         return self.shape.apply(x, self.lora_down)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor) -> Tensor:
         # the scale costs r channels here, not the layer's width
         return self.shape.point(self.inner(x) * self.factor, self.lora_up.flatten(1))
+
+    @override
+    def dropped(self, x: Tensor) -> Tensor:
+        inner = functional.dropout(self.inner(x) * self.factor, self.plan.dropout)
+        if self.plan.rank_dropout:
+            size = (len(x), *(1,) * (x.dim() - 2), self.rank) if not self.shape.kernel else (len(x), self.rank, 1, 1)
+            inner = inner * functional.dropout(torch.ones(size, device=x.device), self.plan.rank_dropout).to(inner.dtype)
+        return self.shape.point(inner, self.lora_up.flatten(1))
+
+    @override
+    @torch.no_grad()
+    def norm(self) -> Tensor:
+        if self.lora_mid is not None:
+            return super().norm()
+        up, down = self.lora_up.flatten(1), self.lora_down.flatten(1)
+        return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
+
+    @override
+    def columns(self, weight: Tensor) -> Tensor:
+        if self.lora_mid is not None or self.shape.kernel:
+            return super().columns(weight)
+        up, down, s = self.lora_up, self.lora_down, self.factor
+        weight = weight.to(up.dtype)
+        squares = weight.square().sum(0) + 2 * s * ((up.T @ weight) * down).sum(0)
+        return (squares + s * s * ((up.T @ up @ down) * down).sum(0)).clamp(min=0).sqrt()
 
     @override
     def bare_tensors(self) -> dict[str, Tensor]:

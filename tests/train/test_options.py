@@ -1,0 +1,194 @@
+"""Every option that decides bytes changes them: none is read and ignored. And what could do nothing is refused."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from curate.errors import InputError, MissingError
+from curate.stages.train import Train
+from curate.train import files
+from curate.train.backbones import Backbone, load
+from curate.train.dataset import read_dataset
+from curate.train.loop import Loop
+from curate.train.options import NEEDS, UNKEYED, TrainOptions
+from curate.train.prepare import Context, prepare
+from curate.train.trainer import attach
+from tests.train.conftest import PlainDoor, draw_folder, run
+
+BASE: dict[str, Any] = {"steps": 2, "rank": 2, "preset": "attn-only", "learning_rate": 1e-2}
+# option: (its value, what it is set beside)
+CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "algo": ("loha", {}),
+    "rank": (3, {}),
+    "alpha": (1.0, {}),
+    "conv_rank": (3, {"preset": "unet-convblock-only"}),
+    "conv_alpha": (1.0, {"preset": "unet-convblock-only"}),
+    "factor": (2, {"algo": "lokr"}),
+    "decompose_both": (True, {"algo": "lokr", "rank": 1}),
+    "tucker": (True, {"preset": "unet-convblock-only"}),
+    "scalar": (True, {}),
+    "rs_lora": (True, {}),
+    "dora": (True, {}),
+    "dropout": (0.5, {}),
+    "rank_dropout": (0.5, {}),
+    "module_dropout": (0.5, {}),
+    "scale_weight_norms": (0.01, {}),
+    "preset": ("attn-mlp", {}),
+    "epochs": (1, {}),
+    "steps": (3, {}),
+    "batch": (2, {}),
+    "accumulate": (2, {}),
+    "seed": (1, {}),
+    "learning_rate": (2e-2, {}),
+    "unet_lr": (2e-2, {}),
+    "text_lr": (2e-2, {}),
+    "optimizer": ("lion", {}),
+    "optimizer_args": (("betas=0.5,0.9",), {}),
+    "schedule": ("linear", {"steps": 3}),
+    "cycles": (2, {"schedule": "cosine-restarts", "steps": 3}),
+    "power": (2.0, {"schedule": "polynomial"}),
+    "warmup": (1, {}),
+    "weight_decay": (0.5, {}),
+    "max_grad_norm": (1e-9, {}),
+    "precision": ("bf16", {}),
+    "save_precision": ("bf16", {}),
+    "resolution": (96, {}),
+    "bucket_step": (64, {}),
+    "bucket_min": (128, {}),
+    "bucket_max": (128, {}),
+    "upscale": (False, {"resolution": 256}),
+    "caption_extension": (".caption", {}),
+    "max_tokens": (150, {}),
+    "clip_skip": (2, {}),
+    "shuffle": (True, {}),
+    "keep_tokens": (0, {"shuffle": True}),
+    "caption_separator": (" ", {"shuffle": True}),
+    "caption_dropout": (1.0, {}),
+    "caption_dropout_every_n_epochs": (1, {}),
+    "tag_dropout": (0.9, {}),
+    "flip": (True, {"steps": 4}),
+    "prediction": ("v", {}),
+    "ztsnr": (True, {"prediction": "v"}),
+    "min_timestep": (900, {}),
+    "max_timestep": (100, {}),
+    "loss": ("huber", {}),
+    "huber_c": (0.5, {"loss": "huber"}),
+    "huber_schedule": ("constant", {"loss": "huber"}),
+    "min_snr": (1.0, {}),
+    "debiased": (True, {}),
+    "p2": (1.0, {}),
+    "v_like": (0.5, {}),
+    "scale_v": (True, {"prediction": "v"}),
+    "noise_offset": (0.3, {}),
+    "noise_offset_random": (True, {"noise_offset": 0.3}),
+    "adaptive_noise": (0.3, {}),
+    "multires_steps": (6, {}),
+    "multires_discount": (0.8, {"multires_steps": 6}),
+    "ip_noise": (0.3, {}),
+    "ip_noise_random": (True, {"ip_noise": 0.3}),
+}
+
+
+def folder_of(place: Path) -> Path:
+    """One folder for all: runs in it do not disturb each other, and share their latents."""
+    if not place.exists():
+        draw_folder(place)
+        for number, path in enumerate(sorted(place.rglob("*.txt"))):
+            path.with_suffix(".caption").write_text(f"another text {number}")
+    return place
+
+
+@functools.cache
+def base_model(clip_skip: int, max_tokens: int) -> Backbone:
+    return load("tiny", True, clip_skip, max_tokens)
+
+
+def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What the file would hold; the base model is loaded once for all."""
+    options = TrainOptions(**given)
+    context = Context(folder_of(place), PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
+    backbone = base_model(options.clip_skip, options.max_tokens)
+    job = prepare(options, read_dataset(context.folder, options.caption_extension), backbone, context)
+    network = attach(options, backbone)
+    try:
+        Loop(job, network, context, place.parent / "state").run()
+        data = files.content(job, network, "x", "0" * 16)
+    finally:
+        network.detach()
+    return safetensors.torch.load(data)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("options") / "prepared"
+
+
+@pytest.fixture(scope="module")
+def baselines() -> dict[str, dict[str, torch.Tensor]]:
+    return {}
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, dict[str, torch.Tensor]]) -> None:
+    value, beside = CHANGES[option]
+    plain = BASE | beside
+    changed = plain | {option: value}
+    if option == "epochs":
+        del changed["steps"]
+    if repr(plain) not in baselines:
+        baselines[repr(plain)] = trained(shared, plain)
+    before, after = baselines[repr(plain)], trained(shared, changed)
+    same = before.keys() == after.keys() and all(torch.equal(before[k], after[k]) for k in before)
+    assert not same
+    assert all(torch.isfinite(t.float()).all() for t in after.values())
+
+
+def test_every_option_is_tried() -> None:
+    elsewhere = {"base", "output_name"}
+    assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
+
+
+@pytest.mark.parametrize("option", NEEDS)
+def test_option_that_could_do_nothing_is_refused(option: str) -> None:
+    value = CHANGES[option][0]
+    beside = {"upscale": False} if option in ("bucket_min", "bucket_max") else {}
+    with pytest.raises(ValueError, match=f"{option} has no effect without"):
+        Train(**{option: value, **beside})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamm"}, "unknown optimizer"),
+        ({"ztsnr": True, "prediction": "epsilon"}, "needs v-prediction"),
+        ({"min_timestep": 500, "max_timestep": 400}, "is not below"),
+    ],
+)
+def test_contradictions_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Train(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"ztsnr": True}, InputError, "the base predicts epsilon"),
+        ({"scale_v": True}, InputError, "no effect"),
+        ({"v_like": 1.0, "prediction": "v"}, InputError, "no effect"),
+        ({"optimizer_args": ("betas",)}, InputError, "not name=value"),
+        ({"optimizer_args": ("banana=1",)}, InputError, "does not take"),
+        ({"optimizer": "no_such_module.Optimizer"}, MissingError, "not installed"),
+        ({"optimizer": "torch.optim.Banana"}, InputError, "no optimizer"),
+    ],
+)
+def test_what_the_base_or_the_machine_forbids(
+    options: dict[str, Any], error: type[Exception], message: str, shared: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        run(folder_of(shared), **BASE, **options)
