@@ -1,0 +1,321 @@
+"""`curate tags …` and `curate models`: captions of a folder in bulk, tables of implications, and the taggers there are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import InputError, MissingError
+
+app = typer.Typer(
+    name="tags",
+    help="Look through captions and change them in bulk; explain and update the tables of implications.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(
+    name="models",
+    help="List the taggers, with their licences and whether they are on this machine; fetch them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of captioned pictures.", show_default=False)]
+Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
+Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions that you edited by hand.")]
+Place = Annotated[bool, typer.Option("--in-place", help="Also for a folder that curate did not prepare; undo takes it back.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Vocabulary = Annotated[str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file of implications.")]
+
+
+# captions ---------------------------------------------------------------------------------------------------------------
+
+
+@app.command("stats")
+def stats_command(
+    folder: Folder,
+    concept: Concepts = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="So many tags of each concept.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Count the tags of each concept, most frequent first."""
+    from curate import tags_edit
+
+    found = tags_edit.read(folder, concept or ())
+    counts = tags_edit.count(found)
+    if as_json:
+        _print({c: dict(t.most_common()) for c, t in counts.items()})
+        return
+    for name, tags in counts.items():
+        mine = [c for c in found if c.concept == name]
+        bare = sum(not c.tags and not c.record.sentence for c in mine)
+        typer.echo(f"{name}: {len(mine)} pictures, {len(tags)} tags" + (f", {bare} without caption" if bare else ""))
+        for tag, number in tags.most_common(top):
+            everywhere = "  on every picture: is it part of the trigger?" if number == len(mine) > 4 else ""
+            typer.echo(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
+
+
+@app.command("find")
+def find_command(
+    folder: Folder,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags that must all be there; * stands for anything.")],
+    concept: Concepts = None,
+    without: Annotated[bool, typer.Option("--without", help="Pictures that have none of them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the pictures whose captions have all the tags."""
+    from curate import tags_edit
+
+    wanted = [tags_edit.matching([t]) for t in tags]
+
+    def suits(own: tuple[str, ...]) -> bool:
+        hits = [any(w(t) for t in own) for w in wanted]
+        return not any(hits) if without else all(hits)
+
+    found = [c for c in tags_edit.read(folder, concept or ()) if suits(c.tags)]
+    if as_json:
+        _print([{"path": str(c.path), "caption": c.text} for c in found])
+        return
+    for one in found:
+        typer.echo(f"{one.path}\t{one.text}")
+    typer.echo(f"{len(found)} pictures", err=True)
+
+
+@app.command("add")
+def add_command(
+    folder: Folder,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
+    where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG", help="Only beside this tag; repeatable.")] = None,
+    first: Annotated[bool, typer.Option("--first", help="Right after the trigger words instead of last.")] = False,
+    concept: Concepts = None,
+    dry_run: Dry = False,
+    edited_too: Too = False,
+    in_place: Place = False,
+    as_json: Json = False,
+) -> None:
+    """Add tags to captions."""
+    from curate import tags_edit
+
+    _edit(folder, tags_edit.adding(tags, where or (), first=first), concept, dry_run, edited_too, in_place, as_json)
+
+
+@app.command("remove")
+def remove_command(
+    folder: Folder,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to remove; * stands for anything.")],
+    concept: Concepts = None,
+    dry_run: Dry = False,
+    edited_too: Too = False,
+    in_place: Place = False,
+    as_json: Json = False,
+) -> None:
+    """Remove tags from captions; trigger words stay."""
+    from curate import tags_edit
+
+    _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json)
+
+
+@app.command("replace")
+def replace_command(
+    folder: Folder,
+    pairs: Annotated[
+        list[str], typer.Argument(metavar="OLD=NEW...", help="A tag and what takes its place, several with commas.")
+    ],
+    concept: Concepts = None,
+    dry_run: Dry = False,
+    edited_too: Too = False,
+    in_place: Place = False,
+    as_json: Json = False,
+) -> None:
+    """Put other tags in the place of tags, where they stand; trigger words stay."""
+    from curate import tags_edit
+
+    table: dict[str, list[str]] = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not equals or not old.strip():
+            raise InputError(f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur")
+        table[old.strip()] = [n for n in (p.strip() for p in new.split(",")) if n]
+    _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json)
+
+
+@app.command("rename")
+def rename_command(
+    folder: Folder,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The tag as it is.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called from now on.")],
+    concept: Concepts = None,
+    dry_run: Dry = False,
+    edited_too: Too = False,
+    in_place: Place = False,
+    as_json: Json = False,
+) -> None:
+    """Rename one tag in all captions."""
+    from curate import tags_edit
+
+    _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json)
+
+
+def _edit(
+    folder: Path, rule: Any, concept: list[str] | None, dry_run: bool, edited_too: bool, in_place: bool, as_json: bool
+) -> None:
+    from curate import tags_edit
+
+    command = " ".join(sys.argv[1:]) or "tags"
+    done = tags_edit.edit(
+        folder, rule, command, concepts=concept or (), edited_too=edited_too, in_place=in_place, dry_run=dry_run
+    )
+    if as_json:
+        rows = [{"path": str(c.caption.path), "before": c.caption.text, "after": c.after} for c in done.changes]
+        _print({"changed": rows, "skipped": [str(c.path) for c in done.skipped], "dry_run": dry_run})
+        return
+    if dry_run:
+        for change in done.changes:
+            typer.echo(f"{change.caption.path}: {_coloured(tags_edit.difference(change))}")
+    for one in done.skipped:
+        typer.echo(f"skipped {one.path}: edited by hand (--edited-too changes it)", err=True)
+    verb = "would change" if dry_run else "changed"
+    typer.echo(f"{verb} {len(done.changes)} captions" + (f", skipped {len(done.skipped)}" if done.skipped else ""), err=True)
+    if done.changes and not dry_run:
+        typer.echo(f"`curate undo {folder}` takes this back", err=True)
+
+
+def _coloured(pieces: list[tuple[str, str]]) -> str:
+    colours = {"-": typer.colors.RED, "+": typer.colors.GREEN}
+    return ", ".join(typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces)
+
+
+# tables of implications -----------------------------------------------------------------------------------------------------
+
+
+@app.command("explain")
+def explain_command(
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to explain.")],
+    vocabulary: Vocabulary = "danbooru",
+    as_json: Json = False,
+) -> None:
+    """Show what tags imply and by which steps, and which spelling is the live one."""
+    from curate import captions
+    from taggers import implications
+
+    with _translated():
+        table = implications.table(vocabulary)
+    known: list[dict[str, Any]] = []
+    for name in map(captions.canonical, tags):
+        live = table.live(name)
+        above = sorted(table.ancestors(live) - {live})
+        known.append({"tag": name, "live": live, "implies": {a: table.path(live, a) for a in above}})
+    if as_json:
+        _print(known)
+        return
+    for one in known:
+        name, live, implies = one["tag"], one["live"], one["implies"]
+        typer.echo(f"{name}" + (f" is an alias of {live}" if live != name else ""))
+        for path in sorted(implies.values(), key=lambda p: (len(p), p)):
+            typer.echo("  " + " -> ".join(path))
+        if not implies:
+            typer.echo(f"  implies nothing that the table {vocabulary} knows")
+
+
+@app.command("update")
+def update_command(
+    vocabulary: Annotated[str, typer.Argument(metavar="VOCABULARY", help="danbooru or e621.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="The site's export, or a folder of them.")
+    ] = None,
+) -> None:
+    """Fetch a site's implications and aliases, or take them from a file; checked before they replace what is there."""
+    from taggers import update
+
+    with _translated():
+        stored = update.update(vocabulary, source)
+    typer.echo(
+        f"{stored.vocabulary}: {stored.implications:,} implications and {stored.aliases:,} aliases from {stored.source}",
+        err=True,
+    )
+
+
+# models ---------------------------------------------------------------------------------------------------------------------
+
+
+@models_app.callback()
+def models_command(context: typer.Context, as_json: Json = False) -> None:
+    """List the taggers: family, licence, whether they are here, and whether their rules were checked."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = model_rows()
+    if as_json:
+        _print(rows)
+        return
+    width = max(len(r["name"]) for r in rows)
+    for row in rows:
+        marks = [row["vocabulary"], row["licence"]]
+        marks += ["gated: its author asks for consent"] if row["gated"] else []
+        marks += [] if row["verified"] else ["unverified: its rules were not checked against a reference program"]
+        marks += [row["note"]] if row["note"] else []
+        size = f"{row['megabytes']} MB" if row["megabytes"] else ""
+        typer.echo(f"{row['name']:<{width}}  {row['here']:<9}  {size:>8}  {row['family']}: {'; '.join(marks)}")
+
+
+@models_app.command("fetch")
+def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to fetch.")]) -> None:
+    """Fetch taggers, so that they run offline later."""
+    import taggers
+
+    for name in names:
+        if name not in taggers.models():
+            raise InputError(f'no tagger is called "{name}"', f"choose from: {', '.join(taggers.names())}")
+        _, model = taggers.models()[name]
+        typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
+        with _translated():
+            found = taggers.find(name)
+        typer.echo(str(found.model.parent))
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here) …"""
+    import taggers
+    from taggers import download
+
+    rows: list[dict[str, Any]] = []
+    for name, (family, model) in sorted(taggers.models().items()):
+        here = "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
+        rows.append(
+            {
+                "name": name,
+                "family": family.name,
+                "vocabulary": taggers.vocabulary(name),
+                "here": here,
+                "verified": family.verified,
+                "licence": model.licence,
+                "gated": model.gated,
+                "megabytes": model.megabytes,
+                "repo": model.repo,
+                "revision": model.revision if model.repo else "",
+                "files": list(model.files),
+                "note": model.note,
+            }
+        )
+    return rows
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    from taggers.errors import MissingModelError, TaggerError
+
+    try:
+        yield
+    except TaggerError as error:
+        kind = MissingError if isinstance(error, MissingModelError) else InputError
+        raise kind(error.message, error.remedy) from error
+
+
+def _print(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
