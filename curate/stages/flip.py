@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +11,7 @@ from pydantic import Field
 
 from curate.core.record import Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
+from curate.images import named
 
 
 class Flip(RecordStage):
@@ -37,7 +36,7 @@ class Flip(RecordStage):
 
         def one(record: Record) -> Record:
             concept = env.concepts.get(record.concept)
-            if not _listed(record, (*self.pictures, *(concept.flip if concept else ()))):
+            if named.match(record.key, (*self.pictures, *(concept.flip if concept else ()))) is None:
                 return record
             mirrored = np.ascontiguousarray(env.pixels(record)[:, ::-1])
             return env.keep(record, mirrored).noting(flipped=True)
@@ -46,12 +45,3 @@ class Flip(RecordStage):
             return [one(record) for record in records]
 
         yield work
-
-
-def _listed(record: Record, patterns: Sequence[str]) -> bool:
-    """Whether a pattern is the file's name, with or without suffix, or its path in the concept; frames follow their file."""
-    path = PurePosixPath(record.key.partition("/")[2] or record.key)
-    name = path.name.partition("#")[0] if "#" in path.suffix else path.name
-    inside = path.with_name(name)
-    names = {str(inside), inside.name, inside.stem, str(inside.with_suffix("")), record.key}
-    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)

@@ -1,0 +1,117 @@
+"""Object detectors of the YOLO family as ONNX files on disk: a picture in, boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.core.stage import Pixels
+from curate.errors import InputError, MissingError
+from curate.images.boxes import Box
+
+
+class Found(NamedTuple):
+    """A detected thing: its box, its score 0 to 1, the number of its class."""
+
+    box: Box
+    score: float
+    kind: int
+
+
+class Detector:
+    """A loaded detector.
+
+    Reads the outputs of YOLOv5 (N × (5 + classes)), of YOLOv8 and later ((4 + classes) × N), and end-to-end ones
+    (N × 6: corners, score, class). Input is RGB 0 to 1, letterboxed on grey 114, as all of these are trained.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        """Raises MissingError where the file is not there, InputError where it is no such model."""
+        import onnxruntime
+
+        if not path.is_file():
+            raise MissingError(f"the detector {path} does not exist", "give the path of an ONNX file")
+        wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device != "cpu" else ["CPUExecutionProvider"]
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1  # workers are spread over the cores already
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        except Exception as error:  # onnxruntime's own exceptions share no public base
+            raise InputError(f"{path} is no ONNX model that can be loaded: {error}") from error
+        given = self._session.get_inputs()
+        if len(given) != 1 or len(given[0].shape) != 4:
+            raise InputError(f"{path} is no picture detector: it takes {[i.shape for i in given]}")
+        self._input = given[0]
+        sides = [s for s in self._input.shape[2:] if isinstance(s, int)]
+        self._height, self._width = (sides[0], sides[1]) if len(sides) == 2 else (640, 640)
+
+    def __call__(self, pixels: Pixels, confidence: float, kinds: Sequence[int] = ()) -> list[Found]:
+        """What is in the picture, best first, overlapping boxes of one class reduced to the best; `kinds` () takes all."""
+        import cv2
+
+        height, width = pixels.shape[:2]
+        factor = min(self._width / width, self._height / height)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        fitted = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+        canvas = np.full((self._height, self._width, 3), 114, np.uint8)
+        left, top = (self._width - size[0]) // 2, (self._height - size[1]) // 2
+        canvas[top : top + size[1], left : left + size[0]] = fitted
+        kind = np.float16 if "float16" in self._input.type else np.float32
+        batch = (canvas.transpose(2, 0, 1)[None] / 255).astype(kind)
+        output = np.asarray(self._session.run(None, {self._input.name: batch})[0], np.float32)
+        corners, scores, classes = _read(output)
+        corners = (corners - np.array([left, top, left, top], np.float32)) / factor
+        wanted = (scores >= confidence) & (np.isin(classes, list(kinds)) if kinds else np.ones(len(scores), bool))
+        return _suppressed(corners[wanted], scores[wanted], classes[wanted], Box(0, 0, width, height))
+
+
+def _read(output: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Corners N×4, scores N, classes N from a detector's first output. Raises InputError for another layout."""
+    rows = output[0] if output.ndim == 3 else output
+    if rows.ndim != 2:
+        raise InputError(f"a detector with an output of shape {output.shape} is not known")
+    if rows.shape[1] == 6 and rows.shape[0] != 6 and (rows[:, 2] >= rows[:, 0]).all() and _whole(rows[:, 5]):
+        return rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)
+    if rows.shape[0] < rows.shape[1]:  # YOLOv8: attributes first
+        rows = rows.T
+        scores = rows[:, 4:]
+    else:
+        scores = rows[:, 5:] * rows[:, 4:5] if rows.shape[1] > 5 else rows[:, 4:]
+    if not scores.shape[1]:
+        raise InputError(f"a detector with an output of shape {output.shape} is not known")
+    centre, half = rows[:, :2], rows[:, 2:4] / 2
+    corners = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    return corners, scores.max(axis=1), scores.argmax(axis=1)
+
+
+def _whole(values: NDArray[np.float32]) -> bool:
+    return bool((values == np.floor(values)).all())
+
+
+def _suppressed(corners: Any, scores: Any, classes: Any, within: Box) -> list[Found]:
+    """Greedy non-maximum suppression at an overlap of 0.5, class by class; boxes cut to the picture."""
+    found: list[Found] = []
+    for n in np.argsort(-scores, kind="stable"):
+        left, top, right, bottom = (float(v) for v in corners[n])
+        box = Box(
+            max(within.left, round(left)),
+            max(within.top, round(top)),
+            min(within.right, round(right)),
+            min(within.bottom, round(bottom)),
+        )
+        if not box.width or not box.height:
+            continue
+        if all(other.kind != classes[n] or _overlap(box, other.box) < 0.5 for other in found):
+            found.append(Found(box, float(scores[n]), int(classes[n])))
+    return found
+
+
+def _overlap(a: Box, b: Box) -> float:
+    shared = Box(max(a.left, b.left), max(a.top, b.top), min(a.right, b.right), min(a.bottom, b.bottom))
+    area = shared.width * shared.height
+    return area / (a.width * a.height + b.width * b.height - area)

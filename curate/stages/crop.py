@@ -1,0 +1,107 @@
+"""Stage crop: cuts pictures to what matters: borders off, to given boxes, to what a detector finds, to a ratio."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from curate.core.record import Record
+from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
+from curate.errors import PictureError
+from curate.images import named
+
+if TYPE_CHECKING:
+    from curate.images.boxes import Box
+    from curate.images.detector import Detector
+
+
+class Crop(RecordStage):
+    """Cuts pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
+
+    trim: bool = Field(default=True, description="Cut borders of one colour off.")
+    tolerance: int = Field(default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255.")
+    padding: float = Field(
+        default=0.03, ge=0, le=1, description="Margin left around what is kept, as a share of its longer side."
+    )
+    gain: float = Field(default=0.04, ge=0, le=1, description="Trim only where at least this share of the picture goes.")
+    aspect: float = Field(
+        default=0.0, ge=0, description="Cut wider or taller pictures to this ratio, where most happens; 0 does not."
+    )
+    boxes: dict[str, tuple[int, int, int, int]] = Field(
+        default={}, description="Boxes by picture name or pattern: left, top, right, bottom in pixels; they go before all else."
+    )
+    model: Path | None = Field(default=None, description="ONNX detector on disk; pictures are cut to all it finds.")
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on a detection counts.")
+    classes: tuple[int, ...] = Field(default=(), description="Numbers of the detector's classes that count; all by default.")
+
+    resources: ClassVar[Resources] = Resources(cpus=1)
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+
+    @field_validator("boxes")
+    @classmethod
+    def _are_boxes(cls, value: dict[str, tuple[int, int, int, int]]) -> dict[str, tuple[int, int, int, int]]:
+        for name, (left, top, right, bottom) in value.items():
+            if not (0 <= left < right and 0 <= top < bottom):
+                raise ValueError(f"{name}: {left}, {top}, {right}, {bottom} is no box: left < right and top < bottom")
+        return value
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The detector."""
+        return (self.model,) if self.model else ()
+
+    def keyed(self) -> dict[str, Any]:
+        """The detector counts by its content, not by where it lies."""
+        return {**super().keyed(), "model": self.model is not None}
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """The picture, and the box that was given for it by name."""
+        return {"image": record.image.digest, "box": named.match(record.key, self.boxes)}
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads the detector, where one is given. Raises MissingError, InputError."""
+        detector: Detector | None = None
+        if self.model:
+            from curate.images.detector import Detector
+
+            detector = Detector(self.model, "cpu")
+
+        def one(record: Record) -> Record:
+            pixels = env.pixels(record)
+            box = self.box(record.key, pixels, detector)
+            if (box.width, box.height) == (pixels.shape[1], pixels.shape[0]):
+                return record
+            return env.keep(record, box.of(pixels)).noting(crop=list(box))
+
+        def work(records: Sequence[Record]) -> Sequence[Record]:
+            return [one(record) for record in records]
+
+        yield work
+
+    def box(self, key: str, pixels: Pixels, detector: Detector | None = None) -> Box:
+        """What is kept of a picture. Raises PictureError for a box given outside of it."""
+        from curate.images import boxes
+
+        given = named.match(key, self.boxes)
+        full = boxes.whole(pixels)
+        if given is not None:
+            box = boxes.Box(*self.boxes[given])
+            if box.right > full.right or box.bottom > full.bottom:
+                raise PictureError(f"its box {given!r}: {list(box)} reaches beyond {full.right}×{full.bottom} pixels")
+            return box
+        box = full
+        found = detector(pixels, self.confidence, self.classes) if detector else []
+        if found:
+            subject = boxes.around([f.box for f in found])
+            box = subject.grown(self.padding * max(subject.width, subject.height), full)
+        elif self.trim:
+            inner = boxes.trimmed(pixels, self.tolerance)
+            inner = inner.grown(self.padding * max(inner.width, inner.height), full)
+            if inner.width * inner.height <= (1 - self.gain) * full.width * full.height:
+                box = inner
+        return boxes.busiest(pixels, box, self.aspect) if self.aspect >= 1 else box

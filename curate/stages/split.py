@@ -1,0 +1,76 @@
+"""Stage split: takes a reference sheet apart, one picture for each figure, or tags it as what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from curate.core.record import Record
+from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
+
+SHEET_TAGS = ("multiple_views", "reference_sheet")
+
+
+class Split(RecordStage):
+    """Takes reference sheets apart: separate figures on a flat background become a picture each."""
+
+    how: Literal["split", "tag"] = Field(
+        default="split", description="Make a picture of each figure, or leave the sheet and tag it multiple views."
+    )
+    tolerance: int = Field(default=24, ge=1, le=255, description="How far from the background a figure's pixels lie, of 255.")
+    least: float = Field(
+        default=0.45, gt=0, le=1, description="Height or width of the smallest figure that counts, as a share of the largest's."
+    )
+    padding: float = Field(default=0.04, ge=0, le=1, description="Margin around a figure, as a share of its longer side.")
+    min_side: int = Field(default=256, ge=1, description="Sheets whose figures would be shorter than this are tagged instead.")
+
+    resources: ClassVar[Resources] = Resources(cpus=1)
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "tags", "facts"})
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Yields the worker; nothing is loaded for it."""
+
+        def work(records: Sequence[Record]) -> Sequence[Record]:
+            return [part for record in records for part in self._parts(record, env)]
+
+        yield work
+
+    def _parts(self, record: Record, env: Env) -> list[Record]:
+        pixels = env.pixels(record)
+        views = self.views(pixels)
+        if len(views) < 2:
+            return [record]
+        if self.how == "tag" or min(max(view.shape[:2]) for view in views) < self.min_side:
+            tags = (*record.tags, *(tag for tag in SHEET_TAGS if tag not in record.tags))
+            return [dataclasses.replace(record.noting(views=len(views)), tags=tags)]
+        # a caption of the sheet says what the whole is; a part shows one view
+        tags = tuple(tag for tag in record.tags if tag not in SHEET_TAGS)
+        return [
+            env.keep(record, view, key=f"{record.key}#{n}", tags=tags).noting(view=n, views=len(views))
+            for n, view in enumerate(views, 1)
+        ]
+
+    def views(self, pixels: Pixels) -> list[Pixels]:
+        """The figures as pictures of their own, with what belongs to their neighbours painted over; empty for no sheet."""
+        from curate.images import boxes, measure
+
+        found = boxes.figures(pixels, self.tolerance, self.least)
+        colour, _ = measure.border_colour(pixels)
+        everyone = np.zeros(pixels.shape[:2], bool)
+        for _, mask in found:
+            everyone |= mask
+        views: list[Pixels] = []
+        for tight, mask in found:
+            box = tight.grown(self.padding * max(tight.width, tight.height), boxes.whole(pixels))
+            view = box.of(pixels).copy()
+            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+            view[everyone[rows, columns] & ~mask[rows, columns]] = colour
+            views.append(view)
+        return views

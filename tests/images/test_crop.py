@@ -1,0 +1,153 @@
+"""Stage crop: borders, given boxes, ratios and detectors."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from pydantic import ValidationError
+
+from curate.core.stage import Pixels
+from curate.errors import InputError, MissingError, PictureError
+from curate.images.boxes import Box, trimmed
+from curate.images.detector import Detector
+from curate.stages.crop import Crop
+
+from .stages import env, held, run
+
+
+def noise(height: int, width: int) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+SUBJECT = Box(50, 20, 110, 70)
+
+
+def framed(height: int = 100, width: int = 200, box: Box = SUBJECT) -> Pixels:
+    pixels = np.full((height, width, 3), 250, np.uint8)
+    pixels[box.top : box.bottom, box.left : box.right] = noise(box.height, box.width)
+    return pixels
+
+
+def cropped(tmp_path: Path, pixels: Pixels, key: str = "dog/a.png", **options: object) -> Pixels:
+    where = env(tmp_path)
+    (done,) = run(Crop(**options), where, held(where, pixels, key))
+    return where.pixels(done)
+
+
+def test_borders_go_and_padding_stays(tmp_path: Path) -> None:
+    pixels = framed()
+    assert np.array_equal(cropped(tmp_path, pixels, padding=0), pixels[20:70, 50:110])
+    assert np.array_equal(cropped(tmp_path, pixels, padding=0.1), pixels[14:76, 44:116])
+    assert np.array_equal(cropped(tmp_path, pixels, trim=False), pixels)
+
+
+def test_bars_of_different_colours_with_compression_noise(tmp_path: Path) -> None:
+    pixels = noise(200, 300)
+    pixels[:30] = 3
+    pixels[-40:] = 128
+    pixels[:30] += np.random.default_rng(1).integers(0, 6, (30, 300, 3), np.uint8)
+    assert trimmed(pixels, 12) == (0, 30, 300, 160)
+
+
+def test_what_gains_little_or_is_blank_stays(tmp_path: Path) -> None:
+    pixels = framed(box=Box(1, 1, 199, 99))
+    assert np.array_equal(cropped(tmp_path, pixels, padding=0), pixels)
+    blank = np.full((50, 60, 3), 9, np.uint8)
+    assert np.array_equal(cropped(tmp_path, blank), blank)
+
+
+def test_given_boxes_go_before_all_else(tmp_path: Path) -> None:
+    pixels = framed()
+    boxes = {"a.png": (10, 5, 30, 25), "left_*": (0, 0, 7, 9)}
+    assert np.array_equal(cropped(tmp_path, pixels, boxes=boxes), pixels[5:25, 10:30])
+    assert cropped(tmp_path, pixels, "dog/left_2.jpg", boxes=boxes).shape == (9, 7, 3)
+    with pytest.raises(PictureError, match="beyond"):
+        cropped(tmp_path, pixels, boxes={"a": (0, 0, 201, 50)})
+    with pytest.raises(ValidationError, match="no box"):
+        Crop(boxes={"a": (5, 5, 5, 9)})
+
+
+def test_a_wide_picture_is_cut_to_where_most_happens(tmp_path: Path) -> None:
+    pixels = np.full((50, 400, 3), 128, np.uint8)
+    pixels[:, ::40] = 100
+    pixels[10:40, 290:350] = noise(30, 60)
+    found = cropped(tmp_path, pixels, trim=False, aspect=2)
+    assert found.shape == (50, 100, 3)
+    assert (found[10:40].std(axis=(0, 2)) > 30).sum() == 60
+    tall = cropped(tmp_path, np.ascontiguousarray(pixels.transpose(1, 0, 2)), trim=False, aspect=2)
+    assert tall.shape == (100, 50, 3)
+    assert cropped(tmp_path, pixels, trim=False, aspect=8).shape == pixels.shape
+
+
+def model(path: Path, output: np.ndarray, side: int = 64) -> Path:
+    """A detector that always answers `output`, through a graph that runs on its input."""
+    value = helper.make_tensor("value", TensorProto.FLOAT, output.shape, output.astype(np.float32).ravel())
+    zero = helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0])
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["value", "nothing"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, side, side])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, output.shape)],
+        [value, zero],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    made.ir_version = 8
+    onnx.save(made, path)
+    return path
+
+
+# in a picture of 200 × 100 letterboxed to 64 × 64, the factor is 0.32 and 16 rows lie above: (50, 20)-(110, 70)
+INSIDE = (16.0, 22.4, 35.2, 38.4)
+
+
+def layouts() -> dict[str, np.ndarray]:
+    left, top, right, bottom = INSIDE
+    centre = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    v5 = np.zeros((1, 30, 7))
+    v5[0, 0] = [*centre, 0.9, 0.1, 0.95]
+    v5[0, 1] = [*(v + 0.5 for v in centre), 0.8, 0.1, 0.9]  # overlaps the first
+    v5[0, 2] = [5, 5, 4, 4, 0.2, 0.9, 0.9]  # too doubtful
+    v8 = np.zeros((1, 6, 30))
+    v8[0, :, 0] = [*centre, 0.1, 0.86]
+    v8[0, :, 1] = [*(v + 0.5 for v in centre), 0.1, 0.7]
+    done = np.zeros((1, 30, 6))
+    done[0, 0] = [left, top, right, bottom, 0.86, 1]
+    return {"v5": v5, "v8": v8, "end to end": done}
+
+
+@pytest.mark.parametrize("layout", layouts())
+def test_detectors_of_every_layout(tmp_path: Path, layout: str) -> None:
+    path = model(tmp_path / "d.onnx", layouts()[layout])
+    (found,) = Detector(path)(framed(), 0.4)
+    assert found.box == (50, 20, 110, 70)
+    assert found.kind == 1
+    assert math.isclose(found.score, 0.86, abs_tol=0.01)
+    assert np.array_equal(cropped(tmp_path, framed(), model=path, padding=0), framed()[20:70, 50:110])
+    assert cropped(tmp_path, framed(), model=path, classes=(0,), trim=False).shape == (100, 200, 3)
+
+
+def test_what_is_no_detector_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="does not exist"):
+        Detector(tmp_path / "none.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(InputError, match="no ONNX model"):
+        Detector(tmp_path / "bad.onnx")
+    with pytest.raises(InputError, match="not known"):
+        Detector(model(tmp_path / "odd.onnx", np.zeros((1, 2, 3, 4))))(framed(), 0.4)
+
+
+def test_the_detector_counts_by_content(tmp_path: Path) -> None:
+    first, second = Crop(model=Path("a.onnx")), Crop(model=Path("b/c.onnx"))
+    assert first.keyed() == second.keyed()
+    assert first.keyed() != Crop().keyed()
+    assert list(first.files(env(tmp_path))) == [Path("a.onnx")]
