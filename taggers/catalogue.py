@@ -30,6 +30,8 @@ class AtHand:
     extras: tuple[Path, ...]
     vocabulary: Vocabulary
     thresholds: dict[str, float]
+    light: bool = False
+    """Without weights: the CPU does as well as a GPU, and is taken where neither is asked for."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -52,6 +54,7 @@ class AtHand:
         self, device: str = "auto", *, require_gpu: bool = False, floor: float = 0.0, batch: int = 0
     ) -> AbstractContextManager[OpenTagger]:
         """Loads the model and releases it again. Raises BadModelError and NoGpuError."""
+        device = "cpu" if self.light and device == "auto" and not require_gpu else device
         return self.family.open(
             self.model, self.labels, self.extras, device=device, require_gpu=require_gpu, floor=floor, batch=batch
         )
@@ -146,4 +149,5 @@ def _vocabulary(kind: Family, model: Model) -> Vocabulary:
 def _at_hand(name: str, kind: Family, model: Model, place: Path, files: Sequence[str]) -> AtHand:
     paths = [place / f for f in files]
     thresholds = dict(model.thresholds) or kind.limits(paths[2:])
-    return AtHand(name, kind, paths[0], paths[1], tuple(paths[2:]), _vocabulary(kind, model), thresholds)
+    speaks = _vocabulary(kind, model)
+    return AtHand(name, kind, paths[0], paths[1], tuple(paths[2:]), speaks, thresholds, light=model.embedded)
