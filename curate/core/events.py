@@ -78,10 +78,11 @@ class TrainStep(Event):
 
 @dataclass(frozen=True, slots=True)
 class Saved(Event):
-    """A file worth telling of was written (`kind`: lora, checkpoint, sample, report)."""
+    """A file worth telling of was written, or is still there from an earlier run (`kind`: lora, checkpoint, sample)."""
 
     kind: str
     path: str
+    recalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,10 @@ class Stage(Options):
 
     @property
     def name(self) -> str:
-        """The stage's name in YAML, on the command line and in events."""
-        return type(self).__module__.rsplit(".", 1)[-1].replace("_", "-")
+        """The stage's name in YAML, on the command line and in events; a private part of it says which."""
+        found = type(self).__module__.rsplit(".", 1)[-1].replace("_", "-")
+        own = type(self).__name__
+        return f"{found} ({own.strip('_').lower()})" if own.startswith("_") else found
 
     def parts(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""

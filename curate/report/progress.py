@@ -82,7 +82,7 @@ class Progress:
                 prefix = f"{visible(event.stage)}: " if event.stage else ""
                 word = "" if event.level == "info" else f"{visible(event.level)}: "
                 self._say(f"{word}{prefix}{visible(event.message)}", _COLOURS.get(event.level, ""))
-            case Saved() if event.kind != "checkpoint":
+            case Saved() if event.kind != "checkpoint" and not event.recalled:
                 self._say(f"wrote {visible(event.path)}")
             case RunFinished():
                 self.close()

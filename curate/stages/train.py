@@ -39,5 +39,5 @@ class Train(TrainOptions, DatasetStage):
             return False
         if not run.stands(env.output):
             return False
-        tell(Saved("lora", str(run.path(env.output))))
+        tell(Saved("lora", str(run.path(env.output)), recalled=True))
         return True
