@@ -19,7 +19,7 @@ def look(folder: Path, store: Store, tell: Listener) -> dict[tuple[str, str], st
 
     Returns all edits by (origin digest, record key).
     """
-    for place in (folder, *(store.root / "objects").glob("*")):
+    for place in (folder, store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()
     killed = _recover(folder, store, rows, edits)

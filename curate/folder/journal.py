@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.core.files import copy_file, disk_errors, prune_empty, write_text
+from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
 from curate.core.store import Store, Written
 from curate.errors import InputError
 
@@ -62,11 +62,10 @@ class Journal:
 
     def finish(self) -> None:
         """Notes how the command left what it touched, so that undoing takes nothing away that a person did since."""
-        after: dict[str, list[int]] = {}
+        after: dict[str, str] = {}
         for relative in sorted(self.touched):
             with contextlib.suppress(OSError):
-                stat = (self.folder / relative).stat()
-                after[relative] = [stat.st_size, stat.st_mtime_ns]
+                after[relative] = digest_file(self.folder / relative)
         with disk_errors(str(self.place)):
             (self.place / "after.json").write_text(json.dumps(after), encoding="utf-8")
 
@@ -133,12 +132,9 @@ def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]]) ->
         return []
     changed: list[str] = []
     for relative in sorted({n for _, *names in steps for n in names}):
-        try:
-            stat = (folder / relative).stat()
-        except OSError:
-            continue
-        if after.get(relative) != [stat.st_size, stat.st_mtime_ns]:
-            changed.append(relative)
+        with contextlib.suppress(OSError):
+            if after.get(relative) != digest_file(folder / relative):
+                changed.append(relative)
     return changed
 
 

@@ -67,13 +67,6 @@ def _equal(plain: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     return json.dumps(dict(plain), sort_keys=True) == json.dumps(dict(known), sort_keys=True)
 
 
-def _holds(path: Path, digest: str) -> bool:
-    try:
-        return digest_file(path) == digest
-    except OSError:
-        return False
-
-
 def _same_file(a: Path, b: Path) -> bool:
     try:
         return a.samefile(b)
@@ -117,9 +110,13 @@ class _Publisher:
         self.edits = store.edits()
         self.by_key = {w.key: w for w in self.rows.values()}
         self.by_fold = {fold(path): w for path, w in self.rows.items()}
+        self.origins: set[str] = set()
+        self.imported: set[str] = set()
         self.done = Published()
 
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
+        self.origins = {r.origin for r in records}
+        self.imported = {r.imported.strip() for r in records if r.imported is not None}
         wanted = self.wanted(records, paths)
         todo = [w for w in wanted if not self._right(*w)]
         if todo:
@@ -132,9 +129,13 @@ class _Publisher:
         self.done.edited = [r.key for r in records if r.edited is not None]
         self.store.intend(row for _, _, row in todo)
         targets = {row.path for _, _, row in wanted}
+        sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
         placed = [self._place(record, source, row, targets) for record, source, row in todo]
-        self._remove_stale(targets, {self._caption_name(record, row) for record, _, row in wanted})
+        texts = {self._caption_name(record, row) for record, _, row in wanted}
+        self._remove_stale(targets, texts)
+        if self.journal is not None:
+            self._remove_sources(sources, targets, texts)
         self.store.wrote(row for row in placed if row is not None)
         self.store.settle()
         if self.journal is not None:
@@ -233,7 +234,7 @@ class _Publisher:
                 known is not None and known.digest == row.digest and unchanged(self.folder, known)
             ):
                 pass
-            elif known is None and os.path.lexists(target) and not _holds(target, row.digest):
+            elif known is None and os.path.lexists(target) and not self._may_take(target, row.digest):
                 self.tell(
                     Note("warning", f"{row.path} is not curate's: it is left alone, {record.key} is not written", key=row.key)
                 )
@@ -249,6 +250,14 @@ class _Publisher:
             self._caption(record, row)
             # what a person made must never look as if we had: no time matches it
             return dataclasses.replace(row, mtime=target.stat().st_mtime_ns if ours else 0)
+
+    def _may_take(self, target: Path, digest: str) -> bool:
+        """Whether a picture that the ledger does not know holds what is wanted there, or is in place the source of a record."""
+        try:
+            found = digest_file(target)
+        except OSError:
+            return False
+        return found == digest or (self.journal is not None and found in self.origins)
 
     def _known(self, path: str) -> Written | None:
         """What we wrote there; on some file systems `Dog/a.png` is also found as `dog/a.png`."""
@@ -298,9 +307,15 @@ class _Publisher:
         write_text(path, text)
 
     def _is_ours(self, caption: str, text: str) -> bool:
-        """Whether a caption file holds what we wrote there, or an edit that the ledger keeps."""
+        """Whether a caption file holds what we wrote there, an edit that the ledger keeps, or in place what was imported."""
         about = self.captions.get(fold(caption), ())
-        return any(same_as_one(text, row.caption, self.edits.get((row.origin, row.key))) for row in about)
+        if self.journal is not None and text.strip() in self.imported:
+            return True
+        return any(self._wrote(row, text) for row in about)
+
+    def _wrote(self, row: Written, text: str | None) -> bool:
+        """Whether a text is the caption generated for a picture, or one of the edits that are kept for it."""
+        return same_as_one(text, row.caption, *(e for (origin, _), e in self.edits.items() if origin == row.origin))
 
     @functools.cached_property
     def captions(self) -> dict[str, list[Written]]:
@@ -333,8 +348,24 @@ class _Publisher:
         if not name or name in texts or self._is_also(name, kept):
             return
         path = self.folder / name
-        if same_as_one(read_text(path), row.caption, self.edits.get((row.origin, row.key))):
+        if self._wrote(row, read_text(path)):
             self._remove(path)
+
+    def _remove_sources(self, sources: Sequence[tuple[Record, Path]], targets: set[str], texts: set[str]) -> None:
+        """In place, a picture that went elsewhere leaves its old place, and so does the caption that came with it."""
+        for record, source in sources:
+            if self.folder not in source.parents or LEDGER in source.relative_to(self.folder).parts:
+                continue
+            if source.relative_to(self.folder).as_posix() in targets:
+                continue
+            if source.exists():
+                self._remove(source)
+            beside = captions.caption_file(source)
+            if beside is not None and beside.relative_to(self.folder).as_posix() not in texts:
+                text = (read_text(beside) or "").removeprefix("\ufeff").strip()
+                if record.imported is not None and text == record.imported.strip():
+                    self._remove(beside)
+            prune_empty(source.parent, self.folder)
 
     def _is_also(self, name: str, kept: Mapping[str, str]) -> bool:
         """Whether the file system takes a stale name for one that is wanted (`Dog/a.png`, `dog/a.png`)."""

@@ -6,13 +6,13 @@ import json
 import posixpath
 import re
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from curate import captions, folder
 from curate.core.events import Listener, Note
-from curate.core.files import write_text
+from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import Store
@@ -47,8 +47,9 @@ class Export(DatasetStage):
         paths = self.paths(present, env)
         folder.publish(manifest, paths, env.output, store, env, tell)
         self._warn(present, tell)
-        for name, text in self._extras(present, paths).items():
-            write_text(env.output / name, text)
+        wanted = self._extras(present, paths)
+        for name in get_args(Extra):
+            _further(env.output / name, wanted.get(name), store, tell)
         return manifest
 
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
@@ -105,6 +106,27 @@ class Export(DatasetStage):
 def folder_name(record: Record) -> str:
     """`N_trigger, words` of the record's concept, fit for a file system."""
     return f"{record.repeats}_{safe(', '.join(record.trigger) or record.concept)}"
+
+
+def _further(path: Path, text: str | None, store: Store, tell: Listener) -> None:
+    """Brings a file beside the folders up to date, or takes it away; not where a person has changed it."""
+    about = f"export:{path.name}"
+    known: list[str] = store.recall([about]).get(about) or []
+    wanted = [] if text is None else [digest_bytes(text.encode())]
+    if not known and text is None:
+        return
+    with disk_errors(str(path)):
+        if path.exists() and digest_file(path) not in (*known, *wanted):
+            tell(Note("warning", f"{path.name} was written by hand: it is kept as it is", "export"))
+            return
+        # both, so that whichever of the two a kill leaves is known to be ours
+        store.remember("export", {about: known[-1:] + wanted})
+        store.commit()
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_text(path, text)
+    store.remember("export", {about: wanted})
 
 
 def _text(record: Record) -> str:
