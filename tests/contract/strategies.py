@@ -31,6 +31,8 @@ TAGS = (
     "été",
 )
 TRIGGERS = ("zwx dog", "blue robe", "dog")
+SCREENED = ("aged_down", "rating:explicit")
+"""Together they have a picture set aside."""
 SENTENCES = ("", "A dog sits in a park.", "a red hat, a dog")
 
 STAGES = registry.stage_names()
@@ -41,10 +43,12 @@ FIXED: dict[str, dict[str, Any]] = {"tag": {"tagger": ("palette",)}}
 
 def records() -> st.SearchStrategy[Record]:
     """Records as they stand before the caption stages, with a picture that nobody opens."""
-    tags = st.lists(st.sampled_from((*TAGS, *TRIGGERS)), unique=True, max_size=8).map(tuple)
+    tags = st.lists(st.sampled_from((*TAGS, *TRIGGERS, *SCREENED)), unique=True, min_size=2, max_size=10).map(tuple)
     score = st.tuples(st.floats(0, 1).map(lambda s: round(s, 4)), st.sampled_from(("general", "character", "rating")))
     models = st.dictionaries(
-        st.sampled_from(("palette", "other")), st.dictionaries(st.sampled_from(TAGS), score, max_size=6), max_size=2
+        st.sampled_from(("palette", "other")),
+        st.dictionaries(st.sampled_from((*TAGS, *SCREENED)), score, max_size=6),
+        max_size=2,
     )
     return st.builds(
         Record,
@@ -60,7 +64,7 @@ def records() -> st.SearchStrategy[Record]:
         scores=st.builds(Scores.pack, models),
         tags=tags,
         sentence=st.sampled_from(SENTENCES),
-        imported=st.none() | st.sampled_from(("dog, hat", "A dog sits in a park.", "zwx dog, solo")),
+        imported=st.sampled_from((None, "dog, hat", "A dog sits in a park.", "zwx dog, solo", ", ".join(SCREENED))),
         edited=st.none() | st.just("by hand"),
         style=st.sampled_from((CaptionStyle(), CaptionStyle(escape=True, underscores="keep"))),
         repeats=st.integers(1, 5),
@@ -70,7 +74,7 @@ def records() -> st.SearchStrategy[Record]:
 
 def concepts() -> st.SearchStrategy[dict[str, Concept]]:
     """What a user may say about the concepts."""
-    words = st.lists(st.sampled_from(TAGS), unique=True, max_size=3).map(tuple)
+    words = st.lists(st.sampled_from(TAGS), unique=True, max_size=6).map(tuple)
     said = st.builds(
         Concept,
         trigger=st.just(()),
@@ -78,7 +82,7 @@ def concepts() -> st.SearchStrategy[dict[str, Concept]]:
         absorb=words,
         weight=st.sampled_from((0.5, 1.0)),
     )
-    return st.dictionaries(st.sampled_from(("dog", "robe")), said, max_size=2)
+    return st.fixed_dictionaries({"dog": said, "robe": said})
 
 
 def env(folder: Path, said: Mapping[str, Concept] | None = None) -> Env:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.core.chain import merge, project
@@ -21,7 +21,7 @@ from tests.contract.strategies import caption_kinds, concepts, drawn_stage, env,
 KINDS = caption_kinds()
 EVERY = pytest.mark.parametrize("name", KINDS)
 often = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 always = frozenset({"key", "concept", "origin"})
 
@@ -97,11 +97,12 @@ def test_the_same_view_means_the_same_result(
 ) -> None:
     """A result is recalled by the view alone: records that share it must share what is written."""
     for step in steps(name, data):
-        field = data.draw(st.sampled_from(sorted(step.reads)), label="field")
-        near = dataclasses.replace(record, **{field: getattr(other, field)})
-        assume(json.dumps(_json(step.view(near)), sort_keys=True) == json.dumps(_json(step.view(record)), sort_keys=True))
-        (one,), (two,) = apply(step, [record], tmp_path, said), apply(step, [near], tmp_path, said)
-        assert written(step, one) == written(step, two)
+        (plain,) = apply(step, [record], tmp_path, said)
+        for field in sorted(step.reads):
+            near = dataclasses.replace(record, **{field: getattr(other, field)})
+            if _json(step.view(near)) == _json(step.view(record)):
+                (result,) = apply(step, [near], tmp_path, said)
+                assert written(step, result) == written(step, plain), field
 
 
 @EVERY
@@ -134,8 +135,7 @@ def test_only_what_it_reads_of_a_concept_matters(
     tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any, other: Any
 ) -> None:
     for step in steps(name, data):
-        changes = {c: {f: getattr(said.get(c, Concept()), f) for f in step.concept_reads} for c in ("dog", "robe")}
-        mixed = {c: other.get(c, Concept()).model_copy(update=changes[c]) for c in ("dog", "robe")}
+        mixed = {c: other[c].model_copy(update={f: getattr(said[c], f) for f in step.concept_reads}) for c in ("dog", "robe")}
         assert apply(step, [record], tmp_path, said) == apply(step, [record], tmp_path, mixed)
 
 

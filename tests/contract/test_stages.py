@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from curate.core import registry
 from curate.core.chain import Encode
-from curate.core.record import FIELDS
+from curate.core.record import FIELDS, Image, Record
 from curate.core.stage import Concept, DatasetStage, RecordStage, Stage
 from tests.contract.strategies import STAGES, drawn_stage, literals
 
@@ -31,6 +31,9 @@ HEAVY = {
     "accelerate",
     "spandrel",
 }
+
+
+PICTURE = Record("dog/a.png", "dog", "o", Image("d", "objects/a.png", 64, 64), tags=("zwx dog", "hat"), trigger=("zwx dog",))
 
 
 def kinds(stage: type[Stage]) -> list[type[Stage]]:
@@ -118,7 +121,15 @@ def others(value: Any, annotation: Any) -> list[Any]:
     """Values that an option of that type may take besides this one."""
     listed = [v for v in literals(annotation) if v != value]
     guesses: list[Any] = [not value, 2, 3, 64, 150, 0.15, 0.5, "text", ".caption", "e621", "#102030"]
-    guesses += [("dog",), ("palette",), ("general",), {"dog": ("cat",)}, {"copyright": 0.5}]
+    guesses += [
+        (PICTURE.key,),
+        {PICTURE.key: (1, 2, 30, 40)},
+        ("dog",),
+        ("palette",),
+        ("general",),
+        {"dog": ("cat",)},
+        {"copyright": 0.5},
+    ]
     near = [value + 1, value - 1, value + 64, value / 2] if isinstance(value, (int, float)) else []
     return [*listed, *((v,) for v in listed), *near, *guesses]
 
@@ -134,10 +145,11 @@ def variant(stage: type[Stage], field: str) -> tuple[Stage, Stage] | None:
     """Two stages that differ in that option alone; another may have to be set for it to have an effect."""
     info = stage.model_fields[field]
     default = info.get_default(call_default_factory=True)
-    bases = [{}, *({f: v} for f, i in stage.model_fields.items() if f != field for v in literals(i.annotation))]
+    helpers = {f: literals(i.annotation) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()}
+    bases: list[dict[str, Any]] = [{}, *({f: v} for f, values in helpers.items() if f != field for v in values)]
     for base in bases:
         plain = made(stage, **base)
-        for value in others(default, info.annotation):
+        for value in others(default, info.annotation) if plain else ():
             other = made(stage, **base, **{field: value})
             if plain and other and getattr(other, field) != getattr(plain, field):
                 return plain, other
@@ -150,8 +162,13 @@ def test_every_option_takes_part_in_the_key(name: str) -> None:
     for field in stage.model_fields:
         pair = variant(stage, field)
         assert pair is not None, f"no other value is known for {name}.{field}"
-        plain, other = ([p.keyed() for p in s.parts()] for s in pair)
+        plain, other = (key_of(s) for s in pair)
         assert plain != other, f"{name}.{field} may change without a rerun"
+
+
+def key_of(stage: Stage) -> list[Any]:
+    """What the key of a picture's result is made of; an option about single pictures shows in their views alone."""
+    return [(p.keyed(), p.view(PICTURE)) for p in stage.parts()]
 
 
 def test_importing_a_stage_loads_nothing_heavy() -> None:
