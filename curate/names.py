@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{p}{i}" for p in ("com", "lpt") for i in "123456789¹²³")}
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _LONGEST = 180
 """Bytes of UTF-8: file systems take 255, and suffixes and temporary names must still fit."""
@@ -26,7 +26,7 @@ def safe(name: str) -> str:
     while len(name.encode()) > _LONGEST:
         name = name[:-1]
     name = name.rstrip(". ")
-    if name.split(".")[0].lower() in _RESERVED:
+    if name.split(".")[0].rstrip().lower() in _RESERVED:
         name = "_" + name
     return name or "_"
 

@@ -1,0 +1,55 @@
+"""The house's rules: imports go down, help is cheap, every file says what it is for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(p for package in ("curate", "taggers", "cleaners") for p in (ROOT / package).rglob("*.py"))
+HEAVY = ("torch", "onnxruntime", "transformers", "diffusers", "ray", "scipy", "spandrel")
+
+
+def test_imports_only_go_down() -> None:
+    program = Path(sysconfig.get_path("scripts")) / "lint-imports"
+    if not program.exists() and not program.with_suffix(".exe").exists():
+        pytest.skip("import-linter is not installed beside this interpreter")
+    done = subprocess.run([str(program), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import curate.cli",
+        "import curate.cli; curate.cli._mount(['--help'])",
+        "from curate.pipeline import schema; schema()",
+        "import taggers, cleaners",
+    ],
+    ids=["import", "help", "schema", "engines"],
+)
+def test_help_loads_nothing_heavy(work: str) -> None:
+    program = f"{work}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_file_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if text.strip():
+        assert ast.get_docstring(ast.parse(text)), f"{path} opens without a docstring"
+
+
+def test_no_file_holds_somebodys_path() -> None:
+    pattern = re.compile(r"""["'\s(](/(?:home|Users|root|work|tmp|mnt)/\w+|[A-Z]:\\\\?Users)""")
+    found = [f"{p}: {m[1]}" for p in FILES if (m := pattern.search(p.read_text(encoding="utf-8")))]
+    assert found == []
