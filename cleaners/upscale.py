@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Upscale:
     tile       side of a tile in input pixels, margins included; 0 chooses by free memory
     precision  "auto" is half on CUDA and full elsewhere
     offline    fetch nothing
+    engine     "spandrel" (and onnxruntime for .onnx), or "realesrgan" for that program, where it is installed
     """
 
     model: str = LANCZOS
@@ -31,6 +33,7 @@ class Upscale:
     tile: int = 0
     precision: Precision = "auto"
     offline: bool = False
+    engine: Literal["spandrel", "realesrgan"] = "spandrel"
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
@@ -38,7 +41,14 @@ class Upscale:
         if self.model == LANCZOS:
             yield _channels(self._sized(lambda picture: resized(picture, picture.shape[1] * 2, picture.shape[0] * 2)))
             return
-        with network(find(self.model, offline=self.offline), device, self.precision) as opened:
+        path = find(self.model, offline=self.offline)
+        if self.engine == "realesrgan":
+            from cleaners.upscalers.realesrgan_engine import opened as opened_program
+
+            with opened_program(path, device, tile=self.tile, half=self.precision != "full") as enlarge:
+                yield _channels(self._sized(enlarge))
+            return
+        with network(path, device, self.precision) as opened:
             yield _channels(self._sized(Tiler(opened, self.tile)))
 
     def _sized(self, enlarge: Clean) -> Clean:

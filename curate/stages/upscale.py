@@ -42,6 +42,10 @@ class Upscale(RecordStage):
         "auto", description="Number format: auto is half on CUDA, full elsewhere."
     )
 
+    engine: Literal["spandrel", "realesrgan"] = Field(
+        "spandrel", description="What runs the model; realesrgan is that program itself, where it is installed."
+    )
+
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
@@ -67,7 +71,7 @@ class Upscale(RecordStage):
         if self.model == NONE:
             yield lambda records: [self._one(record, env, None) for record in records]
             return
-        cleaner = cleaners.upscale.Upscale(self.model, 0, self.tile, self.precision, env.offline)
+        cleaner = cleaners.upscale.Upscale(self.model, 0, self.tile, self.precision, env.offline, self.engine)
         with contextlib.ExitStack() as stack:
             try:
                 if env.require_gpu and self.model != cleaners.upscale.LANCZOS:

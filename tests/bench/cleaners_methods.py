@@ -1,0 +1,73 @@
+"""What each method does to clean and perturbed pictures: `python -m tests.bench.cleaners_methods [--model FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from cleaners.adverse import Adverse
+from cleaners.down_up import DownUp
+from cleaners.measures.difference import psnr, ssim
+from cleaners.upscale import Upscale, resized
+from tests.bench.cleaners_variants import PERTURBED, Picture, crop, sources
+
+
+def methods(model: str) -> dict[str, Any]:
+    """Cleaners by name; networks only where a model is given, plain interpolation besides."""
+    found: dict[str, Any] = {
+        "C adverse": Adverse(),
+        "B down-up 1/2, lanczos": DownUp("lanczos", 0.5),
+        "B down-up 3/4, lanczos": DownUp("lanczos", 0.75),
+    }
+    if model:
+        found["A upscale"] = Upscale(model, 2)
+        found["B down-up 1/2"] = DownUp(model, 0.5)
+        found["B down-up 3/4"] = DownUp(model, 0.75)
+    return found
+
+
+def compared(clean: Picture, other: Picture) -> tuple[float, float]:
+    """PSNR (equal pictures as 99 dB) and SSIM to the clean picture at its size."""
+    same = resized(other, clean.shape[1], clean.shape[0])
+    return min(99.0, psnr(clean, same)), ssim(clean, same)
+
+
+def main() -> None:
+    """Prints the mean over the pictures before and after each method, and its time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=6, help="take every n-th picture")
+    parser.add_argument("--model", default="")
+    given = parser.parse_args()
+    results: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(cleaner.open("auto")) for name, cleaner in methods(given.model).items()}
+        for _, name, image in sources(given.every):
+            clean = crop(image)
+            cases: dict[str, Picture] = {"none": clean}
+            cases |= {f"{p} ±{e}": perturb(clean, e, name) for p, perturb in PERTURBED.items() for e in (4, 8, 16)}
+            for case, picture in cases.items():
+                before = compared(clean, picture)
+                for method, work in opened.items():
+                    begin = time.perf_counter()
+                    after = work(picture)
+                    seconds[method].append((time.perf_counter() - begin) / (picture.size / 3e6))
+                    results[method, case].append((*before, *compared(clean, after)))
+    print("| method | perturbation | PSNR before | after | SSIM before | after | better in |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for (method, case), rows in results.items():
+        p0, s0, p1, s1 = np.mean(rows, axis=0)
+        better = np.mean([row[2] > row[0] for row in rows])
+        print(f"| {method} | {case} | {p0:.1f} | {p1:.1f} | {s0:.3f} | {s1:.3f} | {better:.0%} |")
+    print("\n| method | seconds per megapixel |\n| --- | --- |")
+    for method, times in seconds.items():
+        print(f"| {method} | {np.mean(times):.2f} |")
+
+
+if __name__ == "__main__":
+    main()
