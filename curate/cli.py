@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from curate.core import registry
-from curate.core.stage import Concept, Kind, Stage
+from curate.core.stage import Concept, Kind, Stage, adds_only
 from curate.errors import CurateError, InputError
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
                 source=given["source"],
                 out=given.get("out"),
                 in_place=given.get("in_place", False),
-                only=tuple(given["concept"] or ()),
+                only=tuple(given.get("concept") or ()),
                 concepts=concepts,
                 rights=rights or given["consent"] is not None,
                 options=_validated("run", RunOptions, run_options),
@@ -218,7 +218,8 @@ def _stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
     parameters += [inspect.Parameter(f, positional, default=None, annotation=a) for f, a in fields.items()]
-    parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in _COMMON.items()]
+    common = {f: c for f, c in _COMMON.items() if not (adds_only(stage) and f in ("out", "in_place", "concept"))}
+    parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return carry_out
 

@@ -22,13 +22,13 @@ from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner, stopped
-from curate.core.stage import Concept, Env, Stage
+from curate.core.stage import Concept, Env, Stage, adds_only
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError, Interrupted
 from curate.executors.local import choose
 from curate.images import DOOR, consent
 from curate.names import concept_folder, safe, unique
-from curate.pipeline import Pipeline, RunOptions, adds_only, picture_stage
+from curate.pipeline import Pipeline, RunOptions, picture_stage
 from curate.report import Report, open_report
 from curate.scan import list_pictures, reopen, scan
 from curate.stages.export import Export
@@ -156,7 +156,7 @@ def command(c: Command) -> Result:
         chosen = _chosen(c, manifest)
         after = session.runner.run([c.stage], Manifest(r for r in manifest if r.key in chosen))
         session.manifest = _joined(manifest, after, chosen)
-        if not adds_only(type(c.stage)) or (c.out is not None and not isinstance(c.stage, Export)):
+        if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
             _publish(c, session, manifest)
         session.where = {"pictures": c.target}
     assert session.result is not None

@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from curate.core import registry
-from curate.core.stage import Concept, DatasetStage, Options, RecordStage, Stage, takes_list
+from curate.core.stage import Concept, Options, RecordStage, Stage, takes_list
 from curate.errors import InputError
 from curate.names import concept_folder
 from curate.scan import RIGHTS
@@ -69,6 +69,10 @@ ORDER: tuple[tuple[str, str, str], ...] = (
 """(earlier, later, why): a pipeline that has both the other way round is refused."""
 
 
+_MOST_VALUES, _DEEPEST = 200_000, 50
+"""Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Problem:
     line: int
@@ -107,6 +111,9 @@ class _Reader:
         return values
 
     def _plain(self, node: Node, where: tuple[str | int, ...]) -> Any:
+        if len(self.marks) > _MOST_VALUES or len(where) > _DEEPEST:
+            where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+            raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
         self.marks[where] = node
         if isinstance(node, MappingNode):
             return self._mapping(node, where)
@@ -521,8 +528,3 @@ def _loosened(model: type[Options], schema: dict[str, Any]) -> dict[str, Any]:
 def picture_stage(stage: type[Stage]) -> bool:
     """Whether a stage makes new pictures."""
     return issubclass(stage, RecordStage) and "image" in stage.writes
-
-
-def adds_only(stage: type[Stage]) -> bool:
-    """Whether a stage changes no record: what it makes is beside the pictures (training)."""
-    return issubclass(stage, DatasetStage) and not stage.writes

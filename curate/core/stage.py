@@ -215,3 +215,8 @@ class DatasetStage(Stage):
         Asked with the recalled result before the stage is skipped. Stages that write files override it.
         """
         return True
+
+
+def adds_only(stage: type[Stage]) -> bool:
+    """Whether a stage changes no record and places no picture: what it makes is beside them (training)."""
+    return issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same"
