@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -24,7 +24,7 @@ def cores() -> int:
 def ahead(
     sources: Iterable[S],
     prepare: Callable[[S], P],
-    infer: Callable[[list[P]], list[R]],
+    infer: Callable[[Sequence[P]], list[R]],
     *,
     batch: int,
     threads: int = 0,

@@ -29,6 +29,16 @@ class OpenTagger(Protocol):
 
     provider: str
     """What computes: CUDAExecutionProvider, CPUExecutionProvider, cuda, cpu …"""
+    batch: int
+    """How many pictures the device takes at once."""
+
+    def prepare(self, picture: Picture) -> Tensor:
+        """What the model is fed for one picture; may run on any thread."""
+        ...
+
+    def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
+        """Scores of up to `batch` prepared pictures, in order."""
+        ...
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
         """Scores of each picture, in order."""

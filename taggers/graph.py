@@ -64,16 +64,20 @@ class OpenGraph:
         self.fixed = fixed if isinstance(fixed, int) and fixed > 0 else 0
         self.batch = self.fixed or batch or (32 if self.provider != "CPUExecutionProvider" else 4)
 
+    def prepare(self, picture: Picture) -> Tensor:
+        """What the graph is fed for one picture."""
+        return self._prepare(picture)
+
     def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
         """Scores of each picture, in order."""
         scored: list[Scored] = []
         for start in range(0, len(pictures), self.batch):
-            scored += self.infer([self._prepare(p) for p in pictures[start : start + self.batch]])
+            scored += self.infer([self.prepare(p) for p in pictures[start : start + self.batch]])
         return scored
 
     def stream(self, sources: Iterable[Source]) -> Iterator[Scored | Exception]:
         """Fetches and prepares on threads while the session runs."""
-        return ahead(sources, lambda source: self._prepare(source()), self.infer, batch=self.batch)
+        return ahead(sources, lambda source: self.prepare(source()), self.infer, batch=self.batch)
 
     def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
         """Runs the graph on prepared tensors, up to `batch` of them."""

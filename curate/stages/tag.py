@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from curate.core.record import Record, Scores
 from curate.core.stage import Env, RecordStage, Resources, Stage, Worker
 from curate.errors import CurateError, InputError, MissingError, PictureError
 from taggers import screening, select
+from taggers.ahead import cores
 from taggers.errors import MissingModelError, NoGpuError, TaggerError
 
 CATEGORIES = ("general", "character", "copyright", "species")
@@ -61,7 +63,7 @@ class Tag(RecordStage):
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"scores", "tags", "sentence", "notes", "aside"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=64)
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
     def parts(self) -> Sequence[Stage]:
         """Scores, keyed by models and floor; selection, keyed by the rest."""
@@ -88,7 +90,7 @@ class _Scoring(RecordStage):
 
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"scores"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=64)
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
     def keyed(self) -> dict[str, Any]:
         """Names enter the key, since scores are kept by them; what the names stand for does by the files' digests."""
@@ -104,47 +106,87 @@ class _Scoring(RecordStage):
         found = _found(self.tagger, self.family, env)
         with contextlib.ExitStack() as stack, _translated():
             opened = {f.name: stack.enter_context(self._opened(f, env)) for f in found}
-            yield _Scorer(opened, env)
+            scorer = _Scorer(opened, env)
+            stack.callback(scorer.close)
+            yield scorer
 
     def _opened(self, found: taggers.Tagger, env: Env) -> contextlib.AbstractContextManager[taggers.OpenTagger]:
         return found.open(env.device, require_gpu=env.require_gpu, floor=self.floor)
 
 
 class _Scorer:
-    """Scores records; what was computed beside a broken picture is kept for the retry that follows it."""
+    """Scores records. Those that come next may be announced with `expect`: their pictures are decoded and prepared on
+    threads, and scored as soon as the device is free, while the caller still deals with the results before.
+
+    What was computed beside a broken picture is kept for the retry that follows it.
+    """
 
     def __init__(self, opened: Mapping[str, taggers.OpenTagger], env: Env) -> None:
         self._opened, self._env = opened, env
         self._spare: dict[str, Scores] = {}
+        self._coming: dict[tuple[str, ...], Future[_Scored]] = {}
+        self._device = ThreadPoolExecutor(1, "scoring")
+        self._threads = ThreadPoolExecutor(cores(), "preparing")
+
+    def expect(self, records: Sequence[Record]) -> None:
+        """Starts on records that the next call will be about."""
+        if records and not self._spare:
+            self._coming[_names(records)] = self._begin(records)
 
     def __call__(self, records: Sequence[Record]) -> Sequence[Record]:
-        known = self._spare
-        todo = [r for r in records if _identity(r) not in known]
-        failed = self._score(todo, known) if todo else None
-        if failed is not None:
-            raise failed
-        done = [_scored(r, known[_identity(r)]) for r in records]
-        if todo:
-            self._spare = {}
+        names = _names(records)
+        if any(n not in self._spare for n in names):
+            known, failed = (self._coming.pop(names, None) or self._begin(records)).result()
+            self._spare |= known
+            if failed is not None:
+                raise failed
+        done = [dataclasses.replace(r, scores=self._spare[n]) for r, n in zip(records, names, strict=True)]
+        for name in names:
+            del self._spare[name]
         return done
 
-    def _score(self, records: Sequence[Record], known: dict[str, Scores]) -> Exception | None:
-        found: list[dict[str, taggers.Scored]] = [{} for _ in records]
-        failed: dict[int, Exception] = {}
-        for name, tagger in self._opened.items():
-            for index, scored in enumerate(tagger.stream([lambda r=r: self._env.pixels(r) for r in records])):
-                if isinstance(scored, Exception):
-                    failed[index] = scored
-                else:
-                    found[index][name] = scored
-        for index, record in enumerate(records):
-            if index not in failed:
-                known[_identity(record)] = Scores.pack(found[index])
-        self._spare = known
+    def close(self) -> None:
+        """Waits for what runs and drops what was not asked for."""
+        self._device.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
+
+    def _begin(self, records: Sequence[Record]) -> Future[_Scored]:
+        return self._device.submit(self._score, records, [self._threads.submit(self._prepared, r) for r in records])
+
+    def _prepared(self, record: Record) -> dict[str, Any]:
+        pixels = self._env.pixels(record)
+        return {name: tagger.prepare(pixels) for name, tagger in self._opened.items()}
+
+    def _score(self, records: Sequence[Record], prepared: Sequence[Future[dict[str, Any]]]) -> _Scored:
+        """Scores by identity, and the first failure among those that have none."""
+        found: dict[str, dict[str, taggers.Scored]] = {}
+        failed: list[Exception] = []
+        waiting: dict[str, dict[str, Any]] = {}
+        for record, future in zip(records, prepared, strict=True):
+            try:
+                tensors = future.result()
+            except Exception as error:  # the picture's own fault: the others go on
+                failed.append(error)
+                continue
+            for name, tagger in self._opened.items():
+                queue = waiting.setdefault(name, {})
+                queue[_identity(record)] = tensors[name]
+                if len(queue) == tagger.batch:
+                    self._infer(name, waiting.pop(name), found)
+        for name, queue in waiting.items():
+            self._infer(name, queue, found)
+        known = {identity: Scores.pack(scores) for identity, scores in found.items()}
         if not failed:
-            return None
-        error = next(iter(failed.values()))
-        return error if isinstance(error, (CurateError, MemoryError)) else PictureError(f"{type(error).__name__}: {error}")
+            return known, None
+        kept = isinstance(failed[0], (CurateError, MemoryError))
+        return known, failed[0] if kept else PictureError(f"{type(failed[0]).__name__}: {failed[0]}")
+
+    def _infer(self, name: str, tensors: Mapping[str, Any], found: dict[str, dict[str, taggers.Scored]]) -> None:
+        for identity, scored in zip(tensors, self._opened[name].infer([*tensors.values()]), strict=True):
+            found.setdefault(identity, {})[name] = scored
+
+
+_Scored = tuple[dict[str, Scores], Exception | None]
 
 
 class _Selection(RecordStage):
@@ -226,12 +268,12 @@ def _with(record: Record, *, note: str = "", **changes: Any) -> Record:
     return dataclasses.replace(record.noting(note) if note else record, **changes)
 
 
-def _scored(record: Record, scores: Scores) -> Record:
-    return _with(record, scores=scores)
-
-
 def _identity(record: Record) -> str:
     return record.key + "\0" + record.image.digest
+
+
+def _names(records: Sequence[Record]) -> tuple[str, ...]:
+    return tuple(_identity(r) for r in records)
 
 
 def _called(name: str) -> str:

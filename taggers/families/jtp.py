@@ -80,13 +80,16 @@ class _Open:
         self._network, self._naming = network, naming
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
-        tensors = [prepare(p, self._network.side) for p in pictures]
-        return [s for i in range(0, len(tensors), self.batch) for s in self._infer(tensors[i : i + self.batch])]
+        tensors = [self.prepare(p) for p in pictures]
+        return [s for i in range(0, len(tensors), self.batch) for s in self.infer(tensors[i : i + self.batch])]
 
     def stream(self, sources: Iterable[Source]) -> Iterator[Scored | Exception]:
-        return ahead(sources, lambda s: prepare(s(), self._network.side), self._infer, batch=self.batch)
+        return ahead(sources, lambda s: self.prepare(s()), self.infer, batch=self.batch)
 
-    def _infer(self, tensors: list[Tensor]) -> list[Scored]:
+    def prepare(self, picture: Picture) -> Tensor:
+        return prepare(picture, self._network.side)
+
+    def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
         import torch
 
         with torch.inference_mode():

@@ -98,6 +98,26 @@ def test_a_broken_picture_costs_its_batch_nothing(env: Env, record: Make) -> Non
             worker([bad])
 
 
+def test_what_is_expected_is_scored_ahead_and_alike(env: Env, record: Make) -> None:
+    chunks = [
+        [dataclasses.replace(record(), key=f"dogs/{i}{j}.png", image=Image(f"d{i}{j}", f"{j}.png")) for j in range(3)]
+        for i in range(4)
+    ]
+    broken = dataclasses.replace(record(), key="dogs/b.png", image=Image("b", "broken.png"))
+    chunks.append([chunks[0][0], broken])
+    scoring = Tag(tagger=("palette",)).parts()[0]
+    with scoring.open(env) as worker:  # type: ignore[attr-defined]
+        plain = [worker(c) for c in chunks[:4]]
+        worker.expect(chunks[0])
+        for i, chunk in enumerate(chunks[:4]):
+            worker.expect(chunks[i + 1])
+            assert worker(chunk) == plain[i]
+        with pytest.raises(PictureError, match="truncated"):
+            worker(chunks[4])
+        assert worker([chunks[0][0]]) == plain[0][:1]
+        worker.expect(chunks[2])  # announced and never asked for
+
+
 @pytest.mark.parametrize(
     ("scores", "imported", "reason"),
     [
