@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from curate.core import registry
 from curate.core.stage import Concept, Options, RecordStage, Stage, takes_list
@@ -96,13 +97,20 @@ class _Reader:
             what = "is not a file" if self.path.exists() else "does not exist"
             raise InputError(f"pipeline file {self.path} {what}", "`curate init` writes one")
         try:
-            root = YAML(typ="rt", pure=True).compose(self.path.read_text(encoding="utf-8"))
+            text = self.path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise PipelineError(f"{self.path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        try:
+            root = YAML(typ="rt", pure=True).compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {error.problem or error.context}") from error
+        except ReaderError as error:
+            before = text[: error.position]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            said = f"the character U+{ord(text[error.position]):04X} may not stand in it"
+            raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {said}") from error
         if not isinstance(root, MappingNode):
             raise PipelineError(f"{self.path}:1:1: expected input:, output: and stages:, found {_kind(root)}")
         values = self._plain(root, ())
@@ -119,7 +127,11 @@ class _Reader:
             return self._mapping(node, where)
         if isinstance(node, SequenceNode):
             return [self._plain(child, (*where, i)) for i, child in enumerate(node.value)]
-        return _scalar(node)
+        try:
+            return _scalar(node)
+        except ValueError:
+            # `!!int ten`: whoever takes the value says what is wrong with it
+            return node.value
 
     def _mapping(self, node: MappingNode, where: tuple[str | int, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -147,18 +159,22 @@ class _Reader:
             return
         stages = values.get("stages")
         entries = list(stages) if isinstance(stages, list) else []
-        found = [i for i, entry in enumerate(entries) if _entry_name(entry) == parts[0].replace("_", "-")]
-        if not found or len(parts) < 2:
-            names = [n for n in map(_entry_name, entries) if n]
+        names = [n for n in map(_entry_name, entries) if n]
+        # a plug-in's name has dots of its own: the longest name that is here counts
+        length = next((n for n in range(len(parts) - 1, 0, -1) if _entry_name(".".join(parts[:n])) in names), 0)
+        if not length:
             self.problems.append(
                 _Problem(0, 0, f'no stage "{parts[0]}" in this pipeline: {registry.nearest(parts[0], names)}', origin)
             )
             return
-        for i in found:
-            entry = entries[i]
+        name = ".".join(parts[:length])
+        for i, entry in enumerate(entries):
+            options = entry[next(iter(entry))] or {} if isinstance(entry, dict) and entry else {}
+            if _entry_name(entry) != _entry_name(name) or not isinstance(options, dict):
+                continue
             assert stages is not None
-            stages[i] = {parts[0]: dict(entry[next(iter(entry))] or {}) if isinstance(entry, dict) else {}}
-            self._assign(stages[i], tuple(parts), value, origin, ("stages", i))
+            stages[i] = {name: dict(options)}
+            self._assign(stages[i], (name, *parts[length:]), value, origin, ("stages", i))
 
     def _assign(
         self, values: dict[str, Any], parts: tuple[str, ...], value: Any, origin: str, where: tuple[str | int, ...] = ()
@@ -420,11 +436,12 @@ def _scalar(node: Node) -> Any:
     assert isinstance(node, ScalarNode)
     text, tag = node.value, str(node.tag)
     if tag.endswith(":int"):
-        return int(text.replace("_", ""), 0)
+        digits = text.replace("_", "")
+        # YAML 1.2: a leading zero means nothing
+        return int(digits, 10 if digits.lstrip("+-").isdecimal() else 0)
     if tag.endswith(":float"):
-        return float(
-            text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf").replace(".nan", "nan").replace(".NaN", "nan")
-        )
+        bare = text.replace("_", "").lower()
+        return float(bare.replace(".inf", "inf").replace(".nan", "nan"))
     if tag.endswith(":bool"):
         return text.lower() == "true"
     if tag.endswith(":null"):

@@ -1,0 +1,276 @@
+"""pipeline.yaml: every mistake at once, each with its place and what was meant."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from curate.errors import InputError
+from curate.pipeline import Pipeline, PipelineError, load, schema
+
+GOOD = """\
+input: in/
+output: out/
+concepts:
+  dog: {trigger: [zwx dog], kind: character}
+stages:
+  - convert: {background: white}
+  - resize: {max_side: 1024}
+  - tag: {tagger: palette}
+  - captions: {blacklist: [dark]}
+  - prune
+  - trigger
+  - balance
+  - export
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "in/dog").mkdir(parents=True)
+    (tmp_path / "in/3_cat").mkdir()
+    Image.new("RGB", (2, 2)).save(tmp_path / "in/dog/a.png")
+    return tmp_path
+
+
+def read(place: Path, text: str, *settings: str, until: str | None = None) -> Pipeline:
+    (place / "p.yaml").write_text(text, encoding="utf-8")
+    return load(place / "p.yaml", settings, until)
+
+
+def mistakes(place: Path, text: str, *settings: str, until: str | None = None) -> list[str]:
+    """What is said, a line for each mistake, without the file's name."""
+    with pytest.raises(PipelineError) as told:
+        read(place, text, *settings, until=until)
+    return [line.replace(f"{place / 'p.yaml'}:", "") for line in told.value.message.split("\n")]
+
+
+def with_stages(*stages: str) -> str:
+    return "input: in\noutput: out\nstages:\n" + "".join(f"  - {s}\n" for s in stages)
+
+
+def stage(pipeline: Pipeline, name: str) -> Any:
+    return next(s for s in pipeline.stages if s.name == name)
+
+
+def test_a_good_file_is_read(place: Path) -> None:
+    found = read(place, GOOD)
+    assert [s.name for s in found.stages][:3] == ["convert", "resize", "tag"]
+    assert stage(found, "tag").tagger == ("palette",)
+    assert (found.input, found.output) == ((place / "in",), place / "out")
+    assert found.concepts["dog"].trigger == ("zwx dog",)
+    assert not found.consent
+
+
+def test_every_mistake_at_once_with_its_place(place: Path) -> None:
+    text = """\
+input: in/
+output: out/
+colour: red
+concepts:
+  dgo: {trigger: zwx dog}
+  cat: {wieght: 2}
+stages:
+  - convret
+  - resize: {max_sid: 3, multiple: zero}
+  - captions: {sentence: afetr, extension: txt}
+  - export
+run: {workers: many}
+"""
+    said = mistakes(place, text)
+    assert [re.match(r"\d+:\d+", line)[0] for line in said] == [  # type: ignore[index]
+        "3:1", "5:3", "6:9", "8:5", "9:14", "9:36", "10:26", "10:44", "12:16", "12:16",
+    ][: len(said)]  # fmt: skip
+    told = "\n".join(said)
+    for part in (
+        'unknown key "colour"',
+        'no folder "dgo" in the input: did you mean "dog"?',
+        'has no option "wieght": did you mean "weight"?',
+        'unknown stage "convret": did you mean "convert"?',
+        'resize has no option "max_sid": did you mean "max_side"?',
+        "resize.multiple:",
+        '"afetr" is not one of',
+        'did you mean "after"?',
+        "captions.extension:",
+        "run.workers",
+    ):
+        assert part in told, told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: expected input:, output: and stages:, found an empty file"),
+        ("# only a comment\n", "1:1: expected input:, output: and stages:, found an empty file"),
+        ("- a\n- b\n", "1:1: expected input:, output: and stages:, found a list"),
+        ("input: in\n\toutput: out\n", r"2:1: not YAML: .*"),
+        ("input: [in\n", r"\d+:\d+: not YAML: .*"),
+        ("input: in\noutput: out\noutput: other\nstages: [convert]\n", '3:1: "output" stands twice'),
+        ("input: nowhere\noutput: out\nstages: [convert]\n", "1:8: input folder .*nowhere does not exist"),
+        ("input: i\noutput: out\nstages: [convert]\n", r'1:8: input folder .* does not exist: did you mean "in"\?'),
+        ("input: in\noutput: in\nstages: [convert]\n", "2:9: output .* is or holds the input"),
+        ("input: in/dog\noutput: in\nstages: [convert]\n", "2:9: output .* is or holds the input"),
+        ("input: in\noutput: p.yaml\nstages: [convert]\n", "2:9: output .* is a file"),
+        ("input: 3\noutput: out\nstages: [convert]\n", "1:8: input: takes a folder or a list of folders, found 3"),
+        ("input: in\noutput: out\n", "1:1: stages: is missing.*"),
+        ("input: in\noutput: out\nstages: convert\n", "3:9: stages: must be a list of stages, found 'convert'.*"),
+        ("input: in\noutput: out\nstages: [[convert]]\n", "3:10: expected a stage name .* found a list"),
+        ("input: in\noutput: out\nstages: [{convert: {}, resize: {}}]\n", "3:10: expected a stage name .* found a mapping"),
+        ("input: in\noutput: out\nstages: [convert: white]\n", "3:19: convert takes a mapping of options, found 'white'"),
+        ("input: in\noutput: out\nconsent: yes\nstages: [convert]\n", "3:10: consent: takes only .*"),
+        ("input: in\noutput: out\nconcepts: {dog: {trigger: ['a, b']}}\nstages: [convert]\n", "3:2.: trigger word .*"),
+        ("input: in\noutput: out\nstages: [no.such.plugin]\n", '3:10: stage "no.such.plugin" cannot be imported: .*'),
+        ("input: in\noutput: out\nstages: [convert: {quality: !!int ten}]\n", "3:29: .*"),
+        ("input: in\noutput: &a [*a]\nstages: [convert]\n", r"\d+:\d+: .*"),
+        ("input: in\x07\noutput: out\nstages: [convert]\n", r"\d+:\d+: not YAML: .*"),
+    ],
+)
+def test_one_mistake_is_one_line(place: Path, text: str, expected: str) -> None:
+    [said] = mistakes(place, text)
+    assert re.match(expected, said), said
+
+
+def test_text_that_is_no_utf8_is_said(place: Path) -> None:
+    (place / "p.yaml").write_bytes("input: caf\xe9\n".encode("latin-1"))
+    with pytest.raises(PipelineError, match="is not UTF-8 text"):
+        load(place / "p.yaml")
+
+
+def test_a_missing_file_is_said(place: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml does not exist\n.*curate init"):
+        load(place / "nowhere.yaml")
+    with pytest.raises(InputError, match="is not a file"):
+        load(place)
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [("010", 10), ("0x10", 16), ("1_0", 10), ("+7", 7), ("0o17", 15)],
+)
+def test_numbers_are_read_as_yaml_means_them(place: Path, number: str, value: int) -> None:
+    assert stage(read(place, with_stages(f"resize: {{max_side: {number}}}", "export")), "resize").max_side == value
+
+
+def test_floats_of_any_form(place: Path) -> None:
+    for text, value in ((".05", 0.05), ("5e-2", 0.05), ("0.05", 0.05)):
+        assert stage(read(place, with_stages(f"tag: {{tagger: palette, floor: {text}}}")), "tag").floor == value
+    for text in (".NAN", "-.inf", ".Inf"):
+        [said] = mistakes(place, with_stages(f"tag: {{tagger: palette, floor: {text}}}"))
+        assert "tag.floor" in said
+
+
+@pytest.mark.parametrize(
+    ("stages", "reason"),
+    [
+        (("captions", "tag: {tagger: palette}"), '"captions" stands before "tag": the rules need the tags; put tag first'),
+        (("prune", "captions"), '"prune" stands before "captions": a black-listed tag must be gone'),
+        (("trigger", "prune"), '"trigger" stands before "prune": trigger words come last'),
+        (("export", "balance"), '"export" stands before "balance": the folder names hold the repeats'),
+        (("convert", "train"), '"train" without "export"'),
+        (("export", "resize"), '"resize" stands after "export"'),
+    ],
+)
+def test_an_order_that_loses_meaning_is_refused_with_the_reason(place: Path, stages: tuple[str, ...], reason: str) -> None:
+    assert any(reason in line for line in mistakes(place, with_stages(*stages)))
+
+
+def test_settings_win_over_the_file(place: Path) -> None:
+    found = read(
+        place, GOOD, "resize.max_side=512", "convert.background=black", "captions.blacklist=[a, b]", "trigger.pin=solo",
+        "run.workers=3", "output=elsewhere", "concepts.dog.weight=2", "tag.general=0.4", "prune.implications=none",
+    )  # fmt: skip
+    assert stage(found, "resize").max_side == 512
+    assert stage(found, "convert").background == "black"
+    assert stage(found, "captions").blacklist == ("a", "b")
+    assert stage(found, "trigger").pin == ("solo",)
+    assert found.run.workers == 3
+    assert found.output == place / "elsewhere"
+    assert (found.concepts["dog"].weight, found.concepts["dog"].trigger) == (2, ("zwx dog",))
+    assert read(place, GOOD, "resize.max_side=1", "resize.max_side=2").stages[1].max_side == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("resize", "--set resize: expected stage.option=value"),
+        ("=3", "--set =3: expected stage.option=value"),
+        ("rezise.max_side=3", '--set rezise.max_side=3: no stage "rezise" in this pipeline: did you mean "resize"?'),
+        ("resize.max_sid=3", '--set resize.max_sid=3: resize has no option "max_sid": did you mean "max_side"?'),
+        ("resize.max_side=big", "--set resize.max_side=big: resize.max_side: "),
+        ("run.workers=-", "--set run.workers=-: run.workers"),
+    ],
+)
+def test_a_wrong_setting_is_named(place: Path, setting: str, expected: str) -> None:
+    assert mistakes(place, GOOD, setting)[0].startswith(expected)
+
+
+def test_settings_reach_a_stage_written_wrongly(place: Path) -> None:
+    assert mistakes(place, with_stages("convert: white", "export"), "convert.background=black")
+
+
+def test_settings_reach_stages_by_either_spelling_and_by_path(place: Path) -> None:
+    text = with_stages("tests.core.plugin: {word: a}", "export")
+    assert read(place, text, "tests.core.plugin.word=b").stages[0].word == "b"  # type: ignore[attr-defined]
+
+
+def test_until_ends_the_pipeline(place: Path) -> None:
+    assert [s.name for s in read(place, GOOD, until="tag").stages] == ["convert", "resize", "tag"]
+    [said] = mistakes(place, GOOD, until="tga")
+    assert said == '--until tga: no such stage in this pipeline: did you mean "tag"?'
+
+
+def test_paths_are_meant_from_the_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    found = read(place, with_stages("captions: {vocabulary: ./tables}"))
+    assert found.input == (place / "in",)
+    assert stage(found, "captions").vocabulary == str(place / "tables")
+
+
+# the schema
+
+
+def _valid(value: Any) -> list[str]:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(schema())
+    return [e.message for e in jsonschema.Draft202012Validator(schema()).iter_errors(value)]
+
+
+def _yaml(text: str) -> Any:
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def test_the_schema_accepts_what_is_right() -> None:
+    example = Path(__file__).parents[2] / "pipeline.example.yaml"
+    assert _valid(_yaml(example.read_text(encoding="utf-8"))) == []
+    assert _valid(_yaml(GOOD)) == []
+    assert (
+        _valid(_yaml("input: [a, b]\noutput: c\nstages: [convert: , my.plugin: {any: 1}]\nconsent: i-hold-the-rights\n")) == []
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "output: b\nstages: [convert]",
+        "input: a\noutput: b\nstages: []",
+        "input: a\noutput: b\nstages: [convret]",
+        "input: a\noutput: b\nstages: [convert: {backgruond: white}]",
+        "input: a\noutput: b\nstages: [resize: {max_side: big}]",
+        "input: a\noutput: b\nstages: [convert]\nconsent: maybe",
+        "input: a\noutput: b\nstages: [convert]\nconcepts: {dog: {weight: 0}}",
+        "input: a\noutput: b\nstages: [convert]\nrun: {wrokers: 2}",
+    ],
+)
+def test_the_schema_rejects_what_is_wrong(wrong: str) -> None:
+    assert _valid(_yaml(wrong)) != []
+
+
+def test_the_schema_is_plain_json() -> None:
+    assert json.loads(json.dumps(schema())) == schema()
