@@ -42,8 +42,8 @@ class Base:
     def of(cls, name: str) -> Base:
         """Reads the architecture off a diffusers folder, else off the name, and the way of prompting off the ancestry."""
         lowered = name.lower()
-        index = Path(name).expanduser() / "model_index.json"
-        if index.is_file():
+        index = _home(name) / "model_index.json"
+        if os.path.isfile(index):  # noqa: PTH113  # unlike Path.is_file it takes any text for an answer of no
             large = "XL" in index.read_text(encoding="utf-8", errors="replace")
         else:
             large = any(mark in lowered for mark in _XL)
@@ -169,7 +169,7 @@ def concepts_in(source: str) -> dict[str, int]:
     from curate import samples
     from curate.scan import list_pictures
 
-    folder = samples.folder() if source == SAMPLE else Path(source).expanduser()
+    folder = samples.folder() if source == SAMPLE else _home(source)
     counts: dict[str, int] = {}
     for one in list_pictures([folder], lambda _: None):
         counts[one.concept] = counts.get(one.concept, 0) + 1
@@ -208,11 +208,16 @@ def gpu_memory() -> float:
         return 0.0
 
 
+def _home(path: str) -> Path:
+    """The path with ~ replaced; a name that only begins like that stays, where Path.expanduser would raise."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def _from_here(path: str, target: Path) -> str:
     """The path as the pipeline file must name it: relative to its folder, absolute where that is on another drive."""
     if path == SAMPLE:
         return path
-    whole = Path(path).expanduser().absolute()
+    whole = _home(path).absolute()
     try:
         relative = Path(os.path.relpath(whole, target.absolute().parent)).as_posix()
     except ValueError:
@@ -300,9 +305,8 @@ def _stages(answers: Answers, base: Base) -> Iterator[str]:
     yield "  - convert: {background: white}"
     yield "  # Trainers handle very large files badly; buckets scale down further by themselves."
     yield "  - resize: {max_side: 3000}"
-    if "dedupe" in registry.stage_names():
-        yield "  # The same picture twice would count twice."
-        yield "  - dedupe"
+    yield "  # The same picture twice would count twice."
+    yield "  - dedupe"
     yield f"  # {_tagger_reason(tagger, vocabulary)}"
     yield f"  - tag: {{tagger: {tagger}}}"
     if base.prompting == "natural":

@@ -50,6 +50,7 @@ def render(page: Page) -> str:
         ("Advice", _advice(page)),
         ("Balance", _balance(page)),
         ("Set aside", _aside(page)),
+        ("Duplicates", _duplicates(page)),
         ("Tags", _tags(page)),
         ("Sizes", _sizes(page)),
         ("Training", _training(page)),
@@ -122,6 +123,26 @@ def _aside(page: Page) -> Markup:
         picture = _img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
         rows.append([picture, record.key, told.get(record.key, {}).get("stage", ""), record.aside])
     return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
+
+
+def _duplicates(page: Page) -> Markup:
+    """Each duplicate beside the picture that stays in its place, the least alike first: those are worth a look."""
+    rows = {record.key: record for record in page.manifest}
+    found = [r for r in page.manifest if r.aside and r.facts.get("duplicate_of") in rows]
+    found.sort(key=lambda r: (float(r.facts.get("likeness", 1)), r.key))
+    pairs = [_pair(page, copy, rows[copy.facts["duplicate_of"]]) for copy in found[: page.thumbnails // 2]]
+    more = el("p", f"and {len(found) - len(pairs):,} more, all named above") if len(found) > len(pairs) else ""
+    return joined(el("div", *pairs, class_="pairs"), more) if pairs else Markup("")
+
+
+def _pair(page: Page, copy: Record, kept: Record) -> Markup:
+    likeness = copy.facts.get("likeness")
+    said = " ".join([str(copy.facts.get("duplicate", "")), *([f"{likeness:.3f} alike"] if isinstance(likeness, float) else [])])
+    sides = [
+        el("figure", _img(page.find(one), one.key, 192), el("figcaption", el("b", one.key), el("small", what)))
+        for one, what in ((copy, f"set aside, {said}"), (kept, "stays" if not kept.aside else "set aside too"))
+    ]
+    return el("div", *sides)
 
 
 def _tags(page: Page) -> Markup:

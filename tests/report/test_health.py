@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.record import CaptionStyle, Image, Manifest, Record
@@ -55,6 +55,7 @@ def test_frequencies() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 9)), max_size=20))
+@settings(deadline=None)
 def test_every_picture_of_known_size_is_in_one_bucket(sizes: list[tuple[int, int, int]]) -> None:
     rows = [record(f"dog/{n}", size=(w, h), repeats=r) for n, (w, h, r) in enumerate(sizes)]
     found = health.bucketed(rows, 512, 64)

@@ -130,6 +130,32 @@ def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
     assert sum(tag == "img" for tag, _ in read.tags) == 2
 
 
+def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
+    kept = picture("dog/park.png")
+    facts = {"duplicate": "near", "duplicate_of": "dog/park.png", "likeness": 0.9123}
+    near = dataclasses.replace(picture("dog/portrait.jpg"), aside="like dog/park.png", facts=facts)
+    equal = dataclasses.replace(
+        picture("dog/park copy.png"),
+        aside="equal",
+        facts={"duplicate": "equal", "duplicate_of": "dog/park.png", "likeness": 1.0},
+    )
+    lost = dataclasses.replace(
+        picture("dog/night.jpg"), aside="equal", facts={"duplicate": "equal", "duplicate_of": "gone.png"}
+    )
+    cells = [t for t in harmless(page(kept, equal, near, lost)).text if t.strip()]
+    pairs = cells[cells.index("Duplicates", cells.index("Balance", 12)) + 1 :][:8]
+    assert pairs == [
+        "dog/portrait.jpg",
+        "set aside, near 0.912 alike",
+        "dog/park.png",
+        "stays",
+        "dog/park copy.png",
+        "set aside, equal 1.000 alike",
+        "dog/park.png",
+        "stays",
+    ]
+
+
 def test_hostile_names_and_tags_stay_text() -> None:
     evil = Record(
         f"dog/{EVIL}",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.events import Note, RecordDone, TrainStep
@@ -68,6 +68,7 @@ def test_numbers_json_does_not_know(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(), max_size=30))
+@settings(deadline=None)
 def test_any_name_makes_one_line_that_reads_back(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     path = tmp_path_factory.mktemp("log") / "e"
     log = EventLog(path)
@@ -84,6 +85,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters()))
+@settings(deadline=None)
 def test_visible_text_is_one_harmless_line(text: str) -> None:
     shown = visible(text)
     assert len(shown.splitlines()) <= 1
