@@ -315,7 +315,15 @@ class _Publisher:
 
     def _wrote(self, row: Written, text: str | None) -> bool:
         """Whether a text is the caption generated for a picture, or one of the edits that are kept for it."""
-        return same_as_one(text, row.caption, *(e for (origin, _), e in self.edits.items() if origin == row.origin))
+        return same_as_one(text, row.caption, *self.edits_of.get(row.origin, ()))
+
+    @functools.cached_property
+    def edits_of(self) -> dict[str, list[str]]:
+        """All edits of a picture, whatever it was called when they were made."""
+        found: dict[str, list[str]] = {}
+        for (origin, _), text in self.edits.items():
+            found.setdefault(origin, []).append(text)
+        return found
 
     @functools.cached_property
     def captions(self) -> dict[str, list[Written]]:

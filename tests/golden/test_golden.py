@@ -1,0 +1,72 @@
+"""Golden texts: what a user reads is a visible diff when it changes.
+
+    CURATE_GOLDEN=write python -m pytest tests/golden
+
+writes the files anew; read the diff before you commit it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curate import drive
+from curate.pipeline import load, schema
+from tests.folder.helpers import Project
+
+HERE = Path(__file__).parent
+WRITE = os.environ.get("CURATE_GOLDEN") == "write"
+
+
+def compare(name: str, text: str) -> None:
+    path = HERE / name
+    if WRITE:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    assert path.is_file(), f"{name} is missing: CURATE_GOLDEN=write makes it"
+    assert text == path.read_text(encoding="utf-8"), f"{name} differs: CURATE_GOLDEN=write brings it up to date"
+
+
+@pytest.mark.parametrize("command", ["", "resize", "balance"])
+def test_help(command: str) -> None:
+    found = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    arguments = [sys.executable, "-m", "curate.cli", *([command] if command else []), "--help"]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, encoding="utf-8", env=found, check=True, cwd=HERE.parents[1]
+    )
+    assert done.stderr == ""
+    compare(f"help{'-' * bool(command)}{command}.txt", "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n")
+
+
+def test_schema() -> None:
+    compare("schema.json", json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def test_plan(tmp_path: Path) -> None:
+    """Before a run, after it, with a late option changed, with an early one changed, with a new picture."""
+    project = Project(tmp_path, ["convert", {"resize": {"max_side": 4}}, "captions", "trigger", "balance", "export"])
+    for n in range(3):
+        project.picture(f"dog/{n}.png", n)
+    lines: list[str] = []
+
+    def plan(title: str, *settings: str) -> None:
+        rows = drive.plan(load(project.place / "pipeline.yaml", settings))
+        lines.append(title)
+        lines.extend(f"  {r.stage:<10} compute {r.compute}  recalled {r.recalled}  open {r.unknown}" for r in rows)
+
+    project.run()
+    shutil.move(project.out, project.place / "set by")
+    plan("before a run")
+    shutil.move(project.place / "set by", project.out)
+    plan("after it")
+    plan("another base", "balance.base=2")
+    plan("a black list", "captions.blacklist=sky")
+    plan("another size", "resize.max_side=3")
+    project.picture("dog/new.png", 77)
+    plan("a new picture")
+    compare("plan.txt", "\n".join(lines) + "\n")
