@@ -12,7 +12,7 @@ from curate.samples._scenes import picture
 
 FILES: dict[str, str] = {
     "dog/park.png": "park",
-    "dog/park copy.png": "park",  # the same pixels in other bytes
+    "dog/park_copy.png": "park",  # the same pixels in other bytes
     "dog/portrait.jpg": "portrait",
     "dog/beach.jpg": "beach",  # stored on its side, with the orientation tag that says so
     "dog/night.jpg": "night",

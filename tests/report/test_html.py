@@ -120,7 +120,7 @@ def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
 
 
 def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
-    gone = dataclasses.replace(picture("dog/park copy.png"), aside="the same picture as dog/park.png")
+    gone = dataclasses.replace(picture("dog/park_copy.png"), aside="the same picture as dog/park.png")
     broken = Record("dog/x.png", "dog", "x", Image("x", "nowhere.png"), aside="truncated")
     read = harmless(page(picture("dog/park.png"), gone, broken, tally=tallied(RecordDone("convert", "dog/x.png", "truncated"))))
     cells = [t for t in read.text if t.strip()]
@@ -135,7 +135,7 @@ def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
     facts = {"duplicate": "near", "duplicate_of": "dog/park.png", "likeness": 0.9123}
     near = dataclasses.replace(picture("dog/portrait.jpg"), aside="like dog/park.png", facts=facts)
     equal = dataclasses.replace(
-        picture("dog/park copy.png"),
+        picture("dog/park_copy.png"),
         aside="equal",
         facts={"duplicate": "equal", "duplicate_of": "dog/park.png", "likeness": 1.0},
     )
@@ -149,7 +149,7 @@ def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
         "set aside, near 0.912 alike",
         "dog/park.png",
         "stays",
-        "dog/park copy.png",
+        "dog/park_copy.png",
         "set aside, equal 1.000 alike",
         "dog/park.png",
         "stays",

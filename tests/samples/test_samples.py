@@ -79,7 +79,7 @@ def test_the_beach_is_stored_on_its_side() -> None:
 
 
 def test_the_copy_has_the_same_pixels_in_other_bytes() -> None:
-    one, two = PICTURES / "dog/park.png", PICTURES / "dog/park copy.png"
+    one, two = PICTURES / "dog/park.png", PICTURES / "dog/park_copy.png"
     assert np.array_equal(pixels(one), pixels(two))
     assert one.read_bytes() != two.read_bytes()
     digests = {hashlib.sha256(pixels(PICTURES / name).tobytes()).digest() for name in FILES}
