@@ -15,7 +15,7 @@ from curate import captions
 from curate.core.record import CaptionStyle, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
-from taggers import exports, implications, screening
+from taggers import exports, implications, screening, translation
 from taggers.errors import BadTableError
 
 
@@ -25,6 +25,9 @@ class Captions(RecordStage):
     vocabulary: str = Field(
         "danbooru",
         description="Whose aliases are mapped to their live tag: danbooru, e621, none, or a file or folder of exports.",
+    )
+    translate: Literal["none", "danbooru-to-e621", "e621-to-danbooru"] = Field(
+        "none", description="Call everyday tags as the other site does, for a base model that knows that one."
     )
     replace: dict[str, tuple[str, ...]] = Field({}, description="Tags to put in place of a tag: grey_dog=dog,grey_fur.")
     add_if: dict[str, tuple[str, ...]] = Field({}, description="Tags to add where a tag stands: sketch=monochrome,greyscale.")
@@ -101,6 +104,7 @@ class _Rules:
 
     def __init__(self, options: Captions, table: implications.Table) -> None:
         self._options, self._table = options, table
+        self._words = translation.table(options.translate) if options.translate != "none" else {}
         self._replace = {captions.canonical(k): _list(v) for k, v in options.replace.items()}
         self._add_if = {captions.canonical(k): _list(v) for k, v in options.add_if.items()}
         self._black, self._white = _Patterns(options.blacklist), _Patterns(options.whitelist)
@@ -128,7 +132,7 @@ class _Rules:
             if protected.trigger(tag):
                 out.setdefault(tag)
                 continue
-            live = self._table.live(tag)
+            live = self._table.live(self._words.get(tag, tag))
             for new in self._replace.get(tag) or self._replace.get(live) or (live,):
                 out.setdefault(new)
         return list(out)

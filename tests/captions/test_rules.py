@@ -40,6 +40,8 @@ def table(tmp_path: Path) -> str:
         ({}, ("a", "b"), ("a", "b")),
         ({}, ("grayscale", "greyscale", "b"), ("greyscale", "b")),
         ({"vocabulary": "none"}, ("grayscale", "b"), ("grayscale", "b")),
+        ({"translate": "danbooru-to-e621"}, ("from_side", "1girl", "grass"), ("side_view", "female", "grass")),
+        ({"translate": "e621-to-danbooru"}, ("side_view", "female", "grass"), ("from_side", "female", "grass")),
         ({"replace": {"grey dog": "dog, grey_fur"}}, ("a", "grey_dog", "b"), ("a", "dog", "grey_fur", "b")),
         ({"replace": {"a": ("b",)}}, ("b", "a"), ("b",)),
         ({"add_if": {"sketch": ("monochrome", "greyscale")}}, ("sketch", "greyscale"), ("sketch", "greyscale", "monochrome")),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taggers import exports, implications, update
+from taggers import exports, implications, translation, update
 from taggers.errors import BadTableError, MissingModelError
 from taggers.implications import Table, prune
 
@@ -306,3 +306,21 @@ def test_no_network_says_how_to_go_on(cache: Path) -> None:
 
     with pytest.raises(MissingModelError, match=r"(?s)no route.*--from FILE"):
         update.update("danbooru", get=get)
+
+
+# translation --------------------------------------------------------------------------------------------------------------
+
+
+def test_translations_are_tags_of_both_sites() -> None:
+    known: dict[str, set[str]] = {}
+    for vocabulary in ("danbooru", "e621"):
+        path = DATA / f"{vocabulary}_neutral.csv"
+        if not path.is_file():
+            pytest.skip(f"{path} is missing")
+        with path.open(newline="", encoding="utf-8") as file:
+            known[vocabulary] = {row[0] for row in csv.reader(file)}
+    forth, back = translation.table("danbooru-to-e621"), translation.table("e621-to-danbooru")
+    assert len(forth) > 30
+    assert {*forth, *back.values()} <= known["danbooru"]
+    assert {*back, *forth.values()} <= known["e621"]
+    assert all(forth[back[tag]] == tag for tag in back)
