@@ -1,0 +1,233 @@
+"""Stage marks: finds watermarks and signatures that repeat across the set, and text where a detector is given."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import os
+import zlib
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from curate.core.events import Listener, Note
+from curate.core.record import Manifest, Record
+from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.errors import PictureError
+
+if TYPE_CHECKING:
+    from curate.images.boxes import Box
+    from curate.images.detector import Detector
+    from curate.images.repeated import Corner, Mark
+
+_Place = tuple["Corner", bool]
+_Seen = tuple[Record, list[Any], tuple[int, int]]
+
+# pictures of a concept from which marks are learnt; the others are then compared with what was found
+_LEARNT_FROM = 240
+
+
+class Marks(DatasetStage):
+    """Finds marks that repeat in the same corner of many pictures, and text by a detector; tags, crops or inpaints them."""
+
+    action: Literal["tag", "crop", "inpaint", "note"] = Field(
+        default="tag", description="Tag the pictures, cut the mark off, paint over it, or only note it in the ledger."
+    )
+    least: int = Field(default=4, ge=3, description="In how many pictures a mark must repeat.")
+    tags: tuple[str, ...] = Field(default=("watermark",), description="Tags for pictures with a repeated mark (signature ...).")
+    across: bool = Field(default=False, description="Look for marks over all concepts together, not in each by itself.")
+    model: Path | None = Field(default=None, description="ONNX detector of text boxes on disk; its finds are tagged text.")
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on the detector's finds count.")
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
+
+    def parts(self) -> Sequence[Stage]:
+        """Marks are found over the whole set, then treated picture by picture."""
+        return (self, _Treat(action=self.action, tags=self.tags, model=self.model, confidence=self.confidence))
+
+    def keyed(self) -> dict[str, Any]:
+        """Finding depends on what is to be found, not on what is done with it."""
+        return {"least": self.least, "across": self.across}
+
+    def view(self, record: Record) -> Mapping[str, Any]:
+        """The picture alone."""
+        return {"image": record.image.digest}
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """The records with the fact `marks`: for each mark its corner, box, score and strokes."""
+        groups: dict[str, list[Record]] = {}
+        for record in manifest.present:
+            groups.setdefault("" if self.across else record.concept, []).append(record)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, records in groups.items():
+            for mark, held in self._search(records, env):
+                line = f"{name + ': ' if name else ''}a mark repeats {mark.corner} in {len(held)} of {len(records)} pictures"
+                tell(Note("advice", line, self.name))
+                for key, what in held.items():
+                    found.setdefault(key, []).append(what)
+        return Manifest(r.noting(marks=found[r.key]) if r.key in found else r for r in manifest)
+
+    def _search(self, records: Sequence[Record], env: Env) -> Generator[tuple[Mark, dict[str, dict[str, Any]]]]:
+        from curate.images import repeated
+
+        some = records[:: max(1, -(-len(records) // _LEARNT_FROM))]
+        places: list[_Place] = [(corner, scaled) for corner in repeated.CORNERS for scaled in (True, False)]
+
+        def look(record: Record) -> _Seen | None:
+            return _fields(record, env, places)
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            seen = [s for s in pool.map(look, some) if s is not None]
+        for corner in repeated.CORNERS:
+            if env.stopping():
+                return
+            both = [n for n, place in enumerate(places) if place[0] == corner]
+            found = [repeated.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both]
+            mark = max((m for m in found if m), key=lambda m: m.clear, default=None)
+            if mark is not None:
+                yield mark, self._holders(mark, seen, [r for r in records if all(r is not s[0] for s in seen)], env)
+
+    def _holders(self, mark: Mark, seen: Sequence[_Seen], unseen: Sequence[Record], env: Env) -> dict[str, dict[str, Any]]:
+        """What is noted of each picture that carries the mark: of those it was learnt from, and of the rest."""
+        from curate.images import repeated
+
+        scores = {seen[i][0].key: (score, seen[i][2]) for i, score in zip(mark.members, mark.scores, strict=True)}
+        if unseen:
+            place = (mark.corner, mark.scaled)
+            n = [(c, s) for c in repeated.CORNERS for s in (True, False)].index(place)
+            members = [seen[i][1][n] for i in mark.members]
+            for record in unseen:
+                other = _fields(record, env, [place])
+                score = repeated.score(other[1][0], members, mark) if other else 0.0
+                if other and score >= repeated.LIKE * float(np.median(mark.scores)):
+                    scores[record.key] = (score, other[2])
+        return {key: _described(mark, score, *size) for key, (score, size) in scores.items()}
+
+
+def _fields(
+    record: Record, env: Env, places: Sequence[tuple[Corner, bool]]
+) -> tuple[Record, list[Any], tuple[int, int]] | None:
+    from curate.images import repeated
+
+    try:
+        pixels = env.pixels(record)
+    except PictureError:  # whoever reads it next says so
+        return None
+    fields = [repeated.field(pixels, corner, scaled=scaled) for corner, scaled in places]
+    return record, fields, (pixels.shape[1], pixels.shape[0])
+
+
+def _described(mark: Mark, score: float, width: int, height: int) -> dict[str, Any]:
+    strokes = base64.b85encode(zlib.compress(np.packbits(mark.strokes).tobytes(), 9)).decode()
+    side = len(mark.strokes)
+    box = list(mark.box(width, height))
+    return {"corner": mark.corner, "scaled": mark.scaled, "box": box, "score": score, "side": side, "strokes": strokes}
+
+
+class _Treat(RecordStage):
+    """Does with each picture's marks what was asked for."""
+
+    action: Literal["tag", "crop", "inpaint", "note"]
+    tags: tuple[str, ...]
+    model: Path | None
+    confidence: float
+
+    resources: ClassVar[Resources] = Resources(cpus=1)
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """The detector."""
+        return (self.model,) if self.model else ()
+
+    def keyed(self) -> dict[str, Any]:
+        """The detector counts by its content, not by where it lies."""
+        return {**super().keyed(), "model": self.model is not None}
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads the detector, where one is given. Raises MissingError, InputError."""
+        detector: Detector | None = None
+        if self.model:
+            from curate.images.detector import Detector
+
+            detector = Detector(self.model, "cpu")
+
+        def work(records: Sequence[Record]) -> Sequence[Record]:
+            return [self._one(record, env, detector) for record in records]
+
+        yield work
+
+    def _one(self, record: Record, env: Env, detector: Detector | None) -> Record:
+        marks: list[dict[str, Any]] = record.facts.get("marks", [])
+        texts = [list(f.box) for f in detector(env.pixels(record), self.confidence)] if detector else []
+        if texts:
+            record = record.noting(text=texts)
+        if self.action == "note" or not (marks or texts):
+            return record
+        if self.action == "tag":
+            wanted = (*(self.tags if marks else ()), *(("text",) if texts else ()))
+            return dataclasses.replace(record, tags=(*record.tags, *(t for t in wanted if t not in record.tags)))
+        pixels = env.pixels(record)
+        if self.action == "crop":
+            return env.keep(record, _cut(pixels, marks, texts))
+        return env.keep(record, _painted_over(pixels, marks, texts))
+
+
+def _cut(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Pixels:
+    """The picture without the strips in which marks lie: for each, the side on which the least is lost.
+
+    What would cost more than a third of the picture stays.
+    """
+    from curate.images import boxes
+
+    box = full = boxes.whole(pixels)
+    for found in (boxes.Box(*b) for b in (*(m["box"] for m in marks), *texts)):
+        left: Box = box._replace(left=max(box.left, found.right))
+        right: Box = box._replace(right=min(box.right, found.left))
+        top: Box = box._replace(top=max(box.top, found.bottom))
+        bottom: Box = box._replace(bottom=min(box.bottom, found.top))
+        best = max((left, right, top, bottom), key=lambda b: b.width * b.height)
+        if best.width * best.height * 3 >= 2 * full.width * full.height:
+            box = best
+    return box.of(pixels)
+
+
+def _painted_over(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Pixels:
+    """The picture with strokes and text boxes filled from their surroundings (Telea 2004)."""
+    import cv2
+
+    mask = np.zeros(pixels.shape[:2], np.uint8)
+    for mark in marks:
+        _draw(mask, mark)
+    for left, top, right, bottom in texts:
+        mask[top:bottom, left:right] = 255
+    reach = max(3, round(min(pixels.shape[:2]) * 0.004)) | 1
+    mask = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.inpaint(pixels, mask, 3, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _draw(mask: NDArray[np.uint8], mark: Mapping[str, Any]) -> None:
+    import cv2
+
+    from curate.images import repeated
+
+    side = mark["side"]
+    bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b85decode(mark["strokes"])), np.uint8))
+    strokes = np.asarray(bits[: side * side].reshape(side, side) * 255, np.uint8)
+    height, width = mask.shape
+    left, top, size = repeated.corner_of(mark["corner"], width, height, scaled=mark["scaled"])
+    if mark["scaled"]:
+        strokes = np.asarray(cv2.resize(strokes, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8)
+    else:
+        above = side - size if "bottom" in mark["corner"] else 0
+        before = side - size if "right" in mark["corner"] else 0
+        strokes = strokes[above : above + size, before : before + size]
+    mask[top : top + size, left : left + size] |= strokes
