@@ -9,25 +9,30 @@ from curate.train import tiny
 from curate.train.digests import Known, file_digest, text_digest
 
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+CHECKPOINTS = (".safetensors", ".ckpt")
 PATTERNS = ["model_index.json", *(f"{c}/*.{e}" for c in COMPONENTS for e in ("json", "txt", "safetensors"))]
 
 
 def located(base: str, offline: bool) -> Path:
-    """The folder of a base model: `tiny`, a diffusers folder, or a hub name, which is fetched unless offline.
+    """Where a base model is: `tiny`, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
 
     Raises InputError for what is none of these and MissingError for what is not on this machine.
     """
     if base == "tiny":
         return tiny.folder()
     place = Path(base).expanduser()
+    if place.suffix in CHECKPOINTS and place.is_file():
+        return place
     if place.is_dir():
         if not (place / "model_index.json").is_file():
             raise InputError(
                 f"{place} is no diffusers model: it holds no model_index.json", "give the folder with model_index.json"
             )
         return place
-    if place.suffix in (".safetensors", ".ckpt") or base.count("/") != 1 or base.startswith((".", "/", "~")):
-        raise InputError(f'base model "{base}" is not there', "give a diffusers folder, a hub name (owner/model) or `tiny`")
+    if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise InputError(
+            f'base model "{base}" is not there', "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`"
+        )
     return _from_hub(base, offline)
 
 
@@ -49,5 +54,7 @@ def base_digest(base: str, offline: bool, known: Known | None = None) -> str:
     if base == "tiny":
         return tiny.digest()
     place = located(base, offline)
+    if place.is_file():
+        return file_digest(place, known)
     files = sorted(p for c in COMPONENTS for p in (place / c).glob("*") if p.is_file())
     return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, known)}" for p in files))

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from curate.train import buckets, settled
+from curate.train.objective import Prediction
 from curate.train.options import TrainOptions
 from curate.train.prepare import Job
 
@@ -14,9 +15,18 @@ from curate.train.prepare import Job
 def metadata(job: Job, name: str, identity: str) -> dict[str, str]:
     """`ss_*` and `modelspec.*` values of a finished run; hashes of the file itself are added on writing."""
     plain = {**_network(job.options), **_training(job), **_data(job)}
-    plain |= {"output_name": name, "session_id": str(int(identity, 16) >> 32), "base_model_version": job.backbone.version}
+    plain |= {
+        "output_name": name,
+        "session_id": str(int(identity, 16) >> 32),
+        "base_model_version": job.backbone.labels(prediction_of(job))[0],
+    }
     values = {f"ss_{key}": value if isinstance(value, str) else _text(value) for key, value in plain.items()}
     return {**values, **_modelspec(job, name), "curate.run": identity, "curate.dataset": job.data.digest}
+
+
+def prediction_of(job: Job) -> Prediction:
+    """What the LoRA makes the base predict: as given, or as the base does."""
+    return job.backbone.prediction if job.options.prediction == "auto" else job.options.prediction
 
 
 def _text(value: Any) -> str:
@@ -126,11 +136,11 @@ def _modelspec(job: Job, name: str) -> dict[str, str]:
     resolution = job.options.resolution or job.backbone.resolution
     return {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": f"{job.backbone.architecture}/lora",
+        "modelspec.architecture": f"{job.backbone.labels(prediction_of(job))[1]}/lora",
         "modelspec.implementation": "curate",
         "modelspec.title": name,
         "modelspec.resolution": f"{resolution}x{resolution}",
-        "modelspec.prediction_type": job.options.prediction if job.options.prediction != "auto" else job.backbone.prediction,
+        "modelspec.prediction_type": prediction_of(job),
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries)),
         "modelspec.encoder_layer": str(job.options.clip_skip),
     }

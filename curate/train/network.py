@@ -14,6 +14,9 @@ from curate.train.backbones import Backbone
 from curate.train.batches import derived
 from curate.train.sites import Site
 
+POINT_SHAPED = frozenset(("lora_up.weight", "lora_down.weight", "lokr_w2", "dora_scale"))
+"""Tensors that have the kernel's axes in files for convolutions."""
+
 Make = Callable[[Site, Shape], Adapter | None]
 
 
@@ -95,11 +98,13 @@ class Network:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a file holds: kohya's names to float32 tensors on the CPU."""
-        return {
-            f"{name}.{suffix}": tensor.float().cpu()
-            for name, adapter in self.adapters.items()
-            for suffix, tensor in adapter.tensors().items()
-        }
+        out: dict[str, Tensor] = {}
+        for name, adapter in self.adapters.items():
+            point = self.backbone.stored_as_point(self.sites[name])
+            for suffix, tensor in adapter.tensors().items():
+                widen = point and tensor.dim() == 2 and suffix in POINT_SHAPED
+                out[f"{name}.{suffix}"] = (tensor[:, :, None, None] if widen else tensor).float().cpu()
+        return out
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes the values of a file of the same form. Raises InputError naming the first layer that does not fit."""

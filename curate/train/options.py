@@ -19,7 +19,11 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: str = Field("tiny", description="Base model: `tiny` (embedded, for trials), a diffusers folder, or a hub name.")
+    base: str = Field(
+        "tiny",
+        description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
+    )
+    tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")
     output_name: str = Field(
         "", description="Name of the LoRA file; without one the trigger, or with several concepts the folder's name."
     )

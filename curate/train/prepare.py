@@ -103,6 +103,11 @@ def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context,
     return kept
 
 
+def resolution_of(job: Job) -> int:
+    """The resolution trained at."""
+    return job.options.resolution or job.backbone.resolution
+
+
 def preflight(job: Job) -> list[tuple[str, str]]:
     """What the user should know before the start: (level, line)."""
     options, order, text = job.options, job.order, job.backbone.texts[0]
@@ -114,6 +119,10 @@ def preflight(job: Job) -> list[tuple[str, str]]:
         ("info", f"{len(job.entries)} pictures, {order.showings_per_epoch} showings per epoch; buckets {shapes}"),
         ("info", f"{job.steps} steps: {order.steps_per_epoch} per epoch, {job.epochs} epochs"),
     ]
+    if job.backbone.family == "sdxl" and options.clip_skip > 1:
+        lines.append(("warning", "clip_skip has no effect: SDXL always reads the last but one layer"))
+    if resolution_of(job) > job.backbone.resolution:
+        lines.append(("warning", f"the base model was made for a resolution of {job.backbone.resolution}"))
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(

@@ -14,7 +14,7 @@ from curate.train import checkpoint, files, ledger, settled
 from curate.train import sites as tables
 from curate.train.adapters._base import Adapter, Shape
 from curate.train.adapters._make import make
-from curate.train.backbones import Backbone, load
+from curate.train.backbones import Backbone, Want, load
 from curate.train.digests import Known
 from curate.train.identity import identify
 from curate.train.loop import Loop
@@ -37,10 +37,12 @@ def train(options: TrainOptions, context: Context) -> Path:
     run.device = str(context.device)
     run.save(folder)
     known = Known(ledger.home(folder) / "digests.json")
-    backbone = load(options.base, context.offline, options.clip_skip, options.max_tokens, known)
+    dtype = settled.precision(options, context.device)
+    want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction)
+    backbone = load(options.base, context.offline, want, known)
     known.save()
     with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
-        backbone.to(context.device, settled.precision(options, context.device))
+        backbone.to(context.device, dtype)
         job = prepare(options, data, backbone, context)
         for level, line in preflight(job):
             context.note(level, line)

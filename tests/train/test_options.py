@@ -13,7 +13,7 @@ import torch
 from curate.errors import InputError, MissingError
 from curate.stages.train import Train
 from curate.train import files
-from curate.train.backbones import Backbone, load
+from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import read_dataset
 from curate.train.loop import Loop
 from curate.train.options import NEEDS, UNKEYED, TrainOptions
@@ -106,7 +106,7 @@ def folder_of(place: Path) -> Path:
 
 @functools.cache
 def base_model(clip_skip: int, max_tokens: int) -> Backbone:
-    return load("tiny", True, clip_skip, max_tokens)
+    return load("tiny", True, Want(clip_skip, max_tokens))
 
 
 def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -150,7 +150,7 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 
 
 def test_every_option_is_tried() -> None:
-    elsewhere = {"base", "output_name"}
+    elsewhere = {"base", "tokenizer", "output_name"}
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from curate.train.backbones._base import Backbone, Conditions
-from curate.train.backbones._load import load
+from curate.train.backbones._load import Want, load
 
-__all__ = ["Backbone", "Conditions", "load"]
+__all__ = ["Backbone", "Conditions", "Want", "load"]

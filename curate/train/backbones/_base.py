@@ -68,6 +68,14 @@ class Backbone(ABC):
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """The UNet's output for noisy latents [batch, 4, h, w] at timesteps [batch]."""
 
+    def labels(self, prediction: Prediction) -> tuple[str, str]:
+        """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of what is trained for a prediction."""
+        return self.version, self.architecture
+
+    def stored_as_point(self, site: Site) -> bool:
+        """Whether files hold a linear layer's tensors as those of a 1×1 convolution."""
+        return False
+
     def tokens(self, caption: str) -> list[Tensor]:
         """Token ids [chunks, 77] of one caption, per text encoder."""
         return [text.tokens(caption) for text in self.texts]

@@ -1,50 +1,162 @@
-"""From what the user calls the base (a name, a folder, a hub name) to a loaded backbone."""
+"""From what the user calls the base (a name, a folder, a file, a hub name) to a loaded backbone."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from curate.errors import InputError
+from curate.errors import InputError, MissingError
 from curate.train.backbones._base import Backbone, Prediction
+from curate.train.backbones._single import load_parts
 from curate.train.backbones.sd import Sd1
+from curate.train.backbones.sd2 import Sd2
+from curate.train.backbones.sdxl import Sdxl
 from curate.train.base import base_digest, located
 from curate.train.digests import Known, file_digest, text_digest
 from curate.train.quiet import quiet
 from curate.train.text import ClipText
 
+FAMILIES: dict[str, type[Backbone]] = {"sd1": Sd1, "sd2": Sd2, "sdxl": Sdxl}
+TOKENIZER = "openai/clip-vit-large-patch14"
 
-def load(base: str, offline: bool, clip_skip: int = 1, max_tokens: int = 75, known: Known | None = None) -> Backbone:
-    """Loads a base model on the CPU in float32, frozen."""
+
+@dataclass
+class Want:
+    """How a base is loaded.
+
+    clip_skip    layer of SD 1.x's text encoder, from the end
+    max_tokens   75, 150 or 225
+    dtype        of UNet and text encoders; the VAE stays float32
+    tokenizer    folder or hub name of a CLIP tokenizer, for one-file checkpoints
+    prediction   what the user says of it, or auto
+    """
+
+    clip_skip: int = 1
+    max_tokens: int = 75
+    dtype: torch.dtype = torch.float32
+    tokenizer: str = ""
+    prediction: str = "auto"
+
+
+@dataclass
+class _Found:
+    family: str
+    unet: nn.Module
+    vae: nn.Module
+    texts: list[nn.Module]
+    tokenizers: list[Any]
+    schedule: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def load(base: str, offline: bool, want: Want | None = None, known: Known | None = None) -> Backbone:
+    """Loads a base model on the CPU, frozen.
+
+    Raises InputError for what cannot be trained and MissingError for what is not on this machine.
+    """
+    want = want or Want()
     place = located(base, offline)
-    index: dict[str, Any] = json.loads((place / "model_index.json").read_text(encoding="utf-8"))
-    kind = str(index.get("_class_name"))
-    if kind != "StableDiffusionPipeline":
-        raise InputError(f"{base} is a {kind}, which cannot be trained", "SD 1.x models can")
+    if want.tokenizer and place.is_dir():
+        raise InputError(f"tokenizer has no effect: {base} has its own")
+    found = _from_folder(place, base, want) if place.is_dir() else _from_file(place, want, offline)
+    config: Any = found.unet.config
+    vae_config: Any = found.vae.config
+    prediction: Prediction = "v" if found.schedule.get("prediction_type") == "v_prediction" else "epsilon"
+    return FAMILIES[found.family](
+        name=base,
+        parts={**{f"te{i}": text for i, text in enumerate(found.texts, 1)}, "unet": found.unet},
+        vae=found.vae,
+        texts=_texts(found, want),
+        resolution=int(config["sample_size"]) * 8,
+        prediction=prediction,
+        ztsnr=bool(found.schedule.get("rescale_betas_zero_snr")),
+        digest=base_digest(base, offline, known),
+        vae_digest=_vae_digest(place, known),
+        scaling=float(vae_config["scaling_factor"]),
+        schedule=found.schedule,
+    )
+
+
+def _vae_digest(place: Path, known: Known | None) -> str:
+    """Of the autoencoder's own files, or of the whole checkpoint that holds it."""
+    files = [place] if place.is_file() else sorted(p for p in (place / "vae").glob("*") if p.is_file())
+    return text_digest(*(file_digest(p, known) for p in files))
+
+
+def _texts(found: _Found, want: Want) -> list[ClipText]:
+    if found.family == "sdxl":
+        # both encoders are read one layer before the end, without the final norm; clip skip has no say
+        pads = [int(t.pad_token_id) for t in found.tokenizers]
+        pairs = zip(found.texts, found.tokenizers, pads, strict=True)
+        return [ClipText(model, tokenizer, want.max_tokens, 2, False, pad) for model, tokenizer, pad in pairs]
+    skip = want.clip_skip if want.clip_skip > 1 else 0
+    pad = int(found.tokenizers[0].pad_token_id)
+    return [ClipText(found.texts[0], found.tokenizers[0], want.max_tokens, skip, True, pad)]
+
+
+def _from_folder(place: Path, base: str, want: Want) -> _Found:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+    index: dict[str, Any] = json.loads((place / "model_index.json").read_text(encoding="utf-8"))
+    kind = str(index.get("_class_name"))
+    if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+        raise InputError(f"{base} is a {kind}, which cannot be trained", "SD 1.x, SD 2.x and SDXL models can")
+    xl = kind == "StableDiffusionXLPipeline"
+    given: dict[str, Any] = {"local_files_only": True}
     with quiet():
-        unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=torch.float32, local_files_only=True)
-        vae = AutoencoderKL.from_pretrained(place / "vae", torch_dtype=torch.float32, local_files_only=True)
-        text = CLIPTextModel.from_pretrained(place / "text_encoder", dtype=torch.float32, local_files_only=True)
-        tokenizer = CLIPTokenizer.from_pretrained(place / "tokenizer", local_files_only=True)
-    for model in (unet, vae, text):
+        unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=want.dtype, **given)
+        vae = AutoencoderKL.from_pretrained(place / "vae", torch_dtype=torch.float32, **given)
+        texts: list[Any] = [CLIPTextModel.from_pretrained(place / "text_encoder", dtype=want.dtype, **given)]
+        tokenizers = [CLIPTokenizer.from_pretrained(place / "tokenizer", **given)]
+        if xl:
+            texts.append(CLIPTextModelWithProjection.from_pretrained(place / "text_encoder_2", dtype=want.dtype, **given))
+            tokenizers.append(CLIPTokenizer.from_pretrained(place / "tokenizer_2", **given))
+    if int(unet.config["in_channels"]) != 4:
+        raise InputError(f"{base} is an inpainting or editing model: its UNet takes {unet.config['in_channels']} channels")
+    for model in (unet, vae, *texts):
         model.requires_grad_(False).eval()
     schedule: dict[str, Any] = json.loads((place / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    prediction: Prediction = "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"
-    return Sd1(
-        name=base,
-        parts={"te1": text, "unet": unet},
-        vae=vae,
-        texts=[ClipText(text, tokenizer, max_tokens, clip_skip if clip_skip > 1 else 0)],
-        resolution=int(unet.config["sample_size"]) * 8,
-        prediction=prediction,
-        digest=base_digest(base, offline, known),
-        vae_digest=text_digest(*(file_digest(p, known) for p in sorted((place / "vae").glob("*.safetensors")))),
-        scaling=float(vae.config["scaling_factor"]),
-        schedule=schedule,
-    )
+    # what tells SD 2 from SD 1 in a configuration: its transformers' projections are linear
+    family = "sdxl" if xl else "sd2" if unet.config["use_linear_projection"] else "sd1"
+    return _Found(family, unet, vae, texts, tokenizers, schedule)
+
+
+def _from_file(place: Path, want: Want, offline: bool) -> _Found:
+    parts = load_parts(place, want.dtype)
+    schedule: dict[str, Any] = {"prediction_type": "epsilon", "rescale_betas_zero_snr": "ztsnr" in parts.marks}
+    beside = place.with_suffix(".yaml")
+    said = beside.read_text(encoding="utf-8", errors="replace") if beside.is_file() else ""
+    if "v_pred" in parts.marks or "parameterization: v" in said.replace('"', "").replace("'", ""):
+        schedule["prediction_type"] = "v_prediction"
+    elif parts.family == "sd2" and not said and want.prediction == "auto":
+        raise InputError(
+            f"{place.name} does not say whether it predicts epsilon or v", "set prediction, or put its .yaml file beside it"
+        )
+    return _Found(parts.family, parts.unet, parts.vae, parts.texts, _tokenizers(parts.family, place, want, offline), schedule)
+
+
+def _tokenizers(family: str, place: Path, want: Want, offline: bool) -> list[Any]:
+    """CLIP's tokenizer: the one named, one beside the file, or the hub's; a second for SDXL that pads with id 0."""
+    from transformers import CLIPTokenizer
+
+    beside = place.parent / "tokenizer"
+    name = want.tokenizer or (str(beside) if beside.is_dir() else TOKENIZER)
+    try:
+        with quiet():
+            loaded = [
+                CLIPTokenizer.from_pretrained(name, local_files_only=offline) for _ in range(2 if family == "sdxl" else 1)
+            ]
+    except OSError as error:
+        raise MissingError(
+            f"no CLIP tokenizer for {place.name}: {name} cannot be had",
+            "give a folder with vocab.json and merges.txt as tokenizer",
+        ) from error
+    if family != "sd1":
+        loaded[-1].pad_token = loaded[-1].convert_ids_to_tokens(0)
+    return loaded
