@@ -20,7 +20,7 @@ Pairs = set[tuple[int, int]]
 def candidates(whole: Sequence[int], parts: Sequence[Sequence[int]], distance: int) -> Pairs:
     """Index pairs (low, high) of pictures whose hashes, or the hash of one and that of a part of the other, are near.
 
-    Complete for wholes. For parts it is complete up to 7 bits in sets above some 8,000 pictures, where most pairs at
+    Complete for wholes. For parts it is complete up to 7 bits in sets above some 5,000 pictures, where most pairs at
     8 to 11 bits are found besides, and complete altogether below. Of many pictures with the very same hash, each is
     paired with the first few only. `parts` may be empty sequences.
     """

@@ -14,7 +14,8 @@ from curate.core.stage import Pixels
 Hashes = NDArray[np.uint64]
 
 SIDE = 32
-CROPS = tuple((share, x, y) for share in (0.94, 0.87, 0.8, 0.72) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0))
+_PLACES = (0.0, 1 / 3, 2 / 3, 1.0)
+CROPS = tuple((share, x, y) for share in (0.94, 0.87, 0.8, 0.72) for x in _PLACES for y in _PLACES)
 """Parts of a picture that are hashed too: share of its sides, and where in the rest they lie (0 to 1)."""
 
 
