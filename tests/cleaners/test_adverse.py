@@ -136,5 +136,5 @@ def test_tiny_pictures(shape: tuple[int, int, int]):
 
 
 def test_registry_and_pickle():
-    assert "adverse" in names()
+    assert names() == ["adverse", "diffusion", "down-up", "upscale"]
     assert pickle.loads(pickle.dumps(Adverse(passes=3))) == Adverse(passes=3)
