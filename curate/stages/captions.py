@@ -132,7 +132,8 @@ class _Rules:
             if protected.trigger(tag):
                 out.setdefault(tag)
                 continue
-            live = self._table.live(self._words.get(tag, tag))
+            live = self._table.live(tag)
+            live = self._words.get(live, live)
             for new in self._replace.get(tag) or self._replace.get(live) or (live,):
                 out.setdefault(new)
         return list(out)

@@ -20,6 +20,9 @@ from taggers import screening, select
 from taggers.ahead import cores
 from taggers.errors import MissingModelError, NoGpuError, TaggerError
 
+DESCRIBED = "described"
+"""The fact under which a written sentence is kept."""
+
 CATEGORIES = ("general", "character", "copyright", "species")
 
 
@@ -57,17 +60,22 @@ class Tag(RecordStage):
     existing: Literal["keep", "merge", "replace"] = Field(
         "keep", description="Pictures that came with a caption: keep it, merge tags into it, or replace it."
     )
+    describe: str = Field("", description="Also write a sentence: a vision-language model by hub name or folder.")
+    prompt: str = Field("", description="What that model is asked; by default its own task, or for one sentence.")
+    max_tokens: int = Field(100, ge=1, description="Longest sentence, in the model's tokens.")
     floor: float = Field(
         0.05, ge=0, le=0.2, description="Scores from here on are remembered, so that thresholds can be tuned later."
     )
 
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "imported", "trigger"})
-    writes: ClassVar[frozenset[str]] = frozenset({"scores", "tags", "sentence", "notes", "aside"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "trigger"})
+    writes: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
     def parts(self) -> Sequence[Stage]:
-        """Scores, keyed by models and floor; selection, keyed by the rest."""
-        return (_Scoring(tagger=self.tagger, family=self.family, floor=self.floor), _Selection(options=self))
+        """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""
+        scoring = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor)
+        described = _Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
+        return (scoring, *((described,) if self.describe else ()), _Selection(options=self))
 
     def files(self, env: Env) -> Sequence[Path]:
         """The models and their labels."""
@@ -75,10 +83,58 @@ class Tag(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        """Both steps in one."""
-        scoring, selection = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor), _Selection(options=self)
-        with scoring.open(env) as score, selection.open(env) as pick:
-            yield lambda records: pick(score(records))
+        """All parts in one."""
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(p.open(env)) for p in self.parts() if isinstance(p, RecordStage)]
+
+            def work(records: Sequence[Record]) -> Sequence[Record]:
+                for worker in workers:
+                    records = worker(records)
+                return records
+
+            yield work
+
+
+class _Description(RecordStage):
+    """Writes a sentence about each picture, kept as a fact until the selection."""
+
+    model: str
+    prompt: str
+    max_tokens: int
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
+    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=4)
+
+    def keyed(self) -> dict[str, Any]:
+        """What the name stands for enters the key by the files' digests."""
+        return {"prompt": self.prompt, "max_tokens": self.max_tokens}
+
+    def files(self, env: Env) -> Sequence[Path]:
+        """Weights, configuration and vocabulary."""
+        from taggers import sentence
+
+        with _translated():
+            return sentence.files(sentence.place(self.model, offline=env.offline))
+
+    @contextlib.contextmanager
+    def open(self, env: Env) -> Generator[Worker]:
+        """Loads the model, yields the worker, releases it."""
+        from taggers import sentence
+
+        with contextlib.ExitStack() as stack:
+            with _translated():
+                folder = sentence.place(self.model, offline=env.offline)
+                opening = sentence.open_writer(
+                    folder, env.device, require_gpu=env.require_gpu, prompt=self.prompt, max_tokens=self.max_tokens
+                )
+                write = stack.enter_context(opening)
+
+            def work(records: Sequence[Record]) -> Sequence[Record]:
+                lines = write([env.pixels(r) for r in records])
+                return [r.noting(**{DESCRIBED: line}) for r, line in zip(records, lines, strict=True)]
+
+            yield work
 
 
 class _Scoring(RecordStage):
@@ -194,14 +250,14 @@ class _Selection(RecordStage):
 
     options: Tag
 
-    reads: ClassVar[frozenset[str]] = frozenset({"scores", "imported", "trigger"})
+    reads: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=0)
 
     def keyed(self) -> dict[str, Any]:
         """All options but those of the scoring, whose effect is in the scores."""
-        plain = self.options.model_dump(mode="json", exclude={"floor", "family", "tagger"})
-        return {**plain, "names": [_called(n) for n in self.options.tagger]}
+        plain = self.options.model_dump(mode="json", exclude={"floor", "family", "tagger", "describe", "prompt", "max_tokens"})
+        return {**plain, "names": [_called(n) for n in self.options.tagger], "described": bool(self.options.describe)}
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """Trigger words matter only among the tags of a caption that came with the picture."""
@@ -209,7 +265,8 @@ class _Selection(RecordStage):
         if record.imported is not None:
             among = set(captions.parse(record.imported, record.trigger)[0])
             trigger = [t for t in record.trigger if t in among]
-        return {"scores": record.scores.packed.hex(), "imported": record.imported, "trigger": trigger}
+        said = self._said(record)
+        return {"scores": record.scores.packed.hex(), "described": said, "imported": record.imported, "trigger": trigger}
 
     def files(self, env: Env) -> Sequence[Path]:
         """Label files, where the selection needs what they say."""
@@ -222,6 +279,9 @@ class _Selection(RecordStage):
             rules = self._rules(env)
         vocabularies = {_called(n): taggers.vocabulary(n) for n in self.options.tagger}
         yield lambda records: [self._select(r, rules, vocabularies) for r in records]
+
+    def _said(self, record: Record) -> str:
+        return str(record.facts.get(DESCRIBED, "")) if self.options.describe else ""
 
     def _labelled(self, env: Env) -> Sequence[taggers.AtHand]:
         several = len(self.options.tagger) > 1 and self.options.merge != "max"
@@ -251,7 +311,8 @@ class _Selection(RecordStage):
     def _select(self, record: Record, rules: select.Rules, vocabularies: Mapping[str, str]) -> Record:
         scores = record.scores.unpack()
         own, sentence = captions.parse(record.imported, record.trigger) if record.imported is not None else ((), "")
-        reason = screening.screen(scores, own, sentence, vocabularies)
+        said = self._said(record)
+        reason = screening.screen(scores, own, f"{sentence} {said}", vocabularies)
         if reason:
             return _with(record, aside=reason)
         picked = tuple(select.pick(scores, rules))
@@ -260,8 +321,10 @@ class _Selection(RecordStage):
             return _with(record, tags=own, sentence=sentence, note="tag: kept the caption that came with the picture")
         if existing == "merge":
             added = tuple(t for t in picked if t not in own)
-            return _with(record, tags=own + added, sentence=sentence, note=f"tag: added {len(added)} tags to its own caption")
-        return _with(record, tags=picked, sentence="")
+            return _with(
+                record, tags=own + added, sentence=sentence or said, note=f"tag: added {len(added)} tags to its own caption"
+            )
+        return _with(record, tags=picked, sentence=said)
 
 
 def _with(record: Record, *, note: str = "", **changes: Any) -> Record:

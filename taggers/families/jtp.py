@@ -12,7 +12,8 @@ from PIL import Image
 
 from taggers.ahead import ahead
 from taggers.base import OpenTagger, Picture, Scored, Source, Tensor, Vocabulary
-from taggers.errors import BadModelError, NoGpuError
+from taggers.device import torch_device
+from taggers.errors import BadModelError
 from taggers.families._e621 import RATINGS
 from taggers.family import Family, Graph, Model
 from taggers.graph import Naming
@@ -61,7 +62,7 @@ class Jtp(Family):
         """Loads the weights. Raises BadModelError, NoGpuError."""
         import torch
 
-        where = _device(device, require_gpu=require_gpu)
+        where = torch_device(device, require_gpu=require_gpu)
         network = _load(model).to(where)
         read = fitted(labels, self.labels(labels), network.head.linear.out_features // 2)
         try:
@@ -124,26 +125,3 @@ def _load(path: Path) -> Any:
         return Siglip.of(load_file(path))
     except (SafetensorError, KeyError, RuntimeError, ValueError, OSError) as error:
         raise BadModelError(f"{path}: not a SigLIP tagger ({str(error).splitlines()[0]})") from error
-
-
-def _device(device: str, *, require_gpu: bool) -> str:
-    import torch
-
-    from taggers import providers
-
-    wanted = "cuda" if device == "tensorrt" else device
-    if wanted != "cpu" and torch.cuda.is_available():
-        return "cuda" if wanted == "auto" else wanted
-    found = providers.facts()
-    if found.devices and device != "cpu":
-        built = "this PyTorch was built without CUDA" if torch.version.cuda is None else "PyTorch cannot start CUDA"
-        if require_gpu:
-            raise NoGpuError(f"a GPU is required, but the tagger would run on the CPU: {built}", "install PyTorch for CUDA")
-        providers.LOG.warning("tagging on the CPU, which is slow: %s", built)
-        return "cpu"
-    message = providers.verdict(
-        providers.CPU if device == "auto" else providers.CUDA, providers.CPU, found, device, require_gpu=require_gpu
-    )
-    if message and device != "cpu":
-        providers.LOG.warning(message)
-    return "cpu"
