@@ -64,9 +64,13 @@ def start(
 
 @app.command("init", rich_help_panel="Pipeline")
 def init_command(
-    target: Annotated[Path, typer.Argument(metavar="PIPELINE", help="The file to write.")] = Path("pipeline.yaml"),
-    source: Annotated[str | None, typer.Option("--input", metavar="FOLDER", help="The folder of pictures.")] = None,
-    output: Annotated[str | None, typer.Option("--output", metavar="FOLDER", help="The folder to write to.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="FOLDER", help="The folder of pictures, or builtin:sample.", show_default=False)
+    ] = None,
+    target: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path("pipeline.yaml"),
+    output: Annotated[
+        str | None, typer.Option("--prepared", metavar="FOLDER", help="The folder that runs will write to.")
+    ] = None,
     kind: Annotated[Kind | None, typer.Option("--kind", help="What is learnt.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="Base model: a hub name, a folder, or tiny.")] = None,
     gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
+import logging
 import signal
 import sys
 import tempfile
@@ -38,6 +40,18 @@ REPORT = f"{LEDGER}/report.html"
 
 _SUMMARY = "summary.json"
 
+_NEXT = {
+    "convert": "tag",
+    "resize": "tag",
+    "tag": "captions",
+    "captions": "prune",
+    "prune": "trigger",
+    "trigger": "balance",
+    "balance": "train",
+    "export": "train",
+}
+"""What usually follows a stage's command."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -59,18 +73,24 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         session.manifest = with_edits(manifest, edits)
         session.manifest = session.runner.run(pipeline.stages, session.manifest)
         exported = "export" in names
-        session.where = {"pictures": pipeline.output} if exported else {}
+        session.where = {"folder": pipeline.output} if exported else {}
         page = pipeline.output / REPORT
         if exported and (session.computed or not page.exists()):
             session.page = page
         if exported:
             session.where["report"] = page
-        session.next = "" if "train" in names else f"curate train {_quoted(pipeline.output)}" if exported else ""
+        session.next = _next(pipeline, names)
     assert session.result is not None
     if session.page is not None:
         result = session.result
         _write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts)
     return session.result
+
+
+def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
+    if "train" in names:
+        return f"edit captions in {_quoted(pipeline.output)} where you want others, then curate run {_quoted(pipeline.path)}"
+    return f"curate train {_quoted(pipeline.output)}" if "export" in names else f"curate run {_quoted(pipeline.path)}"
 
 
 def _finder(env: Env) -> Callable[[Record], Path | None]:
@@ -81,7 +101,9 @@ def plan(pipeline: Pipeline) -> list[Planned]:
     """What `run` would compute and recall; writes nothing to a folder that no run has made."""
     with contextlib.ExitStack() as stack:
         ledger = pipeline.output
-        if not (ledger / LEDGER).is_dir():
+        if (ledger / LEDGER).is_dir():
+            stack.enter_context(run_lock(ledger))
+        else:
             ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store(ledger))
         env = _env(ledger, pipeline.output, pipeline.run, pipeline.concepts, store)
@@ -94,22 +116,32 @@ def plan(pipeline: Pipeline) -> list[Planned]:
 def with_edits(manifest: Manifest, edits: Mapping[tuple[str, str], str]) -> Manifest:
     """The records with the captions a person edited: by picture, whatever its name is now.
 
-    Where two pictures have the same bytes, the record's key tells them apart.
+    Where several pictures have the same bytes, the record's key tells them apart; where their keys changed too, the
+    edits left over go to the records left over, equal file names first, then in order.
     """
-    by_origin: dict[str, set[str]] = {}
-    for origin, key in edits:
-        by_origin.setdefault(origin, set()).add(key)
-    holders: dict[str, int] = {}
+    loose: dict[str, list[str]] = {}
+    for origin, key in sorted(edits):
+        loose.setdefault(origin, []).append(key)
+    texts: dict[str, str] = {}
+    rest: dict[str, list[Record]] = {}
     for record in manifest:
-        holders[record.origin] = holders.get(record.origin, 0) + 1
+        keys = loose.get(record.origin, [])
+        if record.key in keys:
+            texts[record.key] = edits[record.origin, record.key]
+            keys.remove(record.key)
+        elif keys or record.origin in loose:
+            rest.setdefault(record.origin, []).append(record)
+    for origin, records in rest.items():
+        keys = loose[origin]
+        for by_name in (True, False):
+            for record in records:
+                same = [k for k in keys if not by_name or PurePosixPath(k).name == PurePosixPath(record.key).name]
+                if same and record.key not in texts:
+                    texts[record.key] = edits[origin, same[0]]
+                    keys.remove(same[0])
 
     def edit(record: Record) -> Record:
-        keys = by_origin.get(record.origin, set())
-        if record.key in keys:
-            return dataclasses.replace(record, edited=edits[record.origin, record.key])
-        if len(keys) == 1 and holders[record.origin] == 1:
-            return dataclasses.replace(record, edited=edits[record.origin, next(iter(keys))])
-        return record
+        return dataclasses.replace(record, edited=texts[record.key]) if record.key in texts else record
 
     return Manifest(map(edit, manifest))
 
@@ -158,7 +190,9 @@ def command(c: Command) -> Result:
         session.manifest = _joined(manifest, after, chosen)
         if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
             _publish(c, session, manifest)
-        session.where = {"pictures": c.target}
+        session.where = {"folder": c.target}
+        following = _NEXT.get(c.stage.name)
+        session.next = f"curate {following} {_quoted(c.target)}" if following else ""
     assert session.result is not None
     return session.result
 
@@ -296,7 +330,10 @@ def _session(
         Store(output) as store,
         open_report(store.root / "events.jsonl", quiet) as report,
         _signals(report) as stop,
+        _warnings(report.tell),
     ):
+        # records are many and hold no cycles: looking for some after every 700 costs a tenth of a known run
+        gc.set_threshold(100_000, 50, 50)
         env = _env(output, output, options, concepts, store)
         env.stop = stop
         workers = options.workers
@@ -359,6 +396,32 @@ def _signals(report: Report) -> Generator[Callable[[], bool]]:
             signal.signal(number, old)
 
 
+class _Telling(logging.Handler):
+    """Turns what taggers and cleaners log, who know nothing of events, into notes."""
+
+    def __init__(self, tell: Listener) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(Note("warning", record.getMessage()))
+
+
+@contextlib.contextmanager
+def _warnings(tell: Listener) -> Generator[None]:
+    handler = _Telling(tell)
+    loggers = [logging.getLogger(name) for name in ("taggers", "cleaners")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+
+
 def _silent(_: object) -> None:
     """A listener that hears nothing."""
 
@@ -384,7 +447,7 @@ def report(target: Path, out: Path) -> int:
     if not summary.is_file():
         raise InputError(f"nothing is known of {target}", "give the output folder of a run")
     figures = json.loads(summary.read_text(encoding="utf-8"))
-    with Store(target) as store:
+    with run_lock(target), Store(target) as store:
         env = _env(target, target, RunOptions(), {}, store)
         edits = folder.look(target, store, _silent)
         manifest = reopen(target, store, store, env, _silent, rights=True, edits=edits)

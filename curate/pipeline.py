@@ -44,6 +44,7 @@ class Pipeline(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
+    path: Path
     input: tuple[Path, ...]
     output: Path
     concepts: dict[str, Concept]
@@ -260,7 +261,15 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         elif until in names:
             stages = stages[: names.index(until) + 1]
     reader.finish()
-    return Pipeline(input=tuple(inputs), output=output, concepts=concepts, consent=rights, stages=tuple(stages), run=options)
+    return Pipeline(
+        path=path,
+        input=tuple(inputs),
+        output=output,
+        concepts=concepts,
+        consent=rights,
+        stages=tuple(stages),
+        run=options,
+    )
 
 
 def _inputs(reader: _Reader, values: Mapping[str, Any], base: Path) -> list[Path]:

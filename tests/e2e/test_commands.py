@@ -101,7 +101,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path, raw: Path, curate: Curat
     done = curate("convert", raw, "-o", tmp_path / "png", "--json")
     figures = json.loads(done.stdout)
     assert figures["prepared"] == 6
-    assert figures["where"]["pictures"] == str(tmp_path / "png")
+    assert figures["where"]["folder"] == str(tmp_path / "png")
 
 
 def test_only_one_concept(tmp_path: Path, raw: Path, curate: Curate) -> None:
