@@ -410,6 +410,11 @@ def _mount(arguments: Sequence[str]) -> None:
     for command in app.registered_commands:
         command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
+    if called in (None, "tags", "models") or called not in _known():
+        from curate import tags_cli
+
+        app.add_typer(tags_cli.app, rich_help_panel="Folders")
+        app.add_typer(tags_cli.models_app, rich_help_panel="This machine")
     for name in registry.stage_names():
         if called in (None, name) or called not in _known():
             stage = registry.stage(name)
@@ -420,7 +425,7 @@ def _mount(arguments: Sequence[str]) -> None:
 
 def _known() -> set[str]:
     own = {command.name or "" for command in app.registered_commands} | {group.name or "" for group in app.registered_groups}
-    return own | set(registry.stage_names())
+    return own | {"tags", "models"} | set(registry.stage_names())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

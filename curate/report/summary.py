@@ -108,11 +108,14 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
     for row in figures["stages"]:
         turns.setdefault(row["turn"], []).append(row)
     known = [visible(row["stage"]) for row in turns.pop(0, [])]
-    for rows in turns.values():
-        name = " + ".join(visible(row["stage"]) for row in rows)
+    names = {turn: " + ".join(visible(row["stage"]) for row in rows) for turn, rows in turns.items()}
+    width = max((12, *map(len, names.values())))
+    for turn, rows in turns.items():
         computed, recalled = max(row["computed"] for row in rows), min(row["recalled"] for row in rows)
         ended = span(max(row["seconds"] for row in rows)) if all(row["finished"] for row in rows) else "not finished"
-        yield _row(name, f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}")
+        yield _row(
+            names[turn], f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}", width=width
+        )
     if known:
         yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))
     if figures["training"]:
@@ -153,5 +156,5 @@ def _ending(figures: Mapping[str, Any]) -> Iterator[Text]:
         yield _row("next", "the same command again continues where this stopped", "bold cyan")
 
 
-def _row(name: str, value: str, style: str = "") -> Text:
-    return Text.assemble((f"  {name:<12}  ", "dim"), (value, style))
+def _row(name: str, value: str, style: str = "", width: int = 12) -> Text:
+    return Text.assemble((f"  {name:<{width}}  ", "dim"), (value, style))
