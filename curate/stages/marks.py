@@ -45,20 +45,38 @@ class Marks(DatasetStage):
     model: Path | None = Field(default=None, description="ONNX detector of text boxes on disk; its finds are tagged text.")
     confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on the detector's finds count.")
 
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
-    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
 
     def parts(self) -> Sequence[Stage]:
         """Marks are found over the whole set, then treated picture by picture."""
-        return (self, _Treat(action=self.action, tags=self.tags, model=self.model, confidence=self.confidence))
+        return (
+            _Find(least=self.least, across=self.across),
+            _Treat(action=self.action, tags=self.tags, model=self.model, confidence=self.confidence),
+        )
 
-    def keyed(self) -> dict[str, Any]:
-        """Finding depends on what is to be found, not on what is done with it."""
-        return {"least": self.least, "across": self.across}
+    def files(self, env: Env) -> Sequence[Path]:
+        """The detector."""
+        return (self.model,) if self.model else ()
 
-    def view(self, record: Record) -> Mapping[str, Any]:
-        """The picture alone."""
-        return {"image": record.image.digest}
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Both steps one after the other, in this process."""
+        find, treat = self.parts()
+        assert isinstance(find, DatasetStage)
+        assert isinstance(treat, RecordStage)
+        found = find.run(manifest, env, tell)
+        with treat.open(env) as work:
+            return Manifest(work([r])[0] if not r.aside else r for r in found)
+
+
+class _Find(DatasetStage):
+    """Finds what repeats, and notes it as the fact `marks`."""
+
+    least: int
+    across: bool
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the fact `marks`: for each mark its corner, box, score and strokes."""

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from curate.core.events import Event
 from curate.core.record import Manifest, Record
-from curate.core.stage import Env, Pixels, RecordStage
+from curate.core.stage import DatasetStage, Env, Pixels, RecordStage
 from curate.images import decode, repeated
 from curate.stages.marks import Marks
 
@@ -43,7 +43,9 @@ def signed(pixels: Pixels, width: int, colour: tuple[int, int, int] = (255, 255,
 def found_in(where: Env, pictures: list[Pixels], **options: object) -> list[Record]:
     told: list[Event] = []
     records = [held(where, p, f"dog/{n:02}.png") for n, p in enumerate(pictures)]
-    return list(Marks(**options).run(Manifest(records), where, told.append))
+    find, _ = Marks(**options).parts()
+    assert isinstance(find, DatasetStage)
+    return list(find.run(Manifest(records), where, told.append))
 
 
 def treated(where: Env, records: list[Record], **options: object) -> list[Record]:
@@ -137,5 +139,13 @@ def test_text_boxes_of_a_detector(tmp_path: Path, photos: list[Pixels]) -> None:
 
 
 def test_what_is_done_with_marks_does_not_find_them_again() -> None:
-    assert Marks(action="crop").keyed() == Marks(action="tag", tags=("signature",)).keyed()
-    assert Marks(least=5).keyed() != Marks().keyed()
+    assert Marks(action="crop").parts()[0] == Marks(action="tag", tags=("signature",)).parts()[0]
+    assert Marks(least=5).parts()[0] != Marks().parts()[0]
+
+
+def test_both_steps_in_one_do_the_same(tmp_path: Path, photos: list[Pixels]) -> None:
+    where = env(tmp_path)
+    small = [np.ascontiguousarray(p[320:, 320:]) for p in photos[:8]]
+    records = [held(where, signed(p, 100), f"dog/{n}.png") for n, p in enumerate(small)]
+    after = Marks().run(Manifest(records), where, lambda _: None)
+    assert sum("watermark" in r.tags for r in after) >= 5
