@@ -13,6 +13,7 @@ from cleaners import Picture
 
 Floats = NDArray[np.floating[Any]]
 _TILE, _TILES, _BLOCK = 192, 6, 16
+_ENOUGH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,11 @@ def signs(picture: Picture) -> Signs:
         for name, factor in (("chroma", 1), ("chroma2", 2), ("chroma4", 4)):
             found[name].append(_deviations(colour, factor))
     calm = {"luma": 5, "chroma": 10, "chroma2": 5, "chroma4": 5}
-    values = {name: _percentile(np.concatenate(parts), calm[name]) for name, parts in found.items()}
-    score = max(values[name] / limit for name, limit in LIMITS.items())
+    blocks = {name: np.concatenate(parts) for name, parts in found.items()}
+    values = {name: _percentile(blocks[name], calm[name]) for name in LIMITS}
+    # of a thumbnail the coarser scales leave too few blocks for any of them to be surely calm
+    counted = [name for name in LIMITS if name in ("luma", "chroma") or len(blocks[name]) >= _ENOUGH]
+    score = max(values[name] / LIMITS[name] for name in counted)
     return Signs(**values, blockiness=blockiness(picture), score=round(score, 4))
 
 

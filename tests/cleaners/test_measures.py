@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,6 +36,14 @@ def test_a_clean_gradient_and_a_hard_edge_are_not_suspect():
     picture = flat()
     picture[:, 64:] = (255, 0, 40)
     assert signs(picture).score < 0.2
+
+
+def test_coarse_detail_of_a_thumbnail_is_not_held_against_it():
+    dice = np.random.default_rng(2)
+    patches = dice.integers(0, 256, (12, 12, 3)).repeat(14, axis=0).repeat(14, axis=1).astype(np.uint8)
+    soft = np.asarray(cv2.GaussianBlur(patches, (0, 0), 2))
+    assert signs(soft).score < 1 < signs(soft).chroma4 / 2
+    assert signs(np.tile(soft, (3, 3, 1))).score > 1
 
 
 def test_large_pictures_are_sampled_and_agree_with_small_ones():
