@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -73,10 +73,6 @@ class Dedupe(DatasetStage):
     def parts(self) -> Sequence[Stage]:
         """The fingerprints, remembered picture by picture, then the search."""
         return (_Fingerprint(), self)
-
-    def view(self, record: Record) -> Mapping[str, Any]:
-        """The fingerprint alone: two files with equal pixels are one picture."""
-        return {"fingerprint": record.facts.get("fingerprint"), "image": record.image.digest}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The duplicates set aside, with the facts duplicate (equal, near), duplicate_of, likeness and, for a part, share."""

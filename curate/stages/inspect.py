@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -68,10 +68,6 @@ class Inspect(DatasetStage):
     def parts(self) -> Sequence[Stage]:
         """The measurements, remembered picture by picture, then the judgement."""
         return (_Measure(), self)
-
-    def view(self, record: Record) -> Mapping[str, Any]:
-        """The measurements, and what entry noted of damage and consent."""
-        return {name: record.facts.get(name) for name in ("measures", "truncated", "consent", "profile")}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the facts `triage` (fine, edit) and `faults` (fault: reason); dropped ones set aside."""
