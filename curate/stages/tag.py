@@ -75,7 +75,7 @@ class Tag(RecordStage):
         """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""
         scoring = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor)
         described = _Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
-        return (scoring, *((described,) if self.describe else ()), _Selection(options=self))
+        return (scoring, described, _Selection(options=self))
 
     def files(self, env: Env) -> Sequence[Path]:
         """The models and their labels."""
@@ -108,12 +108,14 @@ class _Description(RecordStage):
 
     def keyed(self) -> dict[str, Any]:
         """What the name stands for enters the key by the files' digests."""
-        return {"prompt": self.prompt, "max_tokens": self.max_tokens}
+        return {"model": bool(self.model), "prompt": self.prompt, "max_tokens": self.max_tokens}
 
     def files(self, env: Env) -> Sequence[Path]:
         """Weights, configuration and vocabulary."""
         from taggers import sentence
 
+        if not self.model:
+            return ()
         with _translated():
             return sentence.files(sentence.place(self.model, offline=env.offline))
 
@@ -122,6 +124,9 @@ class _Description(RecordStage):
         """Loads the model, yields the worker, releases it."""
         from taggers import sentence
 
+        if not self.model:
+            yield lambda records: records
+            return
         with contextlib.ExitStack() as stack:
             with _translated():
                 folder = sentence.place(self.model, offline=env.offline)
@@ -266,7 +271,7 @@ class _Selection(RecordStage):
             among = set(captions.parse(record.imported, record.trigger)[0])
             trigger = [t for t in record.trigger if t in among]
         said = self._said(record)
-        return {"scores": record.scores.packed.hex(), "described": said, "imported": record.imported, "trigger": trigger}
+        return {"scores": record.scores.packed.hex(), "facts": said, "imported": record.imported, "trigger": trigger}
 
     def files(self, env: Env) -> Sequence[Path]:
         """Label files, where the selection needs what they say."""
