@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from typing_extensions import override
 
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env
-from curate.train.options import TrainOptions
+from curate.train.options import UNKEYED, TrainOptions
 
 
 class Train(TrainOptions, DatasetStage):
@@ -19,6 +21,11 @@ class Train(TrainOptions, DatasetStage):
     version: ClassVar[int] = 1
     reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
     writes: ClassVar[frozenset[str]] = frozenset()
+
+    @override
+    def keyed(self) -> dict[str, Any]:
+        """All but the options that change no byte of the LoRA."""
+        return self.model_dump(mode="json", exclude=set(UNKEYED))
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""

@@ -24,29 +24,34 @@ SUFFIXES: dict[str, frozenset[str]] = {
 COMMON = frozenset(("alpha", "dora_scale"))
 
 
-def content(job: Job, network: Network, name: str, identity: str) -> bytes:
-    """The file's bytes."""
+def content(job: Job, network: Network, name: str, identity: str, step: int) -> bytes:
+    """The file's bytes after so many steps."""
     dtype = DTYPES[job.options.save_precision]
     tensors = {key: tensor.to(dtype) for key, tensor in network.tensors().items()}
-    said = metadata(job, name, identity)
+    said = metadata(job, name, identity, step)
     return container.serialize(tensors, {**said, **container.hashes(tensors, said)})
 
 
-def finish(job: Job, network: Network, run: ledger.Run, folder: Path) -> Path:
-    """Writes the LoRA, checks it, and notes it as this run's; an existing file is never overwritten.
+def usual_name(job: Job, folder: Path) -> str:
+    """The LoRA's name as given; else the trigger, or with several concepts the folder's name."""
+    triggers = set(job.data.triggers.values())
+    usual = (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
+    return ledger.file_name(job.options.output_name or usual)
 
-    A file with these very bytes, left by a run that was killed right after writing it, is taken as it is.
+
+def write(job: Job, network: Network, run: ledger.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, str]:
+    """Writes NAME + ending, or NAME-2 + ending and so on, and checks it; its path and sha256.
+
+    An existing file is never overwritten, but one with these very bytes, left by a run that was killed
+    right after writing it, is taken as it is.
     """
     place = Path(job.options.output_dir).expanduser() if job.options.output_dir else folder / "lora"
-    triggers = set(job.data.triggers.values())
-    wanted = ledger.file_name(
-        job.options.output_name or (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
-    )
+    wanted = usual_name(job, folder)
     number = 1
     while True:
         name = wanted if number == 1 else f"{wanted}-{number}"
-        path = place / f"{name}.safetensors"
-        data = content(job, network, name, run.id)
+        path = place / f"{name}{ending}.safetensors"
+        data = content(job, network, name + ending, run.id, step)
         if not path.exists():
             write_atomic(path, data)
             break
@@ -54,9 +59,15 @@ def finish(job: Job, network: Network, run: ledger.Run, folder: Path) -> Path:
             break
         number += 1
     check(path, network)
+    return path, hashlib.sha256(data).hexdigest()
+
+
+def finish(job: Job, network: Network, run: ledger.Run, folder: Path) -> Path:
+    """Writes the finished LoRA and notes it as this run's."""
+    path, digest = write(job, network, run, folder, job.steps)
     inside = path.resolve().is_relative_to(folder.resolve())
     run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
-    run.sha256 = hashlib.sha256(data).hexdigest()
+    run.sha256 = digest
     run.save(folder)
     return path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from curate.core.events import Saved, TrainStep
 from curate.errors import CurateError, InputError, Interrupted
 from curate.train import captions, checkpoint, objective, optimise, settled
+from curate.train.backbones import Conditions
 from curate.train.batches import Showing, derived
 from curate.train.network import Network
 from curate.train.options import TrainOptions
@@ -24,6 +25,8 @@ SMOOTHING = 0.98
 MEMORY_LIMIT = 2 << 30
 """Bytes of latents that are held in memory; above it they are read from disk as they are shown."""
 
+HELD_CAPTIONS = 2_000
+"""Captions whose encodings are held on the device: at SDXL's size about 0.3 MB each in half precision."""
 MANY_CAPTIONS = 20_000
 """Token ids held at once."""
 
@@ -38,6 +41,7 @@ class Batch:
     weights: Tensor
     thresholds: Tensor | None
     tokens: list[Tensor]
+    captions: list[str]
     sizes: Tensor
 
 
@@ -74,6 +78,7 @@ class Batches:
             weights=self._send(objective.weights(self.weighting, self.schedule, times)),
             thresholds=None if self.distance.kind == "l2" else self._send(self.distance.threshold(self.schedule, times)),
             tokens=[self._send(torch.stack(per_encoder)) for per_encoder in zip(*tokens, strict=True)],
+            captions=[self.caption(s) for s in showings],
             sizes=self._send(torch.tensor([self._sizes(s) for s in showings], dtype=torch.float32)),
         )
 
@@ -154,7 +159,11 @@ def objective_of(options: TrainOptions) -> tuple[objective.Noise, objective.Weig
 class Loop:
     """One run from its last checkpoint to its last step."""
 
-    def __init__(self, job: Job, network: Network, context: Context, folder: Path) -> None:
+    def __init__(
+        self, job: Job, network: Network, context: Context, folder: Path, epoch_end: Callable[[int, int], None] | None = None
+    ) -> None:
+        """`epoch_end` is called with the steps and epochs done after each epoch but the last."""
+        self.epoch_end = epoch_end
         self.job, self.network, self.context, self.folder = job, network, context, folder
         self.batches = Batches(job, context.device)
         self.dtype = settled.precision(job.options, context.device)
@@ -166,6 +175,8 @@ class Loop:
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.trains_text = any(s.part != "unet" for s in network.sites.values())
         options = job.options
+        self.fixed_captions = captions.is_fixed(options) and len({e.picture.caption for e in job.entries}) <= HELD_CAPTIONS
+        self.encoded: dict[str, tuple[Tensor, Tensor | None]] = {}
         self.drops = bool(options.dropout or options.rank_dropout or options.module_dropout)
         self.pending: list[tuple[int, float, Tensor, list[list[Showing]]]] = []
 
@@ -181,8 +192,12 @@ class Loop:
             self.pending.append((step, rate, loss, batches))
             self.report(keep=1)
             self.state.step = step + 1
-            if (step + 1) % every == 0 and step + 1 < self.job.steps:
+            done = step + 1
+            if done % every == 0 and done < self.job.steps:
                 self.save()
+            if self.epoch_end and done % self.job.order.steps_per_epoch == 0 and done < self.job.steps:
+                self.report(keep=0)
+                self.epoch_end(done, done // self.job.order.steps_per_epoch)
         self.report(keep=0)
 
     def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
@@ -209,11 +224,25 @@ class Loop:
     def losses(self, batch: Batch) -> Tensor:
         """Weighted loss of each sample [batch]."""
         with self.computing():
-            with contextlib.nullcontext() if self.trains_text else torch.no_grad():
-                conditions = self.job.backbone.condition(batch.tokens, batch.sizes)
+            conditions = self.conditions(batch)
             prediction = self.job.backbone.predict(batch.noisy.to(self.dtype), batch.timesteps, conditions)
         elementwise = self.batches.distance.of(prediction, batch.target, batch.thresholds)
         return objective.sample_losses(elementwise, batch.weights)
+
+    def conditions(self, batch: Batch) -> Conditions:
+        """What the UNet is told; captions that do not change are encoded once where the text encoders are frozen."""
+        if self.trains_text:
+            return self.job.backbone.condition(batch.tokens, batch.sizes)
+        with torch.no_grad():
+            if not self.fixed_captions:
+                return self.job.backbone.condition(batch.tokens, batch.sizes)
+            for caption, ids in zip(batch.captions, zip(*batch.tokens, strict=True), strict=True):
+                if caption not in self.encoded:
+                    found = self.job.backbone.condition([one[None] for one in ids], None)
+                    self.encoded[caption] = (found.context[0], None if found.pooled is None else found.pooled[0])
+        held = [self.encoded[caption] for caption in batch.captions]
+        pooled = [p for _, p in held if p is not None]
+        return Conditions(torch.stack([c for c, _ in held]), torch.stack(pooled) if pooled else None, batch.sizes)
 
     @contextlib.contextmanager
     def computing(self) -> Generator[None]:

@@ -12,11 +12,13 @@ from curate.train.options import TrainOptions
 from curate.train.prepare import Job
 
 
-def metadata(job: Job, name: str, identity: str) -> dict[str, str]:
-    """`ss_*` and `modelspec.*` values of a finished run; hashes of the file itself are added on writing."""
+def metadata(job: Job, name: str, identity: str, step: int) -> dict[str, str]:
+    """`ss_*` and `modelspec.*` values of a run after so many steps; hashes of the file itself are added on writing."""
     plain = {**_network(job.options), **_training(job), **_data(job)}
     plain |= {
         "output_name": name,
+        "steps": step,
+        "epoch": -(-step // job.order.steps_per_epoch),
         "session_id": str(int(identity, 16) >> 32),
         "base_model_version": job.backbone.labels(prediction_of(job))[0],
     }
@@ -67,8 +69,6 @@ def _training(job: Job) -> dict[str, Any]:
         "max_grad_norm": options.max_grad_norm,
         "mixed_precision": options.precision,
         "max_train_steps": job.steps,
-        "steps": job.steps,
-        "epoch": job.epochs,
         "num_epochs": job.epochs,
         "num_batches_per_epoch": job.order.batches_per_epoch,
         "gradient_accumulation_steps": options.accumulate,

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -49,7 +50,17 @@ def train(options: TrainOptions, context: Context) -> Path:
         network = attach(options, backbone)
         for adapter in network.adapters.values():
             adapter.to(context.device)
-        loop = Loop(job, network, context, run.place(folder))
+        if options.gradient_checkpointing:
+            unet: Any = backbone.parts["unet"]
+            unet.enable_gradient_checkpointing()
+            unet.train()
+
+        def epoch_end(step: int, epoch: int) -> None:
+            if options.save_every_n_epochs and epoch % options.save_every_n_epochs == 0:
+                path, _ = files.write(job, network, run, folder, step, f"-{epoch:06d}")
+                context.tell(Saved("lora", str(path)))
+
+        loop = Loop(job, network, context, run.place(folder), epoch_end)
         if loop.state.step:
             context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
         loop.run()
@@ -91,8 +102,14 @@ def reproducible(device: torch.device, parameters: int) -> Generator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-def chosen_device(wanted: str) -> torch.device:
-    """auto is the first GPU where there is one."""
+def chosen_device(wanted: str, require_gpu: bool = False) -> torch.device:
+    """auto is the first GPU where there is one. Raises MissingError for a GPU that is not there."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if require_gpu and wanted in ("auto", "cpu") and not count:
+        raise MissingError("no GPU for training: PyTorch finds no CUDA device", "`curate doctor` says why; or leave out require_gpu")
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
+        return torch.device("cuda" if count else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise MissingError(f"device {wanted} is not there: PyTorch finds {count} CUDA devices", "`curate doctor` says why; or take device cpu")
+    return device

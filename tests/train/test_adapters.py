@@ -168,8 +168,9 @@ def test_alpha_over_rank_is_the_scale_a_reader_uses() -> None:
             plan = Plan(**PLANS[name])
             expected = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
             if algo == "lokr" and "lokr_w2" in tensors:
-                expected = 1.0  # both factors whole: readers apply no scale
-            assert float(tensors["alpha"]) / plan.rank == pytest.approx(expected)
+                assert float(tensors["alpha"]) == 1.0  # both factors whole: readers apply no scale
+            else:
+                assert float(tensors["alpha"]) / plan.rank == pytest.approx(expected)
 
 
 def test_odd_layers_are_refused() -> None:
@@ -240,3 +241,12 @@ def test_module_dropout_leaves_the_whole_adapter_out() -> None:
     shaken(adapter)
     outs = [bool(adapter(torch.ones(1, 6)).any()) for _ in range(400)]
     assert 0.65 < sum(outs) / 400 < 0.85
+
+
+def test_whole_lokr_fits_half_precision_and_minds_no_foreign_alpha() -> None:
+    adapter = shaken(built("lokr", nn.Linear(32, 64), "full", torch.float32))
+    tensors = adapter.tensors()
+    assert all(torch.isfinite(t.half()).all() for t in tensors.values())
+    wanted = adapter.delta()
+    adapter.load({**tensors, "alpha": torch.tensor(100_000.0)})
+    torch.testing.assert_close(adapter.delta(), wanted)

@@ -118,8 +118,9 @@ def test_trained_file_has_what_readers_show(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
-def test_save_precision(folder: Path, wanted: str, dtype: torch.dtype) -> None:
-    path, _ = run(folder, steps=1, rank=2, save_precision=wanted)
+@pytest.mark.parametrize("algo", ["lora", "lokr"])
+def test_save_precision(folder: Path, algo: str, wanted: str, dtype: torch.dtype) -> None:
+    path, _ = run(folder, steps=1, algo=algo, save_precision=wanted)
     assert {t.dtype for t in container.read(path)[0].values()} == {dtype}
 
 

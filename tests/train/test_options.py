@@ -118,7 +118,7 @@ def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     network = attach(options, backbone)
     try:
         Loop(job, network, context, place.parent / "state").run()
-        data = files.content(job, network, "x", "0" * 16)
+        data = files.content(job, network, "x", "0" * 16, job.steps)
     finally:
         network.detach()
     return safetensors.torch.load(data)

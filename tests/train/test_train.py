@@ -101,6 +101,7 @@ def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None
     assert path.stat().st_mtime_ns == stamp
     # how often state is saved changes no byte
     assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env, lambda _: None)
+    assert Train(save_state_every=5, output_dir="x").keyed() == Train().keyed() != Train(seed=1).keyed()
     caption = folder / "2_zwx dog" / "0.txt"
     text = caption.read_text()
     caption.write_text("zwx dog, other")
@@ -220,3 +221,33 @@ def test_state_survives_saving(tmp_path: Path, folder: Path) -> None:
     run_state = ledger.Run("x", "cpu", "lora/a.safetensors", "abc")
     run_state.save(folder)
     assert ledger.Run.of(folder, "x") == run_state
+
+
+def test_epoch_files_are_written_and_a_rerun_takes_them(folder: Path) -> None:
+    options = {**SHORT, "steps": 12, "save_every_n_epochs": 1}  # 6 showings an epoch
+    asked = count()
+    with pytest.raises(Interrupted):
+        run(folder, stop=lambda: next(asked) >= 4 + 8, **options)
+    first = folder / "lora" / "prepared-000001.safetensors"
+    kept = first.read_bytes()
+    metadata = container.read(first)[1]
+    assert (metadata["ss_epoch"], metadata["ss_steps"]) == ("1", "6")
+    run(folder, **options)
+    assert first.read_bytes() == kept
+    assert sorted(p.name for p in first.parent.iterdir()) == ["prepared-000001.safetensors", "prepared.safetensors"]
+    final = container.read(first.parent / "prepared.safetensors")[1]
+    assert (final["ss_epoch"], final["ss_steps"]) == ("2", "12")
+
+
+def test_gradient_checkpointing_changes_no_byte(tmp_path: Path) -> None:
+    plain, _ = run(draw_folder(tmp_path / "a" / "prepared"), steps=2, rank=2)
+    saving, _ = run(draw_folder(tmp_path / "b" / "prepared"), steps=2, rank=2, gradient_checkpointing=True)
+    assert plain.read_bytes() == saving.read_bytes()
+
+
+def test_frozen_captions_are_encoded_once_with_the_same_result(tmp_path: Path) -> None:
+    held, _ = run(draw_folder(tmp_path / "a" / "prepared"), steps=6, rank=2, text_lr=0)
+    # a tag dropout that drops nothing makes every showing encode its caption anew
+    anew, _ = run(draw_folder(tmp_path / "b" / "prepared"), steps=6, rank=2, text_lr=0, tag_dropout=1e-12)
+    ours, theirs = container.read(held)[0], container.read(anew)[0]
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,8 +57,10 @@ class Lokr(Adapter):
             self.lokr_w2_a, self.lokr_w2_b = make(rank, self.out_k), make(rank, self.in_n)
         elif not full_2:
             self.lokr_w2_a, self.lokr_w2_b = make(self.out_k, rank), make(rank, self.in_n * shape.area)
-        if full_1 and full_2:
-            self.scale = 1.0  # there is no rank to divide by; readers ignore alpha
+        self.whole = full_1 and full_2
+        if self.whole:
+            # there is no rank to divide by, and readers ignore alpha: 1 is one that every precision can hold
+            self.rank, self.scale = 1, 1.0
 
     @override
     def start(self, draw: torch.Generator) -> None:
@@ -70,6 +74,12 @@ class Lokr(Adapter):
             nn.init.zeros_(last)
         else:
             kaiming(last, draw)
+
+    @override
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        super().load(tensors)
+        if self.whole:
+            self.scale = 1.0
 
     def first(self) -> Tensor:
         """w1 [out_l, in_m]."""
