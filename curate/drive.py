@@ -174,6 +174,9 @@ def command(c: Command) -> Result:
     _check_folders(c)
     with _session(c.target, (c.stage.name,), c.options, c.concepts, c.quiet) as session:
         store, env, tell = session.store, session.env, session.tell
+        if c.out is None and folder.unfinished(store):
+            what, _ = folder.undo(c.source, store)
+            tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
         with contextlib.ExitStack() as stack:
             ledger = store if c.out is None else _ledger_of(c.source, stack)
             edits = folder.look(c.source, ledger, tell) if ledger else {}
@@ -367,7 +370,8 @@ def _env(ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str,
         output=output.absolute(),
         door=DOOR,
         device=options.device,
-        require_gpu=options.require_gpu,
+        # who names a GPU wants one
+        require_gpu=options.require_gpu or options.device.startswith("cuda"),
         offline=options.offline,
         concepts=dict(concepts),
         store=store,

@@ -14,6 +14,7 @@ from pathlib import Path
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
 from curate.core.store import Store, Written
 from curate.errors import InputError
+from curate.folder.compare import read_text, same_as_one
 
 
 @dataclass
@@ -88,14 +89,13 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
 
     Raises InputError where there is nothing to undo, or where a file was changed since.
     """
-    root = store.root / "undo"
-    places = sorted(p for p in root.glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
+    places = _places(store)
     if not places:
         raise InputError(f"nothing to undo in {folder}")
     place = places[-1]
     facts = json.loads((place / "journal.json").read_text(encoding="utf-8"))
     steps = _steps(place)
-    since = _changed_since(folder, place, steps)
+    since = _changed_since(folder, place, steps, store)
     if since:
         shown = ", ".join(since[:5]) + (f" and {len(since) - 5} more" if len(since) > 5 else "")
         raise InputError(
@@ -124,18 +124,47 @@ def _steps(place: Path) -> list[list[str]]:
     return steps
 
 
-def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]]) -> list[str]:
+def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]], store: Store) -> list[str]:
     """What a person changed, made or took away among the files that the command touched."""
+    touched = sorted({n for _, *names in steps for n in names})
     try:
         after = json.loads((place / "after.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
+        return [relative for relative in touched if not _known(folder, place, relative, store)]
     changed: list[str] = []
-    for relative in sorted({n for _, *names in steps for n in names}):
+    for relative in touched:
         with contextlib.suppress(OSError):
             if after.get(relative) != digest_file(folder / relative):
                 changed.append(relative)
     return changed
+
+
+def _known(folder: Path, place: Path, relative: str, store: Store) -> bool:
+    """Whether a file that a killed command touched is gone, as it was before, or as the command was to leave it."""
+    path = folder / relative
+    try:
+        digest = digest_file(path)
+    except OSError:
+        return True
+    rows = [*store.intended(), *store.written().values()]
+    if any(digest == row.digest for row in rows):
+        return True
+    with contextlib.suppress(OSError):
+        if digest == digest_file(place / "files" / relative):
+            return True
+    text = read_text(path)
+    return same_as_one(text, *(row.caption for row in rows), *store.edits().values())
+
+
+def unfinished(store: Store) -> bool:
+    """Whether the last in-place command was killed before it was done."""
+    places = _places(store)
+    return bool(places) and not (places[-1] / "after.json").exists()
+
+
+def _places(store: Store) -> list[Path]:
+    root = store.root / "undo"
+    return sorted(p for p in root.glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
 
 
 def _take_back(folder: Path, place: Path, what: str, paths: Sequence[Path]) -> None:

@@ -32,7 +32,10 @@ class Train(TrainOptions, DatasetStage):
         from curate.train.prepare import Context
         from curate.train.trainer import chosen_device, train
 
-        train(self, Context(env.output, env.door.read, chosen_device(env.device), env.offline, tell, env.stopping))
+        train(
+            self,
+            Context(env.output, env.door.read, chosen_device(env.device, env.require_gpu), env.offline, tell, env.stopping),
+        )
         return manifest
 
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from curate.core.events import Saved
+from curate.errors import MissingError
 from curate.train import checkpoint, files, ledger, settled
 from curate.train import sites as tables
 from curate.train.adapters._base import Adapter, Shape
@@ -105,11 +106,12 @@ def reproducible(device: torch.device, parameters: int) -> Generator[None]:
 def chosen_device(wanted: str, require_gpu: bool = False) -> torch.device:
     """auto is the first GPU where there is one. Raises MissingError for a GPU that is not there."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    remedy = "`curate doctor` says why; or run on the CPU: without require_gpu, device auto"
     if require_gpu and wanted in ("auto", "cpu") and not count:
-        raise MissingError("no GPU for training: PyTorch finds no CUDA device", "`curate doctor` says why; or leave out require_gpu")
+        raise MissingError("no GPU for training: PyTorch finds no CUDA device", remedy)
     if wanted == "auto":
         return torch.device("cuda" if count else "cpu")
     device = torch.device(wanted)
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise MissingError(f"device {wanted} is not there: PyTorch finds {count} CUDA devices", "`curate doctor` says why; or take device cpu")
+        raise MissingError(f"device {wanted} is not there: PyTorch finds {count} CUDA devices", remedy)
     return device
