@@ -184,7 +184,7 @@ def test_two_forwards_of_two_equal_one_of_four(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"factor": 4}, "belongs to lokr"),
+        ({"factor": 4}, "factor has no effect without algo lokr"),
         ({"unet_lr": 0, "text_lr": 0}, "nothing would be trained"),
         ({"learning_rate": "banana"}, "learning_rate"),
         ({"banana": 1}, "banana"),
