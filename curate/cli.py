@@ -222,7 +222,8 @@ def _stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
     parameters += [inspect.Parameter(f, positional, default=None, annotation=a) for f, a in fields.items()]
-    common = {f: c for f, c in _COMMON.items() if not (adds_only(stage) and f in ("out", "in_place", "concept"))}
+    unwanted = ("out", "in_place") if stage.looks else ("out", "in_place", "concept") if adds_only(stage) else ()
+    common = {f: c for f, c in _COMMON.items() if f not in unwanted}
     parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return carry_out
@@ -388,7 +389,12 @@ def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:
 
 def _close(result: Result, as_json: bool, strict: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(result.figures, indent=2, ensure_ascii=False))
+        found = {"findings": result.findings.data} if result.findings else {}
+        typer.echo(json.dumps(result.figures | found, indent=2, ensure_ascii=False))
+    elif result.findings:
+        from curate.report import table
+
+        typer.echo(table.findings(result.findings))
     if strict and result.figures["aside"]:
         raise typer.Exit(1)
 

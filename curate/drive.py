@@ -24,7 +24,7 @@ from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner, stopped
-from curate.core.stage import Concept, Env, Stage, adds_only
+from curate.core.stage import Concept, Env, Findings, Stage, adds_only
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError, Interrupted
 from curate.executors.local import choose
@@ -55,10 +55,11 @@ _NEXT = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a run or command did: the summary's figures and the final records."""
+    """What a run or command did: the summary's figures, the final records, and what a stage that looks has found."""
 
     figures: dict[str, Any]
     manifest: Manifest
+    findings: Findings | None = None
 
 
 # a pipeline ----------------------------------------------------------------------------------------------------------------
@@ -172,6 +173,18 @@ class Command:
 def command(c: Command) -> Result:
     """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
     _check_folders(c)
+    if c.stage.looks:
+        return _looked(c)
+    return _carried_out(c)
+
+
+def _looked(c: Command) -> Result:
+    """The stage over a folder that is only read: the ledger of such a command is nobody's, and gone when it ends."""
+    with tempfile.TemporaryDirectory() as place:
+        return _carried_out(dataclasses.replace(c, out=Path(place)))
+
+
+def _carried_out(c: Command) -> Result:
     with _session(c.target, (c.stage.name,), c.options, c.concepts, c.quiet) as session:
         store, env, tell = session.store, session.env, session.tell
         if c.out is None and folder.unfinished(store):
@@ -189,15 +202,18 @@ def command(c: Command) -> Result:
         manifest = with_edits(manifest, edits)
         session.manifest = manifest
         chosen = _chosen(c, manifest)
+        if c.stage.looks:
+            # the findings say the same, all of it and in order
+            session.runner.tell = lambda event: None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
         after = session.runner.run([c.stage], Manifest(r for r in manifest if r.key in chosen))
         session.manifest = _joined(manifest, after, chosen)
         if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
             _publish(c, session, manifest)
-        session.where = {"folder": c.target}
+        session.where = {"folder": c.source if c.stage.looks else c.target}
         following = _NEXT.get(c.stage.name)
         session.next = f"curate {following} {_quoted(c.target)}" if following else ""
     assert session.result is not None
-    return session.result
+    return dataclasses.replace(session.result, findings=c.stage.findings(after, env))
 
 
 def _check_folders(c: Command) -> None:

@@ -138,6 +138,20 @@ class Env:
         return {**self.__dict__, "stop": None, "store": None, "held": {}}
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a stage has found out: for people as tables and closing lines, for programs as JSON-able values.
+
+    tables   each a row of headings and rows of cells; names in them stand as they are, whoever prints makes them safe
+    closing  lines below the tables
+    data     what the tables say and more
+    """
+
+    tables: Sequence[Sequence[Sequence[str]]]
+    closing: Sequence[str]
+    data: Mapping[str, Any]
+
+
 class Stage(Options):
     """A step of the pipeline: a frozen, typed set of options. The file's name is the stage's name."""
 
@@ -150,8 +164,12 @@ class Stage(Options):
     concept_reads: ClassVar[frozenset[str]] = frozenset()
     """Fields of `Concept` it looks up in `env.concepts`; they enter the key."""
 
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    """Options that change no byte of what comes out, only how it is carried out; they stay out of the key."""
     layout: ClassVar[Literal["same", "repeats"]] = "same"
     """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
+    looks: ClassVar[bool] = False
+    """Whether the stage's command only reads FOLDER and prints `findings`: it needs no output folder and leaves no trace."""
 
     @property
     def name(self) -> str:
@@ -169,8 +187,12 @@ class Stage(Options):
         return ()
 
     def keyed(self) -> dict[str, Any]:
-        """The options that take part in the key: all of them, unless a step uses only some."""
-        return self.model_dump(mode="json")
+        """The options that take part in the key: all but `unkeyed`, unless a step uses only some."""
+        return self.model_dump(mode="json", exclude=set(self.unkeyed))
+
+    def findings(self, manifest: Manifest, env: Env) -> Findings | None:
+        """What the stage's command prints on stdout about the records it made; nothing unless a stage overrides it."""
+        return None
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """Exactly what this stage looks at in a record, JSON-able: the key is made of it.
@@ -218,5 +240,5 @@ class DatasetStage(Stage):
 
 
 def adds_only(stage: type[Stage]) -> bool:
-    """Whether a stage changes no record and places no picture: what it makes is beside them (training)."""
-    return issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same"
+    """Whether a stage's command places no picture: what it makes is beside them (training), or only printed (inspect)."""
+    return stage.looks or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Resources, Stage, Worker
+from curate.core.stage import Concept, DatasetStage, Env, Findings, RecordStage, Resources, Stage, Worker
 
 Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged"]
 
@@ -23,16 +23,18 @@ _OTHERS = (8, 15, "about 30", 50)
 class _Measure(RecordStage):
     """Measurements of each picture, noted as the fact `measures`."""
 
+    version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        from curate.images import measure
+        from curate.images import decode, measure
 
         def one(record: Record) -> Record:
-            pixels = env.pixels(record)
+            entered = None if record.key in env.held else decode(env.path(record.image))
+            pixels = entered.pixels if entered else env.pixels(record)
             colour, share = measure.border_colour(pixels)
             measures = {
                 "width": pixels.shape[1],
@@ -44,6 +46,7 @@ class _Measure(RecordStage):
                 "border": "#{:02x}{:02x}{:02x}".format(*colour),
                 "border_share": share,
                 "white": min(colour) >= 245 and share >= 0.9,
+                "profile": entered.facts.get("profile", "") if entered else "",
             }
             return record.noting(measures=measures)
 
@@ -51,7 +54,7 @@ class _Measure(RecordStage):
 
 
 class Inspect(DatasetStage):
-    """Measures pictures, tells the fine ones from those that need editing, and compares counts with what is advised."""
+    """Measure pictures, tell the fine ones from those that need editing, and compare counts with what is advised."""
 
     resolution: int = Field(default=1024, ge=64, description="Training resolution; pictures of less area are small.")
     blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
@@ -64,6 +67,7 @@ class Inspect(DatasetStage):
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"kind"})
+    looks: ClassVar[bool] = True
 
     def parts(self) -> Sequence[Stage]:
         """The measurements, remembered picture by picture, then the judgement."""
@@ -75,13 +79,34 @@ class Inspect(DatasetStage):
         for record in judged:
             for reason in record.facts.get("faults", {}).values() if not record.aside else ():
                 tell(Note("info", f"needs editing: {reason}", self.name, record.key))
-        by_concept: dict[str, list[Record]] = {}
-        for record in judged.present:
-            by_concept.setdefault(record.concept, []).append(record)
-        for name, records in sorted(by_concept.items()):
-            for level, line in self._about(name, records, env.concepts.get(name, Concept())):
+        for name, records in _by_concept(judged.present).items():
+            for level, line in _about(name, records, env.concepts.get(name, Concept())):
                 tell(Note(level, line, self.name))
         return judged
+
+    def findings(self, manifest: Manifest, env: Env) -> Findings:
+        """A row for each picture that needs editing or is set aside, one for each concept, and the totals."""
+        pictures = [_plain(r) for r in manifest]
+        wrong = [(p["key"], _size(p), p["aside"] or "; ".join(p["faults"].values())) for p in pictures]
+        counts = {n: _counts(rows, env.concepts.get(n, Concept())) for n, rows in _by_concept(manifest).items()}
+        totals = {what: sum(c[what] for c in counts.values()) for what in ("fine", "edit", "aside")}
+        return Findings(
+            tables=(
+                (("picture", "size", "needs editing because"), *(row for row in wrong if row[2])),
+                (
+                    ("concept", "kind", "pictures", "fine", "to edit", "aside", "advice"),
+                    *(
+                        (name, c["kind"], *(f"{c[n]:,}" for n in ("pictures", "fine", "edit", "aside")), "; ".join(c["advice"]))
+                        for name, c in counts.items()
+                    ),
+                ),
+            ),
+            closing=(
+                f"fine as it is: {totals['fine']:,}   needs editing: {totals['edit']:,}"
+                + (f"   set aside: {totals['aside']:,}" if totals["aside"] else ""),
+            ),
+            data={"pictures": pictures, "concepts": counts, **totals},
+        )
 
     def _judged(self, record: Record) -> Record:
         faults: dict[str, str] = dict(self._faults(record))
@@ -107,22 +132,83 @@ class Inspect(DatasetStage):
         if record.facts.get("truncated"):
             yield "damaged", "a damaged file of which only a part could be read"
 
-    def _about(self, name: str, records: Sequence[Record], concept: Concept) -> Generator[tuple[str, str]]:
-        edit = sum(r.facts.get("triage") == "edit" for r in records)
-        sizes = sorted(r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts)
-        middle = f"{sizes[len(sizes) // 2] / 1e6:.1f} megapixels in the middle" if sizes else "not measured"
-        yield "info", f"{name}: {len(records)} pictures, {len(records) - edit} fine, {edit} to edit, {middle}"
-        floor, least, best, most = _ADVICE.get(concept.kind, _OTHERS)
-        if len(records) < floor:
-            yield "warning", f"{name}: {len(records)} pictures are few; {floor} is the floor, {best} are best"
-        elif not least <= len(records) <= most:
-            yield "advice", f"{name}: {len(records)} pictures; {least} to {most} suit a {concept.kind}, {best} are best"
-        white = sum(bool(r.facts.get("measures", {}).get("white")) for r in records)
-        if 2 * white > len(records):
-            yield "advice", f"{name}: {white} of {len(records)} have a white background: tag `white background`"
-        marked = sum("consent" in r.facts for r in records)
-        if marked:
-            yield "warning", f"{name}: {marked} carry a refusal of AI training"
-        profiles = sum(bool(r.facts.get("profile")) for r in records)
-        if profiles:
-            yield "info", f"{name}: {profiles} came with a colour profile"
+
+def _by_concept(records: Manifest) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda r: r.concept):
+        found.setdefault(record.concept, []).append(record)
+    return found
+
+
+def _about(name: str, records: Sequence[Record], concept: Concept) -> Generator[tuple[str, str]]:
+    edit = sum(r.facts.get("triage") == "edit" for r in records)
+    sizes = sorted(r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts)
+    middle = f"{sizes[len(sizes) // 2] / 1e6:.1f} megapixels in the middle" if sizes else "not measured"
+    yield "info", f"{name}: {_pictures(len(records))}, {len(records) - edit} fine, {edit} to edit, {middle}"
+    for level, line in _advice(records, concept):
+        yield level, f"{name}: {line}"
+
+
+def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str, str]]:
+    floor, least, best, most = _ADVICE.get(concept.kind, _OTHERS)
+    if len(records) < floor:
+        few = "is too few" if len(records) == 1 else "are few"
+        yield "warning", f"{_pictures(len(records))} {few}; {floor} is the floor, {best} are best"
+    elif not least <= len(records) <= most:
+        yield "advice", f"{len(records)} pictures; {least} to {most} suit a {concept.kind}, {best} are best"
+    white = sum(bool(r.facts.get("measures", {}).get("white")) for r in records)
+    if 2 * white > len(records):
+        yield "advice", f"{white} of {len(records)} have a white background: tag `white background`"
+    marked = sum("consent" in r.facts for r in records)
+    if marked:
+        yield "warning", f"{marked} carry a refusal of AI training"
+    profiles = sum(bool(_profile(r)) for r in records)
+    if profiles:
+        yield "info", f"{profiles} came with a colour profile"
+
+
+def _counts(records: Sequence[Record], concept: Concept) -> dict[str, Any]:
+    """A concept's figures; what is set aside does not count as one of its pictures."""
+    floor, least, _, most = _ADVICE.get(concept.kind, _OTHERS)
+    present = [r for r in records if not r.aside]
+    edit = sum(r.facts.get("triage") == "edit" for r in present)
+    return {
+        "kind": concept.kind,
+        "pictures": len(present),
+        "fine": len(present) - edit,
+        "edit": edit,
+        "aside": len(records) - len(present),
+        "floor": floor,
+        "least": least,
+        "most": most,
+        "advice": [line for _, line in _advice(present, concept)],
+    }
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    measures = {k: v for k, v in record.facts.get("measures", {}).items() if k != "profile"}
+    ratio = {"aspect": round(measures["width"] / measures["height"], 4)} if measures else {}
+    return {
+        "key": record.key,
+        "concept": record.concept,
+        "triage": "aside" if record.aside else record.facts.get("triage", ""),
+        "faults": dict(record.facts.get("faults", {})),
+        "aside": record.aside,
+        **measures,
+        **ratio,
+        "profile": _profile(record),
+        "consent": record.facts.get("consent", ""),
+    }
+
+
+def _profile(record: Record) -> str:
+    """The colour profile the source came with: as its conversion noted it, else as the file at hand has it."""
+    return str(record.facts.get("profile") or record.facts.get("measures", {}).get("profile", ""))
+
+
+def _size(picture: Mapping[str, Any]) -> str:
+    return f"{picture['width']}×{picture['height']}" if "width" in picture else ""
+
+
+def _pictures(number: int) -> str:
+    return f"{number} picture{'' if number == 1 else 's'}"
