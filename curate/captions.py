@@ -106,9 +106,23 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
     first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p)), None)
     if first is None:
         return _tags(parts, words, style), ""
+    first = _beginning(parts, first, words)
     before, prose = parts[:first], whole[pieces[first][0] :]
     sentence, after = _before_tags(prose, style)
     return _tags([*before, *after], words, style), _clean(sentence)
+
+
+def _beginning(parts: Sequence[str], first: int, trigger: Collection[str]) -> int:
+    """Where the sentence begins that the piece at `first` belongs to: "A dog, which is sitting." begins with "A dog"."""
+    if parts[first][0] != parts[first][0].lower():
+        return first
+    for i in range(first - 1, -1, -1):
+        if parts[i].casefold() in trigger or "_" in parts[i]:
+            return first
+        words = parts[i].split()
+        if words[0][0].isupper() and words[0].casefold() in _SMALL and len(words) > 1:
+            return i
+    return first
 
 
 def is_prose(part: str) -> bool:

@@ -17,6 +17,7 @@ from curate.core.store import Store, Written
 from curate.errors import CurateError, InputError
 from curate.images import consent
 from curate.names import concept_folder, words
+from taggers import screening
 
 RIGHTS = "i-hold-the-rights"
 """The statement under `consent:` that includes pictures which refuse AI training."""
@@ -167,12 +168,12 @@ def _with_imported(record: Record, beside: Path | None, tell: Listener) -> Recor
     try:
         text = captions.read_caption(beside)
     except CurateError as error:
-        tell(Note("warning", f"the caption {beside} is not used: {error}", key=record.key))
+        tell(Note("warning", f"the caption is not used: {error.message}", key=record.key))
         return record
     if not text.strip():
         return record
-    tags, sentence = captions.parse(text)
-    return dataclasses.replace(record, imported=text, tags=tags, sentence=sentence)
+    tags, sentence = captions.parse(text, record.trigger)
+    return dataclasses.replace(record, imported=text, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence))
 
 
 def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterator[Record]:

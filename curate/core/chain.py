@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from curate.core.files import digest_bytes, digest_plain, write_atomic
 from curate.core.record import FIELDS, Image, Record, changed
@@ -21,6 +21,14 @@ _BLANK = Record("", "", "", Image(""))
 
 Work = tuple[int, Record]
 """A record with its place in the manifest."""
+
+
+class Applied(Protocol):
+    """An opened chain: applies its stages to a batch of work."""
+
+    def __call__(self, work: Sequence[Work], following: Sequence[Work] = ()) -> list[Outcome]:
+        """One outcome for each piece of work; `following` is what comes next."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +112,20 @@ def joined(record: Record, changes: dict[str, Any], stage: Stage) -> dict[str, A
 
 
 @contextmanager
-def open_chain(chain: Sequence[Prepared], env: Env) -> Generator[Callable[[Sequence[Work]], list[Outcome]]]:
+def open_chain(chain: Sequence[Prepared], env: Env) -> Generator[Applied]:
     """Opens every stage of the chain and yields what takes a batch of work and gives one outcome for each.
 
-    A record that fails is its own outcome; its batch goes on. Errors that concern the whole run (a missing model,
-    a full disk) are raised.
+    The work that comes next may be given too: a first worker that has a method `expect(records)` is told of it before it
+    does its own, so that it can read ahead. A record that fails is its own outcome; its batch goes on. Errors that
+    concern the whole run (a missing model, a full disk) are raised.
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(_opened(p.stage, env)) for p in chain]
 
-        def apply(work: Sequence[Work]) -> list[Outcome]:
+        def apply(work: Sequence[Work], following: Sequence[Work] = ()) -> list[Outcome]:
+            expect = getattr(workers[0], "expect", None)
+            if expect is not None and following:
+                expect([project(r, chain[0].stage) for _, r in following if not r.aside])
             try:
                 return _apply(chain, workers, work)
             except Exception as error:

@@ -78,7 +78,8 @@ class Record:
     origin    digest of the source file's bytes; a person's edit belongs to this
     image     the current picture
     encoding  how the picture is encoded when it leaves a pass: `png[:level]`, `jpeg[:quality]` or `webp[:quality]`
-    facts     JSON-able facts noted on entry and by stages (`had_alpha`, `format`, `profile`, measurements)
+    facts     JSON-able facts noted on entry and by stages (`had_alpha`, `format`, `profile`, measurements); `tag:NAME`
+              is a tag that a picture stage found to be true, which tagging adds to its own
     trigger   the concept's trigger words; protected from every rule
     scores    what taggers said, all above their floor
     tags      canonical tags (underscores) in caption order; trigger words stand as written

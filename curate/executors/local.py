@@ -7,13 +7,13 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from itertools import islice
 
-from curate.core.chain import Outcome, Prepared, Work, open_chain
+from curate.core.chain import Applied, Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
 
 
@@ -24,9 +24,11 @@ class InProcess:
         """Yields one outcome for each piece of work, in order; ends early once `env` says stop."""
         size = max(p.stage.resources.batch for p in chain)
         pending = iter(work)
+        following = list(islice(pending, size))
         with open_chain(chain, env) as apply:
-            while batch := list(islice(pending, size)):
-                yield from apply(batch)
+            while batch := following:
+                following = list(islice(pending, size))
+                yield from apply(batch, following)
                 if env.stopping():
                     return
 
@@ -107,7 +109,7 @@ class _Worker:
     """What one worker process holds: the opened chain, or why it could not be opened."""
 
     stack = ExitStack()
-    apply: Callable[[Sequence[Work]], list[Outcome]] | None = None
+    apply: Applied | None = None
     failed: Exception | None = None
 
 

@@ -192,7 +192,10 @@ class _Treat(RecordStage):
             return record
         if self.action == "tag":
             wanted = (*(self.tags if marks else ()), *(("text",) if texts else ()))
-            return dataclasses.replace(record, tags=(*record.tags, *(t for t in wanted if t not in record.tags)))
+            found = {f"tag:{tag}": True for tag in wanted}
+            return dataclasses.replace(
+                record.noting(**found), tags=(*record.tags, *(t for t in wanted if t not in record.tags))
+            )
         pixels = env.pixels(record)
         if self.action == "crop":
             return env.keep(record, _cut(pixels, marks, texts))

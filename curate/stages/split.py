@@ -49,7 +49,8 @@ class Split(RecordStage):
             return [record]
         if self.how == "tag" or min(max(view.shape[:2]) for view in views) < self.min_side:
             tags = (*record.tags, *(tag for tag in SHEET_TAGS if tag not in record.tags))
-            return [dataclasses.replace(record.noting(views=len(views)), tags=tags)]
+            found = {f"tag:{tag}": True for tag in SHEET_TAGS}
+            return [dataclasses.replace(record.noting(views=len(views), **found), tags=tags)]
         # a caption of the sheet says what the whole is; a part shows one view
         tags = tuple(tag for tag in record.tags if tag not in SHEET_TAGS)
         return [

@@ -271,7 +271,12 @@ class _Selection(RecordStage):
             among = set(captions.parse(record.imported, record.trigger)[0])
             trigger = [t for t in record.trigger if t in among]
         said = self._said(record)
-        return {"scores": record.scores.packed.hex(), "facts": said, "imported": record.imported, "trigger": trigger}
+        return {
+            "scores": record.scores.packed.hex(),
+            "facts": [said, _found_before(record)],
+            "imported": record.imported,
+            "trigger": trigger,
+        }
 
     def files(self, env: Env) -> Sequence[Path]:
         """Label files, where the selection needs what they say."""
@@ -320,8 +325,11 @@ class _Selection(RecordStage):
         reason = screening.screen(scores, own, f"{sentence} {said}", vocabularies)
         if reason:
             return _with(record, aside=reason)
+        before = _found_before(record)
+        own = (*own, *(t for t in before if t not in own))
         picked = tuple(select.pick(scores, rules))
-        existing = self.options.existing if own or sentence else "replace"
+        picked = (*picked, *(t for t in before if t not in picked))
+        existing = self.options.existing if (record.imported or "").strip() else "replace"
         if existing == "keep":
             return _with(record, tags=own, sentence=sentence, note="tag: kept the caption that came with the picture")
         if existing == "merge":
@@ -330,6 +338,11 @@ class _Selection(RecordStage):
                 record, tags=own + added, sentence=sentence or said, note=f"tag: added {len(added)} tags to its own caption"
             )
         return _with(record, tags=picked, sentence=said)
+
+
+def _found_before(record: Record) -> list[str]:
+    """The tags that picture stages found to be true."""
+    return [name.removeprefix("tag:") for name in record.facts if name.startswith("tag:")]
 
 
 def _with(record: Record, *, note: str = "", **changes: Any) -> Record:

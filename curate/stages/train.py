@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from typing_extensions import override
+from pathlib import Path
+from typing import ClassVar
 
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
@@ -21,11 +20,7 @@ class Train(TrainOptions, DatasetStage):
     version: ClassVar[int] = 1
     reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
     writes: ClassVar[frozenset[str]] = frozenset()
-
-    @override
-    def keyed(self) -> dict[str, Any]:
-        """All but the options that change no byte of the LoRA."""
-        return self.model_dump(mode="json", exclude=set(UNKEYED))
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
@@ -47,7 +42,8 @@ class Train(TrainOptions, DatasetStage):
             run, _ = identify(self, env.output, env.offline)
         except CurateError:
             return False
-        if not run.stands(env.output):
+        wanted = Path(self.output_dir).expanduser() if self.output_dir else env.output / "lora"
+        if not run.stands(env.output) or run.path(env.output).parent.resolve() != wanted.resolve():
             return False
         tell(Saved("lora", str(run.path(env.output)), recalled=True))
         return True

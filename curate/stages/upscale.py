@@ -37,6 +37,7 @@ class Upscale(RecordStage):
     max_factor: float = Field(
         8, ge=1, description="Pictures that would have to grow by more than this are left as they are and noted as lowres."
     )
+    lowres: bool = Field(default=True, description="Let `tag` add the tag lowres to pictures that stay too small.")
     tile: int = Field(0, ge=0, description="Side of a tile in pixels, margins included; 0 chooses by free memory.")
     precision: Literal["auto", "full", "half"] = Field(
         "auto", description="Number format: auto is half on CUDA, full elsewhere."
@@ -113,7 +114,8 @@ class Upscale(RecordStage):
             if enlarge is None or grows > self.max_factor:
                 why = "" if enlarge is None else f", more than the {self.max_factor:g} allowed"
                 said = f"{width}×{height} is small: {grows:.2g} times larger would do{why}"
-                return record.noting(f"upscale: {said}", lowres=True)
+                found = {"tag:lowres": True} if self.lowres else {}
+                return record.noting(f"upscale: {said}", lowres=True, **found)
         done = _enlarged(pixels if pixels is not None else env.pixels(record), enlarge, wanted)
         fact = {"model": self.model, "from": [width, height], "to": [done.shape[1], done.shape[0]]}
         return env.keep(record.noting(f"upscale: {width}×{height} to {done.shape[1]}×{done.shape[0]}", upscaled=fact), done)

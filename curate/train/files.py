@@ -13,6 +13,7 @@ from curate.train import container, ledger
 from curate.train.digests import write_atomic
 from curate.train.metadata import metadata
 from curate.train.network import Network
+from curate.train.options import TrainOptions
 from curate.train.prepare import Job
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -39,13 +40,31 @@ def usual_name(job: Job, folder: Path) -> str:
     return ledger.file_name(job.options.output_name or usual)
 
 
+def output_folder(options: TrainOptions, folder: Path) -> Path:
+    """Where LoRA files go."""
+    return Path(options.output_dir).expanduser() if options.output_dir else folder / "lora"
+
+
+def bring(options: TrainOptions, run: ledger.Run, folder: Path) -> Path:
+    """Where a finished LoRA is; copied first where another output folder is wanted than it was written to."""
+    path, place = run.path(folder), output_folder(options, folder)
+    if path.parent.resolve() == place.resolve():
+        return path
+    place.mkdir(parents=True, exist_ok=True)
+    target = ledger.free_name(place, path.stem)
+    write_atomic(target, path.read_bytes())
+    run.file = str(target.absolute())
+    run.save(folder)
+    return target
+
+
 def write(job: Job, network: Network, run: ledger.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, str]:
     """Writes NAME + ending, or NAME-2 + ending and so on, and checks it; its path and sha256.
 
     An existing file is never overwritten, but one with these very bytes, left by a run that was killed
     right after writing it, is taken as it is.
     """
-    place = Path(job.options.output_dir).expanduser() if job.options.output_dir else folder / "lora"
+    place = output_folder(job.options, folder)
     wanted = usual_name(job, folder)
     number = 1
     while True:

@@ -168,5 +168,5 @@ NEEDS: dict[str, tuple[str, Callable[[TrainOptions], bool]]] = {
 """Options that do something only beside others: what they need, in words and as a test."""
 
 
-UNKEYED = frozenset(("output_dir", "save_every_n_epochs", "gradient_checkpointing", "save_state_every", "keep_states"))
+UNKEYED = frozenset(("output_dir", "gradient_checkpointing", "save_state_every", "keep_states"))
 """Options that change no byte of the LoRA."""

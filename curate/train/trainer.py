@@ -34,8 +34,10 @@ def train(options: TrainOptions, context: Context) -> Path:
     for line in data.warnings:
         context.note("warning", line)
     if run.stands(folder):
-        context.note("info", f"{run.path(folder)} was trained from exactly this; nothing to do")
-        return run.path(folder)
+        path = files.bring(options, run, folder)
+        context.note("info", f"{path} was trained from exactly this; nothing to do")
+        context.tell(Saved("lora", str(path), recalled=True))
+        return path
     run.device = str(context.device)
     run.save(folder)
     known = Known(ledger.home(folder) / "digests.json")
