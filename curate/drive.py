@@ -72,6 +72,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         edits = folder.look(pipeline.output, session.store, session.tell)
         manifest = scan(pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output)
         session.manifest = with_edits(manifest, edits)
+        for stage in pipeline.stages:
+            stage.survey(session.manifest, session.env, session.tell)
         session.manifest = session.runner.run(pipeline.stages, session.manifest)
         exported = "export" in names
         session.where = {"folder": pipeline.output} if exported else {}
@@ -205,7 +207,9 @@ def _carried_out(c: Command) -> Result:
         if c.stage.looks:
             # the findings say the same, all of it and in order
             session.runner.tell = lambda event: None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
-        after = session.runner.run([c.stage], Manifest(r for r in manifest if r.key in chosen))
+        before = Manifest(r for r in manifest if r.key in chosen)
+        c.stage.survey(before, env, tell)
+        after = session.runner.run([c.stage], before)
         session.manifest = _joined(manifest, after, chosen)
         if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
             _publish(c, session, manifest)

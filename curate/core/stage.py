@@ -186,9 +186,16 @@ class Stage(Options):
         """Model and data files whose content takes part in the result (their digests enter the key)."""
         return ()
 
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with options that are well-typed: option -> message. Quick and offline: asked before anything runs."""
+        return {}
+
     def keyed(self) -> dict[str, Any]:
         """The options that take part in the key: all but `unkeyed`, unless a step uses only some."""
         return self.model_dump(mode="json", exclude=set(self.unkeyed))
+
+    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Told once of the records that a run or command starts from: the place to warn of names that mean none of them."""
 
     def findings(self, manifest: Manifest, env: Env) -> Findings | None:
         """What the stage's command prints on stdout about the records it made; nothing unless a stage overrides it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import re
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -21,3 +23,20 @@ def match(key: str, patterns: Iterable[str]) -> str | None:
     """The first pattern that means the record, None where none does."""
     known = names(key)
     return next((p for p in patterns if any(fnmatchcase(name, p) for name in known)), None)
+
+
+def unmatched(patterns: Iterable[str], keys: Iterable[str]) -> list[tuple[str, str]]:
+    """The patterns that mean none of the records, each with the nearest file name in use, empty where none is near."""
+    known = {key: names(key) for key in keys}
+    every = set[str]().union(*known.values())
+    # a frame or part that is named comes into being later
+    files = {p: re.sub(r"#\d+$", "", p) for p in patterns}
+    lost = [p for p, file in files.items() if not any(fnmatchcase(name, file) for name in every)]
+    return [(p, next(iter(difflib.get_close_matches(p, sorted(every), 1)), "")) for p in lost]
+
+
+def warnings(option: str, patterns: Iterable[str], keys: Iterable[str], place: str = "") -> Iterator[str]:
+    """A sentence for each pattern of an option that means no picture in `place`."""
+    for pattern, near in unmatched(patterns, keys):
+        hint = f': did you mean "{near}"?' if near else ""
+        yield f'{option}: no picture{place and f" in {place}"} is called "{pattern}"{hint}'

@@ -16,7 +16,7 @@ from curate.images import MAX_PIXELS, Decoded, DecodeOptions, decode, decode_fra
 
 
 class Convert(RecordStage):
-    """Turns every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, without transparency or metadata."""
+    """Turn every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, without transparency or metadata."""
 
     background: str = Field("white", description="Colour under transparent parts: a name or #rrggbb.")
     format: Literal["png", "jpeg", "webp"] = Field("png", description="Format of the pictures written.")

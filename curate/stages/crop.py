@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from curate.core.record import Record
+from curate.core.events import Listener, Note
+from curate.core.record import Manifest, Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import PictureError
 from curate.images import named
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Crop(RecordStage):
-    """Cuts pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
+    """Cut pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
 
     trim: bool = Field(default=True, description="Cut borders of one colour off.")
     tolerance: int = Field(default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255.")
@@ -57,6 +58,11 @@ class Crop(RecordStage):
     def keyed(self) -> dict[str, Any]:
         """The detector counts by its content, not by where it lies."""
         return {**super().keyed(), "model": self.model is not None}
+
+    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Warns of every box whose name means no picture."""
+        for line in named.warnings("boxes", self.boxes, (r.key for r in manifest)):
+            tell(Note("warning", line, self.name))
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """The picture, and the box that was given for it by name."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -18,6 +20,9 @@ from curate.errors import PictureError
 
 if TYPE_CHECKING:
     from curate.images.alike import Likeness
+
+
+_COPY = re.compile(r"(?i)^(copy|kopie) (of|von) |[ _-](copy|kopie|copie|copia)([ _-]*\(?\d+\)?)?$|\(\d+\)$")
 
 
 class _Fingerprint(RecordStage):
@@ -47,7 +52,7 @@ class _Fingerprint(RecordStage):
 
 
 class Dedupe(DatasetStage):
-    """Sets aside duplicates: equal pixels, and near ones by hash and a look at the pictures themselves."""
+    """Set aside duplicates: equal pixels, and near ones by hash and a look at the pictures themselves."""
 
     near: bool = Field(default=True, description="Also find copies that were scaled, recompressed, recoloured or cropped.")
     crops: bool = Field(default=True, description="Count a picture that is a part of another as its duplicate.")
@@ -67,6 +72,7 @@ class Dedupe(DatasetStage):
         default="largest", description="Which copy stays: the largest (then sharpest), the sharpest, or the first by name."
     )
 
+    version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
 
@@ -93,10 +99,14 @@ class Dedupe(DatasetStage):
             tell(Note("info", f"{len(found)} duplicates: {exact} equal, {len(found) - exact} near", self.name))
         return Manifest(found.get(r.key, r) for r in manifest)
 
-    def _rank(self, record: Record) -> tuple[float, float, str]:
+    def _rank(self, record: Record) -> tuple[float, float, bool, int, str]:
         area, sharp = record.facts["fingerprint"]["area"], record.facts["fingerprint"]["sharpness"]
         first, then = {"largest": (-area, -sharp), "sharpest": (-sharp, -area), "first": (0.0, 0.0)}[self.keep]
-        return first, then, record.key
+        if self.keep == "first":
+            return first, then, False, 0, record.key
+        # of equals the original stays: what copies are called is longer, and often says so
+        stem = PurePosixPath(record.key).stem
+        return first, then, _COPY.search(stem) is not None, len(stem), record.key
 
     def _pairs(self, rows: Sequence[Record], env: Env) -> dict[int, dict[int, Likeness]]:
         """Likeness of every pair of duplicates, both ways round."""

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from curate.core.record import Record
+from curate.core.events import Listener, Note
+from curate.core.record import Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.images import named
 
 
 class Flip(RecordStage):
-    """Mirrors the pictures listed here, or under `flip:` of their concept, left to right."""
+    """Mirror the pictures listed here, or under `flip:` of their concept, left to right."""
 
     pictures: tuple[str, ...] = Field(
         default=(), description="Pictures to mirror, with those of `concepts:`: names, paths in the concept, or patterns."
@@ -29,6 +30,15 @@ class Flip(RecordStage):
     def view(self, record: Record) -> Mapping[str, Any]:
         """The picture and its key: equal pictures under other names may be listed differently."""
         return {"image": record.image.digest, "key": record.key}
+
+    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Warns of every listed name that means no picture."""
+        for line in named.warnings("pictures", self.pictures, (r.key for r in manifest)):
+            tell(Note("warning", line, self.name))
+        for concept in sorted({r.concept for r in manifest} & set(env.concepts)):
+            keys = [r.key for r in manifest if r.concept == concept]
+            for line in named.warnings("flip", env.concepts[concept].flip, keys, concept):
+                tell(Note("warning", line, self.name))
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:

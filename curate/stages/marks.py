@@ -34,7 +34,7 @@ _LEARNT_FROM = 240
 
 
 class Marks(DatasetStage):
-    """Finds marks that repeat in the same corner of many pictures, and text by a detector; tags, crops or inpaints them."""
+    """Find marks that repeat in the same corner of many pictures, and text by a detector; tag, crop or inpaint them."""
 
     action: Literal["tag", "crop", "inpaint", "note"] = Field(
         default="tag", description="Tag the pictures, cut the mark off, paint over it, or only note it in the ledger."

@@ -17,7 +17,7 @@ from curate.images import DecodeOptions, decode
 
 
 class Resize(RecordStage):
-    """Scales pictures down to a longest side or an area, and to a multiple; never up unless asked."""
+    """Scale pictures down to a longest side or an area, and to a multiple; never up unless asked."""
 
     max_side: int = Field(3000, ge=0, description="Longest side in pixels; 0 sets no limit.")
     min_side: int = Field(

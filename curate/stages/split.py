@@ -17,7 +17,7 @@ SHEET_TAGS = ("multiple_views", "reference_sheet")
 
 
 class Split(RecordStage):
-    """Takes reference sheets apart: separate figures on a flat background become a picture each."""
+    """Take reference sheets apart: separate figures on a flat background become a picture each."""
 
     how: Literal["split", "tag"] = Field(
         default="split", description="Make a picture of each figure, or leave the sheet and tag it multiple views."

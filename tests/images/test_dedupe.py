@@ -153,3 +153,23 @@ def test_the_search_does_not_grow_with_the_square() -> None:
     pairs = sum(len(i) for i, _ in near_pairs(hashes, hashes, 7))
     assert time.process_time() - begun < 10
     assert pairs >= 100_000  # each with itself, once for each quarter
+
+
+@pytest.mark.parametrize(
+    ("copy", "original"),
+    [
+        ("dog/park copy.png", "dog/park.png"),
+        ("dog/a (1).png", "dog/a.png"),
+        ("dog/Copy of a.png", "dog/a.png"),
+        ("dog/a~2.png", "dog/a.png"),
+        ("dog/a (1).png", "dog/portrait in the park.png"),
+        ("art/sub/a_1.png", "dog/a.png"),
+    ],
+)
+@pytest.mark.parametrize("keep", ["largest", "sharpest"])
+def test_of_equals_the_one_that_is_not_called_a_copy_stays(tmp_path: Path, copy: str, original: str, keep: str) -> None:
+    where = env(tmp_path)
+    for order in ((copy, original), (original, copy)):
+        after = deduped(where, [held(where, scene(1), key) for key in order], keep=keep)
+        assert after[copy].facts["duplicate_of"] == original
+        assert not after[original].aside
