@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import os
 import sys
 import traceback
 import types
@@ -372,7 +373,11 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
     from curate.pipeline import explain
 
     try:
-        return model(**options)
+        made = model(**options)
+        wrong = made.problems() if isinstance(made, Stage) else {}
+        if wrong:
+            raise InputError("\n".join(f"--{option.replace('_', '-')}: {what}" for option, what in wrong.items()))
+        return made
     except ValidationError as error:
         lines = [f"--{'.'.join(map(str, e['loc'])).replace('_', '-') or name}: {explain(e)}" for e in error.errors()]
         raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else "") from error
@@ -388,6 +393,8 @@ def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:
 
 
 def _close(result: Result, as_json: bool, strict: bool) -> None:
+    if as_json and sys.stdout is None:
+        raise InputError("the result cannot be printed: standard output is closed")
     if as_json:
         found = {"findings": result.findings.data} if result.findings else {}
         typer.echo(json.dumps(result.figures | found, indent=2, ensure_ascii=False))
@@ -439,6 +446,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in given
     given = [a for a in given if a != "--traceback"]
+    if sys.stderr is None:  # closed by the caller, as cron does
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 – for the rest of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -456,6 +465,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
+    except OSError as error:
+        if show_traceback:
+            traceback.print_exc()
+        _say(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        raise SystemExit(1) from None
     except Exception as error:
         if show_traceback:
             traceback.print_exc()

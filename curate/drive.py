@@ -93,7 +93,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     if "train" in names:
         return f"edit captions in {_quoted(pipeline.output)} where you want others, then curate run {_quoted(pipeline.path)}"
-    return f"curate train {_quoted(pipeline.output)}" if "export" in names else f"curate run {_quoted(pipeline.path)}"
+    if "export" in names and pipeline.whole:
+        return f"curate train {_quoted(pipeline.output)}"
+    return f"curate run {_quoted(pipeline.path)}"
 
 
 def _finder(env: Env) -> Callable[[Record], Path | None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -29,14 +30,27 @@ class RunOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: Literal["auto"] | int = Field(
+    workers: int | Literal["auto"] = Field(
         default="auto", description="Worker processes for picture stages: auto, or a number (1: none)."
     )
-    device: str = Field(
-        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="Where models run: auto, cpu, cuda or cuda:N."
-    )
+    device: str = Field(default="auto", description="Where models run: auto, cpu, cuda or cuda:N.")
     require_gpu: bool = Field(default=False, description="Stop (exit 3) rather than fall back to the CPU.")
     offline: bool = Field(default=False, description="Never ask a model hub; use what is on disk.")
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers(cls, value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if number != "auto" and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+            raise ValueError("takes auto or a number from 1 on")
+        return number
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", value):
+            raise ValueError("takes auto, cpu, cuda, cuda:N or mps")
+        return value
 
 
 class Pipeline(BaseModel):
@@ -45,6 +59,7 @@ class Pipeline(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     path: Path
+    whole: bool = True
     input: tuple[Path, ...]
     output: Path
     concepts: dict[str, Concept]
@@ -263,6 +278,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     reader.finish()
     return Pipeline(
         path=path,
+        whole=until is None,
         input=tuple(inputs),
         output=output,
         concepts=concepts,
@@ -375,7 +391,8 @@ def _consent(reader: _Reader, values: Mapping[str, Any]) -> bool:
 def _stages(reader: _Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:
     given = values.get("stages")
     if not isinstance(given, list) or not given:
-        what = "is missing" if "stages" not in values else f"must be a list of stages, found {_describe(given)}"
+        what = "is missing" if "stages" not in values else "names no stage" if given == [] else ""
+        what = what or f"must be a list of stages, found {_describe(given)}"
         reader.problem(
             ("stages",) if "stages" in values else (), f"stages: {what}, for example [convert, resize, tag, trigger, export]"
         )
@@ -385,7 +402,7 @@ def _stages(reader: _Reader, values: Mapping[str, Any], base: Path) -> list[Stag
     for i, entry in enumerate(given):
         name = _entry_name(entry)
         if name is None:
-            reader.problem(("stages", i), f"expected a stage name or one `stage: {{options}}`, found {_describe(entry)}")
+            reader.problem(("stages", i), _not_a_stage(entry))
             continue
         names.append((i, name))
         try:
@@ -398,8 +415,17 @@ def _stages(reader: _Reader, values: Mapping[str, Any], base: Path) -> list[Stag
         stage = reader.typed(found, _located(options, base), ("stages", i, raw), name)
         if stage is not None:
             stages.append(stage)
+            for option, message in stage.problems().items():
+                reader.problem(("stages", i, raw, option), f"{name}.{option}: {message}")
     _check_order(reader, names)
     return stages
+
+
+def _not_a_stage(entry: Any) -> str:
+    first = str(next(iter(entry))) if isinstance(entry, dict) and entry else ""
+    if len(entry or ()) > 1 and isinstance(entry, dict) and entry[first] is None:
+        return f'the options of "{first}" stand beside it, not under it: indent them two more, or write {first}: {{…}}'
+    return f"expected a stage name or one `stage: {{options}}`, found {_describe(entry)}"
 
 
 def _located(value: Any, base: Path) -> Any:
@@ -512,6 +538,7 @@ def schema() -> dict[str, Any]:
                 "description": help_text,
             }
         )
+    entries.append({"type": "string", "pattern": r"^\w+(\.\w+)+$", "description": "A plug-in's module."})
     entries.append(
         {"type": "object", "patternProperties": {r"^\w+(\.\w+)+$": True}, "additionalProperties": False, "minProperties": 1}
     )

@@ -13,7 +13,7 @@ from curate import captions, images
 from curate.core.events import Listener, Note, Scanned
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
-from curate.core.store import Store, Written
+from curate.core.store import LEDGER, Store, Written
 from curate.errors import CurateError, InputError
 from curate.images import consent
 from curate.names import concept_folder, words
@@ -110,6 +110,9 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
         tell(Note("warning", f"folder {folder} cannot be read and is left out: {error.strerror}"))
     yield folder, sorted(files)
     for name in sorted(folders):
+        if os.path.exists(folder / name / LEDGER / "ledger.sqlite"):  # noqa: PTH110
+            tell(Note("warning", f"{folder / name} was written by curate and is left out: it is no source"))
+            continue
         yield from _walk(folder / name, skip, tell, (*above, real))
 
 

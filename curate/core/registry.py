@@ -32,6 +32,15 @@ def nearest(name: str, choices: Sequence[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(choices)}"
 
 
+def misnamed(name: str, known: Sequence[str], what: str) -> str:
+    """What is wrong with a name that must be known or be a path on disk; "" where nothing is."""
+    if name in known or Path(name).expanduser().exists():
+        return ""
+    if "/" in name or "\\" in name:
+        return f'{what} "{name}" does not exist'
+    return f'unknown {what} "{name}": {nearest(name, known)} (or give a path)'
+
+
 def module(package: str, name: str, what: str) -> ModuleType:
     """Imports the file called `name` in `package`, or the module at a dotted path. Raises InputError."""
     if "." in name:

@@ -82,9 +82,10 @@ def _grouped(notes: Sequence[Note]) -> list[dict[str, Any]]:
 
 
 def show(figures: Mapping[str, Any], stream: TextIO, only_trouble: bool = False) -> None:
-    """Prints a summary; with `only_trouble` just what was set aside, warnings and advice."""
+    """Prints a summary; with `only_trouble` just what was set aside, and warnings."""
     out = console(stream)
-    parts = [_trouble(figures)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
+    quiet = {**figures, "notes": [note for note in figures["notes"] if note["level"] != "advice"]}
+    parts = [_trouble(quiet)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
     for part in parts:
         for line in part:
             out.print(line)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from curate import captions
+from curate.core import registry
 from curate.core.record import CaptionStyle, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
@@ -67,6 +68,11 @@ class Captions(RecordStage):
         if any(c in value for c in "\r\n"):
             raise ValueError("a caption is one line: the separator must not hold a line end")
         return value
+
+    def problems(self) -> Mapping[str, str]:
+        """A table that nobody knows."""
+        wrong = registry.misnamed(self.vocabulary, ("danbooru", "e621", "none"), "table")
+        return {"vocabulary": wrong} if wrong else {}
 
     def files(self, env: Env) -> Sequence[Path]:
         """The table of aliases, where it is a file."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from curate import captions
+from curate.core import registry
 from curate.core.record import Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
@@ -41,6 +42,11 @@ class Prune(RecordStage):
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger", "scores"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "notes"})
     resources: ClassVar[Resources] = Resources(cpus=0)
+
+    def problems(self) -> Mapping[str, str]:
+        """A table that nobody knows."""
+        wrong = registry.misnamed(self.implications, ("danbooru", "e621", "none"), "table")
+        return {"implications": wrong} if wrong else {}
 
     def files(self, env: Env) -> Sequence[Path]:
         """The table, where it is a file."""

@@ -13,6 +13,7 @@ from pydantic import Field
 
 import taggers
 from curate import captions
+from curate.core import registry
 from curate.core.record import Record, Scores
 from curate.core.stage import Env, RecordStage, Resources, Stage, Worker
 from curate.errors import CurateError, InputError, MissingError, PictureError
@@ -70,6 +71,11 @@ class Tag(RecordStage):
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
+
+    def problems(self) -> Mapping[str, str]:
+        """Names of taggers that nobody knows."""
+        wrong = [w for name in self.tagger if (w := registry.misnamed(name, taggers.names(), "tagger"))]
+        return {"tagger": "; ".join(wrong)} if wrong else {}
 
     def parts(self) -> Sequence[Stage]:
         """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from curate.core import registry
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env
@@ -21,6 +23,11 @@ class Train(TrainOptions, DatasetStage):
     reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
     writes: ClassVar[frozenset[str]] = frozenset()
     unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"}
+
+    def problems(self) -> Mapping[str, str]:
+        """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
+        wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
+        return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""

@@ -226,6 +226,7 @@ def test_until_ends_the_pipeline(place: Path) -> None:
 
 def test_paths_are_meant_from_the_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
+    (place / "tables").mkdir()
     found = read(place, with_stages("captions: {vocabulary: ./tables}"))
     assert found.input == (place / "in",)
     assert stage(found, "captions").vocabulary == str(place / "tables")

@@ -74,8 +74,8 @@ def test_text() -> None:
         "  set aside     2",
         "  kept          1 caption edited by hand: dog/a.png",
         "  convert + resize  2 computed, 1 recalled, 2.5 s",
-        "  balance       2 computed, 0.01 s",
-        "  train         2 computed, 1 min 01 s",
+        "  balance           2 computed, 0.01 s",
+        "  train             2 computed, 1 min 01 s",
         "  recalled      tag",
         "  trained       22 of 40 steps, loss 0.5000 on average",
         "",
@@ -134,7 +134,7 @@ def test_a_quiet_report_prints_trouble_only() -> None:
         assert stream.getvalue() == ""
         report.finish(RECORDS)
     lines = stream.getvalue().splitlines()
-    assert lines[1] == "2 pictures set aside:" and lines[-1].startswith("advice")
+    assert lines[1] == "2 pictures set aside:" and lines[-1].startswith("warning")
     stream = io.StringIO()
     with open_report(quiet=True, stream=stream) as report:
         report.tell(RunFinished("done", 1, 1, 0, 1.0))
