@@ -426,8 +426,8 @@ def _mount(arguments: Sequence[str]) -> None:
     if called in (None, "tags", "models") or called not in _known():
         from curate import tags_cli
 
-        app.add_typer(tags_cli.app, rich_help_panel="Folders")
-        app.add_typer(tags_cli.models_app, rich_help_panel="This machine")
+        app.add_typer(tags_cli.app, short_help=tags_cli.app.info.help, rich_help_panel="Folders")
+        app.add_typer(tags_cli.models_app, short_help=tags_cli.models_app.info.help, rich_help_panel="This machine")
     for name in registry.stage_names():
         if called in (None, name) or called not in _known():
             stage = registry.stage(name)

@@ -21,7 +21,7 @@ from taggers.errors import BadTableError
 
 
 class Captions(RecordStage):
-    """Applies rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order; sets the style."""
+    """Apply rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order; set the style."""
 
     vocabulary: str = Field(
         "danbooru",

@@ -24,7 +24,7 @@ _MOST_CHANGE = 2.0
 
 
 class Denoise(RecordStage):
-    """Cleans pictures that show signs of adversarial noise (Glaze, Nightshade, Mist …); measures before and after."""
+    """Clean pictures that show signs of adversarial noise (Glaze, Nightshade, Mist …); measure before and after."""
 
     when: Literal["suspected", "always", "never"] = Field(
         "suspected", description="Clean what the measurement suspects, every picture, or none (only measure)."

@@ -23,7 +23,7 @@ MANY = 20
 
 
 class Prune(RecordStage):
-    """Removes tags that more specific ones imply (dog beside german_shepherd), by the site's own graph; then caps."""
+    """Remove tags that more specific ones imply (dog beside german_shepherd), by the site's own graph; then cap."""
 
     implications: str = Field(
         "danbooru", description="Whose implications: danbooru, e621, none, or a file or folder of exports."

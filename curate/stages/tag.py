@@ -28,7 +28,7 @@ CATEGORIES = ("general", "character", "copyright", "species")
 
 
 class Tag(RecordStage):
-    """Tags pictures with one or several taggers; known scores are re-thresholded without running a model."""
+    """Tag pictures with one or several taggers; known scores are re-thresholded without running a model."""
 
     tagger: tuple[str, ...] = Field(
         ("wd-swinv2-tagger-v3",),

@@ -15,7 +15,7 @@ from curate.core.stage import Env, RecordStage, Resources, Worker
 
 
 class Trigger(RecordStage):
-    """Puts the trigger words first in every caption, in their order, and pinned tags after them."""
+    """Put the trigger words first in every caption, in their order, and pinned tags after them."""
 
     words: tuple[str, ...] = Field((), description="Trigger words for all pictures, instead of those of their folders.")
     pin: tuple[str, ...] = Field(

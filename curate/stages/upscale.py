@@ -19,7 +19,7 @@ Enlarge = Callable[[Pixels], Pixels]
 
 
 class Upscale(RecordStage):
-    """Enlarges pictures below the training resolution with an upscaling model, then scales exactly to size."""
+    """Enlarge pictures below the training resolution with an upscaling model, then scale exactly to size."""
 
     model: str = Field(
         "RealESRGAN_x4plus",
