@@ -490,7 +490,18 @@ def _write_report(
 ) -> None:
     from curate.report.html import Page, render
 
-    write_text(out, render(Page(manifest, figures, find, concepts)), sync=False)
+    side = _trained_at(figures) or 512
+    write_text(out, render(Page(manifest, figures, find, concepts, side, 64 if side >= 256 else 32)), sync=False)
+
+
+def _trained_at(figures: Mapping[str, Any]) -> int | None:
+    """The resolution of the LoRA that the run made or recalled, from its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in [one["path"] for one in figures["saved"] if one["kind"] == "lora"]:
+        with contextlib.suppress(OSError, SafetensorError, ValueError), safe_open(path, framework="np") as file:
+            return int((file.metadata() or {}).get("modelspec.resolution", "").partition("x")[0])
+    return None
 
 
 def undo(target: Path) -> tuple[str, int]:

@@ -134,6 +134,7 @@ class _Publisher:
         placed = [self._place(record, source, row, targets) for record, source, row in todo]
         texts = {self._caption_name(record, row) for record, _, row in wanted}
         self._remove_stale(targets, texts)
+        self._tell_leftovers(targets)
         if self.journal is not None:
             self._remove_sources(sources, targets, texts)
         self.store.wrote(row for row in placed if row is not None)
@@ -351,6 +352,14 @@ class _Publisher:
             if row.path in pictures:
                 self._remove_caption(row, row.caption_path, texts, kept)
         self.store.forget_written(w.path for w in stale)
+
+    def _tell_leftovers(self, pictures: set[str]) -> None:
+        """Names folders that our pictures have left but a person's files keep alive: trainers would read them as concepts."""
+        left = {posixpath.dirname(path) for path in self.rows} - {posixpath.dirname(path) for path in pictures}
+        for name in sorted(left):
+            if name and (self.folder / name).is_dir():
+                said = f"{name} still holds files that are not curate's: a trainer takes it for a concept; move them out"
+                self.tell(Note("warning", said))
 
     def _remove_caption(self, row: Written, name: str, texts: set[str], kept: Mapping[str, str]) -> None:
         if not name or name in texts or self._is_also(name, kept):
