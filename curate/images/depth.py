@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from curate.core.stage import Pixels
+from curate.errors import PictureError
 
 Gray = NDArray[np.uint8]
 
@@ -26,11 +27,14 @@ def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     """One 8-bit channel H×W from a deep picture: value / (largest value of its depth) × 255, rounded.
 
     16-bit signed samples with negative values use their whole range. Integers of 32 bits and floats have no customary
-    range: the smallest of 0..1 (floats), 0..255, 0..65535 and the type's own that holds them is taken.
+    range: the smallest of 0..1 (floats), 0..255, 0..65535 and the type's own that holds them is taken. Raises PictureError
+    for floats of which none is a number.
     """
     values = np.asarray(image)
     if image.mode == "F":
         facts["depth"] = 32
+        if values.size and not np.isfinite(values).any():
+            raise PictureError("damaged: none of its values is a number")
         return _scaled_floats(np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0))
     bits, signed = _depth(image)
     facts["depth"] = bits

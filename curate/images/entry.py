@@ -124,6 +124,8 @@ def _load(
 def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> Decoded:
     image.load()
     _check_size(image, options)
+    if image.mode in ("P", "PA") and not image.getpalette():
+        raise PictureError("damaged: its colours are numbers in a palette that is missing")
     facts = dict(known)
     facts["orientation"] = orientation = _orientation(image, facts)
     gamma = image.info.get("gamma")
@@ -199,11 +201,15 @@ def _reason(error: BaseException, path: Path) -> str:
         case IsADirectoryError():
             return "a folder, not a file"
         case UnidentifiedImageError():
+            if path.stat().st_size == 0:
+                return "the file is empty"
             package = needed_plugin(path)
             return f"needs the package {package} to be read" if package else "not a picture in any known format"
         case Image.DecompressionBombError():
             return "more pixels than the limit (a decompression bomb?)"
         case MemoryError():
             return "the picture does not fit into memory"
+        case _ if str(error).lower().startswith("unsupported"):
+            return f"cannot be read: {error}"
         case _:
             return f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}"

@@ -393,3 +393,41 @@ def test_unknown_encodings_are_input_errors(tmp_path: Path, encoding: str) -> No
 def test_a_view_that_is_not_contiguous_is_written_right(tmp_path: Path) -> None:
     DOOR.write(RAMP[:, ::-1][1:3], tmp_path / "a.png", "png")
     assert np.array_equal(DOOR.read(tmp_path / "a.png"), RAMP[:, ::-1][1:3])
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def test_a_palette_picture_without_its_palette_is_not_taken_for_black(tmp_path: Path) -> None:
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, 8, 3, 0, 0, 0))
+    body = _chunk(b"IDAT", zlib.compress(b"\0\0\1\2")) + _chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + body)
+    with pytest.raises(PictureError, match="palette that is missing"):
+        decode(tmp_path / "a.png")
+    palette = _chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + palette + body)
+    assert decode(tmp_path / "b.png").pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+
+def test_floats_without_a_single_number_are_an_error(tmp_path: Path) -> None:
+    values = np.full((2, 3), np.nan, np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(PictureError, match="number"):
+        decode(tmp_path / "a.tif")
+    values[0, 0] = 1.0
+    Image.fromarray(values).save(tmp_path / "b.tif")
+    assert decode(tmp_path / "b.tif").pixels[:, :, 0].tolist() == [[255, 0, 0], [0, 0, 0]]
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(PictureError, match="the file is empty"):
+        decode(tmp_path / "a.png")
+
+
+def test_what_pillow_does_not_support_is_not_called_damaged(tmp_path: Path) -> None:
+    head = struct.pack("<2sIHHI", b"BM", 70, 0, 0, 66) + struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 32, 3, 4, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(head + struct.pack("<III", 0x00FF8000, 0x7F, 0x80) + bytes(4))
+    with pytest.raises(PictureError, match=r"^cannot be read: Unsupported"):
+        decode(tmp_path / "a.bmp")
