@@ -96,7 +96,13 @@ class Dedupe(DatasetStage):
                     found[copy.key] = _set_aside(copy, record, likenesses[n][other])
         if found:
             exact = sum(r.facts["duplicate"] == "equal" for r in found.values())
-            tell(Note("info", f"{len(found)} duplicates: {exact} equal, {len(found) - exact} near", self.name))
+            tell(
+                Note(
+                    "info",
+                    f"{len(found)} duplicate{'' if len(found) == 1 else 's'}: {exact} equal, {len(found) - exact} near",
+                    self.name,
+                )
+            )
         return Manifest(found.get(r.key, r) for r in manifest)
 
     def _rank(self, record: Record) -> tuple[float, float, bool, int, str]:
@@ -191,7 +197,7 @@ def _set_aside(copy: Record, kept: Record, likeness: Likeness) -> Record:
     }
     if likeness.share < 1:
         facts["share"] = likeness.share
-    return dataclasses.replace(copy.noting(**facts), aside=f"duplicate of {kept.key}")
+    return dataclasses.replace(copy.noting(**facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
 
 
 def _unpacked(parts: str) -> list[int]:

@@ -155,7 +155,8 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
         few = "is too few" if len(records) == 1 else "are few"
         yield "warning", f"{_pictures(len(records))} {few}; {floor} is the floor, {best} are best"
     elif not least <= len(records) <= most:
-        yield "advice", f"{len(records)} pictures; {least} to {most} suit a {concept.kind}, {best} are best"
+        article = "an" if concept.kind == "object" else "a"
+        yield "advice", f"{len(records)} pictures; {least} to {most} suit {article} {concept.kind}, {best} are best"
     white = sum(bool(r.facts.get("measures", {}).get("white")) for r in records)
     if 2 * white > len(records):
         yield "advice", f"{white} of {len(records)} have a white background: tag `white background`"

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from curate.core.stage import Concept
-from curate.drive import Command, Result, command
+from curate.drive import Command, Result, command, run
+from curate.pipeline import load
 from curate.report import table
 from curate.stages.inspect import Inspect
 
@@ -129,3 +130,16 @@ def test_a_refusal_of_training_is_shown(folder: Path) -> None:
     (picture,) = [p for p in held.data["pictures"] if p["key"] == "dog/no.jpg"]
     assert "DMI-PROHIBITED" in picture["consent"] and picture["width"] == 120
     assert any("refusal" in line for line in held.data["concepts"]["dog"]["advice"])
+
+
+def test_in_a_pipeline_only_what_is_named_is_dropped(folder: Path, tmp_path: Path) -> None:
+    lenient = ", ".join(f"{name}: {value}" for name, value in LENIENT.items())
+    for drop, aside in (("[aspect]", ["dog/broken.png", "dog/wide\n.png"]), ("[]", ["dog/broken.png"])):
+        file = tmp_path / "pipeline.yaml"
+        stages = f"  - convert\n  - inspect: {{{lenient}, drop: {drop}}}\n  - export"
+        file.write_text(f"input: {folder}\noutput: out\nstages:\n{stages}\n", encoding="utf-8")
+        after = run(load(file), quiet=True).manifest
+        assert [r.key for r in after if r.aside] == aside
+        assert {r.facts["triage"] for r in after.present} <= {"fine", "edit"}
+        assert len(list((tmp_path / "out").glob("[0-9]*/*.png"))) == len(after.present)
+        assert "sRGB" in {r.key: r for r in after}["dog/wide\n.png"].facts["profile"]
