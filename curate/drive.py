@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import json
 import logging
+import shutil
 import signal
 import sys
 import tempfile
@@ -195,7 +196,7 @@ def _carried_out(c: Command) -> Result:
             what, _ = folder.undo(c.source, store)
             tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
         with contextlib.ExitStack() as stack:
-            ledger = store if c.out is None else _ledger_of(c.source, stack)
+            ledger = store if c.out is None else _ledger_of(c, stack)
             edits = folder.look(c.source, ledger, tell) if ledger else {}
             if c.out is not None:
                 edits = {**edits, **folder.look(c.out, store, tell)}
@@ -250,8 +251,18 @@ def _check_folders(c: Command) -> None:
         )
 
 
-def _ledger_of(source: Path, stack: contextlib.ExitStack) -> Store | None:
-    return stack.enter_context(Store(source)) if (source / LEDGER / "ledger.sqlite").is_file() else None
+def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
+    """The source folder's own ledger; a copy of it where the command only looks, since opening one may write to it."""
+    if not (c.source / LEDGER / "ledger.sqlite").is_file():
+        return None
+    place = c.source
+    if c.stage.looks:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (place / LEDGER).mkdir()
+        for file in (c.source / LEDGER).glob("ledger.sqlite*"):
+            if not file.name.endswith("-shm"):
+                shutil.copyfile(file, place / LEDGER / file.name)
+    return stack.enter_context(Store(place))
 
 
 def _chosen(c: Command, manifest: Manifest) -> set[str]:

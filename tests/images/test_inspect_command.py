@@ -16,6 +16,7 @@ from curate.core.stage import Concept
 from curate.drive import Command, Result, command, run
 from curate.pipeline import load
 from curate.report import table
+from curate.stages.convert import Convert
 from curate.stages.inspect import Inspect
 
 ROOT = Path(__file__).parents[2]
@@ -143,3 +144,14 @@ def test_in_a_pipeline_only_what_is_named_is_dropped(folder: Path, tmp_path: Pat
         assert {r.facts["triage"] for r in after.present} <= {"fine", "edit"}
         assert len(list((tmp_path / "out").glob("[0-9]*/*.png"))) == len(after.present)
         assert "sRGB" in {r.key: r for r in after}["dog/wide\n.png"].facts["profile"]
+
+
+def test_a_prepared_folder_keeps_even_its_ledger_as_it_was(folder: Path, tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    command(Command(Convert(), folder, out=prepared, quiet=True))
+    before = tree(prepared)
+    found = looked(prepared).findings
+    assert tree(prepared) == before
+    assert found is not None
+    # what the conversion took off and noted is still known
+    assert [p["key"] for p in found.data["pictures"] if "sRGB" in p["profile"]] == ["dog/wide_.png"]
