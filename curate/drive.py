@@ -41,6 +41,9 @@ REPORT = f"{LEDGER}/report.html"
 
 _SUMMARY = "summary.json"
 
+_NAMED = 20
+"""With more pictures set aside than the summary names, it says where all are named."""
+
 _NEXT = {
     "convert": "tag",
     "resize": "tag",
@@ -391,6 +394,8 @@ def _session(
             rows = session.manifest
             aside = sum(bool(r.aside) for r in rows)
             report.tell(RunFinished(status, len(rows), len(rows) - aside, aside, time.perf_counter() - begun))
+            if aside > _NAMED:
+                session.where["events"] = store.root / "events.jsonl"
             figures = report.finish(rows if status == "done" else None, session.where, session.next)
             session.result = Result(figures, rows)
             if status == "done":

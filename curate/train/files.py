@@ -51,8 +51,10 @@ def bring(options: TrainOptions, run: ledger.Run, folder: Path) -> Path:
     if path.parent.resolve() == place.resolve():
         return path
     place.mkdir(parents=True, exist_ok=True)
-    target = ledger.free_name(place, path.stem)
-    write_atomic(target, path.read_bytes())
+    data, target = path.read_bytes(), place / path.name
+    if not target.exists() or target.read_bytes() != data:
+        target = ledger.free_name(place, path.stem)
+        write_atomic(target, data)
     run.file = str(target.absolute())
     run.save(folder)
     return target

@@ -43,7 +43,14 @@ def main() -> None:
     curate = [sys.executable, "-m", "curate.cli"]
     compare("curate --help", [*curate, "--help"], times)
     with tempfile.TemporaryDirectory() as folder:
-        run = [*curate, "run", str(ROOT / "pipeline.example.yaml"), "--quiet", "--set", f"output={json.dumps(folder + '/prepared')}"]
+        run = [
+            *curate,
+            "run",
+            str(ROOT / "pipeline.example.yaml"),
+            "--quiet",
+            "--set",
+            f"output={json.dumps(folder + '/prepared')}",
+        ]
         print(f"{'first run of the example':<28} {seconds(run):6.2f} s")
         compare("second run of the example", run, times)
 

@@ -36,7 +36,14 @@ def curate() -> Curate:
 
     def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command(*arguments), capture_output=True, text=True, encoding="utf-8", env=environment(), cwd=cwd or ROOT, timeout=300
+            command(*arguments),
+            check=False,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=environment(),
+            cwd=cwd or ROOT,
+            timeout=300,
         )
         assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
         return done
@@ -82,7 +89,9 @@ STAGES = """
 def pipeline(tmp_path: Path, raw: Path, *, concepts: str = "dog: {trigger: [zwx dog]}", stages: str = STAGES) -> Path:
     """A pipeline file beside its output `prepared/`."""
     path = tmp_path / "pipeline.yaml"
-    path.write_text(f"input: {json.dumps(str(raw))}\noutput: prepared\nconcepts:\n  {concepts}\nstages:{stages}", encoding="utf-8")
+    path.write_text(
+        f"input: {json.dumps(str(raw))}\noutput: prepared\nconcepts:\n  {concepts}\nstages:{stages}", encoding="utf-8"
+    )
     return path
 
 

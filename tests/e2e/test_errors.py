@@ -16,7 +16,10 @@ from tests.e2e.conftest import STAGES, Curate, command, draw, environment, pipel
 
 def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, curate: Curate) -> None:
     file = pipeline(
-        tmp_path, raw, concepts="dgo: {trigger: [x]}", stages="\n  - convrt\n  - resize: {max_sdie: 3, multiple: banana}\n  - trigger\n  - prune\n"
+        tmp_path,
+        raw,
+        concepts="dgo: {trigger: [x]}",
+        stages="\n  - convrt\n  - resize: {max_sdie: 3, multiple: banana}\n  - trigger\n  - prune\n",
     )
     message = curate("run", file, code=2).stderr
     for expected in (
@@ -80,9 +83,13 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, raw: Path, curate: Cur
 def test_a_full_disk_stops_the_run_and_the_rest_is_kept(tmp_path: Path, curate: Curate) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "curate-test", str(small)], capture_output=True, check=False
-    ).returncode:
+    if (
+        sys.platform != "linux"
+        or os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m", "curate-test", str(small)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("cannot mount a small file system here")
     try:
         raw = tmp_path / "raw"
@@ -122,7 +129,9 @@ TRAIN = STAGES + "  - train: {base: tiny, algo: lora, rank: 4, steps: 4000, save
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_and_a_second_run_at_once(tmp_path: Path, raw: Path, curate: Curate) -> None:
     file, output = pipeline(tmp_path, raw, stages=TRAIN), tmp_path / "prepared"
-    process = subprocess.Popen(command("run", file), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(
+        command("run", file), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    )
     try:
         _started(process, output, "TrainStep")
         refused = curate("run", file, code=1)

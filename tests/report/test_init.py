@@ -37,7 +37,14 @@ def photos(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("gpu", [0, 8, 24])
 @pytest.mark.parametrize(
     "base",
-    ["tiny", "stable-diffusion-v1-5/stable-diffusion-v1-5", "some/ponyDiffusionV6XL", "a/NoobAI-XL", "lodestones/fluffyrock", "a/b c"],
+    [
+        "tiny",
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "some/ponyDiffusionV6XL",
+        "a/NoobAI-XL",
+        "lodestones/fluffyrock",
+        "a/b c",
+    ],
 )
 @pytest.mark.parametrize("concepts", [ONE, TWO])
 def test_what_is_written_loads(tmp_path: Path, base: str, gpu: float, concepts: tuple[ConceptAnswer, ...]) -> None:

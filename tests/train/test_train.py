@@ -101,7 +101,15 @@ def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None
     assert path.stat().st_mtime_ns == stamp
     # how often state is saved changes no byte
     assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env, lambda _: None)
-    assert Train(save_state_every=5, output_dir="x").keyed() == Train().keyed() != Train(seed=1).keyed()
+    assert Train(save_state_every=5).keyed() == Train().keyed() != Train(seed=1).keyed()
+    # another output folder gets the finished file without training again
+    elsewhere = Train(base="tiny", save_precision="fp32", **SHORT, output_dir=str(folder / "elsewhere"))
+    assert not elsewhere.stands(Manifest(), env, lambda _: None)
+    elsewhere.run(Manifest(), env, events.append)
+    assert (folder / "elsewhere" / path.name).read_bytes() == path.read_bytes()
+    assert elsewhere.stands(Manifest(), env, lambda _: None)
+    stage.run(Manifest(), env, events.append)
+    assert stage.stands(Manifest(), env, lambda _: None) and len(list(path.parent.iterdir())) == 1
     caption = folder / "2_zwx dog" / "0.txt"
     text = caption.read_text()
     caption.write_text("zwx dog, other")
