@@ -249,3 +249,8 @@ class DatasetStage(Stage):
 def adds_only(stage: type[Stage]) -> bool:
     """Whether a stage's command places no picture: what it makes is beside them (training), or only printed (inspect)."""
     return stage.looks or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")
+
+
+def picture_stage(stage: type[Stage]) -> bool:
+    """Whether a stage makes new pictures."""
+    return issubclass(stage, RecordStage) and "image" in stage.writes

@@ -1,0 +1,222 @@
+"""Command: one stage over plain folders, to another folder or in place."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from curate import folder
+from curate.core.events import Note
+from curate.core.lock import run_lock
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept, Env, Stage, adds_only, picture_stage
+from curate.core.store import LEDGER, Store
+from curate.drive.matching import with_edits
+from curate.drive.session import Result, Session, quoted, session_over
+from curate.errors import InputError
+from curate.names import concept_folder, safe, unique
+from curate.pipeline import RunOptions
+from curate.scan import reopen, scan
+from curate.stages.export import Export
+
+_NEXT = {
+    "convert": "tag",
+    "resize": "tag",
+    "tag": "captions",
+    "captions": "prune",
+    "prune": "trigger",
+    "trigger": "balance",
+    "balance": "train",
+    "export": "train",
+}
+"""What usually follows a stage's command."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One stage over plain folders: from `source` to `out`, or within `source`."""
+
+    stage: Stage
+    source: Path
+    out: Path | None = None
+    in_place: bool = False
+    only: tuple[str, ...] = ()
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    rights: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
+    quiet: bool = False
+
+    @property
+    def target(self) -> Path:
+        """The folder written to."""
+        return self.out or self.source
+
+
+def command(c: Command) -> Result:
+    """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
+    _check_folders(c)
+    if c.stage.looks:
+        return _looked(c)
+    return _carried_out(c)
+
+
+def _looked(c: Command) -> Result:
+    """The stage over a folder that is only read: the ledger of such a command is nobody's, and gone when it ends."""
+    with tempfile.TemporaryDirectory() as place:
+        return _carried_out(dataclasses.replace(c, out=Path(place)))
+
+
+def _carried_out(c: Command) -> Result:
+    with session_over(c.target, (c.stage.name,), c.options, c.concepts, c.quiet) as session:
+        store, env, tell = session.store, session.env, session.tell
+        if c.out is None and folder.unfinished(store):
+            what, _ = folder.undo(c.source, store)
+            tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
+        with contextlib.ExitStack() as stack:
+            ledger = store if c.out is None else _ledger_of(c, stack)
+            edits = folder.look(c.source, ledger, tell) if ledger else {}
+            if c.out is not None:
+                edits = {**edits, **folder.look(c.out, store, tell)}
+            if ledger:
+                manifest = reopen(c.source, ledger, store, env, tell, rights=c.rights, edits=edits)
+            else:
+                manifest = scan([c.source], store, env, tell, rights=c.rights, skip=c.out)
+        manifest = with_edits(manifest, edits)
+        session.manifest = manifest
+        chosen = _chosen(c, manifest)
+        if c.stage.looks:
+            # the findings say the same, all of it and in order
+            session.runner.tell = lambda event: None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
+        before = Manifest(r for r in manifest if r.key in chosen)
+        c.stage.survey(before, env, tell)
+        after = session.runner.run([c.stage], before)
+        session.manifest = _joined(manifest, after, chosen)
+        if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
+            _publish(c, session, manifest)
+        session.where = {"folder": c.source if c.stage.looks else c.target}
+        following = _NEXT.get(c.stage.name)
+        session.next = f"curate {following} {quoted(c.target)}" if following else ""
+    assert session.result is not None
+    return dataclasses.replace(session.result, findings=c.stage.findings(after, env))
+
+
+def _check_folders(c: Command) -> None:
+    if not c.source.is_dir():
+        what = "is not a folder" if c.source.exists() else "does not exist"
+        raise InputError(f"input folder {c.source} {what}", "give a folder of pictures; sub-folders are concepts")
+    if c.out is not None:
+        source, out = c.source.resolve(), c.out.resolve()
+        if source == out:
+            raise InputError("input and output are the same folder", "use --in-place: it keeps what it replaces")
+        if out in source.parents:
+            raise InputError(f"the output {c.out} holds the input {c.source}", "choose another output folder")
+        if c.in_place:
+            raise InputError("--in-place and -o exclude each other")
+        return
+    if isinstance(c.stage, Export):
+        raise InputError("export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place")
+    if adds_only(type(c.stage)) or c.in_place:
+        return
+    if picture_stage(type(c.stage)):
+        raise InputError(
+            f"{c.stage.name} makes new pictures: say where with -o OUT", "or give --in-place, which keeps what it replaces"
+        )
+    if not (c.source / LEDGER / "ledger.sqlite").is_file():
+        raise InputError(
+            f"{c.source} was not prepared by curate, so it is not changed",
+            "give -o OUT, or --in-place, which keeps what it replaces",
+        )
+
+
+def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
+    """The source folder's own ledger; a copy of it where the command only looks, since opening one may write to it."""
+    if not (c.source / LEDGER / "ledger.sqlite").is_file():
+        return None
+    place = c.source
+    if c.stage.looks:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (place / LEDGER).mkdir()
+        for file in (c.source / LEDGER).glob("ledger.sqlite*"):
+            if not file.name.endswith("-shm"):
+                shutil.copyfile(file, place / LEDGER / file.name)
+    return stack.enter_context(Store(place))
+
+
+def _chosen(c: Command, manifest: Manifest) -> set[str]:
+    names = sorted({r.concept for r in manifest})
+    wanted = {concept_folder(name)[1] for name in c.only}
+    for name in sorted(wanted - set(names)):
+        from curate.core.registry import nearest
+
+        raise InputError(f'no concept "{name}" in {c.source}', nearest(name, names))
+    return {r.key for r in manifest if not wanted or r.concept in wanted}
+
+
+def _joined(manifest: Manifest, after: Manifest, chosen: set[str]) -> Manifest:
+    """The stage's results, each in the place of the record it came from, among the records that were not chosen."""
+    results: dict[str, list[Record]] = {}
+    for record in after:
+        results.setdefault(record.key if record.key in chosen else record.key.rpartition("#")[0], []).append(record)
+    return Manifest(new for old in manifest for new in (results.get(old.key, []) if old.key in chosen else [old]))
+
+
+def _publish(c: Command, session: Session, before: Manifest) -> None:
+    """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
+    store, tell = session.store, session.tell
+    files = {r.key: Path(r.image.path) for r in before if r.image.path}
+    journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
+    present = session.manifest.present
+    paths = (
+        Export().paths(present, session.env)
+        if c.stage.layout == "repeats"
+        else _same_places(c.source, present, files, session.env)
+    )
+    folder.publish(session.manifest, paths, c.target, store, session.env, tell, journal=journal)
+    if journal is None:
+        return
+    places = {c.source.absolute() / p for p in paths.values()}
+    for record in session.manifest:
+        if record.aside and not record.facts.get("failed") and record.key in files:
+            _take_out(files[record.key], journal)
+    for record in present:
+        original = files.get(record.key) or files.get(record.key.rpartition("#")[0])
+        if original is not None and original.absolute() not in places and original.exists():
+            _take_out(original, journal)
+    if journal.empty:
+        journal.drop()
+    else:
+        tell(Note("info", f"`curate undo {quoted(c.source)}` takes this back", c.stage.name))
+
+
+def _take_out(path: Path, journal: folder.Journal) -> None:
+    journal.replacing(path)
+    path.unlink(missing_ok=True)
+
+
+def _same_places(source: Path, present: Manifest, files: Mapping[str, Path], env: Env) -> dict[str, PurePosixPath]:
+    """Each picture where it was, under the suffix it now has."""
+
+    def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
+        for record in sorted(present, key=lambda r: r.key):
+            whole, _, part = record.key.partition("#") if record.key not in files else (record.key, "", "")
+            relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
+            stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
+            parts = [safe(p) for p in relative.parts[:-1]]
+            suffix = folder.suffix(record, env.path(record.image))
+            yield record.key, PurePosixPath(*parts, safe(stem) + suffix), safe(relative.suffix.lstrip("."))
+
+    return unique(wanted())
+
+
+def undo(target: Path) -> tuple[str, int]:
+    """Takes back the last in-place command on a folder. Raises InputError where there is none."""
+    if not (target / LEDGER / "ledger.sqlite").is_file():
+        raise InputError(f"{target} holds no ledger: nothing was changed in place there")
+    with run_lock(target), Store(target) as store:
+        return folder.undo(target, store)

@@ -1,0 +1,71 @@
+"""Health: what a folder holds, as a report, and which of its pictures refuse AI training."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from curate import folder
+from curate.core.files import write_text
+from curate.core.lock import run_lock
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept
+from curate.core.store import LEDGER, Store
+from curate.drive.session import SUMMARY, env_over, silent
+from curate.errors import InputError
+from curate.images import consent
+from curate.pipeline import RunOptions
+from curate.scan import list_pictures, reopen
+
+REPORT = f"{LEDGER}/report.html"
+"""The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
+
+
+def refusals(source: Path) -> list[tuple[Path, str]]:
+    """The pictures under a folder that refuse AI training, each with its mark. Raises InputError for a missing folder."""
+    found = [(one.path, consent.refusal(one.path)) for one in list_pictures([source], silent)]
+    return [(path, mark) for path, mark in found if mark]
+
+
+def report(target: Path, out: Path) -> int:
+    """Writes the health report of a prepared folder as it is now; returns the number of pictures in it.
+
+    Raises InputError where no run or command has worked on the folder.
+    """
+    summary = target / LEDGER / SUMMARY
+    if not summary.is_file():
+        raise InputError(f"nothing is known of {target}", "give the output folder of a run")
+    figures = json.loads(summary.read_text(encoding="utf-8"))
+    with run_lock(target), Store(target) as store:
+        env = env_over(target, target, RunOptions(), {}, store)
+        edits = folder.look(target, store, silent)
+        manifest = reopen(target, store, store, env, silent, rights=True, edits=edits)
+    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {})
+    return len(manifest)
+
+
+def write_report(
+    out: Path,
+    manifest: Manifest,
+    figures: Mapping[str, Any],
+    find: Callable[[Record], Path | None],
+    concepts: Mapping[str, Concept],
+) -> None:
+    """Renders the page; `find` says where a record's picture lies."""
+    from curate.report.html import Page, render
+
+    side = _trained_at(figures) or 512
+    write_text(out, render(Page(manifest, figures, find, concepts, side, 64 if side >= 256 else 32)), sync=False)
+
+
+def _trained_at(figures: Mapping[str, Any]) -> int | None:
+    """The resolution of the LoRA that the run made or recalled, from its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in [one["path"] for one in figures["saved"] if one["kind"] == "lora"]:
+        with contextlib.suppress(OSError, SafetensorError, ValueError), safe_open(path, framework="np") as file:
+            return int((file.metadata() or {}).get("modelspec.resolution", "").partition("x")[0])
+    return None

@@ -1,0 +1,74 @@
+"""Run: carries out a pipeline, or tells what it would do."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from curate import folder
+from curate.core.lock import run_lock
+from curate.core.record import Record
+from curate.core.runner import Planned, Runner
+from curate.core.stage import Env
+from curate.core.store import LEDGER, Store
+from curate.drive.health import REPORT, write_report
+from curate.drive.matching import with_edits
+from curate.drive.session import Result, env_over, quoted, session_over, silent
+from curate.executors.local import choose
+from curate.pipeline import Pipeline
+from curate.scan import scan
+
+
+def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
+    """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
+    names = tuple(s.name for s in pipeline.stages)
+    with session_over(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
+        edits = folder.look(pipeline.output, session.store, session.tell)
+        manifest = scan(pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output)
+        session.manifest = with_edits(manifest, edits)
+        for stage in pipeline.stages:
+            stage.survey(session.manifest, session.env, session.tell)
+        session.manifest = session.runner.run(pipeline.stages, session.manifest)
+        exported = "export" in names
+        session.where = {"folder": pipeline.output} if exported else {}
+        page = pipeline.output / REPORT
+        if exported and (session.computed or not page.exists()):
+            session.page = page
+        if exported:
+            session.where["report"] = page
+        session.next = _next(pipeline, names)
+    assert session.result is not None
+    if session.page is not None:
+        result = session.result
+        write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts)
+    return session.result
+
+
+def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
+    if "train" in names:
+        return f"edit captions in {quoted(pipeline.output)} where you want others, then curate run {quoted(pipeline.path)}"
+    if "export" in names and pipeline.whole:
+        return f"curate train {quoted(pipeline.output)}"
+    return f"curate run {quoted(pipeline.path)}"
+
+
+def _finder(env: Env) -> Callable[[Record], Path | None]:
+    return lambda record: env.path(record.image) if record.image.path else None
+
+
+def plan(pipeline: Pipeline) -> list[Planned]:
+    """What `run` would compute and recall; writes nothing to a folder that no run has made."""
+    with contextlib.ExitStack() as stack:
+        ledger = pipeline.output
+        if (ledger / LEDGER).is_dir():
+            stack.enter_context(run_lock(ledger))
+        else:
+            ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = stack.enter_context(Store(ledger))
+        env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store)
+        manifest = scan(pipeline.input, store, env, silent, rights=pipeline.consent, skip=pipeline.output)
+        edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
+        runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
+        return runner.plan(pipeline.stages, with_edits(manifest, edits))

@@ -1,0 +1,208 @@
+"""Load: a pipeline file into typed stages; every mistake at once, each with file:line:column."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.core import registry
+from curate.core.stage import Concept, Stage
+from curate.errors import InputError
+from curate.names import concept_folder
+from curate.pipeline.options import SAMPLE, Pipeline, RunOptions
+from curate.pipeline.order import check_order
+from curate.pipeline.reader import Problem, Reader, entry_name
+from curate.pipeline.words import describe
+from curate.scan import RIGHTS
+
+
+def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> Pipeline:
+    """Reads and checks a pipeline file. `settings` are `stage.option=value` strings that win over the file.
+
+    `until` ends the pipeline after that stage. Raises PipelineError naming every mistake.
+    """
+    reader = Reader(path, settings)
+    values = reader.parse()
+    known = ("input", "output", "concepts", "consent", "stages", "run")
+    for key in [k for k in values if k not in known]:
+        reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, known)}', at_key=True)
+    base = path.resolve().parent
+    inputs = _inputs(reader, values, base)
+    output = _output(reader, values, base, inputs)
+    concepts = _concepts(reader, values, inputs)
+    rights = _consent(reader, values)
+    stages = _stages(reader, values, base)
+    options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
+    if until is not None:
+        names = [s.name for s in stages]
+        entries = values.get("stages")
+        if until not in names and until not in map(entry_name, entries if isinstance(entries, list) else ()):
+            reader.problems.append(
+                Problem(0, 0, f"no such stage in this pipeline: {registry.nearest(until, names)}", f"--until {until}")
+            )
+        elif until in names:
+            stages = stages[: names.index(until) + 1]
+    reader.finish()
+    return Pipeline(
+        path=path,
+        whole=until is None,
+        input=tuple(inputs),
+        output=output,
+        concepts=concepts,
+        consent=rights,
+        stages=tuple(stages),
+        run=options,
+    )
+
+
+def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]:
+    given = values.get("input")
+    if given is None:
+        reader.problem((), "input: is missing: the folder whose sub-folders hold one concept each")
+        return []
+    folders: list[Path] = []
+    rows = given if isinstance(given, list) else [given]
+    for i, one in enumerate(rows):
+        where: tuple[str | int, ...] = ("input", i) if isinstance(given, list) else ("input",)
+        if not isinstance(one, str):
+            reader.problem(where, f"input: takes a folder or a list of folders, found {describe(one)}")
+            continue
+        if one == SAMPLE:
+            from curate import samples
+
+            folders.append(samples.folder())
+            continue
+        folder = base / Path(one).expanduser()
+        if not folder.is_dir():
+            reader.problem(
+                where, f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}{_similar(folder)}"
+            )
+        folders.append(folder)
+    if not rows:
+        reader.problem(("input",), "input: lists no folder")
+    return folders
+
+
+def _similar(folder: Path) -> str:
+    try:
+        names = [p.name for p in folder.parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(folder.name, names, 1)
+    return f': did you mean "{close[0]}"?' if close else ""
+
+
+def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Sequence[Path]) -> Path:
+    given = values.get("output")
+    if not isinstance(given, str) or not given.strip():
+        found = "is missing" if given is None else f"must be a folder, found {describe(given)}"
+        reader.problem(("output",) if "output" in values else (), f"output: {found}: everything is written under it")
+        return base
+    output = base / Path(given).expanduser()
+    if output.exists() and not output.is_dir():
+        reader.problem(("output",), f"output {output} is a file: choose a folder")
+    for folder in inputs:
+        if folder.exists() and (output.resolve() == folder.resolve() or output.resolve() in folder.resolve().parents):
+            reader.problem(
+                ("output",),
+                f"output {output} is or holds the input {folder}: sources are never modified, choose another folder",
+            )
+    return output
+
+
+def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path]) -> dict[str, Concept]:
+    given = values.get("concepts")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        reader.problem(("concepts",), f"concepts: takes a mapping of folder names, found {describe(given)}")
+        return {}
+    folders = sorted({name for root in inputs for name in _concept_names(root)})
+    concepts: dict[str, Concept] = {}
+    for name, settings in given.items():
+        bare = concept_folder(name)[1]
+        if folders and bare not in folders:
+            reader.problem(
+                ("concepts", name), f'no folder "{name}" in the input: {registry.nearest(name, folders)}', at_key=True
+            )
+        concept = reader.typed(Concept, settings, ("concepts", name), f"concepts.{name}")
+        if concept is not None:
+            for i, word in enumerate(concept.trigger):
+                if not word.strip() or "," in word or "\n" in word:
+                    reader.problem(
+                        ("concepts", name, "trigger", i), f'trigger word "{word}" must be one tag: not empty, without commas'
+                    )
+            concepts[bare] = concept
+    return concepts
+
+
+def _concept_names(root: Path) -> Iterator[str]:
+    try:
+        yield root.resolve().name
+        for path in root.iterdir():
+            if path.is_dir() and not path.name.startswith("."):
+                yield concept_folder(path.name)[1]
+    except OSError:
+        return
+
+
+def _consent(reader: Reader, values: Mapping[str, Any]) -> bool:
+    given = values.get("consent")
+    if given is not None and given != RIGHTS:
+        reader.problem(
+            ("consent",), f'consent: takes only "{RIGHTS}" (you hold the rights in every picture of the input), or nothing'
+        )
+    return given == RIGHTS
+
+
+def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:
+    given = values.get("stages")
+    if not isinstance(given, list) or not given:
+        what = "is missing" if "stages" not in values else "names no stage" if given == [] else ""
+        what = what or f"must be a list of stages, found {describe(given)}"
+        reader.problem(
+            ("stages",) if "stages" in values else (), f"stages: {what}, for example [convert, resize, tag, trigger, export]"
+        )
+        return []
+    stages: list[Stage] = []
+    names: list[tuple[int, str]] = []
+    for i, entry in enumerate(given):
+        name = entry_name(entry)
+        if name is None:
+            reader.problem(("stages", i), _not_a_stage(entry))
+            continue
+        names.append((i, name))
+        try:
+            found = registry.stage(name)
+        except InputError as error:
+            reader.problem(("stages", i), error.message + (f": {error.remedy}" if error.remedy else ""))
+            continue
+        raw = next(iter(entry)) if isinstance(entry, dict) else entry
+        options = entry[raw] if isinstance(entry, dict) else None
+        stage = reader.typed(found, _located(options, base), ("stages", i, raw), name)
+        if stage is not None:
+            stages.append(stage)
+            for option, message in stage.problems().items():
+                reader.problem(("stages", i, raw, option), f"{name}.{option}: {message}")
+    check_order(reader, names)
+    return stages
+
+
+def _not_a_stage(entry: Any) -> str:
+    first = str(next(iter(entry))) if isinstance(entry, dict) and entry else ""
+    if len(entry or ()) > 1 and isinstance(entry, dict) and entry[first] is None:
+        return f'the options of "{first}" stand beside it, not under it: indent them two more, or write {first}: {{…}}'
+    return f"expected a stage name or one `stage: {{options}}`, found {describe(entry)}"
+
+
+def _located(value: Any, base: Path) -> Any:
+    """Paths among the options (`./x`, `../x`) are meant from the pipeline file."""
+    if isinstance(value, dict):
+        return {k: _located(v, base) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_located(v, base) for v in value]
+    if isinstance(value, str) and value.startswith(("./", "../", ".\\", "..\\")):
+        return str((base / value).resolve())
+    return value

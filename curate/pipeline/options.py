@@ -1,0 +1,62 @@
+"""Options: a checked pipeline, and how a run of it is carried out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from curate.core.stage import Concept, Stage
+from curate.errors import InputError
+
+SAMPLE = "builtin:sample"
+"""As `input:`, the pictures that the package carries."""
+
+
+class RunOptions(BaseModel):
+    """How a run is carried out; nothing here may change a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int | Literal["auto"] = Field(
+        default="auto", description="Worker processes for picture stages: auto, or a number (1: none)."
+    )
+    device: str = Field(default="auto", description="Where models run: auto, cpu, cuda or cuda:N.")
+    require_gpu: bool = Field(default=False, description="Stop (exit 3) rather than fall back to the CPU.")
+    offline: bool = Field(default=False, description="Never ask a model hub; use what is on disk.")
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers(cls, value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if number != "auto" and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+            raise ValueError("takes auto or a number from 1 on")
+        return number
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", value):
+            raise ValueError("takes auto, cpu, cuda, cuda:N or mps")
+        return value
+
+
+class Pipeline(BaseModel):
+    """A checked pipeline.yaml; paths are resolved against the file's folder."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    path: Path
+    whole: bool = True
+    input: tuple[Path, ...]
+    output: Path
+    concepts: dict[str, Concept]
+    consent: bool
+    stages: tuple[Stage, ...]
+    run: RunOptions
+
+
+class PipelineError(InputError):
+    """Everything that is wrong with a pipeline file, a line for each mistake."""

@@ -1,0 +1,40 @@
+"""Order: which stages must come before which, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from curate.pipeline.reader import Reader
+
+ORDER: tuple[tuple[str, str, str], ...] = (
+    ("tag", "captions", "the rules need the tags"),
+    ("tag", "prune", "pruning needs the tags"),
+    ("tag", "trigger", "tagging replaces the tags, and the trigger words with them"),
+    ("captions", "prune", "a black-listed tag must be gone before it takes the tags it implies with it"),
+    ("captions", "trigger", "the rules would run on the trigger words"),
+    ("prune", "trigger", "trigger words come last, so that nothing reorders or drops them"),
+    ("dedupe", "balance", "duplicates would be counted"),
+    ("balance", "export", "the folder names hold the repeats"),
+    ("export", "train", "training reads the prepared folder"),
+)
+"""(earlier, later, why): a pipeline that has both the other way round is refused."""
+
+
+def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
+    """Notes every pair of stages that stands the wrong way round, and stages that export would not reach."""
+    places: dict[str, list[int]] = {}
+    for i, name in names:
+        places.setdefault(name, []).append(i)
+    for earlier, later, why in ORDER:
+        if earlier in places and later in places and max(places[earlier]) > min(places[later]):
+            reader.problem(("stages", min(places[later])), f'"{later}" stands before "{earlier}": {why}; put {earlier} first')
+    if "train" in places and "export" not in places:
+        reader.problem(
+            ("stages", places["train"][0]), '"train" without "export": training reads the prepared folder; put export before it'
+        )
+    if "export" in places:
+        for i, name in names:
+            if i > min(places["export"]) and name not in ("export", "train", "evaluate", "report"):
+                reader.problem(
+                    ("stages", i), f'"{name}" stands after "export": what it does would not reach the prepared folder'
+                )

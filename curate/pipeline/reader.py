@@ -1,0 +1,217 @@
+"""Reader: YAML into plain values that know where they stand; problems are collected, not raised at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from curate.core import registry
+from curate.errors import InputError
+from curate.pipeline.options import PipelineError
+from curate.pipeline.words import describe, dotted, explain
+
+_MOST_VALUES, _DEEPEST = 200_000, 50
+"""Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake and where it is; `origin` names a --set or --until in place of line and column."""
+
+    line: int
+    column: int
+    message: str
+    origin: str = ""
+
+
+class Reader:
+    """Reads one file; collects problems instead of raising at the first."""
+
+    def __init__(self, path: Path, settings: Sequence[str]) -> None:
+        self.path, self.settings = path, settings
+        self.problems: list[Problem] = []
+        self.marks: dict[tuple[str | int, ...], Node | str] = {}
+
+    # YAML -> plain values with marks -------------------------------------------------------------------------------------
+
+    def parse(self) -> dict[str, Any]:
+        """The file as plain values, with the settings applied. Raises PipelineError where it is no YAML at all."""
+        if not self.path.is_file():
+            what = "is not a file" if self.path.exists() else "does not exist"
+            raise InputError(f"pipeline file {self.path} {what}", "`curate init` writes one")
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise PipelineError(f"{self.path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        try:
+            root = YAML(typ="rt", pure=True).compose(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {error.problem or error.context}") from error
+        except ReaderError as error:
+            before = text[: error.position]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            said = f"the character U+{ord(text[error.position]):04X} may not stand in it"
+            raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {said}") from error
+        if not isinstance(root, MappingNode):
+            raise PipelineError(f"{self.path}:1:1: expected input:, output: and stages:, found {_kind(root)}")
+        values = self._plain(root, ())
+        for setting in self.settings:
+            self._set(values, setting)
+        return values
+
+    def _plain(self, node: Node, where: tuple[str | int, ...]) -> Any:
+        if len(self.marks) > _MOST_VALUES or len(where) > _DEEPEST:
+            where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+            raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
+        self.marks[where] = node
+        if isinstance(node, MappingNode):
+            return self._mapping(node, where)
+        if isinstance(node, SequenceNode):
+            return [self._plain(child, (*where, i)) for i, child in enumerate(node.value)]
+        try:
+            return _scalar(node)
+        except ValueError:
+            # `!!int ten`: whoever takes the value says what is wrong with it
+            return node.value
+
+    def _mapping(self, node: MappingNode, where: tuple[str | int, ...]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in values:
+                self.problem(key_node, f'"{key}" stands twice')
+            values[key] = self._plain(value_node, (*where, key))
+            self.marks[(*where, key, "<key>")] = key_node
+        return values
+
+    def _set(self, values: dict[str, Any], setting: str) -> None:
+        name, equals, text = setting.partition("=")
+        origin = f"--set {setting}"
+        parts = name.strip().split(".")
+        if not equals or not all(parts):
+            self.problems.append(Problem(0, 0, "expected stage.option=value", origin))
+            return
+        try:
+            value = YAML(typ="safe", pure=True).load(text) if text.strip() else text
+        except MarkedYAMLError:
+            value = text
+        if parts[0] in ("input", "output", "consent", "run", "concepts"):
+            self._assign(values, tuple(parts), value, origin)
+            return
+        stages = values.get("stages")
+        entries = list(stages) if isinstance(stages, list) else []
+        names = [n for n in map(entry_name, entries) if n]
+        # a plug-in's name has dots of its own: the longest name that is here counts
+        length = next((n for n in range(len(parts) - 1, 0, -1) if entry_name(".".join(parts[:n])) in names), 0)
+        if not length:
+            self.problems.append(
+                Problem(0, 0, f'no stage "{parts[0]}" in this pipeline: {registry.nearest(parts[0], names)}', origin)
+            )
+            return
+        name = ".".join(parts[:length])
+        for i, entry in enumerate(entries):
+            options = entry[next(iter(entry))] or {} if isinstance(entry, dict) and entry else {}
+            if entry_name(entry) != entry_name(name) or not isinstance(options, dict):
+                continue
+            assert stages is not None
+            stages[i] = {name: dict(options)}
+            self._assign(stages[i], (name, *parts[length:]), value, origin, ("stages", i))
+
+    def _assign(
+        self, values: dict[str, Any], parts: tuple[str, ...], value: Any, origin: str, where: tuple[str | int, ...] = ()
+    ) -> None:
+        here: Any = values
+        for part in parts[:-1]:
+            if not isinstance(here.get(part), dict):
+                here[part] = {}
+            here = here[part]
+        here[parts[-1]] = value
+        self.marks[(*where, *parts)] = origin
+        self.marks[(*where, *parts, "<key>")] = origin
+
+    # problems ------------------------------------------------------------------------------------------------------------
+
+    def problem(self, where: Node | str | tuple[str | int, ...], message: str, *, at_key: bool = False) -> None:
+        """Notes a mistake at a node or at the value (or the key) that stands at a path of keys."""
+        found: Node | str | None = self._mark(where, at_key) if isinstance(where, tuple) else where
+        if isinstance(found, str):
+            self.problems.append(Problem(0, 0, message, found))
+        else:
+            mark = found.start_mark if found is not None else None
+            self.problems.append(Problem(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
+
+    def _mark(self, where: tuple[str | int, ...], at_key: bool) -> Node | str | None:
+        if at_key and (*where, "<key>") in self.marks:
+            return self.marks[(*where, "<key>")]
+        while where and where not in self.marks:
+            where = where[:-1]
+        return self.marks.get(where)
+
+    def finish(self) -> None:
+        """Raises PipelineError with every mistake, in the order of the file."""
+        if not self.problems:
+            return
+        lines: list[str] = []
+        for p in sorted(set(self.problems), key=lambda p: (p.line, p.column, p.message)):
+            lines.append(f"{p.origin}: {p.message}" if p.origin else f"{self.path}:{p.line}:{p.column}: {p.message}")
+        raise PipelineError("\n".join(lines))
+
+    # typed ---------------------------------------------------------------------------------------------------------------
+
+    def typed(self, model: type[BaseModel], values: Any, where: tuple[str | int, ...], what: str) -> Any:
+        """The model made of the values, or None with every problem noted."""
+        if values is None:
+            values = {}
+        if not isinstance(values, dict):
+            self.problem(where, f"{what} takes a mapping of options, found {describe(values)}")
+            return None
+        known = list(model.model_fields)
+        for key in [k for k in values if k not in model.model_fields]:
+            self.problem((*where, key), f'{what} has no option "{key}": {registry.nearest(key, known)}', at_key=True)
+        try:
+            return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
+        except ValidationError as error:
+            for one in error.errors():
+                self.problem((*where, *one["loc"]), f"{what}.{dotted(one['loc'])}: {explain(one)}")
+            return None
+
+
+def entry_name(entry: Any) -> str | None:
+    """The name of the stage that an entry of `stages:` stands for, None where it stands for none."""
+    if isinstance(entry, str):
+        return entry.replace("_", "-") if "." not in entry else entry
+    if isinstance(entry, dict) and len(entry) == 1:
+        name = str(next(iter(entry)))
+        return name.replace("_", "-") if "." not in name else name
+    return None
+
+
+def _scalar(node: Node) -> Any:
+    assert isinstance(node, ScalarNode)
+    text, tag = node.value, str(node.tag)
+    if tag.endswith(":int"):
+        digits = text.replace("_", "")
+        # YAML 1.2: a leading zero means nothing
+        return int(digits, 10 if digits.lstrip("+-").isdecimal() else 0)
+    if tag.endswith(":float"):
+        bare = text.replace("_", "").lower()
+        return float(bare.replace(".inf", "inf").replace(".nan", "nan"))
+    if tag.endswith(":bool"):
+        return text.lower() == "true"
+    if tag.endswith(":null"):
+        return None
+    return text
+
+
+def _kind(node: Node | None) -> str:
+    return "an empty file" if node is None else "a list" if isinstance(node, SequenceNode) else "a single value"

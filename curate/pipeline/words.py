@@ -1,0 +1,38 @@
+"""Words: what is wrong with a value, in plain words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def describe(value: Any) -> str:
+    """A value as a message names it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else f"{value!r}"
+
+
+def dotted(where: Iterable[str | int]) -> str:
+    """A path of keys as `a.b.0`."""
+    return ".".join(str(p) for p in where)
+
+
+def explain(error: Mapping[str, Any]) -> str:
+    """One pydantic error in plain words, with what was found."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    found = error.get("input")
+    choices = str((error.get("ctx") or {}).get("expected", ""))
+    if error["type"] == "literal_error" and isinstance(found, str):
+        return f'"{found}" is not one of {choices}' + (f"; {hint}" if (hint := _hint(found, choices)) else "")
+    return f"{message}, found {describe(found)}"
+
+
+def _hint(found: str, choices: str) -> str:
+    names = [c.strip("' ") for c in choices.replace(" or ", ",").split(",")]
+    close = difflib.get_close_matches(found, names, 1)
+    return f'did you mean "{close[0]}"?' if close else ""
