@@ -1,0 +1,249 @@
+"""Stages as commands: each stage's command line, its options read off the stage's own fields."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from curate.core.stage import Concept, DatasetStage, Stage, adds_only
+from curate.errors import InputError
+
+if TYPE_CHECKING:
+    from curate.drive import Result
+
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only what was set aside and warnings.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a picture was set aside.")]
+
+
+def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
+    """A command whose options are the stage's fields, typed and explained as they are there."""
+    fields = {field: _option(field, info) for field, info in stage.model_fields.items()}
+
+    def carry_out(**given: Any) -> None:
+        from curate import drive
+        from curate.pipeline import RunOptions
+
+        options = {k: _parsed(stage.model_fields[k], v, k) for k in fields if (v := given.pop(k)) not in (None, [])}
+        as_json, strict = given["as_json"], given["strict"]
+        run_options = {k: given[k] for k in ("workers", "device", "require_gpu", "offline") if given.get(k) is not None}
+        concepts, rights = _concepts_of(given["concepts"])
+        result = drive.command(
+            drive.Command(
+                stage=_validated(name, stage, options),
+                source=given["source"],
+                out=given.get("out"),
+                in_place=given.get("in_place", False),
+                only=tuple(given.get("concept") or ()),
+                concepts=concepts,
+                rights=rights or given["consent"] is not None,
+                options=_validated("run", RunOptions, run_options),
+                quiet=given["quiet"],
+            )
+        )
+        close(result, as_json, strict)
+
+    carry_out.__doc__ = (stage.__doc__ or name).strip()
+    carry_out.__name__ = name
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
+    parameters += [inspect.Parameter(f, positional, default=None, annotation=a) for f, a in fields.items()]
+    unwanted = ("out", "in_place") if stage.looks else ("out", "in_place", "concept") if adds_only(stage) else ()
+    common = {f: c for f, c in _COMMON.items() if f not in unwanted}
+    parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
+    carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return carry_out
+
+
+_SOURCE = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="A folder of pictures; its sub-folders are concepts.", show_default=False)
+]
+_PANEL = "Every stage"
+_COMMON: Mapping[str, tuple[Any, Any]] = {
+    "out": (
+        Annotated[
+            Path | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder.", rich_help_panel=_PANEL)
+        ],
+        None,
+    ),
+    "in_place": (
+        Annotated[
+            bool, typer.Option("--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=_PANEL)
+        ],
+        False,
+    ),
+    "concept": (
+        Annotated[
+            list[str] | None,
+            typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.", rich_help_panel=_PANEL),
+        ],
+        None,
+    ),
+    "concepts": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--concepts", metavar="YAML", help="Take concepts: and consent: from this pipeline.", rich_help_panel=_PANEL
+            ),
+        ],
+        None,
+    ),
+    "consent": (
+        Annotated[
+            Literal["i-hold-the-rights"] | None,
+            typer.Option("--consent", help="Include pictures that refuse AI training.", rich_help_panel=_PANEL),
+        ],
+        None,
+    ),
+    "workers": (
+        Annotated[str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=_PANEL)],
+        None,
+    ),
+    "device": (
+        Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.", rich_help_panel=_PANEL)],
+        None,
+    ),
+    "require_gpu": (
+        Annotated[bool | None, typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=_PANEL)],
+        None,
+    ),
+    "offline": (Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=_PANEL)], None),
+    "as_json": (Json, False),
+    "strict": (Strict, False),
+    "quiet": (Quiet, False),
+}
+
+
+def _option(name: str, info: FieldInfo) -> Any:
+    """The typer annotation of a stage's field: simple types as they are, lists repeated, mappings as KEY=VALUE."""
+    flag = "--" + name.replace("_", "-")
+    default = info.get_default(call_default_factory=True)
+    shown = (
+        None
+        if default in (None, (), [], {}, "")
+        else str(default)
+        if not isinstance(default, (tuple, list))
+        else ", ".join(map(str, default))
+    )
+    text = (info.description or "") + (f" [default: {shown}]" if shown is not None and not isinstance(default, bool) else "")
+    kind = _simple(info.annotation)
+    if kind is bool:
+        text += f" [default: {'on' if default else 'off'}]"
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text, show_default=False)]
+    if get_origin(kind) is list:
+        choices = [
+            str(c) for m in _union(info.annotation) for a in get_args(m) if get_origin(a) is Literal for c in get_args(a)
+        ]
+        text += f" One of {', '.join(choices)}." if choices else ""
+        metavar = "KEY=VALUE" if _mapping(info.annotation) else None
+        return Annotated[kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)]
+    return Annotated[kind | None, typer.Option(flag, help=text, show_default=False)]
+
+
+def _union(annotation: Any) -> list[Any]:
+    """The members of a union without None; the annotation alone where it is none."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [a for a in get_args(annotation) if a is not type(None)]
+    return [annotation]
+
+
+def _simple(annotation: Any) -> Any:
+    members = _union(annotation)
+    if len(members) != 1:
+        return list[str] if any(get_origin(m) in (tuple, list) for m in members) else str
+    only = members[0]
+    if get_origin(only) is Annotated:
+        return _simple(get_args(only)[0])
+    if only in (bool, int, float, str) or get_origin(only) is Literal:
+        return only
+    if get_origin(only) in (tuple, list):
+        inner = _simple(get_args(only)[0]) if get_args(only) else str
+        return list[inner if inner in (int, float) else str]
+    return list[str] if get_origin(only) in (dict, Mapping) else str
+
+
+def _mapping(annotation: Any) -> bool:
+    return any(get_origin(m) in (dict, Mapping) for m in _union(annotation))
+
+
+def _parsed(info: FieldInfo, value: Any, name: str) -> Any:
+    """What the user typed, as the field takes it: KEY=VALUE pairs become a mapping, `a, b` in a value a list."""
+    if not _mapping(info.annotation):
+        return value
+    pairs: dict[str, Any] = {}
+    for one in value:
+        key, text = pair(one, f"--{name.replace('_', '-')}")
+        pairs[key] = _plain(text)
+    return pairs
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """Splits NAME=VALUE. Raises InputError naming the option."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{option} takes NAME=VALUE, found {text!r}")
+    return key.strip(), value.strip()
+
+
+def _plain(text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+    except MarkedYAMLError:
+        return text
+
+
+def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
+    from curate.pipeline import explain
+
+    try:
+        made = model(**options)
+        wrong = made.problems() if isinstance(made, Stage) else {}
+        if wrong:
+            raise InputError("\n".join(f"--{option.replace('_', '-')}: {what}" for option, what in wrong.items()))
+        return made
+    except ValidationError as error:
+        lines = [f"--{'.'.join(map(str, e['loc'])).replace('_', '-') or name}: {explain(e)}" for e in error.errors()]
+        raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else "") from error
+
+
+def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:
+    if path is None:
+        return {}, False
+    from curate.pipeline import load
+
+    pipeline = load(path)
+    return pipeline.concepts, pipeline.consent
+
+
+def close(result: Result, as_json: bool, strict: bool) -> None:
+    """Prints the result where it was asked for; exits with 1 where `strict` and something was set aside."""
+    if as_json and sys.stdout is None:
+        raise InputError("the result cannot be printed: standard output is closed")
+    if as_json:
+        found = {"findings": result.findings.data} if result.findings else {}
+        typer.echo(json.dumps(result.figures | found, indent=2, ensure_ascii=False))
+    elif result.findings:
+        from curate.report import table
+
+        typer.echo(table.findings(result.findings))
+    if strict and result.figures["aside"]:
+        raise typer.Exit(1)
+
+
+def panel_of(stage: type[Stage]) -> str:
+    """The group of commands that a stage belongs to."""
+    if "image" in stage.writes:
+        return "Picture stages"
+    return "Dataset stages" if issubclass(stage, DatasetStage) else "Caption stages"
