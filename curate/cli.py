@@ -16,7 +16,7 @@ import typer
 from curate.core import registry
 from curate.core.stage import Kind
 from curate.errors import CurateError
-from curate.stage_commands import Json, Quiet, Strict, close, pair, panel_of, stage_command
+from curate.stage_commands import Json, Quiet, Strict, close, pair, stage_command
 
 if TYPE_CHECKING:
     pass
@@ -197,11 +197,16 @@ def _mount(arguments: Sequence[str]) -> None:
         app.add_typer(tags_cli.app, short_help=tags_cli.app.info.help, rich_help_panel="Folders")
         app.add_typer(tags_cli.models_app, short_help=tags_cli.models_app.info.help, rich_help_panel="This machine")
     for name in registry.stage_names():
-        if called in (None, name) or called not in _known():
+        if called == name:
             stage = registry.stage(name)
-            app.command(name, short_help=_short(stage.__doc__ or name), rich_help_panel=panel_of(stage))(
-                stage_command(name, stage)
-            )
+            app.command(name, short_help=_short(stage.__doc__ or name))(stage_command(name, stage))
+        elif called not in _known():
+            app.command(name, short_help=registry.stage_summary(name))(_only_listed)
+
+
+def _only_listed() -> None:
+    """Stands for a stage's command on the page that lists all of them, where it cannot be called."""
+    raise AssertionError("a stage that is called has its own command")
 
 
 def _known() -> set[str]:

@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from curate.core.stage import Concept, DatasetStage, Stage, adds_only
+from curate.core.stage import Concept, Stage, adds_only
 from curate.errors import InputError
 
 if TYPE_CHECKING:
@@ -240,10 +240,3 @@ def close(result: Result, as_json: bool, strict: bool) -> None:
         typer.echo(table.findings(result.findings))
     if strict and result.figures["aside"]:
         raise typer.Exit(1)
-
-
-def panel_of(stage: type[Stage]) -> str:
-    """The group of commands that a stage belongs to."""
-    if "image" in stage.writes:
-        return "Picture stages"
-    return "Dataset stages" if issubclass(stage, DatasetStage) else "Caption stages"

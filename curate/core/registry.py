@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -68,6 +69,18 @@ def defined(found: ModuleType, base: type[T]) -> type[T]:
 def stage(name: str) -> type[Stage]:
     """The stage of that name: a file in curate/stages, or a dotted path to a module with one. Raises InputError."""
     return defined(module("curate.stages", name, "stage"), Stage)
+
+
+def stage_summary(name: str) -> str:
+    """The first line of a carried stage's docstring, read from its file: nothing is imported."""
+    [folder] = importlib.util.find_spec("curate.stages").submodule_search_locations or [""]  # type: ignore[union-attr]
+    source = Path(folder, name.replace("-", "_") + ".py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            bases = [b.id for b in node.bases if isinstance(b, ast.Name)]
+            if any(b.endswith("Stage") for b in bases):
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
 
 
 def stage_names() -> list[str]:
