@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
+from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, remove_leftovers, write_text
 from curate.core.store import Store, Written
 from curate.errors import InputError
 from curate.folder.compare import read_text, same_as_one
@@ -101,6 +101,8 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
         raise InputError(
             f"changed since `curate {facts['command']}`: {shown}", "move these files out of the folder, then undo again"
         )
+    for parent in {(folder / n).parent for _, *names in steps for n in names}:
+        remove_leftovers(parent)
     for what, *names in reversed(steps):
         _take_back(folder, place, what, [folder / n for n in names])
     store.forget_written(list(store.written()))

@@ -1,0 +1,42 @@
+"""An in-place command killed in the middle: a rerun gives what it would have given, and an edit made between is not lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate import folder
+from curate.core.store import Store
+from curate.errors import InputError
+
+
+def killed(place: Path) -> Store:
+    """A folder as a command leaves it that was killed after it had replaced one caption and begun to write another file."""
+    (place / "dog").mkdir(parents=True)
+    text = place / "dog/a.txt"
+    text.write_text("as it came", encoding="utf-8")
+    store = Store(place)
+    journal = folder.Journal.begin(place, store, "trigger")
+    journal.replacing(text)
+    text.write_text("zwx dog, as it came", encoding="utf-8")
+    (place / "dog/.curate-abc.png").write_bytes(b"half")
+    return store
+
+
+def test_a_killed_command_is_known_as_such_and_refuses_to_undo_an_edit(tmp_path: Path) -> None:
+    with killed(tmp_path / "w") as store:
+        assert folder.unfinished(store)
+        (tmp_path / "w/dog/a.txt").write_text("HOURS OF WORK", encoding="utf-8")
+        with pytest.raises(InputError, match=r"dog/a\.txt"):
+            folder.undo(tmp_path / "w", store)
+        assert (tmp_path / "w/dog/a.txt").read_text(encoding="utf-8") == "HOURS OF WORK"
+
+
+def test_undoing_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    with killed(tmp_path / "w") as store:
+        (tmp_path / "w/dog/a.txt").write_text("as it came", encoding="utf-8")
+        assert folder.undo(tmp_path / "w", store)[0] == "trigger"
+        assert [p.name for p in (tmp_path / "w/dog").iterdir()] == ["a.txt"]
+        assert not folder.unfinished(store)
+        assert store.written() == {}
