@@ -131,11 +131,19 @@ class TorchNetwork:
         return math.ceil(3 * widest / (64 * 64))
 
 
+_SHORT = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "failed to allocate",
+    "bad_alloc",
+    # oneDNN's words when it finds no room for its work space; a shape that it cannot run fails on any tile
+    "could not create a primitive",
+)
+
+
 def _short(error: BaseException) -> bool:
     import torch
 
     said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        phrase in said
-        for phrase in ("out of memory", "not enough memory", "can't allocate memory", "failed to allocate", "bad_alloc")
-    )
+    return isinstance(error, torch.OutOfMemoryError) or any(phrase in said for phrase in _SHORT)

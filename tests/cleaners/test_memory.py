@@ -17,12 +17,12 @@ import numpy as np, torch
 from cleaners.upscale import Upscale
 torch.set_num_threads(1)
 logging.basicConfig(level=logging.WARNING)
-picture = np.random.default_rng(0).integers(0, 256, (240, 180, 3), np.uint8)
+picture = np.random.default_rng(0).integers(0, 256, (480, 360, 3), np.uint8)
 with Upscale(sys.argv[1], tile=1024).open("cpu") as enlarge:
     whole = enlarge(picture)
     logging.warning("limit")
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (100 << 20), resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (300 << 20), resource.RLIM_INFINITY))
     tiled = enlarge(picture)
     print(np.abs(tiled.astype(np.int16) - whole).max())
 """
@@ -37,5 +37,6 @@ def test_fallback_under_a_real_limit(weights: Path):
     assert done.returncode == 0, done.stderr
     before, after = done.stderr.split("limit", 1)
     assert "memory ran out" not in before
-    assert "memory ran out with tiles of 240 pixels, going on with 120" in after
+    # the whole takes well over 400 MB, a tile of 240 pixels under 150: where it stops between is the libraries' affair
+    assert "memory ran out with tiles of 480 pixels, going on with 240" in after
     assert int(done.stdout) <= 1
