@@ -138,19 +138,35 @@ def test_what_fails_keeps_its_place_and_batches_are_filled() -> None:
 
 
 def test_preparation_runs_while_the_device_works() -> None:
-    """Were they one after the other, this would take 20 × 10 + 5 × 40 ms."""
+    """Each batch ends only once a picture of the next one is prepared: were they one after the other, none would end."""
+    done = [threading.Event() for _ in range(20)]
+    waited: list[bool] = []
 
     def prepare(n: int) -> int:
-        time.sleep(0.01)
+        done[n].set()
         return n
 
     def infer(batch: list[int]) -> list[int]:
-        time.sleep(0.04)
+        following = max(batch) + 1
+        waited.append(following == len(done) or done[following].wait(60))
         return batch
 
-    begun = time.perf_counter()
-    list(ahead(range(20), prepare, infer, batch=4, threads=1))
-    assert time.perf_counter() - begun < 0.35
+    assert list(ahead(range(20), prepare, infer, batch=4, threads=1)) == list(range(20))
+    assert waited == [True] * 5
+
+
+def test_the_device_works_while_results_are_dealt_with() -> None:
+    """The second batch has begun before the caller is through with the first: it waits for that and gets it."""
+    begun = [threading.Event() for _ in range(3)]
+
+    def infer(batch: list[int]) -> list[int]:
+        begun[batch[0] // 4].set()
+        return batch
+
+    results = ahead(range(12), int, infer, batch=4, threads=1)
+    assert next(results) == 0
+    assert begun[1].wait(60)
+    assert list(results) == list(range(1, 12))
 
 
 def test_little_is_held_at_once() -> None:
