@@ -1,0 +1,72 @@
+"""The trainer's options, a file for each group: typed, with their defaults; what is None is settled by what else is known.
+
+A new option stands in its group's file. `NEEDS` there names options that do something only beside others, `UNKEYED`
+those that change no byte of the LoRA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from pydantic import ConfigDict, model_validator
+
+from curate.train.options import base, data, network, objective, output, run
+from curate.train.options.network import Algo
+from curate.train.options.run import OPTIMIZERS, Precision
+
+__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "Algo", "Precision", "TrainOptions"]
+
+
+class TrainOptions(
+    output.OutputOptions,
+    objective.ObjectiveOptions,
+    data.DataOptions,
+    run.RunOptions,
+    network.NetworkOptions,
+    base.BaseOptions,
+):
+    """Everything that decides a training run; what is None is settled by the algorithm, the base or the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        # an option that was given and could do nothing is a mistake to be told of, not to be passed over
+        given = {o for o in self.model_fields_set if getattr(self, o) != type(self).model_fields[o].default}
+        for option, (needed, works) in NEEDS.items():
+            if option in given and not works(self):
+                raise ValueError(f"{option} has no effect without {needed}")
+        if self.unet_lr == 0 and self.text_lr == 0:
+            raise ValueError("unet_lr and text_lr are both 0: nothing would be trained")
+        if self.min_timestep >= self.max_timestep:
+            raise ValueError(f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}")
+        if self.ztsnr and self.prediction == "epsilon":
+            raise ValueError("ztsnr needs v-prediction: at zero SNR the noise cannot be told from the input")
+        if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
+            raise ValueError(f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class")
+        return self
+
+
+NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
+    **base.NEEDS,
+    **network.NEEDS,
+    **run.NEEDS,
+    **data.NEEDS,
+    **objective.NEEDS,
+    **output.NEEDS,
+}
+"""Options that do something only beside others: what they need, in words and as a test."""
+
+UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, run, data, objective, output)))
+"""Options that change no byte of the LoRA."""
+
+GROUPS = {
+    "base": base.BaseOptions,
+    "network": network.NetworkOptions,
+    "run": run.RunOptions,
+    "data": data.DataOptions,
+    "objective": objective.ObjectiveOptions,
+    "output": output.OutputOptions,
+}
+"""The groups in the order in which help shows them."""

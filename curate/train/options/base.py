@@ -1,0 +1,28 @@
+"""Which base model, and what it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class BaseOptions(BaseModel):
+    """Which base model, and what it predicts."""
+
+    base: str = Field(
+        "tiny",
+        description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
+    )
+    tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")
+    prediction: Literal["auto", "epsilon", "v"] = Field(
+        "auto", description="What the base predicts; auto reads it off the base."
+    )
+    ztsnr: bool | None = Field(None, description="Zero terminal SNR (v-prediction only); default as the base was trained.")
+    clip_skip: int = Field(1, ge=1, le=12, description="Text encoder layer counted from the end (SD 1.x; anime models use 2).")
+    max_tokens: Literal[75, 150, 225] = Field(75, description="Caption tokens that are used.")
+
+
+NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
+UNKEYED: frozenset[str] = frozenset()

@@ -1,0 +1,38 @@
+"""What is shown: sizes, captions, mirroring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, Field
+
+
+class DataOptions(BaseModel):
+    """What is shown: sizes, captions, mirroring."""
+
+    resolution: int | None = Field(
+        None, ge=64, description="Square root of the pixels trained at; default the base model's own."
+    )
+    bucket_step: int | None = Field(
+        None, ge=8, multiple_of=8, description="Step of bucket sizes; default 64 (32 below a resolution of 256)."
+    )
+    bucket_min: int | None = Field(None, ge=64, description="Shortest bucket side; default half the resolution.")
+    bucket_max: int | None = Field(None, ge=64, description="Longest bucket side; default twice the resolution.")
+    upscale: bool = Field(True, description="Enlarge pictures smaller than their bucket.")
+    caption_extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of caption files.")
+    shuffle: bool = Field(False, description="Shuffle a caption's tags behind the kept ones each time.")
+    keep_tokens: int | None = Field(None, ge=0, description="Tags kept in front when shuffling; default those of the trigger.")
+    caption_separator: str = Field(",", min_length=1, description="What stands between tags.")
+    caption_dropout: float = Field(0, ge=0, le=1, description="Chance that a picture is shown without its caption.")
+    caption_dropout_every_n_epochs: int = Field(0, ge=0, description="Drop all captions in every n-th epoch; 0 is never.")
+    tag_dropout: float = Field(0, ge=0, lt=1, description="Chance of each tag behind the kept ones to be left out.")
+    flip: bool = Field(False, description="Show pictures mirrored half of the time; not for asymmetric subjects.")
+
+
+NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
+    "keep_tokens": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),
+    "caption_separator": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),
+    "bucket_min": ("upscale", lambda o: o.upscale),
+    "bucket_max": ("upscale", lambda o: o.upscale),
+}
+UNKEYED: frozenset[str] = frozenset()
