@@ -68,15 +68,26 @@ def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
             yield f"transformer_blocks.{n}.{inner}", kind
 
 
+def sdxl_block(name: str) -> int:
+    """Index among kohya's 23: embeddings 0, input blocks from 1, the middle's three from 10, output blocks from 13, out 22."""
+    for start, first in (("input_blocks_", 1), ("middle_block_", 10), ("output_blocks_", 13)):
+        if name.startswith(start):
+            return first + int(name[len(start) :].split("_")[0])
+    return 22 if name.startswith("out_") else 0
+
+
 def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
     """The layers of an SD or SDXL UNet, in forward order; `original_names` gives SDXL's file names.
 
     A layer that a given UNet lacks (conv_shortcut where channels do not change) is left out on attaching.
     """
     sites: list[Site] = []
+    levels, each = len(shape.down), shape.per_level
+    middle = levels * (each + 1)  # conv_in, `each` a level, and a downsampler in all levels but the last
 
     def add(path: str, original: str, kind: Kind, block: int) -> None:
         name = original if original_names else path.replace(".", "_")
+        block = sdxl_block(original) if original_names else min(block, middle + levels * (each + 1))
         sites.append(Site(f"lora_unet_{name}", "unet", path, kind, block))
 
     def resnet(path: str, original: str, block: int) -> None:
@@ -87,7 +98,6 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
         for inner, kind in _inside_transformer(depth):
             add(f"{path}.{inner}", f"{original}_{inner.replace('.', '_')}", kind, block)
 
-    levels, each = len(shape.down), shape.per_level
     add("time_embedding.linear_1", "time_embed_0", "time", 0)
     add("time_embedding.linear_2", "time_embed_2", "time", 0)
     if original_names:
@@ -104,7 +114,6 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
         if level + 1 < levels:
             at += 1
             add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks_{at}_0_op", "resample", at)
-    middle = at + 1
     resnet("mid_block.resnets.0", "middle_block_0", middle)
     attention("mid_block.attentions.0", "middle_block_1", shape.middle, middle)
     resnet("mid_block.resnets.1", "middle_block_2", middle)

@@ -13,14 +13,11 @@ import torch
 from curate.core.events import Saved
 from curate.errors import MissingError
 from curate.train import checkpoint, files, ledger, settled
-from curate.train import sites as tables
-from curate.train.adapters._base import Adapter, Shape
-from curate.train.adapters._make import make
-from curate.train.backbones import Backbone, Want, load
+from curate.train.attach import attach
+from curate.train.backbones import Want, load
 from curate.train.digests import Known
 from curate.train.identity import identify
 from curate.train.loop import Loop
-from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.prepare import Context, preflight, prepare
 
@@ -71,17 +68,6 @@ def train(options: TrainOptions, context: Context) -> Path:
     checkpoint.clear(run.place(folder))
     context.tell(Saved("lora", str(path)))
     return path
-
-
-def attach(options: TrainOptions, backbone: Backbone) -> Network:
-    """The adapters that the options ask for, on the backbone."""
-
-    def one(site: tables.Site, shape: Shape) -> Adapter | None:
-        if settled.rate(options, site) == 0:
-            return None
-        return make(options.algo, shape, settled.plan(options, shape.spatial))
-
-    return Network.attach(backbone, tables.chosen(backbone.sites(), settled.preset(options)), one, options.seed, options.dora)
 
 
 @contextlib.contextmanager

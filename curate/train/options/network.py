@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+
+from curate.train.layer_rules import block_numbers, rules
 
 Algo = Literal["lora", "locon", "loha", "lokr"]
 
@@ -23,6 +25,18 @@ class NetworkOptions(BaseModel):
         None, ge=1, description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank."
     )
     conv_alpha: float | None = Field(None, gt=0, description="Alpha of those convolutions; default 1 for locon, else as alpha.")
+    block_ranks: str = Field(
+        "", description="Rank of each UNet block, 25 (SD 1.x, 2.x) or 23 (SDXL) with commas; 0 leaves a block out."
+    )
+    block_alphas: str = Field("", description="Alpha of each UNet block; without it every block keeps the run's scale.")
+    conv_block_ranks: str = Field("", description="As block_ranks, for convolutions larger than 1×1.")
+    conv_block_alphas: str = Field("", description="As block_alphas, for convolutions larger than 1×1.")
+    layers: tuple[str, ...] = Field(
+        (),
+        description="PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name in the file fits; the first fit counts.",
+    )
+    include: tuple[str, ...] = Field((), description="Train only the preset's layers whose name fits: attn2, *_ff_net_*.")
+    exclude: tuple[str, ...] = Field((), description="Leave out layers whose name fits one of these patterns.")
     factor: int | None = Field(
         None, description="lokr: size of the smaller factor, default 8; -1 splits as evenly as possible."
     )
@@ -43,9 +57,20 @@ class NetworkOptions(BaseModel):
         Literal["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only"] | None
     ) = Field(None, description="Which layers are trained; default attn-mlp, for locon full.")
 
+    @model_validator(mode="after")
+    def _layers_fit(self) -> Self:
+        for name in BY_BLOCK:
+            if text := getattr(self, name):
+                block_numbers(name, text, name.endswith("ranks"))
+        rules(self.layers, get_args(Algo))
+        return self
+
+
+BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")
+
 
 NEEDS: dict[str, tuple[str, Callable[[NetworkOptions], bool]]] = {
-    "factor": ("algo lokr", lambda o: o.algo == "lokr"),
-    "decompose_both": ("algo lokr", lambda o: o.algo == "lokr"),
+    "factor": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
+    "decompose_both": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
 }
 UNKEYED: frozenset[str] = frozenset()

@@ -1,0 +1,130 @@
+"""From options to adapters on a base: which layers, and of which algorithm, rank and alpha each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from curate.errors import InputError
+from curate.train import settled
+from curate.train.adapters._base import Adapter, Plan, Shape
+from curate.train.adapters._make import make
+from curate.train.backbones import Backbone
+from curate.train.layer_rules import Rule, numbers, rules
+from curate.train.network import Network
+from curate.train.options import TrainOptions
+from curate.train.options.network import BY_BLOCK
+from curate.train.sites import Site, chosen
+
+
+def attach(options: TrainOptions, backbone: Backbone) -> Network:
+    """The adapters that the options ask for, on the backbone.
+
+    Raises InputError where an option fits no layer of this base, before anything is trained.
+    """
+    sites = kept(options, chosen(backbone.sites(), settled.preset(options)))
+    layers = Layers(options, backbone.sites(), sites)
+
+    def one(site: Site, shape: Shape) -> Adapter | None:
+        found = None if settled.rate(options, site) == 0 else layers.plan(site, shape)
+        return make(found[0], shape, found[1]) if found else None
+
+    network = Network.attach(backbone, sites, one, options.seed, options.dora)
+    try:
+        check(options, network)
+    except InputError:
+        network.detach()
+        raise
+    return network
+
+
+class Layers:
+    """What each layer's adapter is built with."""
+
+    def __init__(self, options: TrainOptions, table: Sequence[Site], sites: Sequence[Site]) -> None:
+        """`table` are all layers of the base, `sites` those trained. Raises InputError for a wrong count of blocks and
+        a pattern that fits no layer.
+        """
+        self.options, self.rules = options, rules(options.layers)
+        for rule in self.rules:
+            if not any(matches(rule.pattern, site) for site in sites):
+                raise InputError(f"layers: no trained layer matches {rule.pattern!r}")
+        blocks = 1 + max(site.block for site in table)
+        self.by_block: dict[str, list[float]] = {}
+        for name in BY_BLOCK:
+            if text := getattr(options, name):
+                self.by_block[name] = numbers(text)
+                if (count := len(self.by_block[name])) != blocks:
+                    raise InputError(f"{name} has {count} values, and the base model has {blocks} blocks")
+
+    def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
+        """Algorithm and plan of a layer: the first rule that fits, else its block's, else the run's; None leaves it out."""
+        rule = next((r for r in self.rules if matches(r.pattern, site)), None)
+        if rule is not None:
+            return self._by_rule(rule, shape)
+        plan = settled.plan(self.options, shape.spatial)
+        if site.block < 0 or not self.by_block:
+            return self.options.algo, plan
+        plan = self._of_block(plan, site.block, shape.spatial)
+        return None if plan is None else (self.options.algo, plan)
+
+    def _by_rule(self, rule: Rule, shape: Shape) -> tuple[str, Plan]:
+        options = self.options
+        if rule.algo and rule.algo != options.algo:
+            # another algorithm has sizes of its own: the run's were given for the run's
+            own = dict.fromkeys(("rank", "alpha", "conv_rank", "conv_alpha"), None)
+            options = options.model_copy(update={"algo": rule.algo, **own})
+        return options.algo, _ranked(settled.plan(options, shape.spatial), rule.rank, rule.alpha)
+
+    def _of_block(self, plan: Plan, block: int, spatial: bool) -> Plan | None:
+        options, found = self.options, {name: values[block] for name, values in self.by_block.items()}
+        rank, alpha = found.get("block_ranks"), found.get("block_alphas")
+        if spatial:
+            # kernels have a rank of their own where one was given, or where the algorithm has one
+            own = options.algo == "locon" or options.conv_rank is not None
+            rank = found.get("conv_block_ranks", None if own and rank else rank)
+            alpha = found.get("conv_block_alphas", None if own or options.conv_alpha is not None else alpha)
+        if rank == 0:
+            return None
+        return _ranked(plan, None if rank is None else int(rank), alpha)
+
+
+def _ranked(plan: Plan, rank: int | None, alpha: float | None) -> Plan:
+    """Another rank at the same scale, unless an alpha is given."""
+    rank = plan.rank if rank is None else rank
+    alpha = plan.alpha * rank / plan.rank if alpha is None else alpha
+    return replace(plan, rank=rank, alpha=alpha, full_matrix=rank >= settled.FULL)
+
+
+def matches(pattern: str, site: Site) -> bool:
+    """Whether a layer's file name fits a shell pattern; one without wildcards fits names that hold it."""
+    wild = any(c in pattern for c in "*?[")
+    return fnmatchcase(site.name, pattern if wild else f"*{pattern}*")
+
+
+def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:
+    """The sites that `include` and `exclude` leave. Raises InputError for a pattern that fits none."""
+    for name in ("include", "exclude"):
+        for pattern in getattr(options, name):
+            if not any(matches(pattern, site) for site in sites):
+                raise InputError(f"{name}: no layer of preset {settled.preset(options)} matches {pattern!r}")
+    inside = [s for s in sites if not options.include or any(matches(p, s) for p in options.include)]
+    return [s for s in inside if not any(matches(p, s) for p in options.exclude)]
+
+
+SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "tucker")
+
+
+def check(options: TrainOptions, network: Network) -> None:
+    """Raises InputError for an option that was given and changes no layer of this network."""
+    spatial = any(adapter.shape.spatial for adapter in network.adapters.values())
+    for name in SPATIAL:
+        if getattr(options, name) and not spatial:
+            raise InputError(
+                f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
+            )
+    blocks = any(site.block >= 0 for site in network.sites.values())
+    for name in ("block_ranks", "block_alphas"):
+        if getattr(options, name) and not blocks:
+            raise InputError(f"{name} has no effect: no block of the UNet is trained")
