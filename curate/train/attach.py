@@ -98,9 +98,8 @@ def _ranked(plan: Plan, rank: int | None, alpha: float | None) -> Plan:
 
 
 def matches(pattern: str, site: Site) -> bool:
-    """Whether a layer's file name fits a shell pattern; one without wildcards fits names that hold it."""
-    wild = any(c in pattern for c in "*?[")
-    return fnmatchcase(site.name, pattern if wild else f"*{pattern}*")
+    """Whether a layer's file name holds a part that fits a shell pattern."""
+    return fnmatchcase(site.name, f"*{pattern}*")
 
 
 def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:

@@ -178,7 +178,7 @@ def test_include_narrows_the_preset() -> None:
     assert all(name.endswith(("attn2_to_k", "attn2_to_v")) or "_ff_net_" in name for name in made)
 
 
-def test_patterns_without_wildcards_fit_anywhere() -> None:
+def test_patterns_fit_anywhere() -> None:
     site = Site("lora_unet_mid_block_attentions_0_proj_in", "unet", "mid_block.attentions.0.proj_in", "mlp", 12)
-    assert matches("proj_in", site) and matches("*mid_block*", site)
-    assert not matches("proj_?", site) and not matches("Proj", site)
+    assert matches("proj_in", site) and matches("*mid_block*", site) and matches("mid_*_proj_[io]n", site)
+    assert not matches("proj_??t", site) and not matches("Proj", site)

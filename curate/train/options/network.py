@@ -33,10 +33,12 @@ class NetworkOptions(BaseModel):
     conv_block_alphas: str = Field("", description="As block_alphas, for convolutions larger than 1×1.")
     layers: tuple[str, ...] = Field(
         (),
-        description="PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name in the file fits; the first fit counts.",
+        description="PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name holds the pattern; the first fit counts.",
     )
-    include: tuple[str, ...] = Field((), description="Train only the preset's layers whose name fits: attn2, *_ff_net_*.")
-    exclude: tuple[str, ...] = Field((), description="Leave out layers whose name fits one of these patterns.")
+    include: tuple[str, ...] = Field(
+        (), description="Train only the preset's layers whose name holds one of these: attn2, ff_net_?"
+    )
+    exclude: tuple[str, ...] = Field((), description="Leave out layers whose name holds one of these.")
     factor: int | None = Field(
         None, description="lokr: size of the smaller factor, default 8; -1 splits as evenly as possible."
     )
