@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from curate.train.ledger import file_name
+from curate import names
 from curate.train.options import TrainOptions
 
 
@@ -13,7 +13,7 @@ def kept(caption: str, trigger: str, separator: str) -> int:
     count = 0
     for tag in caption.split(separator):
         words = tag.strip()
-        if not words or file_name(words) not in trigger:
+        if not words or names.safe(words) not in trigger:
             break
         count += 1
     return count

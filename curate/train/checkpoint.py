@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from curate.core import files
 from curate.train.network import Network
 
 
@@ -26,22 +26,13 @@ class State:
 
 def save(folder: Path, state: State, network: Network, optimiser: torch.optim.Optimizer, keep: int) -> Path:
     """Writes `step-N.pt`, synced before it gets its name, then removes all but the newest `keep`."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{state.step:08d}.pt"
-    work = folder / f".step-{os.getpid()}.tmp"
     content: dict[str, Any] = {
         "state": vars(state),
         "parameters": {name: parameter.detach() for name, parameter in network.named_parameters()},
         "optimiser": optimiser.state_dict(),
     }
-    try:
-        with work.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
+    files.write_atomic(path, lambda work: torch.save(content, work))
     for old in _all(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -70,6 +61,5 @@ def clear(folder: Path) -> None:
 
 
 def _all(folder: Path) -> list[Path]:
-    for left in folder.glob(".step-*.tmp"):
-        left.unlink(missing_ok=True)
+    files.remove_leftovers(folder)
     return sorted(folder.glob("step-*.pt"))

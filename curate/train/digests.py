@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
+
+from curate.core import files
 
 
 def text_digest(*parts: str) -> str:
@@ -57,15 +58,5 @@ def _sha256(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that a crash leaves the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with work.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        work.replace(path)
-    except BaseException:
-        work.unlink(missing_ok=True)
-        raise
+    """Writes a file so that a crash leaves the old one or the new one, whole. Raises a CurateError where the disk refuses."""
+    files.write_atomic(path, lambda work: work.write_bytes(data))

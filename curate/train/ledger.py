@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from curate import names
 from curate.train.digests import text_digest, write_atomic
 from curate.train.options import UNKEYED, TrainOptions
 
@@ -70,13 +71,9 @@ class Run:
             return False
 
 
-FORBIDDEN = '<>:"/\\|?*'
-
-
 def file_name(words: str) -> str:
     """A file name that every system takes, from words."""
-    name = "".join("_" if c in FORBIDDEN or ord(c) < 32 else c for c in words).strip(" .")
-    return name[:100] or "lora"
+    return names.safe(words) if words.strip() else "lora"
 
 
 def free_name(folder: Path, name: str) -> Path:
