@@ -43,7 +43,7 @@ def test_a_machine_that_has_everything_has_no_problems() -> None:
     ("found", "level", "what", "remedy"),
     [
         (change(torch=Torch(error="libcudart.so: no such file")), "error", "libcudart", "pip install"),
-        (change(torch=Torch("2.9", "cpu")), "warning", "built without CUDA", "--index-url"),
+        (change(torch=Torch("2.9", "cpu")), "warning", "built without CUDA", "CUDA build"),
         (change(torch=Torch("2.9", "cuda 12.8")), "warning", "cannot use the GPU", "update the NVIDIA driver"),
         (change(torch=Torch("2.9", "cuda 12.8", (dataclasses.replace(GPU, bf16=False),))), "note", "no bf16", "fp16"),
         (change(torch=Torch("2.9", "cuda 12.8", (dataclasses.replace(GPU, memory=4 * GIB),))), "note", "4 GiB", "SD 1.5"),

@@ -1,0 +1,153 @@
+"""Looks at this machine: Python, memory, disk, PyTorch, onnxruntime, OpenCV, optional packages, models on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from curate.doctor.findings import OPTIONAL, Device, Findings, Machine, OnDisk, Onnx, Torch
+
+
+def examine(folder: Path | None = None) -> Findings:
+    """Looks at this machine; `folder` is where output would go. Loads PyTorch and onnxruntime: takes seconds."""
+    cached, broken = _hub()
+    return Findings(
+        _machine(folder or Path.cwd()), _torch(), _onnx(), _opencv(), _optional(), (*_embedded(), *cached), tuple(broken)
+    )
+
+
+def _machine(folder: Path) -> Machine:
+    from curate.executors.local import available_cpus
+
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    system = f"{platform.system()} {platform.release()}"
+    free = shutil.disk_usage(place).free
+    return Machine(platform.python_version(), system, platform.machine(), available_cpus(), _memory(), str(place), free)
+
+
+def _memory() -> int:
+    """Bytes of memory this process may use, 0 where it cannot be told."""
+    sizes: list[int] = []
+    try:
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        if sys.platform == "win32":
+            sizes.append(_windows_memory())
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        sizes += [int(limit)] if limit.isdigit() else []
+    except OSError:
+        pass
+    return min((s for s in sizes if s > 0), default=0)
+
+
+def _windows_memory() -> int:
+    import ctypes
+
+    # MEMORYSTATUSEX: length, load, then seven 64-bit counts of which the first is physical memory
+    status = (ctypes.c_uint64 * 8)()
+    ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)
+    kernel: Any = getattr(ctypes, "windll").kernel32  # noqa: B009
+    return int(status[1]) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
+
+
+def _torch() -> Torch:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Torch(error=_line(error))
+    hip = getattr(torch.version, "hip", None)
+    cuda = torch.version.cuda
+    built = f"rocm {hip}" if hip else f"cuda {cuda}" if cuda else "cpu"
+    devices: list[Device] = []
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        about = torch.cuda.get_device_properties(number)
+        # Ampere is the first with bf16 in hardware; PyTorch also says yes where it emulates
+        bf16 = bool(hip) or about.major >= 8
+        devices.append(Device(about.name, about.total_memory, f"{about.major}.{about.minor}", bf16))
+    return Torch(str(torch.__version__), built, tuple(devices), torch.backends.mps.is_available())
+
+
+def _onnx() -> Onnx:
+    from taggers import providers
+
+    packages = tuple(n for n in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml") if _version(n))
+    try:
+        import onnxruntime
+    except (ImportError, OSError) as error:
+        return Onnx(packages=packages, error=_line(error))
+    seen = providers.facts()
+    known = Onnx(onnxruntime.__version__, packages, seen.providers, seen.driver, seen.devices)
+    reason, remedy = providers.why_not(seen)
+    if not seen.devices or providers.CUDA not in seen.providers:
+        return dataclasses.replace(known, reason=reason, remedy=remedy)
+    # a provider that is offered may still fail to load: only a session tells
+    from taggers import catalogue, errors
+
+    try:
+        made = providers.session(catalogue.find("palette").model, "cuda", found=seen)
+    except errors.TaggerError as error:
+        return dataclasses.replace(known, reason=_line(error), remedy=remedy)
+    if made.get_providers()[0] == providers.CUDA:
+        return dataclasses.replace(known, cuda=True)
+    return dataclasses.replace(known, reason=reason, remedy=remedy)
+
+
+def _opencv() -> str:
+    try:
+        importlib.import_module("cv2")
+    except (ImportError, OSError) as error:
+        return _line(error)
+    return ""
+
+
+def _optional() -> dict[str, str]:
+    return {name: _version(name) for name in OPTIONAL}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _embedded() -> list[OnDisk]:
+    from taggers import catalogue
+
+    taggers = [OnDisk(name, "tagger", "in curate") for name, (_, model) in catalogue.models().items() if model.embedded]
+    return [*taggers, OnDisk("tiny", "base model", "in curate")]
+
+
+def _hub() -> tuple[list[OnDisk], list[str]]:
+    """Models in the Hugging Face cache, and what is damaged in it."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    from taggers import catalogue
+
+    published = {model.repo: name for name, (_, model) in catalogue.models().items() if model.repo}
+    try:
+        cache = scan_cache_dir()
+    except CacheNotFound:
+        return [], []
+    found: list[OnDisk] = []
+    for repo in sorted(cache.repos, key=lambda r: r.repo_id):
+        files = {f.file_name for revision in repo.revisions for f in revision.files}
+        base = "base model" if "model_index.json" in files else repo.repo_type
+        kind = "tagger" if repo.repo_id in published else base
+        found.append(OnDisk(published.get(repo.repo_id, repo.repo_id), kind, str(repo.repo_path), repo.size_on_disk))
+    return found, [_line(warning) for warning in cache.warnings]
+
+
+def _line(error: BaseException) -> str:
+    """An exception's first line, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,173 @@
+"""Writes the pipeline file: valid as it stands, each value with its reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from curate.errors import InputError
+from curate.init.answers import Answers, Base, ConceptAnswer
+from curate.report.health import enough
+from curate.report.text import counted, visible
+
+_PLAIN = re.compile(r"[^\W\d_][\w ./-]*")
+
+
+def write(path: Path, text: str, *, force: bool = False) -> None:
+    """Writes the pipeline file. Raises InputError where it exists and `force` was not given."""
+    from curate.core.files import write_text
+
+    if path.exists() and not force:
+        raise InputError(f"{path} exists already and is left as it is", "choose another name, or give --force")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
+def cautions(answers: Answers) -> list[str]:
+    """What will not work as answered, or not well."""
+    base = Base.of(answers.base)
+    found: list[str] = []
+    if answers.base != "tiny" and not answers.gpu:
+        found.append("training a real base without a GPU takes days; preparing the pictures does not need one")
+    if 0 < answers.gpu < (8 if base.architecture == "SDXL" else 4):
+        found.append(f"{answers.gpu:g} GiB of GPU memory is little for {base.architecture}")
+    return found
+
+
+def pipeline_text(answers: Answers) -> str:
+    """The pipeline file: valid as it stands, each value with its reason. Pure but for the list of known taggers."""
+    base = Base.of(answers.base)
+    parts = [
+        *_opening(answers, base),
+        "",
+        "concepts:",
+        *_concepts(answers.concepts),
+        "",
+        "stages:",
+        *_stages(answers, base),
+        "",
+        "# How it runs; nothing here changes a result.",
+        "run: {workers: auto, device: auto}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _opening(answers: Answers, base: Base) -> Iterator[str]:
+    gpu = f"a GPU of {answers.gpu:g} GiB" if answers.gpu else "no GPU"
+    yield "# See what it would do: curate plan THIS_FILE.   Do it: curate run THIS_FILE.   Again: only what changed is redone."
+    yield f"# Written for {visible(base.name)} ({base.architecture}, {_ANCESTRY[base.prompting]}) and {gpu}."
+    for caution in cautions(answers):
+        yield f"# Caution: {caution}."
+    yield ""
+    yield f"input: {_scalar(answers.input)}"
+    yield "# Everything is written here; the input is only read. A caption you edit here is kept."
+    yield f"output: {_scalar(answers.output)}"
+
+
+_ANCESTRY = {"natural": "prompted in plain language", "danbooru": "prompted in danbooru tags", "e621": "prompted in e621 tags"}
+
+
+def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
+    yield "  # By folder name. The trigger is what calls the concept up in a prompt: a made-up word keeps apart what the base"
+    yield "  # knows, a class word after it (zwx dog) lets it build on that. Its words stand first in every caption."
+    for one in concepts:
+        trigger = ", ".join(_scalar(word) for word in one.trigger)
+        word = f", class_word: {_scalar(one.class_word)}" if one.class_word else ""
+        yield f"  # {counted(one.pictures, 'picture')}: {enough(one.pictures, one.kind)}"
+        yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}}}"
+
+
+def _stages(answers: Answers, base: Base) -> Iterator[str]:
+    tagger, vocabulary = _tagger(base, answers.gpu)
+    table = vocabulary if vocabulary == "e621" else "danbooru"
+    large = base.architecture == "SDXL"
+    yield "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as garbage, so it is laid on white."
+    yield "  - convert: {background: white}"
+    yield "  # Trainers handle very large files badly; buckets scale down further by themselves."
+    yield "  - resize: {max_side: 3000}"
+    yield "  # The same picture twice would count twice."
+    yield "  - dedupe"
+    yield f"  # {_tagger_reason(tagger, vocabulary)}"
+    yield f"  - tag: {{tagger: {tagger}}}"
+    if base.prompting == "natural":
+        yield "  # This base reads sentences: a .txt that lies beside a picture is taken, and its sentence put before the tags."
+        yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
+    else:
+        yield "  # This base reads tags: underscores become spaces as in its prompts. The black list takes what you never want."
+        yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
+    yield "  # german_shepherd says dog already: the implied tag only takes room. The table is that of the tagger's vocabulary."
+    yield f"  - prune: {{implications: {table}}}"
+    yield "  # Trigger words first, where the trainer's keep_tokens holds them when captions are shuffled."
+    yield "  - trigger"
+    yield "  # Small concepts are repeated until they are shown as often as large ones."
+    yield "  - balance"
+    yield "  # N_trigger folders of pictures with captions, which kohya's scripts and others read too."
+    yield "  - export"
+    yield "  - train:"
+    yield f"      base: {_scalar(answers.base)}"
+    yield from _training(answers, base, large)
+
+
+def _tagger(base: Base, gpu: float) -> tuple[str, str]:
+    """The tagger to use and its vocabulary: the embedded one beside the toy base, else one that speaks the base's tags."""
+    from taggers import catalogue
+
+    if base.name == "tiny":
+        return "palette", "danbooru"
+    if base.prompting == "e621":
+        for name in catalogue.names():
+            if catalogue.vocabulary(name) == "e621":
+                return name, "e621"
+    return ("wd-eva02-large-tagger-v3" if gpu else "wd-vit-tagger-v3"), "danbooru"
+
+
+def _tagger_reason(tagger: str, vocabulary: str) -> str:
+    if tagger == "palette":
+        return "Measures colours and background, offline. For content take a real tagger: wd-vit-tagger-v3 is small and good."
+    how = (
+        "the most exact of its family, for a GPU"
+        if "large" in tagger
+        else "small enough for the CPU"
+        if "vit" in tagger
+        else ""
+    )
+    return f"Says {vocabulary} tags{', ' + how if how else ''}; downloaded once. Tuning its thresholds does not run it again."
+
+
+def _training(answers: Answers, base: Base, large: bool) -> Iterator[str]:
+    kinds = {one.kind for one in answers.concepts}
+    if "style" in kinds:
+        yield "      # A style is shallow and wide: a small rank learns it without its subjects."
+        yield "      algo: lora"
+        yield "      rank: 16"
+    elif len(answers.concepts) == 1:
+        yield "      # One concept in full detail: LoKr with its full matrix. A larger factor makes a smaller and weaker file."
+        yield "      algo: lokr"
+        yield "      factor: 8"
+    else:
+        yield "      # Several concepts in one file: plain LoRA at rank 32 has room for them, and every program reads it."
+        yield "      algo: lora"
+        yield "      rank: 32"
+    if base.name == "tiny":
+        yield "      # A trial; leave it out for a real base: about 100 showings of each picture follow."
+        yield "      steps: 40"
+        return
+    if base.prompting != "natural" and not large:
+        yield "      # SD 1.x models of this ancestry were trained on the text encoder's last layer but one."
+        yield "      clip_skip: 2"
+    if large and 0 < answers.gpu < 12:
+        yield "      # 1024, the base's own, wants 12 GiB or more."
+        yield "      resolution: 768"
+    yield "      # Evens out easy and hard noise levels: learns faster, overbakes later."
+    yield "      min_snr: 5"
+
+
+def _scalar(text: str) -> str:
+    """A YAML scalar, quoted where a plain one could be read as something else."""
+    plain = text.isascii() and _PLAIN.fullmatch(text) and not text.endswith((" ", ":")) and ": " not in text
+    if plain and text.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"):
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted)
