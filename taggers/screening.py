@@ -5,10 +5,10 @@ The lists hold tags of the two sites that say either of the two. There is no swi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from taggers import prose
 from taggers.base import Scored
 
 YOUNG_THRESHOLD = 0.25
@@ -30,18 +30,18 @@ YOUNG: Mapping[str, frozenset[str]] = MappingProxyType(
         "danbooru": _words(
             """
             loli shota child female_child male_child toddler baby infant aged_down underage preteen
-            kindergarten_uniform             elementary_school_student elementary_school_uniform if_they_mated_child
-            children multiple_children kid young_girl             young_boy little_girl little_boy toddlercon lolicon
+            kindergarten_uniform elementary_school_student elementary_school_uniform if_they_mated_child
+            children multiple_children kid young_girl young_boy little_girl little_boy toddlercon lolicon
             shotacon randoseru
             """
         ),
         "e621": _words(
             """
-            young cub child toddler baby infant kid underage preteen adolescent loli shota aged_down young_anthro
-            young_female             young_male young_human young_humanoid young_feral young_taur young_ambiguous
-            young_intersex young_(lore) child_(lore)             toddler_(lore) baby_(lore) adolescent_(lore)
-            underage_(lore) foal_(my_little_pony) kitten_(young) puppy_(young)             lolicon shotacon
-            teenager_(lore) teenager
+            young cub child toddler baby infant kid underage preteen adolescent loli shota aged_down
+            young_anthro young_female young_male young_human young_humanoid young_feral young_taur
+            young_ambiguous young_intersex young_(lore) child_(lore) toddler_(lore) baby_(lore)
+            adolescent_(lore) underage_(lore) foal_(my_little_pony) kitten_(young) puppy_(young) lolicon
+            shotacon teenager_(lore) teenager
             """
         ),
     }
@@ -52,21 +52,20 @@ SEXUAL: Mapping[str, frozenset[str]] = MappingProxyType(
         "danbooru": _words(
             """
             nude completely_nude naked topless bottomless nipples areolae pussy penis testicles anus clitoris
-            pubic_hair erection             sex hetero yuri_sex vaginal anal oral fellatio cunnilingus irrumatio
-            handjob footjob paizuri masturbation fingering             cum ejaculation orgasm penetration sex_toy
-            dildo vibrator gangbang rape groping uncensored censored_genitals             mosaic_censoring bar_censor
-            spread_pussy spread_legs_nude sex_from_behind missionary cowgirl_position doggystyle             nsfw
-            hentai porn explicit questionable rating:explicit rating:questionable rating_explicit
-            rating_questionable
+            pubic_hair erection sex hetero yuri_sex vaginal anal oral fellatio cunnilingus irrumatio handjob
+            footjob paizuri masturbation fingering cum ejaculation orgasm penetration sex_toy dildo vibrator
+            gangbang rape groping uncensored censored_genitals mosaic_censoring bar_censor spread_pussy
+            spread_legs_nude sex_from_behind missionary cowgirl_position doggystyle nsfw hentai porn explicit
+            questionable rating:explicit rating:questionable rating_explicit rating_questionable
             """
         ),
         "e621": _words(
             """
             genitals penis pussy vulva vagina anus balls clitoris erection sex penetration vaginal_penetration
-            anal_penetration             oral oral_penetration fellatio cunnilingus masturbation handjob fingering
-            cum ejaculation orgasm knot sheath nipples             nude sex_toy dildo vibrator genital_fluids penile
-            vaginal anal rape group_sex from_behind_position nsfw porn             explicit questionable
-            rating:explicit rating:questionable rating_explicit rating_questionable
+            anal_penetration oral oral_penetration fellatio cunnilingus masturbation handjob fingering cum
+            ejaculation orgasm knot sheath nipples nude sex_toy dildo vibrator genital_fluids penile vaginal
+            anal rape group_sex from_behind_position nsfw porn explicit questionable rating:explicit
+            rating:questionable rating_explicit rating_questionable
             """
         ),
     }
@@ -94,8 +93,8 @@ def screen(
     speaks = vocabularies or {}
     young = _first(_young(model, found, speaks.get(model, "unknown")) for model, found in scores.items())
     sexual = _first(_sexual(model, found, speaks.get(model, "unknown")) for model, found in scores.items())
-    young = young or _in_caption(tags, sentence, listed(YOUNG))
-    sexual = sexual or _in_caption(tags, sentence, listed(SEXUAL))
+    young = young or _in_caption(tags, sentence, YOUNG, "young")
+    sexual = sexual or _in_caption(tags, sentence, SEXUAL, "sexual")
     return f"screened: sexual ({sexual}) with an apparently under-age subject ({young})" if young and sexual else ""
 
 
@@ -118,16 +117,12 @@ def _sexual(model: str, scores: Scored, vocabulary: str) -> str:
     return f"{found[1]} {found[0]:.2f} by {model}" if found[0] >= limit else ""
 
 
-def _in_caption(tags: Collection[str], sentence: str, names: frozenset[str]) -> str:
-    plain = {t.casefold().replace(" ", "_") for t in tags}
-    found = sorted(plain & names)
-    if found:
-        return f"{found[0]} in the caption"
-    if not sentence:
-        return ""
-    words = "_" + re.sub(r"[^a-z0-9]+", "_", sentence.casefold()) + "_"
-    said = next((n for n in sorted(names) if f"_{n}_" in words), "")
-    return f"{said.replace('_', ' ')} in the caption" if said else ""
+def _in_caption(tags: Collection[str], sentence: str, table: Mapping[str, frozenset[str]], kind: prose.Kind) -> str:
+    """What in a caption says so: a tag of the lists, a phrase among the tags, or the sentence."""
+    plain = {prose.plain(t) for t in tags}
+    found = sorted(plain & listed(table)) or sorted(t for t in plain if prose.in_tag(t, kind))
+    said = found[0] if found else prose.in_sentence(sentence, kind)
+    return f"{said} in the caption" if said else ""
 
 
 def _first(found: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+import taggers
 from curate import captions
 from curate.core import registry
 from curate.core.record import CaptionStyle, Record
@@ -49,6 +50,7 @@ class Captions(RecordStage):
     extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of the caption files.")
     sentence: Literal["after", "before", "only", "none"] = Field("after", description="Where a sentence stands.")
 
+    version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "scores", "trigger", "imported"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "style", "notes", "aside"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"absorb"})
@@ -121,7 +123,7 @@ class _Rules:
         reason = _screened(record)
         if reason:
             return dataclasses.replace(record, aside=reason)
-        protected = _Protected(record.trigger, self._keep)
+        protected = _Protected(_occurring(record), self._keep)
         tags, sentence = self._add(self._substitute(record.tags, protected)), record.sentence
         if self._options.split_sentences and sentence:
             pieces = (captions.canonical(p.strip().rstrip(".")) for p in sentence.split(","))
@@ -210,9 +212,9 @@ def _screened(record: Record) -> str:
     """Pictures without a caption of their own were screened where they were tagged."""
     if record.imported is None:
         return ""
-    own, sentence = captions.parse(record.imported, record.trigger)
-    said = f"{sentence} {record.sentence}"
-    return screening.screen(record.scores.unpack(), {*own, *record.tags}, said)
+    own, sentence = captions.parse(record.imported, _occurring(record))
+    said, scores = f"{sentence} {record.sentence}", record.scores.unpack()
+    return screening.screen(scores, {*own, *record.tags}, said, {model: taggers.vocabulary(model) for model in scores})
 
 
 def _occurring(record: Record) -> list[str]:

@@ -73,13 +73,21 @@ class Tag(RecordStage):
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
     def problems(self) -> Mapping[str, str]:
-        """Names of taggers that nobody knows."""
+        """Names of taggers that nobody knows, and thresholds for scores that are not kept."""
         wrong = [w for name in self.tagger if (w := registry.misnamed(name, taggers.names(), "tagger"))]
-        return {"tagger": "; ".join(wrong)} if wrong else {}
+        given = {"general": [self.general], "character": [self.character], "thresholds": self.thresholds.values()}
+        low = {o: min((v for v in values if v is not None), default=1.0) for o, values in given.items()}
+        said = "is below the floor: scores under {} are not kept (lower floor as well)".format
+        return {
+            **({"tagger": "; ".join(wrong)} if wrong else {}),
+            **{o: f"{value:g} {said(f'{self.floor:g}')}" for o, value in low.items() if value < self.floor},
+        }
 
     def parts(self) -> Sequence[Stage]:
         """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""
         scoring = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor)
+        if not self.describe:
+            return (scoring, _Selection(options=self))
         described = _Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
         return (scoring, described, _Selection(options=self))
 
@@ -114,14 +122,12 @@ class _Description(RecordStage):
 
     def keyed(self) -> dict[str, Any]:
         """What the name stands for enters the key by the files' digests."""
-        return {"model": bool(self.model), "prompt": self.prompt, "max_tokens": self.max_tokens}
+        return {"prompt": self.prompt, "max_tokens": self.max_tokens}
 
     def files(self, env: Env) -> Sequence[Path]:
         """Weights, configuration and vocabulary."""
         from taggers import sentence
 
-        if not self.model:
-            return ()
         with _translated():
             return sentence.files(sentence.place(self.model, offline=env.offline))
 
@@ -130,9 +136,6 @@ class _Description(RecordStage):
         """Loads the model, yields the worker, releases it."""
         from taggers import sentence
 
-        if not self.model:
-            yield lambda records: records
-            return
         with contextlib.ExitStack() as stack:
             with _translated():
                 folder = sentence.place(self.model, offline=env.offline)
@@ -261,6 +264,7 @@ class _Selection(RecordStage):
 
     options: Tag
 
+    version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=0)

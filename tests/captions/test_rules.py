@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate import captions
-from curate.core.record import CaptionStyle, Record
+from curate.core.record import CaptionStyle, Record, Scores
 from curate.core.stage import Env, RecordStage
 from curate.errors import InputError
 from curate.stages.captions import Captions
@@ -100,6 +101,16 @@ def test_imported_captions_are_screened(apply: Any) -> None:
     assert apply(Captions(blacklist=("*",)), make(imported="child, nude")).aside
     assert apply(Captions(), make("dress", sentence="A nude child.", imported="dress, A nude child.")).aside
     assert not apply(Captions(), make("child", "dress", imported="child, dress")).aside
+
+
+def test_scores_are_screened_in_the_words_of_their_model(apply: Any) -> None:
+    """On danbooru a sheath belongs to a sword, and "young" is no tag; on e621 both count."""
+    scores = {"child": (0.9, "general"), "sheath": (0.9, "general")}
+    known = Scores.pack({"wd-vit-tagger-v3": {"general": (0.9, "rating"), **scores}})
+    other = Scores.pack({"jtp-pilot2": {"safe": (0.9, "rating"), **scores}})
+    came = make("sword", imported="sword")
+    assert not apply(Captions(), dataclasses.replace(came, scores=known)).aside
+    assert apply(Captions(), dataclasses.replace(came, scores=other)).aside
 
 
 # prune --------------------------------------------------------------------------------------------------------------------

@@ -55,9 +55,16 @@ def test_thresholds_change_the_selection_only(record: Make, env: Env) -> None:
         {"existing": "merge"},
         {"thresholds": {"meta": 0.5}},
     ):
-        scoring, _, selection = keys(Tag(tagger=("palette",), **change), record(), env)  # type: ignore[arg-type]
+        scoring, selection = keys(Tag(tagger=("palette",), **change), record(), env)  # type: ignore[arg-type]
         assert scoring == base[0], change
-        assert selection != base[2], change
+        assert selection != base[1], change
+
+
+@pytest.mark.parametrize("given", [{"general": 0.04}, {"character": 0.0}, {"thresholds": {"meta": 0.01}}])
+def test_thresholds_under_the_floor_are_told(given: dict[str, Any]) -> None:
+    (option,) = given
+    assert "0.05 are not kept" in Tag(tagger=("palette",), **given).problems()[option]
+    assert Tag(tagger=("palette",), floor=0.0, **given).problems() == {}
 
 
 def test_the_floor_changes_the_scoring(record: Make, env: Env) -> None:
@@ -67,8 +74,8 @@ def test_the_floor_changes_the_scoring(record: Make, env: Env) -> None:
 def test_scores_do_not_depend_on_names_or_triggers(record: Make, env: Env) -> None:
     stage = Tag(tagger=("palette",))
     assert keys(stage, record(trigger=("new word",), imported="a, b"), env)[0] == keys(stage, record(), env)[0]
-    assert keys(stage, record(trigger=("new word",)), env)[2] == keys(stage, record(), env)[2]
-    assert keys(stage, record(trigger=("a",), imported="a, b"), env)[2] != keys(stage, record(imported="a, b"), env)[2]
+    assert keys(stage, record(trigger=("new word",)), env)[1] == keys(stage, record(), env)[1]
+    assert keys(stage, record(trigger=("a",), imported="a, b"), env)[1] != keys(stage, record(imported="a, b"), env)[1]
 
 
 def test_existing_captions(apply: Any, record: Make) -> None:
@@ -136,7 +143,7 @@ def test_screening_knows_no_option(apply: Any, record: Make, env: Env, scores: A
         {"categories": ()},
         {"cut": "mcut", "max_tags": 1},
     ):
-        selection = Tag(tagger=("palette",), **options).parts()[2]  # type: ignore[arg-type]
+        selection = Tag(tagger=("palette",), **options).parts()[-1]  # type: ignore[arg-type]
         with selection.open(env) as worker:  # type: ignore[attr-defined]
             packed = Scores.pack({"palette": scores})
             (after,) = worker([dataclasses.replace(record(), scores=packed, imported=imported, tags=())])

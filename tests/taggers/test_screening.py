@@ -87,6 +87,20 @@ def test_findings_of_several_sources_add_up() -> None:
         ([], "A nude child on a bed.", True),
         ([], "A childhood friend in a nudist colony.", False),
         (["child"], "Completely nude.", True),
+        # phrases among the tags, weights and brackets of prompts, short ratings
+        (["nude little girl"], "", True),
+        (["two naked kids", "beach"], "", True),
+        (["(child:1.2)", "((nude))"], "", True),
+        (["loli", "rating: e"], "", True),
+        (["kid icarus", "child's drawing", "baby blue eyes", "nude"], "", False),
+        # plurals and ages, and what only sounds alike
+        ([], "Two nude toddlers at the sea.", True),
+        ([], "A naked 12-year-old.", True),
+        ([], "A naked 42-year-old.", False),
+        ([], "A nude young woman and a young man.", False),
+        ([], "A nude young wolf.", True),
+        ([], "A young dog with two balls and a knot of rope, its oral hygiene is questionable.", False),
+        ([], "A child and a missionary.", False),
     ],
 )
 def test_captions(tags: list[str], sentence: str, aside: bool) -> None:
