@@ -60,11 +60,11 @@ def _network(options: TrainOptions) -> dict[str, Any]:
 def _training(job: Job) -> dict[str, Any]:
     options = job.options
     return {
-        "learning_rate": options.learning_rate,
+        "learning_rate": settled.learning_rate(options),
         "unet_lr": options.unet_lr,
         "text_encoder_lr": options.text_lr,
-        "lr_scheduler": options.schedule,
-        "lr_warmup_steps": options.warmup,
+        "lr_scheduler": settled.schedule(options),
+        "lr_warmup_steps": settled.warmup(options),
         "optimizer": options.optimizer + (f"({','.join(options.optimizer_args)})" if options.optimizer_args else ""),
         "max_grad_norm": options.max_grad_norm,
         "mixed_precision": options.precision,
@@ -110,8 +110,13 @@ def _data(job: Job) -> dict[str, Any]:
     counts: dict[str, Counter[str]] = {}
     by_bucket: Counter[buckets.Size] = Counter()
     folders: dict[str, dict[str, int]] = {}
+    regularising: dict[str, dict[str, int]] = {}
     for entry in job.entries:
         picture = entry.picture
+        if picture.reg:
+            held = regularising.setdefault(picture.concept, {"n_repeats": picture.repeats, "img_count": 0})
+            held["img_count"] += 1
+            continue
         by_bucket[entry.fit.bucket] += picture.repeats
         tags = [t.strip() for t in picture.caption.split(",") if t.strip()]
         counts.setdefault(picture.concept, Counter()).update(tags)
@@ -120,14 +125,14 @@ def _data(job: Job) -> dict[str, Any]:
     shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(by_bucket.items()))}
     resolution = job.options.resolution or job.backbone.resolution
     return {
-        "num_train_images": job.order.showings_per_epoch,
-        "num_reg_images": 0,
+        "num_train_images": sum(by_bucket.values()),
+        "num_reg_images": job.order.showings_per_epoch - sum(by_bucket.values()),
         "resolution": f"({resolution}, {resolution})",
         "enable_bucket": True,
         "bucket_no_upscale": not job.options.upscale,
         "bucket_info": {"buckets": shapes},
         "dataset_dirs": folders,
-        "reg_dataset_dirs": {},
+        "reg_dataset_dirs": regularising,
         "tag_frequency": {concept: dict(found.most_common()) for concept, found in counts.items()},
     }
 
@@ -141,6 +146,6 @@ def _modelspec(job: Job, name: str) -> dict[str, str]:
         "modelspec.title": name,
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": prediction_of(job),
-        "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries)),
+        "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries if not e.picture.reg)),
         "modelspec.encoder_layer": str(job.options.clip_skip),
     }

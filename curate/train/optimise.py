@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import contextlib
 import math
+from collections.abc import Generator
 from typing import Any
 
 import torch
 
-from curate.errors import InputError, MissingError
-from curate.train import settled
-from curate.train.lion import Lion
+from curate.errors import InputError
+from curate.train import collection, settled
 from curate.train.network import Network
 from curate.train.options import TrainOptions
-from curate.train.prodigy import Prodigy
 
 
 def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
@@ -28,34 +27,30 @@ def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
 def optimiser(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
     """The optimiser that the options name. Raises InputError for wrong arguments and MissingError where it is not installed."""
     parameters = groups(network, options)
-    wanted: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay} | arguments(options)
-    kind = options.optimizer
-    if kind == "adamw":
-        made: Any = torch.optim.AdamW
-        wanted.setdefault("fused", True)
-    elif kind == "sgd":
-        made = torch.optim.SGD
-        wanted = {"momentum": 0.9, "nesterov": True, **wanted}
-    elif kind == "adafactor":
-        made = torch.optim.Adafactor
-    elif kind == "lion":
-        made = Lion
-    elif kind == "prodigy":
-        made = Prodigy
-        wanted["lr"] = 1.0
-        for group in parameters:
-            # the rate is found, and what is given scales it: 1 unless the user says otherwise
-            group["lr"] = group["base_lr"] = group["base_lr"] if _given(options) else 1.0
-    else:
-        made = _installed({"adamw8bit": "bitsandbytes.optim.AdamW8bit"}.get(kind, kind))
+    common: dict[str, Any] = {"lr": settled.learning_rate(options), "weight_decay": options.weight_decay}
+    return collection.make(options.optimizer, parameters, common, arguments(options))
+
+
+@contextlib.contextmanager
+def averaged(optimiser: torch.optim.Optimizer) -> Generator[None]:
+    """The weights to save, sample with and validate: schedule-free optimisers step on others than they have learnt.
+
+    The weights stepped on come back bit by bit, so that looking changes no later step.
+    """
+    chosen: Any = optimiser
+    if not callable(getattr(chosen, "eval", None)):
+        yield
+        return
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    kept = [p.detach().clone() for p in parameters]
+    chosen.eval()
     try:
-        return made(parameters, **wanted)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer {kind} does not take these arguments: {error}") from error
-
-
-def _given(options: TrainOptions) -> bool:
-    return bool({"learning_rate", "unet_lr", "text_lr"} & options.model_fields_set)
+        yield
+    finally:
+        chosen.train()
+        with torch.no_grad():
+            for parameter, value in zip(parameters, kept, strict=True):
+                parameter.copy_(value)
 
 
 def arguments(options: TrainOptions) -> dict[str, Any]:
@@ -72,34 +67,25 @@ def arguments(options: TrainOptions) -> dict[str, Any]:
     return found
 
 
-def _installed(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise MissingError(f"optimizer {path} is not installed: {error}", f"install {module.split('.')[0]}") from error
-    except AttributeError as error:
-        raise InputError(f"{module} has no optimizer {name}") from error
-
-
 def warmup_steps(options: TrainOptions, steps: int) -> int:
     """Steps of rising rate; a number below 1 is a share of the run."""
-    return round(options.warmup * steps) if options.warmup < 1 else round(options.warmup)
+    warmup = settled.warmup(options)
+    return round(warmup * steps) if warmup < 1 else round(warmup)
 
 
 def factor(options: TrainOptions, step: int, steps: int) -> float:
     """What the learning rate is multiplied with at a step counted from 0."""
-    warm = warmup_steps(options, steps)
+    warm, schedule = warmup_steps(options, steps), settled.schedule(options)
     if step < warm:
         return (step + 1) / (warm + 1)
     share = (step - warm) / max(1, steps - warm)
-    if options.schedule == "cosine":
+    if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * share))
-    if options.schedule == "cosine-restarts":
+    if schedule == "cosine-restarts":
         return 0.5 * (1 + math.cos(math.pi * (share * options.cycles % 1)))
-    if options.schedule == "polynomial":
+    if schedule == "polynomial":
         return (1 - share) ** options.power
-    return 1 - share if options.schedule == "linear" else 1.0
+    return 1 - share if schedule == "linear" else 1.0
 
 
 def set_rate(optimiser: torch.optim.Optimizer, multiplier: float) -> float:

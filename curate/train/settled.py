@@ -8,9 +8,13 @@ import torch
 
 from curate.train.adapters._base import Plan
 from curate.train.options import TrainOptions
+from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE, Schedule
 from curate.train.sites import Site
 
 SHOWINGS = 100
+RATE = 1e-4
+RATES = {"ia3": 5e-3, "full": 1e-6}
+WARMUP = 0.05
 FULL = 100_000
 """A rank that no layer reaches: the custom way to ask LoKr for its full matrix."""
 
@@ -29,7 +33,9 @@ def ranks(options: TrainOptions) -> Ranks:
     """Rank and alpha as given, or the algorithm's."""
     default = {"lora": 32, "locon": 32, "loha": 16, "lokr": FULL}[options.algo]
     rank = options.rank or default
-    alpha = options.alpha or (rank / 2 if options.algo == "loha" and options.rank is None else float(rank))
+    # a rate that is found makes up for a small scale; LoKr's full matrix has none
+    usual = 1.0 if adaptive(options) and options.algo != "lokr" else rank / 2 if options.algo == "loha" else float(rank)
+    alpha = options.alpha or usual
     if options.algo == "locon":
         return Ranks(rank, alpha, options.conv_rank or 16, options.conv_alpha or 1.0)
     conv_rank = options.conv_rank or rank
@@ -60,11 +66,40 @@ def plan(options: TrainOptions, spatial: bool) -> Plan:
     )
 
 
+def adaptive(options: TrainOptions) -> bool:
+    """Whether the optimiser finds its own rate."""
+    return options.optimizer in ADAPTIVE
+
+
+def learning_rate(options: TrainOptions) -> float:
+    """As given, or the optimiser's."""
+    return options.learning_rate or (1.0 if adaptive(options) else RATES.get(options.algo, RATE))
+
+
+def part_rate(options: TrainOptions, part: str) -> float:
+    """The learning rate of unet, te1 or te2; 0 leaves the part out."""
+    if part == "unet":
+        return learning_rate(options) if options.unet_lr is None else options.unet_lr
+    # one distance is estimated for all parts, so that halving it for one is the user's choice to make
+    share = 1.0 if adaptive(options) else 0.5
+    return learning_rate(options) * share if options.text_lr is None else options.text_lr
+
+
 def rate(options: TrainOptions, site: Site) -> float:
     """The learning rate of a site's part; 0 leaves the part out."""
-    if site.part == "unet":
-        return options.learning_rate if options.unet_lr is None else options.unet_lr
-    return options.learning_rate / 2 if options.text_lr is None else options.text_lr
+    return part_rate(options, site.part)
+
+
+def schedule(options: TrainOptions) -> Schedule:
+    """As given, or the optimiser's."""
+    return options.schedule or ("constant" if options.optimizer in OWN_SCHEDULE else "cosine")
+
+
+def warmup(options: TrainOptions) -> float:
+    """Steps, or below 1 a share of the run."""
+    if options.warmup is None:
+        return WARMUP if options.schedule == "constant-with-warmup" else 0.0
+    return options.warmup
 
 
 def length(options: TrainOptions, steps_per_epoch: int, pictures: int, showings: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import ConfigDict, model_validator
 
-from curate.train.options import base, data, network, objective, output, run
+from curate.train.options import base, data, network, objective, output, run, watch
 from curate.train.options.network import Algo
 from curate.train.options.run import OPTIMIZERS, Precision
 
@@ -19,6 +19,7 @@ __all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "Algo", "Precision", "Tra
 
 
 class TrainOptions(
+    watch.WatchOptions,
     output.OutputOptions,
     objective.ObjectiveOptions,
     data.DataOptions,
@@ -43,8 +44,6 @@ class TrainOptions(
             raise ValueError(f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}")
         if self.ztsnr and self.prediction == "epsilon":
             raise ValueError("ztsnr needs v-prediction: at zero SNR the noise cannot be told from the input")
-        if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
-            raise ValueError(f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class")
         return self
 
 
@@ -55,10 +54,11 @@ NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
     **data.NEEDS,
     **objective.NEEDS,
     **output.NEEDS,
+    **watch.NEEDS,
 }
 """Options that do something only beside others: what they need, in words and as a test."""
 
-UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, run, data, objective, output)))
+UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, run, data, objective, output, watch)))
 """Options that change no byte of the LoRA."""
 
 GROUPS = {
@@ -68,5 +68,6 @@ GROUPS = {
     "data": data.DataOptions,
     "objective": objective.ObjectiveOptions,
     "output": output.OutputOptions,
+    "watch": watch.WatchOptions,
 }
 """The groups in the order in which help shows them."""

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-OPTIMIZERS = ("adamw", "adamw8bit", "adafactor", "lion", "prodigy", "sgd")
+Schedule = Literal["constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial"]
+OPTIMIZERS = (
+    *("adamw", "adamw8bit", "paged-adamw8bit", "lion8bit", "adafactor", "sgd", "lion", "prodigy", "dadapt-adam"),
+    *("dadapt-lion", "came", "adopt", "ademamix", "stable-adamw", "schedule-free"),
+)
+ADAPTIVE = frozenset(("prodigy", "dadapt-adam", "dadapt-lion"))
+"""Optimisers that find their own rate; what is given scales it, 1 unless the user says otherwise."""
+
+OWN_SCHEDULE = frozenset(("schedule-free",))
+"""Optimisers that want a constant rate, as their averaging takes the place of a schedule."""
+
+_NAMES = {
+    **{"sgdnesterov": "sgd", "dadaptation": "dadapt-adam", "schedulefreeadamw": "schedule-free"},
+    "adamwschedulefree": "schedule-free",
+    **{name.replace("-", ""): name for name in OPTIMIZERS},
+}
+_SCHEDULES = {"cosine-with-restarts": "cosine-restarts"}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 class RunOptions(BaseModel):
@@ -19,28 +39,63 @@ class RunOptions(BaseModel):
     batch: int = Field(1, ge=1, description="Pictures per forward pass.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimiser step.")
     seed: int = Field(42, ge=0, description="Seed of every random draw.")
-    learning_rate: float = Field(1e-4, gt=0, description="Learning rate.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Learning rate; default 1e-4, 1 for optimisers that find their own, which it then scales."
+    )
     unet_lr: float | None = Field(None, ge=0, description="Learning rate of the UNet; default learning_rate, 0 leaves it out.")
     text_lr: float | None = Field(
         None, ge=0, description="Learning rate of the text encoder; default half of learning_rate, 0 leaves it out."
     )
-    optimizer: str = Field("adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy finds its own rate.")
+    stop_text_after: float = Field(
+        0, ge=0, description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never."
+    )
+    optimizer: str = Field(
+        "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt find their own rate."
+    )
     optimizer_args: tuple[str, ...] = Field(
         (), description="Further arguments of the optimiser, each as name=value: betas=0.9,0.99."
     )
-    schedule: Literal["constant", "cosine", "cosine-restarts", "linear", "polynomial"] = Field(
-        "cosine", description="How the rate falls over the run."
+    schedule: Schedule | None = Field(
+        None, description="How the rate falls over the run; default cosine, with schedule-free constant."
     )
     cycles: int = Field(1, ge=1, description="cosine-restarts: how often the rate starts anew.")
     power: float = Field(1.0, gt=0, description="polynomial: the exponent.")
-    warmup: float = Field(0, ge=0, description="Steps of rising rate at the start; below 1 a share of the run.")
+    warmup: float | None = Field(
+        None,
+        ge=0,
+        description="Steps of rising rate at the start, below 1 a share of the run; default 0, .05 with constant-with-warmup.",
+    )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
     precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and bf16 on a GPU.")
     gradient_checkpointing: bool = Field(False, description="Less memory for a fifth to a third more time; same result.")
 
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _optimizer_by_any_name(cls, value: Any) -> Any:
+        """Other programs write AdamW8bit, DAdaptAdam, SGDNesterov."""
+        return _NAMES.get(_plain(value)) or value if isinstance(value, str) else value
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _schedule_by_any_name(cls, value: Any) -> Any:
+        """Other programs write cosine_with_restarts, constant_with_warmup."""
+        named = value.replace("_", "-") if isinstance(value, str) else value
+        return _SCHEDULES.get(named, named)
+
+    @model_validator(mode="after")
+    def _rates_fit(self) -> Self:
+        if self.optimizer in OWN_SCHEDULE and self.schedule not in (None, "constant", "constant-with-warmup"):
+            raise ValueError(f"optimizer {self.optimizer} wants a constant rate: leave schedule out, or say constant")
+        if self.schedule == "constant-with-warmup" and self.warmup == 0:
+            raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
+        if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
+            raise ValueError(f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class")
+        return self
+
 
 NEEDS: dict[str, tuple[str, Callable[[RunOptions], bool]]] = {
+    "stop_text_after": ("rates above 0 for text encoder and UNet", lambda o: o.text_lr != 0 and o.unet_lr != 0),
     "cycles": ("schedule cosine-restarts", lambda o: o.schedule == "cosine-restarts"),
     "power": ("schedule polynomial", lambda o: o.schedule == "polynomial"),
 }

@@ -1,0 +1,82 @@
+"""Optimisers by name: where each is implemented, its own defaults, and which find their own rate."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.errors import InputError, MissingError
+
+EXTRAS = {"bitsandbytes": "8bit"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """An optimiser that has a name here: dotted path, defaults that differ from its own, other names of its arguments."""
+
+    path: str
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+_DECOUPLE = {"decouple": "weight_decouple", "use_bias_correction": "bias_correction"}
+KNOWN: Mapping[str, Known] = {
+    "adamw": Known("torch.optim.AdamW", {"fused": True}),
+    "adamw8bit": Known("bitsandbytes.optim.AdamW8bit"),
+    "lion8bit": Known("bitsandbytes.optim.Lion8bit"),
+    "paged-adamw8bit": Known("bitsandbytes.optim.PagedAdamW8bit"),
+    "adafactor": Known("torch.optim.Adafactor"),
+    "sgd": Known("torch.optim.SGD", {"momentum": 0.9, "nesterov": True}),
+    "lion": Known("pytorch_optimizer.Lion"),
+    "prodigy": Known("pytorch_optimizer.Prodigy", {"weight_decouple": True}, _DECOUPLE),
+    "dadapt-adam": Known("pytorch_optimizer.DAdaptAdam", {"weight_decouple": True}, _DECOUPLE),
+    "dadapt-lion": Known("pytorch_optimizer.DAdaptLion", {"weight_decouple": True}, _DECOUPLE),
+    "came": Known("pytorch_optimizer.CAME"),
+    "adopt": Known("pytorch_optimizer.ADOPT", {"weight_decouple": True}),
+    "ademamix": Known("pytorch_optimizer.AdEMAMix", {"weight_decouple": True}),
+    "stable-adamw": Known("pytorch_optimizer.StableAdamW"),
+    "schedule-free": Known("pytorch_optimizer.ScheduleFreeAdamW"),
+}
+
+
+def make(name: str, parameters: list[dict[str, Any]], common: dict[str, Any], given: dict[str, Any]) -> Any:
+    """An optimiser: `common` where it takes it, its defaults here, then what the user gave, all of which it must take.
+
+    Raises InputError for arguments it does not take and MissingError where it is not installed.
+    """
+    known = KNOWN.get(name) or Known(name)
+    made = installed(known.path)
+    takes = _takes(made)
+    given = {known.aliases.get(argument, argument): value for argument, value in given.items()}
+    strange = sorted(given.keys() - takes) if takes else []
+    if strange:
+        listed = ", ".join(sorted(takes - {"params", "lr"}))
+        raise InputError(f"optimizer {name} does not take {', '.join(strange)}", f"it takes {listed}")
+    wanted = {k: v for k, v in common.items() if k in takes or not takes} | dict(known.defaults) | given
+    try:
+        return made(parameters, **wanted)
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise InputError(f"optimizer {name} does not take these arguments: {error}") from error
+
+
+def _takes(made: Any) -> set[str]:
+    """Names of the arguments; libraries that swallow any keyword would pass over a misspelt one."""
+    parameters = inspect.signature(made).parameters.values()
+    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def installed(path: str) -> Any:
+    """The class at a dotted path. Raises MissingError and InputError."""
+    module, _, name = path.rpartition(".")
+    package = module.split(".")[0]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        extra = EXTRAS.get(package)
+        remedy = f"pip install 'curate[{extra}]'" if extra else f"install {package}"
+        raise MissingError(f"optimizer {path} is not installed: {error}", remedy) from error
+    except AttributeError as error:
+        raise InputError(f"{module} has no optimizer {name}") from error
