@@ -1,0 +1,77 @@
+"""What is looked at while training: validation loss, sample pictures, TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Sampler = Literal[
+    "ddim",
+    "pndm",
+    "lms",
+    "euler",
+    "euler_a",
+    "heun",
+    "dpm_2",
+    "dpm_2_a",
+    "dpmsolver",
+    "dpmsolver++",
+    "dpmsingle",
+    "k_lms",
+    "k_euler",
+    "k_euler_a",
+    "k_dpm_2",
+    "k_dpm_2_a",
+]
+
+
+class WatchOptions(BaseModel):
+    """What is looked at while training: validation loss, sample pictures, TensorBoard."""
+
+    validation: float = Field(
+        0, ge=0, lt=1, description="Share of each concept's pictures held out: never trained, their loss is measured."
+    )
+    validation_folder: str = Field("", description="Folder of N_name sub-folders of which the loss is measured too.")
+    validate_every_n_steps: int = Field(0, ge=0, description="Steps between measurements; default once an epoch.")
+    validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between measurements; default 1.")
+    sample_prompts: str = Field(
+        "", description="File of prompts to draw pictures of, one a line, with --n --w --h --d --l --s as kohya's."
+    )
+    sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures; default once an epoch.")
+    sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures; default 1.")
+    sample_at_start: bool = Field(False, description="Also draw them before the first step.")
+    sample_sampler: Sampler = Field("euler_a", description="How sample pictures are drawn.")
+    tensorboard: bool = Field(True, description="Write loss, rate and what is measured for TensorBoard.")
+
+
+def _validates(o: WatchOptions) -> bool:
+    return bool(o.validation or o.validation_folder)
+
+
+def _samples(o: WatchOptions) -> bool:
+    return bool(o.sample_prompts)
+
+
+NEEDS: dict[str, tuple[str, Callable[[WatchOptions], bool]]] = {
+    "validate_every_n_steps": ("validation or validation_folder", _validates),
+    "validate_every_n_epochs": ("validation or validation_folder", _validates),
+    "sample_every_n_steps": ("sample_prompts", _samples),
+    "sample_every_n_epochs": ("sample_prompts", _samples),
+    "sample_at_start": ("sample_prompts", _samples),
+    "sample_sampler": ("sample_prompts", _samples),
+}
+UNKEYED = frozenset(
+    (
+        "validation_folder",
+        "validate_every_n_steps",
+        "validate_every_n_epochs",
+        "sample_prompts",
+        "sample_every_n_steps",
+        "sample_every_n_epochs",
+        "sample_at_start",
+        "sample_sampler",
+        "tensorboard",
+    )
+)
