@@ -36,7 +36,15 @@ class Train(TrainOptions, DatasetStage):
 
         train(
             self,
-            Context(env.output, env.door.read, chosen_device(env.device, env.require_gpu), env.offline, tell, env.stopping),
+            Context(
+                env.output,
+                env.door.read,
+                chosen_device(env.device, env.require_gpu),
+                env.offline,
+                tell,
+                env.stopping,
+                _set_aside(manifest),
+            ),
         )
         return manifest
 
@@ -46,7 +54,7 @@ class Train(TrainOptions, DatasetStage):
         from curate.train.identity import identify
 
         try:
-            run, _ = identify(self, env.output, env.offline)
+            run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
         except CurateError:
             return False
         wanted = Path(self.output_dir).expanduser() if self.output_dir else env.output / "lora"
@@ -54,3 +62,8 @@ class Train(TrainOptions, DatasetStage):
             return False
         tell(Saved("lora", str(run.path(env.output)), recalled=True))
         return True
+
+
+def _set_aside(manifest: Manifest) -> frozenset[Path]:
+    """The files of pictures that were set aside; in a folder that curate did not prepare they lie among the others."""
+    return frozenset(Path(r.image.path) for r in manifest if r.aside)

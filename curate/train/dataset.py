@@ -38,10 +38,12 @@ class Dataset:
     warnings: list[str] = field(default_factory=list[str])
 
 
-def read_dataset(folder: Path, extension: str = ".txt", known: Known | None = None) -> Dataset:
+def read_dataset(
+    folder: Path, extension: str = ".txt", known: Known | None = None, *, left_out: frozenset[Path] = frozenset()
+) -> Dataset:
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
-    A picture without a caption file gets its folder's words. Raises InputError where nothing can be trained:
+    Pictures in `left_out` (absolute paths) are passed over. A picture without a caption file gets its folder's words. Raises InputError where nothing can be trained:
     no folder, no `N_name` folder, no picture, no caption at all.
     """
     if not folder.is_dir():
@@ -54,7 +56,9 @@ def read_dataset(folder: Path, extension: str = ".txt", known: Known | None = No
     for place, repeats, words in concepts:
         triggers[place.name] = words
         found = sorted(
-            p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+            p
+            for p in place.iterdir()
+            if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".") and p.absolute() not in left_out
         )
         if not found:
             warnings.append(f"{place.name} holds no pictures")

@@ -11,10 +11,12 @@ from curate.train.digests import Known
 from curate.train.options import TrainOptions
 
 
-def identify(options: TrainOptions, folder: Path, offline: bool) -> tuple[ledger.Run, Dataset]:
+def identify(
+    options: TrainOptions, folder: Path, offline: bool, left_out: frozenset[Path] = frozenset()
+) -> tuple[ledger.Run, Dataset]:
     """The run that these options and the folder's present content make, as far as it came, and that content."""
     known = Known(ledger.home(folder) / "digests.json")
-    data = read_dataset(folder, options.caption_extension, known)
+    data = read_dataset(folder, options.caption_extension, known, left_out=left_out)
     run = ledger.Run.of(folder, ledger.run_id(options, data.digest, base_digest(options.base, offline, known)))
     known.save()
     return run, data

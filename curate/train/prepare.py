@@ -23,6 +23,7 @@ class Context:
 
     read      decodes a picture file to uint8 H×W×3; raises PictureError
     stopping  asked between units of work
+    left_out  absolute paths of pictures in the folder that are not trained
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class Context:
     offline: bool
     tell: Listener
     stopping: Callable[[], bool]
+    left_out: frozenset[Path] = frozenset()
 
     def note(self, level: str, message: str) -> None:
         """Tells the user a line."""

@@ -27,7 +27,7 @@ SMALL = 20_000_000
 def train(options: TrainOptions, context: Context) -> Path:
     """Trains and returns the LoRA's path; a finished run of the same options and data is recalled."""
     folder = context.folder
-    run, data = identify(options, folder, context.offline)
+    run, data = identify(options, folder, context.offline, context.left_out)
     for line in data.warnings:
         context.note("warning", line)
     if run.stands(folder):

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image as Pillow
 
+from curate.core.record import Image, Manifest, Record
+from curate.core.stage import Env
 from curate.errors import InputError
+from curate.stages.train import Train
 from curate.train.dataset import picture_size, read_dataset
 from curate.train.digests import Known
+from tests.train.conftest import PlainDoor
 
 
 def test_reads_repeats_triggers_and_captions(folder: Path) -> None:
@@ -37,6 +41,18 @@ def test_digest_changes_with_what_is_trained_alone(folder: Path) -> None:
     assert read_dataset(folder).digest not in (before, changed)
 
 
+def test_what_was_set_aside_is_not_trained(folder: Path, tmp_path: Path) -> None:
+    paths = [p.path.absolute() for p in read_dataset(folder).pictures]
+    left = read_dataset(folder, left_out=frozenset(paths[:1]))
+    assert [p.path.absolute() for p in left.pictures] == paths[1:]
+    assert left.digest != read_dataset(folder).digest
+
+    aside = [Record(str(p), "dog", "", Image("", str(p)), aside="refuses AI training") for p in paths]
+    env = Env(tmp_path, folder, PlainDoor(), device="cpu", offline=True)
+    with pytest.raises(InputError, match="no pictures that can be read"):
+        Train(base="tiny", steps=1).run(Manifest(aside), env, lambda event: None)
+
+
 def test_known_digests_are_the_same(folder: Path, tmp_path: Path) -> None:
     memory = tmp_path / "known.json"
     known = Known(memory)
@@ -45,7 +61,7 @@ def test_known_digests_are_the_same(folder: Path, tmp_path: Path) -> None:
     again = Known(memory)
     assert again.rows and read_dataset(folder, known=again).digest == first == read_dataset(folder).digest
     assert not again.changed
-    Image.new("RGB", (64, 64)).save(folder / "2_zwx dog" / "0.png")
+    Pillow.new("RGB", (64, 64)).save(folder / "2_zwx dog" / "0.png")
     assert read_dataset(folder, known=again).digest != first
 
 
@@ -79,7 +95,7 @@ def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Pat
     (folder / "2_zwx dog" / "0.txt").unlink()
     (folder / "2_zwx dog" / "bad.png").write_bytes(b"no picture")
     (folder / "strange").mkdir()
-    Image.new("RGB", (8, 8)).save(folder / "strange" / "a.png")
+    Pillow.new("RGB", (8, 8)).save(folder / "strange" / "a.png")
     data = read_dataset(folder)
     assert len(data.pictures) == 4
     assert data.pictures[2].caption == "zwx dog"
@@ -94,7 +110,7 @@ def test_caption_that_is_no_text(folder: Path) -> None:
 
 
 def test_size_follows_orientation(tmp_path: Path) -> None:
-    exif = Image.Exif()
+    exif = Pillow.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
+    Pillow.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
     assert picture_size(tmp_path / "a.jpg") == (40, 60)
