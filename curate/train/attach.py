@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from curate.errors import InputError
-from curate.train import settled
+from curate.train import settled, start
 from curate.train.adapters._base import Adapter, Plan, Shape
 from curate.train.adapters._make import make
 from curate.train.backbones import Backbone
@@ -23,6 +23,24 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 
     Raises InputError where an option fits no layer of this base, before anything is trained.
     """
+    started = start.read(options.start_from, backbone.sites()) if options.start_from else None
+    if started is not None and options.rank_from_file:
+        network = _as_file(options, backbone, started)
+    else:
+        network = _as_options(options, backbone)
+    try:
+        check(options, network)
+        if started is not None:
+            start.fits(network.adapters, started)
+            for name, adapter in network.adapters.items():
+                start.fill(name, adapter, started[name], keep_scale=options.alpha is not None)
+    except InputError:
+        network.detach()
+        raise
+    return network
+
+
+def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
     sites = kept(options, chosen(backbone.sites(), settled.preset(options)))
     layers = Layers(options, backbone.sites(), sites)
 
@@ -30,13 +48,19 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
         found = None if settled.rate(options, site) == 0 else layers.plan(site, shape)
         return make(found[0], shape, found[1]) if found else None
 
-    network = Network.attach(backbone, sites, one, options.seed, options.dora)
-    try:
-        check(options, network)
-    except InputError:
-        network.detach()
-        raise
-    return network
+    return Network.attach(backbone, sites, one, options.seed, options.dora)
+
+
+def _as_file(options: TrainOptions, backbone: Backbone, layers: start.Layers) -> Network:
+    """The layers of a file, each as it is there; those of a part whose rate is 0 would be lost, which is an error."""
+    plans = start.maker(layers, options)
+    sites = [site for site in backbone.sites() if site.name in layers and settled.rate(options, site)]
+    decomposed = {name for name, tensors in layers.items() if "dora_scale" in tensors}
+    if decomposed and decomposed != set(layers):
+        raise InputError("start_from: some layers of the file have a dora_scale and others none")
+    return Network.attach(
+        backbone, sites, lambda site, shape: start.build(shape, plans[site.name], site.name), options.seed, bool(decomposed)
+    )
 
 
 class Layers:

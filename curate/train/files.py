@@ -29,7 +29,7 @@ def content(job: Job, network: Network, name: str, identity: str, step: int) -> 
     """The file's bytes after so many steps."""
     dtype = DTYPES[job.options.save_precision]
     tensors = {key: tensor.to(dtype) for key, tensor in network.tensors().items()}
-    said = metadata(job, name, identity, step)
+    said = metadata(job, network, name, identity, step)
     return container.serialize(tensors, {**said, **container.hashes(tensors, said)})
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from curate.errors import InputError
 from curate.train import ledger
 from curate.train.base import base_digest
-from curate.train.dataset import Dataset, read_dataset
-from curate.train.digests import Known
+from curate.train.dataset import Dataset, add_regularisation, read_dataset
+from curate.train.digests import Known, file_digest, text_digest
 from curate.train.options import TrainOptions
+
+
+def start_file(path: str) -> Path:
+    """The LoRA file to go on from. Raises InputError where there is none."""
+    place = Path(path).expanduser()
+    if not place.is_file() or place.suffix != ".safetensors":
+        raise InputError(f"start_from: {place} is no .safetensors file that is there")
+    return place
 
 
 def identify(
@@ -16,7 +25,12 @@ def identify(
 ) -> tuple[ledger.Run, Dataset]:
     """The run that these options and the folder's present content make, as far as it came, and that content."""
     known = Known(ledger.home(folder) / "digests.json")
-    data = read_dataset(folder, options.caption_extension, known, left_out=left_out)
-    run = ledger.Run.of(folder, ledger.run_id(options, data.digest, base_digest(options.base, offline, known)))
+    data = read_dataset(folder, options.caption_extension, known, masks=options.masked_loss, left_out=left_out)
+    if options.reg_folder:
+        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension, known)
+    weights = base_digest(options.base, offline, known)
+    if options.start_from:
+        weights = text_digest(weights, file_digest(start_file(options.start_from), known))
+    run = ledger.Run.of(folder, ledger.run_id(options, data.digest, weights))
     known.save()
     return run, data

@@ -7,14 +7,15 @@ from collections import Counter
 from typing import Any
 
 from curate.train import buckets, settled
+from curate.train.described import network_values
+from curate.train.network import Network
 from curate.train.objective import Prediction
-from curate.train.options import TrainOptions
 from curate.train.prepare import Job
 
 
-def metadata(job: Job, name: str, identity: str, step: int) -> dict[str, str]:
+def metadata(job: Job, network: Network, name: str, identity: str, step: int) -> dict[str, str]:
     """`ss_*` and `modelspec.*` values of a run after so many steps; hashes of the file itself are added on writing."""
-    plain = {**_network(job.options), **_training(job), **_data(job)}
+    plain = {**network_values(job.options, network), **_training(job), **_data(job)}
     plain |= {
         "output_name": name,
         "steps": step,
@@ -33,28 +34,6 @@ def prediction_of(job: Job) -> Prediction:
 
 def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-
-
-def _network(options: TrainOptions) -> dict[str, Any]:
-    ranks = settled.ranks(options)
-    plain = options.algo in ("lora", "locon")
-    arguments: dict[str, Any] = {"preset": settled.preset(options), "conv_dim": ranks.conv_rank, "conv_alpha": ranks.conv_alpha}
-    if not plain:
-        arguments |= {"algo": options.algo}
-    for name in ("tucker", "scalar", "rs_lora", "rank_dropout", "module_dropout"):
-        if value := getattr(options, name):
-            arguments[{"tucker": "use_tucker", "scalar": "use_scalar"}.get(name, name)] = value
-    if options.dora:
-        arguments |= {"dora_wd": True, "wd_on_output": False}
-    if options.algo == "lokr":
-        made = settled.plan(options, spatial=False)
-        arguments |= {"factor": made.factor, "full_matrix": made.full_matrix, "decompose_both": made.decompose_both}
-    return {
-        "network_module": "networks.lora" if plain else "lycoris.kohya",
-        "network_dim": ranks.rank,
-        "network_alpha": ranks.alpha,
-        "network_args": {key: str(value) for key, value in arguments.items()},
-    }
 
 
 def _training(job: Job) -> dict[str, Any]:
@@ -139,6 +118,7 @@ def _data(job: Job) -> dict[str, Any]:
 
 def _modelspec(job: Job, name: str) -> dict[str, str]:
     resolution = job.options.resolution or job.backbone.resolution
+    trained = [e.picture.concept for e in job.entries if not e.picture.reg]
     return {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{job.backbone.labels(prediction_of(job))[1]}/lora",
@@ -146,6 +126,6 @@ def _modelspec(job: Job, name: str) -> dict[str, str]:
         "modelspec.title": name,
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": prediction_of(job),
-        "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[e.picture.concept] for e in job.entries if not e.picture.reg)),
+        "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[concept] for concept in trained)),
         "modelspec.encoder_layer": str(job.options.clip_skip),
     }

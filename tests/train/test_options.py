@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "module_dropout": (0.5, {}),
     "scale_weight_norms": (0.01, {}),
     "preset": ("attn-mlp", {}),
+    "showings": (2, {"steps": None}),
     "epochs": (1, {}),
     "steps": (3, {}),
     "batch": (2, {}),
@@ -157,13 +158,13 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 
 
 def test_every_option_is_tried() -> None:
-    elsewhere = {"base", "tokenizer", "output_name", "save_every_n_epochs"}
+    elsewhere = {"base", "tokenizer", "output_name", "save_every_n_epochs", "start_from", "rank_from_file"}
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 
 @pytest.mark.parametrize("option", NEEDS)
 def test_option_that_could_do_nothing_is_refused(option: str) -> None:
-    value = CHANGES[option][0]
+    value = CHANGES.get(option, (True,))[0]
     beside = {"upscale": False} if option in ("bucket_min", "bucket_max") else {}
     with pytest.raises(ValueError, match=f"{option} has no effect without"):
         Train(**{option: value, **beside})

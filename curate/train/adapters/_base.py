@@ -68,6 +68,7 @@ class Plan:
 
     rank, alpha      of this layer; alpha is the user's (files may hold another, see `Adapter.stored_alpha`)
     factor           LoKr: wanted size of the smaller factor, -1 for as even as possible
+    sides            LoKr: (rows, columns) of the smaller factor as a file has them, instead of by `factor`
     full_matrix      LoKr: never split the larger factor
     decompose_both   LoKr: split the smaller factor too, where rank allows
     tucker           split k×k kernels by a core tensor
@@ -81,6 +82,7 @@ class Plan:
     rank: int
     alpha: float
     factor: int = -1
+    sides: tuple[int, int] | None = None
     full_matrix: bool = False
     decompose_both: bool = False
     tucker: bool = False
@@ -103,6 +105,11 @@ class Adapter(nn.Module):
     """A tensor suffix that only this algorithm's files have."""
     scalar: nn.Parameter | None
 
+    @property
+    def reads(self) -> str:
+        """The algorithm whose files it reads and writes."""
+        return self.algo
+
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__()
         self.shape, self.plan = shape, plan
@@ -111,10 +118,20 @@ class Adapter(nn.Module):
         self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
         self.dora_scale: nn.Parameter | None = None
 
+    @classmethod
+    @abstractmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        """The plan that makes an adapter of a file's tensors of one layer, alpha aside."""
+
     @property
     def stored_alpha(self) -> float:
         """The alpha of a file, such that a reader's alpha/rank is our scale."""
         return self.scale * self.rank
+
+    @property
+    def given_alpha(self) -> float:
+        """The alpha that the plan would be given for this scale."""
+        return self.scale * (self.plan.rank**0.5 if self.plan.rs else self.plan.rank)
 
     @property
     def factor(self) -> Tensor | float:
@@ -207,22 +224,39 @@ class Adapter(nn.Module):
             out["dora_scale"] = self.dora_scale.detach()
         return {**out, "alpha": torch.tensor(float(self.stored_alpha))}
 
+    @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes the values of a file's tensors. Raises ValueError where names or shapes differ."""
-        mine = self.bare_tensors()
+        """Takes the values of a file's tensors, of any float type; without an alpha it is the rank.
+
+        Raises ValueError where names or shapes differ.
+        """
+        mine = self.bare_tensors() | ({} if self.dora_scale is None else {"dora_scale": self.dora_scale})
+        if odd := sorted((tensors.keys() - {"alpha"}) ^ mine.keys()):
+            raise ValueError(f"{odd[0]} is {'not wanted' if odd[0] in tensors else 'missing'}")
         for name, parameter in mine.items():
-            if name not in tensors or tensors[name].numel() != parameter.numel():
-                raise ValueError(f"{name} is missing or of another shape")
-            with torch.no_grad():
-                parameter.copy_(tensors[name].reshape(parameter.shape))
-        if self.dora_scale is not None:
-            with torch.no_grad():
-                self.dora_scale.copy_(tensors["dora_scale"].reshape(self.dora_scale.shape))
-        if "alpha" in tensors:
-            self.scale = float(tensors["alpha"]) / self.rank
+            given = tensors[name]
+            if bare(given.shape) != bare(parameter.shape):
+                raise ValueError(f"{name} is {list(given.shape)}, and {list(parameter.shape)} is wanted")
+            parameter.copy_(given.reshape(parameter.shape))
+        self.scale = self.scale_of(tensors)
         if self.scalar is not None:
-            with torch.no_grad():
-                self.scalar.fill_(1.0)
+            self.scalar.fill_(1.0)
+
+    def scale_of(self, tensors: Mapping[str, Tensor]) -> float:
+        """The scale that a reader gives a file's tensors."""
+        return float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
+
+    @torch.no_grad()
+    def rescale(self, scale: float) -> None:
+        """Another scale for the same ΔW."""
+        first = next(iter(self.bare_tensors().values()))
+        first.mul_(self.scale / scale)
+        self.scale = scale
+
+
+def bare(shape: torch.Size) -> tuple[int, ...]:
+    """A shape without its axes of length 1: whether a 1×1 kernel is written out differs from program to program."""
+    return tuple(d for d in shape if d != 1)
 
 
 def kaiming(tensor: Tensor, draw: torch.Generator) -> None:

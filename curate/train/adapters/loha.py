@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -37,6 +39,12 @@ class Loha(Adapter):
         self.hada_w2_a, self.hada_w2_b = pair()
         self.hada_t1 = nn.Parameter(torch.empty(rank, rank, *shape.kernel)) if self.tucker else None
         self.hada_t2 = nn.Parameter(torch.empty(rank, rank, *shape.kernel)) if self.tucker else None
+
+    @override
+    @classmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        rank = len(tensors["hada_w1_b"])
+        return Plan(rank, float(rank), tucker="hada_t1" in tensors)
 
     @override
     def start(self, draw: torch.Generator) -> None:

@@ -40,7 +40,13 @@ class Lokr(Adapter):
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
         rank = plan.rank
-        (self.in_m, self.in_n), (self.out_l, self.out_k) = (factorization(d, plan.factor) for d in (shape.into, shape.out))
+        if plan.sides is None:
+            self.out_l, self.in_m = (factorization(d, plan.factor)[0] for d in (shape.out, shape.into))
+        else:
+            self.out_l, self.in_m = plan.sides
+        if shape.out % self.out_l or shape.into % self.in_m:
+            raise ValueError(f"a first factor {self.out_l}×{self.in_m} does not divide {shape.out}×{shape.into}")
+        self.out_k, self.in_n = shape.out // self.out_l, shape.into // self.in_m
         full_1 = plan.full_matrix or not plan.decompose_both or rank >= max(self.out_l, self.in_m) / 2
         full_2 = plan.full_matrix or rank >= max(self.out_k, self.in_n) / 2
         self.tucker = plan.tucker and shape.spatial and not full_2
@@ -76,10 +82,23 @@ class Lokr(Adapter):
             kaiming(last, draw)
 
     @override
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        super().load(tensors)
-        if self.whole:
-            self.scale = 1.0
+    @classmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        both = "lokr_w1_a" in tensors
+        rows, columns = ("lokr_w1_a", "lokr_w1_b") if both else ("lokr_w1", "lokr_w1")
+        split = [tensors[k] for k in ("lokr_w2_b", "lokr_w1_b") if k in tensors]
+        rank = len(split[0]) if split else 1
+        sides = len(tensors[rows]), tensors[columns].shape[1]
+        return Plan(rank, float(rank), sides=sides, full_matrix=not split, decompose_both=both, tucker="lokr_t2" in tensors)
+
+    @override
+    def scale_of(self, tensors: Mapping[str, Tensor]) -> float:
+        return 1.0 if self.whole else super().scale_of(tensors)
+
+    @override
+    def rescale(self, scale: float) -> None:
+        if not self.whole:
+            super().rescale(scale)
 
     def first(self) -> Tensor:
         """w1 [out_l, in_m]."""

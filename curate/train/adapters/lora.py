@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,6 +25,12 @@ class Lora(Adapter):
         self.lora_up = nn.Parameter(torch.empty(shape.out, rank, *one))
         self.lora_down = nn.Parameter(torch.empty(rank, shape.into, *(one if self.tucker else shape.kernel)))
         self.lora_mid = nn.Parameter(torch.empty(rank, rank, *shape.kernel)) if self.tucker else None
+
+    @override
+    @classmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        rank = len(tensors["lora_down.weight"])
+        return Plan(rank, float(rank), tucker="lora_mid.weight" in tensors)
 
     @override
     def start(self, draw: torch.Generator) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from curate.train import guides
 from curate.train.layer_rules import block_numbers, rules
 
 Algo = Literal["lora", "locon", "loha", "lokr"]
 
 
+Layers = Literal["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only"]
+"""LyCORIS' names for which layers are trained."""
+
+
 class NetworkOptions(BaseModel):
     """What is learnt: algorithm, size, layers and what holds it back."""
 
+    start_from: str = Field(
+        "", description="A LoRA file to go on from: ours, kohya's, LyCORIS' or PEFT's; its layers must be those trained."
+    )
+    rank_from_file: bool = Field(
+        False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."
+    )
     algo: Algo = Field(
         "lora",
         description="lora (general), locon (convolutions too), loha (simple concepts, flexible), lokr (complex concepts).",
@@ -55,9 +66,25 @@ class NetworkOptions(BaseModel):
     scale_weight_norms: float = Field(
         0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
     )
-    preset: (
-        Literal["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only"] | None
-    ) = Field(None, description="Which layers are trained; default attn-mlp, for locon full.")
+    preset: tuple[guides.Name | Layers, ...] = Field(
+        (),
+        description=f"A guide's settings beneath yours ({', '.join(guides.GUIDES)}), and which layers are trained: "
+        f"{', '.join(get_args(Layers))}; default attn-mlp, for locon full.",
+    )
+
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else () if value is None else value
+
+    @field_validator("preset", mode="after")
+    @classmethod
+    def _one_of_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        found = [name for name in value if name in guides.GUIDES]
+        for kind, names in (("guides", found), ("choices of layers", [name for name in value if name not in guides.GUIDES])):
+            if len(names) > 1:
+                raise ValueError(f"{', '.join(names)} are two {kind}: give one")
+        return value
 
     @model_validator(mode="after")
     def _layers_fit(self) -> Self:
@@ -65,13 +92,22 @@ class NetworkOptions(BaseModel):
             if text := getattr(self, name):
                 block_numbers(name, text, name.endswith("ranks"))
         rules(self.layers, get_args(Algo))
+        shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]
+        if self.rank_from_file and shaped:
+            raise ValueError(f"{', '.join(shaped)} has no effect with rank_from_file: the file says it")
         return self
 
 
 BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")
+SHAPED = (
+    *("algo", "rank", "alpha", "conv_rank", "conv_alpha", *BY_BLOCK, "layers", "include", "exclude"),
+    *("factor", "decompose_both", "tucker", "rs_lora", "dora", "preset"),
+)
+"""Options that `rank_from_file` leaves nothing to say."""
 
 
 NEEDS: dict[str, tuple[str, Callable[[NetworkOptions], bool]]] = {
+    "rank_from_file": ("start_from", lambda o: bool(o.start_from)),
     "factor": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
     "decompose_both": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
 }

@@ -1,0 +1,212 @@
+"""Going on from a LoRA file: ours, kohya's and PEFT's, of any precision; what does not fit is named by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from curate.errors import InputError
+from curate.train import container, start
+from curate.train.attach import attach
+from curate.train.network import Network
+from curate.train.options import TrainOptions
+from curate.train.sites import Site
+from tests.train.conftest import run
+from tests.train.test_attach import base_model
+from tests.train.test_sites import sd15, sdxl
+
+KEYS = Path(__file__).parents[2] / "../shared/data"
+FORMS: dict[str, dict[str, Any]] = {
+    "lora": {"rank": 4, "alpha": 2.0},
+    "locon": {"algo": "locon", "rank": 4, "alpha": 2.0, "conv_rank": 2, "tucker": True},
+    "loha": {"algo": "loha", "rank": 2, "alpha": 3.0, "preset": "full"},
+    "loha-tucker": {"algo": "loha", "rank": 2, "preset": "unet-convblock-only", "tucker": True},
+    "lokr": {"algo": "lokr", "factor": 4, "rank": 1, "alpha": 0.5, "decompose_both": True},
+    "lokr-whole": {"algo": "lokr", "preset": "full"},
+    "lokr-tucker": {"algo": "lokr", "factor": 4, "rank": 1, "preset": "full", "tucker": True},
+    "dora": {"rank": 2, "dora": True},
+    "mixed": {"rank": 2, "layers": ("attn1=lokr", "attn2=loha:3/1", "mlp=lora:5")},
+}
+
+
+def deltas(network: Network) -> dict[str, Tensor]:
+    return {name: adapter.delta().detach() for name, adapter in network.adapters.items()}
+
+
+def attached(**options: Any) -> Network:
+    network = attach(TrainOptions(**options), base_model())
+    network.detach()
+    return network
+
+
+def shaken(**options: Any) -> Network:
+    network = attached(**options)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for _, parameter in network.named_parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return network
+
+
+def written(path: Path, tensors: dict[str, Tensor]) -> str:
+    path.write_bytes(container.serialize(tensors, {}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype"), [*((f, torch.float32) for f in FORMS), ("lora", torch.float16), ("lokr", torch.bfloat16)]
+)
+def test_a_file_gives_its_effect_and_its_form(tmp_path: Path, form: str, dtype: torch.dtype) -> None:
+    before = shaken(**FORMS[form])
+    path = written(tmp_path / "x.safetensors", {k: t.to(dtype) for k, t in before.tensors().items()})
+    loose = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}[dtype]
+    kinds: list[dict[str, Any]] = [{**FORMS[form], "start_from": path}, {"start_from": path, "rank_from_file": True}]
+    for options in kinds:
+        after = attached(**options)
+        assert {k: t.shape for k, t in after.tensors().items()} == {k: t.shape for k, t in before.tensors().items()}
+        assert all(p.dtype == torch.float32 for _, p in after.named_parameters())
+        wanted = deltas(before)
+        for name, delta in deltas(after).items():
+            assert float((delta - wanted[name]).norm() / wanted[name].norm()) < loose, name
+        for name, adapter in after.adapters.items():
+            assert adapter.stored_alpha == pytest.approx(before.adapters[name].stored_alpha, rel=1e-2)
+
+
+@pytest.mark.parametrize("form", ["lora", "loha", "lokr"])
+def test_another_alpha_keeps_the_effect(tmp_path: Path, form: str) -> None:
+    before = shaken(**FORMS[form])
+    path = written(tmp_path / "x.safetensors", before.tensors())
+    after = attached(**{**FORMS[form], "alpha": 0.25}, start_from=path)
+    for name, delta in deltas(after).items():
+        torch.testing.assert_close(delta, deltas(before)[name], rtol=1e-4, atol=1e-6)
+        assert after.adapters[name].stored_alpha == pytest.approx(0.25)
+
+
+def test_a_file_without_alpha_has_its_rank_for_one(tmp_path: Path) -> None:
+    before = shaken(rank=4, alpha=4.0)
+    path = written(tmp_path / "x.safetensors", {k: t for k, t in before.tensors().items() if not k.endswith("alpha")})
+    for options in ({"rank": 4}, {"rank_from_file": True}):
+        after = attached(start_from=path, **options)
+        assert all(torch.equal(d, deltas(before)[n]) for n, d in deltas(after).items())
+
+
+def by_peft(key: str, path: str) -> str:
+    return f"{path}.{key.partition('.')[2]}".replace("lora_down", "lora_A").replace("lora_up", "lora_B")
+
+
+NAMES: dict[str, Callable[[str, Site], str]] = {
+    "lycoris": lambda key, site: key.replace("lora_", "lycoris_", 1),
+    "diffusers": lambda key, site: by_peft(key, f"{'unet' if site.part == 'unet' else 'text_encoder'}.{site.path}"),
+    "transformers-5": lambda key, site: by_peft(
+        key, f"{'unet' if site.part == 'unet' else 'text_encoder'}.{site.path.removeprefix('text_model.')}"
+    ),
+    "peft": lambda key, site: by_peft(key, f"base_model.model.{site.part}.{site.path}"),
+}
+
+
+@pytest.mark.parametrize("spelling", NAMES)
+def test_other_programs_names_are_read(tmp_path: Path, spelling: str) -> None:
+    before = shaken(rank=4, alpha=4.0)
+    tensors = {
+        NAMES[spelling](key, before.sites[key.partition(".")[0]]): tensor
+        for key, tensor in before.tensors().items()
+        if not key.endswith("alpha")
+    }
+    after = attached(start_from=written(tmp_path / "x.safetensors", tensors), rank_from_file=True)
+    assert all(torch.equal(d, deltas(before)[n]) for n, d in deltas(after).items())
+
+
+@pytest.mark.parametrize("listed", ["LoRA-v1-UNET", "LoRA-v1A-UNET", "LoRA-v1-CLIP", "LoRA-v1A-CLIP"])
+def test_key_lists_of_kohya_files_are_read(listed: str) -> None:
+    """A list has -1 for the rank; every key is of a layer of SD 1.x and makes an adapter of that layer's shape."""
+    path = KEYS / f"models/state_dict_keys/components/{listed}.txt"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    tensors: dict[str, Tensor] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, _, shape = line.partition(" ")
+        sizes = [7 if n == "-1" else int(n) for n in shape.strip("[]").split(",") if n]
+        tensors[key] = torch.zeros(sizes, device="meta") if sizes else torch.tensor(7.0)
+    layers = start.by_layer(tensors, sd15())
+    assert isinstance(layers, dict)
+    plans = start.maker(layers, TrainOptions())
+    assert {(algo, plan.rank) for algo, plan in plans.values()} == {("lora", 7)}
+    assert set(plans) == {key.partition(".")[0] for key in tensors}
+    assert len(plans) == (192 if "UNET" in listed else 72)
+
+
+def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
+    path = KEYS / "lora/sdxl_modules.tsv"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    names = [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    known = start.aliases(sdxl())
+    assert all(known[name] == name for name in names)
+    assert known["lora_unet_down_blocks_1_attentions_0_proj_in"] == "lora_unet_input_blocks_4_1_proj_in"
+    assert known["unet.mid_block.resnets.1.conv2"] == "lora_unet_middle_block_2_out_layers_3"
+    assert known["text_encoder_2.text_model.encoder.layers.31.mlp.fc2"] == "lora_te2_text_model_encoder_layers_31_mlp_fc2"
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (None, {"rank": 3}, r"lora_te_\S+: lora_up.weight is \[32, 4\], and \[32, 3\] is wanted"),
+        (None, {"rank": 4, "algo": "loha"}, r"lora_te_\S+: the file holds lora, and loha is trained"),
+        (None, {"rank": 4, "dora": True}, r"lora_te_\S+: dora_scale is missing"),
+        (None, {"rank": 4, "preset": "attn-only"}, r"lora_te_\S+mlp_fc1 and \d+ more layers of the file would not be trained"),
+        (None, {"rank": 4, "preset": "full"}, r"the file lacks lora_unet_\S+ and \d+ more"),
+        (None, {"rank_from_file": True, "text_lr": 0}, "of the file would not be trained"),
+        (lambda t: {**t, "lora_te_banana.alpha": torch.tensor(1.0)}, {"rank": 4}, "holds lora_te_banana.alpha, which is of no"),
+        (lambda t: {k: v / 0 for k, v in t.items()}, {"rank": 4}, "not finite"),
+        (
+            lambda t: {k.replace("lora_up.weight", "banana"): v for k, v in t.items() if "down" not in k},
+            {"rank_from_file": True},
+            r"lora_te_\S+: alpha, banana is of no algorithm",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, change: Any, options: dict[str, Any], message: str) -> None:
+    tensors = shaken(rank=4, alpha=2.0).tensors()
+    path = written(tmp_path / "x.safetensors", change(tensors) if change else tensors)
+    backbone = base_model()
+    with pytest.raises(InputError, match=message):
+        attach(TrainOptions(start_from=path, **options), backbone)
+    # the base is as it was: nothing stays attached after a refusal
+    assert all(backbone.layer(site) is not None or backbone.at(site) is None for site in backbone.sites())
+
+
+def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no \.safetensors file that is there"):
+        attached(start_from=str(tmp_path / "x.safetensors"))
+    (tmp_path / "x.safetensors").write_bytes(b"banana" * 10)
+    with pytest.raises(InputError, match="cannot be read"):
+        attached(start_from=str(tmp_path / "x.safetensors"))
+
+
+def test_options_that_the_file_decides_are_refused_beside_it() -> None:
+    with pytest.raises(ValueError, match="rank, tucker has no effect with rank_from_file"):
+        TrainOptions(start_from="x.safetensors", rank_from_file=True, rank=4, tucker=True)
+
+
+def test_training_goes_on_from_a_file_and_looks_at_its_bytes(folder: Path) -> None:
+    common: dict[str, Any] = {"steps": 2, "learning_rate": 1e-2}
+    first, _ = run(folder, rank=3, alpha=1.5, preset="attn-only", output_name="first", **common)
+    kept = folder.parent / "start.safetensors"
+    kept.write_bytes(first.read_bytes())
+    second, _ = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
+    fresh, went_on = (container.read(p)[0] for p in (first, second))
+    assert {k: t.shape for k, t in went_on.items()} == {k: t.shape for k, t in fresh.items()}
+    assert all(float(t) == 1.5 for k, t in went_on.items() if k.endswith("alpha"))
+    moved = max(float((went_on[k] - t).abs().max()) for k, t in fresh.items())
+    assert 1e-3 < moved < 0.05  # two steps of 1e-2, halved and less by the schedule, from where the first run ended
+    assert container.read(second)[1]["ss_network_dim"] == "3"
+    again, events = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
+    assert again == second and any(getattr(e, "recalled", False) for e in events)
+    kept.write_bytes(container.serialize({k: t * 2 for k, t in fresh.items() if "alpha" not in k}, {}))
+    third, _ = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
+    assert third.name == "second-2.safetensors"
