@@ -3,6 +3,7 @@
 from curate.folder.compare import same_text, unchanged
 from curate.folder.edits import look
 from curate.folder.journal import Journal, undo, unfinished
-from curate.folder.publish import Published, publish, stands, suffix
+from curate.folder.publish import publish, stands
+from curate.folder.scene import Published, suffix
 
 __all__ = ["Journal", "Published", "look", "publish", "same_text", "stands", "suffix", "unchanged", "undo", "unfinished"]

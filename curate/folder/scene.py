@@ -1,0 +1,171 @@
+"""Scene: a folder as it is, beside what the ledger says of it and what a run wants there."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from curate import captions
+from curate.core.events import Listener, Note
+from curate.core.files import disk_errors
+from curate.core.record import Record, to_plain
+from curate.core.stage import Env
+from curate.core.store import Store, Written
+from curate.errors import InputError
+from curate.folder.compare import caption_path, read_text, same_as_one, same_text, unchanged
+from curate.folder.journal import Journal
+from curate.names import fold
+
+
+@dataclass
+class Published:
+    """What `publish` did: pictures written, already right, and kept as a person left them; captions likewise."""
+
+    pictures: int = 0
+    captions: int = 0
+    unchanged: int = 0
+    edited: list[str] = field(default_factory=list[str])
+    removed: int = 0
+
+
+def suffix(record: Record, source: Path) -> str:
+    """The suffix of the picture file a record is written to."""
+    if not os.path.isabs(record.image.path):  # noqa: PTH117
+        return {"jpeg": ".jpg"}.get(record.encoding.partition(":")[0], "." + record.encoding.partition(":")[0])
+    return source.suffix
+
+
+def _row(record: Record, size: int, digest: str, path: PurePosixPath) -> Written:
+    text = captions.render(record)
+    kept = to_plain(record)
+    kept["edited"], kept["aside"] = None, ""
+    name = str(path)
+    return Written(
+        name, record.key, record.origin, digest, size, 0, _beside(name, record.style.extension) if text else "", text, kept
+    )
+
+
+def _beside(path: str, extension: str) -> str:
+    return posixpath.splitext(path)[0] + extension
+
+
+def _identity(w: Written) -> tuple[Any, ...]:
+    return (w.path, w.key, w.origin, w.digest, w.size, w.caption_path, w.caption)
+
+
+def _equal(plain: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a record's plain form is the one that was stored, as JSON knows it."""
+    if {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()} == known:
+        return True
+    return json.dumps(dict(plain), sort_keys=True) == json.dumps(dict(known), sort_keys=True)
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except OSError:
+        return False
+
+
+class Scene:
+    """What stands in `folder`, what was written there before, and whether it is what is wanted now."""
+
+    def __init__(self, folder: Path, store: Store, env: Env, tell: Listener, journal: Journal | None) -> None:
+        self.folder, self.store, self.env, self.tell, self.journal = folder.absolute(), store, env, tell, journal
+        self.rows = store.written()
+        self.edits = store.edits()
+        self.by_key = {w.key: w for w in self.rows.values()}
+        self.by_fold = {fold(path): w for path, w in self.rows.items()}
+        self.origins: set[str] = set()
+        self.imported: set[str] = set()
+        self.done = Published()
+
+    def wanted(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> list[tuple[Record, Path, Written]]:
+        """Each record with the file its picture comes from and the row it should have. Raises InputError where one is gone."""
+        sources = [self.env.path(r.image) for r in records]
+        wanted: list[tuple[Record, Path, Written]] = []
+        for record, (source, size, digest) in zip(records, self.store.sized_digests(sources), strict=True):
+            if isinstance(digest, OSError):
+                raise InputError(
+                    f"{source} is gone: {digest.strerror}", "leave the input folder alone while curate runs, then run again"
+                )
+            wanted.append((record, source, _row(record, size, digest, paths[record.key])))
+        return wanted
+
+    def stands(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
+        """Whether `run` would find nothing to do."""
+        wanted = self.wanted(records, paths)
+        targets = {row.path for _, _, row in wanted}
+        return not (self.rows.keys() - targets) and not self.store.intended() and all(self.right(*w) for w in wanted)
+
+    def right(self, record: Record, source: Path, row: Written) -> bool:
+        """Whether folder and ledger already say what is wanted."""
+        known = self.rows.get(row.path)
+        if known is None or _identity(row) != _identity(known):
+            return False
+        text = record.edited if record.edited is not None else row.caption
+        if record.edited is None and not _equal(row.record, known.record):
+            return False
+        if not unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
+            if not (self.folder / row.path).exists():
+                return False
+            self.tell_hand_made(row)
+        path = self.caption_name(record, row)
+        found = read_text(f"{self.folder}/{path}") if path else ""
+        return found is not None and same_text(found, text)
+
+    def caption_name(self, record: Record, row: Written) -> str:
+        """Where the caption belongs, generated or edited; "" where there is none."""
+        if row.caption_path or record.edited is None:
+            return row.caption_path
+        return caption_path(self.folder, row) or _beside(row.path, record.style.extension)
+
+    def tell_hand_made(self, row: Written) -> None:
+        """Says that a picture stays as a person left it."""
+        self.tell(Note("warning", f"{row.path} was changed by hand: it is kept as it is", key=row.key))
+
+    def known(self, path: str) -> Written | None:
+        """What we wrote there; on some file systems `Dog/a.png` is also found as `dog/a.png`."""
+        if path in self.rows:
+            return self.rows[path]
+        row = self.by_fold.get(fold(path))
+        return row if row is not None and _same_file(self.folder / row.path, self.folder / path) else None
+
+    def wrote(self, row: Written, text: str | None) -> bool:
+        """Whether a text is the caption generated for a picture, or one of the edits that are kept for it."""
+        return same_as_one(text, row.caption, *self.edits_of.get(row.origin, ()))
+
+    @functools.cached_property
+    def edits_of(self) -> dict[str, list[str]]:
+        """All edits of a picture, whatever it was called when they were made."""
+        found: dict[str, list[str]] = {}
+        for (origin, _), text in self.edits.items():
+            found.setdefault(origin, []).append(text)
+        return found
+
+    @functools.cached_property
+    def captions(self) -> dict[str, list[Written]]:
+        """The rows by the path of their captions."""
+        found: dict[str, list[Written]] = {}
+        for row in self.rows.values():
+            found.setdefault(fold(caption_path(self.folder, row)), []).append(row)
+        return found
+
+    def is_also(self, name: str, kept: Mapping[str, str]) -> bool:
+        """Whether the file system takes a stale name for one that is wanted (`Dog/a.png`, `dog/a.png`)."""
+        other = kept.get(fold(name))
+        return other is not None and _same_file(self.folder / name, self.folder / other)
+
+    def remove(self, path: Path) -> None:
+        """Takes a file of ours away; in place it can be brought back. Raises CurateError where the disk refuses."""
+        self.done.removed += 1
+        if self.journal is not None:
+            self.journal.replacing(path)
+        with disk_errors(str(path)):
+            path.unlink(missing_ok=True)
