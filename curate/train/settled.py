@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from curate.train.adapters._base import Plan
+from curate.train.guides import GUIDES
 from curate.train.options import TrainOptions
 from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE, Schedule
 from curate.train.sites import Site
 
-SHOWINGS = 100
 RATE = 1e-4
 RATES = {"ia3": 5e-3, "full": 1e-6}
 WARMUP = 0.05
@@ -43,8 +43,9 @@ def ranks(options: TrainOptions) -> Ranks:
 
 
 def preset(options: TrainOptions) -> str:
-    """The preset as given, or the algorithm's."""
-    return options.preset or ("full" if options.algo == "locon" else "attn-mlp")
+    """The choice of layers as given, or the algorithm's."""
+    given = next((name for name in options.preset if name not in GUIDES), None)
+    return given or ("full" if options.algo == "locon" else "attn-mlp")
 
 
 def plan(options: TrainOptions, spatial: bool) -> Plan:
@@ -103,10 +104,10 @@ def warmup(options: TrainOptions) -> float:
 
 
 def length(options: TrainOptions, steps_per_epoch: int, pictures: int, showings: int) -> tuple[int, int]:
-    """(steps, epochs): epochs win over steps; without either each picture is shown about 100 times."""
+    """(steps, epochs): epochs win over steps; without either each picture is shown about `showings` times."""
     if options.epochs is None and options.steps is not None:
         return options.steps, -(-options.steps // steps_per_epoch)
-    epochs = options.epochs or max(1, round(SHOWINGS * pictures / showings))
+    epochs = options.epochs or max(1, round(options.showings * pictures / showings))
     return epochs * steps_per_epoch, epochs
 
 
@@ -114,3 +115,9 @@ def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
     """The dtype of the computation."""
     wanted = options.precision if options.precision != "auto" else ("fp32" if device.type == "cpu" else "bf16")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted]
+
+
+def text_stop(options: TrainOptions, steps: int) -> int | None:
+    """The step, counted from 0, from which the text encoders stay as they are; None where they never stop."""
+    after = options.stop_text_after
+    return None if not after else max(1, round(after * steps if after < 1 else after))

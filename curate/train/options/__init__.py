@@ -7,10 +7,11 @@ those that change no byte of the LoRA.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
+from curate.train import guides
 from curate.train.options import base, data, network, objective, output, run, watch
 from curate.train.options.network import Algo
 from curate.train.options.run import OPTIMIZERS, Precision
@@ -30,6 +31,20 @@ class TrainOptions(
     """Everything that decides a training run; what is None is settled by the algorithm, the base or the data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beneath(cls, values: Any) -> Any:
+        """What a guide sets and the user did not, as far as it fits what he did."""
+        if not isinstance(values, dict):
+            return values
+        found = guides.beneath(values)
+        try:
+            trial = cls.model_construct(**{**values, **found})
+            idle = {option for option in found.keys() & NEEDS.keys() if not NEEDS[option][1](trial)}
+        except TypeError:  # a value of a wrong type, which validation names next
+            idle = set[str]()
+        return {**values, **{option: value for option, value in found.items() if option not in idle}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

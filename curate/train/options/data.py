@@ -27,11 +27,18 @@ class DataOptions(BaseModel):
     caption_dropout_every_n_epochs: int = Field(0, ge=0, description="Drop all captions in every n-th epoch; 0 is never.")
     tag_dropout: float = Field(0, ge=0, lt=1, description="Chance of each tag behind the kept ones to be left out.")
     flip: bool = Field(False, description="Show pictures mirrored half of the time; not for asymmetric subjects.")
+    masked_loss: bool = Field(False, description="Learn by the pictures in FOLDER/masks: white counts, black does not.")
+    reg_folder: str = Field(
+        "",
+        description="Folder of N_class sub-folders with regularisation pictures: what the class is without the concept.",
+    )
+    prior_loss_weight: float = Field(1.0, ge=0, description="What the loss of regularisation pictures counts.")
 
 
 NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
     "keep_tokens": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),
     "caption_separator": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),
+    "prior_loss_weight": ("reg_folder", lambda o: bool(o.reg_folder)),
     "bucket_min": ("upscale", lambda o: o.upscale),
     "bucket_max": ("upscale", lambda o: o.upscale),
 }

@@ -34,8 +34,11 @@ def _plain(name: str) -> str:
 class RunOptions(BaseModel):
     """How long and how fast: length, optimiser, rates, schedule, precision of the computation."""
 
-    epochs: int | None = Field(None, ge=1, description="Times through the data; default about 100 showings of each picture.")
+    epochs: int | None = Field(None, ge=1, description="Times through the data; default what showings asks for.")
     steps: int | None = Field(None, ge=1, description="Optimiser steps; epochs win where both are given.")
+    showings: int = Field(
+        100, ge=1, description="How often each picture is shown where neither epochs nor steps are given; 30 to 40 for a style."
+    )
     batch: int = Field(1, ge=1, description="Pictures per forward pass.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimiser step.")
     seed: int = Field(42, ge=0, description="Seed of every random draw.")
@@ -96,6 +99,7 @@ class RunOptions(BaseModel):
 
 NEEDS: dict[str, tuple[str, Callable[[RunOptions], bool]]] = {
     "stop_text_after": ("rates above 0 for text encoder and UNet", lambda o: o.text_lr != 0 and o.unet_lr != 0),
+    "showings": ("leaving out epochs and steps", lambda o: o.epochs is None and o.steps is None),
     "cycles": ("schedule cosine-restarts", lambda o: o.schedule == "cosine-restarts"),
     "power": ("schedule polynomial", lambda o: o.schedule == "polynomial"),
 }

@@ -1,0 +1,113 @@
+"""Settings that guides recommend, by name: what stands beneath anything that the user says himself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Name = Literal["valstrix", "lycoris-lora", "lycoris-loha", "lycoris-lokr", "pony", "style"]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a guide sets.
+
+    about     one line for the help
+    values    options
+    paired    options of `values` that go with another one of them, and are left out where the user gave that one
+    families  base models it was written for; empty is any
+    """
+
+    about: str
+    values: Mapping[str, Any]
+    paired: Mapping[str, str] = field(default_factory=dict[str, str])
+    families: frozenset[str] = frozenset()
+
+
+_PAPER: Mapping[str, Any] = {
+    "preset": ("attn-mlp",),
+    "optimizer": "adamw8bit",
+    "schedule": "constant-with-warmup",
+    "batch": 8,
+}
+GUIDES: Mapping[str, Guide] = {
+    "valstrix": Guide(
+        "Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased, 100 showings",
+        {
+            "algo": "locon",
+            "rank": 32,
+            "conv_rank": 16,
+            "conv_alpha": 1.0,
+            "optimizer": "prodigy",
+            "optimizer_args": ("decouple=True", "betas=0.9,0.99"),
+            "weight_decay": 0.1,
+            "schedule": "cosine",
+            "min_snr": 5.0,
+            "debiased": True,
+            "batch": 1,
+            "showings": 100,
+        },
+        {"optimizer_args": "optimizer", "weight_decay": "optimizer"},
+    ),
+    "lycoris-lora": Guide(
+        "the LyCORIS paper's LoRA: rank 8, alpha 4, batch 8", {"algo": "lora", "rank": 8, "alpha": 4.0, **_PAPER}
+    ),
+    "lycoris-loha": Guide(
+        "the LyCORIS paper's LoHa: rank 4, alpha 2, batch 8", {"algo": "loha", "rank": 4, "alpha": 2.0, **_PAPER}
+    ),
+    "lycoris-lokr": Guide("the LyCORIS paper's LoKr: factor 8, full, batch 8", {"algo": "lokr", "factor": 8, **_PAPER}),
+    "pony": Guide(
+        "for SDXL's Pony: locon 8/4 and 256/4, all layers, max norm 1, 400 steps of 48 pictures",
+        {
+            "algo": "locon",
+            "rank": 8,
+            "alpha": 4.0,
+            "conv_rank": 256,
+            "conv_alpha": 4.0,
+            "preset": ("full",),
+            "scale_weight_norms": 1.0,
+            "optimizer": "adamw",
+            "learning_rate": 1e-4,
+            "schedule": "cosine",
+            "precision": "fp16",
+            "batch": 8,
+            "accumulate": 6,
+            "bucket_step": 32,
+            "multires_steps": 10,
+            "multires_discount": 0.1,
+            "shuffle": True,
+            "keep_tokens": 1,
+            "steps": 400,
+        },
+        {"learning_rate": "optimizer"},
+        frozenset(("sdxl",)),
+    ),
+    "style": Guide("a style: locon of rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}),
+}
+LENGTHS = ("epochs", "steps", "showings")
+
+
+def named(preset: Any) -> list[str]:
+    """The guides among the names that `preset` holds, as it was written."""
+    names = [preset] if isinstance(preset, str) else list(preset or ())
+    return [name for name in names if name in GUIDES]
+
+
+def beneath(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the guide that `given` names sets and the user did not; `preset` gains the guide's choice of layers.
+
+    How long a run is, is one choice: any option of it given takes the place of the guide's.
+    """
+    names = named(given.get("preset"))
+    if len(names) != 1:
+        return {}
+    guide = GUIDES[names[0]]
+    found = {k: v for k, v in guide.values.items() if k not in given and guide.paired.get(k) not in given}
+    if any(option in given for option in LENGTHS):
+        found = {k: v for k, v in found.items() if k not in LENGTHS}
+    written = [given["preset"]] if isinstance(given["preset"], str) else list(given["preset"])
+    layers = guide.values.get("preset", ())
+    if layers and len(written) == 1 and "algo" not in given:
+        found["preset"] = (*written, *layers)
+    return found
