@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cleaners import Clean, Picture
+from cleaners.device import torch_device
+from cleaners.filters.bilateral import by_opencv, by_torch
 from cleaners.filters.guided import Guide
 
 
@@ -30,16 +32,26 @@ class Adverse:
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
-        """Yields the filter; it runs on the CPU whatever the device."""
-        yield self._clean
+        """Yields the filter: by OpenCV on auto and cpu, the bilateral passes by torch on cuda. Raises MissingModelError.
 
-    def _clean(self, picture: Picture) -> Picture:
+        `auto` keeps to the CPU, because several processes at once do there what one GPU does, and torch need not be loaded.
+        """
+        if not device.startswith("cuda"):
+            yield self._clean
+            return
+        place = torch_device(device)
+
+        def clean(picture: Picture) -> Picture:
+            return self._clean(picture, place)
+
+        yield clean
+
+    def _clean(self, picture: Picture, place: Any = None) -> Picture:
         import cv2
 
         original = picture.astype(np.float32)
-        smooth: NDArray[np.float32] = original
-        for _ in range(self.passes):
-            smooth = np.asarray(cv2.bilateralFilter(smooth, self.diameter, self.spread, self.spread), np.float32)
+        how = (self.passes, self.diameter, self.spread)
+        smooth = by_opencv(original, *how) if place is None else by_torch(original, *how, place)
         guide = Guide(original, self.radius, self.eps, threads=max(1, cv2.getNumThreads()))
         for _ in range(self.guided):
             smooth = guide.filter(smooth)

@@ -64,8 +64,12 @@ class Denoise(RecordStage):
 
     def parts(self) -> Sequence[Stage]:
         """One step, on the GPU only where a method or detector has use for it."""
-        heavy = self.when != "never" and any(m != "adverse" for m in self.methods)
-        return (_WithNetworks(options=self),) if heavy or self.detector else (_WithFilters(options=self),)
+        return (_WithNetworks(options=self),) if self.heavy else (_WithFilters(options=self),)
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a method or the detector has use for a GPU."""
+        return bool(self.detector) or any(method != "adverse" for method in self._used())
 
     def files(self, env: Env) -> Sequence[Path]:
         """The network and the detector; a known name stands for its published digest. Raises MissingError."""
@@ -155,7 +159,13 @@ class _WithNetworks(_Step):
 
 
 def _opened(stack: contextlib.ExitStack, options: Denoise, method: Method, env: Env) -> tuple[Method, Clean]:
-    return method, stack.enter_context(_cleaner(options, method, env).open(env.device))
+    from cleaners.device import torch_device
+
+    device = env.device
+    if method == "adverse":
+        # alone it works on every core at once; behind a network it is where that network is
+        device = "cpu" if not options.heavy else str(torch_device(env.device))
+    return method, stack.enter_context(_cleaner(options, method, env).open(device))
 
 
 def _cleaner(options: Denoise, method: Method, env: Env) -> Any:

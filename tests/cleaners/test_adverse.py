@@ -6,10 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cleaners import names
 from cleaners.adverse import Adverse
+from cleaners.errors import MissingModelError
+from cleaners.filters.bilateral import by_opencv, by_torch
 from cleaners.filters.guided import Guide
 from cleaners.measures.difference import psnr
 
@@ -113,6 +116,36 @@ def test_cleaner_equals_the_plain_implementation_on_a_photo():
         picture = np.asarray(image.convert("RGB").resize((160, 160)))
     with Adverse().open("cpu") as clean:
         assert np.abs(clean(picture) - plain(picture)).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(72, 96), (1, 1), (1, 7), (2, 2), (3, 60)])
+def test_the_gpus_bilateral_passes_equal_opencvs(shape: tuple[int, int]):
+    picture = textured(*shape).astype(np.float32)
+    ours = by_torch(picture, 64, 5, 8.0, torch.device("cpu"))
+    assert ours.dtype == np.float32
+    assert np.abs(ours - by_opencv(picture, 64, 5, 8.0)).max() < 0.25
+    assert min(shape) < 3 or np.abs(ours - picture).max() > 1
+
+
+def test_the_gpus_bilateral_passes_on_another_disc():
+    picture = textured(50, 40).astype(np.float32)
+    assert np.abs(by_torch(picture, 5, 7, 12.0, torch.device("cpu")) - by_opencv(picture, 5, 7, 12.0)).max() < 0.05
+
+
+@pytest.mark.gpu
+def test_cleaner_on_a_gpu_equals_the_cpu():
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    picture = textured(200, 300)
+    with Adverse().open("cpu") as one, Adverse().open("cuda") as other:
+        assert np.abs(one(picture).astype(int) - other(picture)).max() <= 1
+
+
+def test_a_gpu_that_is_not_there_is_said():
+    if torch.cuda.is_available():
+        pytest.skip("has CUDA")
+    with pytest.raises(MissingModelError, match="cuda"), Adverse().open("cuda"):
+        pass
 
 
 def test_noise_goes_and_edges_stay():
