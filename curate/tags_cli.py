@@ -222,6 +222,19 @@ def explain_command(
             typer.echo("  " + " -> ".join(path))
         if not implies:
             typer.echo(f"  implies nothing that the table {vocabulary} knows")
+    typer.echo(f"({_provenance(vocabulary)})", err=True)
+
+
+def _provenance(vocabulary: str) -> str:
+    """Which table it is, how large and how old."""
+    from taggers import implications, update
+
+    if vocabulary not in implications.CORE:
+        return f"from {vocabulary}"
+    known = update.about(vocabulary)
+    if known:
+        return f"from {known['source']}, {known['implications']:,} implications, stored on {known['fetched']}"
+    return f"from the everyday table that is carried; `curate tags update {vocabulary}` gets the site's own"
 
 
 @app.command("update")
@@ -236,10 +249,8 @@ def update_command(
 
     with _translated():
         stored = update.update(vocabulary, source)
-    typer.echo(
-        f"{stored.vocabulary}: {stored.implications:,} implications and {stored.aliases:,} aliases from {stored.source}",
-        err=True,
-    )
+    aliases = f"{stored.aliases:,} aliases" if stored.aliases else "no aliases (those known before stay)"
+    typer.echo(f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True)
 
 
 # models ---------------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ def update(vocabulary: str, source: Path | None = None, *, get: Get = fetch, tod
     """Takes the tables from the site, or from a file or folder, and keeps them where `implications.table` looks.
 
     What is there stays untouched where the new rows are fewer than half of it, or contradict the package's own
-    table. Raises BadTableError and MissingModelError (no network).
+    table or lack most of it. Aliases that were there stay where the new table brings none. Raises BadTableError and
+    MissingModelError (no network).
     """
     if vocabulary not in implications.CORE:
         raise BadTableError(f'no vocabulary is called "{vocabulary}"', f"choose from: {', '.join(implications.CORE)}")
@@ -81,14 +82,22 @@ def _check(vocabulary: str, found: Sequence[Row], name: str) -> None:
         raise BadTableError(
             f"{name}: {len(found)} implications, where {before} are known already", "the file is cut short; fetch it again"
         )
-    turned = [f"{c} -> {p}" for c, ups in core.parents.items() for p in ups if c in table.ancestors(p)]
-    agreeing = sum(p in table.ancestors(c) for c, ups in core.parents.items() for p in ups)
+    edges = [(child, up) for child, ups in core.parents.items() for up in ups]
+    turned = [f"{child} -> {up}" for child, up in edges if child in table.ancestors(up)]
+    agreeing = sum(up in table.ancestors(child) for child, up in edges)
     if turned or not agreeing:
         said = f"it says the reverse of {turned[0]}" if turned else f"nothing in it agrees with {vocabulary}"
         raise BadTableError(f"{name}: not {vocabulary}'s table: {said}", "check the file, and the vocabulary's name")
+    if agreeing * 2 < len(edges):
+        raise BadTableError(
+            f"{name}: knows {agreeing} of {len(edges):,} everyday implications of {vocabulary}",
+            "the file is cut short, or no full export; fetch it again",
+        )
 
 
 def _from_files(source: Path) -> tuple[list[Row], list[Row]]:
+    if source.is_file() and "alias" in source.name:
+        raise BadTableError(f"{source}: holds aliases alone", "give a folder that holds the implications as well")
     if source.is_file():
         return exports.rows(source), []
     if not source.is_dir():

@@ -15,6 +15,7 @@ from curate.errors import InputError, MissingError
 from curate.stages.tag import Tag
 from curate.stages.trigger import Trigger
 from curate.tags_cli import app, model_rows, models_app
+from taggers import implications
 
 COLOURS = {"a": (200, 30, 30), "b": (30, 60, 200), "c": (20, 160, 40)}
 
@@ -173,10 +174,15 @@ def test_explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_update_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "implications.csv").write_text("2girls,multiple_girls\nborder_collie,dog\nmy_dog,border_collie\n")
+    own = [(child, up) for child, ups in implications.core("danbooru").parents.items() for up in ups]
+    rows = [("my_dog", "border_collie"), *own]
+    (tmp_path / "implications.csv").write_text("".join(f"{child},{up}\n" for child, up in rows))
+    assert "the everyday table" in curate("explain", "my_dog").stderr
     result = curate("update", "danbooru", "--from", tmp_path / "implications.csv")
-    assert "danbooru: 3 implications" in result.stderr
-    assert "my_dog -> border_collie -> dog" in curate("explain", "my_dog").stdout
+    assert f"danbooru: {len(rows):,} implications and no aliases" in result.stderr
+    explained = curate("explain", "my_dog")
+    assert "my_dog -> border_collie -> dog" in explained.stdout
+    assert "implications.csv" in explained.stderr
     with pytest.raises(InputError, match="no such file"):
         curate("update", "danbooru", "--from", tmp_path / "gone.csv")
 

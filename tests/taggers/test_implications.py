@@ -265,6 +265,33 @@ def test_the_other_sites_table_is_refused(cache: Path, tmp_path: Path) -> None:
     assert not cache.exists()
 
 
+def everyday(vocabulary: str, *rows: tuple[str, str]) -> list[tuple[str, str]]:
+    """The package's own rows, as a site would hold them among its own, and further ones."""
+    own = implications.core(vocabulary)
+    return [*rows, *((child, up) for child, ups in own.parents.items() for up in ups)]
+
+
+def test_a_table_that_lacks_most_of_the_everyday_is_refused(cache: Path, tmp_path: Path) -> None:
+    rows = everyday("danbooru")
+    (tmp_path / "t.csv").write_text("\n".join(f"{c},{p}" for c, p in rows[: len(rows) // 3]))
+    with pytest.raises(BadTableError, match="everyday implications of danbooru"):
+        update.update("danbooru", tmp_path / "t.csv")
+    assert not cache.exists()
+    (tmp_path / "t.csv").write_text("\n".join(f"{c},{p}" for c, p in rows))
+    assert update.update("danbooru", tmp_path / "t.csv").implications == len(rows)
+
+
+def test_aliases_come_with_implications_or_stay(cache: Path, tmp_path: Path) -> None:
+    table, aliases = tmp_path / "tag_implications.csv", tmp_path / "tag_aliases.csv"
+    table.write_text("\n".join(f"{c},{p}" for c, p in everyday("danbooru")))
+    aliases.write_text("antecedent_name,consequent_name\ndoggo,dog\n")
+    with pytest.raises(BadTableError, match="holds aliases alone"):
+        update.update("danbooru", aliases)
+    assert update.update("danbooru", tmp_path).aliases == 1
+    update.update("danbooru", table)
+    assert implications.table("danbooru").live("doggo") == "dog"
+
+
 def test_fetching_e621_takes_the_newest_export(cache: Path) -> None:
     asked: list[str] = []
 
@@ -274,30 +301,31 @@ def test_fetching_e621_takes_the_newest_export(cache: Path) -> None:
             raise urllib.error.HTTPError(address, 404, "not yet", {}, None)  # type: ignore[arg-type]
         if "aliases" in address:
             return gzip.compress(b"id,antecedent_name,consequent_name,created_at,status\n1,doggo,domestic_dog,,active\n")
-        return gzip.compress(
-            b"id,antecedent_name,consequent_name,created_at,status\n1,fox,canine,,active\n2,red_fox,fox,,active\n3,canine,canid,,active\n"
-        )
+        lines = "".join(f"{i},{c},{p},,active\n" for i, (c, p) in enumerate(rows))
+        return gzip.compress(f"id,antecedent_name,consequent_name,created_at,status\n{lines}".encode())
 
+    rows = everyday("e621", ("kit_fox_of_ours", "fox"))
     stored = update.update("e621", get=get, today=date(2026, 5, 2))
-    assert (stored.implications, stored.aliases) == (3, 1)
+    assert (stored.implications, stored.aliases) == (len(rows), 1)
     assert "2026-05-01" in stored.source
     assert len(asked) == 3
     assert implications.table("e621").live("doggo") == "domestic_dog"
 
 
 def test_fetching_danbooru_turns_pages(cache: Path) -> None:
+    rows = everyday("danbooru")
+    assert len(rows) > update.PAGE
+
     def get(address: str) -> bytes:
         if "aliases" in address:
             return b"[]"
-        page = address.rpartition("page=b")[2] if "page=b" in address else ""
-        rows = {"": [(9, "2girls", "multiple_girls"), (8, "3girls", "multiple_girls")], "8": [(7, "katana", "sword")], "7": []}[
-            page
-        ]
-        return json.dumps(
-            [{"id": i, "antecedent_name": a, "consequent_name": c, "status": "active"} for i, a, c in rows]
-        ).encode()
+        last = int(address.rpartition("page=b")[2]) if "page=b" in address else len(rows) + 1
+        page = range(last - 1, max(last - 1 - update.PAGE, 0), -1)
+        entries = [dict(zip(("antecedent_name", "consequent_name"), rows[i - 1], strict=True)) for i in page]
+        return json.dumps([{"id": i, **e, "status": "active"} for i, e in zip(page, entries, strict=True)]).encode()
 
-    assert update.update("danbooru", get=get).implications == 3
+    assert update.update("danbooru", get=get).implications == len(rows)
+    assert implications.table("danbooru").parents == implications.core("danbooru").parents
 
 
 def test_no_network_says_how_to_go_on(cache: Path) -> None:
