@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from curate.core.stage import Pixels
-from curate.images import depth
+from curate.images import depth, planes
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
@@ -36,12 +36,11 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
         strip, cover = _plain(image.crop((0, top, width, bottom)))
         if alpha is not None:
             cover = alpha[top:bottom]
-        rgb = np.asarray(convert(strip))
+        planes.rgb_into(convert(strip), into[top:bottom])
         if cover is not None and (cover < 255).any():
             veiled += 1
             clear += int((cover == 0).sum())
-            rgb = over(rgb, cover, background)
-        into[top:bottom] = rgb
+            into[top:bottom] = over(into[top:bottom], cover, background)
     facts["had_alpha"] = veiled > 0
     if veiled:
         facts["transparent"] = round(clear / (height * width), 4)

@@ -1,0 +1,61 @@
+"""Crew: threads of one process that apply a chain, each with the chain opened for itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+
+from curate.core.chain import Outcome, Prepared, Work, open_chain
+from curate.core.stage import Env
+
+
+class Crew:
+    """Takes work piece by piece and gives outcomes as they come.
+
+    Decoders, resamplers and encoders let go of the interpreter's lock, so that threads fill the cores. What is held in
+    memory belongs to the thread that holds it.
+    """
+
+    def __init__(self, chain: Sequence[Prepared], work: Iterator[Work], env: Env, threads: int) -> None:
+        """Begins at once. `work` is only ever advanced by one thread at a time, and not after `end`."""
+        self._chain, self._work, self._env = chain, work, env
+        self._done: SimpleQueue[list[Outcome] | BaseException | None] = SimpleQueue()
+        self._taking = threading.Lock()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """Outcomes until the work is done, `env` says stop, or an error that concerns the whole run is raised."""
+        working = len(self._threads)
+        while working:
+            got = self._done.get()
+            if got is None:
+                working -= 1
+            elif isinstance(got, BaseException):
+                raise got
+            else:
+                yield from got
+
+    def end(self) -> None:
+        """Takes no more work, and waits for what is in hand."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _labour(self) -> None:
+        try:
+            with open_chain(self._chain, dataclasses.replace(self._env, held={})) as apply:
+                while (one := self._next()) is not None:
+                    self._done.put(apply([one]))
+        except BaseException as error:  # raised again by whoever reads the outcomes
+            self._done.put(error)
+        finally:
+            self._done.put(None)
+
+    def _next(self) -> Work | None:
+        with self._taking:
+            return None if self._over.is_set() or self._env.stopping() else next(self._work, None)
