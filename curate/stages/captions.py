@@ -9,12 +9,13 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 import taggers
 from curate import captions
 from curate.core import registry
-from curate.core.record import CaptionStyle, Record
+from curate.core.events import Listener, Note
+from curate.core.record import CaptionStyle, Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
 from taggers import exports, implications, screening, translation
@@ -49,6 +50,9 @@ class Captions(RecordStage):
     escape: bool = Field(False, description="Put a backslash before parentheses.")
     extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of the caption files.")
     sentence: Literal["after", "before", "only", "none"] = Field("after", description="Where a sentence stands.")
+    per_concept: dict[str, dict[str, Any]] = Field(
+        {}, description="Other values of these options for one concept: robe={blacklist: [blurry], cap: 10}."
+    )
 
     version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "scores", "trigger", "imported"})
@@ -71,47 +75,77 @@ class Captions(RecordStage):
             raise ValueError("a caption is one line: the separator must not hold a line end")
         return value
 
+    @field_validator("per_concept")
+    @classmethod
+    def _options_of_ours(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for concept, options in value.items():
+            try:
+                cls(**options)
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise ValueError(f"{concept}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            if "per_concept" in options:
+                raise ValueError(f"{concept}: per_concept does not stand in itself")
+        return value
+
+    def of(self, concept: str) -> Captions:
+        """The options as they are for a concept."""
+        plain = {name: getattr(self, name) for name in self.model_fields_set - {"per_concept"}}
+        return Captions(**{**plain, **self.per_concept.get(concept, {})})
+
     def problems(self) -> Mapping[str, str]:
         """A table that nobody knows."""
         wrong = registry.misnamed(self.vocabulary, ("danbooru", "e621", "none"), "table")
-        return {"vocabulary": wrong} if wrong else {}
+        inner = {c: w for c in self.per_concept for w in self.of(c).problems().values()} if not wrong else {}
+        said = "; ".join(f"{c}: {w}" for c, w in inner.items())
+        return {**({"vocabulary": wrong} if wrong else {}), **({"per_concept": said} if said else {})}
+
+    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Warns of concepts that are not there."""
+        there = {r.concept for r in manifest}
+        for name in sorted(self.per_concept.keys() - there):
+            tell(Note("warning", f"per_concept: there is no concept {name}; there are {', '.join(sorted(there))}", self.name))
 
     def files(self, env: Env) -> Sequence[Path]:
-        """The table of aliases, where it is a file."""
-        return exports.files(self.vocabulary)
+        """The tables of aliases, where they are files."""
+        names = dict.fromkeys((self.vocabulary, *(self.of(c).vocabulary for c in self.per_concept)))
+        return [f for name in names for f in exports.files(name)]
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """Of the trigger words those that occur; scores where the order, the cap or the screening asks for them."""
-        came = record.imported is not None
+        came, its = record.imported is not None, self.of(record.concept) if self.per_concept else self
         return {
             "tags": record.tags,
             "sentence": record.sentence,
             "imported": record.imported,
             "trigger": _occurring(record),
-            "scores": record.scores.packed.hex() if self.order == "score" or self.cap or came else "",
+            "scores": record.scores.packed.hex() if its.order == "score" or its.cap or came else "",
+            **({"concept": record.concept} if record.concept in self.per_concept else {}),
         }
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        """Reads the table of aliases and prepares the lists."""
-        try:
-            rules = _Rules(self, implications.table(self.vocabulary))
-        except BadTableError as error:
-            raise InputError(error.message, error.remedy) from error
-        style = CaptionStyle(self.separator, self.underscores, self.escape, self.extension, self.sentence)
+        """Reads the tables of aliases and prepares the lists."""
+        general = _Rules(self)
+        single = {name: _Rules(self.of(name)) for name in self.per_concept}
 
         def one(record: Record) -> Record:
-            concept = env.concepts.get(record.concept)
-            return dataclasses.replace(rules.apply(record, concept.absorb if concept else ()), style=style)
+            rules, concept = single.get(record.concept, general), env.concepts.get(record.concept)
+            return dataclasses.replace(rules.apply(record, concept.absorb if concept else ()), style=rules.style)
 
         yield lambda records: [one(r) for r in records]
 
 
 class _Rules:
-    """The options, made ready for many captions."""
+    """The options, made ready for many captions. Raises InputError for a table that cannot be read."""
 
-    def __init__(self, options: Captions, table: implications.Table) -> None:
-        self._options, self._table = options, table
+    def __init__(self, options: Captions) -> None:
+        try:
+            self._table = implications.table(options.vocabulary)
+        except BadTableError as error:
+            raise InputError(error.message, error.remedy) from error
+        self._options = options
+        self.style = CaptionStyle(options.separator, options.underscores, options.escape, options.extension, options.sentence)
         self._words = translation.table(options.translate) if options.translate != "none" else {}
         self._replace = {captions.canonical(k): _list(v) for k, v in options.replace.items()}
         self._add_if = {captions.canonical(k): _list(v) for k, v in options.add_if.items()}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate import captions
-from curate.core.record import CaptionStyle, Record, Scores
+from curate.core.record import CaptionStyle, Manifest, Record, Scores
 from curate.core.stage import Env, RecordStage
 from curate.errors import InputError
 from curate.stages.captions import Captions
@@ -67,6 +67,33 @@ def test_scores_order_and_cap(apply: Any) -> None:
     scored = make("a", "b", "c", "hand_made", scores={"a": 0.4, "b": 0.9, "c": 0.6})
     assert apply(Captions(order="score"), scored).tags == ("hand_made", "b", "c", "a")
     assert apply(Captions(cap=2), scored).tags == ("b", "hand_made")
+
+
+def test_single_concepts_have_their_own(apply: Any) -> None:
+    stage = Captions(
+        blacklist=("a",), cap=2, per_concept={"robes": {"blacklist": ["b"], "separator": "; "}, "cats": {"cap": 0}}
+    )
+    dog, robe, cat = (make("a", "b", "c", "d", concept=c, trigger=()) for c in ("dogs", "robes", "cats"))
+    assert [apply(stage, r).tags for r in (dog, robe, cat)] == [("b", "c"), ("a", "c"), ("b", "c", "d")]
+    assert [apply(stage, r).style.separator for r in (dog, robe)] == [", ", "; "]
+    assert stage.view(dog) != stage.view(dataclasses.replace(dog, concept="robes"))
+    told: list[Any] = []
+    stage.survey(Manifest([dog, dataclasses.replace(robe, key="r")]), None, told.append)  # type: ignore[arg-type]
+    assert [(n.level, "no concept cats" in n.message) for n in told] == [("warning", True)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"blakclist": ["a"]}, "robes: blakclist"),
+        ({"cap": -1}, "robes: cap"),
+        ({"per_concept": {}}, "does not stand in itself"),
+    ],
+)
+def test_wrong_options_of_a_concept_are_named(options: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Captions(per_concept={"robes": options})
+    assert "gelboru" in Captions(per_concept={"robes": {"vocabulary": "gelboru"}}).problems()["per_concept"]
 
 
 def test_what_was_removed_is_noted(apply: Any) -> None:

@@ -133,6 +133,7 @@ def others(value: Any, annotation: Any) -> list[Any]:
         ("general",),
         {"dog": ("cat",)},
         {"copyright": 0.5},
+        {"dog": {"cap": 3}},
     ]
     near = [value + 1, value - 1, value + 64, value / 2] if isinstance(value, (int, float)) else []
     return [*listed, *((v,) for v in listed), *near, *guesses]
