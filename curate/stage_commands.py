@@ -143,7 +143,7 @@ def _option(name: str, info: FieldInfo) -> Any:
         choices = [
             str(c) for m in _union(info.annotation) for a in get_args(m) if get_origin(a) is Literal for c in get_args(a)
         ]
-        text += f" One of {', '.join(choices)}." if choices else ""
+        text += f" One of {', '.join(dict.fromkeys(choices))}." if choices else ""
         metavar = "KEY=VALUE" if _mapping(info.annotation) else None
         return Annotated[kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)]
     return Annotated[kind | None, typer.Option(flag, help=text, show_default=False)]
@@ -172,7 +172,8 @@ def _simple(annotation: Any) -> Any:
 
 
 def _mapping(annotation: Any) -> bool:
-    return any(get_origin(m) in (dict, Mapping) for m in _union(annotation))
+    """Whether a field takes nothing but a mapping; one that takes a list too reads `NAME=VALUE` itself."""
+    return all(get_origin(m) in (dict, Mapping) for m in _union(annotation))
 
 
 def _parsed(info: FieldInfo, value: Any, name: str) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, DatasetStage, Env, Findings, RecordStage, Resources, Stage, Worker
-
-Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged"]
+from curate.images import faults
+from curate.images.faults import Fault
 
 # pictures for a concept: floor, least, best, most
 _ADVICE = {"style": (8, 50, "125 to 150", 200)}
@@ -62,12 +62,28 @@ class Inspect(DatasetStage):
     noise: float = Field(default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255.")
     blank: float = Field(default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank.")
     aspect: float = Field(default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall.")
-    drop: tuple[Fault, ...] = Field(default=(), description="Faults that set a picture aside: blur, small ... (none).")
+    drop: tuple[Fault, ...] | dict[Fault, float | None] = Field(
+        default=(), description="Faults that set a picture aside, with a limit of their own if it is to be another: blur=0.7."
+    )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"kind"})
     looks: ClassVar[bool] = True
+
+    @field_validator("drop", mode="before")
+    @classmethod
+    def _with_limits(cls, given: Any) -> Any:
+        """A name, a list of names (each with `=limit` as on a command line) or a mapping of limits."""
+        if isinstance(given, Mapping):
+            return {fault: faults.limit(fault, value) for fault, value in given.items() if value is not False}
+        if isinstance(given, str):
+            given = (given,)
+        if not isinstance(given, (list, tuple)):
+            raise ValueError("takes names of faults, or a mapping of faults to limits")  # noqa: TRY004
+        pairs = [str(one).partition("=")[::2] for one in given]
+        limits = {name.strip(): faults.limit(name.strip(), value.strip() or None) for name, value in pairs}
+        return limits if any(limit is not None for limit in limits.values()) else tuple(limits)
 
     def parts(self) -> Sequence[Stage]:
         """The measurements, remembered picture by picture, then the judgement."""
@@ -109,28 +125,25 @@ class Inspect(DatasetStage):
         )
 
     def _judged(self, record: Record) -> Record:
-        faults: dict[str, str] = dict(self._faults(record))
-        dropped = [faults[fault] for fault in self.drop if fault in faults]
-        noted = record.noting(triage="edit" if faults else "fine", faults=faults)
+        own = self._own_limits()
+        found = faults.found(own, own, record)
+        dropped = list(faults.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values())
+        noted = record.noting(triage="edit" if found else "fine", faults=found)
         return dataclasses.replace(noted, aside="; ".join(dropped)) if dropped else noted
 
-    def _faults(self, record: Record) -> Generator[tuple[Fault, str]]:
-        found: dict[str, Any] = record.facts["measures"]
-        width, height = found["width"], found["height"]
-        if found["blank"] >= self.blank:
-            yield "blank", f"nearly blank ({found['blank']:.0%} of one colour)"
-        elif found["blur"] >= self.blur:
-            yield "blur", f"blurred ({found['blur']:.2f})"
-        if found["blocks"] >= self.blocks:
-            yield "blocks", f"JPEG blocks show ({found['blocks']:.1f})"
-        if found["noise"] >= self.noise:
-            yield "noise", f"noisy ({found['noise']:.1f})"
-        if max(width, height) >= self.aspect * min(width, height):
-            yield "aspect", f"extremely {'wide' if width > height else 'tall'} ({width}×{height})"
-        if width * height < self.resolution**2:
-            yield "small", f"smaller than {self.resolution}×{self.resolution} ({width}×{height})"
-        if record.facts.get("truncated"):
-            yield "damaged", "a damaged file of which only a part could be read"
+    def _own_limits(self) -> dict[Fault, float]:
+        return {
+            "blank": self.blank,
+            "blur": self.blur,
+            "blocks": self.blocks,
+            "noise": self.noise,
+            "aspect": self.aspect,
+            "small": float(self.resolution),
+            "damaged": 0.0,
+        }
+
+    def _limits(self) -> dict[Fault, float | None]:
+        return dict(self.drop) if isinstance(self.drop, Mapping) else dict.fromkeys(self.drop)
 
 
 def _by_concept(records: Manifest) -> dict[str, list[Record]]:

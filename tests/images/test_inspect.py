@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from curate.core.events import Event, Note
 from curate.core.record import Manifest, Record
@@ -121,3 +123,33 @@ def test_blocks_are_found_wherever_a_crop_put_the_grid() -> None:
     for place in range(8):
         assert measure.blockiness(np.ascontiguousarray(pixels[place:, place:])) > 2
     assert measure.blockiness(rng.integers(0, 255, (320, 320, 3), np.uint8)) < 1.2
+
+
+@pytest.mark.parametrize("given", [{"blur": 0.7, "small": True}, ["blur=0.7", "small"]])
+def test_a_limit_of_its_own_decides_what_is_dropped(tmp_path: Path, photo: Pixels, given: Any) -> None:
+    where = env(tmp_path)
+    record = held(where, cv2.GaussianBlur(photo, (0, 0), 3))
+    measured = inspected(where, [record])[0][0].facts["measures"]["blur"]
+    assert measured > 0.62
+    assert not inspected(where, [record], drop={"blur": (measured + 1) / 2})[0][0].aside
+    assert inspected(where, [record], drop={"blur": measured - 0.01})[0][0].aside.startswith("blurred")
+    stage = Inspect(drop=given)
+    assert (stage.drop, stage.keyed()["drop"]) == ({"blur": 0.7, "small": None}, {"blur": 0.7, "small": None})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"blur": 50}, "blur takes a number from 0 to 1 (0 is sharp, 1 is blurred), not 50"),
+        (["blur=much"], "blur takes a number"),
+        ({"blurr": 1}, "'blurr' is no fault: choose from blur, blocks"),
+        ({"damaged": 1.5}, "damaged takes no limit"),
+        (5, "takes names of faults, or a mapping"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_with_what_it_means(given: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Inspect(drop=given)
+    (one,) = refused.value.errors()
+    assert said in one["msg"]
+    assert one["loc"] == ("drop",)
