@@ -29,6 +29,8 @@ def explain(error: Mapping[str, Any]) -> str:
     choices = str((error.get("ctx") or {}).get("expected", ""))
     if error["type"] == "literal_error" and isinstance(found, str):
         return f'"{found}" is not one of {choices}' + (f"; {hint}" if (hint := _hint(found, choices)) else "")
+    if error["type"] == "value_error" and isinstance(found, dict):
+        return message  # a stage that looked into a mapping has said what it found there
     return f"{message}, found {describe(found)}"
 
 

@@ -83,7 +83,8 @@ class Captions(RecordStage):
                 cls(**options)
             except ValidationError as error:
                 first = error.errors()[0]
-                raise ValueError(f"{concept}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+                wrong = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
+                raise ValueError(f"{concept}: {'.'.join(map(str, first['loc']))}: {wrong}") from error
             if "per_concept" in options:
                 raise ValueError(f"{concept}: per_concept does not stand in itself")
         return value
