@@ -15,7 +15,7 @@ from curate.train.layer_rules import Rule, numbers, rules
 from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.options.network import BY_BLOCK
-from curate.train.sites import Site, chosen
+from curate.train.sites import IA3_INPUTS, Site, chosen
 
 
 def attach(options: TrainOptions, backbone: Backbone) -> Network:
@@ -41,12 +41,15 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 
 
 def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
-    sites = kept(options, chosen(backbone.sites(), settled.preset(options)))
+    sites = kept(options, chosen(backbone.sites(), settled.preset(options), options.train_norm))
     layers = Layers(options, backbone.sites(), sites)
 
     def one(site: Site, shape: Shape) -> Adapter | None:
         found = None if settled.rate(options, site) == 0 else layers.plan(site, shape)
-        return make(found[0], shape, found[1]) if found else None
+        try:
+            return make(found[0], shape, found[1]) if found else None
+        except ValueError as error:
+            raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
 
     return Network.attach(backbone, sites, one, options.seed, options.dora)
 
@@ -84,14 +87,19 @@ class Layers:
 
     def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
         """Algorithm and plan of a layer: the first rule that fits, else its block's, else the run's; None leaves it out."""
+        if site.kind in ("norm", "resnet-norm"):
+            return "norm", Plan(1, 1.0)
         rule = next((r for r in self.rules if matches(r.pattern, site)), None)
-        if rule is not None:
-            return self._by_rule(rule, shape)
+        algo, plan = self._by_rule(rule, shape) if rule is not None else self._by_run(site, shape)
+        if plan is None:
+            return None
+        return algo, replace(plan, on_input=algo == "ia3" and site.path.endswith(IA3_INPUTS))
+
+    def _by_run(self, site: Site, shape: Shape) -> tuple[str, Plan | None]:
         plan = settled.plan(self.options, shape.spatial)
         if site.block < 0 or not self.by_block:
             return self.options.algo, plan
-        plan = self._of_block(plan, site.block, shape.spatial)
-        return None if plan is None else (self.options.algo, plan)
+        return self.options.algo, self._of_block(plan, site.block, shape.spatial)
 
     def _by_rule(self, rule: Rule, shape: Shape) -> tuple[str, Plan]:
         options = self.options
@@ -147,6 +155,8 @@ def check(options: TrainOptions, network: Network) -> None:
             raise InputError(
                 f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
             )
+    if options.train_norm and not any(adapter.algo == "norm" for adapter in network.adapters.values()):
+        raise InputError(f"train_norm has no effect: preset {settled.preset(options)} holds no norm layers")
     blocks = any(site.block >= 0 for site in network.sites.values())
     for name in ("block_ranks", "block_alphas"):
         if getattr(options, name) and not blocks:

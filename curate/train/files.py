@@ -20,6 +20,11 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SUFFIXES: dict[str, frozenset[str]] = {
     "lora": frozenset(("lora_up.weight", "lora_down.weight", "lora_mid.weight")),
     "loha": frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")),
+    "glora": frozenset(("a1.weight", "a2.weight", "b1.weight", "b2.weight")),
+    "ia3": frozenset(("weight", "on_input")),
+    "oft": frozenset(("oft_blocks", "rescale")),
+    "full": frozenset(("diff", "diff_b")),
+    "norm": frozenset(("w_norm", "b_norm")),
     "lokr": frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")),
 }
 COMMON = frozenset(("alpha", "dora_scale"))
@@ -28,7 +33,7 @@ COMMON = frozenset(("alpha", "dora_scale"))
 def content(job: Job, network: Network, name: str, identity: str, step: int) -> bytes:
     """The file's bytes after so many steps."""
     dtype = DTYPES[job.options.save_precision]
-    tensors = {key: tensor.to(dtype) for key, tensor in network.tensors().items()}
+    tensors = {k: t.to(dtype) if t.is_floating_point() else t for k, t in network.tensors().items()}
     said = metadata(job, network, name, identity, step)
     return container.serialize(tensors, {**said, **container.hashes(tensors, said)})
 

@@ -9,12 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from curate.errors import InputError
-from curate.train.adapters._base import Adapter, Layer, Shape
+from curate.train.adapters._base import Adapter, Layer, NormLayer, Shape
 from curate.train.backbones import Backbone
 from curate.train.batches import derived
 from curate.train.sites import Site
 
-POINT_SHAPED = frozenset(("lora_up.weight", "lora_down.weight", "lokr_w2", "dora_scale"))
+POINT_SHAPED = frozenset(
+    (
+        "lokr_w2",
+        "dora_scale",
+        "diff",
+        "rescale",
+        *(f"{name}.weight" for name in ("lora_up", "lora_down", "a1", "a2", "b1", "b2")),
+    )
+)
 """Tensors that have the kernel's axes in files for convolutions."""
 
 Make = Callable[[Site, Shape], Adapter | None]
@@ -23,17 +31,14 @@ Make = Callable[[Site, Shape], Adapter | None]
 class Adapted(nn.Module):
     """A frozen layer and its adapter in the layer's place."""
 
-    def __init__(self, layer: Layer, adapter: Adapter) -> None:
+    def __init__(self, layer: Layer | NormLayer, adapter: Adapter) -> None:
         super().__init__()
         self.layer, self.adapter = layer, adapter
         self.enabled = True
 
     def forward(self, x: Tensor) -> Tensor:
         """layer(x) + ΔW·x."""
-        if not self.enabled:
-            return self.layer(x)
-        x = self.adapter.lengthened(x, self.layer.weight)
-        return self.layer(x) + self.adapter(x)
+        return self.adapter.over(self.layer, x) if self.enabled else self.layer(x)  # pyright: ignore[reportArgumentType]
 
     @property
     def weight(self) -> Tensor:
@@ -58,10 +63,11 @@ class Network:
         adapters: dict[str, Adapter] = {}
         kept: dict[str, Site] = {}
         for site in sites:
-            layer = backbone.layer(site)
+            layer = trainable(backbone, site)
             adapter = make(site, Shape.of(layer)) if layer is not None else None
             if layer is None or adapter is None:
                 continue
+            adapter.meet(layer)  # pyright: ignore[reportArgumentType]
             adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
             if dora:
                 adapter.decompose(layer.weight)
@@ -102,8 +108,8 @@ class Network:
         for name, adapter in self.adapters.items():
             point = self.backbone.stored_as_point(self.sites[name])
             for suffix, tensor in adapter.tensors().items():
-                widen = point and tensor.dim() == 2 and suffix in POINT_SHAPED
-                out[f"{name}.{suffix}"] = (tensor[:, :, None, None] if widen else tensor).float().cpu()
+                held = as_point(tensor, suffix) if point else tensor
+                out[f"{name}.{suffix}"] = (held.float() if held.is_floating_point() else held).cpu()
         return out
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -116,6 +122,19 @@ class Network:
                 adapter.load(grouped[name])
             except ValueError as error:
                 raise InputError(f"{name}: {error}") from error
+
+
+def as_point(tensor: Tensor, suffix: str) -> Tensor:
+    """A linear layer's tensor as that of a 1×1 convolution."""
+    if suffix == "weight":  # (IA)³
+        return tensor[None, :, None, None]
+    return tensor[:, :, None, None] if tensor.dim() == 2 and suffix in POINT_SHAPED else tensor
+
+
+def trainable(backbone: Backbone, site: Site) -> Layer | NormLayer | None:
+    """The layer or norm at a site, or None where this model has none there."""
+    found = backbone.at(site)
+    return found if isinstance(found, NormLayer) else backbone.layer(site)
 
 
 def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

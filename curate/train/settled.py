@@ -9,6 +9,7 @@ import torch
 from curate.train.adapters._base import Plan
 from curate.train.guides import GUIDES
 from curate.train.options import TrainOptions
+from curate.train.options.network import SPLIT
 from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE, Schedule
 from curate.train.sites import Site
 
@@ -17,6 +18,10 @@ RATES = {"ia3": 5e-3, "full": 1e-6}
 WARMUP = 0.05
 FULL = 100_000
 """A rank that no layer reaches: the custom way to ask LoKr for its full matrix."""
+RANKS = {
+    **{"lora": 32, "locon": 32, "loha": 16, "lokr": FULL, "dylora": 128, "glora": 32},
+    **{"diag-oft": 16, "boft": 16, "ia3": 1, "full": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,11 @@ class Ranks:
 
 def ranks(options: TrainOptions) -> Ranks:
     """Rank and alpha as given, or the algorithm's."""
-    default = {"lora": 32, "locon": 32, "loha": 16, "lokr": FULL}[options.algo]
+    default = RANKS[options.algo]
     rank = options.rank or default
     # a rate that is found makes up for a small scale; LoKr's full matrix has none
-    usual = 1.0 if adaptive(options) and options.algo != "lokr" else rank / 2 if options.algo == "loha" else float(rank)
+    half = options.algo in ("loha", "dylora")
+    usual = 1.0 if adaptive(options) and options.algo != "lokr" else rank / 2 if half else float(rank)
     alpha = options.alpha or usual
     if options.algo == "locon":
         return Ranks(rank, alpha, options.conv_rank or 16, options.conv_alpha or 1.0)
@@ -45,7 +51,7 @@ def ranks(options: TrainOptions) -> Ranks:
 def preset(options: TrainOptions) -> str:
     """The choice of layers as given, or the algorithm's."""
     given = next((name for name in options.preset if name not in GUIDES), None)
-    return given or ("full" if options.algo == "locon" else "attn-mlp")
+    return given or {"locon": "full", "ia3": "ia3"}.get(options.algo, "attn-mlp")
 
 
 def plan(options: TrainOptions, spatial: bool) -> Plan:
@@ -58,12 +64,15 @@ def plan(options: TrainOptions, spatial: bool) -> Plan:
         factor=8 if options.factor is None else options.factor,
         full_matrix=rank >= FULL,
         decompose_both=options.decompose_both,
-        tucker=options.tucker,
-        scalar=options.scalar,
-        rs=options.rs_lora,
+        tucker=options.tucker and options.algo in SPLIT,
+        scalar=options.scalar and options.algo in SPLIT | {"glora"},
+        rs=options.rs_lora and options.algo in SPLIT | {"glora"},
         dropout=options.dropout,
         rank_dropout=options.rank_dropout,
         module_dropout=options.module_dropout,
+        constraint=options.constraint,
+        rescaled=options.rescaled,
+        unit=options.dylora_unit,
     )
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
-Kind = Literal["text-attn", "text-mlp", "attn", "mlp", "resnet", "resnet-lin", "resample", "edge", "time", "unused"]
+Kind = Literal[
+    "text-attn", "text-mlp", "attn", "mlp", "norm", "resnet", "resnet-lin", "resnet-norm", "resample", "edge", "time", "unused"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ RESNET: dict[str, tuple[str, Kind]] = {
     "time_emb_proj": ("emb_layers_1", "resnet-lin"),
     "conv2": ("out_layers_3", "resnet"),
     "conv_shortcut": ("skip_connection", "resnet-lin"),
+    "norm1": ("in_layers_0", "resnet-norm"),
+    "norm2": ("out_layers_0", "resnet-norm"),
 }
 
 
@@ -63,7 +67,10 @@ class UnetShape:
 def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
     yield "proj_in", "mlp"
     yield "proj_out", "mlp"
+    yield "norm", "norm"
     for n in range(blocks):
+        for i in (1, 2, 3):
+            yield f"transformer_blocks.{n}.norm{i}", "norm"
         for inner, kind in TRANSFORMER.items():
             yield f"transformer_blocks.{n}.{inner}", kind
 
@@ -148,9 +155,22 @@ PRESETS: dict[str, frozenset[Kind]] = {
 }
 
 
-def chosen(sites: list[Site], preset: str) -> list[Site]:
-    """The sites a preset holds. SDXL's edges and embeddings are in none."""
-    kinds = PRESETS[preset]
+NORMS: dict[str, frozenset[Kind]] = {
+    **dict.fromkeys(("full", "full-lin", "unet-only"), _kinds("norm resnet-norm")),
+    **dict.fromkeys(("attn-mlp", "unet-transformer-only"), _kinds("norm")),
+    "unet-convblock-only": _kinds("resnet-norm"),
+}
+"""Norm layers inside what a preset holds; text encoders' are read by no program."""
+IA3_INPUTS = (".ff.net.2", ".mlp.fc2")
+"""Layers whose inputs, not outputs, (IA)³ scales: what stands before them is the activation."""
+IA3 = (".to_k", ".to_v", ".k_proj", ".v_proj", *IA3_INPUTS)
+
+
+def chosen(sites: list[Site], preset: str, norms: bool = False) -> list[Site]:
+    """The sites a preset holds, with the norms beside them where wanted. SDXL's edges and embeddings are in none."""
+    if preset == "ia3":
+        return [s for s in sites if s.path.endswith(IA3)]
+    kinds = PRESETS[preset] | (NORMS.get(preset, frozenset()) if norms else frozenset())
     original = any(s.name == "lora_unet_label_emb_0_0" for s in sites)
     left_out = {"edge", "time", "unused"} if original else {"unused"}
     return [s for s in sites if s.kind in kinds and s.kind not in left_out]

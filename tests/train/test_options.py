@@ -38,6 +38,10 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "exclude": (("lora_te_*",), {}),
     "factor": (2, {"algo": "lokr"}),
     "decompose_both": (True, {"algo": "lokr", "rank": 1}),
+    "dylora_unit": (1, {"algo": "dylora", "rank": 4}),
+    "constraint": (1e-9, {"algo": "diag-oft", "rank": 8}),
+    "rescaled": (True, {"algo": "boft", "rank": 8}),
+    "train_norm": (True, {"preset": "unet-transformer-only"}),
     "tucker": (True, {"preset": "unet-convblock-only"}),
     "scalar": (True, {}),
     "rs_lora": (True, {}),
@@ -103,6 +107,17 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+WITHOUT: dict[str, dict[str, Any]] = {
+    **{key: {"upscale": False} for key in ("bucket_min", "bucket_max")},
+    **{key: {"algo": "ia3"} for key in ("rank", "conv_rank", "block_ranks", "conv_block_ranks")},
+    **{key: {"algo": "diag-oft"} for key in ("alpha", "conv_alpha", "block_alphas", "conv_block_alphas")},
+    **{key: {"algo": "full"} for key in ("tucker", "scalar", "rs_lora", "dora")},
+    "rank_dropout": {"algo": "dylora"},
+    "scale_weight_norms": {"algo": "boft"},
+}
+"""What takes an option's effect away, where that is not a plain run."""
+
+
 def folder_of(place: Path) -> Path:
     """One folder for all: runs in it do not disturb each other, and share their latents."""
     if not place.exists():
@@ -165,7 +180,7 @@ def test_every_option_is_tried() -> None:
 @pytest.mark.parametrize("option", NEEDS)
 def test_option_that_could_do_nothing_is_refused(option: str) -> None:
     value = CHANGES.get(option, (True,))[0]
-    beside = {"upscale": False} if option in ("bucket_min", "bucket_max") else {}
+    beside = WITHOUT.get(option, {})
     with pytest.raises(ValueError, match=f"{option} has no effect without"):
         Train(**{option: value, **beside})
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Layer = nn.Linear | nn.Conv2d
+NormLayer = nn.LayerNorm | nn.GroupNorm
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,13 @@ class Shape:
     padding: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, layer: Layer) -> Shape:
-        """Raises ValueError for what no file format describes: groups, dilation, padding other than zeros."""
+    def of(cls, layer: Layer | NormLayer) -> Shape:
+        """Raises ValueError for what no file format describes: groups, dilation, padding other than zeros.
+
+        A norm counts as a layer of one input.
+        """
+        if isinstance(layer, NormLayer):
+            return cls(layer.weight.numel(), 1)
         if isinstance(layer, nn.Linear):
             return cls(layer.out_features, layer.in_features)
         plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
@@ -49,11 +55,11 @@ class Shape:
         """Taps of the kernel; 1 for a linear layer."""
         return self.kernel[0] * self.kernel[1] if self.kernel else 1
 
-    def apply(self, x: Tensor, weight: Tensor) -> Tensor:
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The layer's operation with another weight of its kernel: [*, out, in(, k, k)]."""
         if not self.kernel:
-            return functional.linear(x, weight)
-        return functional.conv2d(x, weight, stride=self.stride, padding=self.padding)  # pyright: ignore[reportArgumentType]
+            return functional.linear(x, weight, bias)
+        return functional.conv2d(x, weight, bias, self.stride, self.padding)  # pyright: ignore[reportArgumentType]
 
     def point(self, x: Tensor, weight: Tensor) -> Tensor:
         """A 1×1 product over the channels with weight [out, in], at stride 1."""
@@ -77,6 +83,10 @@ class Plan:
     dropout          share of values between or before the factors that is dropped while training
     rank_dropout     share of ranks (lora) or rows of ΔW (others) that is dropped
     module_dropout   chance that the adapter adds nothing
+    on_input         (IA)³: factors of the inputs instead of the outputs
+    constraint       OFT: longest change of the blocks, as a share of the outputs; 0 is without
+    rescaled         OFT: also learn each output's length
+    unit             DyLoRA: ranks that are trained at a time
     """
 
     rank: int
@@ -91,6 +101,10 @@ class Plan:
     dropout: float = 0.0
     rank_dropout: float = 0.0
     module_dropout: float = 0.0
+    on_input: bool = False
+    constraint: float = 0.0
+    rescaled: bool = False
+    unit: int = 4
 
 
 class Adapter(nn.Module):
@@ -104,6 +118,19 @@ class Adapter(nn.Module):
     detects: ClassVar[str]
     """A tensor suffix that only this algorithm's files have."""
     scalar: nn.Parameter | None
+
+    def meet(self, layer: Layer) -> None:
+        """Told of the layer it will change, once, before `start`."""
+
+    def over(self, layer: Layer, x: Tensor) -> Tensor:
+        """What the layer gives with the adapter: layer(x) + ΔW·x, where the algorithm has no cheaper or truer form."""
+        x = self.lengthened(x, layer.weight)
+        return layer(x) + self(x)
+
+    @property
+    def draws(self) -> bool:
+        """Whether training draws random numbers in here."""
+        return bool(self.plan.dropout or self.plan.rank_dropout or self.plan.module_dropout)
 
     @property
     def reads(self) -> str:
@@ -161,7 +188,7 @@ class Adapter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """What the adapter adds to the layer's output for input x, with dropouts while training."""
         plan = self.plan
-        if not self.training or not (plan.dropout or plan.rank_dropout or plan.module_dropout):
+        if not self.training or not self.draws:
             return self.product(x)
         out = self.dropped(x)
         if plan.module_dropout:

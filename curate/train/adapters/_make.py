@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from curate.train.adapters._base import Adapter, Plan, Shape
+from curate.train.adapters.boft import Boft
+from curate.train.adapters.dylora import Dylora
+from curate.train.adapters.full import Full
+from curate.train.adapters.glora import Glora
+from curate.train.adapters.ia3 import Ia3
 from curate.train.adapters.loha import Loha
 from curate.train.adapters.lokr import Lokr
 from curate.train.adapters.lora import Lora
+from curate.train.adapters.norm import Norm
+from curate.train.adapters.oft import Oft
 
-CLASSES: tuple[type[Adapter], ...] = (Lora, Loha, Lokr)
-ALGORITHMS: dict[str, type[Adapter]] = {"lora": Lora, "locon": Lora, "loha": Loha, "lokr": Lokr}
+CLASSES: tuple[type[Adapter], ...] = (Lora, Loha, Lokr, Glora, Ia3, Oft, Boft, Full, Norm)
+ALGORITHMS: dict[str, type[Adapter]] = {**{c.algo: c for c in CLASSES}, "locon": Lora, "dylora": Dylora}
 
 
-def algorithm_of(suffixes: Collection[str]) -> str | None:
+def algorithm_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The algorithm whose tensors a layer of a file holds; None for what none of ours reads."""
-    return next((c.algo for c in CLASSES if any(s == c.detects or s.startswith(f"{c.detects}_") for s in suffixes)), None)
+    if "oft_blocks" in tensors:
+        return "boft" if tensors["oft_blocks"].dim() == 4 else "diag-oft"
+    return next((c.algo for c in CLASSES if any(s == c.detects or s.startswith(f"{c.detects}_") for s in tensors)), None)
 
 
 def make(algo: str, shape: Shape, plan: Plan) -> Adapter:

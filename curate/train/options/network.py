@@ -10,10 +10,18 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from curate.train import guides
 from curate.train.layer_rules import block_numbers, rules
 
-Algo = Literal["lora", "locon", "loha", "lokr"]
+Algo = Literal["lora", "locon", "loha", "lokr", "dylora", "glora", "ia3", "diag-oft", "boft", "full"]
+SPLIT = frozenset(("lora", "locon", "loha", "lokr"))
+"""Algorithms of two factors and more, that take every form of them."""
+SCALED = SPLIT | {"dylora", "glora"}
+"""Algorithms whose ΔW is scaled by alpha."""
+TURNING = frozenset(("diag-oft", "boft"))
+"""Algorithms that turn the weight instead of adding to it."""
 
 
-Layers = Literal["full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only"]
+Layers = Literal[
+    "full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only", "ia3"
+]
 """LyCORIS' names for which layers are trained."""
 
 
@@ -28,10 +36,16 @@ class NetworkOptions(BaseModel):
     )
     algo: Algo = Field(
         "lora",
-        description="lora (general), locon (convolutions too), loha (simple concepts, flexible), lokr (complex concepts).",
+        description="lora (general), locon (convolutions too), loha (simple concepts, flexible), lokr (complex concepts), "
+        "dylora (finds its rank; long), glora (general styles), ia3 (very small, styles), diag-oft and boft (keep the base's "
+        "structure), full (the weights themselves: the best where size does not matter).",
     )
-    rank: int | None = Field(None, ge=1, description="Rank; default 32, for loha 16, for lokr the full matrix.")
-    alpha: float | None = Field(None, gt=0, description="Scale times rank; default the rank, for loha half of it.")
+    rank: int | None = Field(
+        None,
+        ge=1,
+        description="Rank; default 32, loha 16, dylora 128, lokr the full matrix; the largest block of diag-oft and boft, 16.",
+    )
+    alpha: float | None = Field(None, gt=0, description="Scale times rank; default the rank, for loha and dylora half of it.")
     conv_rank: int | None = Field(
         None, ge=1, description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank."
     )
@@ -54,6 +68,12 @@ class NetworkOptions(BaseModel):
         None, description="lokr: size of the smaller factor, default 8; -1 splits as evenly as possible."
     )
     decompose_both: bool = Field(False, description="lokr: split the smaller factor too.")
+    dylora_unit: int = Field(4, ge=1, description="dylora: ranks trained at a time.")
+    constraint: float = Field(
+        0, ge=0, description="diag-oft, boft: how far a layer may be turned, as a share of its outputs; 0 is freely."
+    )
+    rescaled: bool = Field(False, description="diag-oft, boft: also learn the length of each output.")
+    train_norm: bool = Field(False, description="Also train the norm layers inside the preset's blocks of the UNet.")
     tucker: bool = Field(False, description="Split kernels larger than 1×1 by a core tensor.")
     scalar: bool = Field(False, description="Learn a scale per layer that starts at zero; folded in on saving.")
     rs_lora: bool = Field(False, description="Scale by alpha/√rank: large ranks keep their strength.")
@@ -92,6 +112,8 @@ class NetworkOptions(BaseModel):
             if text := getattr(self, name):
                 block_numbers(name, text, name.endswith("ranks"))
         rules(self.layers, get_args(Algo))
+        if self.algo == "dylora" and any((r or 128) % self.dylora_unit for r in (self.rank, self.conv_rank)):
+            raise ValueError(f"dylora's rank is no multiple of dylora_unit {self.dylora_unit}")
         shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]
         if self.rank_from_file and shaped:
             raise ValueError(f"{', '.join(shaped)} has no effect with rank_from_file: the file says it")
@@ -101,14 +123,30 @@ class NetworkOptions(BaseModel):
 BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")
 SHAPED = (
     *("algo", "rank", "alpha", "conv_rank", "conv_alpha", *BY_BLOCK, "layers", "include", "exclude"),
-    *("factor", "decompose_both", "tucker", "rs_lora", "dora", "preset"),
+    *("factor", "decompose_both", "constraint", "rescaled", "train_norm", "tucker", "rs_lora", "dora", "preset"),
 )
 """Options that `rank_from_file` leaves nothing to say."""
 
 
+def algorithms(options: NetworkOptions) -> frozenset[str]:
+    """Every algorithm that some layer may have."""
+    return frozenset((options.algo, *(rule.algo for rule in rules(options.layers) if rule.algo)))
+
+
+def _of(*algos: str) -> tuple[str, Callable[[NetworkOptions], bool]]:
+    return f"algo {' or '.join(sorted(algos))}", lambda o: bool(algorithms(o) & set(algos))
+
+
 NEEDS: dict[str, tuple[str, Callable[[NetworkOptions], bool]]] = {
     "rank_from_file": ("start_from", lambda o: bool(o.start_from)),
-    "factor": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
-    "decompose_both": ("algo lokr", lambda o: o.algo == "lokr" or any("lokr" in line for line in o.layers)),
+    **dict.fromkeys(("rank", "conv_rank", "block_ranks", "conv_block_ranks"), _of(*SCALED, *TURNING)),
+    **dict.fromkeys(("alpha", "conv_alpha", "block_alphas", "conv_block_alphas"), _of(*SCALED)),
+    **dict.fromkeys(("scalar", "rs_lora"), _of(*SPLIT, "glora")),
+    **dict.fromkeys(("tucker", "dora"), _of(*SPLIT)),
+    **dict.fromkeys(("factor", "decompose_both"), _of("lokr")),
+    **dict.fromkeys(("constraint", "rescaled"), _of(*TURNING)),
+    "dylora_unit": _of("dylora"),
+    "rank_dropout": _of(*sorted(set(get_args(Algo)) - {"dylora"})),
+    "scale_weight_norms": _of(*sorted(set(get_args(Algo)) - TURNING)),
 }
 UNKEYED: frozenset[str] = frozenset()
