@@ -29,8 +29,11 @@ class OpenTagger(Protocol):
 
     provider: str
     """What computes: CUDAExecutionProvider, CPUExecutionProvider, cuda, cpu …"""
-    batch: int
-    """How many pictures the device takes at once."""
+
+    @property
+    def batch(self) -> int:
+        """How many pictures the device takes at once; fewer from the first time that they did not fit."""
+        ...
 
     def prepare(self, picture: Picture) -> Tensor:
         """What the model is fed for one picture; may run on any thread."""

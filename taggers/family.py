@@ -91,10 +91,12 @@ class OnnxFamily(Family):
         self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
     ) -> Generator[OpenTagger]:
         """Loads the graph, checks it against its labels and yields it. Raises BadModelError, NoGpuError."""
-        from taggers.providers import session
+        from taggers.providers import CPU, session
+        from taggers.room import free_bytes
 
         read = self.labels(labels)
         made = session(model, device, require_gpu=require_gpu)
+        free = None if made.get_providers()[0] == CPU else free_bytes(int(device.partition(":")[2] or 0))
         graph = Graph.of(made)
         name, logits = self.output(graph)
         shape = next((o.shape for o in graph.outputs if o.name == name), graph.outputs[0].shape)
@@ -102,7 +104,7 @@ class OnnxFamily(Family):
             read = fitted(labels, read, self.labelled(shape[-1]))
         prepare = partial(self._prepared, side=self.side(graph.shape), extras=tuple(extras))
         opened = OpenGraph(
-            made, read, prepare, sigmoid if logits else _same, output=name, floor=floor, batch=batch, where=labels
+            made, read, prepare, sigmoid if logits else _same, output=name, floor=floor, batch=batch, where=labels, free=free
         )
         try:
             yield opened

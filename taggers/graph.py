@@ -11,6 +11,7 @@ import numpy as np
 from taggers.ahead import ahead
 from taggers.base import Picture, Scored, Source, Tensor
 from taggers.labels import Labels, fitted
+from taggers.room import Room, fitting
 
 Prepare = Callable[[Picture], Tensor]
 Probabilities = Callable[[Tensor], Tensor]
@@ -38,7 +39,10 @@ class Naming:
 
 
 class OpenGraph:
-    """See `taggers.base.OpenTagger`. `output` is fetched, N×labels; `probabilities` makes scores of it."""
+    """See `taggers.base.OpenTagger`. `output` is fetched, N×labels; `probabilities` makes scores of it.
+
+    Without a `batch`, the graph's own counts, or what fits into `free` bytes of the device.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class OpenGraph:
         floor: float = 0.0,
         batch: int = 0,
         where: Path | None = None,
+        free: int | None = None,
     ) -> None:
         self.provider: str = session.get_providers()[0]
         self._session = session
@@ -62,7 +67,19 @@ class OpenGraph:
         self._naming = Naming(labels, floor)
         fixed = self._input.shape[0]
         self.fixed = fixed if isinstance(fixed, int) and fixed > 0 else 0
-        self.batch = self.fixed or batch or (32 if self.provider != "CPUExecutionProvider" else 4)
+        self._half = self._input.type == "tensor(float16)"
+        self._room = Room(self.fixed or batch or self._most(free), fixed=bool(self.fixed))
+
+    @property
+    def batch(self) -> int:
+        """How many pictures are run at once: as the graph, the caller or the device's memory has it."""
+        return self._room.batch
+
+    def _most(self, free: int | None) -> int:
+        if self.provider == "CPUExecutionProvider":
+            return 4
+        side = max([s for s in self._input.shape[1:] if isinstance(s, int)], default=448)
+        return fitting(free, side * side, half=self._half)
 
     def prepare(self, picture: Picture) -> Tensor:
         """What the graph is fed for one picture."""
@@ -80,8 +97,11 @@ class OpenGraph:
         return ahead(sources, lambda source: self.prepare(source()), self.infer, batch=self.batch)
 
     def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
-        """Runs the graph on prepared tensors, up to `batch` of them."""
-        kind = np.float16 if self._input.type == "tensor(float16)" else np.float32
+        """Runs the graph on prepared tensors, `batch` of them at once, fewer where the device turns out to be too small."""
+        return self._room.run(tensors, self._once)
+
+    def _once(self, tensors: Sequence[Tensor]) -> list[Scored]:
+        kind = np.float16 if self._half else np.float32
         stacked = np.stack(tensors).astype(kind, copy=False)
         if self.fixed and len(tensors) < self.fixed:
             stacked = np.concatenate([stacked, np.zeros((self.fixed - len(tensors), *stacked.shape[1:]), kind)])

@@ -241,7 +241,7 @@ class _Scorer:
             for name, tagger in self._opened.items():
                 queue = waiting.setdefault(name, {})
                 queue[_identity(record)] = tensors[name]
-                if len(queue) == tagger.batch:
+                if len(queue) >= tagger.batch:
                     self._infer(name, waiting.pop(name), found)
         for name, queue in waiting.items():
             self._infer(name, queue, found)

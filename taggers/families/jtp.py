@@ -18,6 +18,7 @@ from taggers.families._e621 import RATINGS
 from taggers.family import Family, Graph, Model
 from taggers.graph import Naming
 from taggers.labels import Labels, fitted, labels, read_json
+from taggers.room import Room, fitting, free_bytes
 
 
 class Jtp(Family):
@@ -66,7 +67,7 @@ class Jtp(Family):
         network = _load(model).to(where)
         read = fitted(labels, self.labels(labels), network.head.linear.out_features // 2)
         try:
-            yield _Open(network, where, Naming(read, floor), batch or (16 if where.startswith("cuda") else 2))
+            yield _Open(network, where, Naming(read, floor), batch or _most(where, network.side))
         finally:
             del network
             if where.startswith("cuda"):
@@ -77,8 +78,12 @@ class _Open:
     """See `taggers.base.OpenTagger`."""
 
     def __init__(self, network: Any, device: str, naming: Naming, batch: int) -> None:
-        self.provider, self.batch = device, batch
+        self.provider, self._room = device, Room(batch)
         self._network, self._naming = network, naming
+
+    @property
+    def batch(self) -> int:
+        return self._room.batch
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Scored]:
         tensors = [self.prepare(p) for p in pictures]
@@ -91,6 +96,9 @@ class _Open:
         return prepare(picture, self._network.side)
 
     def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
+        return self._room.run(tensors, self._once)
+
+    def _once(self, tensors: Sequence[Tensor]) -> list[Scored]:
         import torch
 
         with torch.inference_mode():
@@ -113,6 +121,10 @@ def prepare(picture: Picture, side: int) -> Tensor:
     top, left = (side - image.height) // 2, (side - image.width) // 2
     tensor[:, top : top + image.height, left : left + image.width] = ((values - half) / half).transpose(2, 0, 1)
     return tensor
+
+
+def _most(device: str, side: int) -> int:
+    return fitting(free_bytes(int(device.partition(":")[2] or 0)), side * side) if device.startswith("cuda") else 2
 
 
 def _load(path: Path) -> Any:

@@ -6,7 +6,9 @@ import dataclasses
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from taggers import download, providers
 from taggers.ahead import ahead
 from taggers.errors import BadModelError, MissingModelError, NoGpuError, TaggerError
 from taggers.family import Model
+from taggers.graph import OpenGraph
 from taggers.providers import CPU, CUDA, TENSORRT, Facts, verdict, wanted, why_not
+from taggers.room import Room, fitting
 
 WHOLE = Facts((TENSORRT, CUDA, CPU), driver=True, devices=2, cuda=True, cudnn=True)
 NONE = Facts((CUDA, CPU), driver=False, devices=0, cuda=False, cudnn=False)
@@ -194,6 +198,87 @@ def test_a_failing_device_is_raised() -> None:
 
     with pytest.raises(RuntimeError, match="out of memory"):
         list(ahead(range(9), int, infer, batch=4, threads=2))
+
+
+# room ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("free", "pixels", "half", "expected"),
+    [
+        (None, 448 * 448, False, 32),
+        (80 << 30, 448 * 448, False, 32),
+        (8 << 30, 448 * 448, False, 25),
+        (4 << 30, 448 * 448, False, 12),
+        (4 << 30, 448 * 448, True, 25),
+        (4 << 30, 896 * 896, False, 3),
+        (100 << 20, 448 * 448, False, 1),
+    ],
+)
+def test_batches_by_memory(free: int | None, pixels: int, half: bool, expected: int) -> None:
+    assert fitting(free, pixels, half=half) == expected
+
+
+def test_what_does_not_fit_is_run_in_smaller_parts(caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[int] = []
+
+    def once(items: Sequence[int]) -> list[int]:
+        tried.append(len(items))
+        if len(items) > 5:
+            raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 9")
+        return [i * 2 for i in items]
+
+    room = Room(16)
+    with caplog.at_level(logging.WARNING, "taggers"):
+        assert room.run(range(20), once) == [i * 2 for i in range(20)]
+        assert room.run(range(3), once) == [0, 2, 4]
+    assert tried == [16, 8, 4, 4, 4, 4, 4, 3]
+    assert room.batch == 4
+    assert "does not hold 16 pictures at once: going on with 8" in caplog.text
+
+
+def test_other_failures_and_single_pictures_are_raised() -> None:
+    def fails(items: Sequence[int]) -> list[int]:
+        raise RuntimeError(said)
+
+    for said, room, count in (
+        ("invalid input", Room(8), 8),
+        ("out of memory", Room(8, fixed=True), 8),
+        ("out of memory", Room(8), 1),
+    ):
+        with pytest.raises(RuntimeError, match=said):
+            room.run(range(count), fails)
+
+
+class SmallDevice:
+    """An onnxruntime session on a device that holds two pictures."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def get_providers(self) -> list[str]:
+        return [CUDA]
+
+    def get_inputs(self) -> Any:
+        return self._session.get_inputs()
+
+    def run(self, names: Any, feeds: dict[str, np.ndarray]) -> Any:
+        if max(len(v) for v in feeds.values()) > 2:
+            raise RuntimeError("CUDA failure 2: out of memory")
+        return self._session.run(names, feeds)
+
+
+def test_a_tagger_goes_on_with_smaller_batches(wd_folder: Path) -> None:
+    found = taggers.find(str(wd_folder))
+    made = providers.session(found.model, "cpu", found=NONE)
+    labels = found.family.labels(found.labels)
+    pictures = [np.full((9, 9, 3), i, np.uint8) for i in range(11)]
+    with found.open("cpu") as plain:
+        small = OpenGraph(SmallDevice(made), labels, plain.prepare, lambda x: x, output="output", free=4 << 30)
+        assert small.batch == 12
+        assert small(pictures) == plain(pictures)
+        assert list(small.stream([lambda p=p: p for p in pictures])) == plain(pictures)
+        assert small.batch in (1, 2)
 
 
 # downloads ------------------------------------------------------------------------------------------------------------------
