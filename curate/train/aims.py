@@ -8,6 +8,11 @@ from curate.train.backbones import Backbone
 from curate.train.options import TrainOptions
 
 
+def zero_terminal(options: TrainOptions, backbone: Backbone) -> bool:
+    """Whether the last timestep holds no signal: as given, or as the base was trained."""
+    return backbone.ztsnr if options.ztsnr is None else options.ztsnr
+
+
 def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.Schedule:
     """The base model's noise schedule, as the options correct it. Raises InputError for ztsnr without v-prediction."""
     config = backbone.schedule
@@ -17,7 +22,7 @@ def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.Sched
         int(config.get("num_train_timesteps", 1000)),
     )
     prediction = backbone.prediction if options.prediction == "auto" else options.prediction
-    ztsnr = backbone.ztsnr if options.ztsnr is None else options.ztsnr
+    ztsnr = zero_terminal(options, backbone)
     if ztsnr and prediction == "epsilon":
         raise InputError("ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does")
     if options.scale_v and prediction == "epsilon":

@@ -24,13 +24,16 @@ class State:
     average: float = 0.0
 
 
-def save(folder: Path, state: State, network: Network, optimiser: torch.optim.Optimizer, keep: int) -> Path:
+def save(
+    folder: Path, state: State, network: Network, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, keep: int
+) -> Path:
     """Writes `step-N.pt`, synced before it gets its name, then removes all but the newest `keep`."""
     path = folder / f"step-{state.step:08d}.pt"
     content: dict[str, Any] = {
         "state": vars(state),
         "parameters": {name: parameter.detach() for name, parameter in network.named_parameters()},
         "optimiser": optimiser.state_dict(),
+        "scaler": scaler.state_dict(),
     }
     files.write_atomic(path, lambda work: torch.save(content, work))
     for old in _all(folder)[:-keep]:
@@ -38,7 +41,7 @@ def save(folder: Path, state: State, network: Network, optimiser: torch.optim.Op
     return path
 
 
-def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> State:
+def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> State:
     """The newest checkpoint that can be read, put into network and optimiser; a fresh state without one."""
     for path in reversed(_all(folder)):
         try:
@@ -50,6 +53,8 @@ def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) ->
             for name, parameter in network.named_parameters():
                 parameter.copy_(saved[name])
         optimiser.load_state_dict(content["optimiser"])
+        if content["scaler"]:
+            scaler.load_state_dict(content["scaler"])
         return State(**content["state"])
     return State()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +13,18 @@ from curate.train.digests import Known, file_digest, text_digest
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
 REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
 EXIF_ORIENTATION = 0x0112
+MASKS = "masks"
+"""Folder of mask pictures beside the concepts' folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A training picture. `digest` is of the file's bytes; width and height are after orientation."""
+    """A training picture. `digest` is of the file's bytes; width and height are after orientation.
+
+    words   of its folder: what it is called without a caption, and which tags stay in front
+    mask    a grey picture that says what of it counts
+    reg     shows the class for regularisation, not the concept
+    """
 
     path: Path
     concept: str
@@ -25,26 +33,43 @@ class Picture:
     digest: str
     width: int
     height: int
+    words: str = ""
+    mask: Path | None = None
+    reg: bool = False
 
 
 @dataclass(slots=True)
 class Dataset:
-    """What a folder holds. `trigger` maps a concept folder to the words after its N; `warnings` are for the user."""
+    """What a folder holds.
+
+    triggers    a concept folder's words after its N
+    reg         regularisation pictures, from a folder of their own
+    warnings    for the user
+    """
 
     folder: Path
     pictures: list[Picture]
     triggers: dict[str, str]
     digest: str
     warnings: list[str] = field(default_factory=list[str])
+    reg: list[Picture] = field(default_factory=list[Picture])
 
 
 def read_dataset(
-    folder: Path, extension: str = ".txt", known: Known | None = None, *, left_out: frozenset[Path] = frozenset()
+    folder: Path,
+    extension: str = ".txt",
+    known: Known | None = None,
+    *,
+    masks: bool = False,
+    reg: bool = False,
+    left_out: frozenset[Path] = frozenset(),
 ) -> Dataset:
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
-    Pictures in `left_out` (absolute paths) are passed over. A picture without a caption file gets its folder's words. Raises InputError where nothing can be trained:
-    no folder, no `N_name` folder, no picture, no caption at all.
+    Pictures in `left_out` (absolute paths) are passed over. A picture without a caption file gets its folder's words.
+    With `masks`, those in FOLDER/masks belong to them.
+    Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
+    (regularisation pictures, `reg`, need none), no mask where masks are wanted.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
@@ -74,19 +99,78 @@ def read_dataset(
             if caption is None:
                 uncaptioned.append(f"{place.name}/{path.name}")
             digest = file_digest(path, known)
-            pictures.append(Picture(path, place.name, repeats, words if caption is None else caption, digest, width, height))
-            lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}")
+            mask = mask_of(folder, place.name, path.stem) if masks else None
+            text = words if caption is None else caption
+            pictures.append(Picture(path, place.name, repeats, text, digest, width, height, words, mask, reg))
+            lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
-    if len(uncaptioned) == len(pictures):
+    if masks and not any(p.mask for p in pictures):
+        raise InputError(
+            f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
+            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png: white is learnt, black is not",
+        )
+    if len(uncaptioned) == len(pictures) and not reg:
         raise InputError(
             f"none of the {len(pictures)} pictures in {folder} has a caption file ending in {extension}",
             "write captions with `curate tag`, or say how the files end with caption_extension",
         )
-    if uncaptioned:
+    if uncaptioned and not reg:
         named = ", ".join(uncaptioned[:5]) + (" …" if len(uncaptioned) > 5 else "")
         warnings.append(f"{len(uncaptioned)} pictures have no caption and are trained with their folder's words: {named}")
     return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
+    """The mask of a picture, where there is one: FOLDER/masks/CONCEPT/STEM.png."""
+    path = folder / MASKS / concept / f"{stem}.png"
+    return path if path.is_file() else None
+
+
+def add_regularisation(data: Dataset, folder: Path, extension: str, known: Known | None = None) -> None:
+    """Reads regularisation pictures in; they are part of what the digest stands for."""
+    found = read_dataset(folder, extension, known, reg=True)
+    data.reg = found.pictures
+    data.warnings += [f"{folder.name}: {line}" for line in found.warnings]
+    data.digest = text_digest(data.digest, found.digest)
+
+
+def reg_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
+    """How often each regularisation picture is shown, so that all are shown `wanted` times: kohya's rule.
+
+    Pictures are taken in order with their folder's repeats until there are enough; where all of them are too few,
+    each gets one more in turn. Later pictures may be left with 0. The last taken may overshoot.
+    """
+    found = [0] * len(repeats)
+    total = 0
+    for index, count in enumerate(repeats):
+        if total >= wanted:
+            return found
+        found[index] = count
+        total += count
+    index = 0
+    while total < wanted:
+        found[index % len(found)] += 1
+        total += 1
+        index += 1
+    return found
+
+
+def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
+    """(to train on, held out): of each concept this share, at least one picture and never all of them.
+
+    Which ones depends on the seed and each picture's own bytes: adding pictures moves few others.
+    """
+    if not share:
+        return list(pictures), []
+    by_concept: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        by_concept.setdefault(picture.concept, []).append(picture)
+    held: set[Path] = set()
+    for group in by_concept.values():
+        ranked = sorted(group, key=lambda p: text_digest("held out", str(seed), p.digest, p.path.name))
+        held |= {p.path for p in ranked[: min(len(group) - 1, max(1, round(share * len(group))))]}
+    return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]
 
 
 def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from curate.train import aims, captions, objective
+from curate.train import aims, captions, masks, objective
 from curate.train.batches import Showing
+from curate.train.latents import Entry
 from curate.train.prepare import Job
 
 MEMORY_LIMIT = 2 << 30
@@ -21,7 +22,7 @@ MANY_CAPTIONS = 20_000
 
 @dataclass(slots=True)
 class Batch:
-    """One forward's inputs on the device; `sizes` are what SDXL is told of each picture."""
+    """One forward's inputs on the device; `sizes` are what SDXL is told of each picture, `mask` what of it counts."""
 
     noisy: Tensor
     target: Tensor
@@ -31,6 +32,7 @@ class Batch:
     tokens: list[Tensor]
     captions: list[str]
     sizes: Tensor
+    mask: Tensor | None = None
 
 
 class Batches:
@@ -43,6 +45,7 @@ class Batches:
         total = sum(8 * 4 * (w // 8) * (h // 8) for w, h in (e.fit.bucket for e in [*job.entries, *job.mirrored]))
         self.held: dict[tuple[int, bool], Tensor] | None = {} if total <= MEMORY_LIMIT else None
         self.ids: dict[str, list[Tensor]] = {}
+        self.masks: dict[tuple[int, bool], Tensor] = {}
 
     def stored(self, showing: Showing) -> Tensor:
         """Mean and deviation of a picture's latents, mirrored where the showing is."""
@@ -59,16 +62,34 @@ class Batches:
         columns = [self._draw(s, self.job.options.seed) for s in showings]
         latents, target_noise, input_noise, times = (torch.stack(c) for c in zip(*columns, strict=True))
         tokens = [self._tokens(s) for s in showings]
+        sizes = [sizes_of(self.job.entries[s.picture], self.flipped(s)) for s in showings]
         return Batch(
-            noisy=self._send(self.schedule.noisy(latents, input_noise, times)),
-            target=self._send(self.schedule.target(latents, target_noise, times)),
-            timesteps=self._send(times),
-            weights=self._send(objective.weights(self.weighting, self.schedule, times)),
-            thresholds=None if self.distance.kind == "l2" else self._send(self.distance.threshold(self.schedule, times)),
-            tokens=[self._send(torch.stack(per_encoder)) for per_encoder in zip(*tokens, strict=True)],
+            noisy=self.send(self.schedule.noisy(latents, input_noise, times)),
+            target=self.send(self.schedule.target(latents, target_noise, times)),
+            timesteps=self.send(times),
+            weights=self.send(objective.weights(self.weighting, self.schedule, times) * self._counts(showings)),
+            thresholds=None if self.distance.kind == "l2" else self.send(self.distance.threshold(self.schedule, times)),
+            tokens=[self.send(torch.stack(per_encoder)) for per_encoder in zip(*tokens, strict=True)],
             captions=[self.caption(s) for s in showings],
-            sizes=self._send(torch.tensor([self._sizes(s) for s in showings], dtype=torch.float32)),
+            sizes=self.send(torch.tensor(sizes, dtype=torch.float32)),
+            mask=self._masks(showings),
         )
+
+    def _counts(self, showings: Sequence[Showing]) -> Tensor:
+        prior = self.job.options.prior_loss_weight
+        return torch.tensor([prior if self.job.entries[s.picture].picture.reg else 1.0 for s in showings])
+
+    def _masks(self, showings: Sequence[Showing]) -> Tensor | None:
+        if not self.job.options.masked_loss:
+            return None
+        found: list[Tensor] = []
+        for showing in showings:
+            key = showing.picture, self.flipped(showing)
+            if key not in self.masks:
+                entry = self.job.entries[showing.picture]
+                self.masks[key] = masks.weights(entry.picture, entry.fit, key[1])
+            found.append(self.masks[key])
+        return self.send(torch.stack(found))
 
     def _draw(self, showing: Showing, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         draw = showing.generator(seed, "noise")
@@ -84,7 +105,7 @@ class Batches:
         """The caption as this showing has it."""
         picture, options = self.job.entries[showing.picture].picture, self.job.options
         draw = random.Random(showing.seed(options.seed, "caption"))
-        return captions.shown(picture.caption, self.job.data.triggers[picture.concept], options, showing.epoch, draw)
+        return captions.shown(picture.caption, picture.words, options, showing.epoch, draw)
 
     def _tokens(self, showing: Showing) -> list[Tensor]:
         caption = self.caption(showing)
@@ -99,12 +120,14 @@ class Batches:
         options = self.job.options
         return options.flip and random.Random(showing.seed(options.seed, "flip")).random() < 0.5
 
-    def _sizes(self, showing: Showing) -> tuple[int, ...]:
-        entry = self.job.entries[showing.picture]
-        fit = entry.fit
-        # what a mirrored picture loses on the left is what it lost on the right before
-        left = fit.scaled[0] - fit.bucket[0] - fit.left if self.flipped(showing) else fit.left
-        return (entry.picture.height, entry.picture.width, fit.top, left, fit.bucket[1], fit.bucket[0])
-
-    def _send(self, tensor: Tensor) -> Tensor:
+    def send(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device, without waiting for it."""
         return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def sizes_of(entry: Entry, flipped: bool) -> tuple[int, ...]:
+    """What SDXL is told of a picture: original height and width, crop top and left, target height and width."""
+    fit = entry.fit
+    # what a mirrored picture loses on the left is what it lost on the right before
+    left = fit.scaled[0] - fit.bucket[0] - fit.left if flipped else fit.left
+    return (entry.picture.height, entry.picture.width, fit.top, left, fit.bucket[1], fit.bucket[0])

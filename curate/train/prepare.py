@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from curate.errors import InputError, Interrupted
 from curate.train import buckets, latents, ledger, settled
 from curate.train.backbones import Backbone
 from curate.train.batches import Order
-from curate.train.dataset import Dataset
+from curate.train.dataset import Dataset, Picture, read_dataset, reg_repeats, split
 from curate.train.options import TrainOptions
 
 
@@ -41,7 +41,12 @@ class Context:
 
 @dataclass
 class Job:
-    """Everything the loop needs, read and checked; `mirrored` are the same pictures, empty without flip."""
+    """Everything the loop needs, read and checked.
+
+    entries     pictures that are trained: the concepts', then those for regularisation
+    mirrored    the same pictures, empty without flip
+    held        pictures that are never trained, to measure the loss on
+    """
 
     options: TrainOptions
     data: Dataset
@@ -51,6 +56,7 @@ class Job:
     order: Order
     steps: int
     epochs: int
+    held: list[latents.Entry] = field(default_factory=list[latents.Entry])
 
 
 def sizes_for(options: TrainOptions, resolution: int) -> tuple[int, list[buckets.Size]]:
@@ -64,29 +70,59 @@ def sizes_for(options: TrainOptions, resolution: int) -> tuple[int, list[buckets
 
 def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: Context) -> Job:
     """Fits pictures to buckets, encodes what is not on disk yet, works out the length of the run."""
-    resolution = options.resolution or backbone.resolution
-    step, sizes = sizes_for(options, resolution)
-    fits = [
-        buckets.fit(p.width, p.height, sizes)
-        if options.upscale
-        else buckets.fit_no_upscale(p.width, p.height, resolution, step)
-        for p in data.pictures
-    ]
-    place = ledger.home(context.folder) / "latents"
-    entries = _encoded(latents.place(data.pictures, fits, backbone.vae_digest, place), backbone, context)
-    mirrored: list[latents.Entry] = []
-    if options.flip:
-        kept = [e.picture for e in entries], [e.fit for e in entries]
-        mirrored = _encoded(latents.place(*kept, backbone.vae_digest, place, flip=True), backbone, context, flip=True)
+    fitted = Fitting(options, backbone)
+    trained, held = split(data.pictures, options.validation, options.seed)
+    if options.validation_folder:
+        other = Path(options.validation_folder).expanduser()
+        held += read_dataset(other, options.caption_extension, masks=False, reg=True).pictures
+    elif options.validation and not held:
+        raise InputError("validation has no effect: no concept has a picture to spare", "give a validation_folder")
+
+    def encoded(pictures: Sequence[Picture], flip: bool = False) -> list[latents.Entry]:
+        place = ledger.home(context.folder) / "latents"
+        fits = [fitted.of(p) for p in pictures]
+        return _encoded(latents.place(pictures, fits, backbone.vae_digest, place, flip), backbone, context, flip)
+
+    entries = encoded([*trained, *data.reg])
+    mirrored = encoded([e.picture for e in entries], flip=True) if options.flip else []
     order = Order(
-        groups=[(e.picture.concept, e.fit.bucket) for e in entries],
-        repeats=[e.picture.repeats for e in entries],
+        groups=[(e.picture.reg, e.picture.concept, e.fit.bucket) for e in entries],
+        repeats=shown_repeats(entries),
         batch=options.batch,
         accumulate=options.accumulate,
         seed=options.seed,
     )
-    steps, epochs = settled.length(options, order.steps_per_epoch, len(entries), order.showings_per_epoch)
-    return Job(options, data, backbone, entries, mirrored, order, steps, epochs)
+    own = sum(not e.picture.reg for e in entries)
+    if not own:
+        raise InputError(f"none of the pictures in {context.folder} can be read")
+    if unused := sum(e.picture.reg and not shown for e, shown in zip(entries, order.repeats, strict=True)):
+        context.note("warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts")
+    own_showings = sum(e.picture.repeats for e in entries if not e.picture.reg)
+    steps, epochs = settled.length(options, order.steps_per_epoch, own, own_showings)
+    return Job(options, data, backbone, entries, mirrored, order, steps, epochs, encoded(held) if held else [])
+
+
+class Fitting:
+    """The buckets that options and base make."""
+
+    def __init__(self, options: TrainOptions, backbone: Backbone) -> None:
+        """Raises InputError where no bucket is left."""
+        self.resolution = options.resolution or backbone.resolution
+        self.upscale = options.upscale
+        self.step, self.sizes = sizes_for(options, self.resolution)
+
+    def of(self, picture: Picture) -> buckets.Fit:
+        """A picture's bucket and its place in it."""
+        if self.upscale:
+            return buckets.fit(picture.width, picture.height, self.sizes)
+        return buckets.fit_no_upscale(picture.width, picture.height, self.resolution, self.step)
+
+
+def shown_repeats(entries: Sequence[latents.Entry]) -> list[int]:
+    """Showings per epoch: the folders' repeats, and regularisation pictures as often as all others together."""
+    own = [e.picture.repeats for e in entries if not e.picture.reg]
+    reg = [e.picture.repeats for e in entries if e.picture.reg]
+    return own + (reg_repeats(reg, sum(own)) if reg else [])
 
 
 def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False) -> list[latents.Entry]:
@@ -121,6 +157,9 @@ def preflight(job: Job) -> list[tuple[str, str]]:
         ("info", f"{len(job.entries)} pictures, {order.showings_per_epoch} showings per epoch; buckets {shapes}"),
         ("info", f"{job.steps} steps: {order.steps_per_epoch} per epoch, {job.epochs} epochs"),
     ]
+    stop = settled.text_stop(options, job.steps)
+    if stop is not None and stop >= job.steps:
+        lines.append(("warning", f"stop_text_after has no effect: the run has {job.steps} steps"))
     if job.backbone.family == "sdxl" and options.clip_skip > 1:
         lines.append(("warning", "clip_skip has no effect: SDXL always reads the last but one layer"))
     if resolution_of(job) > job.backbone.resolution:

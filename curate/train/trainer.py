@@ -5,69 +5,130 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from curate.core.events import Saved
+from curate.core.events import Event, Saved
 from curate.errors import MissingError
-from curate.train import checkpoint, files, ledger, settled
+from curate.train import checkpoint, files, ledger, parallel, settled
 from curate.train.attach import attach
-from curate.train.backbones import Want, load
+from curate.train.backbones import Backbone, Want, load
+from curate.train.dataset import Dataset
 from curate.train.digests import Known
 from curate.train.identity import identify
+from curate.train.looks import watching
 from curate.train.loop import Loop
+from curate.train.network import Network
 from curate.train.options import TrainOptions
-from curate.train.prepare import Context, preflight, prepare
+from curate.train.parallel import Team
+from curate.train.prepare import Context, Job, preflight, prepare
 
 SMALL = 20_000_000
 
 
 def train(options: TrainOptions, context: Context) -> Path:
-    """Trains and returns the LoRA's path; a finished run of the same options and data is recalled."""
-    folder = context.folder
-    run, data = identify(options, folder, context.offline, context.left_out)
-    for line in data.warnings:
-        context.note("warning", line)
-    if run.stands(folder):
-        path = files.bring(options, run, folder)
-        context.note("info", f"{path} was trained from exactly this; nothing to do")
-        context.tell(Saved("lora", str(path), recalled=True))
+    """Trains and returns the LoRA's path; a finished run of the same options and data is recalled.
+
+    Several processes, as a launcher starts them, share each step's batches: the same as one that accumulates more.
+    """
+    with parallel.together(context.device) as team:
+        options = effective(options, team.size)
+        if not team.first:
+            context = replace(context, tell=unheard)
+        found, data = team.turn(lambda: identify(options, context.folder, context.offline, context.left_out))
+        for line in data.warnings:
+            context.note("warning", line)
+        if found.stands(context.folder):
+            return recalled(options, found, context, team)
+        return Training(options, context, team, found, data).carried_out()
+
+
+def unheard(event: Event) -> None:
+    """What processes other than the first tell."""
+
+
+def effective(options: TrainOptions, processes: int) -> TrainOptions:
+    """The options of one process that does what so many do together: they make the same LoRA."""
+    return options if processes == 1 else options.model_copy(update={"accumulate": options.accumulate * processes})
+
+
+def recalled(options: TrainOptions, run: ledger.Run, context: Context, team: Team) -> Path:
+    """The LoRA that was trained before from the same."""
+    path = files.bring(options, run, context.folder) if team.first else run.path(context.folder)
+    context.note("info", f"{path} was trained from exactly this; nothing to do")
+    context.tell(Saved("lora", str(path), recalled=True))
+    team.wait()
+    return path
+
+
+class Training:
+    """One run: what it needs is loaded when it is carried out."""
+
+    def __init__(self, options: TrainOptions, context: Context, team: Team, run: ledger.Run, data: Dataset) -> None:
+        self.options, self.context, self.team, self.run, self.data = options, context, team, run, data
+        self.folder = context.folder
+
+    def carried_out(self) -> Path:
+        """Trains to the end and writes the LoRA."""
+        context, options, team = self.context, self.options, self.team
+        if team.first:
+            self.run.device = str(context.device)
+            self.run.save(self.folder)
+        known = Known(ledger.home(self.folder) / "digests.json")
+        dtype = settled.precision(options, context.device)
+        want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction)
+        backbone = team.turn(lambda: load(options.base, context.offline, want, known))
+        if team.first:
+            known.save()
+        with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
+            backbone.to(context.device, dtype)
+            job: Job = team.turn(lambda: prepare(options, self.data, backbone, context))
+            for level, line in preflight(job):
+                context.note(level, line)
+            path = self.looped(job, self.attached(backbone))
+        context.tell(Saved("lora", str(path)))
         return path
-    run.device = str(context.device)
-    run.save(folder)
-    known = Known(ledger.home(folder) / "digests.json")
-    dtype = settled.precision(options, context.device)
-    want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction)
-    backbone = load(options.base, context.offline, want, known)
-    known.save()
-    with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
-        backbone.to(context.device, dtype)
-        job = prepare(options, data, backbone, context)
-        for level, line in preflight(job):
-            context.note(level, line)
-        network = attach(options, backbone)
+
+    def attached(self, backbone: Backbone) -> Network:
+        """The adapters, on the device."""
+        network = attach(self.options, backbone)
         for adapter in network.adapters.values():
-            adapter.to(context.device)
-        if options.gradient_checkpointing:
+            adapter.to(self.context.device)
+        if self.options.gradient_checkpointing:
             unet: Any = backbone.parts["unet"]
             unet.enable_gradient_checkpointing()
             unet.train()
+        return network
 
-        def epoch_end(step: int, epoch: int) -> None:
-            if options.save_every_n_epochs and epoch % options.save_every_n_epochs == 0:
-                path, _ = files.write(job, network, run, folder, step, f"-{epoch:06d}")
-                context.tell(Saved("lora", str(path)))
-
-        loop = Loop(job, network, context, run.place(folder), epoch_end)
+    def looped(self, job: Job, network: Network) -> Path:
+        """Runs the loop; the finished file."""
+        loop = Loop(job, network, self.context, self.run.place(self.folder), self.team)
+        loop.epoch_end = lambda step, epoch: self.epoch_end(loop, step, epoch)
         if loop.state.step:
-            context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
-        loop.run()
-        path = files.finish(job, network, run, folder)
-    checkpoint.clear(run.place(folder))
-    context.tell(Saved("lora", str(path)))
-    return path
+            self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
+        watch = loop.watcher = watching(loop, self.run)
+        try:
+            loop.run()
+        finally:
+            watch.close()
+        path = Path()
+        if self.team.first:
+            with loop.looking():
+                path = files.finish(job, network, self.run, self.folder)
+            checkpoint.clear(self.run.place(self.folder))
+        self.team.wait()
+        return path if self.team.first else ledger.Run.of(self.folder, self.run.id).path(self.folder)
+
+    def epoch_end(self, loop: Loop, step: int, epoch: int) -> None:
+        """Saves a LoRA file after an epoch, where the options want one."""
+        every = self.options.save_every_n_epochs
+        if self.team.first and every and epoch % every == 0:
+            with loop.looking():
+                path, _ = files.write(loop.job, loop.network, self.run, self.folder, step, f"-{epoch:06d}")
+            self.context.tell(Saved("lora", str(path)))
 
 
 @contextlib.contextmanager
@@ -97,6 +158,8 @@ def chosen_device(wanted: str, require_gpu: bool = False) -> torch.device:
     remedy = "`curate doctor` says why; or run on the CPU: without require_gpu, device auto"
     if require_gpu and wanted in ("auto", "cpu") and not count:
         raise MissingError("no GPU for training: PyTorch finds no CUDA device", remedy)
+    if wanted in ("auto", "cuda") and count and parallel.size() > 1:
+        return torch.device("cuda", parallel.local_rank() % count)
     if wanted == "auto":
         return torch.device("cuda" if count else "cpu")
     device = torch.device(wanted)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from curate.errors import InputError, MissingError
 from curate.stages.train import Train
@@ -85,6 +86,9 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "caption_dropout_every_n_epochs": (1, {}),
     "tag_dropout": (0.9, {}),
     "flip": (True, {"steps": 4}),
+    "masked_loss": (True, {}),
+    "validation": (0.5, {}),
+    "stop_text_after": (1, {}),
     "prediction": ("v", {}),
     "ztsnr": (True, {"prediction": "v"}),
     "min_timestep": (900, {}),
@@ -107,7 +111,10 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+VALUES: dict[str, Any] = {"sample_sampler": "ddim", "prior_loss_weight": 0.5}
+"""Values of options that change no byte, or are tried elsewhere."""
 WITHOUT: dict[str, dict[str, Any]] = {
+    "stop_text_after": {"text_lr": 0},
     **{key: {"upscale": False} for key in ("bucket_min", "bucket_max")},
     **{key: {"algo": "ia3"} for key in ("rank", "conv_rank", "block_ranks", "conv_block_ranks")},
     **{key: {"algo": "diag-oft"} for key in ("alpha", "conv_alpha", "block_alphas", "conv_block_alphas")},
@@ -124,6 +131,9 @@ def folder_of(place: Path) -> Path:
         draw_folder(place)
         for number, path in enumerate(sorted(place.rglob("*.txt"))):
             path.with_suffix(".caption").write_text(f"another text {number}")
+            mask = place / "masks" / path.parent.name / f"{path.stem}.png"
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.linear_gradient("L").save(mask)
     return place
 
 
@@ -137,14 +147,15 @@ def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     options = TrainOptions(**given)
     context = Context(folder_of(place), PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     backbone = base_model(options.clip_skip, options.max_tokens)
-    job = prepare(options, read_dataset(context.folder, options.caption_extension), backbone, context)
+    data = read_dataset(context.folder, options.caption_extension, masks=options.masked_loss)
+    job = prepare(options, data, backbone, context)
     network = attach(options, backbone)
     try:
         Loop(job, network, context, place.parent / "state").run()
-        data = files.content(job, network, "x", "0" * 16, job.steps)
+        written = files.content(job, network, "x", "0" * 16, job.steps)
     finally:
         network.detach()
-    return safetensors.torch.load(data)
+    return safetensors.torch.load(written)
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +185,13 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 
 def test_every_option_is_tried() -> None:
     elsewhere = {"base", "tokenizer", "output_name", "save_every_n_epochs", "start_from", "rank_from_file"}
+    elsewhere |= {"reg_folder", "prior_loss_weight"}
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 
 @pytest.mark.parametrize("option", NEEDS)
 def test_option_that_could_do_nothing_is_refused(option: str) -> None:
-    value = CHANGES.get(option, (True,))[0]
+    value = CHANGES[option][0] if option in CHANGES else VALUES.get(option, True)
     beside = WITHOUT.get(option, {})
     with pytest.raises(ValueError, match=f"{option} has no effect without"):
         Train(**{option: value, **beside})

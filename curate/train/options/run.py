@@ -97,8 +97,13 @@ class RunOptions(BaseModel):
         return self
 
 
+def _trains_both(o: RunOptions) -> bool:
+    layers: tuple[str, ...] = getattr(o, "preset", ())
+    return o.text_lr != 0 and o.unet_lr != 0 and not any(name.startswith("unet") for name in layers)
+
+
 NEEDS: dict[str, tuple[str, Callable[[RunOptions], bool]]] = {
-    "stop_text_after": ("rates above 0 for text encoder and UNet", lambda o: o.text_lr != 0 and o.unet_lr != 0),
+    "stop_text_after": ("training text encoder and UNet", _trains_both),
     "showings": ("leaving out epochs and steps", lambda o: o.epochs is None and o.steps is None),
     "cycles": ("schedule cosine-restarts", lambda o: o.schedule == "cosine-restarts"),
     "power": ("schedule polynomial", lambda o: o.schedule == "polynomial"),

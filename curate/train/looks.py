@@ -1,0 +1,82 @@
+"""What the options ask to look at while a loop runs: its measurements, sample pictures and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from curate.core.events import Note, Saved
+from curate.train import aims, drawing, files, ledger
+from curate.train.loop import Loop
+from curate.train.metadata import prediction_of
+from curate.train.prepare import resolution_of
+from curate.train.prompts import Prompt, read_prompts
+from curate.train.validation import Validation
+from curate.train.watch import Board, Look, Rhythm, Watch, board_command, validating
+
+
+def watching(loop: Loop, run: ledger.Run) -> Watch:
+    """What the options ask for, ready to be told of steps. Raises InputError for a wrong prompt file."""
+    job, context, options = loop.job, loop.context, loop.job.options
+    board = None
+    if options.tensorboard and loop.team.first:
+        logs = ledger.home(context.folder) / "logs"
+        said = json.dumps(options.model_dump(mode="json"), indent=1, sort_keys=True)
+        board = Board(logs / f"{files.usual_name(job, context.folder)}-{run.id[:8]}", loop.state.step + 1, f"```\n{said}\n```")
+        context.note("info", f"to watch: {board_command(logs)}")
+    looks: list[tuple[Rhythm, Look]] = []
+    each, last = job.order.steps_per_epoch, job.steps
+    if job.held and loop.team.first:
+        validation = Validation(loop.batches, loop.losses)
+
+        def measure() -> float:
+            with loop.looking():
+                return validation.measure()
+
+        rhythm = Rhythm(options.validate_every_n_steps, options.validate_every_n_epochs, each, last)
+        looks.append((rhythm, validating(measure, context, board)))
+    if options.sample_prompts:
+        rhythm = Rhythm(options.sample_every_n_steps, options.sample_every_n_epochs, each, last, options.sample_at_start)
+        looks.append((rhythm, sampling(loop, run, board)))
+    return Watch(looks, board)
+
+
+def sampling(loop: Loop, run: ledger.Run, board: Board | None) -> Look:
+    """Draws the prompts of the file; several processes share them out. Raises InputError for a wrong file."""
+    job, context, options = loop.job, loop.context, loop.job.options
+    prompts = read_prompts(Path(options.sample_prompts).expanduser())
+    warn_long(prompts, loop)
+    prediction = prediction_of(job)
+    made = drawing.scheduler(
+        options.sample_sampler, job.backbone.schedule, prediction, aims.zero_terminal(options, job.backbone)
+    )
+    artist = drawing.Artist(job.backbone, made, options.seed, resolution_of(job), context.device)
+    place = files.output_folder(options, context.folder) / "samples"
+    name = f"{files.usual_name(job, context.folder)}-{run.id[:8]}"
+
+    def look(done: int) -> None:
+        for index, prompt in loop.team.share(list(enumerate(prompts))):
+            try:
+                with loop.looking():
+                    pixels = artist.draw(prompt, index)
+            except torch.OutOfMemoryError:
+                context.tell(Note("warning", f"no memory for a sample picture of {prompt.text!r}", stage="train"))
+                torch.cuda.empty_cache()
+                continue
+            path = drawing.write(place, f"{name}-{done:06d}-{index:02d}", prompt, pixels)
+            context.tell(Saved("sample", str(path)))
+            if board:
+                board.picture(f"sample/{index:02d}", done, pixels)
+
+    return look
+
+
+def warn_long(prompts: list[Prompt], loop: Loop) -> None:
+    """Names prompts that are cut."""
+    longest, text = loop.job.options.max_tokens, loop.job.backbone.texts[0]
+    for prompt in prompts:
+        if (count := len(text.words(prompt.text))) > longest:
+            line = f"a sample prompt of {count} tokens is cut to {longest}: {prompt.text[:60]} …"
+            loop.context.note("warning", line)

@@ -1,0 +1,38 @@
+"""What of a picture counts: grey masks, fitted as their pictures are and brought to the latents' size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from curate.errors import InputError
+from curate.train import buckets
+from curate.train.dataset import Picture
+
+
+def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
+    """What each place of the latents counts, 0 to 1, [1, h, w]; all 1 without a mask.
+
+    The mask goes the picture's own way: to its size where it has another, scaled, cropped, mirrored; then the mean of
+    each 8×8 block is taken. Raises InputError for a mask that cannot be read.
+    """
+    width, height = fit.bucket
+    if picture.mask is None:
+        return torch.ones(1, height // 8, width // 8)
+    import cv2
+    from PIL import Image
+
+    try:
+        with Image.open(picture.mask) as image:
+            grey: Any = np.asarray(image.convert("L"))
+    except OSError as error:
+        raise InputError(f"the mask {picture.mask} cannot be read: {error}", "save it as PNG, or take it away") from error
+    if grey.shape != (picture.height, picture.width):
+        grey = cv2.resize(grey, (picture.width, picture.height), interpolation=cv2.INTER_AREA)
+    fitted = buckets.apply(grey, fit)
+    whole = np.ascontiguousarray(fitted[:, ::-1] if flipped else fitted)
+    small = cv2.resize(whole.astype(np.float32) / 255, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(np.clip(small, 0, 1))[None]

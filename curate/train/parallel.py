@@ -1,0 +1,97 @@
+"""Several processes that train one LoRA together, as `accelerate launch` and `torchrun` start them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+T = TypeVar("T")
+
+
+def size() -> int:
+    """How many processes the launcher started; 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Which of them this is; the first, 0, is the one that writes."""
+    return int(os.environ.get("RANK", "0")) if size() > 1 else 0
+
+
+def local_rank() -> int:
+    """Which GPU of its machine this process has."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if size() > 1 else 0
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run; alone it is this one."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """This process's part of what all have."""
+        return list(items[self.rank :: self.size])
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            import torch.distributed as distributed
+
+            distributed.barrier()
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Puts into each tensor the sum of all processes' ones, through one buffer."""
+        if self.size == 1 or not tensors:
+            return
+        import torch
+        import torch.distributed as distributed
+
+        flat = torch.cat([t.detach().flatten().float() for t in tensors])
+        distributed.all_reduce(flat)
+        at = 0
+        for tensor in tensors:
+            tensor.detach().copy_(flat[at : at + tensor.numel()].view_as(tensor))
+            at += tensor.numel()
+
+    def turn(self, work: Any) -> Any:
+        """`work` done by the first process, then by the others, which find on disk what it wrote."""
+        if self.size == 1:
+            return work()
+        if self.first:
+            found = work()
+            self.wait()
+            return found
+        self.wait()
+        return work()
+
+
+@contextlib.contextmanager
+def together(device: torch.device) -> Generator[Team]:
+    """The processes that the launcher started; accelerate knows every launcher's ways."""
+    if size() == 1:
+        yield Team()
+        return
+    import torch.distributed as distributed
+    from accelerate import PartialState
+
+    mine = not distributed.is_initialized()
+    state = PartialState(cpu=device.type == "cpu")
+    try:
+        yield Team(state.process_index, state.num_processes)
+    finally:
+        if mine:
+            state.destroy_process_group()

@@ -1,0 +1,166 @@
+"""What is looked at while training is really there, and changes no byte of what is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from curate.core.events import Note, Saved, TrainStep
+from curate.errors import InputError
+from curate.stages.train import Train
+from curate.train import container, drawing, ledger
+from curate.train.prompts import Prompt, read_prompts
+from curate.train.watch import Rhythm
+from tests.train.conftest import draw_folder, run
+
+# diffusers' schedulers hand tensors to numpy in the way of numpy 1
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
+]
+
+SHORT: dict[str, Any] = {"steps": 4, "rank": 2, "preset": "attn-only", "tensorboard": False, "dropout": 0.2}
+PROMPTS = "# two pictures\nzwx dog, red --n blue --w 64 --h 72 --d 1 --l 3 --s 2\n\nblue robe --s 2 --w 64 --h 64\n"
+
+
+def test_looking_changes_no_byte(tmp_path: Path) -> None:
+    """Validation, samples and TensorBoard beside dropouts, which draw from the global generator."""
+    plain, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(PROMPTS)
+    other = draw_folder(tmp_path / "other")
+    folder = draw_folder(tmp_path / "b" / "prepared")
+    looks = {"validation_folder": str(other), "validate_every_n_steps": 1, "sample_prompts": str(prompts)}
+    watched, events = run(folder, **{**SHORT, "tensorboard": True, "sample_every_n_steps": 2, "sample_at_start": True, **looks})
+    assert watched.read_bytes() == plain.read_bytes()
+    notes = [e.message for e in events if isinstance(e, Note) and e.message.startswith("validation loss")]
+    assert [n.split()[-1] for n in notes] == ["1", "2", "3", "4"]
+    drawn = sorted(p.name for p in (folder / "lora" / "samples").iterdir())
+    identity = container.read(watched)[1]["curate.run"][:8]
+    assert drawn == [f"prepared-{identity}-{step:06d}-{n:02d}.png" for step in (0, 2, 4) for n in (0, 1)]
+    assert [e.kind for e in events if isinstance(e, Saved)].count("sample") == 6
+    start, end = (Image.open(folder / "lora" / "samples" / drawn[i]) for i in (0, 4))
+    assert start.size == (64, 72) and "zwx dog, red" in start.info["parameters"] and "blue" in start.info["parameters"]
+    assert (np.asarray(start) != np.asarray(end)).any()
+    boards_hold(folder, events, notes)
+
+
+def boards_hold(folder: Path, events: list[Any], notes: list[str]) -> None:
+    """TensorBoard's own reader finds what was told."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    command = next(e.message for e in events if isinstance(e, Note) and "tensorboard --logdir" in e.message)
+    logs = ledger.home(folder) / "logs"
+    assert str(logs) in command
+    (place,) = logs.iterdir()
+    read = EventAccumulator(str(place)).Reload()
+    told = [e for e in events if isinstance(e, TrainStep)]
+    for name, values in {"loss/step": [e.loss for e in told], "rate": [e.rate for e in told]}.items():
+        found = read.Scalars(name)
+        assert [s.step for s in found] == [1, 2, 3, 4]
+        assert [s.value for s in found] == pytest.approx(values, rel=1e-6)
+    assert [s.value for s in read.Scalars("loss/validation")] == pytest.approx([float(n.split()[2]) for n in notes], abs=1e-5)
+    assert [i.step for i in read.Images("sample/00")] == [0, 2, 4]
+    said = read.Tensors("options/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert json.loads(said.strip("`\n"))["steps"] == 4
+
+
+def test_held_out_pictures_are_measured_and_never_trained(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "prepared", each=4)
+    options = {**SHORT, "validation": 0.25, "steps": 18}
+    path, events = run(folder, **options)
+    metadata = container.read(path)[1]
+    held = json.loads(metadata["ss_dataset_dirs"])
+    assert {name: found["img_count"] for name, found in held.items()} == {"1_blue robe": 3, "2_zwx dog": 3}
+    losses = [float(e.message.split()[2]) for e in events if isinstance(e, Note) and e.message.startswith("validation")]
+    # 3 + 6 showings an epoch, and measured after each
+    assert len(losses) == 2 and all(0.1 < value < 10 for value in losses)
+    # the same noise and timesteps each time: a run that learns nothing measures the same
+    _, still = run(folder, **{**options, "learning_rate": 1e-30, "weight_decay": 0})
+    same = [e.message.split()[2] for e in still if isinstance(e, Note) and e.message.startswith("validation")]
+    assert len(same) == 2 and same[0] == same[1] != losses[0]
+
+
+def test_one_picture_a_concept_leaves_nothing_to_hold_out(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no concept has a picture to spare"):
+        run(draw_folder(tmp_path / "prepared", each=1), **SHORT, validation=0.5)
+
+
+def test_rhythm() -> None:
+    def steps(rhythm: Rhythm) -> list[int]:
+        return [n for n in range(26) if rhythm.due(n)]
+
+    assert steps(Rhythm(0, 0, 10, 25)) == [10, 20, 25]
+    assert steps(Rhythm(0, 2, 10, 25, at_start=True)) == [0, 20, 25]
+    assert steps(Rhythm(8, 0, 10, 25)) == [8, 16, 24, 25]
+    assert steps(Rhythm(8, 1, 10, 25)) == [8, 10, 16, 20, 24, 25]
+
+
+def test_prompt_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text("\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse\n", encoding="utf-8")
+    assert read_prompts(path) == [
+        Prompt("zwx dog, red", "blue", 64, 72, 1, 3.0, 2),
+        Prompt("blue robe", width=64, height=64, steps=2),
+        Prompt("a -- b, two--three", "bad, worse"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dog\ndog --q 1", r"p\.txt:2: --q is unknown.*\n.*--n, --w"),
+        ("dog --w wide", r"p\.txt:1: --w wants a width in pixels, not 'wide'"),
+        ("dog --s 0", "--s wants a number of steps"),
+        ("# nothing\n", "holds no prompt"),
+    ],
+)
+def test_wrong_prompt_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_prompts(path)
+
+
+@pytest.mark.parametrize("name", sorted({*drawing.SCHEDULERS, "k_lms", "k_dpm_2_a"}))
+def test_every_sampler_denoises(name: str) -> None:
+    """With the true noise as prediction, each sampler arrives at the picture that the noise was put on."""
+    made = drawing.scheduler(name, {}, "epsilon", ztsnr=False)
+    draw = torch.Generator().manual_seed(0)
+    clean = torch.randn(1, 4, 8, 8, generator=draw)
+    made.set_timesteps(12)
+    latents = torch.randn(1, 4, 8, 8, generator=draw) * made.init_noise_sigma
+    alphas = made.alphas_cumprod
+    for time in made.timesteps:
+        given = made.scale_model_input(latents, time)
+        low = int(time)
+        alpha = alphas[low] + (alphas[min(low + 1, 999)] - alphas[low]) * (float(time) - low)
+        noise = (given - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        accepted = {"generator": draw} if "generator" in made.step.__code__.co_varnames else {}
+        latents = made.step(noise, time, latents, **accepted).prev_sample
+    assert float((latents - clean).abs().mean()) < 0.1
+
+
+def test_zero_terminal_samplers_alone_draw_with_it() -> None:
+    made = drawing.scheduler("euler_a", {}, "v", ztsnr=True)
+    made.set_timesteps(4)
+    assert int(made.timesteps[0]) == 999 and made.config["prediction_type"] == "v_prediction"
+    with pytest.raises(InputError, match="lms cannot draw with ztsnr"):
+        drawing.scheduler("k_lms", {}, "v", ztsnr=True)
+
+
+def test_no_picture_is_overwritten(tmp_path: Path) -> None:
+    one, two = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)
+    names = [drawing.write(tmp_path, "a", Prompt("x"), pixels).name for pixels in (one, two, one, two)]
+    assert names == ["a.png", "a-2.png", "a.png", "a-2.png"]
+
+
+def test_looks_are_not_part_of_what_is_trained() -> None:
+    assert Train(sample_prompts="x", sample_sampler="ddim", tensorboard=False).keyed() == Train().keyed()
+    assert Train(validation=0.2).keyed() != Train().keyed()
