@@ -10,6 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.train.adapters._base import Adapter, Plan, Shape, kaiming
+from curate.train.adapters._kron import lean, linear
 
 
 def factorization(dimension: int, factor: int) -> tuple[int, int]:
@@ -137,32 +138,29 @@ class Lokr(Adapter):
         return self._product(x, self.first())
 
     def _product(self, x: Tensor, first: Tensor) -> Tensor:
-        mix_late = self.in_m <= self.out_l  # the product with w2 runs once for each of in_m or out_l groups
-        if not self.shape.kernel:
-            groups = x.reshape(*x.shape[:-1], self.in_m, self.in_n)
-            inner = self._second_linear(groups) if mix_late else torch.matmul(first, groups)
-            mixed = torch.matmul(first, inner) if mix_late else self._second_linear(inner)
-            return mixed.flatten(-2)
-        batch, _, height, width = x.shape
-        groups = x.reshape(batch, self.in_m, -1)
-        if not mix_late:
-            groups = torch.matmul(first, groups)
-        inner = functional.conv2d(
-            groups.reshape(-1, self.in_n, height, width),
-            self.second(),
-            stride=self.shape.stride,  # pyright: ignore[reportArgumentType]
-            padding=self.shape.padding,  # pyright: ignore[reportArgumentType]
-        )
-        rows, columns = inner.shape[-2:]
-        if mix_late:
-            inner = torch.matmul(first, inner.reshape(batch, self.in_m, -1))
-        return inner.reshape(batch, self.shape.out, rows, columns)
-
-    def _second_linear(self, groups: Tensor) -> Tensor:
+        if self.shape.kernel:
+            return lean(self._convolved, x, first, self.second())
         a, b = self.lokr_w2_a, self.lokr_w2_b
         if a is not None and b is not None and self.rank * (self.in_n + self.out_k) < self.in_n * self.out_k:
-            return functional.linear(functional.linear(groups, b), a)
-        return functional.linear(groups, self.second())
+            return lean(self._split, x, first, a, b)
+        return linear(x, first, self.second())
+
+    def _split(self, x: Tensor, first: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        # between a and b there are the fewest values to mix
+        inner = functional.linear(x.reshape(*x.shape[:-1], self.in_m, self.in_n), b)
+        return functional.linear(torch.matmul(first, inner), a).flatten(-2)
+
+    def _convolved(self, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        late = self.in_m <= self.out_l  # the convolution with w2 runs once for each of in_m or out_l groups
+        batch, _, height, width = x.shape
+        groups = x.reshape(batch, self.in_m, -1)
+        if not late:
+            groups = torch.matmul(first, groups)
+        inner = self.shape.apply(groups.reshape(-1, self.in_n, height, width), second)
+        rows, columns = inner.shape[-2:]
+        if late:
+            inner = torch.matmul(first, inner.reshape(batch, self.in_m, -1))
+        return inner.reshape(batch, self.shape.out, rows, columns)
 
     @override
     def bare_tensors(self) -> dict[str, Tensor]:

@@ -76,9 +76,11 @@ class Lora(Adapter):
     @override
     @torch.no_grad()
     def norm(self) -> Tensor:
-        if self.lora_mid is not None:
-            return super().norm()
         up, down = self.lora_up.flatten(1), self.lora_down.flatten(1)
+        if self.lora_mid is not None:
+            core = self.lora_mid.flatten(2)
+            squares = torch.einsum("mp,pqk,qn,mnk->", up.T @ up, core, down @ down.T, core)
+            return squares.clamp(min=0).sqrt() * abs(self.factor)
         return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
 
     @override
