@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from curate.core.stage import Concept, Stage, adds_only
+from curate.core.stage import Concept, Findings, Stage, adds_only
 from curate.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         options = {k: _parsed(stage.model_fields[k], v, k) for k in fields if (v := given.pop(k)) not in (None, [])}
         as_json, strict = given["as_json"], given["strict"]
         run_options = {k: given[k] for k in ("workers", "device", "require_gpu", "offline") if given.get(k) is not None}
+        if given.pop("print_config", False):
+            explained = _validated(name, stage, options).configuration(given["source"], options, given.get("device") or "auto")
+            show(explained, as_json)
+            return
         concepts, rights = _concepts_of(given["concepts"])
         result = drive.command(
             drive.Command(
@@ -57,6 +61,8 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
     parameters += [inspect.Parameter(f, positional, default=None, annotation=a) for f, a in fields.items()]
+    if hasattr(stage, "configuration"):
+        parameters.append(inspect.Parameter("print_config", positional, default=False, annotation=_PRINT))
     unwanted = ("out", "in_place") if stage.looks else ("out", "in_place", "concept") if adds_only(stage) else ()
     common = {f: c for f, c in _COMMON.items() if f not in unwanted}
     parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
@@ -68,6 +74,10 @@ _SOURCE = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="A folder of pictures; its sub-folders are concepts.", show_default=False)
 ]
 _PANEL = "Every stage"
+_PRINT = Annotated[
+    bool,
+    typer.Option("--print-config", help="Show every effective option, where it came from and what it comes to."),
+]
 _COMMON: Mapping[str, tuple[Any, Any]] = {
     "out": (
         Annotated[
@@ -228,8 +238,22 @@ def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:
     return pipeline.concepts, pipeline.consent
 
 
+def show(found: Findings, as_json: bool) -> None:
+    """Prints what was found, as tables or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(found.data, indent=2, ensure_ascii=False, default=str))
+    else:
+        from curate.report import table
+
+        typer.echo(table.findings(found))
+
+
 def close(result: Result, as_json: bool, strict: bool) -> None:
     """Prints the result where it was asked for; exits with 1 where `strict` and something was set aside."""
+    from curate import drive
+
+    if drive.follows():
+        return
     if as_json and sys.stdout is None:
         raise InputError("the result cannot be printed: standard output is closed")
     if as_json:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from curate.core import registry
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
-from curate.core.stage import DatasetStage, Env
+from curate.core.stage import DatasetStage, Env, Findings
 from curate.train.options import UNKEYED, TrainOptions
 
 
@@ -28,6 +28,16 @@ class Train(TrainOptions, DatasetStage):
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
+
+    def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
+        """Every effective value and where it came from, the run's length, estimate and advice; trains nothing.
+
+        `given` are the options that the user wrote. Raises InputError.
+        """
+        from curate.train.config import findings
+        from curate.train.trainer import chosen_device
+
+        return findings(self, source, given, chosen_device(device))
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
@@ -51,8 +61,12 @@ class Train(TrainOptions, DatasetStage):
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.errors import CurateError
+        from curate.train import parallel
         from curate.train.identity import identify
 
+        if parallel.size() > 1:
+            # found out together, in `run`
+            return False
         try:
             run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
         except CurateError:

@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from curate.train import guides
+from curate.train import guides, kohya
 from curate.train.options import base, data, network, objective, output, run, watch
 from curate.train.options.network import Algo
 from curate.train.options.run import OPTIMIZERS, Precision
 
-__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "Algo", "Precision", "TrainOptions"]
+__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "Algo", "Precision", "TrainOptions", "imported"]
 
 
 class TrainOptions(
@@ -35,16 +35,24 @@ class TrainOptions(
     @model_validator(mode="before")
     @classmethod
     def _beneath(cls, values: Any) -> Any:
-        """What a guide sets and the user did not, as far as it fits what he did."""
+        """What kohya's files and a guide set and the user did not, as far as it fits what he did."""
         if not isinstance(values, dict):
             return values
-        found = guides.beneath(values)
+        read = imported(values.get("from_kohya"))
+        if read.problems:
+            raise ValueError("\n".join(read.problems))
+        found = {option: value for option, value in read.values.items() if option not in values}
+        return cls._working({**guides.beneath({**found, **values}), **found}, values)
+
+    @classmethod
+    def _working(cls, found: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """`given` with those of `found` beneath it that do something beside it."""
         try:
-            trial = cls.model_construct(**{**values, **found})
+            trial = cls.model_construct(**{**found, **given})
             idle = {option for option in found.keys() & NEEDS.keys() if not NEEDS[option][1](trial)}
         except TypeError:  # a value of a wrong type, which validation names next
             idle = set[str]()
-        return {**values, **{option: value for option, value in found.items() if option not in idle}}
+        return {**given, **{option: value for option, value in found.items() if option not in idle}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -60,6 +68,12 @@ class TrainOptions(
         if self.ztsnr and self.prediction == "epsilon":
             raise ValueError("ztsnr needs v-prediction: at zero SNR the noise cannot be told from the input")
         return self
+
+
+def imported(paths: Any) -> kohya.Imported:
+    """What kohya's files come to; nothing without files."""
+    given = [paths] if isinstance(paths, str) else list(paths or ())
+    return kohya.read(given, TrainOptions.model_fields.keys()) if given else kohya.Imported()
 
 
 NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {

@@ -16,6 +16,9 @@ class BaseOptions(BaseModel):
         description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
     )
     tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")
+    from_kohya: tuple[str, ...] = Field(
+        (), description="Take settings of kohya's beneath yours: a training TOML, a dataset TOML or the GUI's JSON."
+    )
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the base predicts; auto reads it off the base."
     )
@@ -25,4 +28,5 @@ class BaseOptions(BaseModel):
 
 
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
-UNKEYED: frozenset[str] = frozenset()
+UNKEYED = frozenset(("from_kohya",))
+"""What the files said is in the other options."""

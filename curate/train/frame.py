@@ -1,0 +1,88 @@
+"""A base model without values: its layers and their shapes, from its configuration, to count and to plan with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.train import settled
+from curate.train.adapters._base import Shape
+from curate.train.adapters._make import make
+from curate.train.attach import Layers, kept
+from curate.train.backbones import Backbone
+from curate.train.base import located
+from curate.train.options import TrainOptions
+from curate.train.quiet import quiet
+from curate.train.sites import chosen
+from curate.train.traits import Traits
+
+CLIP_L: dict[str, Any] = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+CLIP_H: dict[str, Any] = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
+CLIP_G: dict[str, Any] = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
+TEXTS = {"sd1": [CLIP_L], "sd2": [CLIP_H], "sdxl": [CLIP_L, {**CLIP_G, "projection_dim": 1280}]}
+_WIDE: dict[str, Any] = {"use_linear_projection": True}
+UNETS: dict[str, dict[str, Any]] = {
+    "sd1": {"cross_attention_dim": 768},
+    "sd2": {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), **_WIDE},
+    "sdxl": {
+        "block_out_channels": (320, 640, 1280),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 10, 20),
+        "cross_attention_dim": 2048,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+        **_WIDE,
+    },
+}
+VAE: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+}
+
+
+def frame(options: TrainOptions, base: Traits, offline: bool) -> Backbone:
+    """The base on the meta device: of a folder's configuration, of a checkpoint as its family is made."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    from curate.train.backbones._load import FAMILIES
+
+    place = located(options.base, offline)
+    with torch.device("meta"), quiet():
+        unet: Any = UNet2DConditionModel.from_config(_config(place, "unet") or UNETS[base.family])
+        vae: Any = AutoencoderKL.from_config(_config(place, "vae") or VAE)
+        made: list[Any] = [CLIPTextModel, CLIPTextModelWithProjection]
+        configure: Any = CLIPTextConfig
+        texts: list[Any] = [
+            made[number](configure(**(_config(place, ("text_encoder", "text_encoder_2")[number]) or known)))
+            for number, known in enumerate(TEXTS[base.family])
+        ]
+    parts: dict[str, Any] = {**{f"te{i}": text for i, text in enumerate(texts, 1)}, "unet": unet}
+    return FAMILIES[base.family](options.base, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr)
+
+
+def _config(place: Path, part: str) -> dict[str, Any]:
+    path = place / part / "config.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def adapter_parameters(options: TrainOptions, backbone: Backbone) -> int:
+    """Numbers that a run trains, without making any of them. Raises InputError where an option fits no layer."""
+    sites = kept(options, chosen(backbone.sites(), settled.preset(options)))
+    layers, total = Layers(options, backbone.sites(), sites), 0
+    with torch.device("meta"):
+        for site in sites:
+            layer = backbone.layer(site)
+            found = layers.plan(site, Shape.of(layer)) if layer is not None and settled.rate(options, site) else None
+            if layer is not None and found is not None:
+                total += sum(p.numel() for p in make(found[0], Shape.of(layer), found[1]).parameters())
+    return total
