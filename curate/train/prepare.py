@@ -10,7 +10,7 @@ import torch
 
 from curate.core.events import Listener, Note
 from curate.errors import InputError, Interrupted
-from curate.train import buckets, latents, ledger, settled
+from curate.train import advice, buckets, latents, ledger, settled
 from curate.train.backbones import Backbone
 from curate.train.batches import Order
 from curate.train.dataset import Dataset, Picture, read_dataset, reg_repeats, split
@@ -160,10 +160,8 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     stop = settled.text_stop(options, job.steps)
     if stop is not None and stop >= job.steps:
         lines.append(("warning", f"stop_text_after has no effect: the run has {job.steps} steps"))
-    if job.backbone.family == "sdxl" and options.clip_skip > 1:
-        lines.append(("warning", "clip_skip has no effect: SDXL always reads the last but one layer"))
-    if resolution_of(job) > job.backbone.resolution:
-        lines.append(("warning", f"the base model was made for a resolution of {job.backbone.resolution}"))
+    base = advice.Setting(job.backbone.family, job.backbone.resolution, job.backbone.ztsnr)
+    lines += advice.lines(options, base, order)
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(

@@ -13,7 +13,7 @@ import torch
 
 from curate.core.events import Event, Saved
 from curate.errors import MissingError
-from curate.train import checkpoint, files, ledger, parallel, settled
+from curate.train import checkpoint, estimate, files, ledger, parallel, settled
 from curate.train.attach import attach
 from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import Dataset
@@ -36,6 +36,7 @@ def train(options: TrainOptions, context: Context) -> Path:
     """
     with parallel.together(context.device) as team:
         options = effective(options, team.size)
+        context = replace(context, left_out=team.hear(context.left_out))
         if not team.first:
             context = replace(context, tell=unheard)
         found, data = team.turn(lambda: identify(options, context.folder, context.offline, context.left_out))
@@ -88,7 +89,10 @@ class Training:
             job: Job = team.turn(lambda: prepare(options, self.data, backbone, context))
             for level, line in preflight(job):
                 context.note(level, line)
-            path = self.looped(job, self.attached(backbone))
+            network = self.attached(backbone)
+            for line in estimate.of_job(job, network, context.device).lines():
+                context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
+            path = self.looped(job, network)
         context.tell(Saved("lora", str(path)))
         return path
 
