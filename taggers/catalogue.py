@@ -95,14 +95,17 @@ def vocabulary(name: str) -> Vocabulary:
     return _vocabulary(*models()[name]) if name in models() else "unknown"
 
 
-def thresholds(name: str, family_name: str = "") -> dict[str, float]:
-    """Thresholds by category: the published model's own, the given family's, or those of the family of a folder."""
+def thresholds(name: str, family_name: str = "", *, offline: bool = False) -> dict[str, float]:
+    """Thresholds by category: the published model's own, the given family's, or those of the family of a folder.
+
+    Where they stand in a file of the model's, as `find`.
+    """
     if name in models():
         kind, model = models()[name]
         if not kind.extra_files:
             return dict(model.thresholds) or dict(kind.thresholds)
-        return find(name).thresholds
-    return dict(family(family_name).thresholds) if family_name else find(name).thresholds
+        return find(name, offline=offline).thresholds
+    return find(name, family_name=family_name).thresholds
 
 
 def find(name: str, *, family_name: str = "", offline: bool = False) -> AtHand:

@@ -64,10 +64,11 @@ def _download(model: Model, *, offline: bool) -> Path:
 
 def _missing(model: Model, why: str) -> MissingModelError:
     files = ", ".join(model.files)
+    within = ", in sub-folders as they are there" if any("/" in f for f in model.files) else ""
     url = f"https://huggingface.co/{model.repo}/tree/{model.revision}"
     return MissingModelError(
         f"the tagger {model.name} is not on this machine, {why}",
-        f"fetch {files} from {url} and put them into {by_hand(model)}",
+        f"fetch {files} from {url} and put them into {by_hand(model)}{within}",
     )
 
 

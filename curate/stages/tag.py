@@ -315,7 +315,8 @@ class _Selection(RecordStage):
         return select.Rules(
             models=tuple(_called(n) for n in options.tagger),
             thresholds={
-                _called(n): {**taggers.thresholds(n, options.family), **given, **options.thresholds} for n in options.tagger
+                _called(n): {**taggers.thresholds(n, options.family, offline=env.offline), **given, **options.thresholds}
+                for n in options.tagger
             },
             given=frozenset({*given, *options.thresholds}),
             cut=options.cut,

@@ -196,6 +196,10 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {r["name"]: r for r in model_rows()}
     assert rows["palette"]["here"] == "built in"
     assert rows["wd-vit-tagger-v3"]["here"] == "here"
+    listed = {line.split()[0]: line for line in curate(to=models_app).stdout.splitlines()}
+    assert "not pinned" in listed["jtp-pilot2"]
+    assert "not pinned" not in listed["wd-vit-tagger-v3"]
+    assert listed.keys() == rows.keys()
     assert rows["jtp-pilot2"]["vocabulary"] == "e621"
     printed = curate(to=models_app).stdout
     assert "GPL-3.0" in printed
