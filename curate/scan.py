@@ -15,7 +15,7 @@ from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import CurateError, InputError
-from curate.images import consent
+from curate.images import consent, masks
 from curate.names import concept_folder, words
 from taggers import screening
 
@@ -33,13 +33,17 @@ _READER = 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture file on disk: `key` is `concept/path`, `folder` the concept folder's own name, `caption` a file beside it."""
+    """A picture file on disk: `key` is `concept/path`, `folder` the concept folder's own name, `caption` a file beside it.
+
+    `mask` is the file in `masks/` beside the concept folders that says what of it counts.
+    """
 
     key: str
     concept: str
     folder: str
     path: Path
     caption: Path | None = None
+    mask: Path | None = None
 
 
 def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = None) -> list[Found]:
@@ -48,12 +52,13 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
     Hidden files, ledgers and the folder `skip` are left out; symbolic links are followed, loops are not.
     Raises InputError for a missing or unreadable input.
     """
-    found: list[Found] = []
+    every: list[Found] = []
     hidden = os.path.realpath(skip) if skip is not None else ""
     for root in inputs:
         if not root.is_dir():
             what = "is not a folder" if root.exists() else "does not exist"
             raise InputError(f"input folder {root} {what}", "give a folder whose sub-folders hold one concept each")
+        found: list[Found] = []
         for place, names in _walk(root, hidden, tell, ()):
             parts = [legible(p) for p in place.relative_to(root).parts]
             folder = parts[0] if parts else legible(root.resolve().name)
@@ -67,7 +72,23 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                     found.append(
                         Found(f"{before}/{legible(name)}", concept, folder, path, place / caption if caption else None)
                     )
-    return _distinct(found)
+        every.extend(_with_masks(root, found))
+    return _distinct(every)
+
+
+def _with_masks(root: Path, found: list[Found]) -> list[Found]:
+    """`masks/10_dog/a.png` is the mask of `10_dog/a.jpg`, where there is such a picture, and else a picture itself."""
+    if not any(f.folder == masks.FOLDER for f in found):
+        return found
+    stems = {f.path.relative_to(root).with_suffix("") for f in found}
+    below = [f.path for f in found if f.path.relative_to(root).parts[0] == masks.FOLDER and f.path.suffix == ".png"]
+    drawn = {stem: p for p in below if (stem := p.relative_to(root / masks.FOLDER).with_suffix("")) in stems and stem.parts[1:]}
+    if not drawn:
+        return found
+    taken = set(drawn.values())
+    return [
+        dataclasses.replace(f, mask=drawn.get(f.path.relative_to(root).with_suffix(""))) for f in found if f.path not in taken
+    ]
 
 
 def legible(name: str) -> str:
@@ -147,8 +168,21 @@ def scan(inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, righ
             records.append(Record(one.key, one.concept, "", Image(""), aside=f"cannot be read: {digest.strerror}"))
         else:
             records.append(_first(one, str(path.absolute()), digest, env.concepts, tell))
+    records = _masked(records, found, store, env, tell)
     tell(Scanned(len(records), counts))
     return Manifest(_consenting(records, store, rights))
+
+
+def _masked(records: list[Record], found: Sequence[Found], store: Store, env: Env, tell: Listener) -> list[Record]:
+    """The records with the masks that lie beside their pictures, taken into the ledger folder."""
+    files = {one.mask: n for n, one in enumerate(found) if one.mask is not None and not records[n].aside}
+    for path, digest in store.digests(list(files)):
+        n = files[path]
+        if isinstance(digest, OSError):
+            tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=records[n].key))
+        else:
+            records[n] = dataclasses.replace(records[n], mask=masks.adopt(path, digest, env.root))
+    return records
 
 
 def _first(one: Found, path: str, digest: str, concepts: Mapping[str, Concept], tell: Listener) -> Record:
@@ -239,4 +273,5 @@ def _known(
         repeats=settings.repeats if settings and settings.repeats else record.repeats,
         edited=edits.get((row.origin, row.key)),
         imported=before.imported,
+        mask=record.mask,
     )

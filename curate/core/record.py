@@ -80,6 +80,8 @@ class Record:
     encoding  how the picture is encoded when it leaves a pass: `png[:level]`, `jpeg[:quality]` or `webp[:quality]`
     facts     JSON-able facts noted on entry and by stages (`had_alpha`, `format`, `profile`, measurements); `tag:NAME`
               is a tag that a picture stage found to be true, which tagging adds to its own
+    mask      the grey picture that says what of it counts in training, a path in the ledger folder named by its content;
+              empty where the whole picture counts
     trigger   the concept's trigger words; protected from every rule
     scores    what taggers said, all above their floor
     tags      canonical tags (underscores) in caption order; trigger words stand as written
@@ -98,6 +100,7 @@ class Record:
     image: Image
     encoding: str = "png"
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    mask: str = ""
     trigger: tuple[str, ...] = ()
     scores: Scores = Scores()
     tags: tuple[str, ...] = ()

@@ -228,7 +228,7 @@ class RecordStage(Stage):
 
     def kept(self, records: Sequence[Record], env: Env) -> bool:
         """Whether what a recalled result refers to (a file of ours) is still there; asked before it is used."""
-        return True
+        return "mask" not in self.writes or all(not r.mask or (env.root / r.mask).is_file() for r in records)
 
 
 class DatasetStage(Stage):

@@ -13,7 +13,7 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
-from curate.folder import stale
+from curate.folder import masks, stale
 from curate.folder.compare import caption_of, read_text, same_as_one, same_text, unchanged
 from curate.folder.journal import Journal
 from curate.folder.scene import Published, Scene
@@ -44,7 +44,8 @@ def stands(
 ) -> bool:
     """Whether the folder already is as `publish` would make it."""
     try:
-        return Scene(folder, store, env, tell, None).stands(manifest.present, paths)
+        scene = Scene(folder, store, env, tell, None)
+        return scene.stands(manifest.present, paths) and masks.stand(scene, manifest.present, paths)
     except InputError:
         return False
 
@@ -73,6 +74,7 @@ class _Publisher(Scene):
         texts = {self.caption_name(record, row) for record, _, row in wanted}
         stale.remove_stale(self, targets, texts)
         stale.tell_leftovers(self, targets)
+        masks.bring(self, records, paths)
         if self.journal is not None:
             stale.remove_sources(self, sources, targets, texts)
         self.store.wrote(row for row in placed if row is not None)

@@ -13,7 +13,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import PictureError
-from curate.images import named
+from curate.images import masks, named
 
 if TYPE_CHECKING:
     from curate.images.boxes import Box
@@ -40,8 +40,8 @@ class Crop(RecordStage):
     classes: tuple[int, ...] = Field(default=(), description="Numbers of the detector's classes that count; all by default.")
 
     resources: ClassVar[Resources] = Resources(cpus=1)
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "mask"})
 
     @field_validator("boxes")
     @classmethod
@@ -66,7 +66,7 @@ class Crop(RecordStage):
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """The picture, and the box that was given for it by name."""
-        return {"image": record.image.digest, "box": named.match(record.key, self.boxes)}
+        return {"image": record.image.digest, "mask": record.mask, "box": named.match(record.key, self.boxes)}
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
@@ -82,6 +82,7 @@ class Crop(RecordStage):
             box = self.box(record.key, pixels, detector)
             if (box.width, box.height) == (pixels.shape[1], pixels.shape[0]):
                 return record
+            record = masks.follow(record, env, box.of)
             return env.keep(record, box.of(pixels)).noting(crop=list(box))
 
         def work(records: Sequence[Record]) -> Sequence[Record]:

@@ -17,6 +17,7 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import Store
 from curate.errors import InputError
+from curate.images import masks
 from curate.names import safe, unique
 
 _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
@@ -34,7 +35,7 @@ class Export(DatasetStage):
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
     reads: ClassVar[frozenset[str]] = frozenset(
-        {"image", "encoding", "trigger", "tags", "sentence", "imported", "edited", "style", "repeats"}
+        {"image", "encoding", "mask", "trigger", "tags", "sentence", "imported", "edited", "style", "repeats"}
     )
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
@@ -146,6 +147,8 @@ def _toml(present: Manifest) -> str:
     for name, record in folders.items():
         quoted = json.dumps(str(Path(name)), ensure_ascii=False)
         lines += ["", "  [[datasets.subsets]]", f"  image_dir = {quoted}"]
+        if any(r.mask for r in present if folder_name(r) == name):
+            lines.append(f"  conditioning_data_dir = {json.dumps(f'{masks.FOLDER}/{name}', ensure_ascii=False)}")
         lines += [f"  num_repeats = {record.repeats}", f"  keep_tokens = {len(record.trigger)}"]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
-from curate.images import named
+from curate.images import masks, named
 
 
 class Flip(RecordStage):
@@ -23,13 +23,13 @@ class Flip(RecordStage):
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "mask"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"flip"})
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """The picture and its key: equal pictures under other names may be listed differently."""
-        return {"image": record.image.digest, "key": record.key}
+        return {"image": record.image.digest, "mask": record.mask, "key": record.key}
 
     def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of every listed name that means no picture."""
@@ -49,6 +49,7 @@ class Flip(RecordStage):
             if named.match(record.key, (*self.pictures, *(concept.flip if concept else ()))) is None:
                 return record
             mirrored = np.ascontiguousarray(env.pixels(record)[:, ::-1])
+            record = masks.follow(record, env, lambda p: p[:, ::-1])
             return env.keep(record, mirrored).noting(flipped=True)
 
         def work(records: Sequence[Record]) -> Sequence[Record]:

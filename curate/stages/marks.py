@@ -20,6 +20,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import PictureError
+from curate.images import masks
 
 if TYPE_CHECKING:
     from curate.images.boxes import Box
@@ -34,10 +35,11 @@ _LEARNT_FROM = 240
 
 
 class Marks(DatasetStage):
-    """Find marks that repeat in the same corner of many pictures, and text by a detector; tag, crop or inpaint them."""
+    """Find marks that repeat in the same corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
 
-    action: Literal["tag", "crop", "inpaint", "note"] = Field(
-        default="tag", description="Tag the pictures, cut the mark off, paint over it, or only note it in the ledger."
+    action: Literal["tag", "crop", "inpaint", "mask", "note"] = Field(
+        default="tag",
+        description="Tag the pictures, cut the mark off, paint over it, mask it out of the loss, or only note it.",
     )
     least: int = Field(default=4, ge=3, description="In how many pictures a mark must repeat.")
     tags: tuple[str, ...] = Field(default=("watermark",), description="Tags for pictures with a repeated mark (signature ...).")
@@ -45,8 +47,8 @@ class Marks(DatasetStage):
     model: Path | None = Field(default=None, description="ONNX detector of text boxes on disk; its finds are tagged text.")
     confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on the detector's finds count.")
 
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
 
     def parts(self) -> Sequence[Stage]:
         """Marks are found over the whole set, then treated picture by picture."""
@@ -152,14 +154,14 @@ def _described(mark: Mark, score: float, width: int, height: int) -> dict[str, A
 class _Treat(RecordStage):
     """Does with each picture's marks what was asked for."""
 
-    action: Literal["tag", "crop", "inpaint", "note"]
+    action: Literal["tag", "crop", "inpaint", "mask", "note"]
     tags: tuple[str, ...]
     model: Path | None
     confidence: float
 
     resources: ClassVar[Resources] = Resources(cpus=1)
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "tags"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
 
     def files(self, env: Env) -> Sequence[Path]:
         """The detector."""
@@ -198,11 +200,25 @@ class _Treat(RecordStage):
             )
         pixels = env.pixels(record)
         if self.action == "crop":
-            return env.keep(record, _cut(pixels, marks, texts))
+            box = _kept(pixels, marks, texts)
+            return env.keep(masks.follow(record, env, box.of), box.of(pixels))
+        if self.action == "mask":
+            # the ends of a signature may be too thin to count among its strokes: out of the loss goes what is around them
+            hidden = _covered(pixels, marks, [*(_around(m["box"], pixels) for m in marks), *texts])
+            before = masks.read(env.root / record.mask) if record.mask else masks.white(*hidden.shape[::-1])
+            mask = np.where(hidden > 0, 0, masks.fitted(before, *hidden.shape[::-1])).astype(np.uint8)
+            return dataclasses.replace(record.noting(masked=True), mask=masks.save(mask, env.root))
         return env.keep(record, _painted_over(pixels, marks, texts))
 
 
-def _cut(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Pixels:
+def _around(box: Sequence[int], pixels: Pixels) -> Sequence[int]:
+    from curate.images import boxes
+
+    whole = boxes.Box(*box)
+    return whole.grown(0.06 * max(whole.width, whole.height), boxes.whole(pixels))
+
+
+def _kept(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Box:
     """The picture without the strips in which marks lie: for each, the side on which the least is lost.
 
     What would cost more than a third of the picture stays.
@@ -218,11 +234,18 @@ def _cut(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Seq
         best = max((left, right, top, bottom), key=lambda b: b.width * b.height)
         if best.width * best.height * 3 >= 2 * full.width * full.height:
             box = best
-    return box.of(pixels)
+    return box
 
 
 def _painted_over(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Pixels:
     """The picture with strokes and text boxes filled from their surroundings (Telea 2004)."""
+    import cv2
+
+    return np.asarray(cv2.inpaint(pixels, _covered(pixels, marks, texts), 3, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _covered(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> NDArray[np.uint8]:
+    """255 where strokes and text boxes are, and a little around them."""
     import cv2
 
     mask = np.zeros(pixels.shape[:2], np.uint8)
@@ -231,8 +254,7 @@ def _painted_over(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Seq
     for left, top, right, bottom in texts:
         mask[top:bottom, left:right] = 255
     reach = max(3, round(min(pixels.shape[:2]) * 0.004)) | 1
-    mask = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
-    return np.asarray(cv2.inpaint(pixels, mask, 3, cv2.INPAINT_TELEA), np.uint8)
+    return np.asarray(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), np.uint8)
 
 
 def _draw(mask: NDArray[np.uint8], mark: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.images import DecodeOptions, decode
+from curate.images import DecodeOptions, decode, masks
 
 
 class Resize(RecordStage):
@@ -35,8 +35,8 @@ class Resize(RecordStage):
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "mask"})
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
@@ -46,9 +46,14 @@ class Resize(RecordStage):
         def one(record: Record) -> Record:
             pixels, width, height = self._source(record, env)
             scaled, target = self.plan(width, height)
-            pixels = resample.resize(pixels, *scaled, self.filter, linear=self.linear)
             left, top = (scaled[0] - target[0]) // 2, (scaled[1] - target[1]) // 2
-            return env.keep(record, np.ascontiguousarray(pixels[top : top + target[1], left : left + target[0]]))
+
+            def cut(p: Pixels) -> Pixels:
+                return np.ascontiguousarray(p[top : top + target[1], left : left + target[0]])
+
+            if (width, height) != target:
+                record = masks.follow(record, env, lambda p: cut(resample.resize(p, *scaled)))
+            return env.keep(record, cut(resample.resize(pixels, *scaled, self.filter, linear=self.linear)))
 
         def work(records: Sequence[Record]) -> Sequence[Record]:
             return [one(record) for record in records]

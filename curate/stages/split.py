@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Generator, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
+from curate.images import masks
+
+if TYPE_CHECKING:
+    from curate.images.boxes import Box
 
 SHEET_TAGS = ("multiple_views", "reference_sheet")
 
@@ -30,8 +34,8 @@ class Split(RecordStage):
     min_side: int = Field(default=256, ge=1, description="Sheets whose figures would be shorter than this are tagged instead.")
 
     resources: ClassVar[Resources] = Resources(cpus=1)
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "tags"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "tags", "facts"})
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "tags"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "tags", "facts"})
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
@@ -47,19 +51,21 @@ class Split(RecordStage):
         views = self.views(pixels)
         if len(views) < 2:
             return [record]
-        if self.how == "tag" or min(max(view.shape[:2]) for view in views) < self.min_side:
+        if self.how == "tag" or min(max(view.shape[:2]) for _, view in views) < self.min_side:
             tags = (*record.tags, *(tag for tag in SHEET_TAGS if tag not in record.tags))
             found = {f"tag:{tag}": True for tag in SHEET_TAGS}
             return [dataclasses.replace(record.noting(views=len(views), **found), tags=tags)]
         # a caption of the sheet says what the whole is; a part shows one view
         tags = tuple(tag for tag in record.tags if tag not in SHEET_TAGS)
         return [
-            env.keep(record, view, key=f"{record.key}#{n}", tags=tags).noting(view=n, views=len(views))
-            for n, view in enumerate(views, 1)
+            env.keep(record, view, key=f"{record.key}#{n}", tags=tags, mask=masks.follow(record, env, box.of).mask).noting(
+                view=n, views=len(views)
+            )
+            for n, (box, view) in enumerate(views, 1)
         ]
 
-    def views(self, pixels: Pixels) -> list[Pixels]:
-        """The figures as pictures of their own, with what belongs to their neighbours painted over; empty for no sheet."""
+    def views(self, pixels: Pixels) -> list[tuple[Box, Pixels]]:
+        """Where the figures stand, and each as a picture of its own without its neighbours; empty for no sheet."""
         from curate.images import boxes, measure
 
         found = boxes.figures(pixels, self.tolerance, self.least)
@@ -67,11 +73,11 @@ class Split(RecordStage):
         everyone = np.zeros(pixels.shape[:2], bool)
         for _, mask in found:
             everyone |= mask
-        views: list[Pixels] = []
+        views: list[tuple[Box, Pixels]] = []
         for tight, mask in found:
             box = tight.grown(self.padding * max(tight.width, tight.height), boxes.whole(pixels))
             view = box.of(pixels).copy()
             rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
             view[everyone[rows, columns] & ~mask[rows, columns]] = colour
-            views.append(view)
+            views.append((box, view))
         return views

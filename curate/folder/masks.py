@@ -1,0 +1,116 @@
+"""Masks beside a prepared folder's pictures: `masks/10_dog/a.png` says what of `10_dog/a.jpg` counts in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from curate.core.events import Note
+from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty, write_atomic
+from curate.core.record import Record
+from curate.errors import PictureError
+from curate.folder.scene import Scene
+from curate.images import masks
+
+_ABOUT = "publish:masks"
+
+Known = dict[str, list[str]]
+"""Path of each mask that we wrote: what it was made of, and digests of what we wrote or were about to write there."""
+
+
+def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, Record]:
+    """The masks that belong in the folder, by path.
+
+    Where one picture of a folder has a mask all get one, white where the whole counts: sd-scripts wants one for each.
+    """
+    masked = {paths[r.key].parent for r in records if r.mask}
+    found: dict[str, Record] = {}
+    for record in records:
+        path = paths[record.key]
+        if path.parent in masked:
+            found[(masks.FOLDER / path.with_suffix(".png")).as_posix()] = record
+    return found
+
+
+def stand(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
+    """Whether `bring` would find nothing to do."""
+    known, targets = _known(scene), wanted(records, paths)
+    return known.keys() == targets.keys() and all(
+        known[path][:1] == [_source(record)] and (scene.folder / path).is_file() for path, record in targets.items()
+    )
+
+
+def bring(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
+    """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
+    known, targets = _known(scene), wanted(records, paths)
+    if not known and not targets:
+        return
+    after: Known = {}
+    for path, record in targets.items():
+        before = known.get(path, [])
+        if before[:1] == [_source(record)] and (scene.folder / path).is_file():
+            after[path] = before
+            continue
+        data = _drawn(scene, record)
+        if _is_hand_made(scene, path, [*before[1:], digest_bytes(data)]):
+            after[path] = before
+            continue
+        # both, so that whichever of the two a kill leaves is known to be ours
+        after[path] = [_source(record), digest_bytes(data)]
+        _remember(scene, {**known, **after, path: [*after[path], *before[1:]]})
+        _write(scene, scene.folder / path, data)
+    for path in known.keys() - targets.keys():
+        if (scene.folder / path).exists() and not _is_hand_made(scene, path, known[path][1:]):
+            _remove(scene, scene.folder / path)
+    _remember(scene, {path: known for path, known in after.items() if known})
+
+
+def _known(scene: Scene) -> Known:
+    return dict(scene.store.recall([_ABOUT]).get(_ABOUT) or {})
+
+
+def _remember(scene: Scene, known: Known) -> None:
+    scene.store.remember("publish", {_ABOUT: known})
+    scene.store.commit()
+
+
+def _source(record: Record) -> str:
+    return f"{record.mask} {record.image.width} {record.image.height}"
+
+
+def _drawn(scene: Scene, record: Record) -> bytes:
+    width, height = record.image.width, record.image.height
+    if not width or not height:
+        height, width = scene.env.pixels(record).shape[:2]
+    whole = masks.white(width, height)
+    if not record.mask:
+        return masks.encoded(whole)
+    try:
+        return masks.encoded(masks.fitted(masks.read(scene.env.root / record.mask), width, height))
+    except PictureError as error:
+        scene.tell(Note("warning", f"{error}: the whole picture counts", key=record.key))
+        return masks.encoded(whole)
+
+
+def _is_hand_made(scene: Scene, path: str, ours: Sequence[str]) -> bool:
+    """Whether a file stands there that we did not write; said where it does."""
+    file = scene.folder / path
+    with disk_errors(str(file)):
+        if not file.exists() or digest_file(file) in ours:
+            return False
+    scene.tell(Note("warning", f"{path} was drawn by hand: it is kept as it is"))
+    return True
+
+
+def _write(scene: Scene, path: Path, data: bytes) -> None:
+    if scene.journal is not None:
+        scene.journal.replacing(path)
+    write_atomic(path, lambda p: p.write_bytes(data))
+
+
+def _remove(scene: Scene, path: Path) -> None:
+    if scene.journal is not None:
+        scene.journal.replacing(path)
+    with disk_errors(str(path)):
+        path.unlink(missing_ok=True)
+    prune_empty(path.parent, scene.folder)

@@ -1,0 +1,86 @@
+"""Masks: what of a picture counts in training, as grey pictures in the ledger folder that go where their pictures go."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.core.files import copy_file, write_atomic
+from curate.core.record import Record
+from curate.core.stage import Env, Pixels
+from curate.errors import PictureError
+
+Mask = NDArray[np.uint8]
+"""H×W of the picture it belongs to: 255 counts in full, 0 not at all."""
+
+FOLDER = "masks"
+"""The folder in a prepared one in which masks lie: `masks/10_dog/a.png` is the mask of `10_dog/a.jpg`."""
+
+
+def read(path: Path) -> Mask:
+    """A mask file's values, whatever its mode. Raises PictureError."""
+    from PIL import Image
+
+    from curate.images.entry import BROKEN
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    except BROKEN as error:
+        raise PictureError(f"its mask cannot be read: {error}") from error
+
+
+def encoded(mask: Mask) -> bytes:
+    """The mask as a grey PNG."""
+    from curate.images.outlet import gray_png
+
+    return gray_png(mask)
+
+
+def white(width: int, height: int) -> Mask:
+    """The mask of a picture that counts as a whole."""
+    return np.full((height, width), 255, np.uint8)
+
+
+def fitted(mask: Mask, width: int, height: int) -> Mask:
+    """The mask at the size that its picture has by now."""
+    if mask.shape == (height, width):
+        return mask
+    import cv2
+
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def save(mask: Mask, root: Path) -> str:
+    """Keeps a mask in the ledger folder under a name made of its content; the path in it, as `Record.mask` has it."""
+    mask = np.ascontiguousarray(mask)
+    name = hashlib.sha256(repr(mask.shape).encode() + mask.tobytes()).hexdigest()[:40]
+    path = Path("objects", name[:2], f"{name}-mask.png")
+    if not (root / path).is_file():
+        write_atomic(root / path, lambda p: p.write_bytes(encoded(mask)))
+    return path.as_posix()
+
+
+def adopt(path: Path, digest: str, root: Path) -> str:
+    """Keeps a copy of a mask file, whose content has this digest, in the ledger folder; the path in it."""
+    kept = Path("objects", digest[:2], f"{digest}-mask.png")
+    if not (root / kept).is_file():
+        copy_file(path, root / kept)
+    return kept.as_posix()
+
+
+def follow(record: Record, env: Env, change: Callable[[Pixels], Pixels]) -> Record:
+    """The record with its mask changed as its picture was: mirrored, cut, scaled. Raises PictureError.
+
+    `change` is given the mask as a picture, H×W×3, at the size the picture had.
+    """
+    if not record.mask:
+        return record
+    mask = read(env.root / record.mask)
+    changed = change(np.repeat(mask[:, :, None], 3, axis=2))
+    return dataclasses.replace(record, mask=save(changed[:, :, 0], env.root))
