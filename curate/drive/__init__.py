@@ -1,9 +1,10 @@
 """Drive: carries out a pipeline, or one stage as a command over plain folders, from lock to summary."""
 
 from curate.drive.command import Command, command, undo
+from curate.drive.follower import follows
 from curate.drive.health import REPORT, refusals, report
 from curate.drive.matching import with_edits
 from curate.drive.run import plan, run
 from curate.drive.session import Result
 
-__all__ = ["REPORT", "Command", "Result", "command", "plan", "refusals", "report", "run", "undo", "with_edits"]
+__all__ = ["REPORT", "Command", "Result", "command", "follows", "plan", "refusals", "report", "run", "undo", "with_edits"]

@@ -15,8 +15,9 @@ from curate import folder
 from curate.core.events import Note
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
-from curate.core.stage import Concept, Env, Stage, adds_only, picture_stage
+from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store
+from curate.drive.follower import follow, follows
 from curate.drive.matching import with_edits
 from curate.drive.session import Result, Session, quoted, session_over
 from curate.errors import InputError
@@ -60,6 +61,8 @@ class Command:
 
 def command(c: Command) -> Result:
     """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
+    if follows():
+        return follow(c.stage, c.target, c.options)
     _check_folders(c)
     if c.stage.looks:
         return _looked(c)
@@ -173,9 +176,9 @@ def _publish(c: Command, session: Session, before: Manifest) -> None:
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
     present = session.manifest.present
     paths = (
-        Export().paths(present, session.env)
+        Export().paths(present)
         if c.stage.layout == "repeats"
-        else _same_places(c.source, present, files, session.env)
+        else _same_places(c.source, present, files)
     )
     folder.publish(session.manifest, paths, c.target, store, session.env, tell, journal=journal)
     if journal is None:
@@ -199,7 +202,7 @@ def _take_out(path: Path, journal: folder.Journal) -> None:
     path.unlink(missing_ok=True)
 
 
-def _same_places(source: Path, present: Manifest, files: Mapping[str, Path], env: Env) -> dict[str, PurePosixPath]:
+def _same_places(source: Path, present: Manifest, files: Mapping[str, Path]) -> dict[str, PurePosixPath]:
     """Each picture where it was, under the suffix it now has."""
 
     def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
@@ -208,7 +211,7 @@ def _same_places(source: Path, present: Manifest, files: Mapping[str, Path], env
             relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
             stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
             parts = [safe(p) for p in relative.parts[:-1]]
-            suffix = folder.suffix(record, env.path(record.image))
+            suffix = folder.suffix(record)
             yield record.key, PurePosixPath(*parts, safe(stem) + suffix), safe(relative.suffix.lstrip("."))
 
     return unique(wanted())

@@ -13,6 +13,7 @@ from curate.core.record import Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store
+from curate.drive.follower import alone
 from curate.drive.health import REPORT, write_report
 from curate.drive.matching import with_edits
 from curate.drive.session import Result, env_over, quoted, session_over, silent
@@ -23,6 +24,7 @@ from curate.scan import scan
 
 def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
+    alone("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
     with session_over(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
         edits = folder.look(pipeline.output, session.store, session.tell)

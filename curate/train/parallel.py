@@ -67,6 +67,16 @@ class Team:
             tensor.detach().copy_(flat[at : at + tensor.numel()].view_as(tensor))
             at += tensor.numel()
 
+    def hear(self, said: T) -> T:
+        """What the first process says, whatever this one would."""
+        if self.size == 1:
+            return said
+        import torch.distributed as distributed
+
+        held: list[Any] = [said]
+        distributed.broadcast_object_list(held)
+        return held[0]
+
     def turn(self, work: Any) -> Any:
         """`work` done by the first process, then by the others, which find on disk what it wrote."""
         if self.size == 1:

@@ -1,0 +1,65 @@
+"""The further processes that a launcher starts: they train beside the first one and leave all else to it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from curate.core.record import Manifest
+from curate.core.stage import DatasetStage, Env, Stage
+from curate.core.store import LEDGER
+from curate.drive.session import DOOR, Result, silent
+from curate.errors import InputError
+from curate.pipeline import RunOptions
+from curate.train import parallel
+
+
+def follows() -> bool:
+    """Whether this is a further process of a launcher."""
+    return parallel.rank() > 0
+
+
+def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
+    """Takes part in training; of any other stage there is nothing to do. It neither locks nor writes."""
+    if isinstance(stage, DatasetStage) and stage.name == "train":
+        env = Env(
+            root=(target / LEDGER).absolute(),
+            output=target.absolute(),
+            door=DOOR,
+            device=options.device,
+            require_gpu=options.require_gpu or options.device.startswith("cuda"),
+            offline=options.offline,
+        )
+        with _asked() as stop:
+            env.stop = stop.is_set
+            stage.run(Manifest(), env, silent)
+    return Result({"aside": 0}, Manifest())
+
+
+def alone(what: str) -> None:
+    """Raises InputError where a launcher started several processes for what only one can do."""
+    if parallel.size() > 1:
+        raise InputError(
+            f"{what} is done by one process, and a launcher started {parallel.size()}",
+            "prepare with `curate run PIPELINE --until export`, then launch `curate train FOLDER`",
+        )
+
+
+@contextmanager
+def _asked() -> Generator[threading.Event]:
+    """Set by Ctrl-C or SIGTERM: all processes stop after the same step."""
+    event = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        event.set()
+
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

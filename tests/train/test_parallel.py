@@ -1,0 +1,91 @@
+"""Several processes train the LoRA that one process with more accumulation trains, and the first alone writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curate.errors import InputError
+from curate.train.parallel import Team
+from tests.train.conftest import draw_folder, run
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = "--base tiny --steps 3 --rank 2 --preset attn-only --save-precision fp32 --dropout 0.1".split()
+    "--base",
+    "tiny",
+    "--steps",
+    "3",
+    "--rank",
+    "2",
+    "--preset",
+    "attn-only",
+    "--save-precision",
+    "fp32",
+    "--dropout",
+    "0.1",
+]
+
+
+def launched(*command: str, processes: int = 2) -> list[subprocess.CompletedProcess[str]]:
+    """What a launcher does: the same command in several processes that know of each other by the environment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
+    program = [sys.executable, "-c", "from curate.cli import main; main()", *command]
+    started = [
+        subprocess.Popen(
+            program,
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for rank in range(processes)
+    ]
+    return [subprocess.CompletedProcess(program, p.wait(), *p.communicate()) for p in started]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "prepared")
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("zwx dog --s 1 --w 64 --h 64\nblue robe --s 1 --w 64 --h 64\n")
+    more = ["--json", "--sample-prompts", str(prompts), "--validation-folder", str(folder)]
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", *more)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert json.loads(first.stdout) and not second.stdout.strip()
+    assert "curate" not in second.stderr
+    assert len(list((folder / "lora" / "samples").iterdir())) == 2
+    (ours,) = (folder / "lora").glob("*.safetensors")
+    other = draw_folder(tmp_path / "b" / "prepared")
+    options = {"steps": 3, "rank": 2, "preset": "attn-only", "dropout": 0.1}
+    theirs, _ = run(other, **options, accumulate=2, tensorboard=False)
+    assert ours.read_bytes() == theirs.read_bytes()
+    # a run of what is trained already ends in all processes alike
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "nothing to do" in first.stderr and not second.stderr.strip()
+
+
+def test_one_process_is_a_team_of_itself() -> None:
+    team = Team()
+    assert team.first and team.share([1, 2, 3]) == [1, 2, 3] and team.turn(lambda: 7) == 7 and team.hear("x") == "x"
+    assert Team(1, 3).share([0, 1, 2, 3, 4]) == [1, 4] and not Team(1, 3).first
+
+
+def test_a_pipeline_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    from curate.drive.follower import alone
+
+    alone("it")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"done by one process.*\n.*curate train"):
+        alone("it")
