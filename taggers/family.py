@@ -143,11 +143,15 @@ class Graph:
     @classmethod
     def of(cls, session: Any) -> Graph:
         """Reads an onnxruntime session. Raises BadModelError where it is no picture model."""
-        inputs = session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        inputs, outputs = ([(t.name, tuple(t.shape)) for t in told] for told in (session.get_inputs(), session.get_outputs()))
+        return cls.declared(inputs, outputs)
+
+    @classmethod
+    def declared(cls, inputs: Sequence[tuple[str, tuple[Any, ...]]], outputs: Sequence[tuple[str, tuple[Any, ...]]]) -> Graph:
+        """From names and shapes. Raises BadModelError where it is no picture model."""
+        if len(inputs) != 1 or len(inputs[0][1]) != 4:
             raise BadModelError("not a tagger: one input of four dimensions (a batch of pictures) is expected")
-        outputs = tuple(Tensors(o.name, tuple(o.shape)) for o in session.get_outputs())
-        return cls(inputs[0].name, tuple(inputs[0].shape), outputs)
+        return cls(*inputs[0], tuple(Tensors(name, shape) for name, shape in outputs))
 
     @property
     def channels_last(self) -> bool:

@@ -65,7 +65,13 @@ def _suiting(place: Path, model: Path, candidates: Sequence[tuple[Family, Path]]
 
 
 def read_graph(model: Path) -> Graph:
-    """What the graph says of itself; loads it on the CPU once. Raises BadModelError."""
-    from taggers.providers import session
+    """What the graph says of itself, without loading it where its file can be read so. Raises BadModelError."""
+    from taggers import onnxfile
 
-    return Graph.of(session(model, "cpu"))
+    try:
+        inputs, outputs = onnxfile.declared(model)
+    except (ValueError, OSError):
+        from taggers.providers import session
+
+        return Graph.of(session(model, "cpu"))
+    return Graph.declared(inputs, outputs)

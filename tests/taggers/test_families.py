@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 from PIL import Image
 
 import taggers
-from taggers import recipe
+from taggers import onnxfile, recipe
 from taggers.catalogue import family
 from taggers.errors import BadModelError
 from taggers.families.cl_tagger import ClTagger
 from taggers.families.jtp import prepare as prepare_jtp
 from taggers.families.thouph import Thouph
-from taggers.family import sigmoid
+from taggers.family import Graph, sigmoid
+from taggers.folders import read_graph
+from taggers.providers import session
 
 Build = Callable[..., Path]
 NCHW = ("batch", 3, 448, 448)
@@ -342,6 +348,37 @@ def test_an_unclear_folder_asks_for_the_family(tmp_path: Path, build: Build, wri
     build(tmp_path / "third.onnx", 1)
     with pytest.raises(BadModelError, match=r"several models: other\.onnx, third\.onnx"):
         taggers.find(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shape": NCHW},
+        {"shape": (1, 448, 448, 3), "name": "input_1:0", "output": "predictions_sigmoid", "extra": "features"},
+        {"shape": ("N", 320, 320, 3), "dtype": TensorProto.FLOAT16},
+    ],
+)
+def test_a_graph_is_read_off_its_file_as_a_session_tells_it(tmp_path: Path, build: Build, options: dict[str, Any]) -> None:
+    path = build(tmp_path / "model.onnx", 5, **options)
+    assert read_graph(path) == Graph.of(session(path, "cpu"))
+    inputs, _ = onnxfile.declared(path)
+    old = onnx.load(path)  # files of old versions declare weights as inputs too
+    old.graph.input.append(onnx.helper.make_tensor_value_info("mix", TensorProto.FLOAT, [3, 5]))
+    path.write_bytes(old.SerializeToString())
+    assert onnxfile.declared(path)[0] == inputs
+    whole = path.read_bytes()
+    for end in range(1, len(whole), 7):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ValueError, match=r"cut short|no graph|field of kind"):
+            onnxfile.declared(path)
+
+
+def test_looking_at_a_folder_makes_no_session(tmp_path: Path, build: Build, write_table: Build) -> None:
+    code = "import sys, taggers; print(taggers.find(sys.argv[1]).family.name, 'onnxruntime' in sys.modules)"
+    build(tmp_path / "model.onnx", 1)
+    write_table(tmp_path / "selected_tags.csv", [(1, "a", 0, 0)])
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["wd", "False"]
 
 
 def test_sigmoid_does_not_overflow() -> None:
