@@ -65,7 +65,9 @@ def rating(scores: Mapping[str, Scored], models: Sequence[str]) -> str:
 def mcut(scores: Sequence[float]) -> float:
     """The middle of the largest gap between neighbouring scores, as MCut (Largeron et al., 2012) puts it; 1 for none.
 
-    Scores under the floor are not known; zero stands for them as the last neighbour.
+    Scores under the floor are not kept; zero stands for the highest of them as the last neighbour. So the last gap is
+    taken for larger than it is, by less than the floor: the tags differ from those of the whole list only where
+    another gap is the largest by less than that, and then they are more by what lies between the two.
     """
     if not scores:
         return 1.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from taggers.select import Rules, mcut, pick, rating
 
@@ -58,6 +61,27 @@ def test_ties_are_broken_by_name() -> None:
 )
 def test_mcut_by_hand(scores: list[float], expected: float) -> None:
     assert mcut(scores) == pytest.approx(expected)
+
+
+FLOOR = 0.05
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_mcut_of_what_is_kept_is_that_of_all_unless_gaps_are_close(scores: list[float]) -> None:
+    whole = sorted(scores, reverse=True)
+    kept = [s for s in whole if s >= FLOOR]
+    gaps = [a - b for a, b in pairwise(whole)]
+    widest = gaps.index(max(gaps))
+    of_all, of_kept = set(whole[: widest + 1]), {s for s in kept if s >= mcut(kept)}
+    assume(kept and sorted(gaps)[-1] > FLOOR)
+    others = [g for i, g in enumerate(gaps) if i != widest]
+    assume(max(others, default=0.0) < max(gaps))
+    last = len(kept) - 1
+    if widest == last or max(gaps) >= kept[-1]:
+        assert of_kept == of_all
+    else:
+        assert of_kept == set(kept)
+        assert last == len(gaps) or max(gaps) < kept[-1] < gaps[last] + FLOOR
 
 
 def test_mcut_of_characters_never_goes_below_its_floor() -> None:
