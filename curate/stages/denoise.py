@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,10 +17,14 @@ from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import InputError, MissingError, PictureError
 
+if TYPE_CHECKING:
+    from cleaners.measures.noise import Signs
+
 Clean = Callable[[Pixels], Pixels]
 Method = Literal["upscale", "down-up", "adverse", "diffusion"]
 _NETWORKS = ("upscale", "down-up")
-_MOST_CHANGE = 2.0
+# by how much a cleaning may change a picture, in units of its noise; the smaller one for noise without fine grain
+_MOST_CHANGE, _MOST_CHANGE_COARSE = 2.0, 1.1
 
 
 class Denoise(RecordStage):
@@ -225,7 +229,7 @@ def _treated(
         return record.noting(f"{said}: too small for down-up, left alone", denoise={**fact, "why": "too small"})
     fact |= {"methods": used, **_compared(before, after)}
     second = fact["after"]["score"]
-    why = _worse(first.score, second, first.level, fact["change"], options)
+    why = _worse(first, second, fact["change"], options)
     if options.report:
         fact["report"] = _report(record, env, before, after)
     if why:
@@ -253,14 +257,15 @@ def _compared(before: Pixels, after: Pixels) -> dict[str, Any]:
     }
 
 
-def _worse(first: float, second: float, level: float, change: float, options: Denoise) -> str:
+def _worse(first: Signs, second: float, change: float, options: Denoise) -> str:
     """Why the cleaned picture is no better; empty where it is."""
     if not options.guard:
         return ""
-    if second > first:
+    if second > first.score:
         return f"the noise score rose to {second:.2f}"
-    if options.when == "suspected" and change > _MOST_CHANGE * max(level, 1.0):
-        return f"it changed the picture by {change:.1f}, the noise is only about {level:.1f}"
+    most = _MOST_CHANGE_COARSE if first.coarse else _MOST_CHANGE
+    if options.when == "suspected" and change > most * max(first.level, 1.0):
+        return f"it changed the picture by {change:.1f}, the noise is only about {first.level:.1f}"
     return ""
 
 

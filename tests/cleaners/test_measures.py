@@ -1,5 +1,6 @@
 """Signs of noise, PSNR and SSIM."""
 
+import io
 import math
 from pathlib import Path
 
@@ -70,6 +71,26 @@ def test_real_photos_are_not_suspect_and_perturbed_ones_are(subject: str):
     assert signs(picture).score < 0.8
     attack = np.random.default_rng(0).choice([-4, 4], picture.shape)
     assert signs(np.clip(picture + attack, 0, 255).astype(np.uint8)).score > 1.5
+
+
+@pytest.mark.skipif(not (DATA / "photos").is_dir(), reason="needs ../shared/data/photos")
+@pytest.mark.parametrize("subject", ["dog", "cat2", "vase", "candle"])
+def test_blurred_noise_and_noise_saved_as_jpeg_show(subject: str):
+    with Image.open(DATA / f"photos/{subject}/01.jpg") as image:
+        picture = np.asarray(image.convert("RGB"))[:512, :512]
+    noise = np.random.default_rng(0).standard_normal(picture.shape).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2))
+    blurred = np.clip(picture + np.clip(soft / soft.std() / 3, -1, 1) * 16, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(picture + np.sign(noise) * 16, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    with Image.open(file) as image:
+        saved = np.asarray(image.convert("RGB"))
+    assert signs(blurred).score > 1
+    assert signs(blurred).coarse
+    assert signs(saved).score > 1
+    assert not signs(saved).coarse
+    # neither is seen by the finest colour detail, where noise as it was made stands out
+    assert max(signs(blurred).chroma, signs(saved).chroma) < 1.2
 
 
 def test_psnr_by_hand():

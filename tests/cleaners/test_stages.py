@@ -7,11 +7,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 from PIL import Image as Pillow
 
+from cleaners.measures.difference import psnr
 from curate.core.record import Image, Record
 from curate.core.stage import Env, RecordStage
 from curate.errors import InputError, MissingError
@@ -99,6 +101,21 @@ class TestDenoise:
         assert not env.held
         (forced,) = run(Denoise(methods=("down-up",), model="lanczos", large=0, guard=False), env, source)
         assert forced.facts["denoise"]["done"]
+
+    def test_a_filter_that_takes_texture_for_coarse_noise_is_discarded(self, env: Env, tmp_path: Path):
+        """What it would do is shown first: the cleaned picture is further from the clean one than the perturbed one is."""
+        dice = np.random.default_rng(1)
+        grain = dice.integers(107, 149, (256, 256, 1)).astype(np.float32).repeat(3, axis=2)
+        texture = np.asarray(cv2.GaussianBlur(grain, (0, 0), 1))
+        noise = np.asarray(cv2.GaussianBlur(dice.standard_normal(texture.shape).astype(np.float32), (0, 0), 2))
+        picture = np.clip(texture + np.clip(noise / noise.std() / 3, -1, 1) * 9, 0, 255).astype(np.uint8)
+        source = record(tmp_path / "a.png", picture)
+        (forced,) = run(Denoise(guard=False), env, source)
+        assert psnr(env.held.pop(forced.key), texture.astype(np.uint8)) < psnr(picture, texture.astype(np.uint8))
+        (found,) = run(Denoise(), env, source)
+        assert found.facts["denoise"]["suspected"]
+        assert "it changed the picture by" in found.facts["denoise"]["why"]
+        assert not env.held
 
     def test_methods_chain_in_order(self, env: Env, tmp_path: Path):
         source = record(tmp_path / "a.png", noisy(calm(80, 100)))
