@@ -13,6 +13,7 @@ from pathlib import Path
 from cleaners.errors import BadModelError, MissingModelError
 
 _REAL = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+_BY_HAND = "download the file yourself and give its path"
 LANCZOS = "lanczos"
 """The one name that needs no model: plain interpolation by two."""
 
@@ -154,8 +155,10 @@ def _hub(repository: str, file: str, offline: bool) -> Path:
         return Path(hf_hub_download(repository, file, local_files_only=offline))
     except LocalEntryNotFoundError as error:
         why = "this run is offline" if offline else "the hub cannot be reached"
-        raise MissingModelError(f"{repository}/{file} is not on this machine and {why}") from error
+        raise MissingModelError(f"{repository}/{file} is not on this machine and {why}", _BY_HAND) from error
     except (RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise MissingModelError(f"{repository}/{file}: the hub has no such file, or it needs a login") from error
+        raise MissingModelError(f"{repository}/{file}: the hub has no such file, or it needs a login", _BY_HAND) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise MissingModelError(f"{repository}/{file} cannot be fetched: {str(error).splitlines()[0][:200]}") from error
+        raise MissingModelError(
+            f"{repository}/{file} cannot be fetched: {str(error).splitlines()[0][:200]}", _BY_HAND
+        ) from error

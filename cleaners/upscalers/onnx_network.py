@@ -93,7 +93,10 @@ def session(path: Path, device: str) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
-        raise BadModelError(f"{path}: not a graph onnxruntime can load ({str(error).splitlines()[0][:200]})") from error
+        said = str(error).splitlines()[0][:200]
+        raise BadModelError(
+            f"{path}: not a graph onnxruntime can load ({said})", "download it again, or use weights that spandrel loads"
+        ) from error
 
 
 def _cuda() -> bool:

@@ -104,7 +104,8 @@ def _opcodes(path: Path) -> Iterator[tuple[str, Any, int | None]]:
 
 
 def _first(text: str) -> str:
-    return text.strip().splitlines()[0][:160] if text.strip() else ""
+    """The first sentence: torch goes on with guesses about its own insides."""
+    return text.strip().splitlines()[0].split(". ")[0].rstrip(".")[:160] if text.strip() else ""
 
 
 def _torchscript(path: Path) -> bool:
