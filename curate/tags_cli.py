@@ -178,18 +178,24 @@ def _edit(
         return
     if dry_run:
         for change in done.changes:
-            typer.echo(f"{change.caption.path}: {_coloured(tags_edit.difference(change))}")
+            between = change.caption.record.style.separator
+            pieces = tags_edit.difference(change, between.strip() or ",")
+            typer.echo(f"{change.caption.path}: {_coloured(pieces, between)}")
     for one in done.skipped:
         typer.echo(f"skipped {one.path}: edited by hand (--edited-too changes it)", err=True)
     verb = "would change" if dry_run else "changed"
-    typer.echo(f"{verb} {len(done.changes)} captions" + (f", skipped {len(done.skipped)}" if done.skipped else ""), err=True)
+    count = len(done.changes)
+    typer.echo(
+        f"{verb} {count} caption{'' if count == 1 else 's'}" + (f", skipped {len(done.skipped)}" if done.skipped else ""),
+        err=True,
+    )
     if done.changes and not dry_run:
         typer.echo(f"`curate undo {folder}` takes this back", err=True)
 
 
-def _coloured(pieces: list[tuple[str, str]]) -> str:
+def _coloured(pieces: list[tuple[str, str]], between: str) -> str:
     colours = {"-": typer.colors.RED, "+": typer.colors.GREEN}
-    return ", ".join(typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces)
+    return between.join(typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces)
 
 
 # tables of implications -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from curate import drive, tags_edit
 from curate.core.stage import Concept
 from curate.errors import InputError, MissingError
+from curate.stages.captions import Captions
 from curate.stages.tag import Tag
 from curate.stages.trigger import Trigger
 from curate.tags_cli import app, model_rows, models_app
@@ -98,8 +99,14 @@ def test_dry_run_shows_and_changes_nothing(prepared: Path) -> None:
     before = texts(prepared)
     result = curate("replace", prepared, "red_theme=scarlet", "--dry-run")
     assert "-red theme, +scarlet" in result.stdout
-    assert "would change 1 captions" in result.stderr
+    assert "would change 1 caption\n" in result.stderr
     assert texts(prepared) == before
+
+
+def test_dry_run_in_another_style_and_in_colour(prepared: Path) -> None:
+    drive.command(drive.Command(Captions(separator=" | "), prepared, quiet=True))
+    result = CliRunner().invoke(app, ["replace", str(prepared), "red_theme=scarlet", "--dry-run"], color=True)
+    assert "zwx dog | \x1b[31m-red theme\x1b[0m | \x1b[32m+scarlet\x1b[0m | " in result.stdout
 
 
 def test_undo(prepared: Path) -> None:
