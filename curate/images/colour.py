@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from curate.core.stage import Pixels
-from curate.images import depth, planes
+from curate.images import calibration, depth, planes
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
@@ -24,10 +24,14 @@ Alpha = NDArray[np.uint8]
 def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[str, Any], into: Pixels) -> None:
     """Writes the loaded picture into `into`, H×W×3: sRGB, transparent parts on the background.
 
-    Notes the facts had_alpha, transparent, depth, profile and profile_error.
+    Notes the facts had_alpha, transparent, depth, gamma, profile and profile_error.
     """
-    image, alpha = _shallow(image, facts)
-    convert = _to_srgb(image, facts)
+    calibrated = calibration.of(image)
+    if calibrated is not None:
+        facts["gamma"] = round(image.info["gamma"], 5)
+    image, alpha = _shallow(image, facts, calibrated)
+    # what was deep has been calibrated in its full depth
+    convert = _to_srgb(image, facts) if calibrated is None or "depth" in facts else _Calibrated(calibrated, facts)
     height, width = into.shape[:2]
     rows = max(1, _STRIP // width)
     clear = veiled = 0
@@ -53,13 +57,18 @@ def over(rgb: Pixels, alpha: Alpha, background: tuple[int, int, int]) -> Pixels:
     return ((total + (total >> 8)) >> 8).astype(np.uint8)
 
 
-def _shallow(image: Image.Image, facts: dict[str, Any]) -> tuple[Image.Image, Alpha | None]:
+def _shallow(
+    image: Image.Image, facts: dict[str, Any], calibrated: calibration.Calibration | None
+) -> tuple[Image.Image, Alpha | None]:
     """The picture in 8 bits; where its depth had to be taken from it, its alpha apart."""
     info = {k: v for k, v in image.info.items() if k == "icc_profile"}
     if depth.is_deep(image):
         alpha = _matching(image)
-        shallow = Image.fromarray(depth.to_gray(image, facts))
-    elif exact := depth.exact_colours(image):
+        gray = depth.to_gray(image, facts)
+        if calibrated is not None and facts["depth"] == 16:
+            gray = calibrated.to_srgb(np.asarray(image).astype(np.uint16))
+        shallow = Image.fromarray(gray)
+    elif exact := depth.exact_colours(image, calibrated.to_srgb if calibrated else depth.scale_16):
         facts["depth"] = 16
         shallow, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
     else:
@@ -98,6 +107,17 @@ class _Converter:
             return strip if strip.mode == "RGB" else strip.convert("RGB")
         strip = strip if strip.mode == self._mode else strip.convert(self._mode)
         return ImageCms.applyTransform(strip, self._transform) or strip
+
+
+class _Calibrated:
+    """Takes a strip of a PNG that states its own gamma to sRGB."""
+
+    def __init__(self, calibrated: calibration.Calibration, facts: dict[str, Any]) -> None:
+        self._calibrated = calibrated
+        facts["profile"] = ""
+
+    def __call__(self, strip: Image.Image) -> Image.Image:
+        return Image.fromarray(self._calibrated.to_srgb(np.asarray(strip))).convert("RGB")
 
 
 def _to_srgb(image: Image.Image, facts: dict[str, Any]) -> _Converter:

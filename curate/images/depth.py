@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ def scale_16(values: NDArray[np.uint16]) -> Gray:
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def exact_colours(image: Image.Image) -> tuple[Pixels, Gray | None] | None:
-    """RGB and alpha of a colour PNG of 16 bits, rounded; None for anything else.
+def exact_colours(image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixels]) -> tuple[Pixels, Gray | None] | None:
+    """RGB by `scale`, and alpha, of a colour PNG of 16 bits, rounded; None for anything else.
 
     Pillow keeps only the high byte of these. OpenCV reads them in full; its high bytes must be Pillow's, so that what
     it reads otherwise than Pillow (a later frame, an unusual chunk) is left to Pillow.
@@ -75,9 +76,9 @@ def exact_colours(image: Image.Image) -> tuple[Pixels, Gray | None] | None:
     if not np.array_equal(values >> 8, np.asarray(image)):
         return None
     key = image.info.get("transparency")
-    scaled = scale_16(values)
+    scaled = scale(np.ascontiguousarray(values[:, :, :3]))
     if values.shape[2] == 4:
-        return scaled[:, :, :3], scaled[:, :, 3]
+        return scaled, scale_16(values[:, :, 3])
     if isinstance(key, tuple):
         return scaled, np.where((values == np.asarray(key)).all(axis=2), 0, 255).astype(np.uint8)
     return scaled, None

@@ -128,9 +128,6 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
         raise PictureError("damaged: its colours are numbers in a palette that is missing")
     facts = dict(known)
     facts["orientation"] = orientation = _orientation(image, facts)
-    gamma = image.info.get("gamma")
-    if image.format == "PNG" and isinstance(gamma, float) and abs(gamma - 0.45455) > 0.01 and "icc_profile" not in image.info:
-        facts["gamma"] = gamma
     height, width = facts.get("rows", image.height), image.width
     pixels = np.empty((height, width, 3) if orientation < 5 else (width, height, 3), np.uint8)
     colour.flatten(image, options.background, facts, into=_as_stored(pixels, orientation))

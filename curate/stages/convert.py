@@ -34,6 +34,7 @@ class Convert(RecordStage):
         0, ge=0, description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full."
     )
 
+    version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "encoding"})

@@ -7,11 +7,13 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from curate.errors import InputError, PictureError
 from curate.images import DOOR, DecodeOptions, decode, decode_frames, looks_like_picture, parse_colour
@@ -210,6 +212,51 @@ def test_a_profile_is_applied_with_values_worked_out_by_hand(tmp_path: Path) -> 
     found = decode(path)
     assert np.abs(found.pixels[0, :, 0] - expected).max() <= 1.01
     assert found.facts["profile"]
+
+
+def calibrated(path: Path, image: Image.Image, gamma: float, primaries: Sequence[float] = (), **saving: Any) -> Path:
+    about = PngImagePlugin.PngInfo()
+    about.add(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    if primaries:
+        about.add(b"cHRM", struct.pack(">8I", *(round(p * 100_000) for p in primaries)))
+    return saved(path, image, pnginfo=about, **saving)
+
+
+SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+
+
+def test_the_gamma_of_a_png_is_applied_where_no_profile_goes_before_it(tmp_path: Path) -> None:
+    gray = Image.fromarray(np.array([[0, 1, 64, 128, 255]], np.uint8))
+    # light 128/255 = 0.502 is sRGB 0.7366; light 1/255 is sRGB 0.0498
+    assert decode(calibrated(tmp_path / "a.png", gray, 1.0)).pixels[0, :, 0].tolist() == [0, 13, 137, 188, 255]
+    colour = calibrated(tmp_path / "b.png", gray.convert("RGB"), 1.0)
+    assert decode(colour).pixels[0, :, 1].tolist() == [0, 13, 137, 188, 255]
+    assert decode(colour).facts["gamma"] == 1.0
+    assert decode(calibrated(tmp_path / "c.png", gray, 0.45455, SRGB_PRIMARIES)).pixels[0, :, 0].tolist() == [
+        0,
+        1,
+        64,
+        128,
+        255,
+    ]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    kept = calibrated(tmp_path / "d.png", gray.convert("RGB"), 1.0, icc_profile=profile)
+    assert decode(kept).pixels[0, :, 0].tolist() == [0, 1, 64, 128, 255]
+    deep = Image.fromarray(np.array([[0, 20, 257, 32896, 65535]], np.uint16))
+    # 20/65535 of light is 0.0039 of sRGB: the steps below one of 255 are still there
+    assert decode(calibrated(tmp_path / "e.png", deep, 1.0)).pixels[0, :, 0].tolist() == [0, 1, 13, 188, 255]
+    clear = Image.fromarray(np.array([[[128, 128, 128, 255], [9, 9, 9, 0]]], np.uint8))
+    assert decode(calibrated(tmp_path / "f.png", clear, 1.0)).pixels[0, :, 0].tolist() == [188, 255]
+
+
+def test_the_primaries_of_a_png_are_applied(tmp_path: Path) -> None:
+    white, red, green, blue = (SRGB_PRIMARIES[n : n + 2] for n in (0, 2, 4, 6))
+    pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 200], [90, 90, 90]]], np.uint8)
+    turned = calibrated(tmp_path / "a.png", Image.fromarray(pixels), 0.45455, (*white, *green, *blue, *red))
+    assert decode(turned).pixels[0].tolist() == [[0, 255, 0], [0, 0, 255], [200, 0, 0], [90, 90, 90]]
+    # of no light at all: they span no colours, and are left
+    nothing = calibrated(tmp_path / "b.png", Image.fromarray(pixels), 0.45455, (*white, *red, *red, *red))
+    assert np.array_equal(decode(nothing).pixels, pixels)
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:

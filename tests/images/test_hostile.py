@@ -73,6 +73,16 @@ def test_every_file_is_prepared_or_refused_with_a_reason(corpus: list[tuple[Path
     assert not wrong
 
 
+def shown(values: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
+    """Samples of 0..255 as sRGB, where a PNG states another gamma and neither profile nor sRGB (PNG specification, 13.13)."""
+    with Image.open(path) as image:
+        gamma = image.info.get("gamma")
+        if image.format != "PNG" or not gamma or abs(gamma - 1 / 2.2) < 0.01 or {"icc_profile", "srgb"} & set(image.info):
+            return values
+    light = (values / 255) ** (1 / gamma)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
 def by_pillow(path: Path) -> NDArray[np.float64] | None:
     """The picture by Pillow's own high-level calls; None for depths that those do not scale."""
     with Image.open(path) as opened_file:
@@ -96,6 +106,10 @@ def by_pillow(path: Path) -> NDArray[np.float64] | None:
                     flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
                 )
         flat = flat.convert("RGB")
+        calibrated = shown(np.asarray(flat, np.float64), path)
+        if not np.array_equal(calibrated, np.asarray(flat)) and path.read_bytes()[24:25] == b"\x10":
+            return None  # Pillow has cut off what a dark sample needs
+        flat = Image.fromarray(np.rint(calibrated).astype(np.uint8))
         if alpha is not None:
             flat.putalpha(alpha)
             flat = Image.alpha_composite(Image.new("RGBA", flat.size, "white"), flat).convert("RGB")
@@ -112,7 +126,9 @@ def by_opencv(path: Path) -> NDArray[np.float64] | None:
         values = values[:, :, None]
     if values.shape[2] in (2, 4):
         share = values[:, :, -1:] / 255
-        values = values[:, :, :-1] * share + 255 * (1 - share)
+        values = shown(values[:, :, :-1], path) * share + 255 * (1 - share)
+    else:
+        values = shown(values, path)
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values[:, :, ::-1]
 
 
