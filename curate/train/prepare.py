@@ -10,7 +10,7 @@ import torch
 
 from curate.core.events import Listener, Note
 from curate.errors import InputError, Interrupted
-from curate.train import advice, buckets, latents, ledger, settled
+from curate.train import advice, buckets, latents, ledger, limits, settled
 from curate.train.backbones import Backbone
 from curate.train.batches import Order
 from curate.train.dataset import Dataset, Picture, read_dataset, reg_repeats, split
@@ -127,6 +127,8 @@ def shown_repeats(entries: Sequence[latents.Entry]) -> list[int]:
 
 def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False) -> list[latents.Entry]:
     good: set[int] = set()
+    missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.file.exists())
+    limits.room(context.folder, missing / limits.GIB, "the latents")
     batch = 1 if context.device.type == "cpu" else 8
     for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):
         if error:

@@ -13,7 +13,7 @@ import torch
 
 from curate.core.events import Event, Saved
 from curate.errors import MissingError
-from curate.train import checkpoint, estimate, files, ledger, parallel, settled
+from curate.train import checkpoint, estimate, files, ledger, limits, parallel, settled
 from curate.train.attach import attach
 from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import Dataset
@@ -80,7 +80,7 @@ class Training:
             self.run.save(self.folder)
         known = Known(ledger.home(self.folder) / "digests.json")
         dtype = settled.precision(options, context.device)
-        want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction)
+        want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
         backbone = team.turn(lambda: load(options.base, context.offline, want, known))
         if team.first:
             known.save()
@@ -90,7 +90,9 @@ class Training:
             for level, line in preflight(job):
                 context.note(level, line)
             network = self.attached(backbone)
-            for line in estimate.of_job(job, network, context.device).lines():
+            expected = estimate.of_job(job, network, context.device)
+            limits.room(self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints")
+            for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             path = self.looped(job, network)
         context.tell(Saved("lora", str(path)))
@@ -115,7 +117,8 @@ class Training:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
         watch = loop.watcher = watching(loop, self.run)
         try:
-            loop.run()
+            with limits.memory_errors(self.options, "training"):
+                loop.run()
         finally:
             watch.close()
         path = Path()

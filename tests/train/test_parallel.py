@@ -16,20 +16,8 @@ from curate.train.parallel import Team
 from tests.train.conftest import draw_folder, run
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = "--base tiny --steps 3 --rank 2 --preset attn-only --save-precision fp32 --dropout 0.1".split()
-    "--base",
-    "tiny",
-    "--steps",
-    "3",
-    "--rank",
-    "2",
-    "--preset",
-    "attn-only",
-    "--save-precision",
-    "fp32",
-    "--dropout",
-    "0.1",
-]
+OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--preset", "attn-only"]
+OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
 
 
 def launched(*command: str, processes: int = 2) -> list[subprocess.CompletedProcess[str]]:
