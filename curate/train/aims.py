@@ -21,6 +21,10 @@ def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.Sched
         float(config.get("beta_end", 0.012)),
         int(config.get("num_train_timesteps", 1000)),
     )
+    if options.prediction == "epsilon" and backbone.prediction == "v":
+        raise InputError("prediction epsilon: the base says itself that it predicts v", "leave prediction out")
+    if options.ztsnr is False and backbone.ztsnr:
+        raise InputError("ztsnr false: the base says itself that it was trained with it", "leave ztsnr out")
     prediction = backbone.prediction if options.prediction == "auto" else options.prediction
     ztsnr = zero_terminal(options, backbone)
     if ztsnr and prediction == "epsilon":

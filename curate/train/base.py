@@ -36,17 +36,42 @@ def located(base: str, offline: bool) -> Path:
     return _from_hub(base, offline)
 
 
-def _from_hub(name: str, offline: bool) -> Path:
+def vae_files(vae: str, offline: bool) -> list[Path]:
+    """The files of an autoencoder: one checkpoint, or config.json and weights of a folder or of a hub name.
+
+    Raises InputError for what is none of these and MissingError for what is not on this machine.
+    """
+    place = Path(vae).expanduser()
+    if place.suffix in (*CHECKPOINTS, ".pt") and place.is_file():
+        return [place]
+    if not place.is_dir():
+        if place.suffix in (*CHECKPOINTS, ".pt") or vae.count("/") != 1 or vae.startswith((".", "/", "~")):
+            raise InputError(f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)")
+        place = _from_hub(vae, offline, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"], "vae")
+    place = place if (place / "config.json").is_file() else place / "vae"
+    weights = sorted(place.glob("*.safetensors"))
+    plain = [path for path in weights if "fp16" not in path.name] or weights
+    if not (place / "config.json").is_file() or not plain:
+        raise InputError(f"{vae} holds no autoencoder", "it wants config.json and a safetensors file")
+    return [place / "config.json", *plain]
+
+
+def vae_digest(vae: str, offline: bool, known: Known | None = None) -> str:
+    """Identifies an autoencoder's weights without loading it."""
+    return text_digest(*(file_digest(path, known) for path in vae_files(vae, offline)))
+
+
+def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=PATTERNS, local_files_only=offline))
+        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=offline))
     except HFValidationError as error:
         raise InputError(f'"{name}" is neither a folder nor a hub name: {error}') from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         where = "the local cache, and offline is set" if offline else "the hub"
-        raise MissingError(f"base model {name} cannot be had from {where}: {error}", "give a folder on disk") from error
+        raise MissingError(f"{what} {name} cannot be had from {where}: {error}", "give a folder on disk") from error
 
 
 def base_digest(base: str, offline: bool, known: Known | None = None) -> str:

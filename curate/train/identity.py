@@ -6,7 +6,7 @@ from pathlib import Path
 
 from curate.errors import InputError
 from curate.train import ledger
-from curate.train.base import base_digest
+from curate.train.base import base_digest, vae_digest
 from curate.train.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.digests import Known, file_digest, text_digest
 from curate.train.options import TrainOptions
@@ -29,6 +29,8 @@ def identify(
     if options.reg_folder:
         add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension, known)
     weights = base_digest(options.base, offline, known)
+    if options.vae:
+        weights = text_digest(weights, vae_digest(options.vae, offline, known))
     if options.start_from:
         weights = text_digest(weights, file_digest(start_file(options.start_from), known))
     run = ledger.Run.of(folder, ledger.run_id(options, data.digest, weights))

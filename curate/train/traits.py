@@ -67,7 +67,8 @@ NAMES = {
 """Pipelines of other families, as their users call them."""
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A configuration; nothing where there is no such file. Raises InputError for what is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -77,8 +78,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _of_folder(place: Path, base: str) -> Traits:
-    unet, schedule = _json(place / "unet" / "config.json"), _json(place / "scheduler" / "scheduler_config.json")
-    family = folder_family(_json(place / "model_index.json"), base, bool(unet.get("use_linear_projection")))
+    unet, schedule = read_json(place / "unet" / "config.json"), read_json(place / "scheduler" / "scheduler_config.json")
+    family = folder_family(read_json(place / "model_index.json"), base, bool(unet.get("use_linear_projection")))
     size = unet.get("sample_size")
     resolution = size * 8 if isinstance(size, int) else RESOLUTION[family]
     prediction = "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"

@@ -184,7 +184,7 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 
 
 def test_every_option_is_tried() -> None:
-    elsewhere = {"base", "tokenizer", "output_name", "save_every_n_epochs", "start_from", "rank_from_file"}
+    elsewhere = {"base", "vae", "tokenizer", "output_name", "save_every_n_epochs", "start_from", "rank_from_file"}
     elsewhere |= {"reg_folder", "prior_loss_weight"}
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 

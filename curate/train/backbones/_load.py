@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from torch import nn
 from curate.errors import InputError, MissingError
 from curate.train.backbones._base import Backbone, Prediction
 from curate.train.backbones._single import load_parts
+from curate.train.backbones._vae import load_vae
 from curate.train.backbones.sd import Sd1
 from curate.train.backbones.sd2 import Sd2
 from curate.train.backbones.sdxl import Sdxl
-from curate.train.base import base_digest, located
+from curate.train.base import base_digest, located, vae_digest
 from curate.train.digests import Known, file_digest, text_digest
 from curate.train.quiet import quiet
 from curate.train.text import ClipText
+from curate.train.traits import folder_family, read_json, yaml_prediction
 
 FAMILIES: dict[str, type[Backbone]] = {"sd1": Sd1, "sd2": Sd2, "sdxl": Sdxl}
 TOKENIZER = "openai/clip-vit-large-patch14"
@@ -34,6 +37,7 @@ class Want:
     dtype        of UNet and text encoders; the VAE stays float32
     tokenizer    folder or hub name of a CLIP tokenizer, for one-file checkpoints
     prediction   what the user says of it, or auto
+    vae          another autoencoder than its own: file, folder or hub name
     """
 
     clip_skip: int = 1
@@ -41,6 +45,7 @@ class Want:
     dtype: torch.dtype = torch.float32
     tokenizer: str = ""
     prediction: str = "auto"
+    vae: str = ""
 
 
 @dataclass
@@ -65,6 +70,9 @@ def load(base: str, offline: bool, want: Want | None = None, known: Known | None
     found = _from_folder(place, base, want) if place.is_dir() else _from_file(place, want, offline)
     config: Any = found.unet.config
     vae_config: Any = found.vae.config
+    scaling = float(vae_config["scaling_factor"])
+    if want.vae:
+        found.vae = load_vae(want.vae, scaling, offline)
     prediction: Prediction = "v" if found.schedule.get("prediction_type") == "v_prediction" else "epsilon"
     return FAMILIES[found.family](
         name=base,
@@ -75,13 +83,13 @@ def load(base: str, offline: bool, want: Want | None = None, known: Known | None
         prediction=prediction,
         ztsnr=bool(found.schedule.get("rescale_betas_zero_snr")),
         digest=base_digest(base, offline, known),
-        vae_digest=_vae_digest(place, known),
-        scaling=float(vae_config["scaling_factor"]),
+        vae_digest=vae_digest(want.vae, offline, known) if want.vae else _own_vae_digest(place, known),
+        scaling=scaling,
         schedule=found.schedule,
     )
 
 
-def _vae_digest(place: Path, known: Known | None) -> str:
+def _own_vae_digest(place: Path, known: Known | None) -> str:
     """Of the autoencoder's own files, or of the whole checkpoint that holds it."""
     files = [place] if place.is_file() else sorted(p for p in (place / "vae").glob("*") if p.is_file())
     return text_digest(*(file_digest(p, known) for p in files))
@@ -103,13 +111,10 @@ def _from_folder(place: Path, base: str, want: Want) -> _Found:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-    index: dict[str, Any] = json.loads((place / "model_index.json").read_text(encoding="utf-8"))
-    kind = str(index.get("_class_name"))
-    if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
-        raise InputError(f"{base} is a {kind}, which cannot be trained", "SD 1.x, SD 2.x and SDXL models can")
-    xl = kind == "StableDiffusionXLPipeline"
+    index = read_json(place / "model_index.json")
+    xl = folder_family(index, base, False) == "sdxl"
     given: dict[str, Any] = {"local_files_only": True}
-    with quiet():
+    with quiet(), whole(place):
         unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=want.dtype, **given)
         vae = AutoencoderKL.from_pretrained(place / "vae", torch_dtype=torch.float32, **given)
         texts: list[Any] = [CLIPTextModel.from_pretrained(place / "text_encoder", dtype=want.dtype, **given)]
@@ -121,18 +126,25 @@ def _from_folder(place: Path, base: str, want: Want) -> _Found:
         raise InputError(f"{base} is an inpainting or editing model: its UNet takes {unet.config['in_channels']} channels")
     for model in (unet, vae, *texts):
         model.requires_grad_(False).eval()
-    schedule: dict[str, Any] = json.loads((place / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    # what tells SD 2 from SD 1 in a configuration: its transformers' projections are linear
-    family = "sdxl" if xl else "sd2" if unet.config["use_linear_projection"] else "sd1"
+    schedule = read_json(place / "scheduler" / "scheduler_config.json")
+    family = folder_family(index, base, bool(unet.config["use_linear_projection"]))
     return _Found(family, unet, vae, texts, tokenizers, schedule)
+
+
+@contextlib.contextmanager
+def whole(place: Path) -> Generator[None]:
+    """Says which folder is not whole where a part of it cannot be loaded. Raises InputError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InputError(f"{place} is no whole diffusers model: {str(error)[:300]}", "fetch the model again") from error
 
 
 def _from_file(place: Path, want: Want, offline: bool) -> _Found:
     parts = load_parts(place, want.dtype)
     schedule: dict[str, Any] = {"prediction_type": "epsilon", "rescale_betas_zero_snr": "ztsnr" in parts.marks}
-    beside = place.with_suffix(".yaml")
-    said = beside.read_text(encoding="utf-8", errors="replace") if beside.is_file() else ""
-    if "v_pred" in parts.marks or "parameterization: v" in said.replace('"', "").replace("'", ""):
+    said = yaml_prediction(place)
+    if "v_pred" in parts.marks or said == "v":
         schedule["prediction_type"] = "v_prediction"
     elif parts.family == "sd2" and not said and want.prediction == "auto":
         raise InputError(

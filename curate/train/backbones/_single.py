@@ -25,10 +25,25 @@ FAMILIES = {
 OTHERS = {
     "double_blocks.": "FLUX",
     "joint_blocks.": "Stable Diffusion 3",
+    "double_layers.": "AuraFlow",
+    "cap_embedder.": "Lumina or Z-Image",
+    "mlp_t5.": "HunyuanDiT",
+    "img_in.": "Qwen-Image",
+    "effnet_mapper.": "Stable Cascade",
     "conditioner.embedders.0.model.ln_final.weight": "the SDXL refiner",
     "lora_up.weight": "a LoRA",
     "lora_down.weight": "a LoRA",
+    "lora_A.weight": "a LoRA",
+    "hada_w1_a": "a LoHa",
+    "lokr_w": "a LoKr",
+    "control_model.": "a ControlNet",
+    "input_hint_block.": "a ControlNet",
+    "emb_params": "an embedding",
+    "encoder.down.0.block.0.conv1.weight": "an autoencoder alone",
+    "model.diffusion_model.input_blocks.0.0.weight": "a UNet without text encoder",
+    "down_blocks.0.resnets.0.conv1.weight": "one part of a diffusers model",
 }
+"""What other files hold: a part of a key, and what it is called. The first that fits counts."""
 
 
 @dataclass
@@ -76,7 +91,7 @@ def load_parts(path: Path, dtype: torch.dtype) -> Parts:
     if any(key.startswith("edm_") for key in state):
         raise InputError(f"{path.name} is an EDM model, which cannot be trained")
     texts = _texts(state, found, dtype)
-    unet, vae = _unet(state, found, dtype), _vae(state, 0.13025 if found == "sdxl" else 0.18215)
+    unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
     return Parts(found, unet, vae, texts, frozenset(state.keys() & {"v_pred", "ztsnr"}))
 
 
@@ -127,10 +142,11 @@ def _unet(state: dict[str, Tensor], found: str, dtype: torch.dtype) -> nn.Module
     with torch.device("meta"), quiet():
         unet = UNet2DConditionModel(**unet_config(state, found))
     converted = convert_ldm_unet_checkpoint({k: v for k, v in state.items() if k.startswith(UNET)}, unet.config)
-    return _filled(unet, converted, dtype)
+    return filled(unet, converted, dtype)
 
 
-def _vae(state: dict[str, Tensor], scaling: float) -> nn.Module:
+def vae_of(state: dict[str, Tensor], scaling: float) -> nn.Module:
+    """The autoencoder of a checkpoint, its keys under `first_stage_model.`, configured from its shapes."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -147,7 +163,7 @@ def _vae(state: dict[str, Tensor], scaling: float) -> nn.Module:
     }
     with torch.device("meta"), quiet():
         vae = AutoencoderKL(layers_per_block=each, scaling_factor=scaling, **config)
-    return _filled(vae, convert_ldm_vae_checkpoint(state, vae.config), torch.float32)
+    return filled(vae, convert_ldm_vae_checkpoint(state, vae.config), torch.float32)
 
 
 def _texts(state: Mapping[str, Tensor], found: str, dtype: torch.dtype) -> list[nn.Module]:
@@ -185,10 +201,10 @@ def _clip(tensors: Mapping[str, Tensor], dtype: torch.dtype, act: str = "quick_g
     own = set(model.state_dict())
     # transformers 4 and, inside the model with a projection, 5 as well keep the text_model level
     renamed = {k if k in own or f"text_model.{k}" not in own else f"text_model.{k}": v for k, v in tensors.items()}
-    filled = _filled(model, {k: v for k, v in renamed.items() if not k.endswith("position_ids")}, dtype)
-    embeddings: Any = getattr(filled, "text_model", filled).embeddings
+    made = filled(model, {k: v for k, v in renamed.items() if not k.endswith("position_ids")}, dtype)
+    embeddings: Any = getattr(made, "text_model", made).embeddings
     embeddings.position_ids = torch.arange(config.max_position_embeddings).expand(1, -1)
-    return filled
+    return made
 
 
 def _open_clip(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, last_but_one: bool) -> nn.Module:
@@ -215,7 +231,7 @@ def _open_clip(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, las
     return _clip({**out, "text_projection.weight": projection.T.contiguous()}, dtype, "gelu", projection.shape[1])
 
 
-def _filled(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
+def filled(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
     """The model with these tensors for its own; every one must be there. Raises InputError."""
     try:
         model.load_state_dict({k: v.to(dtype) for k, v in tensors.items()}, strict=True, assign=True)

@@ -16,6 +16,7 @@ class BaseOptions(BaseModel):
         description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
     )
     tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")
+    vae: str = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
     from_kohya: tuple[str, ...] = Field(
         (), description="Take settings of kohya's beneath yours: a training TOML, a dataset TOML or the GUI's JSON."
     )

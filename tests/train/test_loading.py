@@ -1,0 +1,208 @@
+"""What a base, its autoencoder and its tokenizer may be, what of it is detected, and what is refused in which words."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from curate.errors import InputError, MissingError
+from curate.train import container, tiny
+from curate.train.backbones import Want, load
+from curate.train.base import located, vae_digest
+from curate.train.quiet import quiet
+from curate.train.traits import traits
+from tests.train.conftest import run
+
+MARKS = {
+    "sd1": "cond_stage_model.transformer.text_model.final_layer_norm.weight",
+    "sd2": "cond_stage_model.model.ln_final.weight",
+    "sdxl": "conditioner.embedders.1.model.ln_final.weight",
+}
+
+
+def header(path: Path, *names: str) -> Path:
+    save_file({name: torch.zeros(1) for name in names}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("family", "more", "wanted"),
+    [
+        ("sd1", (), ("sd1", 512, "epsilon", False)),
+        ("sd2", (), ("sd2", 768, "", False)),
+        ("sdxl", (), ("sdxl", 1024, "epsilon", False)),
+        ("sdxl", ("v_pred",), ("sdxl", 1024, "v", False)),
+        ("sdxl", ("v_pred", "ztsnr"), ("sdxl", 1024, "v", True)),
+    ],
+)
+def test_a_file_is_known_by_its_header(family: str, more: tuple[str, ...], wanted: tuple[Any, ...], tmp_path: Path) -> None:
+    found = traits(str(header(tmp_path / "x.safetensors", MARKS[family], *more)), True)
+    assert (found.family, found.resolution, found.prediction, found.ztsnr) == wanted
+
+
+@pytest.mark.parametrize(("text", "wanted"), [('parameterization: "v"', "v"), ("use_ema: false", "epsilon")])
+def test_a_yaml_beside_says_what_sd2_predicts(text: str, wanted: str, tmp_path: Path) -> None:
+    path = header(tmp_path / "two.safetensors", MARKS["sd2"])
+    path.with_suffix(".yaml").write_text(f"model:\n  params:\n    {text}\n", encoding="utf-8")
+    assert traits(str(path), True).prediction == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("FluxPipeline", "FLUX"),
+        ("StableDiffusion3Pipeline", "Stable Diffusion 3"),
+        ("StableDiffusionXLImg2ImgPipeline", "the SDXL refiner"),
+        ("PixArtSigmaPipeline", "PixArt Sigma"),
+        ("SomethingNewPipeline", "a SomethingNewPipeline"),
+    ],
+)
+def test_folders_of_other_families_are_refused_by_name(kind: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": kind}), encoding="utf-8")
+    for look in (traits, load):
+        with pytest.raises(InputError, match=f"is {name}, which cannot be trained"):
+            look(str(tmp_path), True)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "FLUX"),
+        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
+        ("conditioner.embedders.0.model.ln_final.weight", "the SDXL refiner"),
+        ("lora_unet_x.lora_down.weight", "a LoRA"),
+        ("lora_unet_x.hada_w1_a", "a LoHa"),
+        ("lora_unet_x.lokr_w1", "a LoKr"),
+        ("control_model.input_blocks.0.0.weight", "a ControlNet"),
+        ("first_stage_model.encoder.down.0.block.0.conv1.weight", "an autoencoder alone"),
+        ("model.diffusion_model.input_blocks.0.0.weight", "a UNet without text encoder"),
+        ("down_blocks.0.resnets.0.conv1.weight", "one part of a diffusers model"),
+    ],
+)
+def test_other_files_are_refused_by_name(key: str, name: str, tmp_path: Path) -> None:
+    path = header(tmp_path / "x.safetensors", key)
+    with pytest.raises(InputError, match=f"x.safetensors is {name}"):
+        traits(str(path), True)
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("it-was-run",)
+
+
+def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {"x": Bomb()}}, tmp_path / "bad.ckpt", pickle_module=pickle)
+    for look in (load, traits):
+        with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+            look(str(tmp_path / "bad.ckpt"), True)
+    assert not (tmp_path / "it-was-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("base", "error", "message"),
+    [
+        ("nobody/nothing-of-this-name", MissingError, "local cache, and offline is set"),
+        ("no/such/file.safetensors", InputError, "is not there"),
+        ("./nowhere", InputError, "is not there"),
+    ],
+)
+def test_a_base_that_is_not_here(base: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        located(base, offline=True)
+
+
+def test_a_folder_that_is_not_whole(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(tiny.folder(), place)
+    shutil.rmtree(place / "unet")
+    with pytest.raises(InputError, match="is no whole diffusers model"):
+        load(str(place), True)
+    (place / "model_index.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match="is no JSON"):
+        load(str(place), True)
+
+
+def marked(tmp_path: Path, **schedule: Any) -> str:
+    place = tmp_path / "marked"
+    shutil.copytree(tiny.folder(), place)
+    path = place / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | schedule), encoding="utf-8")
+    return str(place)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"prediction": "epsilon"}, "the base says itself that it predicts v"), ({"ztsnr": False}, "trained with it")],
+)
+def test_a_mark_that_contradicts_an_option_is_refused(
+    options: dict[str, Any], message: str, folder: Path, tmp_path: Path
+) -> None:
+    base = marked(tmp_path, prediction_type="v_prediction", rescale_betas_zero_snr=True)
+    with pytest.raises(InputError, match=message):
+        run(folder, base=base, steps=1, preset="attn-only", rank=1, **options)
+
+
+def test_v_and_zero_terminal_snr_from_end_to_end(folder: Path, tmp_path: Path) -> None:
+    base = marked(tmp_path, prediction_type="v_prediction", rescale_betas_zero_snr=True)
+    path, _ = run(folder, base=base, steps=2, preset="attn-only", rank=1)
+    tensors, said = container.read(path)
+    assert said["modelspec.prediction_type"] == "v" and said["ss_zero_terminal_snr"] == "True"
+    assert all(torch.isfinite(t).all() for t in tensors.values())
+
+
+def another_vae(place: Path) -> Path:
+    """A narrow autoencoder with values of its own."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    blocks: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    torch.manual_seed(8)
+    with quiet():
+        AutoencoderKL(block_out_channels=(32,) * 4, layers_per_block=1, scaling_factor=0.5, **blocks).save_pretrained(place)
+    return place
+
+
+def test_another_autoencoder_from_folder_and_file(tmp_path: Path) -> None:
+    place = another_vae(tmp_path / "vae")
+    pictures = torch.rand(1, 3, 64, 64)
+    own = load("tiny", True)
+    folder, outer = load("tiny", True, Want(vae=str(place))), load("tiny", True, Want(vae=str(place.parent)))
+    file = load("tiny", True, Want(vae=str(next(place.glob("*.safetensors")))))
+    assert not torch.equal(own.encode(pictures)[0], folder.encode(pictures)[0])
+    for other in (outer, file):
+        torch.testing.assert_close(other.encode(pictures)[0], folder.encode(pictures)[0])
+        assert other.scaling == own.scaling
+    assert len({own.vae_digest, folder.vae_digest, file.vae_digest}) == 3
+
+
+def test_another_autoencoder_is_another_run(folder: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1}
+    first, _ = run(folder, **given)
+    second, _ = run(folder, vae=str(another_vae(tmp_path / "vae")), **given)
+    a, b = container.read(first), container.read(second)
+    assert first != second and a[1]["ss_vae_hash"] != b[1]["ss_vae_hash"]
+    assert any(not torch.equal(a[0][key], b[0][key]) for key in a[0])
+
+
+@pytest.mark.parametrize("name", ["nowhere.safetensors", "empty"])
+def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"is not there|holds no autoencoder"):
+        vae_digest(str(tmp_path / name), True)
+    with pytest.raises(InputError, match="holds no autoencoder"):
+        load("tiny", True, Want(vae=str(header(tmp_path / "x.safetensors", "x"))))
+    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name cannot be had"):
+        vae_digest("nobody/nothing-of-this-name", True)
+
+
+def test_an_option_that_does_nothing_for_a_folder_is_refused() -> None:
+    with pytest.raises(InputError, match="tokenizer has no effect"):
+        load("tiny", True, Want(tokenizer="x"))
