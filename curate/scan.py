@@ -66,11 +66,10 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
             before = "/".join((concept, *parts[1:]))
             beside = {name.casefold(): name for name in names if name.casefold().endswith(captions.EXTENSIONS)}
             for name in names:
-                path = place / name
-                if images.looks_like_picture(path):
+                if images.looks_like_picture(f"{place}/{name}"):
                     caption = _beside(name, beside)
                     found.append(
-                        Found(f"{before}/{legible(name)}", concept, folder, path, place / caption if caption else None)
+                        Found(f"{before}/{legible(name)}", concept, folder, place / name, place / caption if caption else None)
                     )
         every.extend(_with_masks(root, found))
     return _distinct(every)
@@ -121,9 +120,9 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # noqa: PTH112 – of a link to itself
                     folders.append(entry.name)
-                elif entry.is_file() or not os.path.exists(entry.path):  # noqa: PTH110 – a broken link is told of later
+                elif not os.path.exists(entry.path) or entry.is_file():  # noqa: PTH110 – a broken link is told of later
                     files.append(entry.name)
                 else:
                     tell(Note("warning", f"{entry.path} is neither a file nor a folder and is left out"))

@@ -36,8 +36,8 @@ class Written:
     """One picture that was written to the folder, with the caption that was generated beside it.
 
     Paths are relative to the folder, in POSIX form. `digest`, `size` and `mtime` (ns) are the picture file's as written;
-    `caption` is the text last generated, "" with an empty `caption_path` where none was written; `record` is the
-    record's plain form, so that a later command goes on from it.
+    `caption` is the text last generated, "" with an empty `caption_path` where none was written; `stored` is the
+    record's plain form as JSON (see `as_json`), so that a later command goes on from it.
     """
 
     path: str
@@ -48,10 +48,16 @@ class Written:
     mtime: int
     caption_path: str
     caption: str
-    record: Mapping[str, Any]
+    stored: str
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """The record's plain form; read only when asked for, since most runs only compare it."""
+        return json.loads(self.stored)
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
@@ -173,9 +179,7 @@ class Store:
 
     def written(self) -> dict[str, Written]:
         """Everything the folder holds of ours, by picture path."""
-        return {
-            row[0]: Written(*row[:8], record=json.loads(row[8])) for row in self._read("SELECT * FROM written ORDER BY path")
-        }
+        return {row[0]: Written(*row) for row in self._read("SELECT * FROM written ORDER BY path")}
 
     def wrote(self, rows: Iterable[Written]) -> None:
         """Notes pictures as written."""
@@ -192,7 +196,7 @@ class Store:
 
     def intended(self) -> list[Written]:
         """What a run that was killed was about to write; empty after a whole one."""
-        return [Written(*row[:8], record=json.loads(row[8])) for row in self._read("SELECT * FROM writing")]
+        return [Written(*row) for row in self._read("SELECT * FROM writing")]
 
     def settle(self) -> None:
         """Forgets the intentions: everything is as `written` says."""
@@ -219,16 +223,21 @@ class Store:
 
 
 def _row(w: Written) -> tuple[Any, ...]:
-    return (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption, _json(w.record))
+    return (w.path, w.key, w.origin, w.digest, w.size, w.mtime, w.caption_path, w.caption, w.stored)
 
 
-def _json(value: Any) -> str:
-    """Compact JSON; names of files that are no Unicode are escaped, since the database takes text alone."""
-    text = _ENCODER.encode(value)
+def as_json(value: Any) -> str:
+    """Compact JSON with sorted keys: equal values give equal text."""
+    return _json(value, _SORTED)
+
+
+def _json(value: Any, encoder: json.JSONEncoder = _ENCODER) -> str:
+    """JSON; names of files that are no Unicode are escaped, since the database takes text alone."""
+    text = encoder.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":"), sort_keys=encoder.sort_keys)
     return text
 
 

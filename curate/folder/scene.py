@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from curate.core.events import Listener, Note
 from curate.core.files import disk_errors
 from curate.core.record import Record, to_plain
 from curate.core.stage import Env
-from curate.core.store import Store, Written
+from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
 from curate.folder.compare import caption_path, read_text, same_as_one, same_text, unchanged
 from curate.folder.journal import Journal
@@ -34,11 +33,11 @@ class Published:
     removed: int = 0
 
 
-def suffix(record: Record, source: Path) -> str:
+def suffix(record: Record) -> str:
     """The suffix of the picture file a record is written to."""
     if not os.path.isabs(record.image.path):  # noqa: PTH117
         return {"jpeg": ".jpg"}.get(record.encoding.partition(":")[0], "." + record.encoding.partition(":")[0])
-    return source.suffix
+    return os.path.splitext(record.image.path)[1]  # noqa: PTH122
 
 
 def _row(record: Record, size: int, digest: str, path: PurePosixPath) -> Written:
@@ -47,7 +46,15 @@ def _row(record: Record, size: int, digest: str, path: PurePosixPath) -> Written
     kept["edited"], kept["aside"] = None, ""
     name = str(path)
     return Written(
-        name, record.key, record.origin, digest, size, 0, _beside(name, record.style.extension) if text else "", text, kept
+        path=name,
+        key=record.key,
+        origin=record.origin,
+        digest=digest,
+        size=size,
+        mtime=0,
+        caption_path=_beside(name, record.style.extension) if text else "",
+        caption=text,
+        stored=as_json(kept),
     )
 
 
@@ -57,13 +64,6 @@ def _beside(path: str, extension: str) -> str:
 
 def _identity(w: Written) -> tuple[Any, ...]:
     return (w.path, w.key, w.origin, w.digest, w.size, w.caption_path, w.caption)
-
-
-def _equal(plain: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether a record's plain form is the one that was stored, as JSON knows it."""
-    if {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()} == known:
-        return True
-    return json.dumps(dict(plain), sort_keys=True) == json.dumps(dict(known), sort_keys=True)
 
 
 def _same_file(a: Path, b: Path) -> bool:
@@ -110,7 +110,7 @@ class Scene:
         if known is None or _identity(row) != _identity(known):
             return False
         text = record.edited if record.edited is not None else row.caption
-        if record.edited is None and not _equal(row.record, known.record):
+        if record.edited is None and row.stored != known.stored:
             return False
         if not unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
             if not (self.folder / row.path).exists():

@@ -45,7 +45,7 @@ class Export(DatasetStage):
             reasons = "; ".join(sorted({r.aside for r in manifest})[:3])
             raise InputError("no picture is left to export", f"all were set aside: {reasons}")
         store = _store(env)
-        paths = self.paths(present, env)
+        paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths)
@@ -56,12 +56,12 @@ class Export(DatasetStage):
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
         present = manifest.present
-        paths = self.paths(present, env)
+        paths = self.paths(present)
         if not folder.stands(manifest, paths, env.output, _store(env), env, tell):
             return False
         return all((env.output / name).is_file() for name in self.also)
 
-    def paths(self, present: Manifest, env: Env) -> dict[str, PurePosixPath]:
+    def paths(self, present: Manifest) -> dict[str, PurePosixPath]:
         """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
 
         names: dict[tuple[int, tuple[str, ...], str], PurePosixPath] = {}
@@ -73,7 +73,7 @@ class Export(DatasetStage):
             source, part = _PART.fullmatch(record.key.partition("/")[2] or record.key).groups()  # type: ignore[union-attr]
             bare, suffix = posixpath.splitext(source)
             stem = safe(bare.replace("/", "_") + part.replace("#", "_"))
-            return record.key, names[about] / (stem + folder.suffix(record, env.path(record.image))), safe(suffix.lstrip("."))
+            return record.key, names[about] / (stem + folder.suffix(record)), safe(suffix.lstrip("."))
 
         return unique(map(wanted, sorted(present, key=lambda r: r.key)))
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from curate.core.store import Store, Written
+from curate.core.store import Store, Written, as_json
 from curate.errors import CurateError, InputError
 
 
 def row(path: str = "1_dog/a.png", **changes: object) -> Written:
     values = {"path": path, "key": "dog/a", "origin": "o", "digest": "d", "size": 1, "mtime": 2, "caption_path": "1_dog/a.txt"}
-    return Written(**{**values, "caption": "dog", "record": {"tags": ["dog"]}, **changes})  # type: ignore[arg-type]
+    return Written(**{**values, "caption": "dog", "stored": as_json({"tags": ["dog"]}), **changes})  # type: ignore[arg-type]
 
 
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     with Store(tmp_path) as store:
         store.remember("scan", {"k": {"path": name}})
-        store.wrote([row(record={"image": {"path": name}})])
+        store.wrote([row(stored=as_json({"image": {"path": name}}))])
         assert store.recall(["k"])["k"]["path"] == name
         assert store.written()["1_dog/a.png"].record["image"]["path"] == name
 
