@@ -1,132 +1,295 @@
-"""Step time of ours against lycoris-lora's default and bypass forward and the frozen base, on a CPU.
+"""Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base on an SD-1.5-shaped UNet.
 
-Run by hand: `python tests/bench/train_speed.py [--size 16] [--rounds 3] [--width 64]`. All variants take turns within each
-round on the same inputs, so that load on the machine hits all of them; the median of the rounds is printed.
+    python tests/bench/train_speed.py                      # CPU, width 128 of 320, latents 16, 24, 32: a quarter of an hour
+    python tests/bench/train_speed.py --width 320          # full size
+    python tests/bench/train_speed.py --device cuda --width 320 --sizes 64 --batch 8
+
+A step is forward and backward with random weights; the frozen base's backward goes to its input. In every round all take
+turns on the same inputs, so that load on the machine hits all of them alike; medians of the rounds are printed. Peak
+memory is what a step allocates on top of weights and inputs at its highest point.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.train.adapters._base import Plan, Shape
+from curate.train.adapters._base import Plan
 from curate.train.adapters._make import make
 from curate.train.backbones import Backbone
+from curate.train.backbones._shape import unet_shape
 from curate.train.backbones.sd import Sd1
 from curate.train.network import Network
-from curate.train.sites import chosen
+from curate.train.sites import Site, chosen, unet_sites
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "lora 16": {"algo": "lora", "plan": Plan(16, 16.0), "theirs": {"algo": "lora", "dim": 16}},
-    "loha 8": {"algo": "loha", "plan": Plan(8, 8.0), "theirs": {"algo": "loha", "dim": 8}},
-    "lokr 8 full": {
-        "algo": "lokr",
-        "plan": Plan(100_000, 1.0, factor=8, full_matrix=True),
-        "theirs": {"algo": "lokr", "dim": 100_000, "factor": 8, "full_matrix": True},
-    },
+FULL = 100_000
+GOALS = {"lora 16": 1.25, "loha 8": 1.6, "lokr 8 full": 1.2}
+"""How many times as fast as lycoris-lora's default a step shall be."""
+LIMIT = 1.15
+"""How many times the frozen base's step a LoRA's may take."""
+PRESETS = {"attn-mlp": "unet-transformer-only", "full": "unet-only"}
+"""The UNet's part of each."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One algorithm as each program is asked for it."""
+
+    algo: str
+    plan: Plan
+    lycoris: dict[str, Any]
+    peft: tuple[str, dict[str, Any]]
+
+
+KINDS = {
+    "lora 16": Kind("lora", Plan(16, 16.0), {"lora_dim": 16, "alpha": 16}, ("LoraConfig", {"r": 16, "lora_alpha": 16})),
+    "loha 8": Kind("loha", Plan(8, 8.0), {"lora_dim": 8, "alpha": 8}, ("LoHaConfig", {"r": 8, "alpha": 8})),
+    "lokr 8 full": Kind(
+        "lokr",
+        Plan(FULL, 1.0, factor=8, full_matrix=True),
+        {"lora_dim": FULL, "alpha": 1, "factor": 8, "full_matrix": True},
+        ("LoKrConfig", {"r": FULL, "alpha": FULL, "decompose_factor": 8}),
+    ),
 }
+Undo = Callable[[], None]
 
 
-def backbone(width: int) -> Backbone:
+class Bench(Sd1):
+    """A UNet alone."""
+
+    def sites(self) -> list[Site]:
+        return unet_sites(unet_shape(self.parts["unet"]), original_names=False)
+
+
+def backbone(width: int, device: torch.device, dtype: torch.dtype) -> Backbone:
     """An SD-1.5-shaped UNet of the given first width (320 is full size), with random weights."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     torch.manual_seed(0)
     widths = (width, 2 * width, 4 * width, 4 * width)
-    unet = UNet2DConditionModel(block_out_channels=widths, cross_attention_dim=768, attention_head_dim=8, layers_per_block=2)
-    unet.requires_grad_(False).eval()
-
-    class Unet(Sd1):
-        def sites(self) -> list[Any]:
-            from curate.train.backbones._shape import unet_shape
-            from curate.train.sites import unet_sites
-
-            return unet_sites(unet_shape(unet), original_names=False)
-
-    return Unet("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
+    unet: nn.Module = UNet2DConditionModel(
+        block_out_channels=widths, cross_attention_dim=768, attention_head_dim=8, layers_per_block=2
+    )
+    unet.requires_grad_(False).eval().to(device, dtype)
+    return Bench("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
 
 
-def step(unet: nn.Module, inputs: tuple[Tensor, Tensor, Tensor], anchor: bool) -> float:
-    """Seconds of one forward and backward; `anchor` asks the gradient of the input, as the frozen base has no other."""
-    latents, times, context = inputs
-    latents = latents.clone().requires_grad_(anchor)
-    start = time.perf_counter()
-    unet(latents, times, context, return_dict=False)[0].square().mean().backward()
-    for parameter in unet.parameters():
-        parameter.grad = None
-    return time.perf_counter() - start
+def held(base: Backbone, preset: str) -> list[tuple[Site, nn.Module]]:
+    """The layers of a preset."""
+    found = ((site, base.layer(site)) for site in chosen(base.sites(), PRESETS[preset]))
+    return [(site, layer) for site, layer in found if layer is not None]
 
 
-def ours(base: Backbone, preset: str, variant: dict[str, Any]) -> Callable[[], None]:
-    network = Network.attach(base, chosen(base.sites(), preset), lambda s, shape: made(shape, variant), 0)
+def ours(base: Backbone, preset: str, kind: Kind) -> Undo:
+    """Ours on, as training has it."""
+    sites = [site for site, _ in held(base, preset)]
+    network = Network.attach(base, sites, lambda site, shape: make(kind.algo, shape, kind.plan), 0)
+    device = next(base.parts["unet"].parameters()).device
+    for adapter in network.adapters.values():
+        adapter.to(device)
     return network.detach
 
 
-def made(shape: Shape, variant: dict[str, Any]) -> Any:
-    return make(variant["algo"], shape, variant["plan"])
-
-
-def theirs(base: Backbone, preset: str, variant: dict[str, Any], bypass: bool) -> Callable[[], None]:
+def lycoris(base: Backbone, preset: str, kind: Kind, bypass: bool) -> Undo:
+    """lycoris-lora's modules on; they hold their parameters outside the model."""
     import lycoris.modules as modules
 
-    kinds = {"lora": modules.LoConModule, "loha": modules.LohaModule, "lokr": modules.LokrModule}
-    given = dict(variant["theirs"])
-    kind, rank = kinds[given.pop("algo")], given.pop("dim")
-    held: list[Any] = []
-    for site in chosen(base.sites(), preset):
-        layer = base.layer(site)
-        if layer is not None:
-            module = kind(site.name, layer, 1.0, rank, rank, bypass_mode=bypass, **given)
-            module.apply_to()
-            # they hold their parameters outside the model: a hook that none of the model's own parameters sees
-            held.append(module)
-    return lambda: [m.restore() for m in held] and None
+    made = {"lora": modules.LoConModule, "loha": modules.LohaModule, "lokr": modules.LokrModule}[kind.algo]
+    on = [made(site.name, layer, 1.0, bypass_mode=bypass, **kind.lycoris) for site, layer in held(base, preset)]
+    device = next(base.parts["unet"].parameters()).device
+    for module in on:
+        module.to(device)
+        module.apply_to()
+
+    def undo() -> None:
+        for module in on:
+            module.restore()
+
+    return undo
+
+
+def peft(base: Backbone, preset: str, kind: Kind) -> Undo:
+    """PEFT's layers in the places of the model's own."""
+    import peft as library
+
+    name, given = kind.peft
+    sites = [site for site, _ in held(base, preset)]
+    unet = base.parts["unet"]
+    library.inject_adapter_in_model(getattr(library, name)(target_modules=[s.path for s in sites], **given), unet)
+
+    def undo() -> None:
+        for site in sites:
+            layer: Any = base.at(site)
+            base.place(site, layer.get_base_layer())
+        unet.requires_grad_(False)
+
+    return undo
+
+
+def variants(base: Backbone, preset: str) -> Iterator[tuple[str, Callable[[], Undo]]]:
+    """All that take turns, by `kind | program`."""
+    yield "frozen base", lambda: lambda: None
+    for name, kind in KINDS.items():
+        yield f"{name} | ours", lambda k=kind: ours(base, preset, k)
+        yield f"{name} | lycoris-lora", lambda k=kind: lycoris(base, preset, k, bypass=False)
+        yield f"{name} | lycoris-lora bypass", lambda k=kind: lycoris(base, preset, k, bypass=True)
+        yield f"{name} | PEFT", lambda k=kind: peft(base, preset, k)
+
+
+class Stepper:
+    """Runs steps on the same inputs."""
+
+    def __init__(self, unet: nn.Module, size: int, batch: int, dtype: torch.dtype) -> None:
+        self.unet, self.dtype = unet, dtype
+        self.device = next(unet.parameters()).device
+        torch.manual_seed(1)
+        self.latents = torch.randn(batch, 4, size, size).to(self.device, dtype)
+        self.times = torch.full((batch,), 500, device=self.device)
+        self.context = torch.randn(batch, 77, 768).to(self.device, dtype)
+
+    def __call__(self, anchor: bool) -> float:
+        """Seconds of one forward and backward; `anchor` asks for the gradient of the input."""
+        latents = self.latents.clone().requires_grad_(anchor)
+        self.wait()
+        start = time.perf_counter()
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            out: Tensor = self.unet(latents, self.times, self.context, return_dict=False)[0]
+        out.float().square().mean().backward()
+        self.wait()
+        return time.perf_counter() - start
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def peak(self, anchor: bool) -> float:
+        """MiB that one step allocates at its highest point."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            self(anchor)
+            return (torch.cuda.max_memory_allocated() - before) / 2**20
+        with Peak(self.unet) as peak:
+            self(anchor)
+        return peak.highest / 2**20
+
+
+class Peak(TorchDispatchMode):
+    """Bytes of all tensors alive that are made within, at their highest; a CPU counts none itself."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.now = self.highest = 0
+        self.known = {p.untyped_storage().data_ptr() for p in unet.parameters()}
+        self.live: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in torch.utils._pytree.tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self.add(tensor.untyped_storage())
+        return out
+
+    def add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self.live or storage.data_ptr() in self.known:
+            return
+        self.live.add(key)
+        self.now += storage.nbytes()
+        self.highest = max(self.highest, self.now)
+        weakref.finalize(storage, self.drop, key, storage.nbytes())
+
+    def drop(self, key: int, size: int) -> None:
+        self.live.discard(key)
+        self.now -= size
+
+
+def measured(base: Backbone, stepper: Stepper, preset: str, rounds: int, until: float) -> dict[str, dict[str, Any]]:
+    """Median seconds and peak MiB of every variant; at least one round, and no new one after `until`."""
+    times: dict[str, list[float]] = {}
+    peaks: dict[str, float] = {}
+    for number in range(rounds):
+        if number and time.monotonic() > until:
+            break
+        for name, attach in variants(base, preset):
+            undo, anchor = attach(), name == "frozen base"
+            if number == 0:
+                peaks[name] = stepper.peak(anchor)
+            else:
+                stepper(anchor)
+            times.setdefault(name, []).append(stepper(anchor))
+            undo()
+    return {
+        name: {"seconds": statistics.median(found), "rounds": len(found), "peak_mib": peaks[name]}
+        for name, found in times.items()
+    }
+
+
+def told(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The lines of one preset at one size."""
+    base = found["frozen base"]
+    yield f"  frozen base {base['seconds'] * 1000:8.0f} ms {base['peak_mib']:7.0f} MiB   ({base['rounds']} rounds)"
+    for kind in KINDS:
+        mine, default = found[f"{kind} | ours"], found[f"{kind} | lycoris-lora"]
+        rows = ((p, found[f"{kind} | {p}"]) for p in PROGRAMS)
+        cells = (f"{p} {row['seconds'] * 1000:.0f} ms {row['peak_mib']:.0f} MiB" for p, row in rows)
+        faster, slower = default["seconds"] / mine["seconds"], mine["seconds"] / base["seconds"]
+        met = faster >= GOALS[kind] and (kind != "lora 16" or slower <= LIMIT)
+        goal = f"goal {GOALS[kind]}x" + (f" and {LIMIT}x" if kind == "lora 16" else "")
+        yield f"  {kind:<12} {'; '.join(cells)}"
+        memory = mine["peak_mib"] / default["peak_mib"]
+        verdict = f"{goal}: {'met' if met else 'MISSED'}"
+        yield f"  {'':<12} {faster:.2f}x lycoris-lora's default, {slower:.2f}x the frozen base ({verdict})"
+        above = mine["peak_mib"] / base["peak_mib"]
+        yield f"  {'':<12} memory {memory:.2f}x lycoris-lora's default, {above:.2f}x the frozen base"
+
+
+PROGRAMS = ("ours", "lycoris-lora", "lycoris-lora bypass", "PEFT")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=16, help="latent height and width")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--width", type=int, default=64, help="first width of the UNet; 320 is full size")
-    parser.add_argument("--preset", default="attn-mlp")
-    parser.add_argument("--threads", type=int, default=1)
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[16, 24, 32], help="latent height and width")
+    parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--width", type=int, default=128, help="first width of the UNet; 320 is full size")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5, help="at most; fewer where the minutes are used up")
+    parser.add_argument("--minutes", type=float, default=13, help="for all; shared out by latent area")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="also write every number here")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
-    base = backbone(options.width)
-    unet = base.parts["unet"]
-    inputs = torch.randn(1, 4, options.size, options.size), torch.tensor([500]), torch.randn(1, 77, 768)
-    preset = options.preset.replace("full", "unet-only") if options.preset == "full" else options.preset
-
-    def timed(attach: Callable[[], Callable[[], None]], anchor: bool) -> float:
-        undo = attach()
-        step(unet, inputs, anchor)
-        seconds = min(step(unet, inputs, anchor) for _ in range(2))
-        undo()
-        return seconds
-
-    print(
-        f"{Path(__file__).name}: width {options.width}, latents {options.size}², preset {preset}, {options.threads} thread(s)"
-    )
-    for name, variant in VARIANTS.items():
-        columns: dict[str, list[float]] = {"frozen base": [], "ours": [], "lycoris-lora": [], "lycoris-lora bypass": []}
-        for _ in range(options.rounds):
-            columns["frozen base"].append(timed(lambda: lambda: None, True))
-            columns["ours"].append(timed(lambda v=variant: ours(base, preset, v), False))
-            columns["lycoris-lora"].append(timed(lambda v=variant: theirs(base, preset, v, False), False))
-            columns["lycoris-lora bypass"].append(timed(lambda v=variant: theirs(base, preset, v, True), False))
-        median = {k: statistics.median(v) for k, v in columns.items()}
-        line = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in median.items())
-        ratio, limit = median["lycoris-lora"] / median["ours"], median["ours"] / median["frozen base"]
-        print(f"{name}: {line}; {ratio:.2f}x lycoris-lora's default, {limit:.2f}x the frozen base", flush=True)
+    device = torch.device(options.device)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    base = backbone(options.width, device, dtype)
+    narrow = "" if options.width == 320 else f" (narrowed: SD 1.5 has 320, here {options.width / 320:.2f} of it)"
+    print(f"first width {options.width}{narrow}, batch {options.batch}, {device}, {dtype}, {options.threads} threads")
+    shares = {size: size**2 / sum(s**2 for s in options.sizes) / len(options.presets) for size in options.sizes}
+    everything: dict[str, Any] = {}
+    for size in options.sizes:
+        stepper = Stepper(base.parts["unet"], size, options.batch, dtype)
+        for preset in options.presets:
+            until = time.monotonic() + options.minutes * 60 * shares[size]
+            found = measured(base, stepper, preset, options.rounds, until)
+            print(f"latents {size}², {preset}", *told(found), sep="\n", flush=True)
+            everything[f"{size} {preset}"] = found
+    if options.json:
+        options.json.write_text(json.dumps(everything, indent=1))
 
 
 if __name__ == "__main__":

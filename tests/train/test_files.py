@@ -26,6 +26,11 @@ OPTIONS: list[dict[str, Any]] = [
     {"algo": "loha", "rank": 2, "preset": "full"},
     {"algo": "lokr", "factor": 8, "preset": "full"},
     {"algo": "lokr", "factor": 4, "rank": 2, "decompose_both": True},
+    {"algo": "glora", "rank": 2, "preset": "full"},
+    {"algo": "diag-oft", "rank": 8, "rescaled": True},
+    {"algo": "boft", "rank": 16, "constraint": 0.01},
+    {"algo": "full", "preset": "full", "train_norm": True},
+    {"algo": "dylora", "rank": 4, "dylora_unit": 2},
 ]
 
 
@@ -37,6 +42,7 @@ def shaken(options: dict[str, Any]) -> tuple[Backbone, Network]:
     with torch.no_grad():
         for _, parameter in network.named_parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
+    network.train(False)
     return backbone, network
 
 
