@@ -10,7 +10,7 @@ from typing import Any
 from curate import captions
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
-from curate.report import health
+from curate.report import cleaning, health
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.style import STYLE
 from curate.report.text import counted, span
@@ -50,6 +50,7 @@ def render(page: Page) -> str:
         ("Advice", _advice(page)),
         ("Balance", _balance(page)),
         ("Set aside", _aside(page)),
+        ("Noise", _noise(page)),
         ("Duplicates", _duplicates(page)),
         ("Tags", _tags(page)),
         ("Sizes", _sizes(page)),
@@ -123,6 +124,15 @@ def _aside(page: Page) -> Markup:
         picture = _img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
         rows.append([picture, record.key, told.get(record.key, {}).get("stage", ""), record.aside])
     return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
+
+
+def _noise(page: Page) -> Markup:
+    """What denoise suspected and did, a row for each picture, with its numbers."""
+    found = cleaning.figures(page.manifest)
+    said = [el("p", f"{name}: {line}") for name, line in cleaning.lines(found)]
+    rows = cleaning.table_rows(found)
+    head = ["picture", "decision", "methods", "noise before", "after", "PSNR", "SSIM"]
+    return joined(*said, table(head, rows) if rows else "")
 
 
 def _duplicates(page: Page) -> Markup:

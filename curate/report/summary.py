@@ -10,6 +10,7 @@ from rich.text import Text
 
 from curate.core.events import Note
 from curate.core.record import Manifest
+from curate.report import cleaning
 from curate.report.tally import StageRow, Tally
 from curate.report.text import console, counted, listed, span, visible
 
@@ -37,6 +38,7 @@ def summarise(
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
         "stages": [_stage(row) for row in tally.rows],
+        "cleaning": cleaning.figures(rows),
         "training": _training(tally),
         "notes": _grouped(tally.notes),
         "seconds": round(tally.end.seconds, 3) if tally.end else None,
@@ -119,6 +121,8 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         )
     if known:
         yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))
+    for name, said in cleaning.lines(figures["cleaning"]):
+        yield _row(name, visible(said))
     if figures["training"]:
         step = figures["training"]
         yield _row("trained", f"{step['step']:,} of {step['steps']:,} steps, loss {step['average']:.4f} on average")

@@ -131,6 +131,7 @@ class Denoise(RecordStage):
 class _Step(RecordStage):
     """The stage's work under the resources that its options call for."""
 
+    version: ClassVar[int] = 2
     options: Denoise
 
     reads: ClassVar[frozenset[str]] = Denoise.reads

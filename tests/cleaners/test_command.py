@@ -59,7 +59,13 @@ def exported(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_marked_files_never_reach_the_dataset_without_the_statement(tmp_path: Path, raw: Path):
-    done = curate("run", pipeline(tmp_path, raw))
+    done = curate("run", pipeline(tmp_path, raw), "--json")
+    noise = json.loads(done.stdout)["cleaning"]["denoise"]
+    assert (noise["measured"], noise["suspected"], noise["cleaned"]) == (2, 1, 1)
+    (row,) = noise["pictures"]
+    assert row["noise_after"] < 2 < row["noise_before"]
+    assert 25 < row["psnr"] < 40
+    assert "2 measured, 1 suspected, 1 cleaned; noise score" in done.stderr
     pictures = exported(tmp_path)
     assert sorted(pictures) == ["clean", "noisy"]
     assert "marked" in done.stderr + done.stdout
