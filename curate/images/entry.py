@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from curate.core.stage import Pixels
 from curate.errors import PictureError
 from curate.images import colour, gate
-from curate.images.formats import REFUSED, needed_plugin, register_plugins
+from curate.images.formats import REFUSED, needed_plugin, register_plugins, sniff
 from curate.images.options import Decoded, DecodeOptions
 
 # what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
@@ -201,7 +201,9 @@ def _reason(error: BaseException, path: Path) -> str:
             if path.stat().st_size == 0:
                 return "the file is empty"
             package = needed_plugin(path)
-            return f"needs the package {package} to be read" if package else "not a picture in any known format"
+            if package:
+                return f"needs the package {package} to be read"
+            return "damaged: its header cannot be read" if sniff(path) else "not a picture in any known format"
         case Image.DecompressionBombError():
             return "more pixels than the limit (a decompression bomb?)"
         case MemoryError():
