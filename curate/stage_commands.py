@@ -41,9 +41,12 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
             show(explained, as_json)
             return
         concepts, rights = _concepts_of(given["concepts"])
+        made = _validated(name, stage, options)
+        if hasattr(made, "refuse") and not given.get("out"):
+            made.refuse(given["source"])
         result = drive.command(
             drive.Command(
-                stage=_validated(name, stage, options),
+                stage=made,
                 source=given["source"],
                 out=given.get("out"),
                 in_place=given.get("in_place", False),

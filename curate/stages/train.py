@@ -14,9 +14,31 @@ from curate.train.options import UNKEYED, TrainOptions
 
 
 class Train(TrainOptions, DatasetStage):
-    """Train a LoRA, LoHa or LoKr on a folder of N_trigger sub-folders with captioned pictures.
+    """Train a LoRA, LoHa, LoKr or another adapter on a folder of N_trigger sub-folders with captioned pictures.
 
-    The folder on disk is what is trained, whoever made it; records only say when to look again.
+    The folder on disk is what is trained, whoever made it: curate train FOLDER --base MODEL is enough.
+
+    \b
+    Which algo:
+      lora, locon     general purpose; locon touches convolutions too
+      loha            simple or several concepts, style changes of a character
+      lokr            factor 4 to 8 for one complex concept, -1 for small files
+      dylora          finds its rank: rank 128, alpha half of it, takes long
+      glora           general styles and concepts
+      ia3             very small, for styles; rate 5e-3 to 1e-2
+      diag-oft, boft  keep the base's structure
+      full            the best where size does not matter; rate 5e-7 to 5e-6
+    Does not learn well enough: lokr with factor 4 to 8, a larger rank.
+    Learns too well (style leaks, poses stick): loha, a high factor, a lower rank, ia3.
+    loha, lokr and ia3 are hard to carry over to other bases; attention alone loses fidelity.
+
+    \b
+    Presets by guide, beneath your own options:
+      valstrix        Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased
+      lycoris-lora, lycoris-loha, lycoris-lokr
+                      the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8
+      pony            SDXL's Pony: locon 8/4 and 256/4, 400 steps of 48 pictures
+      style           locon 32, 35 showings instead of 100
     """
 
     version: ClassVar[int] = 1
@@ -28,6 +50,12 @@ class Train(TrainOptions, DatasetStage):
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
+
+    def refuse(self, source: Path) -> None:
+        """Asked by the command before anything is written. Raises InputError for a folder in another layout."""
+        from curate.train.dataset import check_layout
+
+        check_layout(source)
 
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing.

@@ -173,6 +173,12 @@ def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Pi
     return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]
 
 
+def check_layout(folder: Path) -> None:
+    """Raises InputError where a folder that exists holds no `N_name` folder: known before anything is written into it."""
+    if folder.is_dir():
+        _concepts(folder)
+
+
 def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:
     concepts: list[tuple[Path, int, str]] = []
     strange: list[str] = []

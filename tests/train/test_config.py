@@ -171,3 +171,23 @@ def test_nothing_is_said_against_the_defaults() -> None:
     for algo in ("lora", "locon", "loha", "lokr"):
         assert advice.lines(TrainOptions(algo=algo), advice.Setting("sd1", 512), order) == []  # type: ignore[arg-type]
     assert advice.lines(TrainOptions(preset=("valstrix",)), advice.Setting("sd1", 512), order) == []  # type: ignore[arg-type]
+
+
+def test_a_folder_made_by_hand_wants_two_words(folder: Path) -> None:
+    from curate.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main(["train", str(folder), "--base", "tiny", "--steps", "1"])
+    assert done.value.code in (0, None)
+    assert (folder / "lora" / "prepared.safetensors").is_file()
+
+
+def test_the_wrong_level_is_said_before_anything_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from curate.cli import main
+
+    inner = folder / "2_zwx dog"
+    before = sorted(inner.iterdir())
+    with pytest.raises(SystemExit) as done:
+        main(["train", str(inner), "--base", "tiny"])
+    assert done.value.code == 2 and "holds no folder called N_trigger" in capsys.readouterr().err
+    assert sorted(inner.iterdir()) == before
