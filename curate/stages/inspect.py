@@ -23,7 +23,7 @@ _OTHERS = (8, 15, "about 30", 50)
 class _Measure(RecordStage):
     """Measurements of each picture, noted as the fact `measures`."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -58,7 +58,7 @@ class Inspect(DatasetStage):
 
     resolution: int = Field(default=1024, ge=64, description="Training resolution; pictures of less area are small.")
     blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
-    blocks: float = Field(default=1.8, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
+    blocks: float = Field(default=1.6, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
     noise: float = Field(default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255.")
     blank: float = Field(default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank.")
     aspect: float = Field(default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall.")

@@ -153,3 +153,23 @@ def test_a_limit_that_cannot_be_is_refused_with_what_it_means(given: Any, said: 
     (one,) = refused.value.errors()
     assert said in one["msg"]
     assert one["loc"] == ("drop",)
+
+
+def test_what_is_drawn_on_a_grid_has_no_jpeg_blocks(photo: Pixels) -> None:
+    small = Image.fromarray(photo).resize((256, 256))
+    for factor in (2, 3, 4):
+        enlarged = np.asarray(small.resize((256 * factor, 256 * factor), Image.Resampling.NEAREST))
+        assert measure.blockiness(enlarged) < 1.2, factor
+    tiles = np.full((480, 480, 3), 128, np.uint8)
+    tiles[::12] = tiles[:, ::12] = 0
+    stripes = np.zeros((480, 480, 3), np.uint8)
+    stripes[:, ::8] = 255
+    assert max(measure.blockiness(tiles), measure.blockiness(stripes)) < 1.2
+    assert measure.blockiness(jpeg(photo, 20)) > Inspect().blocks
+    assert measure.blockiness(np.ascontiguousarray(jpeg(photo, 20)[3:, 5:])) > Inspect().blocks
+
+
+def test_no_sprite_has_jpeg_blocks(data: Path) -> None:
+    measured = {p.name: measure.blockiness(decode(p).pixels) for p in (data / "sprites").rglob("*.png")}
+    assert measured
+    assert max(measured.values()) < 1.3, measured
