@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +18,11 @@ from curate.errors import InputError, PictureError
 from curate.train import buckets
 from curate.train.backbones import Backbone
 from curate.train.dataset import Picture
-from curate.train.digests import text_digest, write_atomic
+from curate.train.digests import text_digest
+from curate.train.shelf import Shelf
 
 Read = Callable[[Path], NDArray[np.uint8]]
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,32 @@ class Entry:
 
     picture: Picture
     fit: buckets.Fit
-    file: Path
+    shelf: Shelf
+    key: str
+
+    @property
+    def known(self) -> bool:
+        """Whether they are encoded."""
+        return self.key in self.shelf
 
     def load(self) -> Tensor:
         """The stored mean and deviation."""
-        return torch.from_numpy(np.load(self.file, allow_pickle=False))
+        return torch.from_numpy(self.shelf.read(self.key).copy())
 
 
 def place(
     pictures: Sequence[Picture], fits: Sequence[buckets.Fit], vae_digest: str, folder: Path, flip: bool = False
 ) -> list[Entry]:
-    """Says where each picture's latents belong; nothing is encoded."""
+    """Says where each picture's latents belong, by its bytes, the autoencoder and its bucket; nothing is encoded."""
+    shelves: dict[buckets.Size, Shelf] = {}
     entries: list[Entry] = []
     for picture, how in zip(pictures, fits, strict=True):
-        key = text_digest(picture.digest, vae_digest, repr(how), str(flip), str(VERSION))
-        entries.append(Entry(picture, how, folder / key[:2] / f"{key}.npy"))
+        key = text_digest(picture.digest, repr(how), str(flip))[:40]
+        width, height = how.bucket
+        if how.bucket not in shelves:
+            name = f"{width}x{height}-{text_digest(vae_digest, str(VERSION))[:12]}"
+            shelves[how.bucket] = Shelf(folder / name, (2, 4, height // 8, width // 8))
+        entries.append(Entry(picture, how, shelves[how.bucket], key))
     return entries
 
 
@@ -51,24 +65,53 @@ def encode_missing(
 ) -> Iterator[tuple[Entry, str]]:
     """Encodes what is not on disk yet, in batches of one bucket; yields each entry with an error or an empty string.
 
-    A picture that cannot be decoded is reported, not raised. Raises InputError where the VAE overflows.
+    Pictures are decoded ahead by threads while the device encodes. One that cannot be decoded is reported, not raised.
+    Raises InputError where the VAE overflows.
     """
     waiting: dict[buckets.Size, list[tuple[Entry, NDArray[np.uint8]]]] = {}
-    for entry in entries:
-        if entry.file.exists():
-            yield entry, ""
-            continue
+
+    def decoded(entry: Entry) -> NDArray[np.uint8]:
+        pixels = buckets.apply(read(entry.picture.path), entry.fit)
+        return pixels[:, ::-1] if flip else pixels
+
+    try:
+        for entry, found in _ahead(entries, decoded, 2 * batch):
+            if found is None:
+                yield entry, ""
+                continue
+            try:
+                pixels = found.result()
+            except PictureError as error:
+                yield entry, str(error)
+                continue
+            held = waiting.setdefault(entry.fit.bucket, [])
+            held.append((entry, pixels))
+            if len(held) >= batch:
+                yield from _encode(waiting.pop(entry.fit.bucket), backbone, device)
+        for held in waiting.values():
+            yield from _encode(held, backbone, device)
+    finally:
+        for shelf in {id(e.shelf): e.shelf for e in entries}.values():
+            shelf.save()
+
+
+def _ahead(
+    entries: Sequence[Entry], decoded: Callable[[Entry], NDArray[np.uint8]], most: int
+) -> Iterator[tuple[Entry, Future[NDArray[np.uint8]] | None]]:
+    """Entries in order with their pixels to come, `most` of them begun ahead; None where nothing is to be done."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as threads:
+        begun: deque[tuple[Entry, Future[NDArray[np.uint8]] | None]] = deque()
         try:
-            pixels = buckets.apply(read(entry.picture.path), entry.fit)
-        except PictureError as error:
-            yield entry, str(error)
-            continue
-        held = waiting.setdefault(entry.fit.bucket, [])
-        held.append((entry, pixels[:, ::-1] if flip else pixels))
-        if len(held) >= batch:
-            yield from _encode(waiting.pop(entry.fit.bucket), backbone, device)
-    for held in waiting.values():
-        yield from _encode(held, backbone, device)
+            for entry in entries:
+                begun.append((entry, None if entry.known else threads.submit(decoded, entry)))
+                if len(begun) > most:
+                    yield begun.popleft()
+            while begun:
+                yield begun.popleft()
+        finally:
+            for _, future in begun:
+                if future is not None:
+                    future.cancel()
 
 
 def _encode(
@@ -87,7 +130,5 @@ def _encode(
                     f"the autoencoder gives no finite latents for {entry.picture.path}",
                     "use another VAE, or vae_precision fp32",
                 )
-            data = io.BytesIO()
-            np.save(data, latent.numpy(), allow_pickle=False)
-            write_atomic(entry.file, data.getvalue())
+            entry.shelf.add(entry.key, latent.numpy())
             yield entry, ""

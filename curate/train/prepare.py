@@ -127,7 +127,7 @@ def shown_repeats(entries: Sequence[latents.Entry]) -> list[int]:
 
 def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False) -> list[latents.Entry]:
     good: set[int] = set()
-    missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.file.exists())
+    missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.known)
     limits.room(context.folder, missing / limits.GIB, "the latents")
     batch = 1 if context.device.type == "cpu" else 8
     for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):
