@@ -61,7 +61,7 @@ class NetworkOptions(BaseModel):
         description="PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name holds the pattern; the first fit counts.",
     )
     include: tuple[str, ...] = Field(
-        (), description="Train only the preset's layers whose name holds one of these: attn2, ff_net_?"
+        (), description="Train only the preset's layers whose name holds one of these, as attn2 or ff_net_? do."
     )
     exclude: tuple[str, ...] = Field((), description="Leave out layers whose name holds one of these.")
     factor: int | None = Field(
