@@ -43,7 +43,7 @@ def report(target: Path, out: Path) -> int:
         env = env_over(target, target, RunOptions(), {}, store)
         edits = folder.look(target, store, silent)
         manifest = reopen(target, store, store, env, silent, rights=True, edits=edits)
-    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {})
+    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, env.root)
     return len(manifest)
 
 
@@ -53,12 +53,14 @@ def write_report(
     figures: Mapping[str, Any],
     find: Callable[[Record], Path | None],
     concepts: Mapping[str, Concept],
+    ledger: Path,
 ) -> None:
-    """Renders the page; `find` says where a record's picture lies."""
+    """Renders the page; `find` says where a record's picture lies, `ledger` where comparisons that stages drew do."""
     from curate.report.html import Page, render
 
     side = _trained_at(figures) or 512
-    write_text(out, render(Page(manifest, figures, find, concepts, side, 64 if side >= 256 else 32)), sync=False)
+    page = Page(manifest, figures, find, concepts, side, 64 if side >= 256 else 32, ledger=ledger)
+    write_text(out, render(page), sync=False)
 
 
 def _trained_at(figures: Mapping[str, Any]) -> int | None:

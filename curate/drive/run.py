@@ -44,7 +44,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     assert session.result is not None
     if session.page is not None:
         result = session.result
-        write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts)
+        write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts, session.env.root)
     return session.result
 
 

@@ -14,7 +14,8 @@ def figures(records: Iterable[Record]) -> dict[str, Any]:
 
     `denoise` counts what was measured, suspected, cleaned and discarded, and lists every picture that is more than
     measured: noise score before and after, PSNR in dB (None for equal pictures) and SSIM to the picture before, methods,
-    and why nothing was changed. `upscale` counts what was enlarged and what stays small.
+    why nothing was changed, and where under the ledger folder the stage's `report` drew the comparison. `upscale` counts
+    what was enlarged and what stays small.
     """
     rows = [r for r in records if not r.aside]
     seen = [(r.key, r.facts["denoise"]) for r in rows if isinstance(r.facts.get("denoise"), Mapping)]
@@ -49,7 +50,7 @@ def _decision(key: str, fact: Mapping[str, Any]) -> dict[str, Any]:
         "noise_after": after.get("score"),
         "psnr": fact.get("psnr"),
         "ssim": fact.get("ssim"),
-        **({"detector": fact["detector"]} if "detector" in fact else {}),
+        **{name: fact[name] for name in ("detector", "report") if name in fact},
     }
 
 
@@ -78,13 +79,18 @@ def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "size", ", ".join(parts)
 
 
+def drawn(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(picture, path of its comparison under the ledger folder) where denoise drew one."""
+    return [(row["key"], row["report"]) for row in found.get("denoise", {}).get("pictures", ()) if "report" in row]
+
+
 def table_rows(found: Mapping[str, Any]) -> list[list[str]]:
-    """Cells of the report's table: picture, decision, methods, noise before and after, PSNR, SSIM."""
+    """Cells of the report's table: picture, decision, methods, noise before and after, PSNR in dB, SSIM."""
     rows: list[list[str]] = []
     for row in found.get("denoise", {}).get("pictures", ()):
         decision = "cleaned" if row["done"] else row["why"] or "only measured"
         tried = bool(row["methods"])
-        psnr = ("equal" if row["psnr"] is None else f"{row['psnr']:.1f} dB") if tried else ""
+        psnr = ("equal" if row["psnr"] is None else f"{row['psnr']:.1f}") if tried else ""
         after = "" if row["noise_after"] is None else f"{row['noise_after']:.2f}"
         ssim = f"{row['ssim']:.3f}" if tried else ""
         rows.append([row["key"], decision, ", ".join(row["methods"]), f"{row['noise_before']:.2f}", after, psnr, ssim])

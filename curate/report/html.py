@@ -28,6 +28,7 @@ class Page:
     manifest    the final records
     figures     the run's summary, as `Report.finish` returns it
     find        where a record's picture lies, None where it does not
+    ledger      the ledger folder, where comparisons lie that denoise drew; None shows none
     concepts    what the user said about each concept
     resolution  the training resolution, and `step` that of its buckets, in pixels
     thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
@@ -41,6 +42,7 @@ class Page:
     step: int = 64
     thumbnails: int = 240
     title: str = "Dataset report"
+    ledger: Path | None = None
 
 
 def render(page: Page) -> str:
@@ -131,8 +133,13 @@ def _noise(page: Page) -> Markup:
     found = cleaning.figures(page.manifest)
     said = [el("p", f"{name}: {line}") for name, line in cleaning.lines(found)]
     rows = cleaning.table_rows(found)
-    head = ["picture", "decision", "methods", "noise before", "after", "PSNR", "SSIM"]
-    return joined(*said, table(head, rows) if rows else "")
+    head = ["picture", "decision", "methods", "noise before", "after", "PSNR in dB", "SSIM"]
+    drawn = [(key, page.ledger / path) for key, path in cleaning.drawn(found)] if page.ledger else []
+    pictures = [
+        el("figure", _img(path, key, 1200), el("figcaption", el("b", key), " before, after, eight times the difference"))
+        for key, path in drawn[: page.thumbnails // 4]
+    ]
+    return joined(*said, table(head, rows) if rows else "", el("div", *pictures, class_="drawn") if pictures else "")
 
 
 def _duplicates(page: Page) -> Markup:

@@ -36,6 +36,7 @@ figcaption small{opacity:.65;margin:0 .5rem}figcaption p{margin:.3rem 0}
 details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.65}
 .pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1rem}
 .pairs>div{display:grid;grid-template-columns:1fr 1fr;gap:.3rem}
+.drawn{display:grid;gap:1rem;margin-top:1rem}.drawn img{height:auto!important;max-height:420px}
 .samples{display:flex;flex-wrap:wrap;gap:.5rem}
 .curve{width:100%;max-width:600px;background:var(--soft);border-radius:8px}
 .curve polyline{fill:none;stroke:var(--mark);stroke-width:1.5}.curve text{font-size:11px;fill:currentColor;opacity:.7}

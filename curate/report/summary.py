@@ -123,6 +123,8 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))
     for name, said in cleaning.lines(figures["cleaning"]):
         yield _row(name, visible(said))
+    if cleaning.drawn(figures["cleaning"]):
+        yield _row("", "before, after and difference are on the page of curate report")
     if figures["training"]:
         step = figures["training"]
         yield _row("trained", f"{step['step']:,} of {step['steps']:,} steps, loss {step['average']:.4f} on average")

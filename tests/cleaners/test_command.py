@@ -89,6 +89,12 @@ def test_commands_on_folders(tmp_path: Path, raw: Path):
     assert "noisy" in str(sorted(p.name for p in (tmp_path / "out").rglob("*.png"))), done.stderr
     pages = list((tmp_path / "out").rglob("denoise-report/*.png"))
     assert len(pages) == 1
+    assert "before, after and difference" in done.stderr
+    page = tmp_path / "page.html"
+    curate("report", tmp_path / "out", "-o", page)
+    text = page.read_text(encoding="utf-8")
+    assert "eight times the difference" in text
+    assert text.count('<section id="noise">') == 1
     curate("upscale", raw / "dog", "-o", tmp_path / "big", "--model", "lanczos", "--size", "200", "--by", "long")
     with Image.open(next((tmp_path / "big").rglob("clean.png"))) as image:
         assert image.size == (200, 160)

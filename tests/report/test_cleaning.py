@@ -79,7 +79,7 @@ def test_the_page_has_a_row_for_each_decision() -> None:
     page = render(Page(ROWS, summarise(Tally(), ROWS, {}), lambda _: None))
     assert '<section id="noise">' in page
     assert "it changed &lt;b&gt;much&lt;/b&gt;" in page
-    for cell in ("4.00", "0.50", "36.0 dB", "0.950", "equal", "adverse"):
+    for cell in ("4.00", "0.50", "36.0", "0.950", "equal", "adverse"):
         assert f"{cell}</td>" in page
     nothing = Manifest([record("a")])
     assert 'id="noise"' not in render(Page(nothing, summarise(Tally(), nothing, {}), lambda _: None))
