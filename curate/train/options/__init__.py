@@ -72,7 +72,7 @@ class TrainOptions(
 
 def imported(paths: Any) -> kohya.Imported:
     """What kohya's files come to; nothing without files."""
-    given = [paths] if isinstance(paths, str) else list(paths or ())
+    given = [paths] if isinstance(paths, str) else list(paths) if isinstance(paths, list | tuple) else []
     return kohya.read(given, TrainOptions.model_fields.keys()) if given else kohya.Imported()
 
 
