@@ -17,10 +17,10 @@ _CROWD = 8
 Pairs = set[tuple[int, int]]
 
 
-def candidates(whole: Sequence[int], parts: Sequence[Sequence[int]], distance: int) -> Pairs:
+def candidates(whole: Sequence[int], parts: Sequence[Sequence[int] | Hashes], distance: int) -> Pairs:
     """Index pairs (low, high) of pictures whose hashes, or the hash of one and that of a part of the other, are near.
 
-    Complete for wholes. For parts it is complete up to 7 bits in sets above some 5,000 pictures, where most pairs at
+    Complete for wholes. For parts it is complete up to 7 bits in sets above some 4,000 pictures, where most pairs at
     8 to 11 bits are found besides, and complete altogether below. Of many pictures with the very same hash, each is
     paired with the first few only. `parts` may be empty sequences.
     """
@@ -36,12 +36,12 @@ def candidates(whole: Sequence[int], parts: Sequence[Sequence[int]], distance: i
     return found
 
 
-def _of_parts(values: Hashes, members: list[list[int]], parts: Sequence[Sequence[int]], distance: int) -> Pairs:
+def _of_parts(values: Hashes, members: list[list[int]], parts: Sequence[Sequence[int] | Hashes], distance: int) -> Pairs:
     found: Pairs = set()
     owners = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
     if not len(owners):
         return found
-    base = np.asarray([h for p in parts for h in p], np.uint64)
+    base = np.concatenate([np.asarray(p, np.uint64) for p in parts])
     flips = None if len(values) * len(base) <= _EXHAUSTIVE else 1
     for i, j in near_pairs(values, base, distance, flips):
         for a, owner in set(zip(i.tolist(), owners[j].tolist(), strict=True)):

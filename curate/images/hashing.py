@@ -14,8 +14,9 @@ from curate.core.stage import Pixels
 Hashes = NDArray[np.uint64]
 
 SIDE = 32
-_PLACES = (0.0, 1 / 3, 2 / 3, 1.0)
-CROPS = tuple((share, x, y) for share in (0.94, 0.87, 0.8, 0.72) for x in _PLACES for y in _PLACES)
+# the smaller the part, the more places it may have: neighbours lie some 5 % of the picture apart, which the hash bears
+_GRIDS = ((0.94, 3), (0.88, 4), (0.82, 5), (0.76, 6), (0.70, 7))
+CROPS = tuple((share, x / (n - 1), y / (n - 1)) for share, n in _GRIDS for x in range(n) for y in range(n))
 """Parts of a picture that are hashed too: share of its sides, and where in the rest they lie (0 to 1)."""
 
 

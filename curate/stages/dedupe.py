@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.core.events import Listener, Note
@@ -28,6 +30,7 @@ _COPY = re.compile(r"(?i)^(copy|kopie) (of|von) |[ _-](copy|kopie|copie|copia)([
 class _Fingerprint(RecordStage):
     """Hashes of each picture and its sharpness, noted as the fact `fingerprint`."""
 
+    version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -200,5 +203,5 @@ def _set_aside(copy: Record, kept: Record, likeness: Likeness) -> Record:
     return dataclasses.replace(copy.noting(**facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
 
 
-def _unpacked(parts: str) -> list[int]:
-    return [int(parts[at : at + 16], 16) for at in range(0, len(parts), 16)]
+def _unpacked(parts: str) -> NDArray[np.uint64]:
+    return np.frombuffer(bytes.fromhex(parts), ">u8").astype(np.uint64)

@@ -54,6 +54,9 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "warmer": lambda p: np.clip(p * np.array([1.1, 1.0, 0.9]), 0, 255).astype(np.uint8),
     "cropped": lambda p: p[10:-14, 12:-20],
     "cut to 80 %": lambda p: p[: int(p.shape[0] * 0.8), : int(p.shape[1] * 0.8)],
+    "cut to 70 %": lambda p: p[int(p.shape[0] * 0.17) :, int(p.shape[1] * 0.11) :][
+        : int(p.shape[0] * 0.7), : int(p.shape[1] * 0.7)
+    ],
 }
 
 
