@@ -125,6 +125,7 @@ def others(value: Any, annotation: Any) -> list[Any]:
     """Values that an option of that type may take besides this one."""
     listed = [v for v in literals(annotation) if v != value]
     guesses: list[Any] = [not value, 2, 3, 64, 150, 0.15, 0.5, "text", ".caption", "e621", "#102030"]
+    guesses += [",".join("2" * 25), ("attn=4",)]
     guesses += [
         (PICTURE.key,),
         {PICTURE.key: (1, 2, 30, 40)},
@@ -153,6 +154,7 @@ def variant(stage: type[Stage], field: str) -> tuple[Stage, Stage] | None:
     helpers = {f: literals(i.annotation) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()}
     asked = {f: v for f, v in PARTS_ASKED_FOR.get(stage.__module__.rpartition(".")[2], {}).items() if f != field}
     bases: list[dict[str, Any]] = [asked, *({f: v} for f, values in helpers.items() if f != field for v in values)]
+    bases += [{f: "text"} for f in ("reg_folder", "start_from") if f in stage.model_fields and f != field]
     for base in bases:
         plain = made(stage, **base)
         for value in others(default, info.annotation) if plain else ():
