@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 from curate.errors import InputError, MissingError
 from curate.train import container, tiny
-from curate.train.backbones import Want, load
+from curate.train.backbones import Want, _tokenizer, load
 from curate.train.base import located, vae_digest
 from curate.train.quiet import quiet
 from curate.train.traits import traits
@@ -201,6 +202,31 @@ def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
         load("tiny", True, Want(vae=str(header(tmp_path / "x.safetensors", "x"))))
     with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name cannot be had"):
         vae_digest("nobody/nothing-of-this-name", True)
+
+
+def carried(place: Path, package: str) -> None:
+    """A package that carries the merges of three words."""
+    place = place / package
+    place.mkdir()
+    (place / "__init__.py").write_text("raise RuntimeError('it was run')\n", encoding="utf-8")
+    with gzip.open(place / "bpe_simple_vocab_16e6.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("#version\nd o\ndo g</w>\nc a\nca t</w>\n")
+
+
+def test_an_installed_packages_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tokenizer, "TOKENIZER", "nobody/nothing-of-this-name")
+    monkeypatch.setattr(_tokenizer, "PACKAGES", ("carries_clips_merges",))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingError, match=r"(?s)no CLIP tokenizer for x.*open_clip_torch"):
+        _tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
+    carried(tmp_path, "carries_clips_merges")
+    found = _tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
+    start, end = 512 + 4, 512 + 5
+    assert found("dog cat", add_special_tokens=True)["input_ids"] == [start, 513, 515, end]
+    assert found("a", add_special_tokens=False)["input_ids"] == [256 + ord("a") - ord("!")]
+    assert (found.bos_token_id, found.eos_token_id, found.pad_token_id) == (start, end, end)
+    with pytest.raises(MissingError):
+        _tokenizer.tokenizer(str(tmp_path / "nowhere"), tmp_path / "x.safetensors", True)
 
 
 def test_an_option_that_does_nothing_for_a_folder_is_refused() -> None:

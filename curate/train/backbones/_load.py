@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from curate.errors import InputError, MissingError
+from curate.errors import InputError
 from curate.train.backbones._base import Backbone, Prediction
 from curate.train.backbones._single import load_parts
+from curate.train.backbones._tokenizer import tokenizer
 from curate.train.backbones._vae import load_vae
 from curate.train.backbones.sd import Sd1
 from curate.train.backbones.sd2 import Sd2
@@ -25,7 +26,6 @@ from curate.train.text import ClipText
 from curate.train.traits import folder_family, read_json, yaml_prediction
 
 FAMILIES: dict[str, type[Backbone]] = {"sd1": Sd1, "sd2": Sd2, "sdxl": Sdxl}
-TOKENIZER = "openai/clip-vit-large-patch14"
 
 
 @dataclass
@@ -154,21 +154,8 @@ def _from_file(place: Path, want: Want, offline: bool) -> _Found:
 
 
 def _tokenizers(family: str, place: Path, want: Want, offline: bool) -> list[Any]:
-    """CLIP's tokenizer: the one named, one beside the file, or the hub's; a second for SDXL that pads with id 0."""
-    from transformers import CLIPTokenizer
-
-    beside = place.parent / "tokenizer"
-    name = want.tokenizer or (str(beside) if beside.is_dir() else TOKENIZER)
-    try:
-        with quiet():
-            loaded = [
-                CLIPTokenizer.from_pretrained(name, local_files_only=offline) for _ in range(2 if family == "sdxl" else 1)
-            ]
-    except OSError as error:
-        raise MissingError(
-            f"no CLIP tokenizer for {place.name}: {name} cannot be had",
-            "give a folder with vocab.json and merges.txt as tokenizer",
-        ) from error
+    """CLIP's tokenizer; a second for SDXL, and SD 2's, pad with id 0."""
+    loaded = [tokenizer(want.tokenizer, place, offline) for _ in range(2 if family == "sdxl" else 1)]
     if family != "sd1":
         loaded[-1].pad_token = loaded[-1].convert_ids_to_tokens(0)
     return loaded
