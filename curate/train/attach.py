@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from curate.errors import InputError
-from curate.train import settled, start
+from curate.train import guides, settled, start
 from curate.train.adapters._base import Adapter, Plan, Shape
 from curate.train.adapters._make import make
 from curate.train.backbones import Backbone
@@ -148,10 +148,12 @@ SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "
 
 
 def check(options: TrainOptions, network: Network) -> None:
-    """Raises InputError for an option that was given and changes no layer of this network."""
+    """Raises InputError for an option that was given, not by a guide, and changes no layer of this network."""
+    guided = {k: v for name in guides.named(options.preset) for k, v in guides.GUIDES[name].values.items()}
     spatial = any(adapter.shape.spatial for adapter in network.adapters.values())
     for name in SPATIAL:
-        if getattr(options, name) and not spatial:
+        value = getattr(options, name)
+        if value and not spatial and guided.get(name) != value:
             raise InputError(
                 f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
             )

@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128, help="first width of the UNet; 320 is full size")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5, help="at most; fewer where the minutes are used up")
-    parser.add_argument("--minutes", type=float, default=13, help="for all; shared out by latent area")
+    parser.add_argument("--minutes", type=float, default=12, help="for all; shared out by latent area")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="also write every number here")

@@ -147,6 +147,12 @@ def test_what_fits_no_layer_is_refused(options: dict[str, Any], message: str) ->
         adapters(**options)
 
 
+def test_what_a_guide_says_of_kernels_may_meet_none() -> None:
+    assert adapters(preset=["valstrix", "attn-only"])
+    with pytest.raises(InputError, match="conv_rank has no effect"):
+        adapters(preset=["valstrix", "attn-only"], conv_rank=5)
+
+
 def test_rules_by_layer() -> None:
     made = adapters(
         rank=8,
