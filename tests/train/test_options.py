@@ -115,6 +115,7 @@ VALUES: dict[str, Any] = {"sample_sampler": "ddim", "prior_loss_weight": 0.5}
 """Values of options that change no byte, or are tried elsewhere."""
 WITHOUT: dict[str, dict[str, Any]] = {
     "stop_text_after": {"text_lr": 0},
+    "showings": {"steps": 2},
     **{key: {"upscale": False} for key in ("bucket_min", "bucket_max")},
     **{key: {"algo": "ia3"} for key in ("rank", "conv_rank", "block_ranks", "conv_block_ranks")},
     **{key: {"algo": "diag-oft"} for key in ("alpha", "conv_alpha", "block_alphas", "conv_block_alphas")},
