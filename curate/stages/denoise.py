@@ -230,7 +230,7 @@ def _treated(
         return record.noting(f"{said}: too small for down-up, left alone", denoise={**fact, "why": "too small"})
     fact |= {"methods": used, **_compared(before, after)}
     second = fact["after"]["score"]
-    why = _worse(first, second, fact["change"], options)
+    why = worse(first, second, fact["change"], options)
     if options.report:
         fact["report"] = _report(record, env, before, after)
     if why:
@@ -258,8 +258,8 @@ def _compared(before: Pixels, after: Pixels) -> dict[str, Any]:
     }
 
 
-def _worse(first: Signs, second: float, change: float, options: Denoise) -> str:
-    """Why the cleaned picture is no better; empty where it is."""
+def worse(first: Signs, second: float, change: float, options: Denoise) -> str:
+    """Why the cleaned picture is no better; empty where it is. `change` is its root mean square, 0..255."""
     if not options.guard:
         return ""
     if second > first.score:
