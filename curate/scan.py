@@ -66,11 +66,10 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
             before = "/".join((concept, *parts[1:]))
             beside = {name.casefold(): name for name in names if name.casefold().endswith(captions.EXTENSIONS)}
             for name in names:
-                path = place / name
-                if images.looks_like_picture(path):
+                if images.looks_like_picture(f"{place}/{name}"):
                     caption = _beside(name, beside)
                     found.append(
-                        Found(f"{before}/{legible(name)}", concept, folder, path, place / caption if caption else None)
+                        Found(f"{before}/{legible(name)}", concept, folder, place / name, place / caption if caption else None)
                     )
         every.extend(_with_masks(root, found))
     return _distinct(every)
