@@ -53,6 +53,8 @@ def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
         return f"edit captions in {quoted(pipeline.output)} where you want others, then curate run {quoted(pipeline.path)}"
     if "export" in names and pipeline.whole:
         return f"curate train {quoted(pipeline.output)}"
+    if pipeline.whole and "export" not in names:
+        return f"put `- export` last in {quoted(pipeline.path)}: without it nothing is written to {quoted(pipeline.output)}"
     return f"curate run {quoted(pipeline.path)}"
 
 
