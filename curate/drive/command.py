@@ -175,11 +175,7 @@ def _publish(c: Command, session: Session, before: Manifest) -> None:
     files = {r.key: Path(r.image.path) for r in before if r.image.path}
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
     present = session.manifest.present
-    paths = (
-        Export().paths(present)
-        if c.stage.layout == "repeats"
-        else _same_places(c.source, present, files)
-    )
+    paths = Export().paths(present) if c.stage.layout == "repeats" else _same_places(c.source, present, files)
     folder.publish(session.manifest, paths, c.target, store, session.env, tell, journal=journal)
     if journal is None:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "module_dropout": (0.5, {}),
     "scale_weight_norms": (0.01, {}),
     "preset": ("attn-mlp", {}),
-    "showings": (2, {"steps": None}),
+    "showings": (6, {"steps": None, "showings": 1}),
     "epochs": (1, {}),
     "steps": (3, {}),
     "batch": (2, {}),
@@ -152,7 +153,8 @@ def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     job = prepare(options, data, backbone, context)
     network = attach(options, backbone)
     try:
-        Loop(job, network, context, place.parent / "state").run()
+        with tempfile.TemporaryDirectory() as states:
+            Loop(job, network, context, Path(states)).run()
         written = files.content(job, network, "x", "0" * 16, job.steps)
     finally:
         network.detach()

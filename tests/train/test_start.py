@@ -174,10 +174,11 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: Any, options: dict[s
     tensors = shaken(rank=4, alpha=2.0).tensors()
     path = written(tmp_path / "x.safetensors", change(tensors) if change else tensors)
     backbone = base_model()
+    before = [backbone.at(site) for site in backbone.sites()]
     with pytest.raises(InputError, match=message):
         attach(TrainOptions(start_from=path, **options), backbone)
     # the base is as it was: nothing stays attached after a refusal
-    assert all(backbone.layer(site) is not None or backbone.at(site) is None for site in backbone.sites())
+    assert all(backbone.at(site) is module for site, module in zip(backbone.sites(), before, strict=True))
 
 
 def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:
