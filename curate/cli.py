@@ -192,10 +192,10 @@ def _mount(arguments: Sequence[str]) -> None:
         command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
     if called in (None, "tags", "models") or called not in _known():
-        from curate import tags_cli
+        from curate import models_cli, tags_cli
 
         app.add_typer(tags_cli.app, short_help=tags_cli.app.info.help, rich_help_panel="Folders")
-        app.add_typer(tags_cli.models_app, short_help=tags_cli.models_app.info.help, rich_help_panel="This machine")
+        app.add_typer(models_cli.app, short_help=models_cli.app.info.help, rich_help_panel="This machine")
     for name in registry.stage_names():
         if called == name:
             stage = registry.stage(name)

@@ -1,17 +1,15 @@
-"""`curate tags …` and `curate models`: captions of a folder in bulk, tables of implications, and the taggers there are."""
+"""`curate tags …`: captions of a folder in bulk, and the tables of implications."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from curate.errors import InputError, MissingError
+from curate.errors import InputError
 
 app = typer.Typer(
     name="tags",
@@ -19,13 +17,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(
-    name="models",
-    help="List the taggers, with their licences and whether they are on this machine; fetch them.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of captioned pictures.", show_default=False)]
 Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
@@ -209,9 +200,10 @@ def explain_command(
 ) -> None:
     """Show what tags imply and by which steps, and which spelling is the live one."""
     from curate import captions
+    from curate.tagging.models import translated
     from taggers import implications
 
-    with _translated():
+    with translated():
         table = implications.table(vocabulary)
     known: list[dict[str, Any]] = []
     for name in map(captions.canonical, tags):
@@ -251,88 +243,16 @@ def update_command(
     ] = None,
 ) -> None:
     """Fetch a site's implications and aliases, or take them from a file; checked before they replace what is there."""
+    from curate.tagging.models import translated
     from taggers import update
 
-    with _translated():
+    with translated():
         stored = update.update(vocabulary, source)
     aliases = f"{stored.aliases:,} aliases" if stored.aliases else "no aliases (those known before stay)"
     typer.echo(f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True)
 
 
 # models ---------------------------------------------------------------------------------------------------------------------
-
-
-@models_app.callback()
-def models_command(context: typer.Context, as_json: Json = False) -> None:
-    """List the taggers: family, licence, whether they are here, and whether their rules were checked."""
-    if context.invoked_subcommand is not None:
-        return
-    rows = model_rows()
-    if as_json:
-        _print(rows)
-        return
-    width = max(len(r["name"]) for r in rows)
-    for row in rows:
-        marks = [row["vocabulary"], row["licence"]]
-        marks += ["gated: its author asks for consent"] if row["gated"] else []
-        marks += [] if row["verified"] else ["unverified: its rules were not checked against a reference program"]
-        marks += ["revision not pinned: what the hub's main holds when it is fetched"] if row["revision"] == "main" else []
-        marks += [row["note"]] if row["note"] else []
-        size = f"{row['megabytes']} MB" if row["megabytes"] else ""
-        typer.echo(f"{row['name']:<{width}}  {row['here']:<9}  {size:>8}  {row['family']}: {'; '.join(marks)}")
-
-
-@models_app.command("fetch")
-def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to fetch.")]) -> None:
-    """Fetch taggers, so that they run offline later."""
-    import taggers
-
-    for name in names:
-        if name not in taggers.models():
-            raise InputError(f'no tagger is called "{name}"', f"choose from: {', '.join(taggers.names())}")
-        _, model = taggers.models()[name]
-        typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
-        with _translated():
-            found = taggers.find(name)
-        typer.echo(str(found.model.parent))
-
-
-def model_rows() -> list[dict[str, Any]]:
-    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here) …"""
-    import taggers
-    from taggers import download
-
-    rows: list[dict[str, Any]] = []
-    for name, (family, model) in sorted(taggers.models().items()):
-        here = "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
-        rows.append(
-            {
-                "name": name,
-                "family": family.name,
-                "vocabulary": taggers.vocabulary(name),
-                "here": here,
-                "verified": family.verified,
-                "licence": model.licence,
-                "gated": model.gated,
-                "megabytes": model.megabytes,
-                "repo": model.repo,
-                "revision": model.revision if model.repo else "",
-                "files": list(model.files),
-                "note": model.note,
-            }
-        )
-    return rows
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    from taggers.errors import MissingModelError, TaggerError
-
-    try:
-        yield
-    except TaggerError as error:
-        kind = MissingError if isinstance(error, MissingModelError) else InputError
-        raise kind(error.message, error.remedy) from error
 
 
 def _print(value: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,15 +13,12 @@ from pydantic import Field
 import taggers
 from curate import captions
 from curate.core import registry
-from curate.core.record import Record, Scores
+from curate.core.record import Record
 from curate.core.stage import Env, RecordStage, Resources, Stage, Worker
-from curate.errors import CurateError, InputError, MissingError, PictureError
+from curate.tagging.describing import DESCRIBED, Description
+from curate.tagging.models import called, find, translated
+from curate.tagging.scoring import Scoring
 from taggers import screening, select
-from taggers.ahead import cores
-from taggers.errors import MissingModelError, NoGpuError, TaggerError
-
-DESCRIBED = "described"
-"""The fact under which a written sentence is kept."""
 
 CATEGORIES = ("general", "character", "copyright", "species")
 
@@ -85,10 +81,10 @@ class Tag(RecordStage):
 
     def parts(self) -> Sequence[Stage]:
         """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""
-        scoring = _Scoring(tagger=self.tagger, family=self.family, floor=self.floor)
+        scoring = Scoring(tagger=self.tagger, family=self.family, floor=self.floor)
         if not self.describe:
             return (scoring, _Selection(options=self))
-        described = _Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
+        described = Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
         return (scoring, described, _Selection(options=self))
 
     def files(self, env: Env) -> Sequence[Path]:
@@ -109,156 +105,6 @@ class Tag(RecordStage):
             yield work
 
 
-class _Description(RecordStage):
-    """Writes a sentence about each picture, kept as a fact until the selection."""
-
-    model: str
-    prompt: str
-    max_tokens: int
-
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=4)
-
-    def keyed(self) -> dict[str, Any]:
-        """What the name stands for enters the key by the files' digests."""
-        return {"prompt": self.prompt, "max_tokens": self.max_tokens}
-
-    def files(self, env: Env) -> Sequence[Path]:
-        """Weights, configuration and vocabulary."""
-        from taggers import sentence
-
-        with _translated():
-            return sentence.files(sentence.place(self.model, offline=env.offline))
-
-    @contextlib.contextmanager
-    def open(self, env: Env) -> Generator[Worker]:
-        """Loads the model, yields the worker, releases it."""
-        from taggers import sentence
-
-        with contextlib.ExitStack() as stack:
-            with _translated():
-                folder = sentence.place(self.model, offline=env.offline)
-                opening = sentence.open_writer(
-                    folder, env.device, require_gpu=env.require_gpu, prompt=self.prompt, max_tokens=self.max_tokens
-                )
-                write = stack.enter_context(opening)
-
-            def work(records: Sequence[Record]) -> Sequence[Record]:
-                lines = write([env.pixels(r) for r in records])
-                return [r.noting(**{DESCRIBED: line}) for r, line in zip(records, lines, strict=True)]
-
-            yield work
-
-
-class _Scoring(RecordStage):
-    """Runs the models."""
-
-    tagger: tuple[str, ...]
-    family: str
-    floor: float
-
-    reads: ClassVar[frozenset[str]] = frozenset({"image"})
-    writes: ClassVar[frozenset[str]] = frozenset({"scores"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
-
-    def keyed(self) -> dict[str, Any]:
-        """Names enter the key, since scores are kept by them; what the names stand for does by the files' digests."""
-        return {"names": [_called(n) for n in self.tagger], "family": self.family, "floor": self.floor}
-
-    def files(self, env: Env) -> Sequence[Path]:
-        """Graphs, labels and what goes with them; fetches what is not here yet."""
-        return [f for found in _found(self.tagger, self.family, env) for f in found.files]
-
-    @contextlib.contextmanager
-    def open(self, env: Env) -> Generator[Worker]:
-        """Loads all models, yields the worker, releases them."""
-        found = _found(self.tagger, self.family, env)
-        with contextlib.ExitStack() as stack, _translated():
-            opened = {f.name: stack.enter_context(self._opened(f, env)) for f in found}
-            scorer = _Scorer(opened, env)
-            stack.callback(scorer.close)
-            yield scorer
-
-    def _opened(self, found: taggers.Tagger, env: Env) -> contextlib.AbstractContextManager[taggers.OpenTagger]:
-        return found.open(env.device, require_gpu=env.require_gpu, floor=self.floor)
-
-
-class _Scorer:
-    """Scores records. Those that come next may be announced with `expect`: their pictures are decoded and prepared on
-    threads, and scored as soon as the device is free, while the caller still deals with the results before.
-
-    What was computed beside a broken picture is kept for the retry that follows it.
-    """
-
-    def __init__(self, opened: Mapping[str, taggers.OpenTagger], env: Env) -> None:
-        self._opened, self._env = opened, env
-        self._spare: dict[str, Scores] = {}
-        self._coming: dict[tuple[str, ...], Future[_Scored]] = {}
-        self._device = ThreadPoolExecutor(1, "scoring")
-        self._threads = ThreadPoolExecutor(cores(), "preparing")
-
-    def expect(self, records: Sequence[Record]) -> None:
-        """Starts on records that the next call will be about."""
-        if records and not self._spare:
-            self._coming[_names(records)] = self._begin(records)
-
-    def __call__(self, records: Sequence[Record]) -> Sequence[Record]:
-        names = _names(records)
-        if any(n not in self._spare for n in names):
-            known, failed = (self._coming.pop(names, None) or self._begin(records)).result()
-            self._spare |= known
-            if failed is not None:
-                raise failed
-        done = [dataclasses.replace(r, scores=self._spare[n]) for r, n in zip(records, names, strict=True)]
-        for name in names:
-            del self._spare[name]
-        return done
-
-    def close(self) -> None:
-        """Waits for what runs and drops what was not asked for."""
-        self._device.shutdown(cancel_futures=True)
-        self._threads.shutdown(cancel_futures=True)
-
-    def _begin(self, records: Sequence[Record]) -> Future[_Scored]:
-        return self._device.submit(self._score, records, [self._threads.submit(self._prepared, r) for r in records])
-
-    def _prepared(self, record: Record) -> dict[str, Any]:
-        pixels = self._env.pixels(record)
-        return {name: tagger.prepare(pixels) for name, tagger in self._opened.items()}
-
-    def _score(self, records: Sequence[Record], prepared: Sequence[Future[dict[str, Any]]]) -> _Scored:
-        """Scores by identity, and the first failure among those that have none."""
-        found: dict[str, dict[str, taggers.Scored]] = {}
-        failed: list[Exception] = []
-        waiting: dict[str, dict[str, Any]] = {}
-        for record, future in zip(records, prepared, strict=True):
-            try:
-                tensors = future.result()
-            except Exception as error:  # the picture's own fault: the others go on
-                failed.append(error)
-                continue
-            for name, tagger in self._opened.items():
-                queue = waiting.setdefault(name, {})
-                queue[_identity(record)] = tensors[name]
-                if len(queue) >= tagger.batch:
-                    self._infer(name, waiting.pop(name), found)
-        for name, queue in waiting.items():
-            self._infer(name, queue, found)
-        known = {identity: Scores.pack(scores) for identity, scores in found.items()}
-        if not failed:
-            return known, None
-        kept = isinstance(failed[0], (CurateError, MemoryError))
-        return known, failed[0] if kept else PictureError(f"{type(failed[0]).__name__}: {failed[0]}")
-
-    def _infer(self, name: str, tensors: Mapping[str, Any], found: dict[str, dict[str, taggers.Scored]]) -> None:
-        for identity, scored in zip(tensors, self._opened[name].infer([*tensors.values()]), strict=True):
-            found.setdefault(identity, {})[name] = scored
-
-
-_Scored = tuple[dict[str, Scores], Exception | None]
-
-
 class _Selection(RecordStage):
     """Picks tags from known scores; microseconds."""
 
@@ -272,7 +118,7 @@ class _Selection(RecordStage):
     def keyed(self) -> dict[str, Any]:
         """All options but those of the scoring, whose effect is in the scores."""
         plain = self.options.model_dump(mode="json", exclude={"floor", "family", "tagger", "describe", "prompt", "max_tokens"})
-        return {**plain, "names": [_called(n) for n in self.options.tagger], "described": bool(self.options.describe)}
+        return {**plain, "names": [called(n) for n in self.options.tagger], "described": bool(self.options.describe)}
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """Trigger words matter only among the tags of a caption that came with the picture."""
@@ -295,9 +141,9 @@ class _Selection(RecordStage):
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Reads the tables that the options ask for."""
-        with _translated():
+        with translated():
             rules = self._rules(env)
-        vocabularies = {_called(n): taggers.vocabulary(n) for n in self.options.tagger}
+        vocabularies = {called(n): taggers.vocabulary(n) for n in self.options.tagger}
         yield lambda records: [self._select(r, rules, vocabularies) for r in records]
 
     def _said(self, record: Record) -> str:
@@ -306,16 +152,16 @@ class _Selection(RecordStage):
     def _labelled(self, env: Env) -> Sequence[taggers.AtHand]:
         several = len(self.options.tagger) > 1 and self.options.merge != "max"
         needed = several or self.options.cut == "best" or self.options.copyrights
-        return _found(self.options.tagger, self.options.family, env) if needed else ()
+        return find(self.options.tagger, self.options.family, env) if needed else ()
 
     def _rules(self, env: Env) -> select.Rules:
         options = self.options
         given = {c: t for c, t in (("general", options.general), ("character", options.character)) if t is not None}
         labelled = {f.name: f for f in self._labelled(env)}
         return select.Rules(
-            models=tuple(_called(n) for n in options.tagger),
+            models=tuple(called(n) for n in options.tagger),
             thresholds={
-                _called(n): {**taggers.thresholds(n, options.family, offline=env.offline), **given, **options.thresholds}
+                called(n): {**taggers.thresholds(n, options.family, offline=env.offline), **given, **options.thresholds}
                 for n in options.tagger
             },
             given=frozenset({*given, *options.thresholds}),
@@ -358,34 +204,3 @@ def _found_before(record: Record) -> list[str]:
 
 def _with(record: Record, *, note: str = "", **changes: Any) -> Record:
     return dataclasses.replace(record.noting(note) if note else record, **changes)
-
-
-def _identity(record: Record) -> str:
-    return record.key + "\0" + record.image.digest
-
-
-def _names(records: Sequence[Record]) -> tuple[str, ...]:
-    return tuple(_identity(r) for r in records)
-
-
-def _called(name: str) -> str:
-    """What scores of this tagger are kept under."""
-    return name if name in taggers.names() else Path(name).expanduser().name
-
-
-def _found(names: Sequence[str], family: str, env: Env) -> Sequence[taggers.AtHand]:
-    called = [_called(n) for n in names]
-    if len(set(called)) < len(called):
-        raise InputError(f"two taggers have the same name: {', '.join(called)}", "rename one of the model folders")
-    with _translated():
-        return [taggers.find(n, family_name=family, offline=env.offline) for n in names]
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    """Errors of the taggers become ours."""
-    try:
-        yield
-    except TaggerError as error:
-        kind = MissingError if isinstance(error, (MissingModelError, NoGpuError)) else InputError
-        raise kind(error.message, error.remedy) from error

@@ -13,7 +13,8 @@ import pytest
 from curate.core.record import Image, Record
 from curate.core.stage import Env
 from curate.errors import InputError, MissingError
-from curate.stages.tag import DESCRIBED, Tag
+from curate.stages.tag import Tag
+from curate.tagging.describing import DESCRIBED
 from taggers import sentence
 from taggers.errors import BadModelError
 

@@ -12,10 +12,12 @@ from typer.testing import CliRunner, Result
 from curate import drive, tags_edit
 from curate.core.stage import Concept
 from curate.errors import InputError, MissingError
+from curate.models_cli import app as models_app
+from curate.models_cli import model_rows
 from curate.stages.captions import Captions
 from curate.stages.tag import Tag
 from curate.stages.trigger import Trigger
-from curate.tags_cli import app, model_rows, models_app
+from curate.tags_cli import app
 from taggers import implications
 
 COLOURS = {"a": (200, 30, 30), "b": (30, 60, 200), "c": (20, 160, 40)}

@@ -1,0 +1,82 @@
+"""`curate models`: the taggers there are, their licences, and whether they are on this machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import InputError
+
+app = typer.Typer(
+    name="models",
+    help="List the taggers, with their licences and whether they are on this machine; fetch them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+@app.callback()
+def models_command(context: typer.Context, as_json: Json = False) -> None:
+    """List the taggers: family, licence, whether they are here, and whether their rules were checked."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = model_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    width = max(len(r["name"]) for r in rows)
+    for row in rows:
+        marks = [row["vocabulary"], row["licence"]]
+        marks += ["gated: its author asks for consent"] if row["gated"] else []
+        marks += [] if row["verified"] else ["unverified: its rules were not checked against a reference program"]
+        marks += ["revision not pinned: what the hub's main holds when it is fetched"] if row["revision"] == "main" else []
+        marks += [row["note"]] if row["note"] else []
+        size = f"{row['megabytes']} MB" if row["megabytes"] else ""
+        typer.echo(f"{row['name']:<{width}}  {row['here']:<9}  {size:>8}  {row['family']}: {'; '.join(marks)}")
+
+
+@app.command("fetch")
+def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to fetch.")]) -> None:
+    """Fetch taggers, so that they run offline later."""
+    import taggers
+    from curate.tagging.models import translated
+
+    for name in names:
+        if name not in taggers.models():
+            raise InputError(f'no tagger is called "{name}"', f"choose from: {', '.join(taggers.names())}")
+        _, model = taggers.models()[name]
+        typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
+        with translated():
+            found = taggers.find(name)
+        typer.echo(str(found.model.parent))
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here) …"""
+    import taggers
+    from taggers import download
+
+    rows: list[dict[str, Any]] = []
+    for name, (family, model) in sorted(taggers.models().items()):
+        here = "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
+        rows.append(
+            {
+                "name": name,
+                "family": family.name,
+                "vocabulary": taggers.vocabulary(name),
+                "here": here,
+                "verified": family.verified,
+                "licence": model.licence,
+                "gated": model.gated,
+                "megabytes": model.megabytes,
+                "repo": model.repo,
+                "revision": model.revision if model.repo else "",
+                "files": list(model.files),
+                "note": model.note,
+            }
+        )
+    return rows
