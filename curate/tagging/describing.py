@@ -26,6 +26,11 @@ class Description(RecordStage):
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=4)
 
+    @property
+    def name(self) -> str:
+        """The name in results and events."""
+        return "tag (description)"
+
     def keyed(self) -> dict[str, Any]:
         """What the name stands for enters the key by the files' digests."""
         return {"prompt": self.prompt, "max_tokens": self.max_tokens}

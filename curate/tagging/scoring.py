@@ -28,6 +28,11 @@ class Scoring(RecordStage):
     writes: ClassVar[frozenset[str]] = frozenset({"scores"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
+    @property
+    def name(self) -> str:
+        """The name in results and events."""
+        return "tag (scoring)"
+
     def keyed(self) -> dict[str, Any]:
         """Names enter the key, since scores are kept by them; what the names stand for does by the files' digests."""
         return {"names": [called(n) for n in self.tagger], "family": self.family, "floor": self.floor}
