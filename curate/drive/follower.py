@@ -10,9 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from curate.core.record import Manifest
-from curate.core.stage import DatasetStage, Env, Stage
-from curate.core.store import LEDGER
-from curate.drive.session import DOOR, Result, silent
+from curate.core.stage import DatasetStage, Stage
+from curate.drive.session import Result, env_over, silent
 from curate.errors import InputError
 from curate.pipeline import RunOptions
 from curate.train import parallel
@@ -26,14 +25,7 @@ def follows() -> bool:
 def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
     """Takes part in training; of any other stage there is nothing to do. It neither locks nor writes."""
     if isinstance(stage, DatasetStage) and stage.name == "train":
-        env = Env(
-            root=(target / LEDGER).absolute(),
-            output=target.absolute(),
-            door=DOOR,
-            device=options.device,
-            require_gpu=options.require_gpu or options.device.startswith("cuda"),
-            offline=options.offline,
-        )
+        env = env_over(target, target, options, {}, None)
         with _asked() as stop:
             env.stop = stop.is_set
             stage.run(Manifest(), env, silent)
