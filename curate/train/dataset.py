@@ -110,15 +110,20 @@ def read_dataset(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
             f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png: white is learnt, black is not",
         )
-    if len(uncaptioned) == len(pictures) and not reg:
+    if not reg:
+        _check_captions(folder, extension, len(pictures), uncaptioned, warnings)
+    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def _check_captions(folder: Path, extension: str, pictures: int, without: list[str], warnings: list[str]) -> None:
+    if len(without) == pictures:
         raise InputError(
-            f"none of the {len(pictures)} pictures in {folder} has a caption file ending in {extension}",
+            f"none of the {pictures} pictures in {folder} has a caption file ending in {extension}",
             "write captions with `curate tag`, or say how the files end with caption_extension",
         )
-    if uncaptioned and not reg:
-        named = ", ".join(uncaptioned[:5]) + (" …" if len(uncaptioned) > 5 else "")
-        warnings.append(f"{len(uncaptioned)} pictures have no caption and are trained with their folder's words: {named}")
-    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+    if without:
+        named = ", ".join(without[:5]) + (" …" if len(without) > 5 else "")
+        warnings.append(f"{len(without)} pictures have no caption and are trained with their folder's words: {named}")
 
 
 def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
