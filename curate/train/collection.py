@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from curate.errors import InputError, MissingError
 
 EXTRAS = {"bitsandbytes": "8bit"}
+ON_CPU = {"bitsandbytes": (0, 50)}
+"""From which version on a package for GPUs steps on a CPU too."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def make(name: str, parameters: list[dict[str, Any]], common: dict[str, Any], gi
     """
     known = KNOWN.get(name) or Known(name)
     made = installed(known.path)
+    _can_step(known.path.split(".")[0], parameters)
     takes = _takes(made)
     given = {known.aliases.get(argument, argument): value for argument, value in given.items()}
     strange = sorted(given.keys() - takes) if takes else []
@@ -60,6 +65,18 @@ def make(name: str, parameters: list[dict[str, Any]], common: dict[str, Any], gi
         return made(parameters, **wanted)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise InputError(f"optimizer {name} does not take these arguments: {error}") from error
+
+
+def _can_step(package: str, parameters: list[dict[str, Any]]) -> None:
+    """Raises MissingError where parameters lie on a CPU and the package's version steps on GPUs alone."""
+    wanted = ON_CPU.get(package)
+    if wanted is None or any(p.device.type != "cpu" for group in parameters for p in group["params"]):
+        return
+    version = importlib.metadata.version(package)
+    found = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
+    if found < wanted:
+        remedy = f"pip install -U '{package}>={wanted[0]}.{wanted[1]}', or optimizer adamw: on a CPU memory is seldom short"
+        raise MissingError(f"{package} {version} has optimizers for GPUs alone, and this run is on a CPU", remedy)
 
 
 def _takes(made: Any) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,34 @@ def test_misspelt_arguments_are_named(name: str, built: Any) -> None:
 def test_eight_bits_say_what_to_install(name: str, built: Any) -> None:
     with pytest.raises(MissingError, match=r"not installed.*\n.*curate\[8bit\]"):
         built(optimizer=name)
+
+
+@pytest.mark.parametrize(("version", "can"), [("0.45.5", False), ("0.49.2", False), ("0.50.0", True), ("1.0.dev1", True)])
+def test_versions_for_gpus_alone_say_so_on_a_cpu(
+    version: str, can: bool, built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of that name and version in front of the path, with an optimiser that steps anywhere."""
+    place = tmp_path / "bitsandbytes"
+    place.mkdir()
+    (place / "__init__.py").touch()
+    (place / "optim.py").write_text("from torch.optim import AdamW as AdamW8bit\n")
+    described = tmp_path / f"bitsandbytes-{version}.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: bitsandbytes\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bitsandbytes"]:
+        monkeypatch.delitem(sys.modules, name)
+    try:
+        if can:
+            walk(*built(optimizer="adamw8bit"), 0, STEPS)
+        else:
+            with pytest.raises(
+                MissingError, match=rf"{version} has optimizers for GPUs alone.*\n.*>=0\.50', or optimizer adamw"
+            ):
+                built(optimizer="adamw8bit")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "bitsandbytes"]:
+            del sys.modules[name]
 
 
 def test_every_name_leads_somewhere() -> None:
