@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -59,8 +60,24 @@ def write_report(
     from curate.report.html import Page, render
 
     side = _trained_at(figures) or 512
-    page = Page(manifest, figures, find, concepts, side, 64 if side >= 256 else 32, ledger=ledger)
+    sized = Manifest(_sized(record, find) for record in manifest)
+    page = Page(sized, figures, find, concepts, side, 64 if side >= 256 else 32, ledger=ledger)
     write_text(out, render(page), sync=False)
+
+
+def _sized(record: Record, find: Callable[[Record], Path | None]) -> Record:
+    """With the size in the file's header where no stage has noted one: a command that changes no picture does not."""
+    from curate.images.formats import register_plugins
+    from curate.train.dataset import picture_size
+
+    if record.aside or record.image.width or not (path := find(record)):
+        return record
+    register_plugins()
+    # PIL raises whatever a broken file makes its decoders raise; its size then stays unknown
+    with contextlib.suppress(Exception):
+        width, height = picture_size(path)
+        return dataclasses.replace(record, image=dataclasses.replace(record.image, width=width, height=height))
+    return record
 
 
 def _trained_at(figures: Mapping[str, Any]) -> int | None:
