@@ -123,8 +123,12 @@ class Adapter(nn.Module):
         """Told of the layer it will change, once, before `start`."""
 
     def over(self, layer: Layer, x: Tensor) -> Tensor:
-        """What the layer gives with the adapter: layer(x) + ΔW·x, where the algorithm has no cheaper or truer form."""
+        """What the layer gives with the adapter: layer(x) + ΔW·x, with dropouts while training."""
         x = self.lengthened(x, layer.weight)
+        return layer(x) + self(x) if self.training and self.draws else self.joined(layer, x)
+
+    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+        """layer(x) + ΔW·x without dropouts; in one, where the algorithm has a cheaper form for that."""
         return layer(x) + self(x)
 
     @property

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from curate.train.adapters._base import Adapter, Plan, Shape, kaiming
+from curate.train.adapters._base import Adapter, Layer, Plan, Shape, kaiming
+from curate.train.adapters._joined import low_rank
 
 
 class Lora(Adapter):
@@ -64,6 +65,13 @@ class Lora(Adapter):
     def product(self, x: Tensor) -> Tensor:
         # the scale costs r channels here, not the layer's width
         return self.shape.point(self.inner(x) * self.factor, self.lora_up.flatten(1))
+
+    @override
+    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+        if self.lora_mid is not None:
+            return super().joined(layer, x)
+        down = self.lora_down if self.scalar is None and self.scale == 1 else self.lora_down * self.factor
+        return low_rank(self.shape, layer, x, down, self.lora_up.flatten(1))
 
     @override
     def dropped(self, x: Tensor) -> Tensor:
