@@ -15,7 +15,7 @@ import typer
 
 from curate.core import registry
 from curate.core.stage import Kind
-from curate.errors import CurateError
+from curate.errors import CurateError, unloadable
 from curate.stage_commands import Json, Quiet, Strict, close, pair, stage_command
 
 if TYPE_CHECKING:
@@ -227,11 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _mount(given)
         app(args=given, prog_name="curate", standalone_mode=True)
-    except CurateError as error:
+    except (CurateError, ImportError) as error:
         if show_traceback:
             traceback.print_exc()
-        _say(str(error))
-        raise SystemExit(error.exit_code) from None
+        told = unloadable(error) if isinstance(error, ImportError) else error
+        _say(str(told))
+        raise SystemExit(told.exit_code) from None
     except KeyboardInterrupt:
         _say("stopped\n  run the same command again to continue: what is done is kept")
         raise SystemExit(130) from None

@@ -32,6 +32,12 @@ class MissingError(CurateError):
     exit_code = 3
 
 
+def unloadable(error: ImportError) -> MissingError:
+    """What to say of a library that Python or the system does not load: the machine lacks it, whatever picture was at hand."""
+    remedy = "curate doctor says what this machine lacks and how to get it"
+    return MissingError(f"a library does not load: {error}", remedy)
+
+
 class Interrupted(CurateError):  # noqa: N818 – the field's word
     """Ctrl-C or SIGTERM; everything finished so far is kept and a rerun continues (exit 130)."""
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 from curate.core.files import digest_bytes, digest_plain, write_atomic
 from curate.core.record import FIELDS, Image, Record, changed
 from curate.core.stage import Env, RecordStage, Stage, Worker
-from curate.errors import CurateError, PictureError
+from curate.errors import CurateError, PictureError, unloadable
 
 _ALWAYS = frozenset({"key", "concept", "origin"})
 _BLANK = Record("", "", "", Image(""))
@@ -129,6 +129,8 @@ def open_chain(chain: Sequence[Prepared], env: Env) -> Generator[Applied]:
                 expect([project(r, chain[0].stage) for _, r in following if not r.aside])
             try:
                 return _apply(chain, workers, work)
+            except ImportError as error:
+                raise unloadable(error) from error
             except Exception as error:
                 if _fatal(error):
                     raise

@@ -64,7 +64,10 @@ def _of_onnx(found: Findings) -> Iterator[Problem]:
 
 def _of_the_rest(found: Findings) -> Iterator[Problem]:
     if found.opencv:
-        remedy = "pip install opencv-python-headless (or install the system library it names)"
+        remedy = (
+            "install the library it names (Debian, Ubuntu: apt install libgl1 libglib2.0-0 libxcb1), or the build without it: "
+            "pip uninstall opencv-python, then pip install opencv-python-headless"
+        )
         yield Problem("error", f"OpenCV does not load: {found.opencv}", remedy)
     if found.machine.disk_free < 10 * GIB:
         free = found.machine.disk_free / GIB

@@ -108,6 +108,13 @@ class Missing(_Step):
         raise MissingError("no model here", "get one")
 
 
+class Unloadable(_Step):
+    """Needs a library that the system does not load."""
+
+    def one(self, record: Record, env: Env) -> list[Record]:
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+
 class Dying(_Step):
     """Kills its process on one picture, as a decoder's crash does."""
 

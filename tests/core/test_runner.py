@@ -27,6 +27,7 @@ from tests.core.stages import (
     Missing,
     Other,
     Peek,
+    Unloadable,
     Word,
 )
 
@@ -150,7 +151,7 @@ def test_added_notes_and_facts_do_not_carry_those_of_another_run(bench: Bench, f
 
 def test_a_worker_sees_only_what_its_stage_reads(bench: Bench) -> None:
     full = Record(
-        "dog/a", "dog", "o", Image("d", "/p", 1, 1), "png", {"f": 1}, ("t",), Scores.pack({"m": {"a": (0.5, "general")}}),
+        "dog/a", "dog", "o", Image("d", "/p", 1, 1), "png", {"f": 1}, "m", ("t",), Scores.pack({"m": {"a": (0.5, "general")}}),
         ("a",), "s", "i", "e", repeats=3, notes=("n",),
     )  # fmt: skip
     after = bench.run([Peek()], Manifest([full]))
@@ -217,6 +218,11 @@ def test_a_stage_that_fails_on_everything_ends_the_run(bench: Bench, four: Manif
 def test_what_the_machine_lacks_ends_the_run(bench: Bench, four: Manifest) -> None:
     with pytest.raises(MissingError, match="no model here"):
         bench.run([Missing()], four)
+
+
+def test_a_library_that_does_not_load_is_no_fault_of_the_pictures(bench: Bench, four: Manifest) -> None:
+    with pytest.raises(MissingError, match=r"libGL\.so\.1.*\n.*curate doctor"):
+        bench.run([Unloadable()], four)
 
 
 def test_a_picture_set_aside_before_is_left_alone(bench: Bench, four: Manifest) -> None:

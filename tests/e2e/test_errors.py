@@ -115,7 +115,7 @@ def test_a_full_disk_stops_the_run_and_the_rest_is_kept(tmp_path: Path, curate: 
 
 def _started(process: subprocess.Popen[str], output: Path, stage: str) -> None:
     log = output / ".curate/events.jsonl"
-    for _ in range(600):
+    for _ in range(6000):  # a busy machine takes its time to load PyTorch
         if log.exists() and f'"{stage}"' in log.read_text(encoding="utf-8"):
             return
         assert process.poll() is None, "the run ended before it could be interrupted"
