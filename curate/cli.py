@@ -15,7 +15,7 @@ import typer
 
 from curate.core import registry
 from curate.core.stage import Kind
-from curate.errors import CurateError, unloadable
+from curate.errors import CurateError, MissingError, unloadable
 from curate.stage_commands import Json, Quiet, Strict, close, pair, stage_command
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ def doctor_command(as_json: Json = False) -> None:
         typer.echo(json.dumps(doctor.as_dict(found), indent=2, ensure_ascii=False))
     else:
         doctor.show(found, sys.stdout)
+    if any(problem.level == "error" for problem in doctor.problems(found)):
+        raise typer.Exit(MissingError.exit_code)
 
 
 @app.command("consent", rich_help_panel="Folders")

@@ -33,6 +33,22 @@ def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, cura
     assert "Traceback" not in message
 
 
+def test_a_bare_machine_is_told_what_it_lacks(
+    tmp_path: Path, raw: Path, curate: Curate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(shadow))
+    done = curate("resize", raw, "-o", tmp_path / "out", "--max-side", "32", code=3)
+    assert "libGL.so.1" in done.stderr
+    assert "curate doctor" in done.stderr
+    assert "set aside:" not in done.stderr
+    assert "apt install libgl1" in curate("doctor", code=3).stdout
+    monkeypatch.delenv("PYTHONPATH")
+    curate("resize", raw, "-o", tmp_path / "out", "--max-side", "32")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
