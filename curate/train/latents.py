@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from curate.errors import InputError, PictureError
-from curate.train import buckets
+from curate.train import buckets, limits
 from curate.train.backbones import Backbone
 from curate.train.dataset import Picture
 from curate.train.digests import text_digest
@@ -66,9 +66,13 @@ def encode_missing(
     """Encodes what is not on disk yet, in batches of one bucket; yields each entry with an error or an empty string.
 
     Pictures are decoded ahead by threads while the device encodes. One that cannot be decoded is reported, not raised.
-    Raises InputError where the VAE overflows.
+    Batches become smaller where the device has no memory for them. Raises InputError where the VAE overflows.
     """
     waiting: dict[buckets.Size, list[tuple[Entry, NDArray[np.uint8]]]] = {}
+    portions = limits.Portions(batch)
+
+    def encoded(held: list[tuple[Entry, NDArray[np.uint8]]]) -> Iterator[tuple[Entry, str]]:
+        return portions.of(held, lambda part: _encode(part, backbone, device))
 
     def decoded(entry: Entry) -> NDArray[np.uint8]:
         pixels = buckets.apply(read(entry.picture.path), entry.fit)
@@ -87,9 +91,9 @@ def encode_missing(
             held = waiting.setdefault(entry.fit.bucket, [])
             held.append((entry, pixels))
             if len(held) >= batch:
-                yield from _encode(waiting.pop(entry.fit.bucket), backbone, device)
+                yield from encoded(waiting.pop(entry.fit.bucket))
         for held in waiting.values():
-            yield from _encode(held, backbone, device)
+            yield from encoded(held)
     finally:
         for shelf in {id(e.shelf): e.shelf for e in entries}.values():
             shelf.save()
@@ -115,20 +119,16 @@ def _ahead(
 
 
 def _encode(
-    held: list[tuple[Entry, NDArray[np.uint8]]], backbone: Backbone, device: torch.device
+    held: Sequence[tuple[Entry, NDArray[np.uint8]]], backbone: Backbone, device: torch.device
 ) -> Iterator[tuple[Entry, str]]:
-    # one picture at a time on the CPU: a picture's latents must not depend on what shares its batch
-    groups = [held] if device.type != "cpu" else [[item] for item in held]
-    for group in groups:
-        stacked = torch.from_numpy(np.stack([pixels for _, pixels in group])).to(device)
-        pictures = stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
-        mean, deviation = backbone.encode(pictures)
-        both = torch.stack([mean, deviation], dim=1).float().cpu()
-        for (entry, _), latent in zip(group, both, strict=True):
-            if not torch.isfinite(latent).all():
-                raise InputError(
-                    f"the autoencoder gives no finite latents for {entry.picture.path}",
-                    "use another VAE, or vae_precision fp32",
-                )
-            entry.shelf.add(entry.key, latent.numpy())
-            yield entry, ""
+    stacked = torch.from_numpy(np.stack([pixels for _, pixels in held])).to(device)
+    mean, deviation = backbone.encode(stacked.permute(0, 3, 1, 2).float() / 127.5 - 1)
+    both = torch.stack([mean, deviation], dim=1).float().cpu()
+    for (entry, _), latent in zip(held, both, strict=True):
+        if not torch.isfinite(latent).all():
+            raise InputError(
+                f"the autoencoder gives no finite latents for {entry.picture.path}",
+                "choose another with vae; it computes in float32 already",
+            )
+        entry.shelf.add(entry.key, latent.numpy())
+        yield entry, ""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from curate.errors import MissingError
 from curate.train.options import TrainOptions
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 GIB = 1 << 30
 SAYS_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "could not create a memory object")
 """What PyTorch's errors say where the device's or the machine's memory ends."""
+OTHERS = "end what else uses this memory"
 
 
 def room(place: Path, needed: float, what: str) -> None:
@@ -29,19 +34,63 @@ def room(place: Path, needed: float, what: str) -> None:
         )
 
 
+def refused(error: Exception) -> bool:
+    """Whether an error is an allocator's: the device's or the machine's memory ends here."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(phrase in str(error).lower() for phrase in SAYS_NO_MEMORY)
+
+
 @contextlib.contextmanager
 def memory_errors(options: TrainOptions, what: str) -> Generator[None]:
     """Turns an allocator's refusal into a MissingError that names the settings of this run that would need less."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(one in text for one in SAYS_NO_MEMORY):
+        if not refused(error):
             raise
-        remedies = "; ".join(less_memory(options))
-        raise MissingError(
-            f"not enough memory while {what}: {str(error).splitlines()[0]}" if text else what, remedies
-        ) from error
+        said = f": {str(error).splitlines()[0]}" if str(error) else ""
+        raise MissingError(f"not enough memory while {what}{said}", "; ".join(REMEDIES[what](options))) from error
+
+
+class Portions:
+    """Computes on as many items at a time as memory holds: on half as many, from then on, where it is refused."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def of(self, items: Sequence[Item], compute: Callable[[Sequence[Item]], Iterable[Result]]) -> Iterator[Result]:
+        """The results, an item's each. Raises what the allocator does where not even one item fits."""
+        at = 0
+        while at < len(items):
+            part = items[at : at + self.most]
+            try:
+                found = list(compute(part))
+            except (RuntimeError, MemoryError) as error:
+                if len(part) == 1 or not refused(error):
+                    raise
+                found = None
+            if found is None:  # what the failed call held is free only now that its error is gone
+                self.most = len(part) // 2
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                continue
+            yield from found
+            at += len(part)
+
+
+def less_for_base(options: TrainOptions) -> list[str]:
+    """What the base alone would need less memory with."""
+    return [*(["precision bf16"] if options.precision == "fp32" else []), OTHERS]
+
+
+def less_for_pictures(options: TrainOptions) -> list[str]:
+    """What a single picture's latents would need less memory with."""
+    return ["a lower resolution", f"{OTHERS}: latents that are done are kept"]
+
+
+def less_for_captions(options: TrainOptions) -> list[str]:
+    """What a single caption's encoding would need less memory with."""
+    return [*(["max_tokens 75"] if options.max_tokens > 75 else []), *less_memory(options), OTHERS]
 
 
 def less_memory(options: TrainOptions) -> list[str]:
@@ -59,3 +108,12 @@ def less_memory(options: TrainOptions) -> list[str]:
     found.append("a lower resolution")
     found.append("a lower rank or preset attn-only")
     return found
+
+
+REMEDIES: Mapping[str, Callable[[TrainOptions], list[str]]] = {
+    "loading the base": less_for_base,
+    "encoding pictures": less_for_pictures,
+    "encoding captions": less_for_captions,
+    "training": less_memory,
+}
+"""What helps, by what a run was doing."""

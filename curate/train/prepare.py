@@ -81,7 +81,9 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     def encoded(pictures: Sequence[Picture], flip: bool = False) -> list[latents.Entry]:
         place = ledger.home(context.folder) / "latents"
         fits = [fitted.of(p) for p in pictures]
-        return _encoded(latents.place(pictures, fits, backbone.vae_digest, place, flip), backbone, context, flip)
+        placed = latents.place(pictures, fits, backbone.vae_digest, place, flip)
+        with limits.memory_errors(options, "encoding pictures"):
+            return _encoded(placed, backbone, context, flip)
 
     entries = encoded([*trained, *data.reg])
     mirrored = encoded([e.picture for e in entries], flip=True) if options.flip else []
@@ -129,6 +131,7 @@ def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context,
     good: set[int] = set()
     missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.known)
     limits.room(context.folder, missing / limits.GIB, "the latents")
+    # one picture at a time on a CPU: there a picture's latents must not depend on what shares its batch
     batch = 1 if context.device.type == "cpu" else 8
     for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):
         if error:

@@ -85,7 +85,8 @@ class Training:
         if team.first:
             known.save()
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
-            backbone.to(context.device, dtype)
+            with limits.memory_errors(options, "loading the base"):
+                backbone.to(context.device, dtype)
             job: Job = team.turn(lambda: prepare(options, self.data, backbone, context))
             for level, line in preflight(job):
                 context.note(level, line)
