@@ -5,33 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import colour, gate
-from curate.images.formats import REFUSED, needed_plugin, register_plugins, sniff
+from curate.images import colour, gate, whole, whole_png
+from curate.images.formats import REFUSED, register_plugins
 from curate.images.options import Decoded, DecodeOptions
-
-# what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
-BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    TypeError,
-    Image.DecompressionBombError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    EOFError,
-    MemoryError,
-    BufferError,
-)
+from curate.images.reasons import BROKEN, reason
 
 # the other frames of MPO, HEIF, PSD and icons are thumbnails, depth maps, layers or sizes of the same picture
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI", "TIFF", "DCX", "JXL"})
@@ -87,7 +71,7 @@ def _opened(path: Path, options: DecodeOptions) -> Generator[tuple[Image.Image, 
     with contextlib.ExitStack() as stack:
         try:
             try:
-                found = _load(path, options, accept=False, stack=stack)
+                found = _load_whole(path, options, stack)
             except (FileNotFoundError, PermissionError, UnidentifiedImageError, Image.DecompressionBombError):
                 raise
             except BROKEN:
@@ -97,25 +81,46 @@ def _opened(path: Path, options: DecodeOptions) -> Generator[tuple[Image.Image, 
                 found = _load(path, options, accept=True, stack=stack)
             yield found
         except BROKEN as error:
-            raise PictureError(_reason(error, path)) from error
+            raise PictureError(reason(error, path)) from error
+
+
+def _load_whole(path: Path, options: DecodeOptions, stack: contextlib.ExitStack) -> tuple[Image.Image, dict[str, Any]]:
+    """The file loaded with nothing missing; a PNG whose texts are broken, or more than Pillow unpacks, without them."""
+    try:
+        return _load(path, options, accept=False, stack=stack)
+    except (ValueError, SyntaxError, UnidentifiedImageError):
+        bare = whole_png.without_texts(path)
+        if bare is None:
+            raise
+        stack.close()
+        return _load(path, options, accept=False, stack=stack, bare=bare)
 
 
 def _load(
-    path: Path, options: DecodeOptions, *, accept: bool, stack: contextlib.ExitStack
+    path: Path, options: DecodeOptions, *, accept: bool, stack: contextlib.ExitStack, bare: BinaryIO | None = None
 ) -> tuple[Image.Image, dict[str, Any]]:
-    """Opens and loads once. A second load() of the same object can pass in silence, so none is ever made."""
+    """Opens and loads once. A second load() of the same object can pass in silence, so none is ever made.
+
+    `bare` is the file's content without its texts.
+    """
     stack.enter_context(gate.settings(options.max_pixels, accept))
-    image = stack.enter_context(Image.open(path))
+    image = stack.enter_context(Image.open(bare or path))
     if image.format in REFUSED:
         raise PictureError(f"{image.format} is no raster picture that can be trained on")
     _check_size(image, options)
     known: dict[str, Any] = {"format": image.format or "", "mode": image.mode, "width": image.width, "height": image.height}
+    if bare:
+        image.filename = str(path)
+        known["texts"] = "left out: broken, or too large to be read"
     if options.at_least and image.format in ("JPEG", "MPO"):
         known |= _draft(image, options.at_least)
     image.load()
+    if not accept and (lack := whole.lacking(image, path, known.get("scaled", 1))):
+        raise OSError(lack)
     if accept:
         known["truncated"] = True
-        known["rows"] = _rows_read(image)
+        known["top"], bottom = whole.rows_read(image)
+        known["rows"] = bottom - known["top"]
         if known["rows"] * 8 <= image.height:
             raise PictureError("damaged, and hardly anything of it could be read")
     return image, known
@@ -128,6 +133,8 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
         raise PictureError("damaged: its colours are numbers in a palette that is missing")
     facts = dict(known)
     facts["orientation"] = orientation = _orientation(image, facts)
+    if top := facts.pop("top", 0):
+        image = image.crop((0, top, image.width, image.height))
     height, width = facts.get("rows", image.height), image.width
     pixels = np.empty((height, width, 3) if orientation < 5 else (width, height, 3), np.uint8)
     colour.flatten(image, options.background, facts, into=_as_stored(pixels, orientation))
@@ -180,35 +187,3 @@ def _count(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
     except BROKEN:
         return 0
-
-
-def _rows_read(image: Image.Image) -> int:
-    """Rows above the single colour that fills a picture from where its decoder gave up."""
-    values = np.asarray(image)
-    other = np.flatnonzero((values != values[-1, -1]).reshape(values.shape[0], -1).any(axis=1))
-    return int(other[-1]) + 1 if other.size else 0
-
-
-def _reason(error: BaseException, path: Path) -> str:
-    match error:
-        case FileNotFoundError():
-            return "the file is gone"
-        case PermissionError():
-            return "no permission to read the file"
-        case IsADirectoryError():
-            return "a folder, not a file"
-        case UnidentifiedImageError():
-            if path.stat().st_size == 0:
-                return "the file is empty"
-            package = needed_plugin(path)
-            if package:
-                return f"needs the package {package} to be read"
-            return "damaged: its header cannot be read" if sniff(path) else "not a picture in any known format"
-        case Image.DecompressionBombError():
-            return "more pixels than the limit (a decompression bomb?)"
-        case MemoryError():
-            return "the picture does not fit into memory"
-        case _ if str(error).lower().startswith("unsupported"):
-            return f"cannot be read: {error}"
-        case _:
-            return f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}"

@@ -7,7 +7,10 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
+
+# Pillow's own limit of 1 MB leaves out printers' profiles, which come through the same door as texts
+_TEXT = 1 << 23
 
 
 class _Gate:
@@ -17,25 +20,26 @@ class _Gate:
         self._condition = threading.Condition()
         self._inside = 0
         self._settings = (0, False)
-        self._before: tuple[int | None, bool] = (None, False)
+        self._before: tuple[int | None, bool, int] = (None, False, 0)
         self._caught = warnings.catch_warnings()
 
     def enter(self, wanted: tuple[int, bool]) -> None:
         with self._condition:
             self._condition.wait_for(lambda: self._inside == 0 or self._settings == wanted)
             if self._inside == 0:
-                self._before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+                self._before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, PngImagePlugin.MAX_TEXT_CHUNK)
                 self._caught = warnings.catch_warnings()
                 self._caught.__enter__()
                 warnings.simplefilter("ignore")
                 Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = self._settings = wanted
+                PngImagePlugin.MAX_TEXT_CHUNK = _TEXT
             self._inside += 1
 
     def leave(self) -> None:
         with self._condition:
             self._inside -= 1
             if self._inside == 0:
-                Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+                Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, PngImagePlugin.MAX_TEXT_CHUNK = self._before
                 self._caught.__exit__(None, None, None)
                 self._condition.notify_all()
 

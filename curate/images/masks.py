@@ -26,7 +26,7 @@ def read(path: Path) -> Mask:
     """A mask file's values, whatever its mode. Raises PictureError."""
     from PIL import Image
 
-    from curate.images.entry import BROKEN
+    from curate.images.reasons import BROKEN
 
     try:
         with Image.open(path) as image:

@@ -39,7 +39,7 @@ class Decoded:
     embedded ICC profile, empty without one), orientation (EXIF value that was applied, 1 without). Where they apply: frames
     (pages or frames in the file, absent where counting fails), frame (index of this one), animated, transparent (share of
     fully transparent pixels), truncated and rows (a damaged file was accepted; rows that could be read), depth (bits per
-    sample above 8), gamma (a PNG's, applied), profile_error, exif_error, scaled (n where a
+    sample above 8), gamma (a PNG's, applied), texts (a PNG's that were not read), profile_error, exif_error, scaled (n where a
     JPEG was decoded at 1/n).
     """
 

@@ -61,12 +61,14 @@ def test_every_file_is_prepared_or_refused_with_a_reason(corpus: list[tuple[Path
         if row["corpus"] != corpus_name:
             continue
         try:
-            pixels = decode(path).pixels
+            found = decode(path)
+            pixels = found.pixels
         except PictureError as error:
             if not error.message or expected_to_load(row) is True:
                 wrong.append(f"{path.name}: refused: {error.message!r}")
             continue
-        if expected_to_load(row) is False:
+        # texts that Pillow refuses to unpack say nothing against the pixels
+        if expected_to_load(row) is False and "texts" not in found.facts:
             wrong.append(f"{path.name}: accepted, although its first load fails")
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             wrong.append(f"{path.name}: {pixels.dtype} {pixels.shape}")
