@@ -14,6 +14,7 @@ from curate.core.stage import Pixels
 Hashes = NDArray[np.uint64]
 
 SIDE = 32
+_PIECE = 1 << 16  # pairs looked at together
 # the smaller the part, the more places it may have: neighbours lie some 5 % of the picture apart, which the hash bears
 _GRIDS = ((0.94, 3), (0.88, 4), (0.82, 5), (0.76, 6), (0.70, 7))
 CROPS = tuple((share, x / (n - 1), y / (n - 1)) for share, n in _GRIDS for x in range(n) for y in range(n))
@@ -67,35 +68,37 @@ def near_pairs(
     if not 0 <= distance <= 11:
         raise ValueError("distance must be 0 to 11")
     for quarter in range(4):
-        shift = np.uint64(16 * quarter)
-        keys = ((base >> shift) & np.uint64(0xFFFF)).astype(np.uint16)
-        order = np.argsort(keys, kind="stable")
-        starts = np.searchsorted(keys[order], np.arange(65537))
-        wanted = ((queries >> shift) & np.uint64(0xFFFF)).astype(np.uint16)
+        wanted, query_order = _by_quarter(queries, quarter)
+        keys, base_order = _by_quarter(base, quarter)
+        sorted_queries, sorted_base = queries[query_order], base[base_order]
+        starts = np.searchsorted(keys, np.arange(65537))
         for mask in _masks(distance // 4 if flips is None else flips):
             at = (wanted ^ mask).astype(np.int64)
-            yield from _checked(queries, base, order, starts[at], starts[at + 1] - starts[at], distance)
+            for i, j in _checked(sorted_queries, sorted_base, starts[at], starts[at + 1] - starts[at], distance):
+                yield query_order[i], base_order[j]
+
+
+def _by_quarter(values: Hashes, quarter: int) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """A quarter of each hash in ascending order, and where each stands: neighbours in memory are looked up together."""
+    keys = ((values >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)).astype(np.uint16)
+    order = np.argsort(keys, kind="stable")
+    return keys[order], order
 
 
 def _checked(
-    queries: Hashes,
-    base: Hashes,
-    order: NDArray[np.int64],
-    first: NDArray[np.int64],
-    count: NDArray[np.int64],
-    distance: int,
+    queries: Hashes, base: Hashes, first: NDArray[np.int64], count: NDArray[np.int64], distance: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Those of the looked-up pairs that are near, in pieces of bounded memory."""
-    piece = 1 << 22
+    """Those of the looked-up pairs that are near, in pieces that stay in the processor's cache."""
     totals = np.concatenate([[0], np.cumsum(count)])
+    shift = first - totals[:-1]
     start = 0
     while start < len(count):
-        end = max(start + 1, int(np.searchsorted(totals, totals[start] + piece, side="right")) - 1)
-        i = np.repeat(np.arange(start, end), count[start:end])
-        within = np.arange(len(i)) - np.repeat(totals[start:end] - totals[start], count[start:end])
-        j = order[np.repeat(first[start:end], count[start:end]) + within]
-        near = np.bitwise_count(queries[i] ^ base[j]) <= distance
-        yield i[near], j[near]
+        end = max(start + 1, int(np.searchsorted(totals, totals[start] + _PIECE, side="right")) - 1)
+        some = count[start:end]
+        j = np.arange(totals[start], totals[end]) + np.repeat(shift[start:end], some)
+        near = np.flatnonzero(np.bitwise_count(np.repeat(queries[start:end], some) ^ base[j]) <= distance)
+        if len(near):
+            yield start + np.searchsorted(totals[start + 1 : end + 1] - totals[start], near, side="right"), j[near]
         start = end
 
 

@@ -24,7 +24,8 @@ from PIL import ImageEnhance
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env, Pixels
 from curate.images import DOOR, decode
-from curate.images.hashing import near_pairs
+from curate.images.duplicates import candidates
+from curate.images.hashing import CROPS, near_pairs
 from curate.stages.dedupe import Dedupe
 
 PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "photos"
@@ -134,6 +135,13 @@ def search() -> None:
             sum(len(i) for i, _ in near_pairs(hashes, hashes, distance))
             times.append(f"{time.process_time() - begun:6.2f} s at {distance} bits")
         print(f"{count:8} hashes against each other: {', '.join(times)} (one core)", flush=True)
+    for count in (25_000, 100_000):
+        whole = rng.integers(0, 2**63, count, dtype=np.uint64).tolist()
+        parts = [rng.integers(0, 2**63, len(CROPS), dtype=np.uint64) for _ in range(count)]
+        begun = time.process_time()
+        candidates(whole, parts, 10)
+        took = time.process_time() - begun
+        print(f"{count:8} pictures and {len(CROPS)} parts of each: {took:6.2f} s at 10 bits (one core)", flush=True)
 
 
 if __name__ == "__main__":
