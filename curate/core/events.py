@@ -77,6 +77,15 @@ class TrainStep(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Validated(Event):
+    """The mean `loss` of pictures that are never trained, measured after `step` of `steps` optimiser steps."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
 class Saved(Event):
     """A file worth telling of was written, or is still there from an earlier run (`kind`: lora, checkpoint, sample)."""
 

@@ -10,7 +10,8 @@ from typing import Any
 from curate import captions
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
-from curate.report import cleaning, health
+from curate.report import cleaning, health, summary
+from curate.report.chart import chart
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.style import STYLE
 from curate.report.text import counted, span
@@ -208,22 +209,8 @@ def _training(page: Page) -> Markup:
     shown = el("div", *(_img(Path(p), p, 256) for p in samples), class_="samples") if samples else ""
     if not training:
         return joined(shown)
-    said = f"{training['step']:,} of {training['steps']:,} steps, loss {training['average']:.4f} on average"
-    return joined(el("p", said), _curve(training["curve"]), shown)
-
-
-def _curve(points: list[tuple[int, float]]) -> Markup:
-    """The average loss over the steps as a line."""
-    if len(points) < 2:
-        return Markup("")
-    low, high = min(v for _, v in points), max(v for _, v in points)
-    first, last = points[0][0], points[-1][0]
-    place = [
-        f"{600 * (s - first) / ((last - first) or 1):.1f},{130 - 120 * (v - low) / ((high - low) or 1):.1f}" for s, v in points
-    ]
-    line = el("polyline", points=" ".join(place))
-    words = [el("text", f"{high:.4f}", x="4", y="14"), el("text", f"{low:.4f}", x="4", y="138")]
-    return el("svg", line, *words, viewBox="0 0 600 140", class_="curve")
+    lines = {"training loss, moving average": training["curve"], "validation loss": training["validation"]}
+    return joined(el("p", summary.trained(training)), chart(lines, "loss by step"), shown)
 
 
 def _pictures(page: Page) -> Markup:

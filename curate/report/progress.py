@@ -23,6 +23,7 @@ from curate.core.events import (
     StageRecalled,
     StageStarted,
     TrainStep,
+    Validated,
 )
 from curate.report.pace import Pace
 from curate.report.text import console, counted, live, pace, span, visible
@@ -42,12 +43,13 @@ class _Job:
     said: float
     unit: str = ""
     loss: str = ""
+    validation: str = ""
     moved: bool = False
 
     def figures(self) -> str:
         """The moving part of a progress line."""
         left = self.pace.left(self.total)
-        parts = [f"{self.pace.count:,}/{self.total:,}", self.loss, pace(self.pace.rate, self.unit)]
+        parts = [f"{self.pace.count:,}/{self.total:,}", self.loss, self.validation, pace(self.pace.rate, self.unit)]
         return ", ".join([*(p for p in parts if p), *([f"{span(left)} left"] if left is not None else [])])
 
 
@@ -74,6 +76,8 @@ class Progress:
                 self._move(event)
             case TrainStep():
                 self._train(event)
+            case Validated():
+                self._measured(event)
             case StageFinished():
                 self._end(event)
             case StageRecalled():
@@ -131,6 +135,12 @@ class Progress:
         job.loss = f"loss {event.loss:.4f} (average {event.average:.4f})"
         self._advance(job, event.step)
 
+    def _measured(self, event: Validated) -> None:
+        job = next(reversed(self._jobs.values()), None)
+        if job is not None:
+            job.validation = f"validation {event.loss:.4f}"
+            self._say(f"{visible(job.stage)}: validation loss {event.loss:.4f} after step {event.step:,}")
+
     def _advance(self, job: _Job, count: int) -> None:
         job.pace.reach(count)
         if self._bars:
@@ -143,7 +153,9 @@ class Progress:
         job = self._jobs.pop(event.stage, None)
         done = f"{job.pace.count:,} steps" if job and job.unit else counted(event.done, "picture")
         aside = f"{event.aside:,} set aside" if event.aside else ""
-        line = ", ".join(part for part in (done, aside, job.loss if job else "", span(event.seconds)) if part)
+        line = ", ".join(
+            part for part in (done, aside, job.loss if job else "", job.validation if job else "", span(event.seconds)) if part
+        )
         if self._bars and event.stage in self._tasks:
             self._bars.update(self._tasks[event.stage], completed=1, total=1, end=line)
         else:

@@ -39,5 +39,9 @@ details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.6
 .drawn{display:grid;gap:1rem;margin-top:1rem}.drawn img{height:auto!important;max-height:420px}
 .samples{display:flex;flex-wrap:wrap;gap:.5rem}
 .curve{width:100%;max-width:600px;background:var(--soft);border-radius:8px}
-.curve polyline{fill:none;stroke:var(--mark);stroke-width:1.5}.curve text{font-size:11px;fill:currentColor;opacity:.7}
+.curve text{font-size:11px;fill:currentColor;opacity:.7}.curve line{stroke:var(--line)}
+.curve polyline{fill:none;stroke-width:1.5}.s0{stroke:var(--mark);fill:var(--mark)}.s1{stroke:var(--warn);fill:var(--warn)}
+.legend{display:flex;gap:1.5rem;margin:.3rem 0 1rem;font-size:.85rem}
+.legend i{display:inline-block;width:1rem;height:.2rem;margin:0 .4rem .2rem 0;border-radius:1px}
+.legend .s0{background:var(--mark)}.legend .s1{background:var(--warn)}
 """

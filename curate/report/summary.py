@@ -60,6 +60,16 @@ def _stage(row: StageRow) -> dict[str, Any]:
     }
 
 
+def trained(training: Mapping[str, Any]) -> str:
+    """How far a training came, in words."""
+    said = f"{training['step']:,} of {training['steps']:,} steps, loss {training['average']:.4f} on average"
+    if not training["validation"]:
+        return said
+    (_, last), (step, lowest) = training["validation"][-1], min(training["validation"], key=lambda point: point[1])
+    best = f" (lowest {lowest:.4f} at step {step:,})" if lowest < last else ""
+    return f"{said}, validation loss {last:.4f}{best}"
+
+
 def _training(tally: Tally) -> dict[str, Any] | None:
     if not tally.step:
         return None
@@ -70,6 +80,7 @@ def _training(tally: Tally) -> dict[str, Any] | None:
         "loss": step.loss,
         "average": step.average,
         "curve": [list(p) for p in tally.curve],
+        "validation": [list(p) for p in tally.validation],
     }
 
 
@@ -127,7 +138,7 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         yield _row("", "before, after and difference are on the page of curate report")
     if figures["training"]:
         step = figures["training"]
-        yield _row("trained", f"{step['step']:,} of {step['steps']:,} steps, loss {step['average']:.4f} on average")
+        yield _row("trained", trained(step))
 
 
 def _trouble(figures: Mapping[str, Any]) -> Iterator[Text]:

@@ -16,6 +16,7 @@ from curate.core.events import (
     StageRecalled,
     StageStarted,
     TrainStep,
+    Validated,
 )
 
 _POINTS = 400
@@ -48,6 +49,7 @@ class Tally:
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
     curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    validation: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     end: RunFinished | None = None
     _turn: int = 0
     _stride: int = 1
@@ -74,6 +76,8 @@ class Tally:
             case TrainStep():
                 self.step = event
                 self._trace(event)
+            case Validated():
+                self.validation.append((event.step, event.loss))
             case RunFinished():
                 self.end = event
             case _:

@@ -36,7 +36,7 @@ def watching(loop: Loop, run: ledger.Run) -> Watch:
                 return validation.measure()
 
         rhythm = Rhythm(options.validate_every_n_steps, options.validate_every_n_epochs, each, last)
-        looks.append((rhythm, validating(measure, context, board)))
+        looks.append((rhythm, validating(measure, last, context, board)))
     if options.sample_prompts:
         rhythm = Rhythm(options.sample_every_n_steps, options.sample_every_n_epochs, each, last, options.sample_at_start)
         looks.append((rhythm, sampling(loop, run, board)))

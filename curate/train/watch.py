@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.core.events import Note, TrainStep
+from curate.core.events import TrainStep, Validated
 from curate.train.prepare import Context
 
 
@@ -91,12 +91,12 @@ def board_command(logs: Path) -> str:
     return f"tensorboard --logdir {shlex.quote(str(logs))}"
 
 
-def validating(measure: Callable[[], float], context: Context, board: Board | None) -> Look:
+def validating(measure: Callable[[], float], steps: int, context: Context, board: Board | None) -> Look:
     """Measures and tells the validation loss."""
 
     def look(done: int) -> None:
         loss = measure()
-        context.tell(Note("info", f"validation loss {loss:.5f} after step {done}", stage="train"))
+        context.tell(Validated(done, steps, loss))
         if board:
             board.scalars(done, {"loss/validation": loss})
 

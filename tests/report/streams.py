@@ -18,6 +18,7 @@ from curate.core.events import (
     StageRecalled,
     StageStarted,
     TrainStep,
+    Validated,
 )
 
 
@@ -60,6 +61,7 @@ RUN: Sequence[Event] = (
     StageStarted("train", 2, 0),
     TrainStep(21, 40, 0.5, 0.6, 1e-4),
     TrainStep(22, 40, 0.25, 0.5, 1e-4),
+    Validated(22, 40, 0.8),
     Saved("checkpoint", "prepared/step22"),
     Saved("lora", "prepared/dog.safetensors"),
     StageFinished("train", 2, 0, 0, 61.0),

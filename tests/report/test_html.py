@@ -16,6 +16,7 @@ from PIL import Image as Pil
 from curate import samples
 from curate.core.events import Note, RecordDone, Saved
 from curate.core.record import Image, Manifest, Record, Scores
+from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
 from curate.report.html import Page, render
 from curate.report.summary import summarise
@@ -24,8 +25,9 @@ from curate.report.thumbs import thumbnail
 from tests.report.streams import RUN
 
 ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table thead tbody
-tr th td figure figcaption img details summary svg polyline text"""
-ATTRIBUTES = "charset http-equiv content name id href class style src alt title lang viewbox points x y"
+tr th td figure figcaption img details summary svg g line circle polyline text"""
+ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role aria-label cx cy
+r x1 x2 y1 y2 text-anchor"""
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
 
 
@@ -222,10 +224,19 @@ def test_the_same_records_make_the_same_page() -> None:
 def test_loss_curve_and_samples() -> None:
     sample = str(samples.folder() / "dog/night.jpg")
     read = harmless(page(picture("dog/park.png"), tally=tallied(Saved("sample", sample))))
-    (line,) = [a["points"] for tag, a in read.tags if tag == "polyline"]
-    assert line == "0.0,10.0 600.0,130.0"
-    assert "22 of 40 steps, loss 0.5000 on average" in read.whole
+    lines = [a["points"] for tag, a in read.tags if tag == "polyline"]
+    # one scale: the validation loss of .8 on top at the last step, the training loss from .6 down to .5 at the bottom
+    assert lines == ["52.0,90.0 592.0,130.0", "592.0,10.0"]
+    assert "22 of 40 steps, loss 0.5000 on average, validation loss 0.8000" in read.whole
+    assert "training loss, moving average\nvalidation loss\n" in read.whole and "step 21" in read.whole
     assert sum(tag == "img" for tag, _ in read.tags) == 2
+
+
+def test_charts() -> None:
+    assert chart({"a": [(1, 0.5)], "b": []}, "x") == chart({}, "x") == ""
+    flat = chart({"a": [(1, 0.5), (2, 0.5)]}, "x")
+    assert flat.count("<polyline") == 1 and "nan" not in flat and flat.count("0.5000") == 1
+    assert chart({"a": [(n, n) for n in range(61)], "b": [(3, 4.0)]}, "x").count("<circle") == 1
 
 
 def decoded(address: str) -> Pil.Image:

@@ -36,8 +36,9 @@ def test_plain_lines_are_one_per_start_and_finish() -> None:
         "balance: 2 pictures to do",
         "balance: done, 2 pictures, 0.01 s",
         "train: 2 pictures to do",
+        "train: validation loss 0.8000 after step 22",
         "wrote prepared/dog.safetensors",
-        "train: done, 22 steps, loss 0.2500 (average 0.5000), 1 min 01 s",
+        "train: done, 22 steps, loss 0.2500 (average 0.5000), validation 0.8000, 1 min 01 s",
     ]
     assert not CONTROL.search(stream.getvalue())
 

@@ -47,7 +47,8 @@ def test_figures() -> None:
     ]
     assert figures["edited"] == ["dog/a.png"]
     assert figures["saved"] == [{"kind": "lora", "path": "prepared/dog.safetensors"}]
-    assert figures["training"] == {"step": 22, "steps": 40, "loss": 0.25, "average": 0.5, "curve": [[21, 0.6], [22, 0.5]]}
+    curves = {"curve": [[21, 0.6], [22, 0.5]], "validation": [[22, 0.8]]}
+    assert figures["training"] == {"step": 22, "steps": 40, "loss": 0.25, "average": 0.5, **curves}
     assert figures["notes"][0] == {
         "level": "warning",
         "stage": "captions",
@@ -77,7 +78,7 @@ def test_text() -> None:
         "  balance           2 computed, 0.01 s",
         "  train             2 computed, 1 min 01 s",
         "  recalled      tag",
-        "  trained       22 of 40 steps, loss 0.5000 on average",
+        "  trained       22 of 40 steps, loss 0.5000 on average, validation loss 0.8000",
         "",
         "2 pictures set aside:",
         r"  dog/[bold]x[/bold]\x1b[31m\n\u202egnp.exe: truncated \x07file (convert)",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from curate.core.events import Note, Saved, TrainStep
+from curate.core.events import Note, Saved, TrainStep, Validated
 from curate.errors import InputError
 from curate.stages.train import Train
 from curate.train import container, drawing, ledger
@@ -39,8 +39,8 @@ def test_looking_changes_no_byte(tmp_path: Path) -> None:
     looks = {"validation_folder": str(other), "validate_every_n_steps": 1, "sample_prompts": str(prompts)}
     watched, events = run(folder, **{**SHORT, "tensorboard": True, "sample_every_n_steps": 2, "sample_at_start": True, **looks})
     assert watched.read_bytes() == plain.read_bytes()
-    notes = [e.message for e in events if isinstance(e, Note) and e.message.startswith("validation loss")]
-    assert [n.split()[-1] for n in notes] == ["1", "2", "3", "4"]
+    measured = [e for e in events if isinstance(e, Validated)]
+    assert [(e.step, e.steps) for e in measured] == [(n, 4) for n in range(1, 5)]
     drawn = sorted(p.name for p in (folder / "lora" / "samples").iterdir())
     identity = container.read(watched)[1]["curate.run"][:8]
     assert drawn == [f"prepared-{identity}-{step:06d}-{n:02d}.png" for step in (0, 2, 4) for n in (0, 1)]
@@ -48,10 +48,10 @@ def test_looking_changes_no_byte(tmp_path: Path) -> None:
     start, end = (Image.open(folder / "lora" / "samples" / drawn[i]) for i in (0, 4))
     assert start.size == (64, 72) and "zwx dog, red" in start.info["parameters"] and "blue" in start.info["parameters"]
     assert (np.asarray(start) != np.asarray(end)).any()
-    boards_hold(folder, events, notes)
+    boards_hold(folder, events)
 
 
-def boards_hold(folder: Path, events: list[Any], notes: list[str]) -> None:
+def boards_hold(folder: Path, events: list[Any]) -> None:
     """TensorBoard's own reader finds what was told."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -65,7 +65,8 @@ def boards_hold(folder: Path, events: list[Any], notes: list[str]) -> None:
         found = read.Scalars(name)
         assert [s.step for s in found] == [1, 2, 3, 4]
         assert [s.value for s in found] == pytest.approx(values, rel=1e-6)
-    assert [s.value for s in read.Scalars("loss/validation")] == pytest.approx([float(n.split()[2]) for n in notes], abs=1e-5)
+    measured = [e.loss for e in events if isinstance(e, Validated)]
+    assert [s.value for s in read.Scalars("loss/validation")] == pytest.approx(measured, rel=1e-6)
     assert [i.step for i in read.Images("sample/00")] == [0, 2, 4]
     said = read.Tensors("options/text_summary")[0].tensor_proto.string_val[0].decode()
     assert json.loads(said.strip("`\n"))["steps"] == 4
@@ -78,12 +79,12 @@ def test_held_out_pictures_are_measured_and_never_trained(tmp_path: Path) -> Non
     metadata = container.read(path)[1]
     held = json.loads(metadata["ss_dataset_dirs"])
     assert {name: found["img_count"] for name, found in held.items()} == {"1_blue robe": 3, "2_zwx dog": 3}
-    losses = [float(e.message.split()[2]) for e in events if isinstance(e, Note) and e.message.startswith("validation")]
+    losses = [e.loss for e in events if isinstance(e, Validated)]
     # 3 + 6 showings an epoch, and measured after each
     assert len(losses) == 2 and all(0.1 < value < 10 for value in losses)
     # the same noise and timesteps each time: a run that learns nothing measures the same
     _, still = run(folder, **{**options, "learning_rate": 1e-30, "weight_decay": 0})
-    same = [e.message.split()[2] for e in still if isinstance(e, Note) and e.message.startswith("validation")]
+    same = [e.loss for e in still if isinstance(e, Validated)]
     assert len(same) == 2 and same[0] == same[1] != losses[0]
 
 
