@@ -96,10 +96,14 @@ def run_pipeline(
     quiet: Quiet = False,
 ) -> None:
     """Carry out a pipeline: raw pictures in, prepared folder and LoRA out. Running again continues."""
-    from curate import drive
+    from curate.executors.pool import POOL
     from curate.pipeline import load
 
-    close(drive.run(load(pipeline, settings or (), until), quiet=quiet), as_json, strict)
+    loaded = load(pipeline, settings or (), until)
+    POOL.ahead(loaded.stages, loaded.input, loaded.output, loaded.run.workers)
+    from curate import drive
+
+    close(drive.run(loaded, quiet=quiet), as_json, strict)
 
 
 @app.command("plan", rich_help_panel="Pipeline")

@@ -30,9 +30,6 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     fields = {field: _option(field, info) for field, info in stage.model_fields.items()}
 
     def carry_out(**given: Any) -> None:
-        from curate import drive
-        from curate.pipeline import RunOptions
-
         options = {k: _parsed(stage.model_fields[k], v, k) for k in fields if (v := given.pop(k)) not in (None, [])}
         as_json, strict = given["as_json"], given["strict"]
         run_options = {k: given[k] for k in ("workers", "device", "require_gpu", "offline") if given.get(k) is not None}
@@ -44,6 +41,13 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         made = _validated(name, stage, options)
         if hasattr(made, "refuse") and not given.get("out"):
             made.refuse(given["source"])
+        from curate.executors.pool import POOL
+
+        ledger = None if stage.looks else given.get("out") or given["source"]
+        POOL.ahead([made], [given["source"]], ledger, given.get("workers") or "auto")
+        from curate import drive
+        from curate.pipeline import RunOptions
+
         result = drive.command(
             drive.Command(
                 stage=made,

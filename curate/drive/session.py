@@ -24,6 +24,7 @@ from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, Store
 from curate.errors import Interrupted
 from curate.executors.local import choose
+from curate.executors.pool import POOL
 from curate.images import DOOR
 from curate.pipeline import RunOptions
 from curate.report import Report, open_report
@@ -86,7 +87,7 @@ def session_over(
         env = env_over(output, output, options, concepts, store)
         env.stop = stop
         workers = options.workers
-        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo), report.tell)
+        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), report.tell)
         session = Session(store, env, report, runner)
         begun = time.perf_counter()
         report.tell(RunStarted(str(output), tuple(stages), options.device))
@@ -100,6 +101,7 @@ def session_over(
                 raise stopped() from None
             raise
         finally:
+            POOL.empty()
             store.commit()
             rows = session.manifest
             aside = sum(bool(r.aside) for r in rows)

@@ -126,6 +126,13 @@ class Dying(_Step):
         return super().one(record, env)
 
 
+class Where(_Step):
+    """Notes the process it was done in."""
+
+    def one(self, record: Record, env: Env) -> list[Record]:
+        return [dataclasses.replace(record, tags=(str(os.getpid()),))]
+
+
 class Annotate(_Step):
     """Adds a note and a fact without looking at those that are there."""
 

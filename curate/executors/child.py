@@ -1,0 +1,132 @@
+"""Child: a worker process, as its driver sees it and from within; it takes one pass of work after another."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from curate.core.chain import Outcome, Prepared, Work
+from curate.core.stage import Env
+from curate.errors import CurateError
+from curate.executors.crew import Crew
+
+
+class Child:
+    """A worker process as its driver sees it: two pieces of work for each of its threads in hand, no more."""
+
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        """Starts the process, which loads `modules` while no work is there yet."""
+        context = multiprocessing.get_context("spawn")
+        tasks, self._tasks = context.Pipe(duplex=False)
+        self.results, results = context.Pipe(duplex=False)
+        self.flying: dict[int, Work] = {}
+        self._threads = 0
+        self.process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
+        self.process.start()
+        # the ends that are the child's: only then is its death the end of the file
+        tasks.close()
+        results.close()
+
+    def employ(self, chain: Sequence[Prepared], env: Env, threads: int) -> None:
+        """Begins a pass."""
+        self._threads = threads
+        self._send((tuple(chain), env, threads))
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it should be given more work."""
+        return len(self.flying) < 2 * self._threads
+
+    def give(self, one: Work) -> None:
+        """Hands it a piece of work."""
+        self.flying[one[0]] = one
+        self._send(one)
+
+    def take(self) -> Outcome:
+        """The next outcome. Raises EOFError where the process died, and whatever error ended it."""
+        got: Any = self.results.recv()
+        if isinstance(got, BaseException):
+            raise got
+        del self.flying[got.index]
+        return got
+
+    def rest(self) -> bool:
+        """Ends the pass; whether the process is there for another."""
+        self._send(None)
+        try:
+            return self.results.recv() is None
+        except (EOFError, ConnectionError):
+            return False
+
+    def dismiss(self) -> None:
+        """Lets the process end once what its threads have in hand is done."""
+        self._send(None)
+        self._tasks.close()
+
+    def _send(self, what: Any) -> None:
+        with contextlib.suppress(ConnectionError):  # it died: reading its results tells
+            self._tasks.send(what)
+
+
+def _serve(tasks: Connection, results: Connection, modules: Sequence[str]) -> None:
+    """A worker process: a chain in, then pieces of work, an outcome for each out; and so on for the next pass.
+
+    Ends when its driver closes the pipe, and with an error that concerns the whole run.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # the cores are shared out already; OpenCV reads this when it is first loaded
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    for module in modules:
+        with contextlib.suppress(Exception):  # whoever needs it says what is wrong with it
+            importlib.import_module(module)
+    try:
+        while job := _next_job(tasks):
+            _one_pass(*job, tasks, results)
+            results.send(None)
+    except Exception as error:
+        results.send(_sendable(error))
+
+
+def _next_job(tasks: Connection) -> tuple[tuple[Prepared, ...], Env, int] | None:
+    try:
+        return tasks.recv()
+    except EOFError:
+        return None
+
+
+def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection) -> None:
+    crew = Crew(chain, iter(tasks.recv, None), env, threads)
+    try:
+        for outcome in crew:
+            results.send(outcome)
+    finally:
+        crew.end()
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that says the same where it cannot travel; with its traceback unless it is one of ours."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # pickling runs code of whoever made the error
+        error = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+    if not isinstance(error, CurateError):
+        error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
+    return error
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,77 @@
+"""Pool: worker processes between passes, and ahead of the first one, so that loading passes beside other work."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from curate.core.stage import RecordStage, Stage
+from curate.core.store import LEDGER
+from curate.executors.child import Child
+from curate.executors.spread import counted, shares, spreads
+
+_PICTURES = "curate.images.ready"
+"""Loads what pictures are read, scaled and written with."""
+
+
+class Pool:
+    """Worker processes that wait for work; none of them holds anything of a pass."""
+
+    def __init__(self) -> None:
+        self._idle: list[Child] = []
+
+    @property
+    def waiting(self) -> int:
+        """Processes that wait."""
+        return len(self._idle)
+
+    def ahead(self, stages: Sequence[Stage], sources: Sequence[Path], ledger: Path | None, workers: int | str) -> None:
+        """Starts processes where a run over `sources` will want them: where nothing is known yet in the folder `ledger`.
+
+        Ask before loading what the run needs besides: on another core, the processes load theirs meanwhile.
+        """
+        parts = [part for stage in stages for part in stage.parts()]
+        if self._idle or not any(isinstance(p, RecordStage) and spreads(p) for p in parts):
+            return
+        if ledger is not None and (ledger / LEDGER / "ledger.sqlite").exists():  # all may be known
+            return
+        if workers != "auto" and not str(workers).isdecimal():  # whoever reads the options says so
+            return
+        count = counted(workers, sum(1 for _ in itertools.islice(_files(sources), 1000)))
+        if count:
+            modules = [_PICTURES, *dict.fromkeys(type(p).__module__ for p in parts if isinstance(p, RecordStage))]
+            self._idle = [Child(modules) for _ in shares(count)]
+
+    def take(self) -> Child:
+        """A process that waits, or a new one."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.process.is_alive():
+                return child
+        return Child()
+
+    def keep(self, child: Child) -> None:
+        """Takes back a process whose pass is done."""
+        if child.rest():
+            self._idle.append(child)
+        else:
+            child.process.join()
+
+    def empty(self) -> None:
+        """Ends the processes that wait."""
+        for child in self._idle:
+            child.process.terminate()
+            child.dismiss()
+        for child in self._idle:
+            child.process.join()
+        self._idle.clear()
+
+
+def _files(folders: Sequence[Path]) -> Iterator[str]:
+    return (name for folder in folders for _, _, names in os.walk(folder) for name in names)
+
+
+POOL = Pool()
+"""The processes of this program."""
