@@ -169,6 +169,10 @@ class Adapter(nn.Module):
         """What the bare product is multiplied with: alpha/rank, and the learnt scalar where there is one."""
         return self.scale if self.scalar is None else self.scale * self.scalar
 
+    def scaled(self, part: Tensor) -> Tensor:
+        """A part of the product with the factor in it."""
+        return part if self.scalar is None and self.scale == 1 else part * self.factor
+
     @abstractmethod
     def start(self, draw: torch.Generator) -> None:
         """Draws the start values; ΔW is zero afterwards."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +23,8 @@ def exact(layer: Layer, x: Tensor) -> bool:
 def low_rank(shape: Shape, layer: Layer, x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """layer(x) + up·down·x for down [r, in(, k, k)] and up [out, r], in autocast's precision."""
     if shape.kernel:
-        return _apply(_Maps, shape, x, layer, down, up)
-    return _apply(_Rows, shape, x, layer, down, up)
+        return joined(_Maps, shape, layer, x, down, up)
+    return joined(_Rows, shape, layer, x, down, up)
 
 
 def merged(shape: Shape, layer: Layer, x: Tensor, delta: Callable[..., Tensor], *factors: Tensor) -> Tensor:
@@ -32,11 +32,14 @@ def merged(shape: Shape, layer: Layer, x: Tensor, delta: Callable[..., Tensor], 
     return _Merged.apply(shape, delta, x, layer.weight, layer.bias, *factors)  # pyright: ignore[reportReturnType]
 
 
-class _Function(Protocol):
-    apply: Callable[..., Any]
+def positions(shape: Shape, x: Tensor) -> int:
+    """How often the weight is applied to x: tokens, or pixels of the output."""
+    steps = shape.stride[0] * shape.stride[1] if shape.kernel else 1
+    return x.numel() // (shape.into * steps)
 
 
-def _apply(function: _Function | type[torch.autograd.Function], shape: Shape, x: Tensor, layer: Layer, *factors: Tensor) -> Tensor:
+def joined(function: Any, shape: Shape, layer: Layer, x: Tensor, *factors: Tensor) -> Tensor:
+    """A function of (shape, x, weight, bias, *factors) in autocast's precision."""
     kind = x.device.type
     weight, bias = layer.weight, layer.bias
     if torch.is_autocast_enabled(kind):
@@ -64,7 +67,11 @@ class _Rows(torch.autograd.Function):
         back = gradient @ up
         to_x = (gradient @ weight).addmm_(back, down).view(*gradients[0].shape[:-1], -1) if wants_x else None
         to_down = back.T @ rows if wants_down else None
-        return None, to_x, None, None, to_down, (gradient.T @ inner if wants_up else None)
+        to_up = None
+        if wants_up:
+            # in up's own layout, which is then not copied
+            to_up = (inner.T @ gradient).T if up.stride(0) == 1 else gradient.T @ inner
+        return None, to_x, None, None, to_down, to_up
 
 
 class _Maps(torch.autograd.Function):

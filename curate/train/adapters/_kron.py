@@ -9,16 +9,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from curate.train.adapters._base import Layer, Shape
+from curate.train.adapters._joined import joined
+
 
 def linear(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """kron(first, second)·x for x [..., m·n], first [l, m], second [k, n]: [..., l·k]."""
-    groups = x.reshape(-1, first.shape[1], second.shape[1])
     if torch.is_autocast_enabled(x.device.type):
         wanted = torch.get_autocast_dtype(x.device.type)
-        groups, first, second = groups.to(wanted), first.to(wanted), second.to(wanted)
+        x, first, second = x.to(wanted), first.to(wanted), second.to(wanted)
     with torch.autocast(x.device.type, enabled=False):
-        out: Tensor = _Linear.apply(groups, first, second)  # pyright: ignore[reportAssignmentType]
-    return out.reshape(*x.shape[:-1], -1)
+        return _Rows.apply(None, x, None, None, first, second)  # pyright: ignore[reportReturnType]
+
+
+def beside(shape: Shape, layer: Layer, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """layer(x) + kron(first, second)·x for a linear layer."""
+    return joined(_Rows, shape, layer, x, first, second)
 
 
 def late(first: Tensor, second: Tensor) -> bool:
@@ -27,32 +33,63 @@ def late(first: Tensor, second: Tensor) -> bool:
     return middle * wide * (narrow + left) <= left * narrow * (wide + middle)
 
 
-class _Linear(torch.autograd.Function):
+class _Rows(torch.autograd.Function):
+    """With or without a layer's own product. Groups stand before positions, so that every product is a large one."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        ctx.save_for_backward(x, first, second)
+    def forward(
+        ctx: Any, shape: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, first: Tensor, second: Tensor
+    ) -> Tensor:
+        rows = x.reshape(-1, first.shape[1] * second.shape[1])
+        groups, into = grouped(rows, first.shape[1]), second.T.expand(first.shape[late(first, second)], -1, -1)
+        ctx.save_for_backward(rows, weight, first, second)
+        size = len(rows), len(first) * len(second)
+        out = rows.new_zeros(size) if weight is None else functional.linear(rows, weight, bias)
+        target = grouped(out, len(first))
         if late(first, second):
-            return torch.matmul(first, functional.linear(x, second))
-        return functional.linear(torch.matmul(first, x), second)
+            target.add_(mix(first, torch.bmm(groups, into)))
+        else:
+            target.baddbmm_(mix(first, groups), into)
+        return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, first, second = ctx.saved_tensors
-        (gradient,) = gradients
-        wants_x, wants_first, wants_second = ctx.needs_input_grad
+        rows, weight, first, second = ctx.saved_tensors
+        wants_x, wants_first, wants_second = ctx.needs_input_grad[1], *ctx.needs_input_grad[4:]
+        gradient = gradients[0].reshape(len(rows), -1)
+        groups, out = grouped(rows, first.shape[1]), grouped(gradient, len(first))
+        to_x = to_first = to_second = None
+        if wants_x:
+            to_x = torch.zeros_like(rows) if weight is None else gradient @ weight
         if late(first, second):
-            inner = functional.linear(x, second)
-            back = torch.matmul(first.T, gradient)
-            to_first = torch.bmm(gradient, inner.transpose(1, 2)).sum(0) if wants_first else None
-            to_second = back.reshape(-1, second.shape[0]).T @ x.reshape(-1, second.shape[1]) if wants_second else None
-            return (back @ second if wants_x else None), to_first, to_second
-        back = gradient @ second
-        to_first = torch.bmm(back, x.transpose(1, 2)).sum(0) if wants_first else None
-        to_second = None
-        if wants_second:
-            mixed = torch.matmul(first, x)
-            to_second = gradient.reshape(-1, second.shape[0]).T @ mixed.reshape(-1, second.shape[1])
-        return (torch.matmul(first.T, back) if wants_x else None), to_first, to_second
+            out = out.flatten(1)
+            back = mix(first.T, out.unflatten(1, (len(rows), -1)))
+            if wants_first:
+                to_first = out @ torch.bmm(groups, second.T.expand(len(groups), -1, -1)).flatten(1).T
+            if wants_second:
+                to_second = torch.bmm(back.mT, groups).sum(0)
+            if to_x is not None:
+                grouped(to_x, len(groups)).baddbmm_(back, second.expand(len(back), -1, -1))
+        else:
+            back = torch.bmm(out, second.expand(len(out), -1, -1))
+            if wants_first:
+                to_first = back.flatten(1) @ groups.flatten(1).T
+            if wants_second:
+                to_second = torch.bmm(out.mT, mix(first, groups)).sum(0)
+            if to_x is not None:
+                grouped(to_x, len(groups)).add_(mix(first.T, back))
+        to_x = None if to_x is None else to_x.view(*gradients[0].shape[:-1], -1)
+        return None, to_x, None, None, to_first, to_second
+
+
+def grouped(rows: Tensor, groups: int) -> Tensor:
+    """Rows [positions, groups·each] seen as [groups, positions, each]."""
+    return rows.unflatten(1, (groups, -1)).transpose(0, 1)
+
+
+def mix(first: Tensor, groups: Tensor) -> Tensor:
+    """first [p, q] over groups [q, positions, each], as one product: [p, positions, each]."""
+    return (first @ groups.flatten(1)).unflatten(1, groups.shape[1:])
 
 
 Product = Callable[..., Tensor]

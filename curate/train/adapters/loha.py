@@ -8,12 +8,17 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.train.adapters._base import Adapter, Plan, Shape
+from curate.train.adapters._base import Adapter, Layer, Plan, Shape
+from curate.train.adapters._joined import exact, low_rank, merged, positions
 
 
 def khatri_rao(a: Tensor, b: Tensor) -> Tensor:
-    """Row-wise Kronecker product of [n, r] and [n, s]: [n, r·s]."""
-    return (a.unsqueeze(2) * b.unsqueeze(1)).flatten(1)
+    """Column-wise Kronecker product of [r, n] and [s, n]: [r·s, n]."""
+    return (a.unsqueeze(1) * b.unsqueeze(0)).flatten(0, 1)
+
+
+ENTRY = 100
+"""What making an entry of ΔW and the gradients of its factors costs beside the products, in multiplications."""
 
 
 class Loha(Adapter):
@@ -62,42 +67,72 @@ class Loha(Adapter):
 
     @override
     def bare_delta(self) -> Tensor:
-        if self.hada_t1 is not None and self.hada_t2 is not None:
-            form = "ij...,ip,jr->pr..."
-            one = torch.einsum(form, self.hada_t1, self.hada_w1_a, self.hada_w1_b)
-            return one * torch.einsum(form, self.hada_t2, self.hada_w2_a, self.hada_w2_b)
-        return ((self.hada_w1_a @ self.hada_w1_b) * (self.hada_w2_a @ self.hada_w2_b)).reshape(self.shape.weight)
+        return self._whole(self.hada_w1_a, *self._factors()[1:])
+
+    @property
+    def work(self) -> int:
+        """Multiplications for each position of two products of inner size r²."""
+        inner, width = self.rank**2, self.shape.into * self.shape.area
+        if self.tucker:
+            return inner * (self.shape.into + self.shape.out + inner * self.shape.area)
+        return inner * (width + self.shape.out)
+
+    @property
+    def dense(self) -> int:
+        """Multiplications for each position of a product with ΔW."""
+        return self.shape.into * self.shape.area * self.shape.out
 
     @property
     def factored(self) -> bool:
         """Whether two products of inner size r² cost less than a product with ΔW."""
-        inner, width = self.rank**2, self.shape.into * self.shape.area
-        if self.tucker:
-            return inner * (self.shape.into + self.shape.out + inner * self.shape.area) < width * self.shape.out
-        return inner * (width + self.shape.out) < width * self.shape.out
+        return self.work < self.dense
+
+    @override
+    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+        # beside W + ΔW a step needs the product for the gradient of ΔW, and ΔW itself; beside factors each of theirs thrice
+        if exact(layer, x):
+            steps = positions(self.shape, x)
+            if self.dense * (steps + 8 * self.rank + ENTRY) < 3 * steps * self.work:
+                return merged(self.shape, layer, x, self._whole, *self._factors())
+        if self.tucker or not self.factored:
+            return super().joined(layer, x)
+        one, two = self.scaled(self.hada_w1_a), self.hada_w2_a
+        return low_rank(self.shape, layer, x, self._down(), khatri_rao(one.T.contiguous(), two.T.contiguous()).T)
+
+    def _factors(self) -> tuple[Tensor, ...]:
+        pairs = (self.scaled(self.hada_w1_a), self.hada_w1_b, self.hada_w2_a, self.hada_w2_b)
+        return pairs if self.hada_t1 is None or self.hada_t2 is None else (*pairs, self.hada_t1, self.hada_t2)
+
+    def _whole(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor, *cores: Tensor) -> Tensor:
+        if cores:
+            form = "ij...,ip,jr->pr..."
+            return torch.einsum(form, cores[0], a, b) * torch.einsum(form, cores[1], c, d)
+        return ((a @ b) * (c @ d)).reshape(self.shape.weight)
+
+    def _down(self) -> Tensor:
+        return khatri_rao(self.hada_w1_b, self.hada_w2_b).reshape(-1, self.shape.into, *self.shape.kernel)
 
     @override
     def bare_forward(self, x: Tensor) -> Tensor:
         if not self.factored:
             return self.shape.apply(x, self.bare_delta())
         if self.hada_t1 is not None and self.hada_t2 is not None:
-            up = khatri_rao(self.hada_w1_a.T, self.hada_w2_a.T)
-            down = khatri_rao(self.hada_w1_b.T, self.hada_w2_b.T).T
+            up = khatri_rao(self.hada_w1_a, self.hada_w2_a).T
+            down = khatri_rao(self.hada_w1_b, self.hada_w2_b)
             rank, kernel = self.rank, self.shape.kernel
             core = torch.einsum("ij...,pq...->ipjq...", self.hada_t1, self.hada_t2).reshape(rank**2, rank**2, *kernel)
             return self.shape.point(self.shape.apply(self.shape.point(x, down), core), up)
-        up = khatri_rao(self.hada_w1_a, self.hada_w2_a)
-        down = (self.hada_w1_b.unsqueeze(1) * self.hada_w2_b.unsqueeze(0)).reshape(-1, self.shape.into, *self.shape.kernel)
-        return self.shape.point(self.shape.apply(x, down), up)
+        up = khatri_rao(self.hada_w1_a.T, self.hada_w2_a.T).T
+        return self.shape.point(self.shape.apply(x, self._down()), up)
 
     @override
     @torch.no_grad()
     def norm(self) -> Tensor:
         if self.tucker or not self.factored:
             return super().norm()
-        up = khatri_rao(self.hada_w1_a, self.hada_w2_a)
-        down = khatri_rao(self.hada_w1_b.T, self.hada_w2_b.T)
-        return ((up.T @ up) * (down.T @ down)).sum().clamp(min=0).sqrt() * abs(self.factor)
+        up = khatri_rao(self.hada_w1_a.T, self.hada_w2_a.T)
+        down = khatri_rao(self.hada_w1_b, self.hada_w2_b)
+        return ((up @ up.T) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
 
     @override
     def bare_tensors(self) -> dict[str, Tensor]:

@@ -9,8 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from curate.train.adapters._base import Adapter, Plan, Shape, kaiming
-from curate.train.adapters._kron import lean, linear
+from curate.train.adapters._base import Adapter, Layer, Plan, Shape, kaiming
+from curate.train.adapters._joined import exact, merged, mixed, positions
+from curate.train.adapters._kron import beside, lean, linear
+
+ENTRY = 60
+"""What making an entry of ΔW and the gradients of its factors costs, in multiplications."""
+CUT = 8
+"""What a multiplication in many small products costs, four of them for one of a step, in those of a large one."""
 
 
 def factorization(dimension: int, factor: int) -> tuple[int, int]:
@@ -140,10 +146,36 @@ class Lokr(Adapter):
     def _product(self, x: Tensor, first: Tensor) -> Tensor:
         if self.shape.kernel:
             return lean(self._convolved, x, first, self.second())
-        a, b = self.lokr_w2_a, self.lokr_w2_b
-        if a is not None and b is not None and self.rank * (self.in_n + self.out_k) < self.in_n * self.out_k:
-            return lean(self._split, x, first, a, b)
+        if self._narrow:
+            return lean(self._split, x, first, self.lokr_w2_a, self.lokr_w2_b)
         return linear(x, first, self.second())
+
+    @override
+    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+        first, narrow = self.scaled(self.first()), self._narrow
+        if exact(layer, x):
+            steps, entries = positions(self.shape, x), self.shape.out * self.shape.into * self.shape.area
+            if entries * (steps + ENTRY) < CUT * steps * self._work(narrow):
+                return merged(self.shape, layer, x, self._whole, first, self.second())
+        if self.shape.kernel or narrow:
+            return super().joined(layer, x)
+        return beside(self.shape, layer, x, first, self.second())
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether the second factor's own two factors cost less, one after the other, than their product."""
+        parts = self.lokr_w2_a is not None and not self.shape.kernel
+        return parts and self.rank * (self.in_n + self.out_k) < self.in_n * self.out_k
+
+    def _work(self, narrow: bool) -> int:
+        """Multiplications for each position."""
+        second = self.rank * (self.in_n + self.out_k) if narrow else self.in_n * self.shape.area * self.out_k
+        return min(self.in_m, self.out_l) * second + self.out_l * self.in_m * min(self.in_n, self.out_k)
+
+    def _whole(self, first: Tensor, second: Tensor) -> Tensor:
+        if self.shape.kernel:
+            return torch.einsum("lm,knhw->lkmnhw", first, second).reshape(self.shape.weight)
+        return torch.einsum("lm,kn->lkmn", first, second).reshape(self.shape.weight)
 
     def _split(self, x: Tensor, first: Tensor, a: Tensor, b: Tensor) -> Tensor:
         # between a and b there are the fewest values to mix
@@ -156,7 +188,9 @@ class Lokr(Adapter):
         groups = x.reshape(batch, self.in_m, -1)
         if not late:
             groups = torch.matmul(first, groups)
-        inner = self.shape.apply(groups.reshape(-1, self.in_n, height, width), second)
+        groups = groups.reshape(-1, self.in_n, height, width)
+        plain = self.shape.area == 1 and set(self.shape.stride) == {1} and not any(self.shape.padding)
+        inner = mixed(second.flatten(1), groups) if plain else self.shape.apply(groups, second)
         rows, columns = inner.shape[-2:]
         if late:
             inner = torch.matmul(first, inner.reshape(batch, self.in_m, -1))

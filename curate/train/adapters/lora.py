@@ -70,8 +70,7 @@ class Lora(Adapter):
     def joined(self, layer: Layer, x: Tensor) -> Tensor:
         if self.lora_mid is not None:
             return super().joined(layer, x)
-        down = self.lora_down if self.scalar is None and self.scale == 1 else self.lora_down * self.factor
-        return low_rank(self.shape, layer, x, down, self.lora_up.flatten(1))
+        return low_rank(self.shape, layer, x, self.scaled(self.lora_down), self.lora_up.flatten(1))
 
     @override
     def dropped(self, x: Tensor) -> Tensor:
