@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def scheduler(name: str, config: dict[str, Any], prediction: Prediction, ztsnr: 
 
     name = name.removeprefix("k_")
     if ztsnr and name not in ZERO_TERMINAL:
-        raise InputError(f"sample_sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")
+        raise InputError(f"sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")
     kind, more = SCHEDULERS[name]
     given: dict[str, Any] = {
         "beta_start": float(config.get("beta_start", 0.00085)),
@@ -72,14 +73,15 @@ def scheduler(name: str, config: dict[str, Any], prediction: Prediction, ztsnr: 
 class Artist:
     """Draws one prompt after another. It must be called where gradients are off and precision is set."""
 
-    def __init__(self, backbone: Backbone, made: Any, seed: int, resolution: int, device: torch.device) -> None:
-        """`made` is a scheduler; `seed` and `resolution` serve prompts that have none of their own."""
+    def __init__(self, backbone: Backbone, made: Mapping[str, Any], seed: int, resolution: int, device: torch.device) -> None:
+        """`made` are schedulers by what prompts call them; `seed` and `resolution` serve prompts without their own."""
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
         from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
 
+        self.made = made
         self.backbone, self.seed, self.resolution, self.device = backbone, seed, resolution, device
         self.xl = backbone.family == "sdxl"
-        parts: dict[str, Any] = {"vae": backbone.vae, "unet": backbone.parts["unet"], "scheduler": made}
+        parts: dict[str, Any] = {"vae": backbone.vae, "unet": backbone.parts["unet"], "scheduler": made[next(iter(made))]}
         parts |= {"text_encoder": None, "tokenizer": None}
         with quiet():
             self.pipeline: Any = (
@@ -106,6 +108,7 @@ class Artist:
         if self.xl:
             given |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         seed = derived(self.seed, "sample", index) if prompt.seed is None else prompt.seed
+        self.pipeline.scheduler = self.made[prompt.sampler]
         latents = self.pipeline(
             **given,
             width=prompt.width or self.resolution,

@@ -49,9 +49,11 @@ def sampling(loop: Loop, run: ledger.Run, board: Board | None) -> Look:
     prompts = read_prompts(Path(options.sample_prompts).expanduser())
     warn_long(prompts, loop)
     prediction = prediction_of(job)
-    made = drawing.scheduler(
-        options.sample_sampler, job.backbone.schedule, prediction, aims.zero_terminal(options, job.backbone)
-    )
+    zero = aims.zero_terminal(options, job.backbone)
+    made = {
+        sampler: drawing.scheduler(sampler or options.sample_sampler, job.backbone.schedule, prediction, zero)
+        for sampler in {prompt.sampler for prompt in prompts}
+    }
     artist = drawing.Artist(job.backbone, made, options.seed, resolution_of(job), context.device)
     place = files.output_folder(options, context.folder) / "samples"
     name = f"{files.usual_name(job, context.folder)}-{run.id[:8]}"

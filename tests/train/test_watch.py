@@ -105,11 +105,11 @@ def test_rhythm() -> None:
 
 def test_prompt_file(tmp_path: Path) -> None:
     path = tmp_path / "p.txt"
-    path.write_text("\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse\n", encoding="utf-8")
+    path.write_text("\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse --ss K_Euler_A\n", encoding="utf-8")
     assert read_prompts(path) == [
         Prompt("zwx dog, red", "blue", 64, 72, 1, 3.0, 2),
         Prompt("blue robe", width=64, height=64, steps=2),
-        Prompt("a -- b, two--three", "bad, worse"),
+        Prompt("a -- b, two--three", "bad, worse", sampler="k_euler_a"),
     ]
 
 
@@ -117,7 +117,8 @@ def test_prompt_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("dog\ndog --q 1", r"p\.txt:2: --q is unknown.*\n.*--n, --w"),
-        ("dog --w wide", r"p\.txt:1: --w wants a width in pixels, not 'wide'"),
+        ("dog --w wide", r"p\.txt:1: --w wants a width in pixels up to 8192, not 'wide'"),
+        ("dog\n\nrobe --ss plms", r"p\.txt:3: --ss wants one of ddim, .*k_dpm_2_a, not 'plms'"),
         ("dog --s 0", "--s wants a number of steps"),
         ("# nothing\n", "holds no prompt"),
     ],
@@ -146,6 +147,16 @@ def test_every_sampler_denoises(name: str) -> None:
         accepted = {"generator": draw} if "generator" in made.step.__code__.co_varnames else {}
         latents = made.step(noise, time, latents, **accepted).prev_sample
     assert float((latents - clean).abs().mean()) < 0.1
+
+
+def test_each_prompt_is_drawn_by_its_own_sampler(folder: Path, tmp_path: Path) -> None:
+    """The same prompt and seed: one sampler named twice gives one picture, another another, in whatever order."""
+    prompts = tmp_path / "p.txt"
+    same = "zwx dog --w 64 --h 64 --d 1 --s 2"
+    prompts.write_text(f"{same} --ss ddim\n{same} --ss heun\n{same}\n{same} --ss ddim\n")
+    run(folder, **{**SHORT, "steps": 1}, sample_prompts=str(prompts), sample_sampler="heun")
+    a, b, c, d = (np.asarray(Image.open(p)) for p in sorted((folder / "lora" / "samples").iterdir()))
+    assert (a == d).all() and (b == c).all() and (a != b).any()
 
 
 def test_zero_terminal_samplers_alone_draw_with_it() -> None:

@@ -37,7 +37,7 @@ class WatchOptions(BaseModel):
     validate_every_n_steps: int = Field(0, ge=0, description="Steps between measurements; default once an epoch.")
     validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between measurements; default 1.")
     sample_prompts: str = Field(
-        "", description="File of prompts to draw pictures of, one a line, with --n --w --h --d --l --s as kohya's."
+        "", description="File of prompts to draw pictures of, one a line, with --n --w --h --d --l --s --ss as kohya's."
     )
     sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures; default once an epoch.")
     sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures; default 1.")
