@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,11 @@ from cleaners import Clean, Picture
 from cleaners.device import torch_device
 from cleaners.errors import BadModelError, MissingModelError
 from cleaners.upscale import resized
+from cleaners.upscalers.hub import from_hub
 
 _MULTIPLE = 8
+_WANTED = "give a folder in diffusers' layout or a hub repository"
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Diffusion:
         import torch
 
         place = torch_device(device)
-        pipeline: Any = self._load(torch.float16 if place.type == "cuda" else torch.float32).to(place)
+        pipeline: Any = self._load().to(place, torch.float16 if place.type == "cuda" else torch.float32)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.enable_attention_slicing()
 
@@ -59,19 +64,25 @@ class Diffusion:
             if place.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _load(self, dtype: Any) -> Any:
+    def _load(self) -> Any:
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_upscale import StableDiffusionUpscalePipeline
 
+        if not Path(self.model).is_dir():
+            if not _REPOSITORY.fullmatch(self.model):
+                raise MissingModelError(f"{self.model}: no such folder", _WANTED)
+            try:
+                # one small file tells whether the rest can be had, where diffusers would try for minutes
+                from_hub(self.model, "model_index.json", offline=self.offline)
+            except MissingModelError as error:
+                raise MissingModelError(error.message, _WANTED) from error
         try:
             # safetensors only: a pickle in a downloaded folder could run code
             return StableDiffusionUpscalePipeline.from_pretrained(
-                self.model, torch_dtype=dtype, use_safetensors=True, local_files_only=self.offline
+                self.model, use_safetensors=True, local_files_only=self.offline
             )
         except OSError as error:
             said = str(error).strip().splitlines()[0][:200]
-            raise MissingModelError(
-                f"{self.model}: no diffusion upscaler there ({said})", "give a folder or a hub repository"
-            ) from error
+            raise MissingModelError(f"{self.model}: no diffusion upscaler there ({said})", _WANTED) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadModelError(f"{self.model}: not a diffusion upscaler ({str(error).splitlines()[0][:200]})") from error
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleaners.errors import BadModelError, MissingModelError
+from cleaners.upscalers.hub import from_hub
 
 _REAL = "https://github.com/xinntao/Real-ESRGAN/releases/download"
-_BY_HAND = "download the file yourself and give its path"
 LANCZOS = "lanczos"
 """The one name that needs no model: plain interpolation by two."""
 
@@ -97,7 +97,7 @@ def find(model: str, *, offline: bool = False) -> Path:
         return _fetch(entry, offline)
     parts = model.split("/")
     if len(parts) >= 3 and not path.is_absolute() and parts[0] not in (".", "..", "~") and "." in parts[-1]:
-        return _hub("/".join(parts[:2]), "/".join(parts[2:]), offline)
+        return from_hub("/".join(parts[:2]), "/".join(parts[2:]), offline=offline)
     raise MissingModelError(
         f"{model}: no such file and no known upscaler", f"known names: {', '.join(KNOWN)}; or owner/repository/file on the hub"
     )
@@ -145,20 +145,3 @@ def _verified(path: Path, entry: Known) -> Path:
             f"{path}: its SHA-256 is {digest[:16]}…, published is {entry.sha256[:16]}…", "delete it and fetch it again"
         )
     return path
-
-
-def _hub(repository: str, file: str, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repository, file, local_files_only=offline))
-    except LocalEntryNotFoundError as error:
-        why = "this run is offline" if offline else "the hub cannot be reached"
-        raise MissingModelError(f"{repository}/{file} is not on this machine and {why}", _BY_HAND) from error
-    except (RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise MissingModelError(f"{repository}/{file}: the hub has no such file, or it needs a login", _BY_HAND) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise MissingModelError(
-            f"{repository}/{file} cannot be fetched: {str(error).splitlines()[0][:200]}", _BY_HAND
-        ) from error

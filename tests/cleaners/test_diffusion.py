@@ -120,6 +120,16 @@ def test_as_a_method_of_the_stage(tiny: Path, tmp_path: Path, picture):
     assert env.held[found.key].shape == (40, 40, 3)
 
 
+@pytest.mark.parametrize("model", ["owner/no-such-upscaler", "no-such-folder", "/no/such/folder", "../none"])
+def test_models_that_are_not_here_are_said_in_one_sentence(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingModelError, match="offline" if model[0] == "o" else "no such folder") as caught:
+        Diffusion(model, offline=True).open("cpu").__enter__()
+    assert model in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "diffusers' layout" in caught.value.remedy
+
+
 def test_missing_and_unsafe_folders(tiny: Path, tmp_path: Path):
     with pytest.raises(MissingModelError, match="no diffusion upscaler"), Diffusion(str(tmp_path), offline=True).open("cpu"):
         pass

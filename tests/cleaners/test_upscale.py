@@ -1,6 +1,7 @@
 """Upscaling with real architectures, weights files of every kind, and what is refused."""
 
 import io
+import logging
 import os
 import pickle
 import struct
@@ -212,6 +213,21 @@ def test_offline_names_say_where_the_file_goes(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(MissingModelError, match=r"owner/repo/model\.pth"):
         catalogue.find("owner/repo/model.pth", offline=True)
+
+
+def test_a_hub_out_of_reach_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    import huggingface_hub
+
+    def unreachable(*_: object, **__: object) -> str:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s")
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
+    level = logging.getLogger("huggingface_hub").level
+    with pytest.raises(MissingModelError, match=r"owner/repo/model\.pth .* the hub cannot be reached"):
+        catalogue.find("owner/repo/model.pth")
+    assert caplog.text == ""
+    assert logging.getLogger("huggingface_hub").level == level
 
 
 def test_a_known_name_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
