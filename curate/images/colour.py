@@ -65,7 +65,7 @@ def _shallow(
     if depth.is_deep(image):
         alpha = _matching(image)
         gray = depth.to_gray(image, facts)
-        if calibrated is not None and facts["depth"] == 16:
+        if calibrated is not None and facts.get("depth") == 16:
             gray = calibrated.to_srgb(np.asarray(image).astype(np.uint16))
         shallow = Image.fromarray(gray)
     elif exact := depth.exact_colours(image, calibrated.to_srgb if calibrated else depth.scale_16):

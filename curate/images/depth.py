@@ -12,6 +12,7 @@ from PIL import Image
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
+from curate.images import amends
 
 Gray = NDArray[np.uint8]
 
@@ -20,18 +21,25 @@ _UNSIGNED, _SIGNED = 1, 2
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether Pillow holds the picture as one channel of 16 or 32 bits, or of floats."""
-    return image.mode == "F" or image.mode.startswith("I")
+    """Whether the picture is one channel of 16 or 32 bits, of floats, or of signed bytes."""
+    return image.mode == "F" or image.mode.startswith("I") or amends.signed_bytes(image)
 
 
 def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     """One 8-bit channel H×W from a deep picture: value / (largest value of its depth) × 255, rounded.
 
-    16-bit signed samples with negative values use their whole range. Integers of 32 bits and floats have no customary
-    range: the smallest of 0..1 (floats), 0..255, 0..65535 and the type's own that holds them is taken. Raises PictureError
-    for floats of which none is a number.
+    White is 255 even where the file counts from it. 16-bit signed samples with negative values, and signed bytes, use their
+    whole range. Integers of 32 bits and floats have no customary range: the smallest of 0..1 (floats), 0..255, 0..65535 and
+    the type's own that holds them is taken. Raises PictureError for floats of which none is a number.
     """
+    gray = _gray(image, facts)
+    return 255 - gray if amends.white_is_zero(image) and image.mode != "L" else gray
+
+
+def _gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     values = np.asarray(image)
+    if amends.signed_bytes(image):
+        return _scale(values.view(np.int8).astype(np.int64) + 128, 255)
     if image.mode == "F":
         facts["depth"] = 32
         if values.size and not np.isfinite(values).any():
@@ -55,19 +63,19 @@ def scale_16(values: NDArray[np.uint16]) -> Gray:
 
 
 def exact_colours(image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixels]) -> tuple[Pixels, Gray | None] | None:
-    """RGB by `scale`, and alpha, of a colour PNG of 16 bits, rounded; None for anything else.
+    """RGB by `scale`, and alpha, of a colour PNG or TIFF of 16 bits, rounded; None for anything else.
 
     Pillow keeps only the high byte of these. OpenCV reads them in full; its high bytes must be Pillow's, so that what
     it reads otherwise than Pillow (a later frame, an unusual chunk) is left to Pillow.
     """
     path = Path(str(getattr(image, "filename", "")))
-    if image.format != "PNG" or image.mode not in ("RGB", "RGBA") or not _is_deep_colour_png(path):
+    if image.mode not in ("RGB", "RGBA") or not (_is_deep_tiff(image) or (image.format == "PNG" and _is_deep_colour_png(path))):
         return None
     import cv2
 
     read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     values: NDArray[np.uint16] = np.asarray(read)
-    if values.dtype != np.uint16 or values.ndim != 3:
+    if values.dtype != np.uint16 or values.ndim != 3 or values.shape[:2] != (image.height, image.width):
         return None
     bands = [2, 1, 0, 3][: len(image.mode)]
     if values.shape[2] < len(bands):
@@ -82,6 +90,11 @@ def exact_colours(image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixe
     if isinstance(key, tuple):
         return scaled, np.where((values == np.asarray(key)).all(axis=2), 0, 255).astype(np.uint8)
     return scaled, None
+
+
+def _is_deep_tiff(image: Image.Image) -> bool:
+    # layers are no place for OpenCV: of tiles that lie apart it reads the first only
+    return image.format == "TIFF" and _depth(image) == (16, False) and not amends.planes_apart(image)
 
 
 def _is_deep_colour_png(path: Path) -> bool:

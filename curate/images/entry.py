@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import colour, gate, whole, whole_png
+from curate.images import amends, colour, gate, whole, whole_png
 from curate.images.formats import REFUSED, register_plugins
 from curate.images.options import Decoded, DecodeOptions
 from curate.images.reasons import BROKEN, reason
@@ -104,7 +104,7 @@ def _load(
     `bare` is the file's content without its texts.
     """
     stack.enter_context(gate.settings(options.max_pixels, accept))
-    image = stack.enter_context(Image.open(bare or path))
+    image = stack.enter_context(amends.opened(bare or path))
     if image.format in REFUSED:
         raise PictureError(f"{image.format} is no raster picture that can be trained on")
     _check_size(image, options)

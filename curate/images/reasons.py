@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from curate.images import strangers
 from curate.images.formats import needed_plugin, sniff
 
 # what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
@@ -44,13 +45,15 @@ def reason(error: BaseException, path: Path) -> str:
             package = needed_plugin(path)
             if package:
                 return f"needs the package {package} to be read"
+            if stranger := strangers.told(path):
+                return stranger
             return "damaged: its header cannot be read" if sniff(path) else "not a picture in any known format"
         case Image.DecompressionBombError():
             return "more pixels than the limit (a decompression bomb?)"
         case MemoryError():
             return "the picture does not fit into memory"
         case _ if str(error).lower().startswith(_MUTE):
-            return "damaged: its data are broken or cut short"
+            return strangers.told(path) or "damaged: its data are broken or cut short"
         case _ if "MAX_TEXT_CHUNK" in str(error):
             return "damaged: its colour profile unpacks to more than any profile is"
         case _ if str(error).startswith("image file is truncated"):

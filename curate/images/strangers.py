@@ -1,0 +1,38 @@
+"""What a file is that cannot be opened as a picture, told by its first bytes, for the person who wonders why."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# where, what stands there, what that means
+_OTHERS = (
+    (0, rb"version https://git-lfs", "not a picture but a Git LFS pointer to one: run git lfs pull"),
+    (0, rb"(?i)\s*<(!doctype )?html", "not a picture but a web page"),
+    (0, rb"(?is)\s*(<\?xml.*)?<svg", "not a picture but a drawing (SVG): render it first"),
+    (0, rb"%PDF", "not a picture but a PDF document"),
+    (0, rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b", "not a picture but a packed archive"),
+    (4, rb"ftyp(isom|mp4|M4V|qt  |avc|dash|3gp)", "not a picture but a video"),
+    (0, rb"\x1a\x45\xdf\xa3", "not a picture but a video"),
+    (4, rb"ftypcrx ", "cannot be read: a camera's raw file; develop it first"),
+    (0, rb"FUJIFILMCCD-RAW|IIRO|IIU\0|II\*\0.{4}CR\x02", "cannot be read: a camera's raw file; develop it first"),
+    (0, rb"\x76\x2f\x31\x01", "cannot be read: OpenEXR; save it as 16-bit PNG or TIFF"),
+    (0, rb"#\?(RADIANCE|RGBE)", "cannot be read: Radiance HDR; save it as 16-bit PNG or TIFF"),
+    (0, rb"MM\0\+", "cannot be read: a BigTIFF of the other byte order"),
+    (0, rb"II[*+]\0|MM\0[*+]", "cannot be read: damaged, or a TIFF of an unusual kind; save it as 8 or 16-bit RGB"),
+    (0, rb"8BPS\0\x02", "cannot be read: a large Photoshop document (PSB); save it as PNG"),
+    (0, rb"8BPS\0\x01.{16}\0[^\x01\x08]", "cannot be read: a Photoshop file of more than 8 bits; save it as PNG"),
+    (0, rb"\x89PNG\r\n\x1a\n.{4}CgBI", "cannot be read: Apple's own kind of PNG (CgBI)"),
+    (0, rb"\x8aMNG|\x8bJNG", "cannot be read: MNG or JNG; save it as PNG"),
+)
+_HEAD = 512
+
+
+def told(path: Path) -> str:
+    """What the file is, empty for what is not known here."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return ""
+    return next((meaning for at, what, meaning in _OTHERS if re.compile(what, re.DOTALL).match(head, at)), "")
