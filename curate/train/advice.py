@@ -49,6 +49,7 @@ class Setting:
 def lines(options: TrainOptions, setting: Setting, order: Order) -> list[Line]:
     """Everything there is to say before the start."""
     found = [*_network(options), *_dropouts(options), *_run(options), *_base(options, setting), *_data(options, order)]
+    found += _length(options, order)
     return [("warning", line) for line in found]
 
 
@@ -83,6 +84,8 @@ def _run(o: TrainOptions) -> Iterator[str]:
         low, high = RATES[o.algo]
         if not low <= settled.learning_rate(o) <= high:
             yield f"{o.algo} wants a learning rate of {low:g} to {high:g}, not {settled.learning_rate(o):g}"
+    if o.text_lr and settled.preset(o).startswith("unet"):
+        yield f"text_lr has no effect: preset {settled.preset(o)} leaves the text encoders as they are"
     if o.batch > BATCH:
         yield f"batch {o.batch}: larger than {BATCH} wants a higher learning rate and more epochs"
 
@@ -112,3 +115,14 @@ def _data(o: TrainOptions, order: Order) -> Iterator[str]:
     small = sum(count < o.batch for count in sizes.values())
     if small:
         yield f"{small} of {len(sizes)} buckets are shown fewer times an epoch than a batch holds: their batches are smaller"
+
+
+def _length(o: TrainOptions, order: Order) -> Iterator[str]:
+    each, warm = order.batches_per_epoch, settled.warmup(o)
+    steps = o.epochs * order.steps_per_epoch if o.epochs else o.steps
+    if steps and warm >= max(1, steps):
+        yield f"warmup {warm:g} is as long as the run of {steps} steps: the rate never reaches what was given"
+    if o.schedule == "cosine-restarts" and steps and o.cycles > max(1, steps // 2):
+        yield f"cycles {o.cycles} are more than a run of {steps} steps can have"
+    if o.accumulate > each:
+        yield f"accumulate {o.accumulate} has no effect above {each}: an epoch has no more batches, and a step ends with it"

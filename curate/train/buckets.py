@@ -62,7 +62,7 @@ def fit_no_upscale(width: int, height: int, resolution: int, step: int) -> Fit:
     by_height = (int(rounded(high) * aspect + 0.5), rounded(high))
     first, second = (by_width[0], rounded(by_width[1])), (rounded(by_height[0]), by_height[1])
     errors = abs(first[0] / first[1] - aspect), abs(second[0] / second[1] - aspect)
-    return _covering(width, height, first if errors[0] <= errors[1] else second)
+    return _covering(width, height, first if errors[0] < errors[1] else second)
 
 
 def _covering(width: int, height: int, bucket: Size) -> Fit:

@@ -27,7 +27,7 @@ def is_fixed(options: TrainOptions) -> bool:
 def shown(caption: str, trigger: str, options: TrainOptions, epoch: int, draw: random.Random) -> str:
     """The caption of one showing (epoch counted from 0), in kohya's order: dropout, first line, shuffle, tag dropout."""
     every = options.caption_dropout_every_n_epochs
-    if every and epoch % every == 0:
+    if every and (epoch + 1) % every == 0:
         return ""
     if options.caption_dropout and draw.random() < options.caption_dropout:
         return ""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from curate.errors import InputError, MissingError
 
 EXTRAS = {"bitsandbytes": "8bit"}
@@ -90,10 +92,14 @@ def installed(path: str) -> Any:
     module, _, name = path.rpartition(".")
     package = module.split(".")[0]
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except ImportError as error:
         extra = EXTRAS.get(package)
         remedy = f"pip install 'curate[{extra}]'" if extra else f"install {package}"
         raise MissingError(f"optimizer {path} is not installed: {error}", remedy) from error
     except AttributeError as error:
         raise InputError(f"{module} has no optimizer {name}") from error
+    # looked at before it is called: a name may stand for any function there is
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise InputError(f"{path} is no optimizer", "give a class that is a torch.optim.Optimizer")
+    return found

@@ -13,6 +13,8 @@ from curate.train.digests import Known, file_digest, text_digest
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
 REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
 EXIF_ORIENTATION = 0x0112
+MOST_REPEATS = 100_000
+"""Above it stands a date or a number of another kind."""
 MASKS = "masks"
 """Folder of mask pictures beside the concepts' folders."""
 
@@ -118,7 +120,7 @@ def read_dataset(
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[str], warnings: list[str]) -> None:
     if len(without) == pictures:
         raise InputError(
-            f"none of the {pictures} pictures in {folder} has a caption file ending in {extension}",
+            f"none of the {pictures} pictures in {folder} has a caption in a file ending in {extension}",
             "write captions with `curate tag`, or say how the files end with caption_extension",
         )
     if without:
@@ -189,6 +191,11 @@ def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:
     strange: list[str] = []
     for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         match = REPEATS.fullmatch(place.name)
+        if match and int(match[1]) > MOST_REPEATS:
+            raise InputError(
+                f"{place} asks for {match[1]} repeats of each picture, and {MOST_REPEATS} is the most",
+                f"the number before the _ is that of repeats: call it 1_{match[2]}",
+            )
         if match and int(match[1]) > 0:
             concepts.append((place, int(match[1]), match[2]))
         elif any(p.suffix.lower() in SUFFIXES for p in place.iterdir()):
@@ -206,7 +213,7 @@ def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:
             f"{folder} holds no folder called N_trigger",
             f"{hint}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
         )
-    skipped = [f"{name} is skipped: its name does not start with a number of repeats" for name in strange]
+    skipped = [f"{name} is skipped: its name does not start with a number of repeats from 1 on" for name in strange]
     return concepts, skipped
 
 

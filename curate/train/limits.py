@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,14 @@ def room(place: Path, needed: float, what: str) -> None:
             f"the disk of {place} has {free:.2f} GiB free, and {what} will take {needed:.2f} GiB",
             "free some space, or train in a folder on another disk; keep_states 1 keeps fewer checkpoints",
         )
+
+
+def installed() -> float:
+    """GiB of memory that the machine has; 0 where that cannot be told."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    except (ValueError, OSError, AttributeError):
+        return 0.0
 
 
 def refused(error: Exception) -> bool:

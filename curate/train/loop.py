@@ -23,6 +23,7 @@ from curate.train.parallel import Team
 from curate.train.prepare import Context, Job
 
 SMOOTHING = 0.98
+BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
 
 
 class Watcher(Protocol):
@@ -188,7 +189,7 @@ class Loop:
                 names = [str(self.job.entries[s.picture].picture.path) for b in one.batches for s in b]
                 raise CurateError(
                     f"the loss is {loss} at step {one.step + 1}; the batch was {', '.join(names)}",
-                    "a rerun continues from the last checkpoint; lower the learning rate or use precision bf16 or fp32",
+                    BLOWN_UP,
                 )
             state = self.state
             state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
@@ -200,8 +201,12 @@ class Loop:
                 self.watcher.step(told)
 
     def save(self) -> None:
-        """Writes a checkpoint of the last finished step."""
+        """Writes a checkpoint of the last finished step. Raises CurateError, and keeps the last good one, where a weight
+        is not finite: the loss only tells of the step after.
+        """
         self.report(keep=0)
+        if not all(bool(p.isfinite().all()) for p in self.parameters):
+            raise CurateError(f"weights are not finite after step {self.state.step}", BLOWN_UP)
         if self.team.first:
             keep = self.job.options.keep_states
             path = checkpoint.save(self.folder, self.state, self.network, self.optimiser, self.scaler, keep)

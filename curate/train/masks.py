@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,21 @@ from torch import Tensor
 from curate.errors import InputError
 from curate.train import buckets
 from curate.train.dataset import Picture
+
+
+def blank(pictures: Iterable[Picture]) -> list[Path]:
+    """Masks that are black all over: their pictures teach nothing. Raises InputError for one that cannot be read."""
+    return [p.mask for p in pictures if p.mask is not None and not _grey(p.mask).any()]
+
+
+def _grey(mask: Path) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(mask) as image:
+            return np.asarray(image.convert("L"))
+    except OSError as error:
+        raise InputError(f"the mask {mask} cannot be read: {error}", "save it as PNG, or take it away") from error
 
 
 def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
@@ -23,13 +40,8 @@ def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
     if picture.mask is None:
         return torch.ones(1, height // 8, width // 8)
     import cv2
-    from PIL import Image
 
-    try:
-        with Image.open(picture.mask) as image:
-            grey: Any = np.asarray(image.convert("L"))
-    except OSError as error:
-        raise InputError(f"the mask {picture.mask} cannot be read: {error}", "save it as PNG, or take it away") from error
+    grey = _grey(picture.mask)
     if grey.shape != (picture.height, picture.width):
         grey = cv2.resize(grey, (picture.width, picture.height), interpolation=cv2.INTER_AREA)
     fitted = buckets.apply(grey, fit)

@@ -58,12 +58,13 @@ def arguments(options: TrainOptions) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in options.optimizer_args:
         name, equals, text = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise InputError(f"optimizer_args: {line!r} is not name=value", "as in betas=0.9,0.99")
         try:
             found[name.strip()] = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError) as error:
-            raise InputError(f"optimizer_args: {line!r} is not name=value", "as in betas=0.9,0.99") from error
-        if not equals or not name.strip().isidentifier():
-            raise InputError(f"optimizer_args: {line!r} is not name=value", "as in betas=0.9,0.99")
+            wanted = "a number, True, False, None, several with commas, or a word in quotes"
+            raise InputError(f"optimizer_args: {text.strip()!r} in {line!r} is no value", f"give {wanted}") from error
     return found
 
 

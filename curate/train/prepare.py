@@ -10,7 +10,7 @@ import torch
 
 from curate.core.events import Listener, Note
 from curate.errors import InputError, Interrupted
-from curate.train import advice, buckets, latents, ledger, limits, settled
+from curate.train import advice, buckets, latents, ledger, limits, masks, settled
 from curate.train.backbones import Backbone
 from curate.train.batches import Order
 from curate.train.dataset import Dataset, Picture, read_dataset, reg_repeats, split
@@ -97,11 +97,23 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     own = sum(not e.picture.reg for e in entries)
     if not own:
         raise InputError(f"none of the pictures in {context.folder} can be read")
+    if options.masked_loss:
+        _check_masks([e.picture for e in entries], context)
     if unused := sum(e.picture.reg and not shown for e, shown in zip(entries, order.repeats, strict=True)):
         context.note("warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts")
     own_showings = sum(e.picture.repeats for e in entries if not e.picture.reg)
     steps, epochs = settled.length(options, order.steps_per_epoch, own, own_showings)
     return Job(options, data, backbone, entries, mirrored, order, steps, epochs, encoded(held) if held else [])
+
+
+def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
+    """Warns of masks that hide the whole picture. Raises InputError where all do, or one cannot be read."""
+    if not (black := masks.blank(pictures)):
+        return
+    if len(black) == len(pictures):
+        raise InputError("every mask is black all over: nothing would be learnt", "white is learnt, black is not")
+    names = ", ".join(f"{p.parent.name}/{p.name}" for p in black[:5])
+    context.note("warning", f"{len(black)} masks are black all over, and nothing is learnt from their pictures: {names}")
 
 
 class Fitting:

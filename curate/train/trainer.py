@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from curate.core.events import Event, Saved
-from curate.errors import MissingError
-from curate.train import checkpoint, estimate, files, ledger, limits, parallel, settled
+from curate.errors import CurateError, MissingError
+from curate.train import checkpoint, early, estimate, files, ledger, limits, parallel, settled
 from curate.train.attach import attach
 from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import Dataset
@@ -79,6 +79,7 @@ class Training:
             self.run.device = str(context.device)
             self.run.save(self.folder)
         known = Known(ledger.home(self.folder) / "digests.json")
+        team.turn(lambda: early.check(options, self.folder, known))
         dtype = settled.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
         backbone = team.turn(lambda: load(options.base, context.offline, want, known))
@@ -93,6 +94,7 @@ class Training:
             network = self.attached(backbone)
             expected = estimate.of_job(job, network, context.device)
             limits.room(self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints")
+            limits.room(files.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             path = self.looped(job, network)
@@ -101,6 +103,7 @@ class Training:
 
     def attached(self, backbone: Backbone) -> Network:
         """The adapters, on the device."""
+        early.fits_memory(self.options, backbone)
         network = attach(self.options, backbone)
         for adapter in network.adapters.values():
             adapter.to(self.context.device)
@@ -124,11 +127,20 @@ class Training:
             watch.close()
         path = Path()
         if self.team.first:
-            with loop.looking():
-                path = files.finish(job, network, self.run, self.folder)
+            path = self.finished(loop)
             checkpoint.clear(self.run.place(self.folder))
         self.team.wait()
         return path if self.team.first else ledger.Run.of(self.folder, self.run.id).path(self.folder)
+
+    def finished(self, loop: Loop) -> Path:
+        """Writes the LoRA; where that fails, a checkpoint of the last step, from which a rerun only writes it."""
+        try:
+            with loop.looking():
+                return files.finish(loop.job, loop.network, self.run, self.folder)
+        except (OSError, CurateError):
+            with contextlib.suppress(OSError, CurateError):
+                loop.save()
+            raise
 
     def epoch_end(self, loop: Loop, step: int, epoch: int) -> None:
         """Saves a LoRA file after an epoch, where the options want one."""

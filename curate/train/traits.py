@@ -33,7 +33,7 @@ def traits(base: str, offline: bool) -> Traits:
 
 def folder_family(index: dict[str, Any], base: str, linear: bool) -> str:
     """The family of a diffusers folder from its model_index.json. Raises InputError naming other pipelines."""
-    kind = str(index.get("_class_name"))
+    kind = str(index.get("_class_name", "pipeline of no name"))
     if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
         what = NAMES.get(kind.removesuffix("Pipeline"), f"a {kind}")
         raise InputError(f"{base} is {what}, which cannot be trained", "SD 1.x, SD 2.x and SDXL models can")
@@ -70,11 +70,14 @@ NAMES = {
 def read_json(path: Path) -> dict[str, Any]:
     """A configuration; nothing where there is no such file. Raises InputError for what is no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}", "fetch the model again") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is no configuration: it holds a {type(found).__name__}", "fetch the model again")
+    return found
 
 
 def _of_folder(place: Path, base: str) -> Traits:

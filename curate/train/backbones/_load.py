@@ -102,6 +102,9 @@ def _texts(found: _Found, want: Want) -> list[ClipText]:
         pairs = zip(found.texts, found.tokenizers, pads, strict=True)
         return [ClipText(model, tokenizer, want.max_tokens, 2, False, pad) for model, tokenizer, pad in pairs]
     skip = want.clip_skip if want.clip_skip > 1 else 0
+    layers = int(found.texts[0].config.num_hidden_layers)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    if skip > layers:
+        raise InputError(f"clip_skip {skip} is more than the {layers} layers of the base's text encoder")
     pad = int(found.tokenizers[0].pad_token_id)
     return [ClipText(found.texts[0], found.tokenizers[0], want.max_tokens, skip, True, pad)]
 

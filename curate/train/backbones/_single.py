@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,13 @@ FAMILIES = {
     "cond_stage_model.transformer.final_layer_norm.weight": "sd1",
 }
 OTHERS = {
+    "distilled_guidance_layer.": "Chroma",
     "double_blocks.": "FLUX",
+    "single_transformer_blocks.": "FLUX",
+    "adaln_single.": "PixArt",
+    "y_embedder.y_proj.": "PixArt",
+    "caption_norm.": "Sana",
+    "text_embedding.0.": "Wan",
     "joint_blocks.": "Stable Diffusion 3",
     "double_layers.": "AuraFlow",
     "cap_embedder.": "Lumina or Z-Image",
@@ -66,10 +73,14 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the format's reader trips over
-        raise InputError(
-            f"{path} cannot be read as a checkpoint: {error}", "safetensors files are always safe to read"
-        ) from error
-    found = found.get("state_dict", found)
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            remedy = "fetch the model as safetensors, which holds no code"
+            raise InputError(f"{path} holds code beside its weights, and was not read", remedy) from error
+        said = str(error).partition("\n")[0]
+        raise InputError(f"{path} cannot be read as a checkpoint: {said}", "the file is not whole: fetch it again") from error
+    found = found.get("state_dict", found) if isinstance(found, Mapping) else found
+    if not isinstance(found, Mapping):
+        raise InputError(f"{path} is no checkpoint: it holds a {type(found).__name__} instead of named tensors")
     return {key: value for key, value in found.items() if isinstance(value, Tensor)}
 
 
@@ -90,8 +101,12 @@ def load_parts(path: Path, dtype: torch.dtype) -> Parts:
     found = family(state, path.name)
     if any(key.startswith("edm_") for key in state):
         raise InputError(f"{path.name} is an EDM model, which cannot be trained")
-    texts = _texts(state, found, dtype)
-    unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
+    try:
+        texts = _texts(state, found, dtype)
+        unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
+    except (KeyError, StopIteration, ValueError, IndexError) as error:
+        remedy = "fetch the whole model: UNet, text encoder and autoencoder in one file"
+        raise InputError(f"{path.name} is no whole checkpoint of {found}: it lacks {error or 'layers'}", remedy) from error
     return Parts(found, unet, vae, texts, frozenset(state.keys() & {"v_pred", "ztsnr"}))
 
 

@@ -30,7 +30,7 @@ class TrainOptions(
 ):
     """Everything that decides a training run; what is None is settled by the algorithm, the base or the data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

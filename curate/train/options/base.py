@@ -13,6 +13,7 @@ class BaseOptions(BaseModel):
 
     base: str = Field(
         "tiny",
+        min_length=1,
         description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
     )
     tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")

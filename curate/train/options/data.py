@@ -11,7 +11,7 @@ class DataOptions(BaseModel):
     """What is shown: sizes, captions, mirroring."""
 
     resolution: int | None = Field(
-        None, ge=64, description="Square root of the pixels trained at; default the base model's own."
+        None, ge=64, le=8192, description="Square root of the pixels trained at; default the base model's own."
     )
     bucket_step: int | None = Field(
         None, ge=8, multiple_of=8, description="Step of bucket sizes; default 64 (32 below a resolution of 256)."

@@ -43,11 +43,12 @@ class NetworkOptions(BaseModel):
     rank: int | None = Field(
         None,
         ge=1,
+        le=1_000_000,
         description="Rank; default 32, loha 16, dylora 128, lokr the full matrix; the largest block of diag-oft and boft, 16.",
     )
     alpha: float | None = Field(None, gt=0, description="Scale times rank; default the rank, for loha and dylora half of it.")
     conv_rank: int | None = Field(
-        None, ge=1, description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank."
+        None, ge=1, le=1_000_000, description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank."
     )
     conv_alpha: float | None = Field(None, gt=0, description="Alpha of those convolutions; default 1 for locon, else as alpha.")
     block_ranks: str = Field(
@@ -95,7 +96,12 @@ class NetworkOptions(BaseModel):
     @field_validator("preset", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else () if value is None else value
+        given = (value,) if isinstance(value, str) else () if value is None else value
+        known = (*guides.GUIDES, *get_args(Layers))
+        for name in given if isinstance(given, list | tuple) else ():
+            if isinstance(name, str) and name not in known:
+                raise ValueError(f"unknown preset {name}; choose from {', '.join(known)}")
+        return given
 
     @field_validator("preset", mode="after")
     @classmethod
@@ -112,6 +118,8 @@ class NetworkOptions(BaseModel):
             if text := getattr(self, name):
                 block_numbers(name, text, name.endswith("ranks"))
         rules(self.layers, get_args(Algo))
+        if self.factor is not None and self.factor != -1 and self.factor < 1:
+            raise ValueError(f"factor {self.factor} splits nothing: give 1 or more, or -1 for as even a split as there is")
         if self.algo == "dylora" and any((r or 128) % self.dylora_unit for r in (self.rank, self.conv_rank)):
             raise ValueError(f"dylora's rank is no multiple of dylora_unit {self.dylora_unit}")
         shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]

@@ -1,0 +1,198 @@
+"""What a user gets wrong is told once, before anything is trained, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from curate.errors import CurateError, InputError, MissingError
+from curate.train import advice, captions, early, files, limits, masks
+from curate.train.backbones import Want, load
+from curate.train.backbones._single import family, read
+from curate.train.batches import Order
+from curate.train.collection import installed
+from curate.train.dataset import read_dataset
+from curate.train.digests import Known
+from curate.train.loop import Loop
+from curate.train.optimise import arguments
+from curate.train.options import TrainOptions
+from curate.train.prompts import read_prompts
+from curate.train.traits import read_json
+from tests.train.conftest import run
+
+make: Any = TrainOptions
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("learning_rate", float("inf"), "finite"),
+        ("adaptive_noise", float("nan"), "finite"),
+        ("alpha", float("inf"), "finite"),
+        ("max_grad_norm", float("inf"), "finite"),
+        ("rank", 10**9, "less than or equal"),
+        ("resolution", 10**6, "less than or equal"),
+        ("base", "", "at least 1 character"),
+        ("preset", "banana", "unknown preset banana; choose from"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(option: str, value: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        make(**{option: value})
+
+
+@pytest.mark.parametrize("factor", [0, -2])
+def test_a_factor_that_splits_nothing_is_refused(factor: int) -> None:
+    with pytest.raises(ValidationError, match="splits nothing"):
+        make(algo="lokr", factor=factor)
+
+
+def test_options_that_do_nothing_in_a_run_are_warned_of() -> None:
+    order = Order(groups=["a"], repeats=[4], batch=1, accumulate=8, seed=0)
+    made: dict[str, Any] = {"steps": 4, "accumulate": 8, "warmup": 4, "schedule": "cosine-restarts", "cycles": 3}
+    options = make(**made, text_lr=1e-5, preset=("unet-only",))
+    said = "\n".join(line for _, line in advice.lines(options, advice.Setting("sd1", 512), order))
+    for start in ("accumulate 8 has no effect above 4", "warmup 4 is as long", "cycles 3 are more", "text_lr has no effect"):
+        assert start in said
+
+
+def test_what_is_no_optimizer_is_never_called() -> None:
+    for path in ("os.getcwd", "torch.nn.Linear"):
+        with pytest.raises(InputError, match="is no optimizer"):
+            installed(path)
+    with pytest.raises(InputError, match=r"'hello' in 'eps=hello' is no value"):
+        arguments(make(optimizer_args=("eps=hello",)))
+
+
+def test_adapters_that_no_memory_holds_are_refused_before_they_are_made() -> None:
+    if not limits.installed():
+        pytest.skip("this system does not tell how much memory it has")
+    with pytest.raises(MissingError, match="this machine has"):
+        early.fits_memory(make(rank=1_000_000, preset=("full",)), load("tiny", True))
+
+
+def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
+    with pytest.raises(InputError, match="more than the 2 layers"):
+        load("tiny", True, Want(clip_skip=9))
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("transformer_blocks.0.scale_shift_table/adaln_single.linear.weight", "PixArt"),
+        ("y_embedder.y_proj.fc1.weight", "PixArt"),
+        ("single_transformer_blocks.0.attn.to_q.weight", "FLUX"),
+        ("distilled_guidance_layer.in_proj.weight/double_blocks.0.x", "Chroma"),
+        ("caption_norm.weight", "Sana"),
+    ],
+)
+def test_other_families_are_named(key: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"x is {name}, which cannot be trained"):
+        family(dict.fromkeys(key.split("/")), "x")
+
+
+def test_checkpoints_that_are_not_whole_are_named(tmp_path: Path) -> None:
+    part = tmp_path / "part.safetensors"
+    save_file({"cond_stage_model.transformer.text_model.final_layer_norm.weight": torch.zeros(2)}, part)
+    with pytest.raises(InputError, match=r"part.safetensors is no whole checkpoint of sd1"):
+        load(str(part), True)
+    torch.save([torch.zeros(1)], tmp_path / "list.ckpt")
+    with pytest.raises(InputError, match="holds a list"):
+        read(tmp_path / "list.ckpt")
+    (tmp_path / "model_index.json").write_text("[1]")
+    with pytest.raises(InputError, match="is no configuration"):
+        read_json(tmp_path / "model_index.json")
+
+
+class _Code:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (os.environ["CURATE_TEST_MARK"],)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURATE_TEST_MARK", str(tmp_path / "ran"))
+    torch.save({"state_dict": {"x": _Code()}}, tmp_path / "evil.ckpt")
+    with pytest.raises(InputError, match="holds code beside its weights"):
+        read(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("line", ["a --s 0", "a --s 100000", "a --w 0", "a --h 1000000", "a --l nan", f"a --d {2**64}"])
+def test_prompts_that_cannot_be_drawn_name_their_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(f"# one\n{line}\n")
+    with pytest.raises(InputError, match=r"p.txt:2: --\w wants"):
+        read_prompts(tmp_path / "p.txt")
+
+
+def test_files_that_options_name_are_looked_at_first(folder: Path, tmp_path: Path) -> None:
+    known = Known(tmp_path / "known.json")
+    (tmp_path / "file").write_text("")
+    for options, said in (
+        ({"sample_prompts": str(tmp_path)}, "cannot be read as a file of prompts"),
+        ({"validation_folder": str(tmp_path / "none")}, "there is no folder"),
+        ({"output_dir": str(tmp_path / "file")}, "cannot write to"),
+    ):
+        with pytest.raises(InputError, match=said):
+            early.check(make(**options), folder, known)  # type: ignore[arg-type]
+
+
+def test_dates_are_no_repeats(folder: Path) -> None:
+    (folder / "1_blue robe").rename(folder / "20231105_blue robe")
+    with pytest.raises(InputError, match="call it 1_blue robe"):
+        read_dataset(folder)
+
+
+def test_black_masks_are_told(folder: Path) -> None:
+    place = folder / "masks" / "2_zwx dog"
+    place.mkdir(parents=True)
+    for name, shade in (("0", 0), ("1", 9)):
+        Image.new("L", (8, 8), shade).save(place / f"{name}.png")
+    assert masks.blank(read_dataset(folder, masks=True).pictures) == [place / "0.png"]
+
+
+def test_captions_are_dropped_in_every_nth_epoch() -> None:
+    options = make(caption_dropout_every_n_epochs=3)
+    told = [captions.shown("a, b", "a", options, epoch, random.Random(0)) for epoch in range(6)]
+    assert told == ["a, b", "a, b", "", "a, b", "a, b", ""]
+
+
+def test_no_checkpoint_holds_weights_that_are_not_finite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Loop.step
+
+    def blown(self: Loop, step: int, batches: Any) -> Any:
+        told = plain(self, step, batches)
+        if step == 2:
+            with torch.no_grad():
+                self.parameters[0].fill_(float("nan"))
+        return told
+
+    monkeypatch.setattr(Loop, "step", blown)
+    with pytest.raises(CurateError, match="weights are not finite after step 3"):
+        run(folder, steps=5, save_state_every=1, rank=2)
+    assert [p.name for p in sorted(folder.rglob("step-*.pt"))] == ["step-00000001.pt", "step-00000002.pt"]
+
+
+def test_a_lora_that_cannot_be_written_costs_no_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = files.finish
+
+    def full(*_: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "finish", full)
+    with pytest.raises(OSError, match="No space"):
+        run(folder, steps=3, rank=2)
+    monkeypatch.setattr(files, "finish", plain)
+    steps: list[int] = []
+    once = Loop.step
+    monkeypatch.setattr(Loop, "step", lambda self, step, batches: steps.append(step) or once(self, step, batches))  # type: ignore[misc]
+    path, _ = run(folder, steps=3, rank=2)
+    assert path.is_file()
+    assert steps == []
