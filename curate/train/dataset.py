@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.errors import InputError
+from curate.images.consent import refusal
 from curate.train.digests import Known, file_digest, text_digest
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
@@ -68,10 +69,10 @@ def read_dataset(
 ) -> Dataset:
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
-    Pictures in `left_out` (absolute paths) are passed over. A picture without a caption file gets its folder's words.
-    With `masks`, those in FOLDER/masks belong to them.
+    Pictures in `left_out` (absolute paths) are passed over, and of regularisation pictures (`reg`) those that refuse AI
+    training. A picture without a caption file gets its folder's words. With `masks`, those in FOLDER/masks belong to them.
     Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
-    (regularisation pictures, `reg`, need none), no mask where masks are wanted.
+    (regularisation pictures need none), no mask where masks are wanted.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
@@ -91,6 +92,10 @@ def read_dataset(
             warnings.append(f"{place.name} holds no pictures")
         _warn_twins(found, warnings)
         for path in found:
+            # the concepts' pictures were asked when the folder was scanned; these come in by no other door
+            if reg and (mark := refusal(path)):
+                warnings.append(f"{place.name}/{path.name} refuses AI training and is left out: {mark}")
+                continue
             try:
                 width, height = picture_size(path)
             except Exception as error:  # PIL raises whatever a broken file makes its decoders raise

@@ -414,3 +414,18 @@ def test_of_a_photo_only_the_headers_are_read():
             read, whole = read + file.handed, whole + path.stat().st_size
             assert file.handed < 16_384
     assert 0 < read < whole / 100
+
+
+def test_marked_regularisation_pictures_are_left_out_and_named(tmp_path: Path):
+    from curate.errors import InputError
+    from curate.train.dataset import read_dataset
+
+    (tmp_path / "1_dog").mkdir()
+    save(tmp_path / "1_dog/marked.jpg", "jpeg", PROHIBITED)
+    with pytest.raises(InputError, match=r"marked\.jpg refuses AI training"):
+        read_dataset(tmp_path, reg=True)
+    save(tmp_path / "1_dog/free.jpg", "jpeg", NEAR_MISSES["allowed"])
+    found = read_dataset(tmp_path, reg=True)
+    assert [picture.path.name for picture in found.pictures] == ["free.jpg"]
+    (warning,) = found.warnings
+    assert warning.startswith("1_dog/marked.jpg refuses AI training and is left out: XMP DataMining: AI training prohibited")
