@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -105,6 +105,10 @@ class Plan:
     constraint: float = 0.0
     rescaled: bool = False
     unit: int = 4
+
+
+PORTION = 1 << 20
+"""Numbers of ΔW that exist at once where its length is measured by rows."""
 
 
 class Adapter(nn.Module):
@@ -216,6 +220,13 @@ class Adapter(nn.Module):
     def norm(self) -> Tensor:
         """Frobenius norm of ΔW."""
         return self.delta().norm()
+
+    @torch.no_grad()
+    def norm_by_rows(self, rows: Callable[[slice], Tensor]) -> Tensor:
+        """Frobenius norm of ΔW where `rows` makes a slice of its outputs without the scale: the whole never exists."""
+        each = max(1, PORTION // (self.shape.into * self.shape.area))
+        squares = [rows(slice(at, at + each)).square().sum() for at in range(0, self.shape.out, each)]
+        return torch.stack(squares).sum().sqrt() * abs(self.factor)
 
     @torch.no_grad()
     def limit(self, longest: float) -> None:

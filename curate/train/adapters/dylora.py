@@ -82,6 +82,12 @@ class Dylora(Adapter):
 
     @override
     @torch.no_grad()
+    def norm(self) -> Tensor:
+        up, down = (part.flatten(1) for part in self._whole())
+        return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
+
+    @override
+    @torch.no_grad()
     def limit(self, longest: float) -> None:
         ratio = (longest / self.norm().clamp(min=longest)).sqrt()
         for parameter in self.parameters():

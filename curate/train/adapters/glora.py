@@ -87,6 +87,15 @@ class Glora(Bound):
         return beside + torch.einsum("oi...,ir,rj->oj...", self.weight, self.a1.flatten(1), self.a2.flatten(1))
 
     @override
+    def norm(self) -> Tensor:
+        return self.norm_by_rows(self._rows)
+
+    def _rows(self, rows: slice) -> Tensor:
+        weight = self.layer.weight[rows].to(self.a1.dtype)
+        before = torch.einsum("oi...,ir,rj->oj...", weight, self.a1.flatten(1), self.a2.flatten(1))
+        return before + (self.b1.flatten(1)[rows] @ self.b2.flatten(1)).reshape(before.shape)
+
+    @override
     def linear_parts(self) -> list[nn.Parameter]:
         return [self.a2, self.b2]
 

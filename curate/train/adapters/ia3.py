@@ -64,6 +64,14 @@ class Ia3(Turning):
         return self.weight * self.gain.reshape((1, -1, *ones) if self.on_input else (-1, 1, *ones))
 
     @override
+    def norm(self) -> Tensor:
+        return self.norm_by_rows(self._rows)
+
+    def _rows(self, rows: slice) -> Tensor:
+        weight, ones = self.layer.weight[rows].to(self.gain.dtype), (1,) * len(self.shape.kernel)
+        return weight * (self.gain.reshape(1, -1, *ones) if self.on_input else self.gain[rows].reshape(-1, 1, *ones))
+
+    @override
     def bare_tensors(self) -> dict[str, Tensor]:
         return {"weight": self.gain.reshape(1, -1, 1, 1) if self.shape.kernel else self.gain}
 

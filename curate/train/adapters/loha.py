@@ -109,6 +109,12 @@ class Loha(Adapter):
             return torch.einsum(form, cores[0], a, b) * torch.einsum(form, cores[1], c, d)
         return ((a @ b) * (c @ d)).reshape(self.shape.weight)
 
+    def _rows(self, rows: slice) -> Tensor:
+        one, two = self.hada_w1_a, self.hada_w2_a
+        if self.hada_t1 is not None and self.hada_t2 is not None:
+            return self._whole(one[:, rows], self.hada_w1_b, two[:, rows], self.hada_w2_b, self.hada_t1, self.hada_t2)
+        return (one[rows] @ self.hada_w1_b) * (two[rows] @ self.hada_w2_b)
+
     def _down(self) -> Tensor:
         return khatri_rao(self.hada_w1_b, self.hada_w2_b).reshape(-1, self.shape.into, *self.shape.kernel)
 
@@ -129,7 +135,7 @@ class Loha(Adapter):
     @torch.no_grad()
     def norm(self) -> Tensor:
         if self.tucker or not self.factored:
-            return super().norm()
+            return self.norm_by_rows(self._rows)
         up = khatri_rao(self.hada_w1_a.T, self.hada_w2_a.T)
         down = khatri_rao(self.hada_w1_b, self.hada_w2_b)
         return ((up @ up.T) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
