@@ -1,11 +1,16 @@
-"""What each method does to clean and perturbed pictures: `python -m tests.bench.cleaners_methods [--model FILE]`."""
+"""What each method does to clean and perturbed pictures: `python -m tests.bench.cleaners_methods [--train STEPS]`.
+
+Methods A and B want a network: a published file by `--model`, or a small one trained on pictures that are not shown.
+"""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections import defaultdict
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,7 @@ from cleaners.measures.difference import psnr, ssim
 from cleaners.measures.noise import signs
 from cleaners.upscale import Upscale, resized
 from curate.stages.denoise import Denoise, worse
+from tests.bench.cleaners_network import train
 from tests.bench.cleaners_variants import PERTURBED, Picture, crop, jpeg, sources
 
 ADVERSE, DEFAULT = "C adverse", "the stage's default"
@@ -55,11 +61,16 @@ def main() -> None:
     """Prints the mean over the pictures before and after each method, and its time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=6, help="take every n-th picture")
-    parser.add_argument("--model", default="")
+    parser.add_argument("--model", default="", help="weights or graph for methods A and B")
+    parser.add_argument("--train", type=int, default=0, metavar="STEPS", help="train a small network for them")
     given = parser.parse_args()
     results: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
+        if given.train:
+            given.model = str(Path(stack.enter_context(tempfile.TemporaryDirectory()), "trained.pth"))
+            took = train(Path(given.model), [name for _, name, _ in sources(given.every)], given.train)
+            print(f"A and B by a Compact network trained for {given.train} steps in {took:.0f} s on other photos\n", flush=True)
         opened = {name: stack.enter_context(cleaner.open("auto")) for name, cleaner in methods(given.model).items()}
         for _, name, image in sources(given.every):
             clean = crop(image)
