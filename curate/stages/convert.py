@@ -34,10 +34,10 @@ class Convert(RecordStage):
         0, ge=0, description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full."
     )
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "encoding"})
+    writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "encoding", "notes"})
 
     @field_validator("background")
     @classmethod
@@ -83,4 +83,9 @@ class Convert(RecordStage):
     def _entered(self, record: Record, key: str, decoded: Decoded, env: Env) -> Record:
         # what an earlier entry noted is about the source; a second convert sees only our own file
         facts = {**decoded.facts, **record.facts}
+        if decoded.facts.get("truncated"):
+            rows, height = decoded.facts.get("rows", 0), decoded.facts["height"]
+            record = record.noting(
+                f"a damaged file: {f'{rows} of {height} rows' if rows < height else 'not all of it'} could be read"
+            )
         return env.keep(record, decoded.pixels, key=key, encoding=self.encoding, facts=facts)

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import DatasetStage, Env, RecordStage, Resources, Stage, Worker
+from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import PictureError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _COPY = re.compile(r"(?i)^(copy|kopie) (of|von) |[ _-](copy|kopie|copie|copia)([
 class _Fingerprint(RecordStage):
     """Hashes of each picture and its sharpness, noted as the fact `fingerprint`."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -48,6 +48,7 @@ class _Fingerprint(RecordStage):
                 "parts": "".join(f"{p:016x}" for p in parts),
                 "sharpness": measure.sharpness(pixels),
                 "area": pixels.shape[0] * pixels.shape[1],
+                "reduced": _is_reduced(pixels),
             }
             return record.noting(fingerprint=found)
 
@@ -108,14 +109,16 @@ class Dedupe(DatasetStage):
             )
         return Manifest(found.get(r.key, r) for r in manifest)
 
-    def _rank(self, record: Record) -> tuple[float, float, bool, int, str]:
-        area, sharp = record.facts["fingerprint"]["area"], record.facts["fingerprint"]["sharpness"]
-        first, then = {"largest": (-area, -sharp), "sharpest": (-sharp, -area), "first": (0.0, 0.0)}[self.keep]
+    def _rank(self, record: Record) -> tuple[float, float, float, bool, int, str]:
         if self.keep == "first":
-            return first, then, False, 0, record.key
+            return 0.0, 0.0, 0.0, False, 0, record.key
+        found = record.facts["fingerprint"]
+        # dots and bands of few colours are measured as sharp, and are none of it
+        large, sharp, reduced = -float(found["area"]), -float(found["sharpness"]), float(found["reduced"])
+        order = (large, reduced, sharp) if self.keep == "largest" else (reduced, sharp, large)
         # of equals the original stays: what copies are called is longer, and often says so
         stem = PurePosixPath(record.key).stem
-        return first, then, _COPY.search(stem) is not None, len(stem), record.key
+        return *order, _COPY.search(stem) is not None, len(stem), record.key
 
     def _pairs(self, rows: Sequence[Record], env: Env) -> dict[int, dict[int, Likeness]]:
         """Likeness of every pair of duplicates, both ways round."""
@@ -201,6 +204,13 @@ def _set_aside(copy: Record, kept: Record, likeness: Likeness) -> Record:
     if likeness.share < 1:
         facts["share"] = likeness.share
     return dataclasses.replace(copy.noting(**facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
+
+
+def _is_reduced(pixels: Pixels) -> bool:
+    """Whether the picture has no more than the 256 colours of a palette or of greys, by a sample of up to 128×128."""
+    height, width = pixels.shape[:2]
+    some = pixels[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3).astype(np.uint32)
+    return len(np.unique(some @ np.array([65536, 256, 1], np.uint32))) <= 256
 
 
 def _unpacked(parts: str) -> NDArray[np.uint64]:

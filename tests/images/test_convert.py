@@ -90,3 +90,11 @@ def test_options_are_checked_and_pickle() -> None:
         Convert(background="whitte")
     stage = Convert(background="#123456")
     assert pickle.loads(pickle.dumps(stage)) == stage
+
+
+def test_what_was_read_of_a_damaged_file_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (40, 40), "red").save(path)
+    path.write_bytes(path.read_bytes()[:-2400])
+    (done,) = run(Convert(accept_truncated=True), env(tmp_path), record(path))
+    assert done.notes == ("a damaged file: 20 of 40 rows could be read",)

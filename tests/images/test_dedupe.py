@@ -176,3 +176,12 @@ def test_of_equals_the_one_that_is_not_called_a_copy_stays(tmp_path: Path, copy:
         after = deduped(where, [held(where, scene(1), key) for key in order], keep=keep)
         assert after[copy].facts["duplicate_of"] == original
         assert not after[original].aside
+
+
+@pytest.mark.parametrize("keep", ["largest", "sharpest"])
+def test_dots_of_few_colours_do_not_pass_for_sharpness(tmp_path: Path, keep: str) -> None:
+    where = env(tmp_path)
+    few = Image.fromarray(scene(3)).quantize(24, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB")
+    records = [held(where, np.asarray(few), "dog/a.gif"), held(where, scene(3), "dog/b.png")]
+    after = deduped(where, records, keep=keep)
+    assert (after["dog/a.gif"].aside, after["dog/b.png"].aside) == ("near duplicate of dog/b.png", "")
