@@ -32,6 +32,10 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
     image, alpha = _shallow(image, facts, calibrated)
     # what was deep has been calibrated in its full depth
     convert = _to_srgb(image, facts) if calibrated is None or "depth" in facts else _Calibrated(calibrated, facts)
+    facts["had_alpha"] = False
+    as_it_is = image.mode == "RGB" and alpha is None and convert.idle and not image.has_transparency_data
+    if as_it_is and planes.whole_into(image, into):
+        return
     height, width = into.shape[:2]
     rows = max(1, _STRIP // width)
     clear = veiled = 0
@@ -45,8 +49,8 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
             veiled += 1
             clear += int((cover == 0).sum())
             into[top:bottom] = over(into[top:bottom], cover, background)
-    facts["had_alpha"] = veiled > 0
     if veiled:
+        facts["had_alpha"] = True
         facts["transparent"] = round(clear / (height * width), 4)
 
 
@@ -101,6 +105,7 @@ class _Converter:
 
     def __init__(self, transform: ImageCms.ImageCmsTransform | None = None, mode: str = "") -> None:
         self._transform, self._mode = transform, mode
+        self.idle = transform is None  # nothing is done to RGB
 
     def __call__(self, strip: Image.Image) -> Image.Image:
         if self._transform is None:
@@ -114,6 +119,7 @@ class _Calibrated:
 
     def __init__(self, calibrated: calibration.Calibration, facts: dict[str, Any]) -> None:
         self._calibrated = calibrated
+        self.idle = False
         facts["profile"] = ""
 
     def __call__(self, strip: Image.Image) -> Image.Image:

@@ -41,6 +41,14 @@ def rgb_into(image: Image.Image, into: NDArray[np.uint8]) -> None:
     del owner  # until here the memory is Pillow's
 
 
+def whole_into(image: Image.Image, into: NDArray[np.uint8]) -> bool:
+    """Copies a loaded picture of mode RGB at once; whether both are of one size and each is in one piece."""
+    if into.shape[:2] != (image.height, image.width) or not into.flags.c_contiguous or _view(image) is None:
+        return False
+    rgb_into(image, into)
+    return True
+
+
 def _view(image: Image.Image) -> tuple[NDArray[np.uint8], Any] | None:
     """The picture as H×W×4 in Pillow's memory, and what keeps it alive; None where it is not in one piece."""
     try:
