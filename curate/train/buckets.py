@@ -62,7 +62,9 @@ def fit_no_upscale(width: int, height: int, resolution: int, step: int) -> Fit:
     by_height = (int(rounded(high) * aspect + 0.5), rounded(high))
     first, second = (by_width[0], rounded(by_width[1])), (rounded(by_height[0]), by_height[1])
     errors = abs(first[0] / first[1] - aspect), abs(second[0] / second[1] - aspect)
-    return _covering(width, height, first if errors[0] < errors[1] else second)
+    bucket, scaled = (first, by_width) if errors[0] < errors[1] else (second, by_height)
+    covers = scaled[0] >= bucket[0] and scaled[1] >= bucket[1]
+    return _cropping(*scaled, bucket) if covers else _covering(width, height, bucket)
 
 
 def _covering(width: int, height: int, bucket: Size) -> Fit:
@@ -72,6 +74,7 @@ def _covering(width: int, height: int, bucket: Size) -> Fit:
 
 
 def _cropping(width: int, height: int, bucket: Size) -> Fit:
+    """The middle of a picture that was scaled to this width and height."""
     return Fit(bucket, (width, height), (width - bucket[0]) // 2, (height - bucket[1]) // 2)
 
 

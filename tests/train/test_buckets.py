@@ -55,3 +55,19 @@ def test_pixels_are_cropped_where_the_fit_says() -> None:
     out = apply(picture, Fit((4, 6), (10, 6), 3, 0))
     assert out.shape == (6, 4, 3)
     assert (out == picture[:, 3:7]).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "bucket", "scaled"),
+    [
+        ((895, 3137), (256, 896), (256, 896)),
+        ((238, 3697), (128, 1984), (128, 1984)),
+        ((1458, 1668), (448, 512), (448, 512)),
+        ((1000, 1500), (384, 576), (384, 576)),
+        ((1500, 1000), (576, 384), (576, 384)),
+        ((400, 300), (384, 256), (400, 300)),
+    ],
+)
+def test_no_upscale_scales_as_kohya_does(size: tuple[int, int], bucket: tuple[int, int], scaled: tuple[int, int]) -> None:
+    found = fit_no_upscale(*size, 512, 64)
+    assert (found.bucket, found.scaled) == (bucket, scaled)
