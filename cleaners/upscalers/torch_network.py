@@ -59,18 +59,11 @@ class TorchNetwork:
     side = 0
 
     def __init__(self, descriptor: Any, device: Any, precision: Precision) -> None:
-        import torch
-
         self.model = descriptor.to(device)
         self.device = device
         self.scale: int = descriptor.scale
         self.grey = descriptor.input_channels == 1
-        self.dtype = torch.float32
-        if precision == "half" or (precision == "auto" and device.type == "cuda"):
-            if descriptor.supports_half and device.type == "cuda":
-                self.dtype = torch.float16
-            elif descriptor.supports_bfloat16:
-                self.dtype = torch.bfloat16
+        self.dtype = number_format(descriptor, device, precision)
         self.model.to(self.dtype)
         self.per_pixel = self._weigh()
 
@@ -129,6 +122,18 @@ class TorchNetwork:
                 hook.remove()
         # what is kept for skip connections and the libraries' own work space come on top
         return math.ceil(3 * widest / (64 * 64))
+
+
+def number_format(descriptor: Any, device: Any, precision: Precision) -> Any:
+    """The torch dtype for a spandrel network: half by itself only on CUDA, and only what the network is known to bear."""
+    import torch
+
+    if precision == "half" or (precision == "auto" and device.type == "cuda"):
+        if descriptor.supports_half and device.type == "cuda":
+            return torch.float16
+        if descriptor.supports_bfloat16:
+            return torch.bfloat16
+    return torch.float32
 
 
 _SHORT = (

@@ -17,6 +17,7 @@ from PIL import Image
 from cleaners.errors import BadModelError, CleanerError, MissingModelError
 from cleaners.upscale import Upscale
 from cleaners.upscalers import catalogue
+from cleaners.upscalers.torch_network import Precision, number_format
 from cleaners.upscalers.weights import read_weights
 from tests.cleaners.conftest import esrgan
 
@@ -262,6 +263,37 @@ def test_no_cuda_is_said(weights: Path):
         pytest.skip("has CUDA")
     with pytest.raises(CleanerError, match="cuda"), Upscale(str(weights)).open("cuda"):
         pass
+
+
+class Bears:
+    """What a network is known to bear."""
+
+    def __init__(self, half: bool, brain: bool) -> None:
+        self.supports_half, self.supports_bfloat16 = half, brain
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "half", "brain", "expected"),
+    [
+        ("cpu", "auto", True, True, torch.float32),
+        ("mps", "auto", True, True, torch.float32),
+        ("cpu", "half", True, True, torch.bfloat16),
+        ("cpu", "half", True, False, torch.float32),
+        ("cuda", "auto", True, True, torch.float16),
+        ("cuda", "auto", False, True, torch.bfloat16),
+        ("cuda", "auto", False, False, torch.float32),
+        ("cuda", "full", True, True, torch.float32),
+    ],
+)
+def test_half_precision_by_itself_is_for_cuda(
+    device: str, precision: Precision, half: bool, brain: bool, expected: torch.dtype
+):
+    assert number_format(Bears(half, brain), torch.device(device), precision) == expected
+
+
+def test_half_precision_asked_for_on_the_cpu_stays_near_the_full(weights: Path, picture):
+    full, half = (run(weights, picture(40, 48), precision=precision) for precision in ("full", "half"))
+    assert 0 < np.abs(full.astype(int) - half).mean() < 2
 
 
 def test_weights_are_plain_tensors(weights: Path):
