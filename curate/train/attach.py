@@ -46,12 +46,17 @@ def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
 
     def one(site: Site, shape: Shape) -> Adapter | None:
         found = None if settled.rate(options, site) == 0 else layers.plan(site, shape)
-        try:
-            return make(found[0], shape, found[1]) if found else None
-        except ValueError as error:
-            raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
+        return made(site, shape, *found) if found else None
 
     return Network.attach(backbone, sites, one, options.seed, options.dora)
+
+
+def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
+    """A layer's adapter. Raises InputError where the layer's shape forbids the plan."""
+    try:
+        return make(algo, shape, plan)
+    except ValueError as error:
+        raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
 
 
 def _as_file(options: TrainOptions, backbone: Backbone, layers: start.Layers) -> Network:

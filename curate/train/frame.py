@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 
-from curate.train import settled
+from curate.train import settled, skeleton
 from curate.train.adapters._base import Shape
-from curate.train.adapters._make import make
-from curate.train.attach import Layers, kept
+from curate.train.attach import Layers, kept, made
 from curate.train.backbones import Backbone
+from curate.train.backbones._load import FAMILIES
 from curate.train.base import located
 from curate.train.options import TrainOptions
-from curate.train.quiet import quiet
 from curate.train.sites import chosen
 from curate.train.traits import Traits
 
@@ -50,23 +49,15 @@ VAE: dict[str, Any] = {
 
 def frame(options: TrainOptions, base: Traits, offline: bool) -> Backbone:
     """The base on the meta device: of a folder's configuration, of a checkpoint as its family is made."""
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    from curate.train.backbones._load import FAMILIES
-
     place = located(options.base, offline)
-    with torch.device("meta"), quiet():
-        unet: Any = UNet2DConditionModel.from_config(_config(place, "unet") or UNETS[base.family])
-        vae: Any = AutoencoderKL.from_config(_config(place, "vae") or VAE)
-        made: list[Any] = [CLIPTextModel, CLIPTextModelWithProjection]
-        configure: Any = CLIPTextConfig
-        texts: list[Any] = [
-            made[number](configure(**(_config(place, ("text_encoder", "text_encoder_2")[number]) or known)))
-            for number, known in enumerate(TEXTS[base.family])
-        ]
-    parts: dict[str, Any] = {**{f"te{i}": text for i, text in enumerate(texts, 1)}, "unet": unet}
+    names = ("text_encoder", "text_encoder_2")
+    texts = [
+        skeleton.text(_config(place, name) or known, projects=number > 0)
+        for number, (name, known) in enumerate(zip(names, TEXTS[base.family], strict=False))
+    ]
+    parts: dict[str, Any] = {f"te{i}": text for i, text in enumerate(texts, 1)}
+    parts["unet"] = skeleton.unet(_config(place, "unet") or UNETS[base.family])
+    vae = skeleton.vae(_config(place, "vae") or VAE)
     return FAMILIES[base.family](options.base, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr)
 
 
@@ -84,5 +75,5 @@ def adapter_parameters(options: TrainOptions, backbone: Backbone) -> int:
             layer = backbone.layer(site)
             found = layers.plan(site, Shape.of(layer)) if layer is not None and settled.rate(options, site) else None
             if layer is not None and found is not None:
-                total += sum(p.numel() for p in make(found[0], Shape.of(layer), found[1]).parameters())
+                total += sum(p.numel() for p in made(site, Shape.of(layer), *found).parameters())
     return total
