@@ -10,9 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.train.adapters._base import Adapter, Layer
-
-WHOLE = (torch.float32, torch.float64)
-"""Dtypes in which a small change survives being added to what it changes."""
+from curate.train.adapters._joined import WHOLE
 
 
 class Bound(Adapter):

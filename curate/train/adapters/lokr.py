@@ -125,9 +125,7 @@ class Lokr(Adapter):
 
     @override
     def bare_delta(self) -> Tensor:
-        first = self.first().reshape(self.out_l, 1, self.in_m, 1, *(1,) * len(self.shape.kernel))
-        second = self.second().reshape(1, self.out_k, 1, self.in_n, *self.shape.kernel)
-        return (first * second).reshape(self.shape.weight)
+        return self._whole(self.first(), self.second())
 
     @override
     @torch.no_grad()
@@ -146,8 +144,9 @@ class Lokr(Adapter):
     def _product(self, x: Tensor, first: Tensor) -> Tensor:
         if self.shape.kernel:
             return lean(self._convolved, x, first, self.second())
-        if self._narrow:
-            return lean(self._split, x, first, self.lokr_w2_a, self.lokr_w2_b)
+        a, b = self.lokr_w2_a, self.lokr_w2_b
+        if a is not None and b is not None and self._narrow:
+            return lean(self._split, x, first, a, b)
         return linear(x, first, self.second())
 
     @override
