@@ -11,7 +11,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,7 +32,8 @@ class Child:
         self.flying: dict[int, Work] = {}
         self._threads = 0
         self.process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
-        self.process.start()
+        with _interrupts_held():
+            self.process.start()
         # the ends that are the child's: only then is its death the end of the file
         tasks.close()
         results.close()
@@ -76,6 +77,22 @@ class Child:
     def _send(self, what: Any) -> None:
         with contextlib.suppress(ConnectionError):  # it died: reading its results tells
             self._tasks.send(what)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Ctrl-C, which a terminal sends to all, is not for what is started in here, not even while it is still loading."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker  # of POSIX alone
+
+    resource_tracker.ensure_running()  # the first start would start it, and let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(tasks: Connection, results: Connection, modules: Sequence[str]) -> None:
