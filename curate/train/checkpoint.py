@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,32 @@ def save(
         "optimiser": optimiser.state_dict(),
         "scaler": scaler.state_dict(),
     }
-    files.write_atomic(path, lambda work: torch.save(content, work))
+    files.write_atomic(path, lambda work: _write(content, work))
     for old in _all(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _write(content: dict[str, Any], work: Path) -> None:
+    """Writes through a file of Python's, which says what the system said; PyTorch's own only counts bytes."""
+    refused: list[OSError] = []
+
+    class Telling(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            view, at = memoryview(data).cast("B"), 0
+            try:
+                while at < len(view):
+                    at += super().write(view[at:])
+            except OSError as error:
+                refused.append(error)
+                raise
+            return at
+
+    try:
+        with Telling(work, "wb") as file:
+            torch.save(content, file)
+    except RuntimeError as error:
+        raise refused[0] if refused else error from error
 
 
 def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> State:

@@ -23,6 +23,11 @@ SAYS_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory",
 OTHERS = "end what else uses this memory"
 
 
+def size(gib: float) -> str:
+    """GiB in words."""
+    return f"{gib:.2f} GiB" if gib >= 1 else f"{gib * 1024:.1f} MiB"
+
+
 def room(place: Path, needed: float, what: str) -> None:
     """Raises MissingError where the disk of a folder has less than `needed` GiB free."""
     while not place.exists():
@@ -30,7 +35,7 @@ def room(place: Path, needed: float, what: str) -> None:
     free = shutil.disk_usage(place).free / GIB
     if free < needed:
         raise MissingError(
-            f"the disk of {place} has {free:.2f} GiB free, and {what} will take {needed:.2f} GiB",
+            f"the disk of {place} has {size(free)} free, and {what} will take {size(needed)}",
             "free some space, or train in a folder on another disk; keep_states 1 keeps fewer checkpoints",
         )
 

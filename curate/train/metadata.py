@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from curate.train import buckets, settled
@@ -79,10 +80,18 @@ def _training(job: Job) -> dict[str, Any]:
         "huber_schedule": options.huber_schedule,
         "huber_c": options.huber_c,
         "v2": job.backbone.family == "sd2",
-        "sd_model_name": job.backbone.name,
+        "sd_model_name": _model_name(job.backbone.name),
         "sd_model_hash": job.backbone.digest[:12],
+        "new_sd_model_hash": job.backbone.digest,
         "vae_hash": job.backbone.vae_digest[:12],
+        "new_vae_hash": job.backbone.vae_digest,
     }
+
+
+def _model_name(name: str) -> str:
+    """A hub name as it is, of a file or folder its last part: where it lies on this machine is nobody's business."""
+    path = Path(name).expanduser()
+    return path.name if path.exists() and path.name else name
 
 
 def _data(job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from curate.errors import CurateError, InputError, MissingError
-from curate.train import advice, captions, early, files, limits, masks
+from curate.train import advice, captions, checkpoint, early, files, limits, masks
 from curate.train.backbones import Want, load
 from curate.train.backbones._single import family, read
 from curate.train.batches import Order
@@ -22,6 +22,7 @@ from curate.train.collection import installed
 from curate.train.dataset import read_dataset
 from curate.train.digests import Known
 from curate.train.loop import Loop
+from curate.train.metadata import _model_name  # pyright: ignore[reportPrivateUsage]
 from curate.train.optimise import arguments
 from curate.train.options import TrainOptions
 from curate.train.prompts import read_prompts
@@ -72,11 +73,10 @@ def test_what_is_no_optimizer_is_never_called() -> None:
         arguments(make(optimizer_args=("eps=hello",)))
 
 
-def test_adapters_that_no_memory_holds_are_refused_before_they_are_made() -> None:
-    if not limits.installed():
-        pytest.skip("this system does not tell how much memory it has")
-    with pytest.raises(MissingError, match="this machine has"):
-        early.fits_memory(make(rank=1_000_000, preset=("full",)), load("tiny", True))
+def test_adapters_that_no_memory_holds_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "installed", lambda: 1.0)  # of any machine, that the test may not hang on it
+    with pytest.raises(MissingError, match="this machine has 1 GiB"):
+        early.fits_memory(make(rank=1_000_000), load("tiny", True))
 
 
 def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
@@ -178,6 +178,19 @@ def test_no_checkpoint_holds_weights_that_are_not_finite(folder: Path, monkeypat
     with pytest.raises(CurateError, match="weights are not finite after step 3"):
         run(folder, steps=5, save_state_every=1, rank=2)
     assert [p.name for p in sorted(folder.rglob("step-*.pt"))] == ["step-00000001.pt", "step-00000002.pt"]
+
+
+def test_a_disk_that_fills_while_a_checkpoint_is_written_is_named(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint._write({"a": torch.zeros(10_000)}, Path("/dev/full"))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_the_place_of_a_base_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    assert _model_name(str(tmp_path / "model.safetensors")) == "model.safetensors"  # pyright: ignore[reportPrivateUsage]
+    assert _model_name("owner/model") == "owner/model"
 
 
 def test_a_lora_that_cannot_be_written_costs_no_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
