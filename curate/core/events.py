@@ -67,7 +67,7 @@ class StageRecalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrainStep(Event):
-    """An optimiser step: `loss` of the step, `average` moving, `rate` the current learning rate."""
+    """An optimiser step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several."""
 
     step: int
     steps: int

@@ -77,19 +77,28 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        except sqlite3.Error as error:
+            raise _damaged(path, error) from error
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._db.close()
+            raise
+        self._path = path
+        self._pending = 0
+        self._since = time.monotonic()
+
+    def _prepare(self, path: Path) -> None:
+        try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > _SCHEMA:
-                self._db.close()
                 raise InputError(f"{path} was written by a newer curate", "install that version, or use another output folder")
             self._db.executescript(_TABLES)
             self._db.execute(f"PRAGMA user_version={_SCHEMA}")
         except sqlite3.Error as error:
             raise _damaged(path, error) from error
-        self._path = path
-        self._pending = 0
-        self._since = time.monotonic()
 
     def __enter__(self) -> Self:
         return self

@@ -9,13 +9,17 @@ from curate.train.options import TrainOptions
 
 
 def kept(caption: str, trigger: str, separator: str) -> int:
-    """How many tags at a caption's start are its folder's trigger words: they stay in front and are never dropped."""
-    count = 0
+    """How many tags at a caption's start are its folder's trigger words, in its order: they stay in front and are never dropped.
+
+    A folder named `zwx dog` holds `zwx dog, brown` (1) and `zwx, dog, brown` (2); in `zwx dog, dog` the second is a tag (1).
+    """
+    count, rest = 0, trigger
     for tag in caption.split(separator):
-        words = tag.strip()
-        if not words or names.safe(words) not in trigger:
+        words = names.safe(tag.strip())
+        after = rest.removeprefix(words)
+        if not tag.strip() or after == rest or after[:1].isalnum():
             break
-        count += 1
+        count, rest = count + 1, after.lstrip(" ,_")
     return count
 
 

@@ -117,6 +117,8 @@ def read_dataset(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
             f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png: white is learnt, black is not",
         )
+    if not masks and not reg and (folder / MASKS).is_dir():
+        warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
     if not reg:
         _check_captions(folder, extension, len(pictures), uncaptioned, warnings)
     return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)

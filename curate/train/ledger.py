@@ -11,7 +11,7 @@ from curate import names
 from curate.train.digests import text_digest, write_atomic
 from curate.train.options import UNKEYED, TrainOptions
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same options and data give another LoRA than before."""
 
 

@@ -90,7 +90,7 @@ def factor(options: TrainOptions, step: int, steps: int) -> float:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, multiplier: float) -> float:
-    """Sets every group's rate for a step; returns the first one's."""
+    """Sets every group's rate for a step; returns the highest."""
     for group in optimiser.param_groups:
         group["lr"] = group["base_lr"] * multiplier
-    return float(optimiser.param_groups[0]["lr"])
+    return max(float(group["lr"]) for group in optimiser.param_groups)
