@@ -232,7 +232,9 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
             raise InputError("\n".join(f"--{option.replace('_', '-')}: {what}" for option, what in wrong.items()))
         return made
     except ValidationError as error:
-        lines = [(f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e) for e in error.errors()]
+        lines = [
+            (f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e) for e in error.errors()
+        ]
         raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else "") from error
 
 
