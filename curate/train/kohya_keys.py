@@ -36,6 +36,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "mixed_precision": "precision",
     "save_precision": "save_precision",
     "gradient_checkpointing": "gradient_checkpointing",
+    "torch_compile": "compile",
     "resolution": "resolution",
     "bucket_reso_steps": "bucket_step",
     "min_bucket_reso": "bucket_min",
@@ -132,7 +133,7 @@ _GROUPS: Final = (
     ("it is read off the base model", "v2 sdxl no_half_vae"),
     (
         "it changes how training is carried out there, not what is learnt",
-        """xformers sdpa mem_eff_attn lowram highvram torch_compile dynamo_backend dynamo_mode dynamo_use_dynamic
+        """xformers sdpa mem_eff_attn lowram highvram dynamo_backend dynamo_mode dynamo_use_dynamic
         dynamo_use_fullgraph max_data_loader_n_workers persistent_data_loader_workers vae_batch_size num_machines
         num_cpu_threads_per_process num_processes gpu_ids multi_gpu main_process_port machine_rank ddp_timeout
         ddp_gradient_as_bucket_view ddp_static_graph disable_mmap_load_safetensors debug_dataset console_log_level

@@ -13,7 +13,7 @@ import torch
 
 from curate.core.events import Event, Saved
 from curate.errors import CurateError, MissingError
-from curate.train import checkpoint, early, estimate, files, ledger, limits, parallel, settled
+from curate.train import checkpoint, compiled, early, estimate, files, ledger, limits, parallel, settled
 from curate.train.attach import attach
 from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import Dataset
@@ -111,6 +111,9 @@ class Training:
             unet: Any = backbone.parts["unet"]
             unet.enable_gradient_checkpointing()
             unet.train()
+        if self.options.compile:
+            compiled.compile_blocks(backbone.parts["unet"], self.context.device)
+            self.context.note("info", "the first steps compile the network's blocks, which takes minutes")
         return network
 
     def looped(self, job: Job, network: Network) -> Path:
@@ -121,7 +124,7 @@ class Training:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
         watch = loop.watcher = watching(loop, self.run)
         try:
-            with limits.memory_errors(self.options, "training"):
+            with limits.memory_errors(self.options, "training"), compiled.compiling(self.options.compile):
                 loop.run()
         finally:
             watch.close()

@@ -103,7 +103,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": {"x": Bomb()}}, tmp_path / "bad.ckpt", pickle_module=pickle)
     for look in (load, traits):
-        with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        with pytest.raises(InputError, match="holds code beside its weights"):
             look(str(tmp_path / "bad.ckpt"), True)
     assert not (tmp_path / "it-was-run").exists()
 

@@ -1,0 +1,65 @@
+"""Compiles the UNet's repeated blocks (torch.compile): all blocks of a kind and width share what is compiled once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import warnings
+from collections.abc import Generator
+from typing import Any
+
+import torch
+
+from curate.errors import MissingError
+
+COMPILERS = ("g++", "clang++", "c++", "cl")
+VARIANTS = 64
+"""How many shapes and modes of a block are compiled before further ones run as they are: buckets, widths, drawing."""
+REMEDY = (
+    "leave compile out: the result is the same. It needs a C++ compiler and Python's headers (Debian, Ubuntu: apt install g++ "
+    "python3-dev), and on a GPU Triton, which comes with PyTorch on Linux"
+)
+
+
+def lacking(device: torch.device) -> str:
+    """What this machine has not and compiling needs, empty where nothing."""
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "Triton"
+    named = os.environ.get("CXX")
+    return "" if any(shutil.which(name) for name in ((named,) if named else COMPILERS)) else named or "a C++ compiler"
+
+
+def compile_blocks(unet: Any, device: torch.device) -> None:
+    """Has the transformer blocks compiled when they are first used; their adapters are compiled with them.
+
+    Raises MissingError where the machine has nothing to compile with.
+    """
+    if lack := lacking(device):
+        raise MissingError(f"compile: this machine lacks {lack}", REMEDY)
+    import torch._dynamo  # loaded only here: it takes seconds
+
+    torch._dynamo.config.cache_size_limit = max(VARIANTS, torch._dynamo.config.cache_size_limit)
+    unet.compile_repeated_blocks()
+
+
+@contextlib.contextmanager
+def compiling(wanted: bool) -> Generator[None]:
+    """Turns what a failing compiler raises at a block's first use into one MissingError; its warnings are not the user's."""
+    try:
+        with warnings.catch_warnings():
+            if wanted:
+                warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+            yield
+    except Exception as error:
+        if not wanted or not _of_compiler(error):
+            raise
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise MissingError(f"compile: {lines[0] if lines else type(error).__name__}", REMEDY) from error
+
+
+def _of_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException)
