@@ -83,32 +83,21 @@ def read_dataset(
     triggers: dict[str, str] = {}
     for place, repeats, words in concepts:
         triggers[place.name] = words
-        found = sorted(
-            p
-            for p in place.iterdir()
-            if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".") and p.absolute() not in left_out
-        )
+        found = _files(place, left_out)
         if not found:
             warnings.append(f"{place.name} holds no pictures")
         _warn_twins(found, warnings)
         for path in found:
-            # the concepts' pictures were asked when the folder was scanned; these come in by no other door
-            if reg and (mark := refusal(path)):
-                warnings.append(f"{place.name}/{path.name} refuses AI training and is left out: {mark}")
+            size = _usable_size(path, reg, warnings)
+            if size is None:
                 continue
-            try:
-                width, height = picture_size(path)
-            except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
-                warnings.append(f"{place.name}/{path.name} cannot be read and is left out: {error}")
-                continue
-            caption_file = path.with_suffix(extension)
-            caption = _caption(caption_file)
+            caption = _caption(path.with_suffix(extension))
             if caption is None:
                 uncaptioned.append(f"{place.name}/{path.name}")
             digest = file_digest(path, known)
             mask = mask_of(folder, place.name, path.stem) if masks else None
             text = words if caption is None else caption
-            pictures.append(Picture(path, place.name, repeats, text, digest, width, height, words, mask, reg))
+            pictures.append(Picture(path, place.name, repeats, text, digest, *size, words, mask, reg))
             lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
@@ -122,6 +111,26 @@ def read_dataset(
     if not reg:
         _check_captions(folder, extension, len(pictures), uncaptioned, warnings)
     return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def _files(place: Path, left_out: frozenset[Path]) -> list[Path]:
+    """The picture files of a concept's folder, by name."""
+    there = (p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in there if p.is_file() and p.absolute() not in left_out)
+
+
+def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
+    """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
+    name = f"{path.parent.name}/{path.name}"
+    # the concepts' pictures were asked when the folder was scanned; these come in by no other door
+    if reg and (mark := refusal(path)):
+        warnings.append(f"{name} refuses AI training and is left out: {mark}")
+        return None
+    try:
+        return picture_size(path)
+    except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
+        warnings.append(f"{name} cannot be read and is left out: {error}")
+        return None
 
 
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[str], warnings: list[str]) -> None:
