@@ -10,7 +10,7 @@ from curate.core import registry
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings
-from curate.train.options import UNKEYED, TrainOptions
+from curate.train.options import UNKEYED, WORDS, TrainOptions
 
 
 class Train(TrainOptions, DatasetStage):
@@ -44,7 +44,7 @@ class Train(TrainOptions, DatasetStage):
     version: ClassVar[int] = 1
     reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
     writes: ClassVar[frozenset[str]] = frozenset()
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"}
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"} - WORDS
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""

@@ -150,7 +150,8 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         closing += length_lines(options, made)
         outlined = frame.frame(options, base, offline=True)
         counted = estimate.counts(outlined, frame.adapter_parameters(options, outlined))
-        expected = estimate.of(options, base.family, counted, made.shapes, made.steps, device)
+        files = settled.files(options, made.steps, made.order.steps_per_epoch)
+        expected = estimate.of(options, base.family, counted, made.shapes, made.steps, device, files)
         closing += expected.lines()
         setting = advice.Setting(base.family, base.resolution, base.ztsnr)
         closing += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]

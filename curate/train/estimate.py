@@ -88,9 +88,15 @@ class Estimate:
 
 
 def of(
-    options: TrainOptions, family: str, counts: Counts, shapes: Mapping[tuple[int, int], int], steps: int, device: torch.device
+    options: TrainOptions,
+    family: str,
+    counts: Counts,
+    shapes: Mapping[tuple[int, int], int],
+    steps: int,
+    device: torch.device,
+    files: int = 1,
 ) -> Estimate:
-    """`shapes` counts pictures by bucket, in pixels."""
+    """`shapes` counts pictures by bucket, in pixels; `files` LoRA files are there at once."""
     cost, pictures = COSTS[family], max(1, sum(shapes.values()))
     size = counts.unet / cost.parameters
     pixels = {(w // 8) * (h // 8): n for (w, h), n in shapes.items()}
@@ -113,7 +119,7 @@ def of(
     file = counts.adapters * {"fp32": 4, "fp16": 2, "bf16": 2}[options.save_precision] / GIB
     state = counts.adapters * (4 + STATES.get(options.optimizer, 8)) / GIB
     latents = sum(8 * 4 * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
-    disk = {"LoRA": file, "checkpoints": state * (options.keep_states + 1), "latents": latents}
+    disk = {"LoRA": file * files, "checkpoints": state * (options.keep_states + 1), "latents": latents}
     return Estimate(steps, tflop, tflop * steps / (speed(device, options) * SHARE), memory, available(device), disk)
 
 
@@ -125,7 +131,8 @@ def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
     trained = sum(parameter.numel() for _, parameter in network.named_parameters())
     counted = counts(job.backbone, 0)
     own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained)
-    return of(job.options, job.backbone.family, own, shapes, job.steps, device)
+    files = settled.files(job.options, job.steps, job.order.steps_per_epoch)
+    return of(job.options, job.backbone.family, own, shapes, job.steps, device, files)
 
 
 def _curve(cost: tuple[float, float], pixels: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from curate.errors import CurateError
 from curate.train import container, ledger
+from curate.train.dataset import Dataset
 from curate.train.digests import write_atomic
-from curate.train.metadata import metadata
+from curate.train.metadata import WORDS, metadata, words
 from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.prepare import Job
@@ -38,11 +40,11 @@ def content(job: Job, network: Network, name: str, identity: str, step: int) -> 
     return container.serialize(tensors, {**said, **container.hashes(tensors, said)})
 
 
-def usual_name(job: Job, folder: Path) -> str:
+def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
     """The LoRA's name as given; else the trigger, or with several concepts the folder's name."""
-    triggers = set(job.data.triggers.values())
+    triggers = set(data.triggers.values())
     usual = (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
-    return ledger.file_name(job.options.output_name or usual)
+    return ledger.file_name(options.output_name or usual)
 
 
 def output_folder(options: TrainOptions, folder: Path) -> Path:
@@ -50,51 +52,63 @@ def output_folder(options: TrainOptions, folder: Path) -> Path:
     return Path(options.output_dir).expanduser() if options.output_dir else folder / "lora"
 
 
-def bring(options: TrainOptions, run: ledger.Run, folder: Path) -> Path:
-    """Where a finished LoRA is; copied first where another output folder is wanted than it was written to."""
+def bring(options: TrainOptions, data: Dataset, run: ledger.Run, folder: Path) -> Path:
+    """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
     path, place = run.path(folder), output_folder(options, folder)
-    if path.parent.resolve() == place.resolve():
+    tensors, said = container.read(path)
+    same = {key: said[key] for key in WORDS if key in said} == words(options, said.get("ss_output_name", ""))
+    if same and path.parent.resolve() == place.resolve():
         return path
-    place.mkdir(parents=True, exist_ok=True)
-    data, target = path.read_bytes(), place / path.name
-    if not target.exists() or target.read_bytes() != data:
-        target = ledger.free_name(place, path.stem)
-        write_atomic(target, data)
-    run.file = str(target.absolute())
-    run.save(folder)
+
+    def made(new: str) -> bytes:
+        kept = {key: value for key, value in said.items() if key not in WORDS}
+        meant = {**kept, "ss_output_name": new, **words(options, new)}
+        return container.serialize(tensors, {**meant, **container.hashes(tensors, meant)})
+
+    wanted = path.stem if same else usual_name(options, data, folder)
+    target, raw = put(place, wanted, "", (lambda _: path.read_bytes()) if same else made)
+    remember(run, folder, target, raw)
     return target
 
 
-def write(job: Job, network: Network, run: ledger.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, str]:
-    """Writes NAME + ending, or NAME-2 + ending and so on, and checks it; its path and sha256.
+def put(place: Path, wanted: str, ending: str, made: Callable[[str], bytes]) -> tuple[Path, bytes]:
+    """Writes what is made for the name NAME + ending, or NAME-2 + ending and so on; its path and bytes.
 
     An existing file is never overwritten, but one with these very bytes, left by a run that was killed
     right after writing it, is taken as it is.
     """
-    place = output_folder(job.options, folder)
-    wanted = usual_name(job, folder)
     number = 1
     while True:
-        name = wanted if number == 1 else f"{wanted}-{number}"
-        path = place / f"{name}{ending}.safetensors"
-        data = content(job, network, name + ending, run.id, step)
+        name = (wanted if number == 1 else f"{wanted}-{number}") + ending
+        path, data = place / f"{name}.safetensors", made(name)
         if not path.exists():
             write_atomic(path, data)
-            break
-        if path.read_bytes() == data:
-            break
-        number += 1
+        elif path.read_bytes() != data:
+            number += 1
+            continue
+        return path, data
+
+
+def remember(run: ledger.Run, folder: Path, path: Path, data: bytes) -> None:
+    """Notes a finished file as this run's."""
+    inside = path.resolve().is_relative_to(folder.resolve())
+    run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
+    run.sha256 = hashlib.sha256(data).hexdigest()
+    run.save(folder)
+
+
+def write(job: Job, network: Network, run: ledger.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, bytes]:
+    """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
+    place, wanted = output_folder(job.options, folder), usual_name(job.options, job.data, folder)
+    path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
     check(path, network)
-    return path, hashlib.sha256(data).hexdigest()
+    return path, data
 
 
 def finish(job: Job, network: Network, run: ledger.Run, folder: Path) -> Path:
     """Writes the finished LoRA and notes it as this run's."""
-    path, digest = write(job, network, run, folder, job.steps)
-    inside = path.resolve().is_relative_to(folder.resolve())
-    run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
-    run.sha256 = digest
-    run.save(folder)
+    path, data = write(job, network, run, folder, job.steps)
+    remember(run, folder, path, data)
     return path
 
 

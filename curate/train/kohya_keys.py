@@ -75,6 +75,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "ip_noise_gamma_random_strength": "ip_noise_random",
     "save_every_n_epochs": "save_every_n_epochs",
     "save_every_n_steps": "save_every_n_steps",
+    "save_last_n_epochs": "keep_saves",
     "sample_prompts": "sample_prompts",
     "sample_every_n_steps": "sample_every_n_steps",
     "sample_every_n_epochs": "sample_every_n_epochs",
@@ -147,8 +148,8 @@ _GROUPS: Final = (
     ),
     ("running again continues by itself", "resume initial_epoch initial_step skip_until_initial_step"),
     (
-        "LoRA files are kept",
-        "save_last_n_epochs save_last_n_steps save_last_n_epochs_state save_last_n_steps_state",
+        "checkpoints are kept by keep_states, LoRA files by keep_saves",
+        "save_last_n_steps save_last_n_epochs_state save_last_n_steps_state",
     ),
     ("the LoRA's own weights are always trained in fp32", "full_fp16 full_bf16 fp8_base fp8_base_unet"),
     ("FOLDER and its N_name sub-folders say this", "train_data_dir image_dir num_repeats class_tokens is_reg"),

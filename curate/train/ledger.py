@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from curate import names
@@ -32,12 +32,14 @@ class Run:
 
     file     the LoRA's path once a name was taken for it, relative to the prepared folder where it lies inside
     sha256   of the finished file, empty before
+    along    files that were saved along the way, earliest first, as absolute path and sha256
     """
 
     id: str
     device: str = ""
     file: str = ""
     sha256: str = ""
+    along: list[list[str]] = field(default_factory=list[list[str]])
 
     @classmethod
     def of(cls, folder: Path, identity: str) -> Run:
@@ -74,13 +76,3 @@ class Run:
 def file_name(words: str) -> str:
     """A file name that every system takes, from words."""
     return names.safe(words) if words.strip() else "lora"
-
-
-def free_name(folder: Path, name: str) -> Path:
-    """NAME.safetensors, or NAME-2 and so on: the first that does not exist."""
-    path = folder / f"{name}.safetensors"
-    number = 2
-    while path.exists():
-        path = folder / f"{name}-{number}.safetensors"
-        number += 1
-    return path

@@ -24,7 +24,11 @@ def watching(loop: Loop, run: ledger.Run) -> Watch:
     if options.tensorboard and loop.team.first:
         logs = ledger.home(context.folder) / "logs"
         said = json.dumps(options.model_dump(mode="json"), indent=1, sort_keys=True)
-        board = Board(logs / f"{files.usual_name(job, context.folder)}-{run.id[:8]}", loop.state.step + 1, f"```\n{said}\n```")
+        board = Board(
+            logs / f"{files.usual_name(job.options, job.data, context.folder)}-{run.id[:8]}",
+            loop.state.step + 1,
+            f"```\n{said}\n```",
+        )
         context.note("info", f"to watch: {board_command(logs)}")
     looks: list[tuple[Rhythm, Look]] = []
     each, last = job.order.steps_per_epoch, job.steps
@@ -56,7 +60,7 @@ def sampling(loop: Loop, run: ledger.Run, board: Board | None) -> Look:
     }
     artist = drawing.Artist(job.backbone, made, options.seed, resolution_of(job), context.device)
     place = files.output_folder(options, context.folder) / "samples"
-    name = f"{files.usual_name(job, context.folder)}-{run.id[:8]}"
+    name = f"{files.usual_name(job.options, job.data, context.folder)}-{run.id[:8]}"
 
     def look(done: int) -> None:
         for index, prompt in loop.team.share(list(enumerate(prompts))):

@@ -63,8 +63,8 @@ class Loop:
         folder: Path,
         team: Team | None = None,
     ) -> None:
-        """`epoch_end` is called with the steps and epochs done after each epoch but the last."""
-        self.epoch_end: Callable[[int, int], None] | None = None
+        """`after` is called with the steps done after each but the last, before their checkpoint."""
+        self.after: Callable[[int], None] | None = None
         self.team = team or Team()
         self.job, self.network, self.context, self.folder = job, network, context, folder
         self.batches = Batches(job, context.device)
@@ -97,14 +97,13 @@ class Loop:
             self.pending.append(Pending(step, rate, self.step(step, batches), batches))
             self.report(keep=1)
             done = self.state.step = step + 1
+            if self.after and done < steps:
+                self.after(done)
             if done % options.save_state_every == 0 and done < steps:
                 self.save()
             if self.watcher and self.watcher.due(done):
                 self.report(keep=0)
                 self.watcher.look(done)
-            if self.epoch_end and done % order.steps_per_epoch == 0 and done < steps:
-                self.report(keep=0)
-                self.epoch_end(done, done // order.steps_per_epoch)
         self.report(keep=0)
 
     def step(self, step: int, batches: list[list[Showing]]) -> Tensor:

@@ -11,6 +11,7 @@ from curate.train import buckets, settled
 from curate.train.described import network_values
 from curate.train.network import Network
 from curate.train.objective import Prediction
+from curate.train.options import TrainOptions
 from curate.train.prepare import Job
 
 
@@ -25,7 +26,22 @@ def metadata(job: Job, network: Network, name: str, identity: str, step: int) ->
         "base_model_version": job.backbone.labels(prediction_of(job))[0],
     }
     values = {f"ss_{key}": value if isinstance(value, str) else _text(value) for key, value in plain.items()}
-    return {**values, **_modelspec(job, name), "curate.run": identity, "curate.dataset": job.data.digest}
+    return {
+        **values,
+        **_modelspec(job),
+        **words(job.options, name),
+        "curate.run": identity,
+        "curate.dataset": job.data.digest,
+    }
+
+
+WORDS = ("modelspec.title", "modelspec.author", "modelspec.description", "ss_training_comment")
+
+
+def words(options: TrainOptions, name: str) -> dict[str, str]:
+    """The values of `WORDS` that are there: what the user says of a LoRA of this name."""
+    said = (options.title or name, options.author, options.comment, options.comment)
+    return {key: value for key, value in zip(WORDS, said, strict=True) if value}
 
 
 def prediction_of(job: Job) -> Prediction:
@@ -125,14 +141,13 @@ def _data(job: Job) -> dict[str, Any]:
     }
 
 
-def _modelspec(job: Job, name: str) -> dict[str, str]:
+def _modelspec(job: Job) -> dict[str, str]:
     resolution = job.options.resolution or job.backbone.resolution
     trained = [e.picture.concept for e in job.entries if not e.picture.reg]
     return {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{job.backbone.labels(prediction_of(job))[1]}/lora",
         "modelspec.implementation": "curate",
-        "modelspec.title": name,
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": prediction_of(job),
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[concept] for concept in trained)),

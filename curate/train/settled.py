@@ -130,3 +130,10 @@ def text_stop(options: TrainOptions, steps: int) -> int | None:
     """The step, counted from 0, from which the text encoders stay as they are; None where they never stop."""
     after = options.stop_text_after
     return None if not after else max(1, round(after * steps if after < 1 else after))
+
+
+def files(options: TrainOptions, steps: int, steps_per_epoch: int) -> int:
+    """LoRA files that are there at once at most: the finished one, and those saved along the way."""
+    each = (options.save_every_n_steps, options.save_every_n_epochs * steps_per_epoch)
+    along = sum((steps - 1) // every for every in each if every)
+    return 1 + (min(along, options.keep_saves + 1) if options.keep_saves else along)

@@ -25,6 +25,7 @@ from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.parallel import Team
 from curate.train.prepare import Context, Job, preflight, prepare
+from curate.train.saves import Saves
 
 SMALL = 20_000_000
 
@@ -43,7 +44,7 @@ def train(options: TrainOptions, context: Context) -> Path:
         for line in data.warnings:
             context.note("warning", line)
         if found.stands(context.folder):
-            return recalled(options, found, context, team)
+            return recalled(options, found, data, context, team)
         return Training(options, context, team, found, data).carried_out()
 
 
@@ -56,9 +57,9 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
     return options if processes == 1 else options.model_copy(update={"accumulate": options.accumulate * processes})
 
 
-def recalled(options: TrainOptions, run: ledger.Run, context: Context, team: Team) -> Path:
+def recalled(options: TrainOptions, run: ledger.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same."""
-    path = files.bring(options, run, context.folder) if team.first else run.path(context.folder)
+    path = files.bring(options, data, run, context.folder) if team.first else run.path(context.folder)
     context.note("info", f"{path} was trained from exactly this; nothing to do")
     context.tell(Saved("lora", str(path), recalled=True))
     team.wait()
@@ -119,7 +120,7 @@ class Training:
     def looped(self, job: Job, network: Network) -> Path:
         """Runs the loop; the finished file."""
         loop = Loop(job, network, self.context, self.run.place(self.folder), self.team)
-        loop.epoch_end = lambda step, epoch: self.epoch_end(loop, step, epoch)
+        loop.after = Saves(loop, self.run, self.folder)
         if loop.state.step:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
         watch = loop.watcher = watching(loop, self.run)
@@ -144,14 +145,6 @@ class Training:
             with contextlib.suppress(OSError, CurateError):
                 loop.save()
             raise
-
-    def epoch_end(self, loop: Loop, step: int, epoch: int) -> None:
-        """Saves a LoRA file after an epoch, where the options want one."""
-        every = self.options.save_every_n_epochs
-        if self.team.first and every and epoch % every == 0:
-            with loop.looking():
-                path, _ = files.write(loop.job, loop.network, self.run, self.folder, step, f"-{epoch:06d}")
-            self.context.tell(Saved("lora", str(path)))
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-VALUES: dict[str, Any] = {"sample_sampler": "ddim", "prior_loss_weight": 0.5}
+VALUES: dict[str, Any] = {"sample_sampler": "ddim", "prior_loss_weight": 0.5, "keep_saves": 2}
 """Values of options that change no byte, or are tried elsewhere."""
 WITHOUT: dict[str, dict[str, Any]] = {
     "stop_text_after": {"text_lr": 0},
@@ -187,8 +187,8 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 
 
 def test_every_option_is_tried() -> None:
-    elsewhere = {"base", "vae", "tokenizer", "output_name", "save_every_n_epochs", "start_from", "rank_from_file"}
-    elsewhere |= {"reg_folder", "prior_loss_weight"}
+    elsewhere = {"base", "vae", "tokenizer", "output_name", "start_from", "rank_from_file"}
+    elsewhere |= {"save_every_n_epochs", "save_every_n_steps", "reg_folder", "prior_loss_weight"}
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 

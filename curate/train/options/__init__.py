@@ -14,9 +14,10 @@ from pydantic import ConfigDict, model_validator
 from curate.train import guides, kohya
 from curate.train.options import base, data, network, objective, output, run, watch
 from curate.train.options.network import Algo
+from curate.train.options.output import WORDS
 from curate.train.options.run import OPTIMIZERS, Precision
 
-__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "Algo", "Precision", "TrainOptions", "imported"]
+__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Algo", "Precision", "TrainOptions", "imported"]
 
 
 class TrainOptions(
