@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 Config = Mapping[str, Any]
@@ -37,6 +38,11 @@ class Skeleton(nn.Module):
     def conv(self, path: str, into: int, out: int, side: int = 3) -> None:
         """A convolution with a square kernel."""
         self.put(path, nn.Conv2d(into, out, side, padding=side // 2, device="meta"))
+
+    def embedding(self, path: str, count: int, width: int) -> None:
+        """A table of vectors."""
+        # given, not drawn: a normal draw on the meta device loads torch's compiler, seconds of it
+        self.put(path, nn.Embedding(count, width, _weight=torch.empty(count, width, device="meta")))
 
     def norm(self, path: str, width: int) -> None:
         """A norm of any kind: a weight and a bias."""
@@ -131,9 +137,8 @@ def text(given: Config, projects: bool) -> Skeleton:
     """A CLIP text encoder; `projects` where a projection of the pooled state belongs to it."""
     config = {**TEXT, **given}
     made, width = Skeleton(config), int(config["hidden_size"])
-    made.put("text_model.embeddings.token_embedding", nn.Embedding(config["vocab_size"], width, device="meta"))
-    positions = int(config.get("max_position_embeddings", 77))
-    made.put("text_model.embeddings.position_embedding", nn.Embedding(positions, width, device="meta"))
+    made.embedding("text_model.embeddings.token_embedding", config["vocab_size"], width)
+    made.embedding("text_model.embeddings.position_embedding", int(config.get("max_position_embeddings", 77)), width)
     count = int(config["num_hidden_layers"])
     made.put("text_model.encoder.layers", nn.ModuleList(nn.Module() for _ in range(count)))
     for layer in (f"text_model.encoder.layers.{n}" for n in range(count)):
