@@ -53,9 +53,9 @@ class Train(TrainOptions, DatasetStage):
 
     def refuse(self, source: Path) -> None:
         """Asked by the command before anything is written. Raises InputError for a folder in another layout."""
-        from curate.train.dataset import check_layout
+        from curate.train import layout
 
-        check_layout(source)
+        layout.check(source)
 
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing.

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.errors import InputError
 from curate.images.consent import refusal
+from curate.train import layout
 from curate.train.digests import Known, file_digest, text_digest
+from curate.train.layout import MASKS, SUFFIXES
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
-REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
 EXIF_ORIENTATION = 0x0112
-MOST_REPEATS = 100_000
-"""Above it stands a date or a number of another kind."""
-MASKS = "masks"
-"""Folder of mask pictures beside the concepts' folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +71,18 @@ def read_dataset(
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
-    concepts, warnings = _concepts(folder)
+    concepts, warnings = layout.concepts(folder)
     pictures: list[Picture] = []
     lines: list[str] = []
-    uncaptioned: list[str] = []
+    uncaptioned: list[Path] = []
     triggers: dict[str, str] = {}
-    for place, repeats, words in concepts:
+    for concept in concepts:
+        place, words = concept.place, concept.words
         triggers[place.name] = words
         found = _files(place, left_out)
         if not found:
             warnings.append(f"{place.name} holds no pictures")
+        warnings += layout.unread(place)
         _warn_twins(found, warnings)
         for path in found:
             size = _usable_size(path, reg, warnings)
@@ -93,11 +90,11 @@ def read_dataset(
                 continue
             caption = _caption(path.with_suffix(extension))
             if caption is None:
-                uncaptioned.append(f"{place.name}/{path.name}")
+                uncaptioned.append(path)
             digest = file_digest(path, known)
             mask = mask_of(folder, place.name, path.stem) if masks else None
             text = words if caption is None else caption
-            pictures.append(Picture(path, place.name, repeats, text, digest, *size, words, mask, reg))
+            pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
             lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
@@ -133,15 +130,18 @@ def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] 
         return None
 
 
-def _check_captions(folder: Path, extension: str, pictures: int, without: list[str], warnings: list[str]) -> None:
+def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:
+    other = layout.other_endings(without, extension)
     if len(without) == pictures:
+        hint = f"files ending in {other} lie beside them: give caption_extension {other}" if other else ""
         raise InputError(
             f"none of the {pictures} pictures in {folder} has a caption in a file ending in {extension}",
-            "write captions with `curate tag`, or say how the files end with caption_extension",
+            hint or "write captions with `curate tag`, or say how the files end with caption_extension",
         )
     if without:
-        named = ", ".join(without[:5]) + (" …" if len(without) > 5 else "")
-        warnings.append(f"{len(without)} pictures have no caption and are trained with their folder's words: {named}")
+        named = ", ".join(f"{p.parent.name}/{p.name}" for p in without[:5]) + (" …" if len(without) > 5 else "")
+        line = f"{len(without)} pictures have no caption and are trained with their folder's words: {named}"
+        warnings.append(line + (f"; files ending in {other} lie beside some of them and are not read" if other else ""))
 
 
 def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
@@ -194,43 +194,6 @@ def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Pi
         ranked = sorted(group, key=lambda p: text_digest("held out", str(seed), p.digest, p.path.name))
         held |= {p.path for p in ranked[: min(len(group) - 1, max(1, round(share * len(group))))]}
     return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]
-
-
-def check_layout(folder: Path) -> None:
-    """Raises InputError where a folder that exists holds no `N_name` folder: known before anything is written into it."""
-    if folder.is_dir():
-        _concepts(folder)
-
-
-def _concepts(folder: Path) -> tuple[list[tuple[Path, int, str]], list[str]]:
-    concepts: list[tuple[Path, int, str]] = []
-    strange: list[str] = []
-    for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        match = REPEATS.fullmatch(place.name)
-        if match and int(match[1]) > MOST_REPEATS:
-            raise InputError(
-                f"{place} asks for {match[1]} repeats of each picture, and {MOST_REPEATS} is the most",
-                f"the number before the _ is that of repeats: call it 1_{match[2]}",
-            )
-        if match and int(match[1]) > 0:
-            concepts.append((place, int(match[1]), match[2]))
-        elif any(p.suffix.lower() in SUFFIXES for p in place.iterdir()):
-            strange.append(place.name)
-    if not concepts:
-        flat = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-        hint = (
-            "the pictures lie in it directly: "
-            if flat
-            else f"{folder.name} may itself be one: "
-            if REPEATS.match(folder.name)
-            else ""
-        )
-        raise InputError(
-            f"{folder} holds no folder called N_trigger",
-            f"{hint}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
-        )
-    skipped = [f"{name} is skipped: its name does not start with a number of repeats from 1 on" for name in strange]
-    return concepts, skipped
 
 
 def _warn_twins(paths: list[Path], warnings: list[str]) -> None:

@@ -1,0 +1,144 @@
+"""Which sub-folders of a training folder are concepts, and what in it lies where no trainer looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.errors import InputError
+from curate.images import SUFFIXES as FORMATS
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
+REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
+MOST_REPEATS = 100_000
+"""Above it stands a date or a number of another kind."""
+MASKS = "masks"
+"""Folder of mask pictures beside the concepts' folders."""
+OWN = frozenset((MASKS, "lora"))
+"""Folders beside the concepts' that hold pictures of another kind: masks, samples."""
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A folder N_words: its pictures are shown N times an epoch."""
+
+    place: Path
+    repeats: int
+    words: str
+
+
+def concepts(folder: Path) -> tuple[list[Concept], list[str]]:
+    """The `N_name` folders directly inside a folder, by name, and a warning for each that is passed over.
+
+    Raises InputError where there is none, saying where they may be instead.
+    """
+    found: list[Concept] = []
+    skipped: list[str] = []
+    for place in _folders(folder):
+        concept = concept_of(place)
+        if concept:
+            found.append(concept)
+        elif place.name not in OWN and (pictures := list(_pictures(place, deep=True))):
+            line = f"{place.name} is skipped with {_some(pictures, place)}: it is not called N_name with N from 1 on"
+            skipped.append(line + _better(place))
+    if not found:
+        raise InputError(
+            f"{folder} holds no folder called N_trigger",
+            f"{_elsewhere(folder)}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
+        )
+    if loose := list(_pictures(folder)):
+        skipped.insert(0, f"not trained: {_some(loose, folder)} directly in {folder}; they belong into N_name folders")
+    return found, skipped
+
+
+def concept_of(place: Path) -> Concept | None:
+    """What a folder's name says; None where it is no concept. Raises InputError for a number that is none of repeats."""
+    match = REPEATS.fullmatch(place.name)
+    if match and int(match[1]) > MOST_REPEATS:
+        raise InputError(
+            f"{place} asks for {match[1]} repeats of each picture, and {MOST_REPEATS} is the most",
+            f"the number before the _ is that of repeats: call it 1_{match[2]}",
+        )
+    return Concept(place, int(match[1]), match[2]) if match and int(match[1]) > 0 else None
+
+
+def check(folder: Path) -> None:
+    """Raises InputError where a folder that exists holds no `N_name` folder: known before anything is written into it."""
+    if folder.is_dir():
+        concepts(folder)
+
+
+def unread(place: Path) -> list[str]:
+    """Warnings for pictures in a concept's folder that are not trained: of other formats, and in folders inside it."""
+    others = [p for p in _pictures(place) if p.suffix.lower() not in SUFFIXES]
+    deeper = [p for inner in _folders(place) for p in _pictures(inner, deep=True)]
+    lines: list[str] = []
+    if others:
+        lines.append(f"{place.name}: not trained: {_some(others, place)}, of formats that `curate convert` turns into PNG")
+    if deeper:
+        lines.append(f"{place.name}: not trained: {_some(deeper, place)} in folders inside it")
+    return lines
+
+
+def other_endings(pictures: Iterable[Path], wanted: str) -> str:
+    """The ending of text files beside pictures that have no caption of the wanted ending; empty without any.
+
+    Where there are several, that of most pictures.
+    """
+    counts: dict[str, int] = {}
+    for picture in pictures:
+        for beside in picture.parent.glob(f"{_literal(picture.stem)}.*"):
+            if beside.suffix.lower() in (".txt", ".caption", ".cap") and beside.suffix != wanted:
+                counts[beside.suffix] = counts.get(beside.suffix, 0) + 1
+    return max(counts, key=lambda ending: (counts[ending], ending), default="")
+
+
+def _literal(stem: str) -> str:
+    """A name as a pattern that fits it alone."""
+    return re.sub(r"([*?[])", r"[\1]", stem)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _pictures(folder: Path, deep: bool = False) -> Iterator[Path]:
+    """Files that are called pictures, in hidden folders none."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() in FORMATS and path.is_file():
+            yield path
+        elif deep and path.is_dir():
+            yield from _pictures(path, deep=True)
+
+
+def _some(pictures: list[Path], place: Path) -> str:
+    """A number of pictures and the names of the first."""
+    names = ", ".join(p.relative_to(place).as_posix() for p in pictures[:NAMED])
+    more = " …" if len(pictures) > NAMED else ""
+    return f"{len(pictures)} picture{'s' * (len(pictures) != 1)} ({names}{more})"
+
+
+def _better(place: Path) -> str:
+    """What a folder may be called instead, where its name nearly says it."""
+    near = re.fullmatch(r"\s*0*([1-9]\d*)(?:\s*[-_ ]\s*(.*))?\s*", place.name, re.DOTALL)
+    inside = [p.name for p in _folders(place) if REPEATS.match(p.name)]
+    if inside:
+        return f"; {inside[0]} in it would have to lie beside it"
+    return f"; call it {near[1]}_{(near[2] or 'name').strip()}" if near else ""
+
+
+def _elsewhere(folder: Path) -> str:
+    """Where the pictures may be, if not in folders of the right name."""
+    if next(_pictures(folder), None):
+        return "the pictures lie in it directly: "
+    if REPEATS.match(folder.name):
+        return f"{folder.name} may itself be one: "
+    for inner in _folders(folder):
+        if inner.name not in OWN and any(REPEATS.match(p.name) for p in _folders(inner)):
+            return f"{inner.name} in it holds such folders, give {inner}: "
+    return ""
