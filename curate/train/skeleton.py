@@ -8,10 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 Config = Mapping[str, Any]
+
+
+class _Undrawn:
+    """Comes before a layer's class: without values there is nothing to draw. On the meta device a draw takes time all the
+    same, and a normal one loads torch's compiler, seconds of it.
+    """
+
+    def reset_parameters(self) -> None:
+        """Nothing."""
+
+
+class _Linear(_Undrawn, nn.Linear):
+    pass
+
+
+class _Conv2d(_Undrawn, nn.Conv2d):
+    pass
+
+
+class _Embedding(_Undrawn, nn.Embedding):
+    pass
 
 
 class Skeleton(nn.Module):
@@ -20,29 +40,31 @@ class Skeleton(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self._nodes: dict[str, nn.Module] = {"": self}
 
     def put(self, path: str, module: nn.Module) -> None:
         """Puts a module at a path."""
-        *above, name = path.split(".")
-        node: nn.Module = self
-        for step in above:
-            if step not in dict(node.named_children()):
-                node.add_module(step, nn.Module())
-            node = node.get_submodule(step)
-        node.add_module(name, module)
+        above, _, name = path.rpartition(".")
+        self._node(above).add_module(name, module)
+        self._nodes[path] = module
+
+    def _node(self, path: str) -> nn.Module:
+        """The module at a path, made where there is none."""
+        if path not in self._nodes:
+            self.put(path, nn.Module())
+        return self._nodes[path]
 
     def linear(self, path: str, into: int, out: int, bias: bool = True) -> None:
         """A linear layer."""
-        self.put(path, nn.Linear(into, out, bias, device="meta"))
+        self.put(path, _Linear(into, out, bias, device="meta"))
 
     def conv(self, path: str, into: int, out: int, side: int = 3) -> None:
         """A convolution with a square kernel."""
-        self.put(path, nn.Conv2d(into, out, side, padding=side // 2, device="meta"))
+        self.put(path, _Conv2d(into, out, side, padding=side // 2, device="meta"))
 
     def embedding(self, path: str, count: int, width: int) -> None:
         """A table of vectors."""
-        # given, not drawn: a normal draw on the meta device loads torch's compiler, seconds of it
-        self.put(path, nn.Embedding(count, width, _weight=torch.empty(count, width, device="meta")))
+        self.put(path, _Embedding(count, width, device="meta"))
 
     def norm(self, path: str, width: int) -> None:
         """A norm of any kind: a weight and a bias."""

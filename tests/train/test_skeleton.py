@@ -58,11 +58,12 @@ from curate.cli import main
 try:
     main(["train", sys.argv[1], "--print-config", "--json"])
 finally:
-    print([name for name in ("diffusers", "transformers") if name in sys.modules], file=sys.stderr)
+    heavy = ("diffusers", "transformers", "torch._dynamo", "sympy", "onnxruntime")
+    print([name for name in heavy if name in sys.modules], file=sys.stderr)
 """
 
 
-def test_showing_the_configuration_imports_no_library_of_models(folder: Path) -> None:
+def test_showing_the_configuration_imports_no_library_of_models_and_no_compiler(folder: Path) -> None:
     tiny.folder()  # built once for the machine; that alone needs them
     done = subprocess.run(
         [sys.executable, "-c", SHOWN, str(folder)], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), check=True
