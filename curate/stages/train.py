@@ -89,7 +89,7 @@ class Train(TrainOptions, DatasetStage):
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.errors import CurateError
-        from curate.train import parallel
+        from curate.train import early, ledger, parallel
         from curate.train.identity import identify
 
         if parallel.size() > 1:
@@ -97,10 +97,13 @@ class Train(TrainOptions, DatasetStage):
             return False
         try:
             run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
+            if not run.stands(env.output):
+                return False
+            early.check(self, env.output)
         except CurateError:
+            # told in `run`
             return False
-        wanted = Path(self.output_dir).expanduser() if self.output_dir else env.output / "lora"
-        if not run.stands(env.output) or run.path(env.output).parent.resolve() != wanted.resolve():
+        if run.path(env.output).parent.resolve() != ledger.output_folder(self, env.output).resolve():
             return False
         tell(Saved("lora", str(run.path(env.output)), recalled=True))
         return True

@@ -47,14 +47,9 @@ def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
     return ledger.file_name(options.output_name or usual)
 
 
-def output_folder(options: TrainOptions, folder: Path) -> Path:
-    """Where LoRA files go."""
-    return Path(options.output_dir).expanduser() if options.output_dir else folder / "lora"
-
-
 def bring(options: TrainOptions, data: Dataset, run: ledger.Run, folder: Path) -> Path:
     """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
-    path, place = run.path(folder), output_folder(options, folder)
+    path, place = run.path(folder), ledger.output_folder(options, folder)
     tensors, said = container.read(path)
     same = {key: said[key] for key in WORDS if key in said} == words(options, said.get("ss_output_name", ""))
     if same and path.parent.resolve() == place.resolve():
@@ -99,7 +94,7 @@ def remember(run: ledger.Run, folder: Path, path: Path, data: bytes) -> None:
 
 def write(job: Job, network: Network, run: ledger.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, bytes]:
     """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
-    place, wanted = output_folder(job.options, folder), usual_name(job.options, job.data, folder)
+    place, wanted = ledger.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
     path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
     check(path, network)
     return path, data

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from curate.train import settled, skeleton
+from curate.errors import MissingError
+from curate.train import limits, settled, skeleton
 from curate.train.adapters._base import Shape
 from curate.train.attach import Layers, kept, made
 from curate.train.backbones import Backbone
@@ -77,3 +78,14 @@ def adapter_parameters(options: TrainOptions, backbone: Backbone) -> int:
             if layer is not None and found is not None:
                 total += sum(p.numel() for p in made(site, Shape.of(layer), *found).parameters())
     return total
+
+
+def fits_memory(options: TrainOptions, backbone: Backbone) -> None:
+    """Raises MissingError where the adapters alone exceed this machine's memory; nothing of them is made."""
+    numbers = 0 if options.rank_from_file else adapter_parameters(options, backbone)
+    needed, there = numbers * 4 / limits.GIB, limits.installed()
+    if there and needed > there:
+        raise MissingError(
+            f"the adapters have {numbers:,} numbers, {needed:.0f} GiB, and this machine has {there:.0f} GiB of memory",
+            "a lower rank, or fewer layers",
+        )

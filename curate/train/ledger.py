@@ -20,6 +20,11 @@ def home(folder: Path) -> Path:
     return folder / ".curate" / "train"
 
 
+def output_folder(options: TrainOptions, folder: Path) -> Path:
+    """Where LoRA files go."""
+    return Path(options.output_dir).expanduser() if options.output_dir else folder / "lora"
+
+
 def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
     """Identifies a run: everything that decides the bytes of its LoRA."""
     keyed = options.model_dump(mode="json", exclude=set(UNKEYED))

@@ -59,22 +59,33 @@ def sampling(loop: Loop, run: ledger.Run, board: Board | None) -> Look:
         for sampler in {prompt.sampler for prompt in prompts}
     }
     artist = drawing.Artist(job.backbone, made, options.seed, resolution_of(job), context.device)
-    place = files.output_folder(options, context.folder) / "samples"
+    place = ledger.output_folder(options, context.folder) / "samples"
     name = f"{files.usual_name(job.options, job.data, context.folder)}-{run.id[:8]}"
 
+    def drawn(done: int, index: int, prompt: Prompt) -> tuple[int, Path] | None:
+        try:
+            with loop.looking():
+                pixels = artist.draw(prompt, index)
+        except torch.OutOfMemoryError:
+            context.tell(Note("warning", f"no memory for a sample picture of {prompt.text!r}", stage="train"))
+            torch.cuda.empty_cache()
+            return None
+        path = drawing.write(place, f"{name}-{done:06d}-{index:02d}", prompt, pixels)
+        shown(done, index, path)
+        return index, path
+
+    def shown(done: int, index: int, path: Path) -> None:
+        context.tell(Saved("sample", str(path)))
+        if board:
+            board.picture(f"sample/{index:02d}", done, drawing.read(path))
+
     def look(done: int) -> None:
-        for index, prompt in loop.team.share(list(enumerate(prompts))):
-            try:
-                with loop.looking():
-                    pixels = artist.draw(prompt, index)
-            except torch.OutOfMemoryError:
-                context.tell(Note("warning", f"no memory for a sample picture of {prompt.text!r}", stage="train"))
-                torch.cuda.empty_cache()
-                continue
-            path = drawing.write(place, f"{name}-{done:06d}-{index:02d}", prompt, pixels)
-            context.tell(Saved("sample", str(path)))
-            if board:
-                board.picture(f"sample/{index:02d}", done, pixels)
+        mine = [drawn(done, index, prompt) for index, prompt in loop.team.share(list(enumerate(prompts)))]
+        # the first process alone is heard: it tells what the others drew
+        theirs = loop.team.gather(mine)[1:]
+        for one in sum(theirs, []) if loop.team.first else []:
+            if one:
+                shown(done, *one)
 
     return look
 

@@ -13,7 +13,7 @@ import torch
 
 from curate.core.events import Event, Saved
 from curate.errors import CurateError, MissingError
-from curate.train import checkpoint, compiled, early, estimate, files, ledger, limits, parallel, settled
+from curate.train import checkpoint, compiled, early, estimate, files, frame, ledger, limits, parallel, settled
 from curate.train.attach import attach
 from curate.train.backbones import Backbone, Want, load
 from curate.train.dataset import Dataset
@@ -58,7 +58,8 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
 
 
 def recalled(options: TrainOptions, run: ledger.Run, data: Dataset, context: Context, team: Team) -> Path:
-    """The LoRA that was trained before from the same."""
+    """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
+    team.turn(lambda: early.check(options, context.folder))
     path = files.bring(options, data, run, context.folder) if team.first else run.path(context.folder)
     context.note("info", f"{path} was trained from exactly this; nothing to do")
     context.tell(Saved("lora", str(path), recalled=True))
@@ -79,8 +80,8 @@ class Training:
         if team.first:
             self.run.device = str(context.device)
             self.run.save(self.folder)
+        team.turn(lambda: early.check(options, self.folder))
         known = Known(ledger.home(self.folder) / "digests.json")
-        team.turn(lambda: early.check(options, self.folder, known))
         dtype = settled.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
         backbone = team.turn(lambda: load(options.base, context.offline, want, known))
@@ -95,7 +96,7 @@ class Training:
             network = self.attached(backbone)
             expected = estimate.of_job(job, network, context.device)
             limits.room(self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints")
-            limits.room(files.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
+            limits.room(ledger.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             path = self.looped(job, network)
@@ -104,7 +105,7 @@ class Training:
 
     def attached(self, backbone: Backbone) -> Network:
         """The adapters, on the device."""
-        early.fits_memory(self.options, backbone)
+        frame.fits_memory(self.options, backbone)
         network = attach(self.options, backbone)
         for adapter in network.adapters.values():
             adapter.to(self.context.device)

@@ -13,21 +13,22 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
+from curate.core.record import Manifest
 from curate.errors import CurateError, InputError, MissingError
-from curate.train import advice, captions, checkpoint, early, files, limits, masks
+from curate.stages.train import Train
+from curate.train import advice, captions, checkpoint, early, files, frame, limits, masks
 from curate.train.backbones import Want, load
 from curate.train.backbones._single import family, read
 from curate.train.batches import Order
 from curate.train.collection import installed
 from curate.train.dataset import read_dataset
-from curate.train.digests import Known
 from curate.train.loop import Loop
 from curate.train.metadata import _model_name  # pyright: ignore[reportPrivateUsage]
 from curate.train.optimise import arguments
 from curate.train.options import TrainOptions
 from curate.train.prompts import read_prompts
 from curate.train.traits import read_json
-from tests.train.conftest import run
+from tests.train.conftest import env_of, run
 
 make: Any = TrainOptions
 
@@ -76,7 +77,7 @@ def test_what_is_no_optimizer_is_never_called() -> None:
 def test_adapters_that_no_memory_holds_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "installed", lambda: 1.0)  # of any machine, that the test may not hang on it
     with pytest.raises(MissingError, match="this machine has 1 GiB"):
-        early.fits_memory(make(rank=1_000_000), load("tiny", True))
+        frame.fits_memory(make(rank=1_000_000), load("tiny", True))
 
 
 def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
@@ -133,7 +134,6 @@ def test_prompts_that_cannot_be_drawn_name_their_line(line: str, tmp_path: Path)
 
 
 def test_files_that_options_name_are_looked_at_first(folder: Path, tmp_path: Path) -> None:
-    known = Known(tmp_path / "known.json")
     (tmp_path / "file").write_text("")
     for options, said in (
         ({"sample_prompts": str(tmp_path)}, "cannot be read as a file of prompts"),
@@ -141,7 +141,21 @@ def test_files_that_options_name_are_looked_at_first(folder: Path, tmp_path: Pat
         ({"output_dir": str(tmp_path / "file")}, "cannot write to"),
     ):
         with pytest.raises(InputError, match=said):
-            early.check(make(**options), folder, known)  # type: ignore[arg-type]
+            early.check(make(**options), folder)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["sample_prompts", "validation_folder"])
+def test_a_finished_run_is_not_recalled_over_nonsense(option: str, folder: Path, tmp_path: Path) -> None:
+    """Options that change no byte are checked where nothing is left to do as well."""
+    path, _ = run(folder, steps=1)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"there is no f\w+ "):
+        run(folder, steps=1, **{option: str(tmp_path / "nowhere")})
+    # what the runner asks before it says that nothing had changed
+    said: dict[str, Any] = {"base": "tiny", "save_precision": "fp32", "steps": 1}
+    assert not Train(**{**said, option: str(tmp_path / "nowhere")}).stands(Manifest(), env_of(folder), lambda _: None)
+    assert Train(**said).stands(Manifest(), env_of(folder), lambda _: None)
+    assert path.read_bytes() == before
 
 
 def test_dates_are_no_repeats(folder: Path) -> None:
