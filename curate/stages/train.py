@@ -97,7 +97,8 @@ class Train(TrainOptions, DatasetStage):
             return False
         try:
             run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
-            if not run.stands(env.output):
+            # a thumbnail is compared with what the file holds, in `run`
+            if not run.stands(env.output) or self.thumbnail:
                 return False
             early.check(self, env.output)
         except CurateError:

@@ -41,11 +41,16 @@ def serialize(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> byt
 
 
 def hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:
-    """`sshs_model_hash` (of the bytes after the header) and `sshs_legacy_hash`, as kohya computes them on saving."""
+    """`sshs_model_hash` (of the bytes after the header) and `sshs_legacy_hash`, as kohya computes them on saving.
+
+    ModelSpec's `hash_sha256` is the first of them as a number in hexadecimal.
+    """
     data = serialize(tensors, {k: v for k, v in metadata.items() if k.startswith("ss_")})
     start = 8 + int.from_bytes(data[:8], "little")
+    content = hashlib.sha256(memoryview(data)[start:]).hexdigest()
     return {
-        "sshs_model_hash": hashlib.sha256(memoryview(data)[start:]).hexdigest(),
+        "sshs_model_hash": content,
+        "modelspec.hash_sha256": f"0x{content}",
         "sshs_legacy_hash": hashlib.sha256(data[0x100000:0x110000]).hexdigest()[:8],
     }
 

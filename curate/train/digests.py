@@ -52,6 +52,13 @@ def file_digest(path: Path, known: Known | None = None) -> str:
     return known.of(path) if known is not None else _sha256(path)
 
 
+def legacy_digest(path: Path) -> str:
+    """The hash that kohya and older user interfaces call models by: of 64 KiB from 1 MiB on, 8 hexadecimal digits."""
+    with path.open("rb") as file:
+        file.seek(0x100000)
+        return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

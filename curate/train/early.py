@@ -12,16 +12,18 @@ from curate.train.digests import Known
 from curate.train.ledger import home, output_folder
 from curate.train.options import TrainOptions
 from curate.train.prompts import read_prompts
+from curate.train.words import words
 
 
 def check(options: TrainOptions, folder: Path) -> None:
-    """Raises InputError for a prompt file or validation folder that cannot be read and a folder that takes no file."""
+    """Raises InputError for a file of prompts, a folder or a picture that cannot be read, and a folder that takes no file."""
     if options.sample_prompts:
         read_prompts(Path(options.sample_prompts).expanduser())
     if options.validation_folder:
         known = Known(home(folder) / "digests.json")
         read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, known, reg=True)
         known.save()
+    words(options, "")
     place = output_folder(options, folder)
     with disk_errors(f"to {place}"):
         place.mkdir(parents=True, exist_ok=True)

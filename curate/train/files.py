@@ -13,10 +13,11 @@ from curate.errors import CurateError
 from curate.train import container, ledger
 from curate.train.dataset import Dataset
 from curate.train.digests import write_atomic
-from curate.train.metadata import WORDS, metadata, words
+from curate.train.metadata import metadata
 from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.prepare import Job
+from curate.train.words import KEYS, words
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SUFFIXES: dict[str, frozenset[str]] = {
@@ -51,12 +52,12 @@ def bring(options: TrainOptions, data: Dataset, run: ledger.Run, folder: Path) -
     """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
     path, place = run.path(folder), ledger.output_folder(options, folder)
     tensors, said = container.read(path)
-    same = {key: said[key] for key in WORDS if key in said} == words(options, said.get("ss_output_name", ""))
+    same = {key: said[key] for key in KEYS if key in said} == words(options, said.get("ss_output_name", ""))
     if same and path.parent.resolve() == place.resolve():
         return path
 
     def made(new: str) -> bytes:
-        kept = {key: value for key, value in said.items() if key not in WORDS}
+        kept = {key: value for key, value in said.items() if key not in KEYS}
         meant = {**kept, "ss_output_name": new, **words(options, new)}
         return container.serialize(tensors, {**meant, **container.hashes(tensors, meant)})
 

@@ -85,6 +85,9 @@ OPTIONS: Final[Mapping[str, str]] = {
     "metadata_title": "title",
     "metadata_author": "author",
     "metadata_description": "comment",
+    "metadata_license": "license",
+    "metadata_tags": "keywords",
+    "metadata_thumbnail": "thumbnail",
     "training_comment": "comment",
     # of the network's arguments
     "algo": "algo",
@@ -161,7 +164,12 @@ _GROUPS: Final = (
     ),
     (
         "it has no part in the result",
-        "output_config config_file tokenizer_cache_dir no_metadata metadata_license metadata_tags wd_on_output",
+        "output_config config_file tokenizer_cache_dir no_metadata wd_on_output",
+    ),
+    (
+        "the metadata say of this what is so, or nothing",
+        """metadata_usage_hint metadata_implementation_version metadata_preprocessor metadata_is_negative_embedding
+        metadata_merged_from metadata_trigger_phrase""",
     ),
     ("the cheapest exact forward is always taken", "bypass_mode"),
 )
@@ -274,6 +282,7 @@ CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
         ("base", "vae", "output_name", "output_dir", "start_from", "caption_extension", "caption_separator", "title", "author"),
         str,
     ),
-    **dict.fromkeys(("comment", "block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas"), str),
+    **dict.fromkeys(("comment", "license", "keywords", "thumbnail"), str),
+    **dict.fromkeys(("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas"), str),
 }
 """How a value is turned into ours, by our option; others are taken as plain numbers, truth values and words."""

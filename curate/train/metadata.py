@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from curate.train import buckets, settled
+import torch
+
+from curate.train import aims, optimise, settled
+from curate.train.counted import dataset_values
 from curate.train.described import network_values
 from curate.train.network import Network
 from curate.train.objective import Prediction
-from curate.train.options import TrainOptions
-from curate.train.prepare import Job
+from curate.train.prepare import Job, resolution_of
+from curate.train.words import words
+
+PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
+"""kohya's words for what is computed in."""
+SCHEDULES = {"constant-with-warmup": "constant_with_warmup", "cosine-restarts": "cosine_with_restarts"}
+"""kohya's words for schedules that it spells otherwise."""
 
 
 def metadata(job: Job, network: Network, name: str, identity: str, step: int) -> dict[str, str]:
     """`ss_*` and `modelspec.*` values of a run after so many steps; hashes of the file itself are added on writing."""
-    plain = {**network_values(job.options, network), **_training(job), **_data(job)}
+    plain = {**network_values(job.options, network), **_training(job), **dataset_values(job)}
     plain |= {
         "output_name": name,
         "steps": step,
@@ -32,16 +39,9 @@ def metadata(job: Job, network: Network, name: str, identity: str, step: int) ->
         **words(job.options, name),
         "curate.run": identity,
         "curate.dataset": job.data.digest,
+        "curate.base": job.backbone.digest,
+        "curate.vae": job.backbone.vae_digest,
     }
-
-
-WORDS = ("modelspec.title", "modelspec.author", "modelspec.description", "ss_training_comment")
-
-
-def words(options: TrainOptions, name: str) -> dict[str, str]:
-    """The values of `WORDS` that are there: what the user says of a LoRA of this name."""
-    said = (options.title or name, options.author, options.comment, options.comment)
-    return {key: value for key, value in zip(WORDS, said, strict=True) if value}
 
 
 def prediction_of(job: Job) -> Prediction:
@@ -54,16 +54,16 @@ def _text(value: Any) -> str:
 
 
 def _training(job: Job) -> dict[str, Any]:
-    options = job.options
+    options, schedule = job.options, settled.schedule(job.options)
     return {
         "learning_rate": settled.learning_rate(options),
-        "unet_lr": options.unet_lr,
-        "text_encoder_lr": options.text_lr,
-        "lr_scheduler": settled.schedule(options),
-        "lr_warmup_steps": settled.warmup(options),
+        "unet_lr": settled.part_rate(options, "unet"),
+        "text_encoder_lr": settled.part_rate(options, "te1"),
+        "lr_scheduler": SCHEDULES.get(schedule, schedule),
+        "lr_warmup_steps": optimise.warmup_steps(options, job.steps),
         "optimizer": options.optimizer + (f"({','.join(options.optimizer_args)})" if options.optimizer_args else ""),
         "max_grad_norm": options.max_grad_norm,
-        "mixed_precision": options.precision,
+        "mixed_precision": PRECISIONS[next(p.dtype for p in job.backbone.parts["unet"].parameters() if not p.requires_grad)],
         "max_train_steps": job.steps,
         "num_epochs": job.epochs,
         "num_batches_per_epoch": job.order.batches_per_epoch,
@@ -74,6 +74,9 @@ def _training(job: Job) -> dict[str, Any]:
         "clip_skip": options.clip_skip if options.clip_skip > 1 else None,
         "max_token_length": options.max_tokens,
         "cache_latents": True,
+        **dict.fromkeys(("color_aug", "random_crop", "full_fp16", "fp8_base", "lowram"), False),
+        **dict.fromkeys(("face_crop_aug_range", "resize_interpolation")),
+        "validation_split": options.validation,
         "shuffle_caption": options.shuffle,
         "keep_tokens": options.keep_tokens,
         "caption_dropout_rate": options.caption_dropout,
@@ -82,7 +85,8 @@ def _training(job: Job) -> dict[str, Any]:
         "flip_aug": options.flip,
         "min_snr_gamma": options.min_snr or None,
         "debiased_estimation": options.debiased,
-        "zero_terminal_snr": job.backbone.ztsnr if options.ztsnr is None else options.ztsnr,
+        "zero_terminal_snr": aims.zero_terminal(options, job.backbone),
+        "prior_loss_weight": options.prior_loss_weight,
         "noise_offset": options.noise_offset or None,
         "noise_offset_random_strength": options.noise_offset_random,
         "adaptive_noise_scale": options.adaptive_noise or None,
@@ -92,15 +96,13 @@ def _training(job: Job) -> dict[str, Any]:
         "ip_noise_gamma_random_strength": options.ip_noise_random,
         "scale_weight_norms": options.scale_weight_norms or None,
         "network_dropout": options.dropout or None,
-        "loss_type": options.loss,
+        "loss_type": options.loss.replace("-", "_"),
         "huber_schedule": options.huber_schedule,
         "huber_c": options.huber_c,
         "v2": job.backbone.family == "sd2",
         "sd_model_name": _model_name(job.backbone.name),
-        "sd_model_hash": job.backbone.digest[:12],
-        "new_sd_model_hash": job.backbone.digest,
-        "vae_hash": job.backbone.vae_digest[:12],
-        "new_vae_hash": job.backbone.vae_digest,
+        **({"vae_name": _model_name(options.vae)} if options.vae else {}),
+        **job.backbone.hashes,
     }
 
 
@@ -110,46 +112,19 @@ def _model_name(name: str) -> str:
     return path.name if path.exists() and path.name else name
 
 
-def _data(job: Job) -> dict[str, Any]:
-    counts: dict[str, Counter[str]] = {}
-    by_bucket: Counter[buckets.Size] = Counter()
-    folders: dict[str, dict[str, int]] = {}
-    regularising: dict[str, dict[str, int]] = {}
-    for entry in job.entries:
-        picture = entry.picture
-        if picture.reg:
-            held = regularising.setdefault(picture.concept, {"n_repeats": picture.repeats, "img_count": 0})
-            held["img_count"] += 1
-            continue
-        by_bucket[entry.fit.bucket] += picture.repeats
-        tags = [t.strip() for t in picture.caption.split(",") if t.strip()]
-        counts.setdefault(picture.concept, Counter()).update(tags)
-        held = folders.setdefault(picture.concept, {"n_repeats": picture.repeats, "img_count": 0})
-        held["img_count"] += 1
-    shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(by_bucket.items()))}
-    resolution = job.options.resolution or job.backbone.resolution
-    return {
-        "num_train_images": sum(by_bucket.values()),
-        "num_reg_images": job.order.showings_per_epoch - sum(by_bucket.values()),
-        "resolution": f"({resolution}, {resolution})",
-        "enable_bucket": True,
-        "bucket_no_upscale": not job.options.upscale,
-        "bucket_info": {"buckets": shapes},
-        "dataset_dirs": folders,
-        "reg_dataset_dirs": regularising,
-        "tag_frequency": {concept: dict(found.most_common()) for concept, found in counts.items()},
-    }
-
-
 def _modelspec(job: Job) -> dict[str, str]:
-    resolution = job.options.resolution or job.backbone.resolution
+    options, resolution = job.options, resolution_of(job)
     trained = [e.picture.concept for e in job.entries if not e.picture.reg]
-    return {
+    said = {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{job.backbone.labels(prediction_of(job))[1]}/lora",
-        "modelspec.implementation": "curate",
+        "modelspec.implementation": job.backbone.implementation,
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": prediction_of(job),
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[concept] for concept in trained)),
-        "modelspec.encoder_layer": str(job.options.clip_skip),
     }
+    if job.backbone.family == "sd1":
+        said["modelspec.encoder_layer"] = str(options.clip_skip)
+    if (options.min_timestep, options.max_timestep) != (0, 1000):
+        said["modelspec.timestep_range"] = f"{options.min_timestep},{options.max_timestep}"
+    return said

@@ -59,10 +59,21 @@ class Job:
     held: list[latents.Entry] = field(default_factory=list[latents.Entry])
 
 
+def bucket_step(options: TrainOptions, resolution: int) -> int:
+    """What sides of buckets are multiples of."""
+    return options.bucket_step or (64 if resolution >= 256 else 32)
+
+
+def sides_of(options: TrainOptions, resolution: int) -> tuple[int, int]:
+    """The shortest and the longest side that a bucket may have."""
+    shortest = options.bucket_min or max(bucket_step(options, resolution), resolution // 2)
+    return shortest, options.bucket_max or resolution * 2
+
+
 def sizes_for(options: TrainOptions, resolution: int) -> tuple[int, list[buckets.Size]]:
     """Step and sizes of the buckets. Raises InputError where there are none."""
-    step = options.bucket_step or (64 if resolution >= 256 else 32)
-    smallest, largest = options.bucket_min or max(step, resolution // 2), options.bucket_max or resolution * 2
+    step = bucket_step(options, resolution)
+    smallest, largest = sides_of(options, resolution)
     if not smallest <= resolution <= largest:
         raise InputError(f"resolution {resolution} is not between bucket_min {smallest} and bucket_max {largest}")
     return step, buckets.resolutions(resolution, smallest, largest, step)

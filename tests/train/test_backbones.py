@@ -306,6 +306,9 @@ def test_trains_end_to_end(family: str, folders: dict[str, Path], folder: Path) 
     tensors, metadata = container.read(path)
     if family == "sdxl":
         assert metadata["ss_base_model_version"] == "sdxl_base_v1-0"
+        assert metadata["modelspec.implementation"] == "https://github.com/Stability-AI/generative-models"
+        # both encoders are read at a layer that clip skip does not choose
+        assert "modelspec.encoder_layer" not in metadata
         assert "lora_unet_input_blocks_4_1_proj_in.lora_up.weight" in tensors
         assert {k.split("_")[1] for k in tensors} == {"te1", "te2", "unet"}
         assert tensors["lora_unet_input_blocks_4_1_proj_in.lora_up.weight"].dim() == 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from curate.errors import InputError, MissingError
 from curate.train import container, tiny
@@ -189,8 +189,18 @@ def test_another_autoencoder_is_another_run(folder: Path, tmp_path: Path) -> Non
     first, _ = run(folder, **given)
     second, _ = run(folder, vae=str(another_vae(tmp_path / "vae")), **given)
     a, b = container.read(first), container.read(second)
-    assert first != second and a[1]["ss_vae_hash"] != b[1]["ss_vae_hash"]
+    assert first != second and a[1]["curate.vae"] != b[1]["curate.vae"]
     assert any(not torch.equal(a[0][key], b[0][key]) for key in a[0])
+
+
+def test_an_autoencoder_of_another_form(tmp_path: Path) -> None:
+    """Not whole, and of widths that no file says how to group."""
+    path = next(another_vae(tmp_path).glob("*.safetensors"))
+    whole = load_file(path)
+    save_file({k: v for k, v in whole.items() if "decoder" not in k}, tmp_path / "half.safetensors")
+    for file in (tmp_path / "half.safetensors", tiny.folder() / "vae" / path.name):
+        with pytest.raises(InputError, match="holds no autoencoder of"):
+            load("tiny", True, Want(vae=str(file)))
 
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "empty"])

@@ -36,6 +36,7 @@ class Backbone(ABC):
 
     parts       models that adapters attach to, by the name sites use: unet, te1, te2
     digest      identifies all weights; `vae_digest` the autoencoder's alone
+    hashes      of a checkpoint and of an autoencoder in one file, as kohya names and computes them
     """
 
     family: ClassVar[str]
@@ -43,6 +44,9 @@ class Backbone(ABC):
     """Value of `ss_base_model_version`."""
     architecture: ClassVar[str]
     """Value of `modelspec.architecture`, without "/lora"."""
+
+    implementation: ClassVar[str] = "diffusers"
+    """Value of `modelspec.implementation`: whose names for layers its files use."""
 
     name: str
     parts: dict[str, nn.Module]
@@ -55,6 +59,7 @@ class Backbone(ABC):
     vae_digest: str = ""
     scaling: float = 0.18215
     schedule: dict[str, Any] = field(default_factory=dict[str, Any])
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
 
     @abstractmethod
     def sites(self) -> list[Site]:

@@ -20,7 +20,7 @@ from curate.train.backbones.sd import Sd1
 from curate.train.backbones.sd2 import Sd2
 from curate.train.backbones.sdxl import Sdxl
 from curate.train.base import base_digest, located, vae_digest
-from curate.train.digests import Known, file_digest, text_digest
+from curate.train.digests import Known, file_digest, legacy_digest, text_digest
 from curate.train.quiet import quiet
 from curate.train.text import ClipText
 from curate.train.traits import folder_family, read_json, yaml_prediction
@@ -86,7 +86,15 @@ def load(base: str, offline: bool, want: Want | None = None, known: Known | None
         vae_digest=vae_digest(want.vae, offline, known) if want.vae else _own_vae_digest(place, known),
         scaling=scaling,
         schedule=found.schedule,
+        hashes=_hashes(place, "sd_model", known) | _hashes(Path(want.vae).expanduser(), "vae", known),
     )
+
+
+def _hashes(file: Path, what: str, known: Known | None) -> dict[str, str]:
+    """kohya's hashes of a model that is one file; a folder has none."""
+    if not file.is_file():
+        return {}
+    return {f"{what}_hash": legacy_digest(file), f"new_{what}_hash": file_digest(file, known)}
 
 
 def _own_vae_digest(place: Path, known: Known | None) -> str:

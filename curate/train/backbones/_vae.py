@@ -42,10 +42,13 @@ def _from_folder(place: Path, scaling: float) -> nn.Module:
 
 def _from_file(path: Path, scaling: float) -> nn.Module:
     state = {key.removeprefix(VAE): tensor for key, tensor in read(path).items()}
-    if "encoder.down.0.block.0.conv1.weight" in state:
-        return vae_of({VAE + key: tensor for key, tensor in state.items() if not key.startswith("loss.")}, scaling)
-    if "encoder.down_blocks.0.resnets.0.conv1.weight" in state:
-        return _diffusers_named(state, scaling)
+    try:
+        if "encoder.down.0.block.0.conv1.weight" in state:
+            return vae_of({VAE + key: tensor for key, tensor in state.items() if not key.startswith("loss.")}, scaling)
+        if "encoder.down_blocks.0.resnets.0.conv1.weight" in state:
+            return _diffusers_named(state, scaling)
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{path} holds no autoencoder of SD's or SDXL's form: {error}", "choose another vae") from error
     raise InputError(f"{path} holds no autoencoder", "give a VAE file, or a folder with config.json")
 
 

@@ -20,6 +20,7 @@ class Sdxl(Backbone):
     family: ClassVar[str] = "sdxl"
     version: ClassVar[str] = "sdxl_base_v1-0"
     architecture: ClassVar[str] = "stable-diffusion-xl-v1-base"
+    implementation: ClassVar[str] = "https://github.com/Stability-AI/generative-models"
 
     @override
     def sites(self) -> list[Site]:

@@ -22,6 +22,9 @@ class OutputOptions(BaseModel):
     title: str = Field("", description="Title that the LoRA's metadata say; without one its name.")
     author: str = Field("", description="Author that the LoRA's metadata name.")
     comment: str = Field("", description="Description in the LoRA's metadata.")
+    license: str = Field("", description="Licence that the LoRA's metadata name.")
+    keywords: str = Field("", description="Tags of the LoRA in its metadata, with commas between; captions keep their own.")
+    thumbnail: str = Field("", description="Picture that stands for the LoRA; it goes small into the metadata.")
     save_state_every: int = Field(100, ge=1, description="Steps between checkpoints from which a rerun continues.")
     keep_states: int = Field(2, ge=1, description="Checkpoints kept.")
 
@@ -32,6 +35,6 @@ NEEDS: dict[str, tuple[str, Callable[[OutputOptions], bool]]] = {
         lambda options: bool(options.save_every_n_epochs or options.save_every_n_steps),
     ),
 }
-WORDS = frozenset(("title", "author", "comment"))
+WORDS = frozenset(("title", "author", "comment", "license", "keywords", "thumbnail"))
 """What only stands in the metadata: a finished LoRA need not be trained anew for it."""
 UNKEYED = frozenset(("output_dir", "save_state_every", "keep_states", "keep_saves", *WORDS))
