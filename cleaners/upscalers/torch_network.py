@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cleaners.device import free_memory, torch_device
+from cleaners.device import free_memory, kept_memory, torch_device
 from cleaners.errors import BadModelError
 from cleaners.upscalers import Tiles
 from cleaners.upscalers.weights import read_weights
@@ -26,7 +26,8 @@ def opened(path: Path, device: str, precision: Precision) -> Generator[TorchNetw
     place = torch_device(device)
     network: TorchNetwork | None = TorchNetwork(describe(path), place, precision)
     try:
-        yield network
+        with kept_memory(place):
+            yield network
     finally:
         network = None
         if place.type == "cuda":
