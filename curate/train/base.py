@@ -70,8 +70,28 @@ def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: st
     except HFValidationError as error:
         raise InputError(f'"{name}" is neither a folder nor a hub name: {error}') from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        where = "the local cache, and offline is set" if offline else "the hub"
-        raise MissingError(f"{what} {name} cannot be had from {where}: {error}", "give a folder on disk") from error
+        if offline:
+            raise MissingError(
+                f"{what} {name} is not on this machine, and offline is set",
+                "run once without offline, which fetches it, or give a folder or a file on disk",
+            ) from error
+        raise MissingError(f"{what} {name} cannot be had from the hub: {_said(error)}", _remedy(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what the hub's library says that is more than a number of the request."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "(Request ID" not in line), lines[0] if lines else type(error).__name__)
+
+
+def _remedy(error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return "accept its terms on the hub and log in with `hf auth login`, or give a folder on disk"
+    if isinstance(error, RepositoryNotFoundError):
+        return "check the name; for a private model log in with `hf auth login`"
+    return "check the connection, or give a folder or a file on disk"
 
 
 def base_digest(base: str, offline: bool, known: Known | None = None) -> str:

@@ -6,9 +6,10 @@ import gzip
 import json
 import os
 import pickle
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -111,7 +112,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("base", "error", "message"),
     [
-        ("nobody/nothing-of-this-name", MissingError, "local cache, and offline is set"),
+        ("nobody/nothing-of-this-name", MissingError, "is not on this machine, and offline is set"),
         ("no/such/file.safetensors", InputError, "is not there"),
         ("./nowhere", InputError, "is not there"),
     ],
@@ -119,6 +120,42 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_base_that_is_not_here(base: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         located(base, offline=True)
+
+
+REQUEST = "404 Client Error. (Request ID: Root=1-2)\n\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said", "remedy"),
+    [
+        (
+            "RepositoryNotFoundError",
+            f"{REQUEST}Repository Not Found for url: x.\nPlease …",
+            "Not Found for url: x.$",
+            "the name",
+        ),
+        ("GatedRepoError", f"{REQUEST}Cannot access gated repo for url x.\nAccess …", "gated repo for url x.$", "its terms"),
+        ("HfHubHTTPError", "500 Server Error (Request ID: 1)", r"500 Server Error", "check the connection"),
+        ("LocalEntryNotFoundError", "Got: ConnectError: no name\nAn error …", "Got: ConnectError: no name$", "the connection"),
+    ],
+)
+def test_what_the_hub_says_is_one_line_and_what_to_do(
+    kind: str, text: str, said: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    class Answer:
+        headers: ClassVar[dict[str, str]] = {}
+        request = None
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise getattr(errors, kind)(text, **({} if kind == "LocalEntryNotFoundError" else {"response": Answer()}))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(MissingError, match="base model a/b cannot be had from the hub: ") as caught:
+        located("a/b", offline=False)
+    assert re.search(said, caught.value.message) and remedy in caught.value.remedy
 
 
 def test_a_folder_that_is_not_whole(tmp_path: Path) -> None:

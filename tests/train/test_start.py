@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from torch import Tensor
 from curate.errors import InputError
 from curate.train import container, start
 from curate.train.attach import attach
+from curate.train.backbones import load
 from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.sites import Site
 from tests.train.conftest import run
 from tests.train.test_attach import base_model
+from tests.train.test_backbones import narrow
 from tests.train.test_sites import sd15, sdxl
 
 KEYS = Path(__file__).parents[2] / "../shared/data"
@@ -138,6 +141,37 @@ def test_key_lists_of_kohya_files_are_read(listed: str) -> None:
     assert {(algo, plan.rank) for algo, plan in plans.values()} == {("lora", 7)}
     assert set(plans) == {key.partition(".")[0] for key in tensors}
     assert len(plans) == (192 if "UNET" in listed else 72)
+
+
+OTHERS = sorted((KEYS / "lora/invokeai/lora_state_dicts").glob("*.json"))
+
+
+@pytest.mark.skipif(not OTHERS, reason="../shared/data/lora/invokeai is not here")
+def test_published_loras_of_other_families_are_of_no_layer() -> None:
+    """FLUX's share the first text encoder's names with SDXL; no list goes through whole, not even in part."""
+    for path in OTHERS:
+        tensors = dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["state_dict_keys"], torch.empty(0))
+        for sites in (sd15(), sdxl()):
+            assert start.by_layer(tensors, sites) in tensors
+
+
+@pytest.mark.parametrize("family", ["sd2", "sdxl"])
+def test_files_of_the_other_families_give_their_effect(family: str, tmp_path: Path) -> None:
+    """SD 2's files hold linear projections as 1×1 convolutions, SDXL's have the first checkpoint's names."""
+    backbone = load(str(narrow(tmp_path / family, family)), True)
+    for form in ("mixed", "lokr-whole"):
+        network = attach(TrainOptions(**FORMS[form]), backbone)
+        torch.manual_seed(3)
+        with torch.no_grad():
+            for _, parameter in network.named_parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        before, tensors = deltas(network), network.tensors()
+        network.detach()
+        path = written(tmp_path / f"{form}.safetensors", tensors)
+        network = attach(TrainOptions(start_from=path, rank_from_file=True), backbone)
+        network.detach()
+        assert deltas(network).keys() == before.keys()
+        assert all(torch.equal(d, before[n]) for n, d in deltas(network).items())
 
 
 def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
