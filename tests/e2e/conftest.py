@@ -1,4 +1,4 @@
-"""The real command on real files."""
+"""The real command on real files: started from cold, or forked from a process that has its libraries already."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.warm import Process, Server
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "../shared/data/photos"
@@ -30,9 +32,25 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "curate.cli", *map(str, arguments)]
 
 
+Start = Callable[..., "Process | subprocess.Popen[bytes]"]
+
+
 @pytest.fixture
-def curate() -> Curate:
-    """Runs the command; checks its exit code (0 unless `code` says otherwise)."""
+def start(server: Server | None) -> Start:
+    """Starts the command; what it prints goes into OUT.out and OUT.err."""
+
+    def begin(*arguments: str | Path, cwd: Path, out: Path) -> Process | subprocess.Popen[bytes]:
+        if server is not None:
+            return server.start(*arguments, cwd=cwd, env=environment(), out=out)
+        with out.with_suffix(".out").open("wb") as stdout, out.with_suffix(".err").open("wb") as stderr:
+            return subprocess.Popen(command(*arguments), stdout=stdout, stderr=stderr, env=environment(), cwd=cwd)
+
+    return begin
+
+
+@pytest.fixture
+def cold() -> Curate:
+    """Runs the command as a shell does; checks its exit code (0 unless `code` says otherwise)."""
 
     def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -45,10 +63,30 @@ def curate() -> Curate:
             cwd=cwd or ROOT,
             timeout=300,
         )
-        assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
-        return done
+        return checked(done, code)
 
     return run
+
+
+@pytest.fixture
+def curate(server: Server | None, cold: Curate, tmp_path_factory: pytest.TempPathFactory) -> Curate:
+    """Runs the command, forked where that can be; checks its exit code (0 unless `code` says otherwise)."""
+    if server is None:
+        return cold
+
+    def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        out = tmp_path_factory.mktemp("said") / "said"
+        process = server.start(*arguments, cwd=cwd or ROOT, env=environment(), out=out)
+        ended = process.wait()
+        said = (out.with_suffix(end).read_text(encoding="utf-8") for end in (".out", ".err"))
+        return checked(subprocess.CompletedProcess(command(*arguments), ended, *said), code)
+
+    return run
+
+
+def checked(done: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 def draw(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:

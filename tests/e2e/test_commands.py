@@ -97,8 +97,8 @@ def test_in_place_keeps_what_it_replaces_and_undo_takes_it_back(tmp_path: Path, 
     curate("undo", raw, code=2)
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path: Path, raw: Path, curate: Curate) -> None:
-    done = curate("convert", raw, "-o", tmp_path / "png", "--json")
+def test_json_is_all_there_is_on_stdout(tmp_path: Path, raw: Path, cold: Curate) -> None:
+    done = cold("convert", raw, "-o", tmp_path / "png", "--json")
     figures = json.loads(done.stdout)
     assert figures["prepared"] == 6
     assert figures["where"]["folder"] == str(tmp_path / "png")

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import STAGES, Curate, command, draw, environment, pipeline, tree
+from tests.e2e.conftest import ROOT, STAGES, Curate, Start, draw, pipeline, tree
+from tests.warm import Process
 
 
-def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, curate: Curate) -> None:
+def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, cold: Curate) -> None:
     file = pipeline(
         tmp_path,
         raw,
         concepts="dgo: {trigger: [x]}",
         stages="\n  - convrt\n  - resize: {max_sdie: 3, multiple: banana}\n  - trigger\n  - prune\n",
     )
-    message = curate("run", file, code=2).stderr
+    message = cold("run", file, code=2).stderr
     for expected in (
         f'{file}:4:3: no folder "dgo" in the input: did you mean "dog"?',
         f'{file}:6:5: unknown stage "convrt": did you mean "convert"?',
@@ -33,20 +34,18 @@ def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, cura
     assert "Traceback" not in message
 
 
-def test_a_bare_machine_is_told_what_it_lacks(
-    tmp_path: Path, raw: Path, curate: Curate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bare_machine_is_told_what_it_lacks(tmp_path: Path, raw: Path, cold: Curate, monkeypatch: pytest.MonkeyPatch) -> None:
     shadow = tmp_path / "shadow"
     shadow.mkdir()
     (shadow / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(shadow))
-    done = curate("resize", raw, "-o", tmp_path / "out", "--max-side", "32", code=3)
+    done = cold("resize", raw, "-o", tmp_path / "out", "--max-side", "32", code=3)
     assert "libGL.so.1" in done.stderr
     assert "curate doctor" in done.stderr
     assert "set aside:" not in done.stderr
-    assert "apt install libgl1" in curate("doctor", code=3).stdout
+    assert "apt install libgl1" in cold("doctor", code=3).stdout
     monkeypatch.delenv("PYTHONPATH")
-    curate("resize", raw, "-o", tmp_path / "out", "--max-side", "32")
+    cold("resize", raw, "-o", tmp_path / "out", "--max-side", "32")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_a_full_disk_stops_the_run_and_the_rest_is_kept(tmp_path: Path, curate: 
         subprocess.run(["umount", str(small)], check=False)
 
 
-def _started(process: subprocess.Popen[str], output: Path, stage: str) -> None:
+def _started(process: Process | subprocess.Popen[bytes], output: Path, stage: str) -> None:
     log = output / ".curate/events.jsonl"
     for _ in range(6000):  # a busy machine takes its time to load PyTorch
         if log.exists() and f'"{stage}"' in log.read_text(encoding="utf-8"):
@@ -143,21 +142,20 @@ TRAIN = STAGES + "  - train: {base: tiny, algo: lora, rank: 4, steps: 4000, save
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_and_a_second_run_at_once(tmp_path: Path, raw: Path, curate: Curate) -> None:
+def test_ctrl_c_and_a_second_run_at_once(tmp_path: Path, raw: Path, curate: Curate, start: Start) -> None:
     file, output = pipeline(tmp_path, raw, stages=TRAIN), tmp_path / "prepared"
-    process = subprocess.Popen(
-        command("run", file), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    )
+    process = start("run", file, cwd=ROOT, out=tmp_path / "said")
     try:
         _started(process, output, "TrainStep")
         refused = curate("run", file, code=1)
         assert f"process {process.pid}" in refused.stderr
         assert "curate" in refused.stderr
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        process.wait(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
+    told = (tmp_path / "said.err").read_text(encoding="utf-8")
     assert "the same command" in told
     assert "Traceback" not in told
     curate("run", file, "--until", "export")

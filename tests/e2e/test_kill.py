@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import STAGES, Curate, command, environment, pipeline, tree
+from tests.e2e.conftest import STAGES, Curate, Start, pipeline, tree
 
-TRAIN = STAGES + "  - train: {base: tiny, algo: lokr, factor: 8, steps: 30, save_state_every: 10, save_precision: fp32}\n"
+TRAIN = STAGES + "  - train: {base: tiny, algo: lokr, factor: 8, steps: 12, save_state_every: 4, save_precision: fp32}\n"
 KILLS = 20
 ROUNDS = 4
 
 
 @pytest.mark.slow
-def test_kill_and_rerun_gives_the_same_bytes(tmp_path: Path, raw: Path, curate: Curate) -> None:
+def test_kill_and_rerun_gives_the_same_bytes(tmp_path: Path, raw: Path, curate: Curate, start: Start) -> None:
     begun = time.monotonic()
     whole = tmp_path / "never killed"
     whole.mkdir()
@@ -32,11 +32,9 @@ def test_kill_and_rerun_gives_the_same_bytes(tmp_path: Path, raw: Path, curate: 
         folder.mkdir()
         file = pipeline(folder, raw, stages=TRAIN)
         for _ in range(KILLS // ROUNDS):
-            process = subprocess.Popen(
-                command("run", file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), cwd=folder
-            )
+            process = start("run", file, cwd=folder, out=folder / "said")
             try:
-                process.wait(draw.uniform(0.3, seconds))
+                process.wait(draw.uniform(0.05, seconds))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
