@@ -34,5 +34,6 @@ def identify(
     if options.start_from:
         weights = text_digest(weights, file_digest(start_file(options.start_from), known))
     run = ledger.Run.of(folder, ledger.run_id(options, data.digest, weights))
+    run.options, run.data, run.base = ledger.keyed(options), data.digest, weights
     known.save()
     return run, data

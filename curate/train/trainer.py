@@ -124,6 +124,8 @@ class Training:
         loop.after = Saves(loop, self.run, self.folder)
         if loop.state.step:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
+        elif other := ledger.interrupted(self.run, self.folder):
+            self.context.note("info", f"starting at the first step: {other}")
         watch = loop.watcher = watching(loop, self.run)
         try:
             with limits.memory_errors(self.options, "training"), compiled.compiling(self.options.compile):

@@ -78,6 +78,34 @@ def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path) -> None:
     assert again.read_bytes() == whole.read_bytes()
 
 
+def test_what_changed_since_an_interruption_is_told(folder: Path) -> None:
+    """Neither pictures, captions, options nor base may change beneath a checkpoint: a new run starts and says why."""
+    started = [0]
+
+    def stop() -> bool:
+        started[0] += 1
+        return started[0] > 8
+
+    def told(**options: Any) -> list[str]:
+        _, events = run(folder, **{**SHORT, **options})
+        return [e.message for e in events if isinstance(e, Note) and "step" in e.message and "estimate" not in e.message]
+
+    with pytest.raises(Interrupted):
+        run(folder, stop, **{**SHORT, "steps": 9})
+    state = next((folder / ".curate" / "train").glob("*/step-*.pt"))
+    step = int(state.stem.partition("-")[2])
+    begins = f"starting at the first step: an interrupted run stands at step {step}; it differs in "
+    assert f"{begins}steps (9, now 3)" in told(steps=3)
+    assert f"{begins}rank (4, now 2), steps (9, now 3)" in told(steps=3, rank=2)
+    (folder / "2_zwx dog" / "0.txt").write_text("zwx dog, by hand")
+    assert f"{begins}pictures or captions, steps (9, now 3)" in told(steps=3)
+    (folder / "2_zwx dog" / "0.txt").write_text("zwx dog, simple background, shape 0")
+    assert not [line for line in told(steps=3) if "interrupted" in line]
+    # back to what it was: it goes on, and nothing was lost
+    assert f"continuing at step {step} of 9" in told(steps=9)
+    assert not state.exists()
+
+
 def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
     asked = count()
     with pytest.raises(Interrupted):
