@@ -223,7 +223,7 @@ def _plain(text: str) -> Any:
 
 
 def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
-    from curate.pipeline import explain
+    from curate.pipeline import explain, mistakes
 
     try:
         made = model(**options)
@@ -233,7 +233,8 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
         return made
     except ValidationError as error:
         lines = [
-            (f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e) for e in error.errors()
+            (f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e)
+            for e in mistakes(error.errors())
         ]
         raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else "") from error
 

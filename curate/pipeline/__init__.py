@@ -4,6 +4,6 @@ from curate.pipeline.load import load
 from curate.pipeline.options import SAMPLE, Pipeline, PipelineError, RunOptions
 from curate.pipeline.order import ORDER
 from curate.pipeline.schema import schema
-from curate.pipeline.words import explain
+from curate.pipeline.words import explain, mistakes
 
-__all__ = ["ORDER", "SAMPLE", "Pipeline", "PipelineError", "RunOptions", "explain", "load", "schema"]
+__all__ = ["ORDER", "SAMPLE", "Pipeline", "PipelineError", "RunOptions", "explain", "load", "mistakes", "schema"]

@@ -16,7 +16,7 @@ from ruamel.yaml.reader import ReaderError
 from curate.core import registry
 from curate.errors import InputError
 from curate.pipeline.options import PipelineError
-from curate.pipeline.words import describe, dotted, explain
+from curate.pipeline.words import describe, dotted, explain, mistakes
 
 _MOST_VALUES, _DEEPEST = 200_000, 50
 """Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
@@ -181,7 +181,7 @@ class Reader:
         try:
             return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
         except ValidationError as error:
-            for one in error.errors():
+            for one in mistakes(error.errors()):
                 self.problem((*where, *one["loc"]), f"{what}.{dotted(one['loc'])}: {explain(one)}")
             return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -21,6 +21,16 @@ def dotted(where: Iterable[str | int]) -> str:
     return ".".join(str(p) for p in where)
 
 
+def mistakes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """pydantic's errors without those that follow from others: a list whose wrong values left it too short."""
+    places = [tuple(e["loc"]) for e in errors]
+    return [
+        e
+        for e, place in zip(errors, places, strict=True)
+        if e["type"] != "too_short" or not any(p != place and p[: len(place)] == place for p in places)
+    ]
+
+
 def explain(error: Mapping[str, Any]) -> str:
     """One pydantic error in plain words, with what was found."""
     message = str(error["msg"]).removeprefix("Value error, ")
@@ -29,8 +39,8 @@ def explain(error: Mapping[str, Any]) -> str:
     choices = str((error.get("ctx") or {}).get("expected", ""))
     if error["type"] == "literal_error" and isinstance(found, str):
         return f'"{found}" is not one of {choices}' + (f"; {hint}" if (hint := _hint(found, choices)) else "")
-    if error["type"] == "value_error" and isinstance(found, dict):
-        return message  # a stage that looked into a mapping has said what it found there
+    if error["type"] == "value_error" and isinstance(found, dict | list | tuple):
+        return message  # a stage that looked into a mapping or a list has said what it found there
     return f"{message}, found {describe(found)}"
 
 

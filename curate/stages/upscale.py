@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -50,6 +50,12 @@ class Upscale(RecordStage):
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
+
+    def problems(self) -> Mapping[str, str]:
+        """A factor that would be passed over."""
+        if self.factor and self.when != "always":
+            return {"factor": "has no effect with when smaller-than, which enlarges to the size: give when always"}
+        return {}
 
     def files(self, env: Env) -> Sequence[Path]:
         """The model's file; a known name stands for its published digest and needs none. Raises MissingError."""

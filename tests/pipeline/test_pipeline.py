@@ -275,3 +275,20 @@ def test_the_schema_rejects_what_is_wrong(wrong: str) -> None:
 
 def test_the_schema_is_plain_json() -> None:
     assert json.loads(json.dumps(schema())) == schema()
+
+
+def test_what_a_list_holds_is_said_once(place: Path) -> None:
+    """No second line for the list that its wrong values left too short, and no word on a list where an entry is wrong."""
+    assert mistakes(place, with_stages("denoise: {methods: [bogus]}")) == [
+        "4:25: denoise.methods.0: \"bogus\" is not one of 'upscale', 'down-up', 'adverse' or 'diffusion'"
+    ]
+    (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, preset: [bogus]}"))
+    assert "unknown preset bogus" in one and not one.endswith("found a list")
+    (empty,) = mistakes(place, with_stages("denoise: {methods: []}"))
+    assert "at least 1 item" in empty
+
+
+def test_an_enlargement_that_would_be_passed_over_is_a_mistake(place: Path) -> None:
+    (one,) = mistakes(place, with_stages("upscale: {model: lanczos, factor: 2}"))
+    assert one.startswith("4:39: upscale.factor: has no effect with when smaller-than")
+    read(place, with_stages("upscale: {model: lanczos, factor: 2, when: always}"))
