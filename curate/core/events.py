@@ -95,6 +95,13 @@ class Saved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Removed(Event):
+    """A file that `Saved` told of was removed, since only the last ones are kept."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Event):
     """A line for the user: `level` is info, advice or warning; `stage` and `key` where it concerns one."""
 

@@ -16,6 +16,7 @@ from curate.core.events import (
     Event,
     Note,
     RecordDone,
+    Removed,
     RunFinished,
     Saved,
     Scanned,
@@ -88,6 +89,8 @@ class Progress:
                 self._say(f"{word}{prefix}{visible(event.message)}", _COLOURS.get(event.level, ""))
             case Saved() if event.kind != "checkpoint" and not event.recalled:
                 self._say(f"wrote {visible(event.path)}")
+            case Removed():
+                self._say(f"removed {visible(event.path)}")
             case RunFinished():
                 self.close()
             case _:

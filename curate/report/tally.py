@@ -8,6 +8,7 @@ from curate.core.events import (
     Event,
     Note,
     RecordDone,
+    Removed,
     RunFinished,
     RunStarted,
     Saved,
@@ -73,6 +74,8 @@ class Tally:
                 self.notes.append(event)
             case Saved():
                 self.saved.append(event)
+            case Removed():
+                self.saved = [one for one in self.saved if one.path != event.path]
             case TrainStep():
                 self.step = event
                 self._trace(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from curate.core.events import Saved
+from curate.core.events import Removed, Saved
 from curate.train import files, ledger
 from curate.train.loop import Loop
 
@@ -42,13 +42,13 @@ class Saves:
         one = [str(path.absolute()), hashlib.sha256(data).hexdigest()]
         self.run.along = [*(other for other in self.run.along if other[0] != one[0]), one]
         while self.options.keep_saves and len(self.run.along) > self.options.keep_saves:
-            remove(*self.run.along.pop(0))
+            self.remove(*self.run.along.pop(0))
         self.run.save(self.folder)
-        loop.context.tell(Saved("lora", str(path)))
+        loop.context.tell(Saved("lora", one[0]))
 
-
-def remove(path: str, sha256: str) -> None:
-    """Removes a file unless somebody changed it."""
-    place = Path(path)
-    if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
-        place.unlink()
+    def remove(self, path: str, sha256: str) -> None:
+        """Removes a file unless somebody changed it."""
+        place = Path(path)
+        if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
+            place.unlink()
+            self.loop.context.tell(Removed(path))

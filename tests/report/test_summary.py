@@ -7,7 +7,18 @@ import itertools
 import json
 from pathlib import Path
 
-from curate.core.events import Note, RecordDone, RunFinished, Scanned, StageFinished, StageRecalled, StageStarted, TrainStep
+from curate.core.events import (
+    Note,
+    RecordDone,
+    Removed,
+    RunFinished,
+    Saved,
+    Scanned,
+    StageFinished,
+    StageRecalled,
+    StageStarted,
+    TrainStep,
+)
 from curate.core.record import Image, Manifest, Record
 from curate.report import open_report
 from curate.report.summary import show, summarise
@@ -167,3 +178,9 @@ def test_the_loss_curve_stays_small_and_evenly_spread() -> None:
     assert steps[0] == 1 and steps[-1] > 9_900
     assert {b - a for a, b in itertools.pairwise(steps)} == {steps[1] - steps[0]}
     assert all(value == step / 10_000 for step, value in tally.curve)
+
+
+def test_a_file_that_was_removed_again_is_not_offered() -> None:
+    saved = [Saved("lora", f"/p/lora/{name}.safetensors") for name in ("dog-step2", "dog-step4", "dog")]
+    figures = summarise(tallied(*RUN[:1], saved[0], saved[1], Removed(saved[0].path), saved[2]), RECORDS, {})
+    assert figures["saved"] == [{"kind": "lora", "path": one.path} for one in saved[1:]]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from curate.core.events import Event, Note, Saved, TrainStep
+from curate.core.events import Event, Note, Removed, Saved, TrainStep
 from curate.core.record import Manifest
 from curate.errors import Interrupted
 from curate.stages.train import Train
@@ -58,7 +58,9 @@ def test_earlier_files_are_removed_over_a_stop_but_not_what_somebody_changed(fol
     assert names(folder) == ["prepared-step00000002.safetensors", "prepared-step00000003.safetensors"]
     mine = folder / "lora" / "prepared-step00000002.safetensors"
     mine.write_bytes(b"mine")
-    run(folder, **options)
+    _, events = run(folder, **options)
+    gone = [e.path for e in events if isinstance(e, Removed)]
+    assert [Path(path).name for path in gone] == ["prepared-step00000003.safetensors"]
     left = [f"prepared-step0000000{n}.safetensors" for n in (2, 4, 5)]
     assert names(folder) == [*left, "prepared.safetensors"]
     assert mine.read_bytes() == b"mine"
