@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curate import names
 from curate.train.kohya_keys import CONVERT, GUI, IGNORED, OPTIONS, REFUSED, plain
 
 EMPTY = (None, "", False, [], {}, "None", "none")
@@ -38,22 +39,27 @@ class Imported:
     values    our options
     notes     a line for every key that became none
     problems  what cannot be taken over: lines of an error
+    said      by our option, the file and the key that set it, as `kohya.toml: network_dim`
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     notes: list[str] = field(default_factory=list[str])
     problems: list[str] = field(default_factory=list[str])
+    said: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def read(paths: Sequence[str], fields: Collection[str]) -> Imported:
     """All files as options; `fields` are those that exist. Later files stand above earlier ones."""
     made = Imported()
     keys: dict[str, Any] = {}
+    files: dict[str, str] = {}
     for path in paths:
-        keys |= _file(Path(path).expanduser(), made)
+        found = _file(Path(path).expanduser(), made)
+        keys |= found
+        files |= dict.fromkeys(found, path)
     _together(keys, made)
     for key, value in keys.items():
-        _one(GUI.get(key, key), value, fields, made)
+        _one(GUI.get(key, key), value, fields, made, f"{files.get(key) or files.get('network_args') or paths[-1]}: {key}")
     # LoKr's full matrix is what our default is: a rank that large is no rank
     if made.values.get("algo") == "lokr" and (made.values.get("rank") or 0) >= FULL:
         for name in ("rank", "alpha", "conv_rank", "conv_alpha"):
@@ -95,8 +101,10 @@ def _dataset(found: Mapping[str, Any], path: Path, made: Imported) -> dict[str, 
         for subset in dataset.get("subsets", [{}]):
             rows.append({**found.get("general", {}), **plain, **subset})
             if "image_dir" in subset:
-                name = f"{rows[-1].get('num_repeats', 1)}_{rows[-1].get('class_tokens') or Path(str(subset['image_dir'])).name}"
-                made.notes.append(f"image_dir {subset['image_dir']}: put its pictures into FOLDER/{name}")
+                words = rows[-1].get("class_tokens") or names.concept_folder(Path(str(subset["image_dir"])).name)[1]
+                home = "the folder that reg_folder names, as REG" if rows[-1].get("is_reg") else "FOLDER"
+                name = f"{home}/{rows[-1].get('num_repeats', 1)}_{words}"
+                made.notes.append(f"image_dir {subset['image_dir']}: put its pictures into {name}")
     keys: dict[str, Any] = {}
     for key in dict.fromkeys(k for row in rows for k in row):
         values = [row.get(key) for row in rows]
@@ -161,7 +169,7 @@ def _arguments(given: Any, made: Imported) -> Iterator[tuple[str, Any]]:
         yield name.strip(), value.strip().strip("\"'")
 
 
-def _one(key: str, value: Any, fields: Collection[str], made: Imported) -> None:
+def _one(key: str, value: Any, fields: Collection[str], made: Imported, where: str) -> None:
     off = value in EMPTY or value in (0, "0", "False", "false")
     option = OPTIONS.get(key)
     if option is not None and option in fields:
@@ -173,10 +181,10 @@ def _one(key: str, value: Any, fields: Collection[str], made: Imported) -> None:
         try:
             converted = CONVERT.get(option, plain)(value)
         except (ValueError, TypeError) as error:
-            made.problems.append(f"{key} = {value!r} cannot be read: {error}")
+            made.problems.append(f"{where} = {value!r} cannot be read: {error}")
             return
         if converted is not None:
-            made.values[option] = converted
+            made.values[option], made.said[option] = converted, where
     elif off:
         return
     elif key in IGNORED:

@@ -225,6 +225,28 @@ def test_a_dataset_file_beside_a_training_file(tmp_path: Path) -> None:
     assert "image_dir pictures/robe: put its pictures into FOLDER/2_robe" in notes
 
 
+def test_folders_that_carry_repeats_or_regularisation_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.toml"
+    rows = ("image_dir = '5_zwx dog'\nnum_repeats = 3", "image_dir = 'reg/1_dog'\nis_reg = true")
+    path.write_text("[[datasets]]\n" + "".join(f"[[datasets.subsets]]\n{row}\n" for row in rows), encoding="utf-8")
+    assert imported(str(path)).notes == [
+        "image_dir 5_zwx dog: put its pictures into FOLDER/3_zwx dog",
+        "image_dir reg/1_dog: put its pictures into the folder that reg_folder names, as REG/1_dog",
+    ]
+
+
+def test_a_value_that_does_not_fit_is_told_with_its_file_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "gui.json"
+    path.write_text(json.dumps({"network_dim": "banana", "save_every_n_steps": -2, "clip_skip": 2}), encoding="utf-8")
+    with pytest.raises(ValueError, match="network_dim") as told:
+        TrainOptions(from_kohya=(str(path),))
+    for line in (
+        f"{path}: network_dim = 'banana': input should be a valid integer",
+        f"{path}: save_every_n_steps = -2: input should be greater than or equal to 0",
+    ):
+        assert line in str(told.value)
+
+
 def test_what_differs_between_datasets_stops(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(DATASET.format(keep=2), encoding="utf-8")
     with pytest.raises(ValueError, match="keep_tokens differs between its datasets"):

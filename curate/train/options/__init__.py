@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from curate.train import guides, kohya
 from curate.train.options import base, data, network, objective, output, run, watch
@@ -74,7 +74,17 @@ class TrainOptions(
 def imported(paths: Any) -> kohya.Imported:
     """What kohya's files come to; nothing without files."""
     given = [paths] if isinstance(paths, str) else list(paths) if isinstance(paths, list | tuple) else []
-    return kohya.read(given, TrainOptions.model_fields.keys()) if given else kohya.Imported()
+    if not given:
+        return kohya.Imported()
+    made = kohya.read(given, TrainOptions.model_fields.keys())
+    try:
+        TrainOptions.model_validate(made.values)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["loc"] and (where := made.said.get(str(one["loc"][0]))):
+                said = one["msg"].removeprefix("Value error, ")
+                made.problems.append(f"{where} = {one['input']!r}: {said[:1].lower()}{said[1:]}")
+    return made
 
 
 NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
