@@ -80,7 +80,7 @@ def _overview(page: Page) -> Markup:
     tiles = [
         ("pictures", f"{figures['pictures']:,}"),
         ("prepared", f"{len(page.manifest.present):,}"),
-        ("set aside", f"{sum(bool(r.aside) for r in page.manifest):,}"),
+        ("set aside", f"{len(page.figures['aside']):,}"),
         ("edited by hand", f"{sum(r.edited is not None for r in page.manifest.present):,}"),
         ("time", span(figures["seconds"]) if figures["seconds"] is not None else "unknown"),
     ]
@@ -125,7 +125,10 @@ def _aside(page: Page) -> Markup:
     rows: list[list[str]] = []
     for number, record in enumerate(sorted((r for r in page.manifest if r.aside), key=lambda r: r.key)):
         picture = _img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
-        rows.append([picture, record.key, told.get(record.key, {}).get("stage", ""), record.aside])
+        rows.append([picture, record.key, told.pop(record.key, {}).get("stage", ""), record.aside])
+    # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
+    for key, one in told.items():
+        rows.append([Markup(""), key, one["stage"], one["reason"]])
     return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
 
 

@@ -121,6 +121,18 @@ def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
     assert sum(tag == "img" for tag, _ in read.tags) == 2
 
 
+def test_a_folder_as_it_is_now_still_names_what_the_run_set_aside() -> None:
+    told = tallied(RecordDone("convert", "dog/x.png", "truncated"))
+    figures = summarise(
+        told, Manifest([picture("dog/park.png"), Record("dog/x.png", "dog", "x", Image("x"), aside="truncated")]), {}
+    )
+    read = harmless(render(Page(Manifest([picture("dog/park.png")]), figures, lambda _: None)))
+    cells = [t for t in read.text if t.strip()]
+    assert cells[cells.index("set aside") - 1] == str(len(figures["aside"])) != "0"
+    place = cells.index("dog/x.png")
+    assert cells[place : place + 3] == ["dog/x.png", "convert", "truncated"]
+
+
 def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
     gone = dataclasses.replace(picture("dog/park_copy.png"), aside="the same picture as dog/park.png")
     broken = Record("dog/x.png", "dog", "x", Image("x", "nowhere.png"), aside="truncated")
