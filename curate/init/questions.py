@@ -50,6 +50,8 @@ def ask(
     )
     base = given.base or asker.text("Base model: a name on the hub, a folder, or tiny (a toy for trials)", "tiny")
     gpu = given.gpu if given.gpu is not None else asker.number("GPU memory in GiB, 0 without a GPU", gpu_memory())
+    if gpu < 0:
+        raise InputError(f"GPU memory of {gpu:g} GiB is none", "give its size, 0 without a GPU")
     output = given.output or asker.text("Folder to write to", str(target.parent / "prepared"))
     return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu)
 

@@ -221,6 +221,8 @@ def test_mistakes_are_said(photos: Path, tmp_path: Path) -> None:
         ask(Given(input=str(tmp_path / "empty")), target, interactive=False)
     with pytest.raises(InputError, match="does not exist"):
         ask(Given(input=str(tmp_path / "nowhere")), target, interactive=False)
+    with pytest.raises(InputError, match="GPU memory of -3 GiB is none"):
+        ask(Given(input=str(photos), gpu=-3), target, interactive=False)
 
 
 def test_an_existing_file_is_left_unless_forced(tmp_path: Path) -> None:
