@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ from cleaners.upscalers import Tiles
 from cleaners.upscalers.weights import read_weights
 
 Precision = Literal["auto", "full", "half"]
+KEPT = 320 * 320
+"""Pixels up to which memory is kept between layers: with more, the pieces that no layer fits into cost more than it saves."""
 
 
 @contextmanager
@@ -26,8 +28,7 @@ def opened(path: Path, device: str, precision: Precision) -> Generator[TorchNetw
     place = torch_device(device)
     network: TorchNetwork | None = TorchNetwork(describe(path), place, precision)
     try:
-        with kept_memory(place):
-            yield network
+        yield network
     finally:
         network = None
         if place.type == "cuda":
@@ -72,8 +73,10 @@ class TorchNetwork:
         """See Network."""
         import torch
 
+        small = math.prod(tiles.shape[:3]) <= KEPT
         try:
-            found = self._run(tiles)
+            with kept_memory(self.device) if small else nullcontext():
+                found = self._run(tiles)
             if self.dtype != torch.float32 and not torch.isfinite(found).all():
                 # some trained networks overflow in half precision on some pictures: from here on in full
                 self.dtype = torch.float32
