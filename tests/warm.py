@@ -1,4 +1,4 @@
-"""The command in a process of its own that has its libraries already: forked from one that loads them once and does no more.
+"""Programs in processes of their own that have their libraries already: forked from one that loads them once and does no more.
 
 Loading PyTorch and diffusers takes ten times as long as what a test asks of them. What is forked is whole otherwise: it reads
 its arguments, can be killed at any moment, and ends with an exit code.
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,10 +26,11 @@ LOADED = [
     *("torch.utils.tensorboard.writer", "transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"),
     *("curate.cli", "curate.drive", "curate.train.trainer"),
 ]
+COMMAND = "from curate.cli import main; main()"
 
 
 class Process:
-    """A command that was started: the part of `subprocess.Popen` that tests use."""
+    """A program that was started: the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, server: Server, pid: int) -> None:
         self.pid, self._server = pid, server
@@ -45,7 +47,7 @@ class Process:
         end = time.monotonic() + timeout
         while (code := self.poll()) is None:
             if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("curate", timeout)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(0.01)
         return code
 
@@ -84,10 +86,10 @@ class Server:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
-    def start(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], out: Path) -> Process:
-        """`curate ARGUMENTS`; what it prints goes into OUT.out and OUT.err."""
+    def start(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], out: Path, program: str = COMMAND) -> Process:
+        """As `python -c PROGRAM ARGUMENTS`; what it prints goes into OUT.out and OUT.err."""
         texts = [str(a) for a in arguments]
-        said = {"start": texts, "cwd": str(cwd), "env": dict(env), "out": str(out)}
+        said = {"start": program, "with": texts, "cwd": str(cwd), "env": dict(env), "out": str(out)}
         return Process(self, self.ask(said))
 
     def end(self) -> None:
@@ -126,7 +128,7 @@ def serve() -> dict[str, Any] | None:
 
 
 def become(asked: Mapping[str, Any]) -> NoReturn:
-    """The command, in what was forked: its own folder, environment, input and output."""
+    """The program, in what was forked: its own folder, environment, arguments, input and output."""
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
@@ -135,17 +137,19 @@ def become(asked: Mapping[str, Any]) -> NoReturn:
         os.dup2(file, number)
         os.close(file)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "rw"[n > 0], encoding="utf-8") for n in range(3))
-    from curate.cli import main
-
+    sys.argv = ["-c", *asked["with"]]
     code: Any = 0
     try:
-        main(asked["start"])
+        exec(asked["start"], {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code or 0)
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 if __name__ == "__main__":

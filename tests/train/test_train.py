@@ -21,6 +21,7 @@ from curate.errors import CurateError, InputError, Interrupted
 from curate.stages.train import Train
 from curate.train import checkpoint, container, ledger
 from tests.train.conftest import draw_folder, env_of, run
+from tests.warm import Server
 
 SHORT: dict[str, Any] = {"steps": 6, "rank": 4, "preset": "attn-only", "save_state_every": 2}
 
@@ -61,11 +62,15 @@ run(Path(sys.argv[1]), steps=6, rank=4, preset="attn-only", save_state_every=2)
 
 
 @pytest.mark.slow
-def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, server: Server | None) -> None:
     whole, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
     folder = draw_folder(tmp_path / "b" / "prepared")
-    root = str(Path(__file__).parents[2])
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], cwd=root, env={**os.environ, "PYTHONPATH": root})
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    if server is None:
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], cwd=root, env=env)
+    else:
+        child = server.start(folder, cwd=root, env=env, out=tmp_path / "said", program=CHILD)
     runs = ledger.home(folder)
     deadline = time.monotonic() + 600
     while child.poll() is None and not list(runs.glob("*/step-*2.pt")) and time.monotonic() < deadline:
