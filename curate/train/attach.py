@@ -48,7 +48,7 @@ def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
         found = None if settled.rate(options, site) == 0 else layers.plan(site, shape)
         return made(site, shape, *found) if found else None
 
-    return Network.attach(backbone, sites, one, options.seed, options.dora)
+    return Network.attach(backbone, sites, one, options.seed, lambda _: options.dora)
 
 
 def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
@@ -63,12 +63,11 @@ def _as_file(options: TrainOptions, backbone: Backbone, layers: start.Layers) ->
     """The layers of a file, each as it is there; those of a part whose rate is 0 would be lost, which is an error."""
     plans = start.maker(layers, options)
     sites = [site for site in backbone.sites() if site.name in layers and settled.rate(options, site)]
-    decomposed = {name for name, tensors in layers.items() if "dora_scale" in tensors}
-    if decomposed and decomposed != set(layers):
-        raise InputError("start_from: some layers of the file have a dora_scale and others none")
-    return Network.attach(
-        backbone, sites, lambda site, shape: start.build(shape, plans[site.name], site.name), options.seed, bool(decomposed)
-    )
+
+    def one(site: Site, shape: Shape) -> Adapter:
+        return start.build(shape, plans[site.name], site.name)
+
+    return Network.attach(backbone, sites, one, options.seed, lambda site: "dora_scale" in layers[site.name])
 
 
 class Layers:

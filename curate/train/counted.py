@@ -25,7 +25,8 @@ def dataset_values(job: Job) -> dict[str, Any]:
     return {
         "num_train_images": sum(shown.values()),
         "num_reg_images": job.order.showings_per_epoch - sum(shown.values()),
-        "num_validation_images": len(job.held),
+        # those of a validation_folder change no byte
+        "num_validation_images": sum(not entry.picture.reg for entry in job.held),
         "resolution": str((resolution_of(job), resolution_of(job))),
         "enable_bucket": True,
         "bucket_no_upscale": not job.options.upscale,

@@ -125,6 +125,12 @@ class Artist:
         return picture.permute(1, 2, 0).cpu().numpy()
 
 
+def read(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a sample picture, H×W×3."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 def write(place: Path, name: str, prompt: Prompt, pixels: NDArray[np.uint8]) -> Path:
     """Writes NAME.png, or NAME-2.png and so on: a file with other content is never overwritten. The prompt stands in it."""
     said = PngImagePlugin.PngInfo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -81,9 +82,9 @@ def sampling(loop: Loop, run: ledger.Run, board: Board | None) -> Look:
 
     def look(done: int) -> None:
         mine = [drawn(done, index, prompt) for index, prompt in loop.team.share(list(enumerate(prompts)))]
-        # the first process alone is heard: it tells what the others drew
         theirs = loop.team.gather(mine)[1:]
-        for one in sum(theirs, []) if loop.team.first else []:
+        # the first process alone is heard: it tells what the others drew
+        for one in chain.from_iterable(theirs) if loop.team.first else ():
             if one:
                 shown(done, *one)
 

@@ -77,6 +77,7 @@ class Loop:
         self.text = {name for name, site in network.sites.items() if site.part != "unet"}
         self.conditioner = Conditioner(job, bool(self.text))
         self.drops = any(adapter.draws for adapter in network.adapters.values())
+        self.chooses = any(adapter.chooses for adapter in network.adapters.values())
         self.pending: list[Pending] = []
         self.stopped = False
         self.watcher: Watcher | None = None
@@ -110,15 +111,20 @@ class Loop:
         """One optimiser step; [the mean loss of its samples, who wants to stop], still on the device."""
         told = torch.zeros(2, device=self.context.device)
         total = sum(len(b) for b in batches)
-        for index, showings in self.team.share(list(enumerate(batches))):
-            if self.drops:
-                seed_all(derived(self.job.options.seed, "dropout", step, index), self.context.device)
-            part = self.losses(self.batches.make(showings)).sum() / total
-            self.scaler.scale(part).backward()
-            told[0] += part.detach()
-        if self.team.size > 1:
-            told[1] += float(self.context.stopping())
-            self.team.add([*self.gradients(), told])
+        for turn, part in enumerate(self.team.rounds(list(enumerate(batches)), self.context.device)):
+            if turn and not self.team.first:
+                # the first has the sum so far
+                self.optimiser.zero_grad(set_to_none=True)
+                told.zero_()
+            for index, showings in self.team.share(part):
+                if self.drops:
+                    seed_all(derived(self.job.options.seed, "dropout", step, index), self.context.device)
+                loss = self.losses(self.batches.make(showings)).sum() / total
+                self.scaler.scale(loss).backward()
+                told[0] += loss.detach()
+            if self.team.size > 1:
+                told[1] += float(self.context.stopping())
+                self.team.add([*self.gradients(), told])
         if self.job.options.max_grad_norm:
             self.scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.job.options.max_grad_norm)
@@ -133,9 +139,10 @@ class Loop:
     def gradients(self) -> list[Tensor]:
         """The gradients to be summed over the processes: zeros where this one had no batch.
 
-        Which parameters the loss reaches is asked once: a gradient of zero is not the same to an optimiser as none.
+        Which parameters the loss reaches is asked once, or each time where adapters choose anew what they train: a gradient
+        of zero is not the same to an optimiser as none.
         """
-        if self.reached is None:
+        if self.reached is None or self.chooses:
             has = torch.tensor([float(p.grad is not None) for p in self.parameters], device=self.context.device)
             self.team.add([has])
             self.reached = [p for p, any_has in zip(self.parameters, has.tolist(), strict=True) if any_has]

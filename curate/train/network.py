@@ -55,8 +55,10 @@ class Network:
     sites: dict[str, Site]
 
     @classmethod
-    def attach(cls, backbone: Backbone, sites: list[Site], make: Make, seed: int, dora: bool = False) -> Network:
-        """Puts an adapter on every site where `make` gives one.
+    def attach(
+        cls, backbone: Backbone, sites: list[Site], make: Make, seed: int, dora: Callable[[Site], bool] = lambda _: False
+    ) -> Network:
+        """Puts an adapter on every site where `make` gives one; `dora` says which are decomposed, of those that can be.
 
         Start values depend on the seed and the site's name alone. Raises InputError where no layer is left.
         """
@@ -69,7 +71,7 @@ class Network:
                 continue
             adapter.meet(layer)  # pyright: ignore[reportArgumentType]
             adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
-            if dora:
+            if adapter.decomposes and dora(site):
                 adapter.decompose(layer.weight)
             backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others; PyTorch's own minutes are too few for what only one does."""
 
 
 def size() -> int:
@@ -53,15 +56,30 @@ class Team:
 
             distributed.barrier()
 
+    def rounds(self, items: Sequence[T], device: torch.device) -> list[Sequence[T]]:
+        """What is shared out between two sums. On a CPU an item each, so that sums keep the order of one process, to the last
+        bit; on GPUs, where no bit is promised, everything at once.
+        """
+        if self.size == 1 or device.type != "cpu":
+            return [items]
+        return [items[at : at + self.size] for at in range(0, len(items), self.size)]
+
     def add(self, tensors: Sequence[Tensor]) -> None:
-        """Puts into each tensor the sum of all processes' ones, through one buffer."""
+        """Puts into each tensor the sum of all processes' ones, on a CPU in their order, through one buffer."""
         if self.size == 1 or not tensors:
             return
         import torch
         import torch.distributed as distributed
 
         flat = torch.cat([t.detach().flatten().float() for t in tensors])
-        distributed.all_reduce(flat)
+        if flat.device.type == "cpu":
+            parts = [torch.empty_like(flat) for _ in range(self.size)]
+            distributed.all_gather(parts, flat)
+            flat = parts[0]
+            for part in parts[1:]:
+                flat += part
+        else:
+            distributed.all_reduce(flat)
         at = 0
         for tensor in tensors:
             tensor.detach().copy_(flat[at : at + tensor.numel()].view_as(tensor))
@@ -76,6 +94,16 @@ class Team:
         held: list[Any] = [said]
         distributed.broadcast_object_list(held)
         return held[0]
+
+    def gather(self, said: T) -> list[T]:
+        """What each process says, in their order."""
+        if self.size == 1:
+            return [said]
+        import torch.distributed as distributed
+
+        held: list[Any] = [None] * self.size
+        distributed.all_gather_object(held, said)
+        return held
 
     def turn(self, work: Any) -> Any:
         """`work` done by the first process, then by the others, which find on disk what it wrote."""
@@ -99,7 +127,8 @@ def together(device: torch.device) -> Generator[Team]:
     from accelerate import PartialState
 
     mine = not distributed.is_initialized()
-    state = PartialState(cpu=device.type == "cpu")
+    # one prepares pictures or measures for hours while the others wait; where one ends, the launcher ends all
+    state = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
     try:
         yield Team(state.process_index, state.num_processes)
     finally:

@@ -188,3 +188,14 @@ def test_patterns_fit_anywhere() -> None:
     site = Site("lora_unet_mid_block_attentions_0_proj_in", "unet", "mid_block.attentions.0.proj_in", "mlp", 12)
     assert matches("proj_in", site) and matches("*mid_block*", site) and matches("mid_*_proj_[io]n", site)
     assert not matches("proj_??t", site) and not matches("Proj", site)
+
+
+@pytest.mark.parametrize("other", ["norm", "ia3", "full", "glora", "dylora", "boft"])
+def test_dora_is_on_layers_that_can_have_it_alone(other: str) -> None:
+    # on others the file would hold lengths that training did not use, or training use lengths that the file does not hold
+    mixed: dict[str, Any] = {"train_norm": True, "preset": "full"} if other == "norm" else {"layers": (f"attn2={other}:4",)}
+    found = adapters(dora=True, rank=4, **mixed)
+    assert {a.algo for a in found.values()} == {"lora", other}
+    for adapter in found.values():
+        held = {"tensors": "dora_scale" in adapter.tensors(), "parameter": adapter.dora_scale is not None}
+        assert held == dict.fromkeys(held, adapter.algo == "lora"), adapter.algo

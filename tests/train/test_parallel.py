@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,17 +21,31 @@ OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--preset", "attn-on
 OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
 
 
-def launched(*command: str, processes: int = 2) -> list[subprocess.CompletedProcess[str]]:
+COMMAND = "from curate.cli import main; main()"
+EACH = """
+import sys
+from pathlib import Path
+from typing import Any
+import torch.distributed
+from tests.train.conftest import run
+torch.distributed.init_process_group("gloo")
+for at, options in enumerate(eval(sys.argv[2])):
+    run(Path(sys.argv[1]) / str(at) / "prepared", **options)
+torch.distributed.destroy_process_group()
+"""
+
+
+def launched(*command: str, processes: int = 2, program: str = COMMAND) -> list[subprocess.CompletedProcess[str]]:
     """What a launcher does: the same command in several processes that know of each other by the environment."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     common |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
-    program = [sys.executable, "-c", "from curate.cli import main; main()", *command]
+    called = [sys.executable, "-c", program, *command]
     started = [
         subprocess.Popen(
-            program,
+            called,
             env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -39,7 +54,7 @@ def launched(*command: str, processes: int = 2) -> list[subprocess.CompletedProc
         )
         for rank in range(processes)
     ]
-    return [subprocess.CompletedProcess(program, p.wait(), *p.communicate()) for p in started]
+    return [subprocess.CompletedProcess(called, p.wait(), *p.communicate()) for p in started]
 
 
 @pytest.mark.slow
@@ -52,7 +67,9 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert json.loads(first.stdout) and not second.stdout.strip()
     assert "curate" not in second.stderr
-    assert len(list((folder / "lora" / "samples").iterdir())) == 2
+    samples = sorted(map(str, (folder / "lora" / "samples").iterdir()))
+    assert len(samples) == 2 and all(path in first.stderr for path in samples)
+    assert pictures_shown(folder) == {"sample/00", "sample/01"}
     (ours,) = (folder / "lora").glob("*.safetensors")
     other = draw_folder(tmp_path / "b" / "prepared")
     options = {"steps": 3, "rank": 2, "preset": "attn-only", "dropout": 0.1}
@@ -62,6 +79,32 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu")
     assert (first.returncode, second.returncode) == (0, 0)
     assert "nothing to do" in first.stderr and not second.stderr.strip()
+
+
+def pictures_shown(folder: Path) -> set[str]:
+    """Names of the pictures that a run gave TensorBoard."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (logs,) = (folder / ".curate" / "train" / "logs").iterdir()
+    events = EventAccumulator(str(logs))
+    events.Reload()
+    return set(events.Tags()["images"])
+
+
+@pytest.mark.slow
+def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> None:
+    # the second trains other parameters in each forward
+    both = [{"algo": "lora", "rank": 2, "dropout": 0.1}, {"algo": "dylora", "rank": 4, "dylora_unit": 1, "alpha": 2}]
+    common = {"include": ("up_blocks_3_attentions_2",), "resolution": 64, "steps": 3, "tensorboard": False, "output_name": "it"}
+    runs: list[dict[str, Any]] = [{**common, **options, "accumulate": 2} for options in both]
+    for at in range(len(runs)):
+        draw_folder(tmp_path / "two" / str(at) / "prepared")
+    ended = launched(str(tmp_path / "two"), repr(runs), program=EACH)
+    assert [p.returncode for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    for at, options in enumerate(runs):
+        theirs, _ = run(draw_folder(tmp_path / "one" / str(at) / "prepared"), **{**options, "accumulate": 4})
+        ours = tmp_path / "two" / str(at) / "prepared" / "lora" / theirs.name
+        assert ours.read_bytes() == theirs.read_bytes(), options["algo"]
 
 
 def test_one_process_is_a_team_of_itself() -> None:

@@ -121,6 +121,10 @@ class Adapter(nn.Module):
     algo: ClassVar[str]
     detects: ClassVar[str]
     """A tensor suffix that only this algorithm's files have."""
+    chooses: ClassVar[bool] = False
+    """Whether each forward trains other parameters, and leaves the rest without a gradient."""
+    decomposes: ClassVar[bool] = False
+    """Whether the lengths of the weight's columns can be learnt apart (DoRA)."""
     scalar: nn.Parameter | None
 
     def meet(self, layer: Layer) -> None:

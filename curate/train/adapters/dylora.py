@@ -20,6 +20,7 @@ class Dylora(Adapter):
 
     algo = "dylora"
     detects = "lora_down.weight"
+    chooses = True
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

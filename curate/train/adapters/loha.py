@@ -29,6 +29,7 @@ class Loha(Adapter):
 
     algo = "loha"
     detects = "hada_w1_a"
+    decomposes = True
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

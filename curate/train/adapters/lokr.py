@@ -43,6 +43,7 @@ class Lokr(Adapter):
 
     algo = "lokr"
     detects = "lokr_w1"
+    decomposes = True
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

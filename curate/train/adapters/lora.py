@@ -18,6 +18,7 @@ class Lora(Adapter):
 
     algo = "lora"
     detects = "lora_down.weight"
+    decomposes = True
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
