@@ -6,10 +6,11 @@ from pathlib import Path
 
 from curate.errors import InputError
 from curate.train import ledger
-from curate.train.base import base_digest, vae_digest
+from curate.train.base import base_digest, located, vae_digest
 from curate.train.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.digests import Known, file_digest, text_digest
 from curate.train.options import TrainOptions
+from curate.train.traits import yaml_prediction
 
 
 def start_file(path: str) -> Path:
@@ -29,6 +30,9 @@ def identify(
     if options.reg_folder:
         add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension, known)
     weights = base_digest(options.base, offline, known)
+    place = located(options.base, offline)
+    if place.is_file() and yaml_prediction(place) == "v":
+        weights = text_digest(weights, "v")
     if options.vae:
         weights = text_digest(weights, vae_digest(options.vae, offline, known))
     if options.start_from:

@@ -9,16 +9,20 @@ import pickle
 import re
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from curate.core.events import TrainStep
 from curate.errors import InputError, MissingError
 from curate.train import container, tiny
 from curate.train.backbones import Want, _tokenizer, load
 from curate.train.base import located, vae_digest
+from curate.train.identity import identify
+from curate.train.options import TrainOptions
 from curate.train.quiet import quiet
 from curate.train.traits import traits
 from tests.train.conftest import run
@@ -228,6 +232,40 @@ def test_another_autoencoder_is_another_run(folder: Path, tmp_path: Path) -> Non
     a, b = container.read(first), container.read(second)
     assert first != second and a[1]["curate.vae"] != b[1]["curate.vae"]
     assert any(not torch.equal(a[0][key], b[0][key]) for key in a[0])
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_an_autoencoder_that_overflows_in_half_precision_is_run_in_single(folder: Path, tmp_path: Path) -> None:
+    """What kohya's no_half_vae is for: inner values of a million, which float16 does not hold."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    vae: Any = AutoencoderKL.from_pretrained(another_vae(tmp_path / "mild"))
+    with torch.no_grad():
+        for part in (vae.encoder, vae.decoder):
+            part.conv_in.weight.mul_(1e6)
+    vae.save_pretrained(tmp_path / "wild")
+    assert not vae.half().encode(torch.rand(1, 3, 64, 64).half()).latent_dist.mean.isfinite().all()
+    (tmp_path / "p.txt").write_text("zwx dog --w 64 --h 64 --s 2")
+    given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1, "precision": "fp16"}
+    path, events = run(folder, vae=str(tmp_path / "wild"), sample_prompts=str(tmp_path / "p.txt"), **given)
+    assert all(tensor.isfinite().all() for tensor in container.read(path)[0].values())
+    losses = [e.loss for e in events if isinstance(e, TrainStep)]
+    assert len(losses) == 1 and 0 < losses[0] < 100
+    [drawn] = (path.parent / "samples").glob("*.png")
+    with Image.open(drawn) as image:
+        # an overflow would be black all over
+        assert max(high - low for low, high in cast("tuple[tuple[int, int], ...]", image.getextrema())) > 50
+
+
+def test_a_yaml_that_says_another_prediction_is_another_run(folder: Path, tmp_path: Path) -> None:
+    base = tmp_path / "two.safetensors"
+    save_file({"x": torch.zeros(1)}, base)
+    options, yaml = TrainOptions(base=str(base)), base.with_suffix(".yaml")
+    before = identify(options, folder, True)[0].id
+    yaml.write_text("parameterization: eps")
+    assert identify(options, folder, True)[0].id == before
+    yaml.write_text('parameterization: "v"')
+    assert identify(options, folder, True)[0].id != before
 
 
 def test_an_autoencoder_of_another_form(tmp_path: Path) -> None:
