@@ -71,12 +71,15 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                     found.append(
                         Found(f"{before}/{legible(name)}", concept, folder, place / name, place / caption if caption else None)
                     )
-        every.extend(_with_masks(root, found))
+        every.extend(_with_masks(root, found, tell))
     return _distinct(every)
 
 
-def _with_masks(root: Path, found: list[Found]) -> list[Found]:
-    """`masks/10_dog/a.png` is the mask of `10_dog/a.jpg`, where there is such a picture, and else a picture itself."""
+def _with_masks(root: Path, found: list[Found], tell: Listener) -> list[Found]:
+    """`masks/10_dog/a.png` is the mask of `10_dog/a.jpg`, where there is such a picture, and else a picture itself.
+
+    One beside the masks of other pictures may be what a picture that is gone left behind: it is told of.
+    """
     if not any(f.folder == masks.FOLDER for f in found):
         return found
     stems = {f.path.relative_to(root).with_suffix("") for f in found}
@@ -85,6 +88,9 @@ def _with_masks(root: Path, found: list[Found]) -> list[Found]:
     if not drawn:
         return found
     taken = set(drawn.values())
+    homes = {p.parent for p in taken}
+    for left in [p for p in below if p.parent in homes and p not in taken]:
+        tell(Note("warning", f"{left} masks no picture and is taken for one: remove it if its picture is gone"))
     return [
         dataclasses.replace(f, mask=drawn.get(f.path.relative_to(root).with_suffix(""))) for f in found if f.path not in taken
     ]

@@ -39,6 +39,8 @@ def report(target: Path, out: Path) -> int:
     summary = target / LEDGER / SUMMARY
     if not summary.is_file():
         raise InputError(f"nothing is known of {target}", "give the output folder of a run")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder", f"give the page's file, as {out / 'report.html'}")
     figures = json.loads(summary.read_text(encoding="utf-8"))
     with run_lock(target), Store(target) as store:
         env = env_over(target, target, RunOptions(), {}, store)

@@ -17,11 +17,11 @@ from tests.cleaners.test_consent import PROHIBITED, png_info
 ROOT = Path(__file__).parents[2]
 
 
-def curate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def curate(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "FORCE_COLOR"} | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
     command = [sys.executable, "-m", "curate.cli", *map(str, arguments)]
     done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", env=environment, cwd=ROOT, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == expect, done.stdout + done.stderr
     return done
 
 
@@ -92,6 +92,8 @@ def test_commands_on_folders(tmp_path: Path, raw: Path):
     assert "before, after and difference" in done.stderr
     page = tmp_path / "page.html"
     curate("report", tmp_path / "out", "-o", page)
+    refused = curate("report", tmp_path / "out", "-o", tmp_path, expect=2)
+    assert "is a folder" in refused.stderr and "report.html" in refused.stderr
     text = page.read_text(encoding="utf-8")
     assert "eight times the difference" in text
     assert text.count('<section id="noise">') == 1

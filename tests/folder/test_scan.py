@@ -148,3 +148,13 @@ def test_nothing_to_do_is_said(tmp_path: Path) -> None:
         scanned(tmp_path, tmp_path / "in")
     with pytest.raises(InputError, match="does not exist"):
         scanned(tmp_path, tmp_path / "nowhere")
+
+
+def test_what_may_be_left_of_a_masked_picture_is_told(tmp_path: Path) -> None:
+    for name in ("dog/a", "masks/dog/a", "masks/dog/gone", "masks/cat/b", "masks/c"):
+        put(tmp_path / "in" / f"{name}.png")
+    found, told = scanned(tmp_path, tmp_path / "in")
+    assert [r.key for r in found] == ["dog/a.png", "masks/c.png", "masks/cat/b.png", "masks/dog/gone.png"]
+    assert told == [
+        f"{tmp_path / 'in/masks/dog/gone.png'} masks no picture and is taken for one: remove it if its picture is gone"
+    ]
