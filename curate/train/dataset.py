@@ -93,6 +93,8 @@ def read_dataset(
                 uncaptioned.append(path)
             digest = file_digest(path, known)
             mask = mask_of(folder, place.name, path.stem) if masks else None
+            if mask is not None and _broken(mask, f"{place.name}/{path.name}", warnings):
+                continue
             text = words if caption is None else caption
             pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
             lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
@@ -128,6 +130,16 @@ def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] 
     except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
         warnings.append(f"{name} cannot be read and is left out: {error}")
         return None
+
+
+def _broken(mask: Path, name: str, warnings: list[str]) -> bool:
+    """Whether a picture's mask cannot be read, with a warning: without it the picture would teach what was hidden."""
+    try:
+        picture_size(mask)
+    except Exception as error:  # as of pictures
+        warnings.append(f"{name} is left out: its mask cannot be read: {error}")
+        return True
+    return False
 
 
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:

@@ -19,6 +19,10 @@ def check(options: TrainOptions, folder: Path) -> None:
     """Raises InputError for a file of prompts, a folder or a picture that cannot be read, and a folder that takes no file."""
     if options.sample_prompts:
         read_prompts(Path(options.sample_prompts).expanduser())
+    for option in ("reg_folder", "validation_folder"):
+        given = getattr(options, option)
+        if given and Path(given).expanduser().resolve() == folder.resolve():
+            raise InputError(f"{option} {given} is the folder that is trained", "give pictures of their own")
     if options.validation_folder:
         known = Known(home(folder) / "digests.json")
         read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, known, reg=True)

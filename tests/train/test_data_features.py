@@ -94,6 +94,18 @@ def test_masks_are_part_of_the_data(tmp_path: Path) -> None:
         read_dataset(folder, masks=True)
 
 
+def test_a_mask_that_cannot_be_read_takes_its_picture_out_by_name(tmp_path: Path) -> None:
+    folder = masked(draw_folder(tmp_path / "p"), 255)
+    place = folder / "masks" / "2_zwx dog" / "1.png"
+    place.write_bytes(b"no picture")
+    data = read_dataset(folder, masks=True)
+    assert [p.path.name for p in data.pictures if p.concept == "2_zwx dog"] == ["0.png"]
+    (said,) = data.warnings
+    assert said.startswith("2_zwx dog/1.png is left out: its mask cannot be read")
+    place.write_bytes((folder / "masks" / "2_zwx dog" / "0.png").read_bytes()[:40])
+    assert len(read_dataset(folder, masks=True).pictures) == len(data.pictures)
+
+
 @pytest.mark.parametrize(
     ("repeats", "wanted", "expected"),
     [

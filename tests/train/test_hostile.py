@@ -139,6 +139,8 @@ def test_files_that_options_name_are_looked_at_first(folder: Path, tmp_path: Pat
         ({"sample_prompts": str(tmp_path)}, "cannot be read as a file of prompts"),
         ({"validation_folder": str(tmp_path / "none")}, "there is no folder"),
         ({"output_dir": str(tmp_path / "file")}, "cannot write to"),
+        ({"validation_folder": str(folder / "1_x" / "..")}, "is the folder that is trained"),
+        ({"reg_folder": str(folder)}, "is the folder that is trained"),
     ):
         with pytest.raises(InputError, match=said):
             early.check(make(**options), folder)  # type: ignore[arg-type]
