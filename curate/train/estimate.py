@@ -17,6 +17,7 @@ from curate.train import settled
 from curate.train.options import TrainOptions
 
 GIB = 1 << 30
+LAYERS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm)
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,30 @@ ADAPTED = {"loha": 1.15, "lokr": 1.1, "dylora": 1.02, "full": 1.35, "glora": 1.3
 SHARE = 0.4
 """Of a matrix product's speed that a whole step reaches, as a rule."""
 
+CALLS = 8
+"""What a layer and its adapter, forward and backward, cost at the least, in smallest linear layers and their backward."""
+
+LIKE_MEASURED = 0.2
+"""Share of a full-size UNet's parameters below which arithmetic tells no time: narrow layers are nowhere near that speed."""
+
 STATES = {"adamw8bit": 2, "paged-adamw8bit": 2, "lion8bit": 1, "lion": 4, "sgd": 4, "adafactor": 1, "came": 5, "prodigy": 16}
 """Bytes of optimiser state per trained number; 8 where it is not named, as AdamW's."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters."""
+    """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters; layers that a step calls."""
 
     unet: int
     texts: int
     vae: int
     adapters: int
+    layers: int = 0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run takes. `seconds` is 0 where the speed was not measured; memory and disk in GiB by what they hold."""
+    """What a run takes. `seconds` is 0 where the arithmetic does not tell them; memory and disk in GiB by what they hold."""
 
     steps: int
     tflop_per_step: float
@@ -73,10 +81,11 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """For the terminal."""
-        span = f"; about {_span(self.seconds)} here, the first steps will tell" if self.seconds else ""
+        span = f"; about {_span(self.seconds)} here" if self.seconds else "; how long"
         memory, disk = sum(self.memory.values()), sum(self.disk.values())
+        arithmetic = f"{self.tflop_per_step:.3g} TFLOP a step, {self.tflop_per_step * self.steps:.3g} in all"
         found = [
-            f"estimate: {self.tflop_per_step:.3g} TFLOP a step, {self.tflop_per_step * self.steps:.3g} in all{span}",
+            f"estimate: {arithmetic}{span}, the first steps will tell",
             f"estimate: {_size(memory)} of memory ({_parts(self.memory)}), {_size(disk)} on disk ({_parts(self.disk)})",
         ]
         if self.available and memory > self.available:
@@ -120,7 +129,19 @@ def of(
     state = counts.adapters * (4 + STATES.get(options.optimizer, 8)) / GIB
     latents = sum(8 * 4 * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
     disk = {"LoRA": file * files, "checkpoints": state * (options.keep_states + 1), "latents": latents}
-    return Estimate(steps, tflop, tflop * steps / (speed(device, options) * SHARE), memory, available(device), disk)
+    seconds = 0.0
+    if size >= LIKE_MEASURED:
+        measured = speed(device, options), call(device)
+        seconds = pass_seconds(each * options.batch, counts.layers, *measured, device.type == "cuda")
+    return Estimate(steps, tflop, seconds * steps * options.accumulate, memory, available(device), disk)
+
+
+def pass_seconds(tflop: float, layers: int, speed: float, call: float, beside: bool) -> float:
+    """Of one forward and backward: of its arithmetic at a speed, and of calling its layers at `call` seconds, which go on
+    `beside` each other on a GPU.
+    """
+    computing, calling = tflop / (speed * SHARE), layers * CALLS * call
+    return max(computing, calling) if beside else computing + calling
 
 
 def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
@@ -130,7 +151,7 @@ def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
         shapes[entry.fit.bucket] = shapes.get(entry.fit.bucket, 0) + 1
     trained = sum(parameter.numel() for _, parameter in network.named_parameters())
     counted = counts(job.backbone, 0)
-    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained)
+    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers)
     files = settled.files(job.options, job.steps, job.order.steps_per_epoch)
     return of(job.options, job.backbone.family, own, shapes, job.steps, device, files)
 
@@ -160,6 +181,21 @@ def speed(device: torch.device, options: TrainOptions) -> float:
     return 2 * side**3 / best / 1e12
 
 
+def call(device: torch.device) -> float:
+    """Seconds that the smallest linear layer takes with its backward, measured in a moment."""
+    weight, often, best = torch.eye(8, device=device).requires_grad_(), 50, float("inf")
+    for _ in range(4):
+        begin = time.perf_counter()
+        x = torch.ones(8, 8, device=device)
+        for _ in range(often):
+            x = torch.nn.functional.linear(x, weight)
+        x.sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - begin) / often)
+    return best
+
+
 def available(device: torch.device) -> float:
     """GiB of memory that are free on the device; 0 where that cannot be told."""
     if device.type == "cuda":
@@ -176,7 +212,8 @@ def counts(backbone: Any, adapters: int) -> Counts:
     """Of a backbone, loaded or without values."""
     parts: Mapping[str, torch.nn.Module] = backbone.parts
     texts = sum(_numbers(part) for name, part in parts.items() if name != "unet")
-    return Counts(_numbers(parts["unet"]), texts, _numbers(backbone.vae), adapters)
+    layers = sum(isinstance(module, LAYERS) for part in parts.values() for module in part.modules())
+    return Counts(_numbers(parts["unet"]), texts, _numbers(backbone.vae), adapters, layers)
 
 
 def _numbers(module: torch.nn.Module) -> int:

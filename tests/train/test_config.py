@@ -131,6 +131,24 @@ def test_arithmetic_and_memory_are_those_that_were_counted() -> None:
     assert eight.tflop_per_step == pytest.approx(14.6, rel=0.03)
 
 
+def test_time_is_told_of_full_size_models_alone() -> None:
+    options = TrainOptions(rank=16, accumulate=3)
+    full = estimate.of(options, "sd1", estimate.Counts(859_520_964, 0, 0, 1), {(512, 512): 1}, 4, CPU)
+    assert full.seconds > 0 and " here, the first steps will tell" in full.lines()[0]
+    # narrow layers are nowhere near the speed of a matrix product
+    tiny = estimate.of(options, "sd1", estimate.counts(load("tiny", True), 0), {(512, 512): 1}, 4, CPU)
+    assert tiny.seconds == 0 and tiny.lines()[0].endswith("; how long, the first steps will tell")
+
+
+def test_small_pictures_take_what_calling_the_layers_takes() -> None:
+    calling = 700 * estimate.CALLS * 1e-5
+    assert estimate.pass_seconds(0.0, 700, 10.0, 1e-5, False) == pytest.approx(calling)
+    assert estimate.pass_seconds(4.0, 700, 10.0, 1e-5, False) == pytest.approx(1.0 + calling)
+    assert estimate.pass_seconds(4.0, 700, 10.0, 1e-5, True) == pytest.approx(1.0)
+    assert estimate.pass_seconds(4e-3, 700, 10.0, 1e-5, True) == pytest.approx(calling)
+    assert 300 < estimate.counts(load("tiny", True), 0).layers < 700
+
+
 def test_too_little_memory_is_said_with_the_remedy() -> None:
     found = estimate.Estimate(1, 1.0, 0.0, {"base": 10.0}, 8.0, {"LoRA": 0.1})
     assert "more than the 8.0 GiB" in found.lines()[-1] and "gradient_checkpointing" in found.lines()[-1]
