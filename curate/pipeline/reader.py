@@ -182,7 +182,7 @@ class Reader:
             return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
         except ValidationError as error:
             for one in mistakes(error.errors()):
-                self.problem((*where, *one["loc"]), f"{what}.{dotted(one['loc'])}: {explain(one)}")
+                self.problem((*where, *one["loc"]), f"{dotted((what, *one['loc']))}: {explain(one)}")
             return None
 
 

@@ -292,3 +292,8 @@ def test_an_enlargement_that_would_be_passed_over_is_a_mistake(place: Path) -> N
     (one,) = mistakes(place, with_stages("upscale: {model: lanczos, factor: 2}"))
     assert one.startswith("4:39: upscale.factor: has no effect with when smaller-than")
     read(place, with_stages("upscale: {model: lanczos, factor: 2, when: always}"))
+
+
+def test_options_that_do_not_fit_together_are_told_of_their_stage(place: Path) -> None:
+    (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, algo: lora, factor: 4}"))
+    assert one == "6:12: train: factor has no effect without algo lokr"
