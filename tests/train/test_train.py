@@ -30,6 +30,13 @@ def losses(events: list[Any]) -> list[float]:
     return [e.loss for e in events if isinstance(e, TrainStep)]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a run that nothing stopped."""
+    path, _ = run(draw_folder(tmp_path_factory.mktemp("whole") / "prepared"), **SHORT)
+    return path.read_bytes()
+
+
 def test_same_data_and_options_give_the_same_file_anywhere(tmp_path: Path) -> None:
     one, events = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
     two, again = run(draw_folder(tmp_path / "b" / "prepared"), **SHORT)
@@ -40,9 +47,7 @@ def test_same_data_and_options_give_the_same_file_anywhere(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
-def test_stopped_and_continued_is_bit_equal(tmp_path: Path, stop_at: int) -> None:
-    whole, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
-    folder = draw_folder(tmp_path / "b" / "prepared")
+def test_stopped_and_continued_is_bit_equal(folder: Path, whole: bytes, stop_at: int) -> None:
     asked = count()
     # asked once per picture that is encoded, then once per step
     with pytest.raises(Interrupted, match=f"step {stop_at} of 6"):
@@ -50,7 +55,7 @@ def test_stopped_and_continued_is_bit_equal(tmp_path: Path, stop_at: int) -> Non
     assert not list((folder / "lora").glob("*"))
     parts, events = run(folder, **SHORT)
     assert [e.step for e in events if isinstance(e, TrainStep)] == list(range(stop_at + 1, 7))
-    assert parts.read_bytes() == whole.read_bytes()
+    assert parts.read_bytes() == whole
 
 
 CHILD = """
@@ -62,9 +67,7 @@ run(Path(sys.argv[1]), steps=6, rank=4, preset="attn-only", save_state_every=2)
 
 
 @pytest.mark.slow
-def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, server: Server | None) -> None:
-    whole, _ = run(draw_folder(tmp_path / "a" / "prepared"), **SHORT)
-    folder = draw_folder(tmp_path / "b" / "prepared")
+def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, folder: Path, whole: bytes, server: Server | None) -> None:
     root = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(root)}
     if server is None:
@@ -80,7 +83,7 @@ def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, server: Server | 
     again, events = run(folder, **SHORT)
     assert losses(events) or child.returncode == 0
     assert len(losses(events)) < 6
-    assert again.read_bytes() == whole.read_bytes()
+    assert again.read_bytes() == whole
 
 
 def test_what_changed_since_an_interruption_is_told(folder: Path) -> None:
