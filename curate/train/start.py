@@ -35,6 +35,8 @@ def read(path: str, sites: Iterable[Site]) -> Layers:
     found = by_layer(tensors, sites)
     if isinstance(found, str):
         raise InputError(f"start_from: {place.name} holds {found}, which is of no layer of the base model")
+    if not found:
+        raise InputError(f"start_from: {place.name} holds no layer")
     return found
 
 
@@ -93,6 +95,11 @@ def fill(name: str, adapter: Adapter, tensors: Mapping[str, Tensor], keep_scale:
     Raises InputError that names the layer and what differs.
     """
     algo, scale = algorithm_of(tensors), adapter.scale
+    if "dora_scale" in tensors and tensors["dora_scale"].shape[0] != 1:
+        raise InputError(
+            f"start_from: {name}: its DoRA is along the output axis, and only that along the input axis is trained",
+            "programs apply the other in different ways; merge the file into the base first",
+        )
     try:
         if algo != adapter.reads:
             raise ValueError(f"the file holds {algo or ', '.join(sorted(tensors))}, and {adapter.algo} is trained")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,14 @@ from torch import Tensor
 from curate.errors import InputError
 from curate.train import container, start
 from curate.train.attach import attach
-from curate.train.backbones import load
+from curate.train.backbones import Backbone, load
 from curate.train.network import Network
 from curate.train.options import TrainOptions
-from curate.train.sites import Site
+from curate.train.sites import Site, chosen
 from tests.train.conftest import run
 from tests.train.test_attach import base_model
 from tests.train.test_backbones import narrow
+from tests.train.test_files import effect, kohya_layers
 from tests.train.test_sites import sd15, sdxl
 
 KEYS = Path(__file__).parents[2] / "../shared/data"
@@ -125,6 +127,83 @@ def test_other_programs_names_are_read(tmp_path: Path, spelling: str) -> None:
     after = attached(start_from=written(tmp_path / "x.safetensors", tensors), rank_from_file=True)
     wanted = deltas(before)
     assert all(torch.equal(d, wanted[n]) for n, d in deltas(after).items())
+
+
+# classes of lycoris-lora and how they are made, by what is read
+ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "lora": ("LoConModule", {}),
+    "tucker": ("LoConModule", {"use_tucker": True}),
+    "scalar": ("LoConModule", {"use_scalar": True}),
+    "rs-lora": ("LoConModule", {"rs_lora": True}),
+    "dora": ("LoConModule", {"weight_decompose": True, "wd_on_out": False}),
+    "loha": ("LohaModule", {}),
+    "loha-tucker": ("LohaModule", {"use_tucker": True}),
+    "lokr": ("LokrModule", {"factor": 4}),
+    "lokr-both": ("LokrModule", {"factor": 4, "decompose_both": True, "lora_dim": 1}),
+    "lokr-whole": ("LokrModule", {"factor": 4, "full_matrix": True}),
+    "lokr-tucker": ("LokrModule", {"factor": 4, "use_tucker": True, "lora_dim": 1}),
+    "lokr-unbalanced": ("LokrModule", {"factor": 4, "unbalanced_factorization": True}),
+    "diag-oft": ("DiagOFTModule", {"lora_dim": 4}),
+    "diag-oft-bound": ("DiagOFTModule", {"lora_dim": 4, "alpha": 0.01, "rescaled": True}),
+    "boft": ("ButterflyOFTModule", {"lora_dim": 4}),
+    "glora": ("GLoRAModule", {}),
+    "ia3": ("IA3Module", {}),
+    "ia3-input": ("IA3Module", {"train_on_input": True}),
+    "full": ("FullModule", {}),
+}
+
+
+def from_lycoris(kind: str, path: Path, backbone: Backbone, **more: Any) -> Tensor:
+    """Writes a file of lycoris-lora's own modules for some layers of all kinds; its effect there."""
+    pytest.importorskip("lycoris")
+    name, given = ELSEWHERE[kind]
+    made: Any = getattr(importlib.import_module(f"lycoris.modules.{HOMES[name]}"), name)
+    layers = kohya_layers(backbone)
+    names = [s.name for s in chosen(backbone.sites(), "full") if backbone.layer(s) is not None][::17]
+    torch.manual_seed(4)
+    modules = [made(n, layers[n], 1.0, **{"lora_dim": 2, "alpha": 1.0, **given, **more}) for n in names]
+    state: dict[str, Tensor] = {}
+    for module in modules:
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        module.apply_to()
+    after = effect(backbone)
+    for module in modules:
+        module.restore()
+        held = module.custom_state_dict() or {k: v for k, v in module.state_dict().items() if not k.startswith("org_")}
+        state |= {f"{module.lora_name}.{key}": tensor.detach().clone().contiguous() for key, tensor in held.items()}
+    written(path, state)
+    return after
+
+
+HOMES = {
+    **{"LoConModule": "locon", "LohaModule": "loha", "LokrModule": "lokr", "DiagOFTModule": "diag_oft"},
+    **{"ButterflyOFTModule": "boft", "GLoRAModule": "glora", "IA3Module": "ia3", "FullModule": "full"},
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_lycoris_own_files_have_the_effect_they_had_there(kind: str, tmp_path: Path) -> None:
+    backbone = base_model()
+    before, wanted = effect(backbone), from_lycoris(kind, tmp_path / "x.safetensors", backbone)
+    assert float((wanted - before).abs().max()) > 0.01
+    network = attach(TrainOptions(start_from=str(tmp_path / "x.safetensors"), rank_from_file=True), backbone)
+    network.train(False)
+    ours = effect(backbone)
+    network.detach()
+    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_dora_along_the_other_axis_is_refused_by_its_name(tmp_path: Path) -> None:
+    from_lycoris("dora", tmp_path / "x.safetensors", base_model(), wd_on_out=True)
+    with pytest.raises(InputError, match="its DoRA is along the output axis"):
+        attached(start_from=str(tmp_path / "x.safetensors"), rank_from_file=True)
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.safetensors holds no layer"):
+        attached(start_from=written(tmp_path / "x.safetensors", {}), rank_from_file=True)
 
 
 @pytest.mark.parametrize("listed", ["LoRA-v1-UNET", "LoRA-v1A-UNET", "LoRA-v1-CLIP", "LoRA-v1A-CLIP"])
