@@ -61,7 +61,10 @@ class Denoise(RecordStage):
     guard: bool = Field(True, description="Discard a cleaning that leaves a picture less natural than it was.")
     tile: int = Field(0, ge=0, description="Side of a network's tiles in pixels; 0 chooses by free memory.")
     precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
-    report: bool = Field(False, description="Write before, after and eightfold difference side by side into denoise-report.")
+    report: bool = Field(
+        False,
+        description="Draw before, after and eightfold difference side by side into .curate/denoise-report; curate report shows them.",
+    )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
