@@ -63,7 +63,7 @@ class Denoise(RecordStage):
     precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
     report: bool = Field(
         False,
-        description="Draw before, after and eightfold difference side by side into .curate/denoise-report; curate report shows them.",
+        description="Draw before, after and eightfold difference side by side into .curate/denoise-report, for curate report.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
