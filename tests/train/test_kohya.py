@@ -275,6 +275,20 @@ def test_the_table_leads_to_options_and_says_everything_once() -> None:
     assert sum(map(len, keys)) == len(set().union(*keys))
 
 
+def test_the_words_of_a_file_stay_words(tmp_path: Path) -> None:
+    """A title of figures alone is no number; what only kohya's metadata say is named."""
+    (tmp_path / "a.toml").write_text(
+        'metadata_title = "2024"\nmetadata_license = "CC0-1.0"\nmetadata_tags = "dog, robe"\n'
+        'metadata_thumbnail = "look.png"\nmetadata_usage_hint = "say zwx"\n',
+        encoding="utf-8",
+    )
+    options = TrainOptions(from_kohya=(str(tmp_path / "a.toml"),))
+    assert (options.title, options.license, options.keywords) == ("2024", "CC0-1.0", "dog, robe")
+    assert options.thumbnail == "look.png"
+    found = kohya.read([str(tmp_path / "a.toml")], TrainOptions.model_fields)
+    assert any("metadata_usage_hint is not needed" in note for note in found.notes)
+
+
 def test_every_value_is_taken_over_from_words(tmp_path: Path) -> None:
     """The GUI writes many numbers and truth values as text."""
     found = kohya.read([gui(tmp_path, shuffle_caption="True", keep_tokens="3")], TrainOptions.model_fields)
