@@ -39,8 +39,12 @@ class Options(BaseModel):
     def _single(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        lists = {n for n, f in cls.model_fields.items() if takes_list(f.annotation)}
-        return {k: (v,) if k in lists and isinstance(v, str | int | float) else v for k, v in values.items()}
+        fields = cls.model_fields
+
+        def single(name: str, value: Any) -> bool:
+            return isinstance(value, str | int | float) and name in fields and takes_list(fields[name].annotation)
+
+        return {k: (v,) if single(k, v) else v for k, v in values.items()}
 
 
 def takes_list(annotation: Any) -> bool:
