@@ -360,3 +360,21 @@ def test_limit_makes_nothing_as_large_as_the_weight(layer: nn.Module, algo: str,
     largest = max(p.numel() for p in adapter.parameters())
     assert made.size <= max(largest, adapter.shape.out * adapter.shape.into * adapter.shape.area // 2)
     assert float(adapter.delta().detach().norm()) == pytest.approx(1e-3, rel=1e-6)
+
+
+def test_lycoris_reads_dora_on_the_input_axis() -> None:
+    from lycoris.modules.locon import LoConModule
+
+    layer = nn.Linear(12, 16)
+    ours = make("lora", Shape.of(layer), Plan(4, 2.0))
+    ours.start(torch.Generator().manual_seed(1))
+    nn.init.normal_(ours.bare_tensors()["lora_up.weight"], std=0.2)
+    ours.decompose(layer.weight)
+    assert ours.dora_scale is not None
+    ours.dora_scale.data.mul_(torch.linspace(0.5, 1.5, 12))
+    held = ours.tensors()
+    theirs = LoConModule("it", layer, 1.0, 4, float(held["alpha"]), weight_decompose=True, wd_on_out=False)
+    theirs.load_state_dict(held, strict=False)
+    x = torch.randn(5, 12, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(ours.eval().over(layer, x), theirs.eval()(x), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(ours.over(layer, x), layer(x), atol=1e-2)
