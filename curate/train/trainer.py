@@ -60,8 +60,10 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
 def recalled(options: TrainOptions, run: ledger.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
     team.turn(lambda: early.check(options, context.folder))
-    path = files.bring(options, data, run, context.folder) if team.first else run.path(context.folder)
-    context.note("info", f"{path} was trained from exactly this; nothing to do")
+    before = run.path(context.folder)
+    path = files.bring(options, data, run, context.folder) if team.first else before
+    same = path.resolve() == before.resolve()
+    context.note("info", f"{before} was trained from exactly this; " + ("nothing to do" if same else f"written as {path}"))
     context.tell(Saved("lora", str(path), recalled=True))
     team.wait()
     return path

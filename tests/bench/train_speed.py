@@ -1,8 +1,9 @@
-"""Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base on an SD-1.5-shaped UNet.
+"""Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base on SD 1.5's UNet or SDXL's.
 
     python tests/bench/train_speed.py                      # CPU, width 128 of 320, latents 16, 24, 32: a quarter of an hour
     python tests/bench/train_speed.py --width 320          # full size
     python tests/bench/train_speed.py --device cuda --width 320 --sizes 64 --batch 8
+    python tests/bench/train_speed.py --device cuda --width 320 --sizes 128 --family sdxl
 
 A step is forward and backward with random weights; the frozen base's backward goes to its input. In every round all take
 turns on the same inputs, so that load on the machine hits all of them alike; medians of the rounds are printed. Peak
@@ -31,6 +32,7 @@ from curate.train.adapters._make import make
 from curate.train.backbones import Backbone
 from curate.train.backbones._shape import unet_shape
 from curate.train.backbones.sd import Sd1
+from curate.train.backbones.sdxl import Sdxl
 from curate.train.network import Network
 from curate.train.sites import Site, chosen, unet_sites
 
@@ -73,17 +75,47 @@ class Bench(Sd1):
         return unet_sites(unet_shape(self.parts["unet"]), original_names=False)
 
 
-def backbone(width: int, device: torch.device, dtype: torch.dtype) -> Backbone:
-    """An SD-1.5-shaped UNet of the given first width (320 is full size), with random weights."""
+class BenchXl(Sdxl):
+    """SDXL's alone."""
+
+    def sites(self) -> list[Site]:
+        return unet_sites(unet_shape(self.parts["unet"]), original_names=True)
+
+
+def sd1(width: int) -> dict[str, Any]:
+    """What diffusers is given for SD 1.5's UNet."""
+    widths = (width, 2 * width, 4 * width, 4 * width)
+    return {"block_out_channels": widths, "cross_attention_dim": 768, "attention_head_dim": 8, "layers_per_block": 2}
+
+
+def sdxl(width: int) -> dict[str, Any]:
+    """What diffusers is given for SDXL's UNet."""
+    return {
+        "block_out_channels": (width, 2 * width, 4 * width),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 10, 20),
+        "cross_attention_dim": 2048,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    }
+
+
+FAMILIES = {"sd1": (sd1, Bench), "sdxl": (sdxl, BenchXl)}
+
+
+def backbone(family: str, width: int, device: torch.device, dtype: torch.dtype) -> Backbone:
+    """A family's UNet of the given first width (320 is full size), with random weights."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     torch.manual_seed(0)
-    widths = (width, 2 * width, 4 * width, 4 * width)
-    unet: nn.Module = UNet2DConditionModel(
-        block_out_channels=widths, cross_attention_dim=768, attention_head_dim=8, layers_per_block=2
-    )
+    given, kind = FAMILIES[family]
+    unet: nn.Module = UNet2DConditionModel(**given(width))
     unet.requires_grad_(False).eval().to(device, dtype)
-    return Bench("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
+    return kind("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
 
 
 def held(base: Backbone, preset: str) -> list[tuple[Site, nn.Module]]:
@@ -157,7 +189,13 @@ class Stepper:
         torch.manual_seed(1)
         self.latents = torch.randn(batch, 4, size, size).to(self.device, dtype)
         self.times = torch.full((batch,), 500, device=self.device)
-        self.context = torch.randn(batch, 77, 768).to(self.device, dtype)
+        config: Any = unet.config
+        self.context = torch.randn(batch, 77, config["cross_attention_dim"]).to(self.device, dtype)
+        self.given: dict[str, Any] = {"encoder_hidden_states": self.context, "return_dict": False}
+        if config["addition_embed_type"]:
+            pooled = torch.randn(batch, 1280).to(self.device, dtype)
+            sizes = torch.tensor([[8 * size, 8 * size, 0, 0, 8 * size, 8 * size]] * batch, device=self.device)
+            self.given["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": sizes}
 
     def __call__(self, anchor: bool) -> float:
         """Seconds of one forward and backward; `anchor` asks for the gradient of the input."""
@@ -165,7 +203,7 @@ class Stepper:
         self.wait()
         start = time.perf_counter()
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            out: Tensor = self.unet(latents, self.times, self.context, return_dict=False)[0]
+            out: Tensor = self.unet(latents, self.times, **self.given)[0]
         out.float().square().mean().backward()
         self.wait()
         return time.perf_counter() - start
@@ -264,6 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 24, 32], help="latent height and width")
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--family", default="sd1", choices=list(FAMILIES), help="whose UNet")
     parser.add_argument("--width", type=int, default=128, help="first width of the UNet; 320 is full size")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5, help="at most; fewer where the minutes are used up")
@@ -276,9 +315,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     device = torch.device(options.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    base = backbone(options.width, device, dtype)
-    narrow = "" if options.width == 320 else f" (narrowed: SD 1.5 has 320, here {options.width / 320:.2f} of it)"
-    print(f"first width {options.width}{narrow}, batch {options.batch}, {device}, {dtype}, {options.threads} threads")
+    base = backbone(options.family, options.width, device, dtype)
+    narrow = "" if options.width == 320 else f" (narrowed: the real one has 320, here {options.width / 320:.2f} of it)"
+    print(f"{options.family}, first width {options.width}{narrow}, batch {options.batch}", end=", ")
+    print(f"{device}, {dtype}, {options.threads} threads")
     shares = {size: size**2 / sum(s**2 for s in options.sizes) / len(options.presets) for size in options.sizes}
     everything: dict[str, Any] = {}
     for size in options.sizes:
