@@ -12,7 +12,7 @@ from curate import names
 from curate.train.digests import text_digest, write_atomic
 from curate.train.options import UNKEYED, TrainOptions
 
-VERSION = 3
+VERSION = 4
 """Raise it when the same options and data give another LoRA than before."""
 
 
