@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curate.captions import read_caption
 from curate.errors import InputError
 from curate.images.consent import refusal
 from curate.train import layout
@@ -88,7 +89,11 @@ def read_dataset(
             size = _usable_size(path, reg, warnings)
             if size is None:
                 continue
-            caption = _caption(path.with_suffix(extension))
+            try:
+                caption = _caption(path.with_suffix(extension))
+            except InputError as error:
+                warnings.append(f"{place.name}/{path.name} is left out: {error}")
+                continue
             if caption is None:
                 uncaptioned.append(path)
             digest = file_digest(path, known)
@@ -218,14 +223,8 @@ def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
 
 
 def _caption(path: Path) -> str | None:
-    """The caption as it stands in the file, without surrounding blanks; None where there is none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text: {error}", "save the caption as UTF-8") from error
-    return text or None
+    """The caption as it stands in the file, without surrounding blanks; None where there is none. Raises InputError."""
+    return (read_caption(path) or None) if path.is_file() else None
 
 
 def picture_size(path: Path) -> tuple[int, int]:

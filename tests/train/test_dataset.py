@@ -103,10 +103,18 @@ def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Pat
     assert "2_zwx dog/0.png" in text and "bad.png" in text and "strange is skipped" in text
 
 
-def test_caption_that_is_no_text(folder: Path) -> None:
-    (folder / "2_zwx dog" / "0.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="no UTF-8"):
-        read_dataset(folder)
+def test_caption_that_is_no_text_leaves_its_picture_out(folder: Path) -> None:
+    whole = len(read_dataset(folder).pictures)
+    (folder / "2_zwx dog" / "0.txt").write_bytes(b"\x00\x01\x02")
+    data = read_dataset(folder)
+    assert len(data.pictures) == whole - 1
+    assert any("0.png is left out" in line and "0.txt: not a caption" in line for line in data.warnings)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_captions_in_any_common_encoding(folder: Path, encoding: str) -> None:
+    (folder / "2_zwx dog" / "0.txt").write_bytes("café, blue".encode(encoding))
+    assert "café, blue" in [p.caption for p in read_dataset(folder).pictures]
 
 
 def test_size_follows_orientation(tmp_path: Path) -> None:
