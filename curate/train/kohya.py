@@ -158,6 +158,9 @@ def _switches(keys: dict[str, Any]) -> None:
         keys["lr_warmup_steps"] = keys["lr_warmup"] / 100  # the GUI counts in hundredths of the run
     if keys.get("max_train_epochs") not in (*EMPTY, 0) or keys.get("epoch") not in (*EMPTY, 0):
         keys.pop("max_train_steps", None)
+    last, every = plain(keys.pop("save_last_n_steps", None)), plain(keys.get("save_every_n_steps"))
+    if isinstance(last, int) and isinstance(every, int) and last > 0 and every > 0:
+        keys["save_last_n_epochs"] = last // every + 1  # those of the last n steps, both ends counted
 
 
 def _arguments(given: Any, made: Imported) -> Iterator[tuple[str, Any]]:

@@ -128,7 +128,7 @@ _GROUPS: Final = (
     (
         "it is taken with the keys it belongs to",
         """network_module network_args dataset_config LoRA_type model_list network_train_unet_only use_8bit_adam
-        network_train_text_encoder_only use_lion_optimizer lr_warmup full_matrix""",
+        network_train_text_encoder_only use_lion_optimizer lr_warmup full_matrix save_last_n_steps""",
     ),
     (
         "this is always so here",
@@ -152,7 +152,7 @@ _GROUPS: Final = (
     ("running again continues by itself", "resume initial_epoch initial_step skip_until_initial_step"),
     (
         "checkpoints are kept by keep_states, LoRA files by keep_saves",
-        "save_last_n_steps save_last_n_epochs_state save_last_n_steps_state",
+        "save_last_n_epochs_state save_last_n_steps_state",
     ),
     ("the LoRA's own weights are always trained in fp32", "full_fp16 full_bf16 fp8_base fp8_base_unet"),
     ("FOLDER and its N_name sub-folders say this", "train_data_dir image_dir num_repeats class_tokens is_reg"),

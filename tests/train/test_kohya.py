@@ -293,3 +293,10 @@ def test_every_value_is_taken_over_from_words(tmp_path: Path) -> None:
     """The GUI writes many numbers and truth values as text."""
     found = kohya.read([gui(tmp_path, shuffle_caption="True", keep_tokens="3")], TrainOptions.model_fields)
     assert found.values["shuffle"] is True and found.values["keep_tokens"] == 3
+
+
+def test_files_of_the_last_steps_are_counted(tmp_path: Path) -> None:
+    """At step 500 kohya removes that of step 100 and keeps those of 200 to 500."""
+    found = kohya.read([gui(tmp_path, save_every_n_steps="100", save_last_n_steps=300)], TrainOptions.model_fields)
+    assert (found.values["save_every_n_steps"], found.values["keep_saves"]) == (100, 4)
+    assert "keep_saves" not in kohya.read([gui(tmp_path, save_last_n_steps=300)], TrainOptions.model_fields).values
