@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from curate.errors import CurateError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -54,7 +56,8 @@ class Team:
         if self.size > 1:
             import torch.distributed as distributed
 
-            distributed.barrier()
+            with meeting():
+                distributed.barrier()
 
     def rounds(self, items: Sequence[T], device: torch.device) -> list[Sequence[T]]:
         """What is shared out between two sums. On a CPU an item each, so that sums keep the order of one process, to the last
@@ -74,12 +77,14 @@ class Team:
         flat = torch.cat([t.detach().flatten().float() for t in tensors])
         if flat.device.type == "cpu":
             parts = [torch.empty_like(flat) for _ in range(self.size)]
-            distributed.all_gather(parts, flat)
+            with meeting():
+                distributed.all_gather(parts, flat)
             flat = parts[0]
             for part in parts[1:]:
                 flat += part
         else:
-            distributed.all_reduce(flat)
+            with meeting():
+                distributed.all_reduce(flat)
         at = 0
         for tensor in tensors:
             tensor.detach().copy_(flat[at : at + tensor.numel()].view_as(tensor))
@@ -92,7 +97,8 @@ class Team:
         import torch.distributed as distributed
 
         held: list[Any] = [said]
-        distributed.broadcast_object_list(held)
+        with meeting():
+            distributed.broadcast_object_list(held)
         return held[0]
 
     def gather(self, said: T) -> list[T]:
@@ -102,7 +108,8 @@ class Team:
         import torch.distributed as distributed
 
         held: list[Any] = [None] * self.size
-        distributed.all_gather_object(held, said)
+        with meeting():
+            distributed.all_gather_object(held, said)
         return held
 
     def turn(self, work: Any) -> Any:
@@ -115,6 +122,19 @@ class Team:
             return found
         self.wait()
         return work()
+
+
+@contextlib.contextmanager
+def meeting() -> Generator[None]:
+    """Raises CurateError where another process does not come any more, whose own words say why."""
+    try:
+        yield
+    except RuntimeError as error:
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise CurateError("another process of this run has ended", "what it said itself tells why") from error
 
 
 @contextlib.contextmanager

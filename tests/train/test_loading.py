@@ -285,7 +285,7 @@ def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
         vae_digest(str(tmp_path / name), True)
     with pytest.raises(InputError, match="holds no autoencoder"):
         load("tiny", True, Want(vae=str(header(tmp_path / "x.safetensors", "x"))))
-    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name cannot be had"):
+    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name is not on this machine, and offline is set"):
         vae_digest("nobody/nothing-of-this-name", True)
 
 

@@ -62,7 +62,8 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "prepared")
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("zwx dog --s 1 --w 64 --h 64\nblue robe --s 1 --w 64 --h 64\n")
-    more = ["--json", "--sample-prompts", str(prompts), "--validation-folder", str(folder)]
+    held_out = draw_folder(tmp_path / "held out")
+    more = ["--json", "--sample-prompts", str(prompts), "--validation-folder", str(held_out)]
     first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", *more)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert json.loads(first.stdout) and not second.stdout.strip()
@@ -79,6 +80,11 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu")
     assert (first.returncode, second.returncode) == (0, 0)
     assert "nothing to do" in first.stderr and not second.stderr.strip()
+    # what one refuses is an error of that one; the other only misses it
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", "--validation-folder", str(folder))
+    assert (first.returncode, second.returncode) == (2, 1)
+    assert "is the folder that is trained" in first.stderr
+    assert "curate: another process of this run has ended" in second.stderr and "fault in curate" not in second.stderr
 
 
 def pictures_shown(folder: Path) -> set[str]:
