@@ -87,19 +87,13 @@ def read_dataset(
         _warn_twins(found, warnings)
         for path in found:
             size = _usable_size(path, reg, warnings)
-            if size is None:
+            beside = None if size is None else _beside(folder, path, extension, masks, warnings)
+            if size is None or beside is None:
                 continue
-            try:
-                caption = _caption(path.with_suffix(extension))
-            except InputError as error:
-                warnings.append(f"{place.name}/{path.name} is left out: {error}")
-                continue
+            caption, mask = beside
             if caption is None:
                 uncaptioned.append(path)
             digest = file_digest(path, known)
-            mask = mask_of(folder, place.name, path.stem) if masks else None
-            if mask is not None and _broken(mask, f"{place.name}/{path.name}", warnings):
-                continue
             text = words if caption is None else caption
             pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
             lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
@@ -137,14 +131,26 @@ def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] 
         return None
 
 
-def _broken(mask: Path, name: str, warnings: list[str]) -> bool:
-    """Whether a picture's mask cannot be read, with a warning: without it the picture would teach what was hidden."""
+def _beside(
+    folder: Path, path: Path, extension: str, masks: bool, warnings: list[str]
+) -> tuple[str | None, Path | None] | None:
+    """A picture's caption and mask; None, with a warning, where one cannot be read: without it the picture would teach what
+    it should not.
+    """
+    name = f"{path.parent.name}/{path.name}"
     try:
-        picture_size(mask)
+        caption = _caption(path.with_suffix(extension))
+    except InputError as error:
+        warnings.append(f"{name} is left out: {error}")
+        return None
+    mask = mask_of(folder, path.parent.name, path.stem) if masks else None
+    try:
+        if mask is not None:
+            picture_size(mask)
     except Exception as error:  # as of pictures
         warnings.append(f"{name} is left out: its mask cannot be read: {error}")
-        return True
-    return False
+        return None
+    return caption, mask
 
 
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:

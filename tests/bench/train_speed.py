@@ -33,6 +33,7 @@ from curate.train.backbones import Backbone
 from curate.train.backbones._shape import unet_shape
 from curate.train.backbones.sd import Sd1
 from curate.train.backbones.sdxl import Sdxl
+from curate.train.frame import UNETS
 from curate.train.network import Network
 from curate.train.sites import Site, chosen, unet_sites
 
@@ -82,29 +83,9 @@ class BenchXl(Sdxl):
         return unet_sites(unet_shape(self.parts["unet"]), original_names=True)
 
 
-def sd1(width: int) -> dict[str, Any]:
-    """What diffusers is given for SD 1.5's UNet."""
-    widths = (width, 2 * width, 4 * width, 4 * width)
-    return {"block_out_channels": widths, "cross_attention_dim": 768, "attention_head_dim": 8, "layers_per_block": 2}
-
-
-def sdxl(width: int) -> dict[str, Any]:
-    """What diffusers is given for SDXL's UNet."""
-    return {
-        "block_out_channels": (width, 2 * width, 4 * width),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "transformer_layers_per_block": (1, 2, 10),
-        "attention_head_dim": (5, 10, 20),
-        "cross_attention_dim": 2048,
-        "use_linear_projection": True,
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 2816,
-    }
-
-
-FAMILIES = {"sd1": (sd1, Bench), "sdxl": (sdxl, BenchXl)}
+FAMILIES = {"sd1": Bench, "sdxl": BenchXl}
+WIDTHS = (320, 640, 1280, 1280)
+"""Of a UNet whose table names none."""
 
 
 def backbone(family: str, width: int, device: torch.device, dtype: torch.dtype) -> Backbone:
@@ -112,10 +93,11 @@ def backbone(family: str, width: int, device: torch.device, dtype: torch.dtype) 
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     torch.manual_seed(0)
-    given, kind = FAMILIES[family]
-    unet: nn.Module = UNet2DConditionModel(**given(width))
+    given = UNETS[family]
+    widths = tuple(w * width // 320 for w in given.get("block_out_channels", WIDTHS))
+    unet: nn.Module = UNet2DConditionModel(**{**given, "block_out_channels": widths})
     unet.requires_grad_(False).eval().to(device, dtype)
-    return kind("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
+    return FAMILIES[family]("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
 
 
 def held(base: Backbone, preset: str) -> list[tuple[Site, nn.Module]]:
