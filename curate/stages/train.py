@@ -91,14 +91,14 @@ class Train(TrainOptions, DatasetStage):
         from curate.errors import CurateError
         from curate.train import early, ledger, parallel
         from curate.train.identity import identify
+        from curate.train.words import stand
 
         if parallel.size() > 1:
             # found out together, in `run`
             return False
         try:
             run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
-            # a thumbnail is compared with what the file holds, in `run`
-            if not run.stands(env.output) or self.thumbnail:
+            if not run.stands(env.output) or not stand(self, run.path(env.output)):
                 return False
             early.check(self, env.output)
         except CurateError:

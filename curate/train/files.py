@@ -17,7 +17,7 @@ from curate.train.metadata import metadata
 from curate.train.network import Network
 from curate.train.options import TrainOptions
 from curate.train.prepare import Job
-from curate.train.words import KEYS, words
+from curate.train.words import KEYS, stand, words
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SUFFIXES: dict[str, frozenset[str]] = {
@@ -51,12 +51,12 @@ def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
 def bring(options: TrainOptions, data: Dataset, run: ledger.Run, folder: Path) -> Path:
     """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
     path, place = run.path(folder), ledger.output_folder(options, folder)
-    tensors, said = container.read(path)
-    same = {key: said[key] for key in KEYS if key in said} == words(options, said.get("ss_output_name", ""))
+    same = stand(options, path)
     if same and path.parent.resolve() == place.resolve():
         return path
 
     def made(new: str) -> bytes:
+        tensors, said = container.read(path)
         kept = {key: value for key, value in said.items() if key not in KEYS}
         meant = {**kept, "ss_output_name": new, **words(options, new)}
         return container.serialize(tensors, {**meant, **container.hashes(tensors, meant)})

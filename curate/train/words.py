@@ -34,6 +34,15 @@ def words(options: TrainOptions, name: str) -> dict[str, str]:
     return {key: value for key, value in said.items() if value}
 
 
+def stand(options: TrainOptions, path: Path) -> bool:
+    """Whether a LoRA file says just these words. Raises InputError for a thumbnail that is no picture."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="np") as file:
+        said = dict(file.metadata() or {})
+    return {key: said[key] for key in KEYS if key in said} == words(options, said.get("ss_output_name", ""))
+
+
 def thumbnail(path: str) -> str:
     """A picture as a data URL, as ModelSpec has it: a JPEG of at most `SIDE` pixels a side; one that is a data URL is kept.
 
