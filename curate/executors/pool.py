@@ -12,7 +12,7 @@ from curate.core.store import LEDGER
 from curate.executors.child import Child
 from curate.executors.spread import counted, shares, spreads
 
-_PICTURES = "curate.images.ready"
+_PICTURES = "curate.images.preload"
 """Loads what pictures are read, scaled and written with."""
 
 

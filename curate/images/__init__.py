@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from curate.core.stage import Pixels
-from curate.images.formats import SUFFIXES, looks_like_picture, sniff
-from curate.images.options import MAX_PIXELS, Decoded, DecodeOptions, parse_colour
+from curate.images.decode.formats import SUFFIXES, looks_like_picture, sniff
+from curate.images.decode.options import MAX_PIXELS, Decoded, DecodeOptions, parse_colour
 
 __all__ = [
     "DOOR",
@@ -14,26 +14,26 @@ __all__ = [
     "SUFFIXES",
     "DecodeOptions",
     "Decoded",
-    "decode",
-    "decode_frames",
     "looks_like_picture",
     "parse_colour",
+    "read_frames",
+    "read_picture",
     "sniff",
 ]
 
 
-def decode(path: Path, options: DecodeOptions | None = None) -> Decoded:
+def read_picture(path: Path, options: DecodeOptions | None = None) -> Decoded:
     """The (first) picture of a file, and the facts that flattening loses. Raises PictureError."""
-    from curate.images import entry
+    from curate.images.decode import decode
 
-    return entry.first(path, options or DecodeOptions())
+    return decode.first(path, options or DecodeOptions())
 
 
-def decode_frames(path: Path, options: DecodeOptions) -> list[Decoded]:
+def read_frames(path: Path, options: DecodeOptions) -> list[Decoded]:
     """Every `options.every`-th frame of an animation; one picture for anything else. Raises PictureError."""
-    from curate.images import entry
+    from curate.images.decode import decode
 
-    return entry.frames(path, options)
+    return decode.frames(path, options)
 
 
 class PictureDoor:
@@ -41,13 +41,13 @@ class PictureDoor:
 
     def read(self, path: Path) -> Pixels:
         """Decodes a file with the default entry rules. Raises PictureError."""
-        return decode(path).pixels
+        return read_picture(path).pixels
 
     def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
         """Encodes to `path` (`png[:level]`, `jpeg[:quality]`, `webp[:quality]`); not atomic by itself. Raises InputError."""
-        from curate.images import outlet
+        from curate.images import encode
 
-        outlet.write(pixels, path, encoding)
+        encode.write(pixels, path, encoding)
 
 
 DOOR = PictureDoor()

@@ -26,7 +26,7 @@ def read(path: Path) -> Mask:
     """A mask file's values, whatever its mode. Raises PictureError."""
     from PIL import Image
 
-    from curate.images.reasons import BROKEN
+    from curate.images.decode.errors import BROKEN
 
     try:
         with Image.open(path) as image:
@@ -37,7 +37,7 @@ def read(path: Path) -> Mask:
 
 def encoded(mask: Mask) -> bytes:
     """The mask as a grey PNG."""
-    from curate.images.outlet import gray_png
+    from curate.images.encode import gray_png
 
     return gray_png(mask)
 

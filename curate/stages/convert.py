@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from curate.core.record import Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
-from curate.images import MAX_PIXELS, Decoded, DecodeOptions, decode, decode_frames, parse_colour
+from curate.images import MAX_PIXELS, Decoded, DecodeOptions, parse_colour, read_frames, read_picture
 
 
 class Convert(RecordStage):
@@ -75,7 +75,7 @@ class Convert(RecordStage):
         if record.key in env.held:
             return [dataclasses.replace(record, encoding=self.encoding)]
         path = env.path(record.image)
-        found = decode_frames(path, options) if options.every else [decode(path, options)]
+        found = read_frames(path, options) if options.every else [read_picture(path, options)]
         if len(found) == 1:
             return [self._entered(record, record.key, found[0], env)]
         return [self._entered(record, f"{record.key}#{number}", decoded, env) for number, decoded in enumerate(found, 1)]

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from curate import picture_names
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import PictureError
-from curate.images import masks, named
+from curate.images import masks
 
 if TYPE_CHECKING:
-    from curate.images.boxes import Box
-    from curate.images.detector import Detector
+    from curate.images.analysis.boxes import Box
+    from curate.images.analysis.object_detector import Detector
 
 
 class Crop(RecordStage):
@@ -61,19 +62,19 @@ class Crop(RecordStage):
 
     def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of every box whose name means no picture."""
-        for line in named.warnings("boxes", self.boxes, (r.key for r in manifest)):
+        for line in picture_names.warnings("boxes", self.boxes, (r.key for r in manifest)):
             tell(Note("warning", line, self.name))
 
     def view(self, record: Record) -> Mapping[str, Any]:
         """The picture, and the box that was given for it by name."""
-        return {"image": record.image.digest, "mask": record.mask, "box": named.match(record.key, self.boxes)}
+        return {"image": record.image.digest, "mask": record.mask, "box": picture_names.match(record.key, self.boxes)}
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Loads the detector, where one is given. Raises MissingError, InputError."""
         detector: Detector | None = None
         if self.model:
-            from curate.images.detector import Detector
+            from curate.images.analysis.object_detector import Detector
 
             detector = Detector(self.model, "cpu")
 
@@ -92,9 +93,9 @@ class Crop(RecordStage):
 
     def box(self, key: str, pixels: Pixels, detector: Detector | None = None) -> Box:
         """What is kept of a picture. Raises PictureError for a box given outside of it."""
-        from curate.images import boxes
+        from curate.images.analysis import boxes
 
-        given = named.match(key, self.boxes)
+        given = picture_names.match(key, self.boxes)
         full = boxes.whole(pixels)
         if given is not None:
             box = boxes.Box(*self.boxes[given])

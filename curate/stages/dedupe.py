@@ -21,7 +21,7 @@ from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources,
 from curate.errors import PictureError
 
 if TYPE_CHECKING:
-    from curate.images.alike import Likeness
+    from curate.images.duplicates.likeness import Likeness
 
 
 _COPY = re.compile(r"(?i)^(copy|kopie) (of|von) |[ _-](copy|kopie|copie|copia)([ _-]*\(?\d+\)?)?$|\(\d+\)$")
@@ -37,16 +37,17 @@ class _Fingerprint(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        from curate.images import alike, hashing, measure
+        from curate.images.analysis import metrics
+        from curate.images.duplicates import likeness, perceptual_hash
 
         def one(record: Record) -> Record:
             pixels = env.pixels(record)
-            whole, parts = hashing.hashes(alike.small(pixels))
+            whole, parts = perceptual_hash.hashes(likeness.small(pixels))
             found = {
-                "pixels": hashing.pixel_digest(pixels),
+                "pixels": perceptual_hash.pixel_digest(pixels),
                 "whole": f"{whole:016x}",
                 "parts": "".join(f"{p:016x}" for p in parts),
-                "sharpness": measure.sharpness(pixels),
+                "sharpness": metrics.sharpness(pixels),
                 "area": pixels.shape[0] * pixels.shape[1],
                 "reduced": _is_reduced(pixels),
             }
@@ -122,7 +123,7 @@ class Dedupe(DatasetStage):
 
     def _pairs(self, rows: Sequence[Record], env: Env) -> dict[int, dict[int, Likeness]]:
         """Likeness of every pair of duplicates, both ways round."""
-        from curate.images.alike import Likeness
+        from curate.images.duplicates.likeness import Likeness
 
         found: dict[int, dict[int, Likeness]] = {}
 
@@ -140,7 +141,7 @@ class Dedupe(DatasetStage):
         return found
 
     def _near(self, rows: Sequence[Record], chosen: list[int], env: Env) -> Generator[tuple[tuple[int, int], Likeness]]:
-        from curate.images.duplicates import candidates
+        from curate.images.duplicates.candidates import candidates
 
         prints = [rows[n].facts["fingerprint"] for n in chosen]
         whole = [int(p["whole"], 16) for p in prints]
@@ -178,13 +179,13 @@ class _Looks:
         self._seen: dict[int, Any] = {}
 
     def __call__(self, pair: tuple[int, int]) -> Likeness | None:
-        from curate.images.alike import likeness
+        from curate.images.duplicates.likeness import likeness
 
         first, second = self._small(pair[0]), self._small(pair[1])
         return None if first is None or second is None else likeness(first, second, parts=self._parts)
 
     def _small(self, n: int) -> Any:
-        from curate.images.alike import small
+        from curate.images.duplicates.likeness import small
 
         if n not in self._seen:
             try:

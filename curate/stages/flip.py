@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from curate import picture_names
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
-from curate.images import masks, named
+from curate.images import masks
 
 
 class Flip(RecordStage):
@@ -33,11 +34,11 @@ class Flip(RecordStage):
 
     def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of every listed name that means no picture."""
-        for line in named.warnings("pictures", self.pictures, (r.key for r in manifest)):
+        for line in picture_names.warnings("pictures", self.pictures, (r.key for r in manifest)):
             tell(Note("warning", line, self.name))
         for concept in sorted({r.concept for r in manifest} & set(env.concepts)):
             keys = [r.key for r in manifest if r.concept == concept]
-            for line in named.warnings("flip", env.concepts[concept].flip, keys, concept):
+            for line in picture_names.warnings("flip", env.concepts[concept].flip, keys, concept):
                 tell(Note("warning", line, self.name))
 
     @contextlib.contextmanager
@@ -46,7 +47,7 @@ class Flip(RecordStage):
 
         def one(record: Record) -> Record:
             concept = env.concepts.get(record.concept)
-            if named.match(record.key, (*self.pictures, *(concept.flip if concept else ()))) is None:
+            if picture_names.match(record.key, (*self.pictures, *(concept.flip if concept else ()))) is None:
                 return record
             mirrored = np.ascontiguousarray(env.pixels(record)[:, ::-1])
             record = masks.follow(record, env, lambda p: p[:, ::-1])

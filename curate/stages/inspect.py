@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, DatasetStage, Env, Findings, RecordStage, Resources, Stage, Worker
-from curate.images import faults
-from curate.images.faults import Fault
+from curate.images.analysis import quality
+from curate.images.analysis.quality import Fault
 
 # pictures for a concept: floor, least, best, most
 _ADVICE = {"style": (8, 50, "125 to 150", 200)}
@@ -30,19 +30,20 @@ class _Measure(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        from curate.images import decode, measure
+        from curate.images import read_picture
+        from curate.images.analysis import metrics
 
         def one(record: Record) -> Record:
-            entered = None if record.key in env.held else decode(env.path(record.image))
+            entered = None if record.key in env.held else read_picture(env.path(record.image))
             pixels = entered.pixels if entered else env.pixels(record)
-            colour, share = measure.border_colour(pixels)
+            colour, share = metrics.border_colour(pixels)
             measures = {
                 "width": pixels.shape[1],
                 "height": pixels.shape[0],
-                "blur": measure.blur(pixels),
-                "blocks": measure.blockiness(pixels),
-                "noise": measure.noise(pixels),
-                "blank": measure.uniform(pixels),
+                "blur": metrics.blur(pixels),
+                "blocks": metrics.blockiness(pixels),
+                "noise": metrics.noise(pixels),
+                "blank": metrics.uniform(pixels),
                 "border": "#{:02x}{:02x}{:02x}".format(*colour),
                 "border_share": share,
                 "white": min(colour) >= 245 and share >= 0.9,
@@ -76,13 +77,13 @@ class Inspect(DatasetStage):
     def _with_limits(cls, given: Any) -> Any:
         """A name, a list of names (each with `=limit` as on a command line) or a mapping of limits."""
         if isinstance(given, Mapping):
-            return {fault: faults.limit(fault, value) for fault, value in given.items() if value is not False}
+            return {fault: quality.limit(fault, value) for fault, value in given.items() if value is not False}
         if isinstance(given, str):
             given = (given,)
         if not isinstance(given, (list, tuple)):
             raise ValueError("takes names of faults, or a mapping of faults to limits")  # noqa: TRY004
         pairs = [str(one).partition("=")[::2] for one in given]
-        limits = {name.strip(): faults.limit(name.strip(), value.strip() or None) for name, value in pairs}
+        limits = {name.strip(): quality.limit(name.strip(), value.strip() or None) for name, value in pairs}
         return limits if any(limit is not None for limit in limits.values()) else tuple(limits)
 
     def parts(self) -> Sequence[Stage]:
@@ -126,8 +127,8 @@ class Inspect(DatasetStage):
 
     def _judged(self, record: Record) -> Record:
         own = self._own_limits()
-        found = faults.found(own, own, record)
-        dropped = list(faults.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values())
+        found = quality.found(own, own, record)
+        dropped = list(quality.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values())
         noted = record.noting(triage="edit" if found else "fine", faults=found)
         return dataclasses.replace(noted, aside="; ".join(dropped)) if dropped else noted
 

@@ -23,9 +23,9 @@ from curate.errors import PictureError
 from curate.images import masks
 
 if TYPE_CHECKING:
-    from curate.images.boxes import Box
-    from curate.images.detector import Detector
-    from curate.images.repeated import Corner, Mark
+    from curate.images.analysis.boxes import Box
+    from curate.images.analysis.object_detector import Detector
+    from curate.images.analysis.watermarks import Corner, Mark
 
 _Place = tuple["Corner", bool]
 _Seen = tuple[Record, list[Any], tuple[int, int]]
@@ -95,38 +95,38 @@ class _Find(DatasetStage):
         return Manifest(r.noting(marks=found[r.key]) if r.key in found else r for r in manifest)
 
     def _search(self, records: Sequence[Record], env: Env) -> Generator[tuple[Mark, dict[str, dict[str, Any]]]]:
-        from curate.images import repeated
+        from curate.images.analysis import watermarks
 
         some = records[:: max(1, -(-len(records) // _LEARNT_FROM))]
-        places: list[_Place] = [(corner, scaled) for corner in repeated.CORNERS for scaled in (True, False)]
+        places: list[_Place] = [(corner, scaled) for corner in watermarks.CORNERS for scaled in (True, False)]
 
         def look(record: Record) -> _Seen | None:
             return _fields(record, env, places)
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             seen = [s for s in pool.map(look, some) if s is not None]
-        for corner in repeated.CORNERS:
+        for corner in watermarks.CORNERS:
             if env.stopping():
                 return
             both = [n for n, place in enumerate(places) if place[0] == corner]
-            found = [repeated.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both]
+            found = [watermarks.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both]
             mark = max((m for m in found if m), key=lambda m: m.clear, default=None)
             if mark is not None:
                 yield mark, self._holders(mark, seen, [r for r in records if all(r is not s[0] for s in seen)], env)
 
     def _holders(self, mark: Mark, seen: Sequence[_Seen], unseen: Sequence[Record], env: Env) -> dict[str, dict[str, Any]]:
         """What is noted of each picture that carries the mark: of those it was learnt from, and of the rest."""
-        from curate.images import repeated
+        from curate.images.analysis import watermarks
 
         scores = {seen[i][0].key: (score, seen[i][2]) for i, score in zip(mark.members, mark.scores, strict=True)}
         if unseen:
             place = (mark.corner, mark.scaled)
-            n = [(c, s) for c in repeated.CORNERS for s in (True, False)].index(place)
+            n = [(c, s) for c in watermarks.CORNERS for s in (True, False)].index(place)
             members = [seen[i][1][n] for i in mark.members]
             for record in unseen:
                 other = _fields(record, env, [place])
-                score = repeated.score(other[1][0], members, mark) if other else 0.0
-                if other and score >= repeated.LIKE * float(np.median(mark.scores)):
+                score = watermarks.score(other[1][0], members, mark) if other else 0.0
+                if other and score >= watermarks.LIKE * float(np.median(mark.scores)):
                     scores[record.key] = (score, other[2])
         return {key: _described(mark, score, *size) for key, (score, size) in scores.items()}
 
@@ -134,13 +134,13 @@ class _Find(DatasetStage):
 def _fields(
     record: Record, env: Env, places: Sequence[tuple[Corner, bool]]
 ) -> tuple[Record, list[Any], tuple[int, int]] | None:
-    from curate.images import repeated
+    from curate.images.analysis import watermarks
 
     try:
         pixels = env.pixels(record)
     except PictureError:  # whoever reads it next says so
         return None
-    fields = [repeated.field(pixels, corner, scaled=scaled) for corner, scaled in places]
+    fields = [watermarks.field(pixels, corner, scaled=scaled) for corner, scaled in places]
     return record, fields, (pixels.shape[1], pixels.shape[0])
 
 
@@ -176,7 +176,7 @@ class _Treat(RecordStage):
         """Loads the detector, where one is given. Raises MissingError, InputError."""
         detector: Detector | None = None
         if self.model:
-            from curate.images.detector import Detector
+            from curate.images.analysis.object_detector import Detector
 
             detector = Detector(self.model, "cpu")
 
@@ -212,7 +212,7 @@ class _Treat(RecordStage):
 
 
 def _around(box: Sequence[int], pixels: Pixels) -> Sequence[int]:
-    from curate.images import boxes
+    from curate.images.analysis import boxes
 
     whole = boxes.Box(*box)
     return whole.grown(0.06 * max(whole.width, whole.height), boxes.whole(pixels))
@@ -223,7 +223,7 @@ def _kept(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Se
 
     What would cost more than a third of the picture stays.
     """
-    from curate.images import boxes
+    from curate.images.analysis import boxes
 
     box = full = boxes.whole(pixels)
     for found in (boxes.Box(*b) for b in (*(m["box"] for m in marks), *texts)):
@@ -260,13 +260,13 @@ def _covered(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence
 def _draw(mask: NDArray[np.uint8], mark: Mapping[str, Any]) -> None:
     import cv2
 
-    from curate.images import repeated
+    from curate.images.analysis import watermarks
 
     side = mark["side"]
     bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b85decode(mark["strokes"])), np.uint8))
     strokes = np.asarray(bits[: side * side].reshape(side, side) * 255, np.uint8)
     height, width = mask.shape
-    left, top, size = repeated.corner_of(mark["corner"], width, height, scaled=mark["scaled"])
+    left, top, size = watermarks.corner_of(mark["corner"], width, height, scaled=mark["scaled"])
     if mark["scaled"]:
         strokes = np.asarray(cv2.resize(strokes, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8)
     else:

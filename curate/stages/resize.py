@@ -13,7 +13,7 @@ from pydantic import Field
 
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.images import DecodeOptions, decode, masks
+from curate.images import DecodeOptions, masks, read_picture
 
 
 class Resize(RecordStage):
@@ -90,7 +90,7 @@ class Resize(RecordStage):
     def _source(self, record: Record, env: Env) -> tuple[Pixels, int, int]:
         """The pixels, and the width and height they have in full."""
         if self.scaled_decode and record.key not in env.held and Path(record.image.path).is_absolute():
-            found = decode(env.path(record.image), DecodeOptions(at_least=self._needed(record)))
+            found = read_picture(env.path(record.image), DecodeOptions(at_least=self._needed(record)))
             sides = (found.facts["width"], found.facts["height"])
             return found.pixels, *(sides if found.facts["orientation"] < 5 else sides[::-1])
         pixels = env.pixels(record)

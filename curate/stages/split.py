@@ -15,7 +15,7 @@ from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.images import masks
 
 if TYPE_CHECKING:
-    from curate.images.boxes import Box
+    from curate.images.analysis.boxes import Box
 
 SHEET_TAGS = ("multiple_views", "reference_sheet")
 
@@ -66,10 +66,10 @@ class Split(RecordStage):
 
     def views(self, pixels: Pixels) -> list[tuple[Box, Pixels]]:
         """Where the figures stand, and each as a picture of its own without its neighbours; empty for no sheet."""
-        from curate.images import boxes, measure
+        from curate.images.analysis import boxes, metrics
 
         found = boxes.figures(pixels, self.tolerance, self.least)
-        colour, _ = measure.border_colour(pixels)
+        colour, _ = metrics.border_colour(pixels)
         everyone = np.zeros(pixels.shape[:2], bool)
         for _, mask in found:
             everyone |= mask

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from curate.errors import InputError, PictureError
-from curate.images import DecodeOptions, decode
+from curate.images import DecodeOptions, read_picture
 from curate.train.options import TrainOptions
 
 KEYS = (
@@ -53,7 +53,7 @@ def thumbnail(path: str) -> str:
     if path.startswith("data:image/"):
         return path
     try:
-        pixels = decode(Path(path).expanduser(), DecodeOptions(at_least=SIDE)).pixels
+        pixels = read_picture(Path(path).expanduser(), DecodeOptions(at_least=SIDE)).pixels
     except (PictureError, OSError) as error:
         raise InputError(f"thumbnail: {path} cannot be read: {error}", "give a picture file") from error
     image, file = Image.fromarray(pixels), io.BytesIO()

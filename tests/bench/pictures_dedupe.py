@@ -23,9 +23,9 @@ from PIL import ImageEnhance
 
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env, Pixels
-from curate.images import DOOR, decode
-from curate.images.duplicates import candidates
-from curate.images.hashing import CROPS, near_pairs
+from curate.images import DOOR, read_picture
+from curate.images.duplicates.candidates import candidates
+from curate.images.duplicates.perceptual_hash import CROPS, near_pairs
 from curate.stages.dedupe import Dedupe
 
 PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "photos"
@@ -103,7 +103,7 @@ def by_imagehash(pictures: dict[str, Pixels], name: str, distance: int) -> set[P
 
 
 def table(files: list[Path]) -> None:
-    originals = {f"{f.parent.name}/{f.name}": decode(f).pixels for f in files}
+    originals = {f"{f.parent.name}/{f.name}": read_picture(f).pixels for f in files}
     finders: dict[str, Callable[[dict[str, Pixels]], set[Pair]]] = {"ours": ours}
     try:
         import imagehash  # noqa: F401

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from curate.images.consent import marks, refusal
-from curate.images.consent_c2pa import Cbor
-from curate.images.consent_containers import packets
+from curate.images.consent.c2pa import Cbor
+from curate.images.consent.containers import packets
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 VOCAB = "http://ns.useplus.org/ldf/vocab/"

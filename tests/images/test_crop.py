@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from curate.core.stage import Pixels
 from curate.errors import InputError, MissingError, PictureError
-from curate.images.boxes import Box, trimmed
-from curate.images.detector import Detector
+from curate.images.analysis.boxes import Box, trimmed
+from curate.images.analysis.object_detector import Detector
 from curate.stages.crop import Crop
 
 from .stages import env, held, run

@@ -14,8 +14,8 @@ from PIL import Image
 
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env, Pixels, RecordStage
-from curate.images import decode
-from curate.images.hashing import near_pairs
+from curate.images import read_picture
+from curate.images.duplicates.perceptual_hash import near_pairs
 from curate.stages.dedupe import Dedupe
 
 from .stages import env, held, run
@@ -132,7 +132,7 @@ def test_what_is_set_aside_already_stays_so_and_hides_nothing(tmp_path: Path) ->
 def test_real_photos_are_no_duplicates_of_each_other(tmp_path: Path, data: Path) -> None:
     where = env(tmp_path)
     files = sorted((data / "photos").rglob("*.jpg"))[:30]
-    records = [held(where, decode(f).pixels, f"{f.parent.name}/{f.name}") for f in files]
+    records = [held(where, read_picture(f).pixels, f"{f.parent.name}/{f.name}") for f in files]
     assert [r.key for r in deduped(where, records).values() if r.aside] == []
 
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from curate.errors import InputError, PictureError
-from curate.images import DOOR, DecodeOptions, decode, decode_frames, looks_like_picture, parse_colour
+from curate.images import DOOR, DecodeOptions, looks_like_picture, parse_colour, read_frames, read_picture
 
 RAMP = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 
@@ -56,7 +56,7 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: s
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if suffix == ".webp" else {}
-    found = decode(saved(tmp_path / f"a{suffix}", Image.fromarray(RAMP), exif=exif, **options))
+    found = read_picture(saved(tmp_path / f"a{suffix}", Image.fromarray(RAMP), exif=exif, **options))
     assert np.array_equal(found.pixels, upright)
 
 
@@ -67,7 +67,7 @@ def test_jpeg_orientation_follows_the_reference(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", big, exif=exif, quality=95)
     with Image.open(path) as image:
         stored = np.asarray(image)
-    found = decode(path)
+    found = read_picture(path)
     assert found.facts["orientation"] == 6
     assert np.array_equal(found.pixels, np.rot90(stored, -1))
 
@@ -76,7 +76,7 @@ def test_alpha_is_composited_exactly_and_recorded(tmp_path: Path) -> None:
     rgba = np.zeros((1, 256, 4), np.uint8)
     rgba[0, :, 0], rgba[0, :, 3] = 200, np.arange(256)
     path = saved(tmp_path / "a.png", Image.fromarray(rgba))
-    found = decode(path, DecodeOptions(background=(10, 255, 0)))
+    found = read_picture(path, DecodeOptions(background=(10, 255, 0)))
     share = np.arange(256) / 255
     expected = np.rint(np.stack([200 * share + 10 * (1 - share), 255 * (1 - share), 0 * share], axis=-1))
     assert np.array_equal(found.pixels[0], expected.astype(np.uint8))
@@ -87,12 +87,12 @@ def test_alpha_is_composited_exactly_and_recorded(tmp_path: Path) -> None:
 def test_what_lies_under_full_transparency_never_shows(tmp_path: Path) -> None:
     rgba = np.full((3, 3, 4), 77, np.uint8)
     rgba[..., 3] = 0
-    assert (decode(saved(tmp_path / "a.png", Image.fromarray(rgba))).pixels == 255).all()
+    assert (read_picture(saved(tmp_path / "a.png", Image.fromarray(rgba))).pixels == 255).all()
 
 
 def test_an_opaque_alpha_channel_loses_nothing(tmp_path: Path) -> None:
     rgba = np.concatenate([RAMP, np.full((4, 6, 1), 255, np.uint8)], axis=-1)
-    found = decode(saved(tmp_path / "a.png", Image.fromarray(rgba)))
+    found = read_picture(saved(tmp_path / "a.png", Image.fromarray(rgba)))
     assert found.facts["had_alpha"] is False
     assert np.array_equal(found.pixels, RAMP)
 
@@ -112,7 +112,7 @@ def test_grey_of_every_depth(
     tmp_path: Path, bits: int, kind: int, rows: bytes, trns: bytes | None, expected: list[int]
 ) -> None:
     chunks = [(b"tRNS", trns)] if trns else []
-    found = decode(png(tmp_path / "a.png", 4, 1, bits, kind, rows, *chunks))
+    found = read_picture(png(tmp_path / "a.png", 4, 1, bits, kind, rows, *chunks))
     assert found.pixels[0].tolist() == [[v] * 3 for v in expected]
 
 
@@ -131,7 +131,7 @@ def test_sixteen_bit_colour_is_rounded(
     tmp_path: Path, kind: int, samples: tuple[int, ...], trns: bytes | None, expected: list[int]
 ) -> None:
     rows = struct.pack(f">{len(samples)}H", *samples)
-    found = decode(png(tmp_path / "ü 16.png", 1, 1, 16, kind, rows, *([(b"tRNS", trns)] if trns else [])))
+    found = read_picture(png(tmp_path / "ü 16.png", 1, 1, 16, kind, rows, *([(b"tRNS", trns)] if trns else [])))
     assert found.pixels[0, 0].tolist() == expected
     assert found.facts["depth"] == 16
 
@@ -149,7 +149,7 @@ def test_sixteen_bit_colour_is_rounded(
 )
 def test_floats_take_the_range_that_holds_them(tmp_path: Path, values: list[float], expected: list[int]) -> None:
     path = saved(tmp_path / "a.tif", Image.fromarray(np.array([values], np.float32)))
-    assert decode(path).pixels[0, :, 0].tolist() == expected
+    assert read_picture(path).pixels[0, :, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -163,30 +163,30 @@ def test_floats_take_the_range_that_holds_them(tmp_path: Path, values: list[floa
 )
 def test_integers_take_the_range_that_holds_them(tmp_path: Path, dtype: type, values: list[int], expected: list[int]) -> None:
     path = saved(tmp_path / "a.tif", Image.fromarray(np.array([values], dtype)))
-    assert decode(path).pixels[0, :, 0].tolist() == expected
+    assert read_picture(path).pixels[0, :, 0].tolist() == expected
 
 
 def test_palette_with_partial_transparency(tmp_path: Path) -> None:
     palette = bytes([255, 0, 0, 0, 0, 255])
-    found = decode(png(tmp_path / "a.png", 2, 1, 8, 3, b"\0\1", (b"PLTE", palette), (b"tRNS", b"\x80")))
+    found = read_picture(png(tmp_path / "a.png", 2, 1, 8, 3, b"\0\1", (b"PLTE", palette), (b"tRNS", b"\x80")))
     assert found.pixels[0].tolist() == [[255, 127, 127], [0, 0, 255]]
 
 
 def test_colour_key_transparency(tmp_path: Path) -> None:
     rows = bytes([1, 2, 3, 9, 9, 9])
-    found = decode(png(tmp_path / "a.png", 2, 1, 8, 2, rows, (b"tRNS", struct.pack(">3H", 1, 2, 3))))
+    found = read_picture(png(tmp_path / "a.png", 2, 1, 8, 2, rows, (b"tRNS", struct.pack(">3H", 1, 2, 3))))
     assert found.pixels[0].tolist() == [[255, 255, 255], [9, 9, 9]]
 
 
 def test_cmyk_without_a_profile(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.tif", Image.new("CMYK", (2, 2), (255, 0, 0, 51)))
-    assert decode(path).pixels[0, 0].tolist() == [0, 204, 204]  # 255·(1-C)(1-K)
+    assert read_picture(path).pixels[0, 0].tolist() == [0, 204, 204]  # 255·(1-C)(1-K)
 
 
 def test_lab(tmp_path: Path) -> None:
     # CIE: L* = 128/255 · 100 with a* = b* = 0 is the grey of luminance 0.1859, sRGB 119.4
     path = saved(tmp_path / "a.tif", Image.frombytes("LAB", (1, 1), bytes([128, 0, 0])))
-    assert np.abs(decode(path).pixels[0, 0].astype(int) - 119).max() <= 1
+    assert np.abs(read_picture(path).pixels[0, 0].astype(int) - 119).max() <= 1
 
 
 def gamma_profile(gamma: float, primaries: str = "sRGB") -> bytes:
@@ -209,7 +209,7 @@ def test_a_profile_is_applied_with_values_worked_out_by_hand(tmp_path: Path) -> 
     path = saved(tmp_path / "a.png", Image.fromarray(pixels), icc_profile=gamma_profile(1.0))
     light = np.array([0, 64, 128, 200, 255]) / 255
     expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    found = decode(path)
+    found = read_picture(path)
     assert np.abs(found.pixels[0, :, 0] - expected).max() <= 1.01
     assert found.facts["profile"]
 
@@ -228,11 +228,11 @@ SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 def test_the_gamma_of_a_png_is_applied_where_no_profile_goes_before_it(tmp_path: Path) -> None:
     gray = Image.fromarray(np.array([[0, 1, 64, 128, 255]], np.uint8))
     # light 128/255 = 0.502 is sRGB 0.7366; light 1/255 is sRGB 0.0498
-    assert decode(calibrated(tmp_path / "a.png", gray, 1.0)).pixels[0, :, 0].tolist() == [0, 13, 137, 188, 255]
+    assert read_picture(calibrated(tmp_path / "a.png", gray, 1.0)).pixels[0, :, 0].tolist() == [0, 13, 137, 188, 255]
     colour = calibrated(tmp_path / "b.png", gray.convert("RGB"), 1.0)
-    assert decode(colour).pixels[0, :, 1].tolist() == [0, 13, 137, 188, 255]
-    assert decode(colour).facts["gamma"] == 1.0
-    assert decode(calibrated(tmp_path / "c.png", gray, 0.45455, SRGB_PRIMARIES)).pixels[0, :, 0].tolist() == [
+    assert read_picture(colour).pixels[0, :, 1].tolist() == [0, 13, 137, 188, 255]
+    assert read_picture(colour).facts["gamma"] == 1.0
+    assert read_picture(calibrated(tmp_path / "c.png", gray, 0.45455, SRGB_PRIMARIES)).pixels[0, :, 0].tolist() == [
         0,
         1,
         64,
@@ -241,32 +241,32 @@ def test_the_gamma_of_a_png_is_applied_where_no_profile_goes_before_it(tmp_path:
     ]
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     kept = calibrated(tmp_path / "d.png", gray.convert("RGB"), 1.0, icc_profile=profile)
-    assert decode(kept).pixels[0, :, 0].tolist() == [0, 1, 64, 128, 255]
+    assert read_picture(kept).pixels[0, :, 0].tolist() == [0, 1, 64, 128, 255]
     deep = Image.fromarray(np.array([[0, 20, 257, 32896, 65535]], np.uint16))
     # 20/65535 of light is 0.0039 of sRGB: the steps below one of 255 are still there
-    assert decode(calibrated(tmp_path / "e.png", deep, 1.0)).pixels[0, :, 0].tolist() == [0, 1, 13, 188, 255]
+    assert read_picture(calibrated(tmp_path / "e.png", deep, 1.0)).pixels[0, :, 0].tolist() == [0, 1, 13, 188, 255]
     clear = Image.fromarray(np.array([[[128, 128, 128, 255], [9, 9, 9, 0]]], np.uint8))
-    assert decode(calibrated(tmp_path / "f.png", clear, 1.0)).pixels[0, :, 0].tolist() == [188, 255]
+    assert read_picture(calibrated(tmp_path / "f.png", clear, 1.0)).pixels[0, :, 0].tolist() == [188, 255]
 
 
 def test_the_primaries_of_a_png_are_applied(tmp_path: Path) -> None:
     white, red, green, blue = (SRGB_PRIMARIES[n : n + 2] for n in (0, 2, 4, 6))
     pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 200], [90, 90, 90]]], np.uint8)
     turned = calibrated(tmp_path / "a.png", Image.fromarray(pixels), 0.45455, (*white, *green, *blue, *red))
-    assert decode(turned).pixels[0].tolist() == [[0, 255, 0], [0, 0, 255], [200, 0, 0], [90, 90, 90]]
+    assert read_picture(turned).pixels[0].tolist() == [[0, 255, 0], [0, 0, 255], [200, 0, 0], [90, 90, 90]]
     # of no light at all: they span no colours, and are left
     nothing = calibrated(tmp_path / "b.png", Image.fromarray(pixels), 0.45455, (*white, *red, *red, *red))
-    assert np.array_equal(decode(nothing).pixels, pixels)
+    assert np.array_equal(read_picture(nothing).pixels, pixels)
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    found = decode(saved(tmp_path / "a.png", Image.fromarray(RAMP), icc_profile=profile))
+    found = read_picture(saved(tmp_path / "a.png", Image.fromarray(RAMP), icc_profile=profile))
     assert np.array_equal(found.pixels, RAMP)
 
 
 def test_a_broken_profile_is_named_and_the_picture_used(tmp_path: Path) -> None:
-    found = decode(saved(tmp_path / "a.png", Image.fromarray(RAMP), icc_profile=b"no profile at all" * 20))
+    found = read_picture(saved(tmp_path / "a.png", Image.fromarray(RAMP), icc_profile=b"no profile at all" * 20))
     assert found.facts["profile_error"]
     assert np.array_equal(found.pixels, RAMP)
 
@@ -280,24 +280,24 @@ def animation(path: Path, count: int = 5) -> Path:
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
 def test_frames(tmp_path: Path, suffix: str) -> None:
     path = animation(tmp_path / f"a{suffix}")
-    assert decode(path).facts["frames"] == 5
-    assert decode(path).pixels[0, 0, 0] == 0
-    reds = [int(d.pixels[0, 0, 0]) for d in decode_frames(path, DecodeOptions(every=1))]
+    assert read_picture(path).facts["frames"] == 5
+    assert read_picture(path).pixels[0, 0, 0] == 0
+    reds = [int(d.pixels[0, 0, 0]) for d in read_frames(path, DecodeOptions(every=1))]
     assert reds == [0, 40, 80, 120, 160]
-    every_other = decode_frames(path, DecodeOptions(every=2))
+    every_other = read_frames(path, DecodeOptions(every=2))
     assert [d.facts["frame"] for d in every_other] == [0, 2, 4]
 
 
 def test_too_many_frames_for_the_memory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="5 frames"):
-        decode_frames(animation(tmp_path / "a.gif"), DecodeOptions(every=1, max_pixels=64 * 4))
+        read_frames(animation(tmp_path / "a.gif"), DecodeOptions(every=1, max_pixels=64 * 4))
 
 
 def test_mpo_is_one_picture(tmp_path: Path) -> None:
     first, second = Image.new("RGB", (16, 16), (250, 0, 0)), Image.new("RGB", (16, 16), (0, 0, 250))
     path = tmp_path / "a.jpg"
     first.save(path, "MPO", save_all=True, append_images=[second])
-    found = decode_frames(path, DecodeOptions(every=1))
+    found = read_frames(path, DecodeOptions(every=1))
     assert len(found) == 1
     assert (found[0].facts["format"], found[0].facts["frames"], found[0].facts["animated"]) == ("MPO", 2, False)
     assert found[0].pixels[0, 0, 0] > 200
@@ -305,19 +305,19 @@ def test_mpo_is_one_picture(tmp_path: Path) -> None:
 
 def test_the_pixel_limit_is_exact_and_asked_before_decoding(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", Image.new("L", (10, 10)))
-    assert decode(path, DecodeOptions(max_pixels=100)).pixels.shape == (10, 10, 3)
+    assert read_picture(path, DecodeOptions(max_pixels=100)).pixels.shape == (10, 10, 3)
     with pytest.raises(PictureError, match="more than the limit"):
-        decode(path, DecodeOptions(max_pixels=99))
+        read_picture(path, DecodeOptions(max_pixels=99))
     bomb = png(tmp_path / "b.png", 60000, 60000, 1, 0, b"\0" * 60000)
     with pytest.raises(PictureError, match="limit"):
-        decode(bomb)
+        read_picture(bomb)
 
 
 def test_what_is_within_the_limit_passes_without_a_warning(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", Image.new("1", (10, 9)))  # where Pillow warns: over half of the limit
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert decode(path, DecodeOptions(max_pixels=100)).pixels.shape == (9, 10, 3)
+        assert read_picture(path, DecodeOptions(max_pixels=100)).pixels.shape == (9, 10, 3)
 
 
 @pytest.fixture
@@ -332,8 +332,8 @@ def half(tmp_path: Path) -> Path:
 
 def test_a_truncated_file_is_an_error_unless_accepted(half: Path) -> None:
     with pytest.raises(PictureError, match="truncated"):
-        decode(half)
-    found = decode(half, DecodeOptions(accept_truncated=True))
+        read_picture(half)
+    found = read_picture(half, DecodeOptions(accept_truncated=True))
     assert found.facts["truncated"] is True
     assert 48 <= found.facts["rows"] <= 80
     assert found.pixels.shape == (found.facts["rows"], 128, 3)
@@ -344,7 +344,7 @@ def test_nothing_readable_is_an_error_even_when_damage_is_accepted(tmp_path: Pat
     path = tmp_path / "head.jpg"
     path.write_bytes(half.read_bytes()[: half.read_bytes().index(b"\xff\xda") + 14])  # ends with the header of the scan
     with pytest.raises(PictureError):
-        decode(path, DecodeOptions(accept_truncated=True))
+        read_picture(path, DecodeOptions(accept_truncated=True))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n"])
@@ -352,19 +352,19 @@ def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(PictureError):
-        decode(path)
+        read_picture(path)
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="gone"):
-        decode(tmp_path / "nothing.png")
+        read_picture(tmp_path / "nothing.png")
     with pytest.raises(PictureError):
-        decode(tmp_path)
+        read_picture(tmp_path)
 
 
 def test_pillow_is_left_as_it_was(half: Path) -> None:
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
-    decode(half, DecodeOptions(accept_truncated=True, max_pixels=10**6))
+    read_picture(half, DecodeOptions(accept_truncated=True, max_pixels=10**6))
     assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)) == before
 
 
@@ -374,14 +374,14 @@ def test_threads_with_different_settings_do_not_disturb_each_other(half: Path) -
     def strict() -> None:
         for _ in range(30):
             try:
-                decode(half)
+                read_picture(half)
                 wrong.append("a truncated file was accepted")
             except PictureError:
                 pass
 
     def lenient() -> None:
         for _ in range(30):
-            if "truncated" not in decode(half, DecodeOptions(accept_truncated=True)).facts:
+            if "truncated" not in read_picture(half, DecodeOptions(accept_truncated=True)).facts:
                 wrong.append("damage was not noted")
 
     threads = [threading.Thread(target=target) for target in (strict, lenient, strict, lenient)]
@@ -394,10 +394,10 @@ def test_threads_with_different_settings_do_not_disturb_each_other(half: Path) -
 
 def test_scaled_decoding_keeps_at_least_what_is_asked(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", Image.fromarray(RAMP).resize((800, 400)))
-    found = decode(path, DecodeOptions(at_least=200))
+    found = read_picture(path, DecodeOptions(at_least=200))
     assert found.pixels.shape == (100, 200, 3)
     assert (found.facts["scaled"], found.facts["width"], found.facts["height"]) == (4, 800, 400)
-    assert decode(path, DecodeOptions(at_least=201)).pixels.shape == (200, 400, 3)
+    assert read_picture(path, DecodeOptions(at_least=201)).pixels.shape == (200, 400, 3)
 
 
 def test_what_looks_like_a_picture(tmp_path: Path) -> None:
@@ -451,30 +451,30 @@ def test_a_palette_picture_without_its_palette_is_not_taken_for_black(tmp_path: 
     body = _chunk(b"IDAT", zlib.compress(b"\0\0\1\2")) + _chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + body)
     with pytest.raises(PictureError, match="palette that is missing"):
-        decode(tmp_path / "a.png")
+        read_picture(tmp_path / "a.png")
     palette = _chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]))
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + palette + body)
-    assert decode(tmp_path / "b.png").pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+    assert read_picture(tmp_path / "b.png").pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
 
 
 def test_floats_without_a_single_number_are_an_error(tmp_path: Path) -> None:
     values = np.full((2, 3), np.nan, np.float32)
     Image.fromarray(values).save(tmp_path / "a.tif")
     with pytest.raises(PictureError, match="number"):
-        decode(tmp_path / "a.tif")
+        read_picture(tmp_path / "a.tif")
     values[0, 0] = 1.0
     Image.fromarray(values).save(tmp_path / "b.tif")
-    assert decode(tmp_path / "b.tif").pixels[:, :, 0].tolist() == [[255, 0, 0], [0, 0, 0]]
+    assert read_picture(tmp_path / "b.tif").pixels[:, :, 0].tolist() == [[255, 0, 0], [0, 0, 0]]
 
 
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(PictureError, match="the file is empty"):
-        decode(tmp_path / "a.png")
+        read_picture(tmp_path / "a.png")
 
 
 def test_what_pillow_does_not_support_is_not_called_damaged(tmp_path: Path) -> None:
     head = struct.pack("<2sIHHI", b"BM", 70, 0, 0, 66) + struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 32, 3, 4, 0, 0, 0, 0)
     (tmp_path / "a.bmp").write_bytes(head + struct.pack("<III", 0x00FF8000, 0x7F, 0x80) + bytes(4))
     with pytest.raises(PictureError, match=r"^cannot be read: Unsupported"):
-        decode(tmp_path / "a.bmp")
+        read_picture(tmp_path / "a.bmp")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from curate.errors import PictureError
-from curate.images import decode
-from curate.images.formats import register_plugins
+from curate.images import read_picture
+from curate.images.decode.formats import register_plugins
 
 CORPORA = ("pillow", "libvips", "pngsuite", "pillow_heif", "jxl")
 
@@ -64,7 +64,7 @@ def test_every_file_is_prepared_or_refused_with_a_reason(corpus: list[tuple[Path
         if row["corpus"] != corpus_name:
             continue
         try:
-            pixels = decode(path).pixels
+            pixels = read_picture(path).pixels
         except PictureError as error:
             if not error.message or expected_to_load(row) is True:
                 wrong.append(f"{path.name}: refused: {error.message!r}")
@@ -145,7 +145,7 @@ def test_pixels_equal_pillows_own_high_level_calls(corpus: list[tuple[Path, dict
             reference = by_pillow(path)
         if reference is None:
             continue
-        pixels = decode(path).pixels
+        pixels = read_picture(path).pixels
         compared += 1
         if pixels.shape != reference.shape or np.abs(pixels - reference).max() > 1:
             wrong.append(f"{row['path']}: {pixels.shape} {reference.shape}")
@@ -158,7 +158,7 @@ def test_pixels_equal_opencv_where_it_can_be_trusted(corpus: list[tuple[Path, di
     for path, row in corpus:
         if not expected_to_load(row) or row["path"] in OPENCV_DIFFERS:
             continue
-        found = decode(path)
+        found = read_picture(path)
         if found.facts["orientation"] != 1 or found.facts["profile"] or found.facts.get("frames", 1) > 1:
             continue
         if found.facts["format"] == "TIFF" and row.get("orientation", 1) != 1:
@@ -177,7 +177,7 @@ def test_pixels_equal_opencv_where_it_can_be_trusted(corpus: list[tuple[Path, di
 
 def test_sixteen_bits_arrive_alike_from_three_formats(data: Path) -> None:
     names = ("16_bit_binary.pgm", "16_bit_binary_pgm.tiff")
-    first, second = (decode(data / "hostile" / "pillow" / name).pixels for name in names)
+    first, second = (read_picture(data / "hostile" / "pillow" / name).pixels for name in names)
     assert np.array_equal(first, second)
     with (data / "hostile" / "pillow" / names[0]).open("rb") as file:
         raw = np.frombuffer(file.read()[-4000:], ">u2").reshape(100, 20)
@@ -190,7 +190,7 @@ def test_sprites_on_white_equal_the_exact_composition(data: Path) -> None:
             rgba = np.asarray(image.convert("RGBA"), np.float64)
         share = rgba[:, :, 3:] / 255
         expected = np.rint(rgba[:, :, :3] * share + 255 * (1 - share))
-        found = decode(path)
+        found = read_picture(path)
         assert np.array_equal(found.pixels, expected), path
         assert found.facts["had_alpha"] is bool((rgba[:, :, 3] < 255).any())
 
@@ -208,5 +208,5 @@ def test_sprites_have_no_dark_halo_after_scaling(data: Path) -> None:
     light = cv2.resize(rgba[:, :, :3] * share, size, interpolation=cv2.INTER_AREA)
     cover = cv2.resize(share, size, interpolation=cv2.INTER_AREA)[:, :, None]
     expected = light + 255 * (1 - cover)
-    found = resize(decode(path).pixels, width, height)
+    found = resize(read_picture(path).pixels, width, height)
     assert np.abs(found - expected).max() <= 1.01

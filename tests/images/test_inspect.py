@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from curate.core.events import Event, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Env, Pixels, RecordStage
-from curate.images import decode, measure
+from curate.images import read_picture
+from curate.images.analysis import metrics
 from curate.stages.inspect import Inspect
 
 from .stages import env, held, run
@@ -24,7 +25,7 @@ from .stages import env, held, run
 
 @pytest.fixture(scope="module")
 def photo(data: Path) -> Pixels:
-    return decode(data / "photos" / "cat2" / "02.jpg").pixels
+    return read_picture(data / "photos" / "cat2" / "02.jpg").pixels
 
 
 def inspected(where: Env, records: list[Record], **options: object) -> tuple[list[Record], list[Note]]:
@@ -80,7 +81,7 @@ def test_a_sound_photo_is_fine(tmp_path: Path, photo: Pixels) -> None:
 def test_most_real_photos_are_fine(tmp_path: Path, data: Path) -> None:
     where = env(tmp_path)
     files = sorted((data / "photos").rglob("*.jpg"))[::3]
-    records = [held(where, decode(f).pixels, f"{f.parent.name}/{f.name}") for f in files]
+    records = [held(where, read_picture(f).pixels, f"{f.parent.name}/{f.name}") for f in files]
     after, _ = inspected(where, records, resolution=600)
     wrong = {r.key: r.facts["faults"] for r in after if r.facts["faults"]}
     # the one real exception is a photograph with film grain
@@ -112,7 +113,7 @@ def test_white_backgrounds_and_consent_are_told(tmp_path: Path) -> None:
 def test_noise_is_estimated_in_its_own_unit() -> None:
     for sigma in (2, 8, 20):
         noise = np.random.default_rng(sigma).normal(0, sigma, (300, 300, 1)).repeat(3, axis=2)
-        found = measure.noise(np.clip(128 + noise, 0, 255).astype(np.uint8))
+        found = metrics.noise(np.clip(128 + noise, 0, 255).astype(np.uint8))
         assert abs(found - sigma) < 0.1 * sigma
 
 
@@ -121,8 +122,8 @@ def test_blocks_are_found_wherever_a_crop_put_the_grid() -> None:
     tiles = rng.integers(100, 130, (40, 40, 1)).repeat(8, axis=0).repeat(8, axis=1).repeat(3, axis=2)
     pixels = np.clip(tiles + rng.normal(0, 3, tiles.shape), 0, 255).astype(np.uint8)
     for place in range(8):
-        assert measure.blockiness(np.ascontiguousarray(pixels[place:, place:])) > 2
-    assert measure.blockiness(rng.integers(0, 255, (320, 320, 3), np.uint8)) < 1.2
+        assert metrics.blockiness(np.ascontiguousarray(pixels[place:, place:])) > 2
+    assert metrics.blockiness(rng.integers(0, 255, (320, 320, 3), np.uint8)) < 1.2
 
 
 @pytest.mark.parametrize("given", [{"blur": 0.7, "small": True}, ["blur=0.7", "small"]])
@@ -159,17 +160,17 @@ def test_what_is_drawn_on_a_grid_has_no_jpeg_blocks(photo: Pixels) -> None:
     small = Image.fromarray(photo).resize((256, 256))
     for factor in (2, 3, 4):
         enlarged = np.asarray(small.resize((256 * factor, 256 * factor), Image.Resampling.NEAREST))
-        assert measure.blockiness(enlarged) < 1.2, factor
+        assert metrics.blockiness(enlarged) < 1.2, factor
     tiles = np.full((480, 480, 3), 128, np.uint8)
     tiles[::12] = tiles[:, ::12] = 0
     stripes = np.zeros((480, 480, 3), np.uint8)
     stripes[:, ::8] = 255
-    assert max(measure.blockiness(tiles), measure.blockiness(stripes)) < 1.2
-    assert measure.blockiness(jpeg(photo, 20)) > Inspect().blocks
-    assert measure.blockiness(np.ascontiguousarray(jpeg(photo, 20)[3:, 5:])) > Inspect().blocks
+    assert max(metrics.blockiness(tiles), metrics.blockiness(stripes)) < 1.2
+    assert metrics.blockiness(jpeg(photo, 20)) > Inspect().blocks
+    assert metrics.blockiness(np.ascontiguousarray(jpeg(photo, 20)[3:, 5:])) > Inspect().blocks
 
 
 def test_no_sprite_has_jpeg_blocks(data: Path) -> None:
-    measured = {p.name: measure.blockiness(decode(p).pixels) for p in (data / "sprites").rglob("*.png")}
+    measured = {p.name: metrics.blockiness(read_picture(p).pixels) for p in (data / "sprites").rglob("*.png")}
     assert measured
     assert max(measured.values()) < 1.3, measured

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from curate.core.events import Event
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage
-from curate.images import decode, repeated
+from curate.images import read_picture
+from curate.images.analysis import watermarks
 from curate.stages.marks import Marks
 
 from .stages import env, held, run
@@ -23,7 +24,7 @@ SIGNED = (0, 3, 4, 7, 9, 12, 15, 18, 20, 22, 25, 28)
 @pytest.fixture(scope="module")
 def photos(data: Path) -> list[Pixels]:
     files = sorted((data / "photos").rglob("*.jpg"))[:30]
-    return [np.asarray(Image.fromarray(decode(f).pixels).resize((640, 640))) for f in files]
+    return [np.asarray(Image.fromarray(read_picture(f).pixels).resize((640, 640))) for f in files]
 
 
 def signed(pixels: Pixels, width: int, colour: tuple[int, int, int] = (255, 255, 255), corner: str = "bottom right") -> Pixels:
@@ -109,18 +110,18 @@ def test_nothing_is_found_in_untouched_photos(tmp_path: Path, photos: list[Pixel
 
 def test_nothing_is_found_in_photos_of_their_own_sizes(tmp_path: Path, data: Path) -> None:
     files = sorted((data / "photos").rglob("*.jpg"))[:30]
-    assert not any("marks" in r.facts for r in found_in(env(tmp_path), [decode(f).pixels for f in files]))
+    assert not any("marks" in r.facts for r in found_in(env(tmp_path), [read_picture(f).pixels for f in files]))
 
 
 def test_pictures_that_were_not_learnt_from_are_compared_with_what_was_found(photos: list[Pixels]) -> None:
     pictures = [signed(p, 128) if n in SIGNED else p for n, p in enumerate(photos)]
-    fields = [repeated.field(p, "bottom right", scaled=True) for p in pictures]
-    mark = repeated.find(fields[:20], "bottom right", scaled=True, least=4)
+    fields = [watermarks.field(p, "bottom right", scaled=True) for p in pictures]
+    mark = watermarks.find(fields[:20], "bottom right", scaled=True, least=4)
     assert mark is not None
     members = [fields[n] for n in mark.members]
-    carry = [repeated.score(fields[n], members, mark) for n in range(20, 30) if n in SIGNED]
-    others = [repeated.score(fields[n], members, mark) for n in range(20, 30) if n not in SIGNED]
-    assert min(carry) >= repeated.LIKE * np.median(mark.scores) > max(others)
+    carry = [watermarks.score(fields[n], members, mark) for n in range(20, 30) if n in SIGNED]
+    others = [watermarks.score(fields[n], members, mark) for n in range(20, 30) if n not in SIGNED]
+    assert min(carry) >= watermarks.LIKE * np.median(mark.scores) > max(others)
 
 
 def test_text_boxes_of_a_detector(tmp_path: Path, photos: list[Pixels]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from curate.core.stage import Pixels
 from curate.drive import Command, command
-from curate.images import decode, masks
+from curate.images import masks, read_picture
 from curate.stages.crop import Crop
 from curate.stages.export import Export
 from curate.stages.flip import Flip
@@ -28,7 +28,7 @@ SIGNED = (0, 2, 4, 6, 8)
 @pytest.fixture(scope="module")
 def photos(data: Path) -> list[Pixels]:
     files = sorted((data / "photos").rglob("*.jpg"))[::4][:10]
-    return [np.asarray(Image.fromarray(decode(f).pixels).resize((480, 360))) for f in files]
+    return [np.asarray(Image.fromarray(read_picture(f).pixels).resize((480, 360))) for f in files]
 
 
 @pytest.fixture

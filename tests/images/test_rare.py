@@ -12,7 +12,7 @@ import pytest
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import decode
+from curate.images import read_picture
 
 COLOURS = np.random.default_rng(5).integers(0, 65536, (24, 40, 3)).astype(np.uint16)
 GREY = COLOURS[:, :, 0]
@@ -68,7 +68,7 @@ TIFFS: dict[str, tuple[bytes, Pixels, int]] = {
 def test_unusual_tiffs_are_seen_as_they_are(tmp_path: Path, name: str) -> None:
     content, expected, bound = TIFFS[name]
     (tmp_path / "a.tif").write_bytes(content)
-    found = decode(tmp_path / "a.tif").pixels
+    found = read_picture(tmp_path / "a.tif").pixels
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= bound
 
@@ -90,7 +90,7 @@ def test_a_transparent_grey_of_few_bits(tmp_path: Path, bits: int, row: bytes) -
         parts[1] = chunk(b"tRNS", struct.pack(">H", clear))
         (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
         expected = np.where(values == clear, 255, values * (255 // ((1 << bits) - 1)))
-        assert decode(tmp_path / "a.png").pixels[0, :, 0].tolist() == expected.tolist()
+        assert read_picture(tmp_path / "a.png").pixels[0, :, 0].tolist() == expected.tolist()
 
 
 STRANGERS = {
@@ -114,5 +114,5 @@ def test_what_is_no_picture_is_called_what_it_is(tmp_path: Path, name: str) -> N
     content, reason = STRANGERS[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PictureError) as refused:
-        decode(tmp_path / name)
+        read_picture(tmp_path / name)
     assert reason in refused.value.message

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from curate.core.stage import Pixels
-from curate.images import decode
+from curate.images import read_picture
 from curate.stages.split import Split
 
 from .stages import env, held, run
@@ -21,7 +21,7 @@ from .stages import env, held, run
 def figures(data: Path) -> list[Pixels]:
     folder = data / "sprites"
     names = ("eileen/eileen happy.png", "sylvie/sylvie blue normal.png", "sylvie/sylvie green smile.png")
-    return [decode(folder / name).pixels for name in names]
+    return [read_picture(folder / name).pixels for name in names]
 
 
 def sheet(figures: list[Pixels], gap: int = 40, colour: int = 255) -> Pixels:
@@ -87,6 +87,6 @@ def test_ordinary_pictures_stay_whole(tmp_path: Path, data: Path) -> None:
     photos = sorted((data / "photos").rglob("*.jpg"))[::4] + sorted((data / "photos" / "red_cartoon").glob("*.jpg"))
     sprites = sorted((data / "sprites").rglob("*.png"))
     for path in photos + sprites:
-        assert len(Split().views(decode(path).pixels)) < 2, path
+        assert len(Split().views(read_picture(path).pixels)) < 2, path
     blank = held(where, np.full((400, 400, 3), 255, np.uint8))
     assert run(Split(), where, blank) == [blank]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import decode
+from curate.images import read_picture
 from curate.scan import list_pictures
 
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
@@ -126,7 +126,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_what_can_be_seen_is_seen_right(tmp_path: Path, name: str) -> None:
     made, expected, bound = SEEN[name]
     (tmp_path / name).write_bytes(made())
-    found = decode(tmp_path / name).pixels
+    found = read_picture(tmp_path / name).pixels
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= bound
 
@@ -136,7 +136,7 @@ def test_what_is_broken_is_refused_with_its_reason(tmp_path: Path, name: str) ->
     made, reason = BROKEN[name]
     (tmp_path / name).write_bytes(made())
     with pytest.raises(PictureError) as refused:
-        decode(tmp_path / name)
+        read_picture(tmp_path / name)
     assert reason in refused.value.message
     assert refused.value.message
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import DecodeOptions, decode
+from curate.images import DecodeOptions, read_picture
 
 HEIGHT, WIDTH = 150, 200
 
@@ -90,9 +90,9 @@ def test_what_ends_early_is_set_aside_unless_accepted(tmp_path: Path, name: str)
     made, rows = SHORT[name]
     (tmp_path / name).write_bytes(made())
     with pytest.raises(PictureError, match=r"damaged: (its data end before|a part of its data|truncated)"):
-        decode(tmp_path / name)
+        read_picture(tmp_path / name)
     if rows:
-        found = decode(tmp_path / name, DecodeOptions(accept_truncated=True))
+        found = read_picture(tmp_path / name, DecodeOptions(accept_truncated=True))
         assert found.facts["truncated"] is True
         assert abs(found.facts["rows"] - rows) <= 16
         assert found.pixels.shape == (found.facts["rows"], WIDTH, 3)
@@ -115,15 +115,15 @@ def test_what_only_looks_so_is_not(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(SOUND[name]())
     with Image.open(tmp_path / name) as image:
         expected = np.asarray(image.convert("RGB"))
-    assert np.array_equal(decode(tmp_path / name).pixels, expected)
+    assert np.array_equal(read_picture(tmp_path / name).pixels, expected)
 
 
 def test_a_scaled_jpeg_is_looked_at_as_well(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(ended(jpeg(), 0.6))
     (tmp_path / "b.jpg").write_bytes(jpeg(progressive=True))
     with pytest.raises(PictureError, match="before its last row"):
-        decode(tmp_path / "a.jpg", DecodeOptions(at_least=50))
-    assert decode(tmp_path / "b.jpg", DecodeOptions(at_least=50)).facts["scaled"] == 4
+        read_picture(tmp_path / "a.jpg", DecodeOptions(at_least=50))
+    assert read_picture(tmp_path / "b.jpg", DecodeOptions(at_least=50)).facts["scaled"] == 4
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TGA"])
@@ -132,8 +132,8 @@ def test_of_pictures_stored_from_below_the_upper_rows_are_missing(tmp_path: Path
     Image.fromarray(SCENE).save(buffer, kind)
     (tmp_path / f"a.{kind.lower()}").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) * 3 // 5])
     with pytest.raises(PictureError, match="truncated"):
-        decode(tmp_path / f"a.{kind.lower()}")
-    found = decode(tmp_path / f"a.{kind.lower()}", DecodeOptions(accept_truncated=True))
+        read_picture(tmp_path / f"a.{kind.lower()}")
+    found = read_picture(tmp_path / f"a.{kind.lower()}", DecodeOptions(accept_truncated=True))
     assert 80 < found.facts["rows"] < 92
     assert np.array_equal(found.pixels[1:], SCENE[HEIGHT - found.facts["rows"] + 1 :])
 
@@ -149,7 +149,7 @@ TEXTS: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_texts_that_are_not_read_take_no_picture_away(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.png").write_bytes(TEXTS[name]())
-    found = decode(tmp_path / "a.png")
+    found = read_picture(tmp_path / "a.png")
     assert np.array_equal(found.pixels, SCENE)
     assert "left out" in found.facts["texts"]
 
@@ -158,4 +158,4 @@ def test_which_way_is_up_stands_in_a_text_that_is_kept(tmp_path: Path) -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
     bomb = (b"zTXt", b"workflow\0\0" + zlib.compress(bytes(20_000_000)))
     (tmp_path / "a.png").write_bytes(png(SCENE, bomb, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)))
-    assert np.array_equal(decode(tmp_path / "a.png").pixels, SCENE[::-1, ::-1])
+    assert np.array_equal(read_picture(tmp_path / "a.png").pixels, SCENE[::-1, ::-1])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from curate.images import whole_jpeg, whole_png
+from curate.images.decode import truncation_jpeg, truncation_png
 
 _WIDTH, _HEIGHT, _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _PLANAR = 256, 257, 273, 277, 278, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS = 322, 323, 324
@@ -24,9 +24,9 @@ def lacking(image: Image.Image, path: Path, scaled: int = 1) -> str:
     Looks closer only where the picture ends in what decoders fill with. Formats that are not named here end in an error.
     """
     if image.format in ("JPEG", "MPO"):
-        return whole_jpeg.lacking(image, path, scaled)
+        return truncation_jpeg.lacking(image, path, scaled)
     if image.format == "PNG":
-        return whole_png.lacking(image, path)
+        return truncation_png.lacking(image, path)
     if image.format == "TIFF":
         return "a part of its data lies nowhere in the file" if _lost_strips(image) else ""
     return ""

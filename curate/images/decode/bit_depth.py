@@ -12,7 +12,7 @@ from PIL import Image
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import amends
+from curate.images.decode import pillow_fixes
 
 Gray = NDArray[np.uint8]
 
@@ -22,7 +22,7 @@ _UNSIGNED, _SIGNED = 1, 2
 
 def is_deep(image: Image.Image) -> bool:
     """Whether the picture is one channel of 16 or 32 bits, of floats, or of signed bytes."""
-    return image.mode == "F" or image.mode.startswith("I") or amends.signed_bytes(image)
+    return image.mode == "F" or image.mode.startswith("I") or pillow_fixes.signed_bytes(image)
 
 
 def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
@@ -33,12 +33,12 @@ def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     the type's own that holds them is taken. Raises PictureError for floats of which none is a number.
     """
     gray = _gray(image, facts)
-    return 255 - gray if amends.white_is_zero(image) and image.mode != "L" else gray
+    return 255 - gray if pillow_fixes.white_is_zero(image) and image.mode != "L" else gray
 
 
 def _gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     values = np.asarray(image)
-    if amends.signed_bytes(image):
+    if pillow_fixes.signed_bytes(image):
         return _scale(values.view(np.int8).astype(np.int64) + 128, 255)
     if image.mode == "F":
         facts["depth"] = 32
@@ -94,7 +94,7 @@ def exact_colours(image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixe
 
 def _is_deep_tiff(image: Image.Image) -> bool:
     # layers are no place for OpenCV: of tiles that lie apart it reads the first only
-    return image.format == "TIFF" and _depth(image) == (16, False) and not amends.planes_apart(image)
+    return image.format == "TIFF" and _depth(image) == (16, False) and not pillow_fixes.planes_apart(image)
 
 
 def _is_deep_colour_png(path: Path) -> bool:

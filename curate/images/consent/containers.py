@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-from curate.images.consent_gif import extensions
-from curate.images.consent_items import rdf_items
+from curate.images.consent.gif import extensions
+from curate.images.consent.heif import rdf_items
 
 Found = tuple[Literal["xmp", "c2pa"], bytes]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.images.hashing import Hashes, near_pairs
+from curate.images.duplicates.perceptual_hash import Hashes, near_pairs
 
 # pairs of hashes up to which parts are searched exhaustively at every distance
 _EXHAUSTIVE = 1 << 31

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from curate.core.stage import Pixels
-from curate.images import calibration, depth, planes
+from curate.images.decode import bit_depth, pillow_memory, png_gamma
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
@@ -26,7 +26,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
 
     Notes the facts had_alpha, transparent, depth, gamma, profile and profile_error.
     """
-    calibrated = calibration.of(image)
+    calibrated = png_gamma.of(image)
     if calibrated is not None:
         facts["gamma"] = round(image.info["gamma"], 5)
     image, alpha = _shallow(image, facts, calibrated)
@@ -34,7 +34,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
     convert = _to_srgb(image, facts) if calibrated is None or "depth" in facts else _Calibrated(calibrated, facts)
     facts["had_alpha"] = False
     as_it_is = image.mode == "RGB" and alpha is None and convert.idle and not image.has_transparency_data
-    if as_it_is and planes.whole_into(image, into):
+    if as_it_is and pillow_memory.whole_into(image, into):
         return
     height, width = into.shape[:2]
     rows = max(1, _STRIP // width)
@@ -44,7 +44,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
         strip, cover = _plain(image.crop((0, top, width, bottom)))
         if alpha is not None:
             cover = alpha[top:bottom]
-        planes.rgb_into(convert(strip), into[top:bottom])
+        pillow_memory.rgb_into(convert(strip), into[top:bottom])
         if cover is not None and (cover < 255).any():
             veiled += 1
             clear += int((cover == 0).sum())
@@ -62,17 +62,17 @@ def over(rgb: Pixels, alpha: Alpha, background: tuple[int, int, int]) -> Pixels:
 
 
 def _shallow(
-    image: Image.Image, facts: dict[str, Any], calibrated: calibration.Calibration | None
+    image: Image.Image, facts: dict[str, Any], calibrated: png_gamma.Calibration | None
 ) -> tuple[Image.Image, Alpha | None]:
     """The picture in 8 bits; where its depth had to be taken from it, its alpha apart."""
     info = {k: v for k, v in image.info.items() if k == "icc_profile"}
-    if depth.is_deep(image):
+    if bit_depth.is_deep(image):
         alpha = _matching(image)
-        gray = depth.to_gray(image, facts)
+        gray = bit_depth.to_gray(image, facts)
         if calibrated is not None and facts.get("depth") == 16:
             gray = calibrated.to_srgb(np.asarray(image).astype(np.uint16))
         shallow = Image.fromarray(gray)
-    elif exact := depth.exact_colours(image, calibrated.to_srgb if calibrated else depth.scale_16):
+    elif exact := bit_depth.exact_colours(image, calibrated.to_srgb if calibrated else bit_depth.scale_16):
         facts["depth"] = 16
         shallow, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
     else:
@@ -117,7 +117,7 @@ class _Converter:
 class _Calibrated:
     """Takes a strip of a PNG that states its own gamma to sRGB."""
 
-    def __init__(self, calibrated: calibration.Calibration, facts: dict[str, Any]) -> None:
+    def __init__(self, calibrated: png_gamma.Calibration, facts: dict[str, Any]) -> None:
         self._calibrated = calibrated
         self.idle = False
         facts["profile"] = ""

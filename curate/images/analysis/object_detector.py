@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
 from curate.errors import InputError, MissingError
-from curate.images.boxes import Box
+from curate.images.analysis.boxes import Box
 
 
 class Found(NamedTuple):

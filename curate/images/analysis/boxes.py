@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
-from curate.images.measure import border_colour
+from curate.images.analysis.metrics import border_colour
 
 WORK = 768
 """Longest side at which figures are told apart."""

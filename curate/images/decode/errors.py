@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from curate.images import strangers
-from curate.images.formats import needed_plugin, sniff
+from curate.images.decode.formats import needed_plugin, sniff
 
 # what decoders written by many hands have been seen to raise on broken files; Pillow documents only the first few
 BROKEN = (
@@ -29,6 +29,28 @@ BROKEN = (
 # what libraries say of data that they cannot decode, where it tells nothing
 _MUTE = ("could not create decoder object", "decoder error -", "generic error", "broken data stream")
 
+# where, what stands there, what that means
+_OTHERS = (
+    (0, rb"version https://git-lfs", "not a picture but a Git LFS pointer to one: run git lfs pull"),
+    (0, rb"(?i)\s*<(!doctype )?html", "not a picture but a web page"),
+    (0, rb"(?is)\s*(<\?xml.*)?<svg", "not a picture but a drawing (SVG): render it first"),
+    (0, rb"%PDF", "not a picture but a PDF document"),
+    (0, rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b", "not a picture but a packed archive"),
+    (4, rb"ftyp(isom|mp4|M4V|qt  |avc|dash|3gp)", "not a picture but a video"),
+    (0, rb"\x1a\x45\xdf\xa3", "not a picture but a video"),
+    (4, rb"ftypcrx ", "cannot be read: a camera's raw file; develop it first"),
+    (0, rb"FUJIFILMCCD-RAW|IIRO|IIU\0|II\*\0.{4}CR\x02", "cannot be read: a camera's raw file; develop it first"),
+    (0, rb"\x76\x2f\x31\x01", "cannot be read: OpenEXR; save it as 16-bit PNG or TIFF"),
+    (0, rb"#\?(RADIANCE|RGBE)", "cannot be read: Radiance HDR; save it as 16-bit PNG or TIFF"),
+    (0, rb"MM\0\+", "cannot be read: a BigTIFF of the other byte order"),
+    (0, rb"II[*+]\0|MM\0[*+]", "cannot be read: damaged, or a TIFF of an unusual kind; save it as 8 or 16-bit RGB"),
+    (0, rb"8BPS\0\x02", "cannot be read: a large Photoshop document (PSB); save it as PNG"),
+    (0, rb"8BPS\0\x01.{16}\0[^\x01\x08]", "cannot be read: a Photoshop file of more than 8 bits; save it as PNG"),
+    (0, rb"\x89PNG\r\n\x1a\n.{4}CgBI", "cannot be read: Apple's own kind of PNG (CgBI)"),
+    (0, rb"\x8aMNG|\x8bJNG", "cannot be read: MNG or JNG; save it as PNG"),
+)
+_HEAD = 512
+
 
 def reason(error: BaseException, path: Path) -> str:
     """What is told of a file that raised this."""
@@ -45,15 +67,15 @@ def reason(error: BaseException, path: Path) -> str:
             package = needed_plugin(path)
             if package:
                 return f"needs the package {package} to be read"
-            if stranger := strangers.told(path):
-                return stranger
+            if kind := known_kind(path):
+                return kind
             return "damaged: its header cannot be read" if sniff(path) else "not a picture in any known format"
         case Image.DecompressionBombError():
             return "more pixels than the limit (a decompression bomb?)"
         case MemoryError():
             return "the picture does not fit into memory"
         case _ if str(error).lower().startswith(_MUTE):
-            return strangers.told(path) or "damaged: its data are broken or cut short"
+            return known_kind(path) or "damaged: its data are broken or cut short"
         case _ if "MAX_TEXT_CHUNK" in str(error):
             return "damaged: its colour profile unpacks to more than any profile is"
         case _ if str(error).startswith("image file is truncated"):
@@ -62,3 +84,13 @@ def reason(error: BaseException, path: Path) -> str:
             return f"cannot be read: {error}"
         case _:
             return f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}"
+
+
+def known_kind(path: Path) -> str:
+    """What the file is, empty for what is not known here."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return ""
+    return next((meaning for at, what, meaning in _OTHERS if re.compile(what, re.DOTALL).match(head, at)), "")

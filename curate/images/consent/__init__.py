@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from curate.images.consent_c2pa import training_mining
-from curate.images.consent_containers import packets
-from curate.images.consent_xmp import data_mining
+from curate.images.consent.c2pa import training_mining
+from curate.images.consent.containers import packets
+from curate.images.consent.xmp import data_mining
 
 _MEANING = {
     "DMI-UNSPECIFIED": "nothing said",

@@ -12,10 +12,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images import amends, colour, gate, whole, whole_png
-from curate.images.formats import REFUSED, register_plugins
-from curate.images.options import Decoded, DecodeOptions
-from curate.images.reasons import BROKEN, reason
+from curate.images.decode import colour, pillow_fixes, pillow_settings, truncation, truncation_png
+from curate.images.decode.errors import BROKEN, reason
+from curate.images.decode.formats import REFUSED, register_plugins
+from curate.images.decode.options import Decoded, DecodeOptions
 
 # the other frames of MPO, HEIF, PSD and icons are thumbnails, depth maps, layers or sizes of the same picture
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI", "TIFF", "DCX", "JXL"})
@@ -89,7 +89,7 @@ def _load_whole(path: Path, options: DecodeOptions, stack: contextlib.ExitStack)
     try:
         return _load(path, options, accept=False, stack=stack)
     except (ValueError, SyntaxError, UnidentifiedImageError):
-        bare = whole_png.without_texts(path)
+        bare = truncation_png.without_texts(path)
         if bare is None:
             raise
         stack.close()
@@ -103,8 +103,8 @@ def _load(
 
     `bare` is the file's content without its texts.
     """
-    stack.enter_context(gate.settings(options.max_pixels, accept))
-    image = stack.enter_context(amends.opened(bare or path))
+    stack.enter_context(pillow_settings.settings(options.max_pixels, accept))
+    image = stack.enter_context(pillow_fixes.opened(bare or path))
     if image.format in REFUSED:
         raise PictureError(f"{image.format} is no raster picture that can be trained on")
     _check_size(image, options)
@@ -115,11 +115,11 @@ def _load(
     if options.at_least and image.format in ("JPEG", "MPO"):
         known |= _draft(image, options.at_least)
     image.load()
-    if not accept and (lack := whole.lacking(image, path, known.get("scaled", 1))):
+    if not accept and (lack := truncation.lacking(image, path, known.get("scaled", 1))):
         raise OSError(lack)
     if accept:
         known["truncated"] = True
-        known["top"], bottom = whole.rows_read(image)
+        known["top"], bottom = truncation.rows_read(image)
         known["rows"] = bottom - known["top"]
         if known["rows"] * 8 <= image.height:
             raise PictureError("damaged, and hardly anything of it could be read")

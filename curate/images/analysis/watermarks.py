@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
-from curate.images.boxes import Box
+from curate.images.analysis.boxes import Box
 
 Corner = Literal["top left", "top right", "bottom left", "bottom right"]
 CORNERS: tuple[Corner, ...] = ("top left", "top right", "bottom left", "bottom right")
