@@ -14,12 +14,12 @@ from curate.core.stage import DatasetStage, Stage
 from curate.drive.session import Result, env_over, silent
 from curate.errors import InputError
 from curate.pipeline import RunOptions
-from curate.train import parallel
+from curate.train.runtime import distributed
 
 
 def follows() -> bool:
     """Whether this is a further process of a launcher."""
-    return parallel.rank() > 0
+    return distributed.rank() > 0
 
 
 def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
@@ -34,9 +34,9 @@ def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
 
 def alone(what: str) -> None:
     """Raises InputError where a launcher started several processes for what only one can do."""
-    if parallel.size() > 1:
+    if distributed.size() > 1:
         raise InputError(
-            f"{what} is done by one process, and a launcher started {parallel.size()}",
+            f"{what} is done by one process, and a launcher started {distributed.size()}",
             "prepare with `curate run PIPELINE --until export`, then launch `curate train FOLDER`",
         )
 

@@ -10,7 +10,7 @@ from curate import captions
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Kind
 from curate.report.text import counted, listed
-from curate.train import buckets
+from curate.train.data import buckets
 
 _COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger
 _MANY_TAGS, _FEW_TAGS = 20, 5

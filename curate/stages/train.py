@@ -53,24 +53,25 @@ class Train(TrainOptions, DatasetStage):
 
     def refuse(self, source: Path) -> None:
         """Asked by the command before anything is written. Raises InputError for a folder in another layout."""
-        from curate.train import layout
+        from curate.train.data import folders
 
-        layout.check(source)
+        folders.check(source)
 
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing.
 
         `given` are the options that the user wrote. Raises InputError.
         """
-        from curate.train.config import findings
-        from curate.train.trainer import chosen_device
+        from curate.train.planning.explain import findings
+        from curate.train.runtime.device import chosen_device
 
         return findings(self, source, given, chosen_device(device))
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
-        from curate.train.prepare import Context
-        from curate.train.trainer import chosen_device, train
+        from curate.train.data.job import Context
+        from curate.train.runtime.device import chosen_device
+        from curate.train.trainer import train
 
         train(
             self,
@@ -89,22 +90,24 @@ class Train(TrainOptions, DatasetStage):
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.errors import CurateError
-        from curate.train import early, ledger, parallel
-        from curate.train.identity import identify
-        from curate.train.words import stand
+        from curate.train.output import runs
+        from curate.train.output.fingerprint import identify
+        from curate.train.output.metadata_user import stand
+        from curate.train.planning import checks
+        from curate.train.runtime import distributed
 
-        if parallel.size() > 1:
+        if distributed.size() > 1:
             # found out together, in `run`
             return False
         try:
             run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
             if not run.stands(env.output) or not stand(self, run.path(env.output)):
                 return False
-            early.check(self, env.output)
+            checks.check(self, env.output)
         except CurateError:
             # told in `run`
             return False
-        if run.path(env.output).parent.resolve() != ledger.output_folder(self, env.output).resolve():
+        if run.path(env.output).parent.resolve() != runs.output_folder(self, env.output).resolve():
             return False
         tell(Saved("lora", str(run.path(env.output)), recalled=True))
         return True

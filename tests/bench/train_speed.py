@@ -27,15 +27,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.train.adapters._base import Plan
-from curate.train.adapters._make import make
-from curate.train.backbones import Backbone
-from curate.train.backbones._shape import unet_shape
-from curate.train.backbones.sd import Sd1
-from curate.train.backbones.sdxl import Sdxl
-from curate.train.frame import UNETS
-from curate.train.network import Network
-from curate.train.sites import Site, chosen, unet_sites
+from curate.adapters.base import Plan
+from curate.adapters.make import make
+from curate.diffusion import Backbone
+from curate.diffusion.layer_names import Site, chosen, unet_sites
+from curate.diffusion.sd1 import Sd1
+from curate.diffusion.sdxl import Sdxl
+from curate.diffusion.shape import unet_shape
+from curate.train.network.network import Network
+from curate.train.planning.dry_model import UNETS
 
 FULL = 100_000
 GOALS = {"lora 16": 1.25, "loha 8": 1.6, "lokr 8 full": 1.2}

@@ -418,7 +418,7 @@ def test_of_a_photo_only_the_headers_are_read():
 
 def test_marked_regularisation_pictures_are_left_out_and_named(tmp_path: Path):
     from curate.errors import InputError
-    from curate.train.dataset import read_dataset
+    from curate.train.data.dataset import read_dataset
 
     (tmp_path / "1_dog").mkdir()
     save(tmp_path / "1_dog/marked.jpg", "jpeg", PROHIBITED)

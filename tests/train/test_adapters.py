@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.train.adapters._base import Adapter, Plan, Shape
-from curate.train.adapters._make import ALGORITHMS, make
-from curate.train.adapters.lokr import factorization
-from curate.train.network import Adapted
+from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.lokr import factorization
+from curate.adapters.make import ALGORITHMS, make
+from curate.train.network.network import Adapted
 
 LAYERS = {
     "linear": lambda: nn.Linear(24, 40),

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from curate.adapters.base import Adapter
+from curate.adapters.lora import Lora
+from curate.diffusion import Backbone, load
+from curate.diffusion.layer_names import Site
 from curate.errors import InputError
-from curate.train.adapters._base import Adapter
-from curate.train.adapters.lora import Lora
-from curate.train.attach import Layers, attach, matches
-from curate.train.backbones import Backbone, load
+from curate.train.network.build import Layers, attach, matches
 from curate.train.options import TrainOptions
-from curate.train.sites import Site
 from tests.train.test_sites import sd15, sdxl
 
 

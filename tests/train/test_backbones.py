@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from curate.adapters import safetensors_file
+from curate.diffusion import Backbone, Want, load, tiny
+from curate.diffusion import checkpoint_file as single
 from curate.errors import InputError, MissingError
-from curate.train import container, tiny
-from curate.train.backbones import Backbone, Want, load
-from curate.train.backbones import _single as single
 from curate.train.options import TrainOptions
 from curate.train.trainer import attach
 from tests.train.conftest import run
@@ -72,7 +72,7 @@ def test_keys_and_shapes_on_full_size_models(family: str, listed: str, preset: s
         pytest.skip(f"{table} is not here")
     state = full_size(family)
     monkeypatch.setattr(single, "read", lambda path: state)
-    from curate.train.backbones._load import FAMILIES
+    from curate.diffusion.load import FAMILIES
 
     parts = single.load_parts(Path("x.safetensors"), torch.float32)
     named = {**{f"te{i}": t for i, t in enumerate(parts.texts, 1)}, "unet": parts.unet}
@@ -95,7 +95,7 @@ def narrow(place: Path, family: str, **scheduler: Any) -> Path:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    from curate.train.quiet import quiet
+    from curate.diffusion.library_logging import quiet
 
     torch.manual_seed(11)
     vocabulary = len(tiny.tokenizer_tables()[0])
@@ -303,7 +303,7 @@ def test_no_tokenizer_is_a_thing_missing(folders: dict[str, Path], tmp_path: Pat
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
 def test_trains_end_to_end(family: str, folders: dict[str, Path], folder: Path) -> None:
     path, _ = run(folder, base=str(folders[family]), steps=2, rank=2, resolution=128)
-    tensors, metadata = container.read(path)
+    tensors, metadata = safetensors_file.read(path)
     if family == "sdxl":
         assert metadata["ss_base_model_version"] == "sdxl_base_v1-0"
         assert metadata["modelspec.implementation"] == "https://github.com/Stability-AI/generative-models"

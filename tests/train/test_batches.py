@@ -8,7 +8,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.train.batches import Order, Showing
+from curate.train.data.order import Order, Showing
 
 
 @given(

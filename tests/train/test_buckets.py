@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.train.buckets import Fit, apply, fit, fit_no_upscale, resolutions
+from curate.train.data.buckets import Fit, apply, fit, fit_no_upscale, resolutions
 
 SDXL = resolutions(1024, 512, 2048, 64)
 

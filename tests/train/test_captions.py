@@ -8,7 +8,7 @@ from itertools import permutations
 
 import pytest
 
-from curate.train import captions
+from curate.train.data import captions
 from curate.train.options import TrainOptions
 
 ROUNDS = 6000

@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from curate.core.events import Note
+from curate.diffusion import load
+from curate.diffusion.detect import Traits, traits
 from curate.errors import InputError
-from curate.train import advice, config, estimate, frame
-from curate.train.attach import attach
-from curate.train.backbones import load
-from curate.train.batches import Order
+from curate.train.data.order import Order
+from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from curate.train.traits import Traits, traits
+from curate.train.planning import advice, dry_model, estimate, explain
 from tests.train.conftest import run
 
 CPU = torch.device("cpu")
 
 
 def explained(folder: Path, *given: str, **options: Any) -> dict[str, Any]:
-    return dict(config.findings(TrainOptions(**options), folder, (*options, *given), CPU).data)
+    return dict(explain.findings(TrainOptions(**options), folder, (*options, *given), CPU).data)
 
 
 def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_base_that_is_not_here_leaves_open_what_it_decides(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    found = config.findings(TrainOptions(base="nobody/nothing-of-this-name"), folder, ("base",), CPU)
+    found = explain.findings(TrainOptions(base="nobody/nothing-of-this-name"), folder, ("base",), CPU)
     assert "length" not in found.data
     assert any("what it decides is not known yet" in line for line in found.closing)
 
@@ -91,12 +91,12 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"algo": "loha", "rank": 3}, {"algo": "lokr"}, {"algo": "locon", "text_lr": 0}])
 def test_numbers_to_train_are_counted_as_they_are_made(options: dict[str, Any]) -> None:
     made = TrainOptions(**options)
-    outlined = frame.frame(made, traits("tiny", True), True)
+    outlined = dry_model.frame(made, traits("tiny", True), True)
     backbone = load("tiny", True)
     counted = estimate.counts(outlined, 0)
     assert counted == estimate.counts(backbone, 0)
     network = attach(made, backbone)
-    assert frame.adapter_parameters(made, outlined) == sum(p.numel() for _, p in network.named_parameters())
+    assert dry_model.adapter_parameters(made, outlined) == sum(p.numel() for _, p in network.named_parameters())
 
 
 FULL = {"sd1": (859_520_964, 123_060_480, 83_653_863), "sdxl": (2_567_463_684, 817_720_320, 83_653_863)}
@@ -104,17 +104,17 @@ FULL = {"sd1": (859_520_964, 123_060_480, 83_653_863), "sdxl": (2_567_463_684, 8
 
 @pytest.mark.parametrize("family", FULL)
 def test_full_size_families_without_their_weights(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from curate.train import frame as module
+    from curate.train.planning import dry_model as module
 
     monkeypatch.setattr(module, "located", lambda base, offline: tmp_path / "x.safetensors")
     options = TrainOptions(rank=16)
-    outlined = frame.frame(options, Traits(family, 1024, "epsilon", False), True)
-    counted = estimate.counts(outlined, frame.adapter_parameters(options, outlined))
+    outlined = dry_model.frame(options, Traits(family, 1024, "epsilon", False), True)
+    counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
     assert (counted.unet, counted.texts, counted.vae) == FULL[family]
     if family == "sdxl":
         # the specification's table: 722 UNet modules of rank 16 are 42.6 million, with both text encoders' more
         only = options.model_copy(update={"text_lr": 0.0})
-        assert frame.adapter_parameters(only, outlined) == pytest.approx(42.6e6, rel=0.002)
+        assert dry_model.adapter_parameters(only, outlined) == pytest.approx(42.6e6, rel=0.002)
 
 
 def test_arithmetic_and_memory_are_those_that_were_counted() -> None:

@@ -13,19 +13,20 @@ import pytest
 import torch
 from PIL import Image
 
+from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
 from curate.errors import InputError, Interrupted
 from curate.stages.train import Train
-from curate.train import container, masks
-from curate.train.buckets import Fit, fit
-from curate.train.dataset import Picture, read_dataset, reg_repeats, split
+from curate.train.data import masks
+from curate.train.data.buckets import Fit, fit
+from curate.train.data.dataset import Picture, read_dataset, reg_repeats, split
 from tests.train.conftest import draw_folder, run
 
 SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "preset": "attn-only", "tensorboard": False, "save_state_every": 2}
 
 
 def same(one: Path, two: Path, ending: str = "") -> bool:
-    ours, theirs = container.read(one)[0], container.read(two)[0]
+    ours, theirs = safetensors_file.read(one)[0], safetensors_file.read(two)[0]
     return all(torch.equal(ours[k], theirs[k]) for k in ours if k.startswith(ending))
 
 
@@ -141,7 +142,7 @@ def test_regularisation_is_interleaved_and_weighed(tmp_path: Path) -> None:
     assert [a for a, b in zip(losses(events), losses(nothing), strict=True) if b][:1] == [b for b in losses(nothing) if b][:1]
     order = [loss == 0.0 for loss in losses(nothing)]
     assert order != sorted(order) and order != sorted(order, reverse=True)
-    metadata = container.read(both)[1]
+    metadata = safetensors_file.read(both)[1]
     assert (metadata["ss_num_train_images"], metadata["ss_num_reg_images"]) == ("6", "6")
     assert json.loads(metadata["ss_reg_dataset_dirs"]) == {"1_dog": {"n_repeats": 1, "img_count": 3}}
     assert "1_dog" not in json.loads(metadata["ss_dataset_dirs"])

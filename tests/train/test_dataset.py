@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
+from curate.core.digests import Known
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env
 from curate.errors import InputError
 from curate.stages.train import Train
-from curate.train.dataset import picture_size, read_dataset
-from curate.train.digests import Known
+from curate.train.data.dataset import picture_size, read_dataset
 from tests.train.conftest import PlainDoor
 
 

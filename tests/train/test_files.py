@@ -13,11 +13,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from curate.adapters import safetensors_file
+from curate.diffusion import Backbone, load, tiny
 from curate.errors import CurateError
-from curate.train import container, files, tiny
-from curate.train.backbones import Backbone, load
-from curate.train.network import Network
+from curate.train.network.network import Network
 from curate.train.options import TrainOptions
+from curate.train.output import lora_file
 from curate.train.trainer import attach
 from tests.train.conftest import run
 
@@ -57,7 +58,7 @@ def effect(backbone: Backbone) -> Tensor:
 
 
 def saved(network: Network, path: Path) -> Path:
-    path.write_bytes(container.serialize(network.tensors(), {}))
+    path.write_bytes(safetensors_file.serialize(network.tensors(), {}))
     return path
 
 
@@ -76,7 +77,7 @@ def test_lycoris_loads_the_file_with_the_same_effect(tmp_path: Path, options: di
     network.detach()
     plain = effect(backbone)
     assert float((with_adapters - plain).abs().max()) > 0.05
-    tensors, _ = container.read(path)
+    tensors, _ = safetensors_file.read(path)
     layers = kohya_layers(backbone)
     names = {key.split(".")[0] for key in tensors}
     assert names == set(network.adapters)
@@ -107,7 +108,7 @@ def test_diffusers_loads_the_file_with_the_same_effect(tmp_path: Path, options: 
 def test_trained_file_has_what_readers_show(folder: Path) -> None:
     path, _ = run(folder, steps=2, algo="lokr", factor=8, output_name="My: dog")
     assert path.name == "My_ dog.safetensors"
-    tensors, metadata = container.read(path)
+    tensors, metadata = safetensors_file.read(path)
     data = path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     assert metadata["sshs_model_hash"] == hashlib.sha256(data[start:]).hexdigest()
@@ -130,7 +131,7 @@ def test_trained_file_has_what_readers_show(folder: Path) -> None:
 @pytest.mark.parametrize("algo", ["lora", "lokr"])
 def test_save_precision(folder: Path, algo: str, wanted: str, dtype: torch.dtype) -> None:
     path, _ = run(folder, steps=1, algo=algo, save_precision=wanted)
-    assert {t.dtype for t in container.read(path)[0].values()} == {dtype}
+    assert {t.dtype for t in safetensors_file.read(path)[0].values()} == {dtype}
 
 
 def test_container_is_what_the_library_writes(tmp_path: Path) -> None:
@@ -144,12 +145,12 @@ def test_container_is_what_the_library_writes(tmp_path: Path) -> None:
         "d": torch.randn(5, dtype=torch.bfloat16),
     }
     ours = tmp_path / "x.safetensors"
-    ours.write_bytes(container.serialize(tensors, {"z": "1", "a": "é"}))
-    read, metadata = container.read(ours)
+    ours.write_bytes(safetensors_file.serialize(tensors, {"z": "1", "a": "é"}))
+    read, metadata = safetensors_file.read(ours)
     assert metadata == {"z": "1", "a": "é"}
     assert all(torch.equal(read[k], t) for k, t in tensors.items())
     assert all(torch.equal(load_file(ours)[k], t) for k, t in tensors.items())
-    assert container.serialize(tensors, {}) == save(tensors)
+    assert safetensors_file.serialize(tensors, {}) == save(tensors)
 
 
 def test_check_finds_what_a_reader_would_ignore(tmp_path: Path) -> None:
@@ -158,8 +159,8 @@ def test_check_finds_what_a_reader_would_ignore(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
 
     def check(tensors: dict[str, Tensor]) -> None:
-        path.write_bytes(container.serialize(tensors, {}))
-        files.check(path, network)
+        path.write_bytes(safetensors_file.serialize(tensors, {}))
+        lora_file.check(path, network)
 
     check(good)
     name = next(iter(good))

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from curate.train import guides, settled
-from curate.train.options import TrainOptions
+from curate.train.options import TrainOptions, presets, resolve
 
 WRITTEN = """
 valstrix: {algo: locon, rank: 32, conv_rank: 16, conv_alpha: 1, optimizer: prodigy, schedule: cosine, weight_decay: 0.1,
@@ -28,12 +27,12 @@ def made(*preset: str, **given: Any) -> TrainOptions:
     return TrainOptions(preset=preset, **given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", guides.GUIDES)
+@pytest.mark.parametrize("name", presets.GUIDES)
 def test_a_guide_sets_what_it_says(name: str) -> None:
     options, wanted = made(name), YAML(typ="safe", pure=True).load(WRITTEN)[name]
     assert {option: getattr(options, option) for option in wanted} == wanted
     if name in LAYERS:
-        assert settled.preset(options) == LAYERS[name]
+        assert resolve.preset(options) == LAYERS[name]
 
 
 def test_the_users_word_stands_above() -> None:
@@ -43,8 +42,8 @@ def test_the_users_word_stands_above() -> None:
 
 def test_alpha_follows_the_optimiser() -> None:
     prodigy, adamw = made("valstrix"), made("valstrix", optimizer="adamw")
-    assert (settled.ranks(prodigy).alpha, settled.learning_rate(prodigy)) == (1, 1)
-    assert (settled.ranks(adamw).alpha, settled.learning_rate(adamw)) == (32, 1e-4)
+    assert (resolve.ranks(prodigy).alpha, resolve.learning_rate(prodigy)) == (1, 1)
+    assert (resolve.ranks(adamw).alpha, resolve.learning_rate(adamw)) == (32, 1e-4)
     assert not adamw.optimizer_args and prodigy.optimizer_args
 
 
@@ -60,9 +59,9 @@ def test_what_another_algorithm_cannot_use_is_left_out() -> None:
 
 
 def test_layers_beside_a_guide() -> None:
-    assert settled.preset(made("lycoris-loha", "full")) == "full"
-    assert settled.preset(made("attn-only", "pony")) == "attn-only"
-    assert settled.preset(TrainOptions(preset="full-lin")) == "full-lin"  # type: ignore[arg-type]
+    assert resolve.preset(made("lycoris-loha", "full")) == "full"
+    assert resolve.preset(made("attn-only", "pony")) == "attn-only"
+    assert resolve.preset(TrainOptions(preset="full-lin")) == "full-lin"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("names", [("pony", "style"), ("full", "attn-mlp")])

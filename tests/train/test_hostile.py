@@ -14,20 +14,24 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from curate.core.record import Manifest
+from curate.diffusion import Want, load
+from curate.diffusion.checkpoint_file import family, read
+from curate.diffusion.detect import read_json
 from curate.errors import CurateError, InputError, MissingError
 from curate.stages.train import Train
-from curate.train import advice, captions, checkpoint, early, files, frame, limits, masks
-from curate.train.backbones import Want, load
-from curate.train.backbones._single import family, read
-from curate.train.batches import Order
-from curate.train.collection import installed
-from curate.train.dataset import read_dataset
-from curate.train.loop import Loop
-from curate.train.metadata import _model_name  # pyright: ignore[reportPrivateUsage]
-from curate.train.optimise import arguments
+from curate.train.data import captions, masks
+from curate.train.data.dataset import read_dataset
+from curate.train.data.order import Order
+from curate.train.data.prompts import read_prompts
+from curate.train.loop import checkpoint
+from curate.train.loop.loop import Loop
+from curate.train.loop.optimizer import arguments
+from curate.train.loop.optimizer_catalogue import installed
 from curate.train.options import TrainOptions
-from curate.train.prompts import read_prompts
-from curate.train.traits import read_json
+from curate.train.output import lora_file
+from curate.train.output.metadata import _model_name  # pyright: ignore[reportPrivateUsage]
+from curate.train.planning import advice, checks, dry_model
+from curate.train.runtime import memory
 from tests.train.conftest import env_of, run
 
 make: Any = TrainOptions
@@ -75,9 +79,9 @@ def test_what_is_no_optimizer_is_never_called() -> None:
 
 
 def test_adapters_that_no_memory_holds_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "installed", lambda: 1.0)  # of any machine, that the test may not hang on it
+    monkeypatch.setattr(memory, "installed", lambda: 1.0)  # of any machine, that the test may not hang on it
     with pytest.raises(MissingError, match="this machine has 1 GiB"):
-        frame.fits_memory(make(rank=1_000_000), load("tiny", True))
+        dry_model.fits_memory(make(rank=1_000_000), load("tiny", True))
 
 
 def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
@@ -143,7 +147,7 @@ def test_files_that_options_name_are_looked_at_first(folder: Path, tmp_path: Pat
         ({"reg_folder": str(folder)}, "is the folder that is trained"),
     ):
         with pytest.raises(InputError, match=said):
-            early.check(make(**options), folder)  # type: ignore[arg-type]
+            checks.check(make(**options), folder)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("option", ["sample_prompts", "validation_folder"])
@@ -210,15 +214,15 @@ def test_the_place_of_a_base_is_not_told(tmp_path: Path) -> None:
 
 
 def test_a_lora_that_cannot_be_written_costs_no_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = files.finish
+    plain = lora_file.finish
 
     def full(*_: Any) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "finish", full)
+    monkeypatch.setattr(lora_file, "finish", full)
     with pytest.raises(OSError, match="No space"):
         run(folder, steps=3, rank=2)
-    monkeypatch.setattr(files, "finish", plain)
+    monkeypatch.setattr(lora_file, "finish", plain)
     steps: list[int] = []
     once = Loop.step
     monkeypatch.setattr(Loop, "step", lambda self, step, batches: steps.append(step) or once(self, step, batches))  # type: ignore[misc]

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from curate.train import start
-from curate.train.adapters._base import Shape
-from curate.train.adapters._make import make
-from curate.train.attach import Layers, attach
-from curate.train.backbones import Backbone, load
-from curate.train.backbones._load import FAMILIES
+from curate.adapters.base import Shape
+from curate.adapters.make import make
+from curate.diffusion import Backbone, load
+from curate.diffusion.layer_names import IA3_INPUTS, PRESETS, Site, chosen
+from curate.diffusion.load import FAMILIES
+from curate.train.network import warm_start
+from curate.train.network.build import Layers, attach
 from curate.train.options import TrainOptions
-from curate.train.sites import IA3_INPUTS, PRESETS, Site, chosen
 from tests.train.test_files import effect, shaken
 
 DATA = Path(__file__).parents[2] / "../shared/data"
@@ -258,7 +258,7 @@ def test_published_metadata_and_ours_speak_of_the_same(tmp_path: Path) -> None:
     path = DATA / "lora/ss_metadata_kohya_2023.filtered.json"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    from curate.train.described import network_values
+    from curate.train.output.metadata_network import network_values
 
     real = json.loads(path.read_text(encoding="utf-8"))
     network = attach(TrainOptions(rank=4), load("tiny", offline=True))
@@ -276,7 +276,7 @@ def test_every_key_is_read_again() -> None:
         tensors: dict[str, Tensor] = {}
         for layer, found in held("sdxl", options, sites).items():
             tensors |= {f"{layer}.{suffix}": torch.zeros(size) for suffix, size in found.items()}
-        layers = start.by_layer(tensors, backbone.sites())
+        layers = warm_start.by_layer(tensors, backbone.sites())
         assert isinstance(layers, dict) and set(layers) == {s.name for s in sites}
         reads = {"locon": "lora", "dylora": "lora"}.get(options.algo, options.algo)
-        assert {algo for algo, _ in start.maker(layers, TrainOptions()).values()} == {reads}
+        assert {algo for algo, _ in warm_start.maker(layers, TrainOptions()).values()} == {reads}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from curate.train.adapters._base import Adapter, Shape
+from curate.adapters.base import Adapter, Shape
 from tests.train.test_adapters import CASES, LAYERS, built, sample, shaken
 
 
@@ -79,7 +79,7 @@ def test_mixed_precision_keeps_a_change_too_small_for_the_weight(algo: str, kind
 
 def test_few_and_many_take_different_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the comparison above would try one form twice."""
-    from curate.train.adapters import loha, lokr
+    from curate.adapters import loha, lokr
 
     for module, algo, name in ((loha, "loha", "r9"), (lokr, "lokr", "full")):
         seen: list[int] = []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from curate.train import kohya, kohya_keys, settled
-from curate.train.options import TrainOptions, imported
+from curate.train.network import plan
+from curate.train.options import TrainOptions, imported, kohya, kohya_keys, resolve
 
 TRAINING = """
 [model]
@@ -168,7 +168,7 @@ def gui(tmp_path: Path, **changes: Any) -> str:
 def test_the_guis_file(tmp_path: Path) -> None:
     options = TrainOptions(from_kohya=(gui(tmp_path),))
     assert (options.algo, options.rank, options.alpha, options.conv_rank) == ("loha", 8, 4, 1)
-    assert settled.preset(options) == "full" and options.epochs == 12 and options.steps is None
+    assert resolve.preset(options) == "full" and options.epochs == 12 and options.steps is None
     assert (options.optimizer, options.optimizer_args) == ("prodigy", ("decouple=True", "weight_decay=0.1"))
     assert (options.resolution, options.max_tokens, options.warmup) == (1024, 225, 0.1)
     assert (options.multires_steps, options.multires_discount) == (8, 0.2)
@@ -266,7 +266,7 @@ def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None
     path = tmp_path / "x.toml"
     path.write_text('network_module = "lycoris.kohya"\nnetwork_dim = 100000\nnetwork_args = ["algo=lokr"]\n', encoding="utf-8")
     options = TrainOptions(from_kohya=(str(path),))
-    assert options.rank is None and settled.plan(options, spatial=False).full_matrix
+    assert options.rank is None and plan.plan(options, spatial=False).full_matrix
 
 
 def test_the_table_leads_to_options_and_says_everything_once() -> None:

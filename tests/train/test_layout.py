@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from curate.errors import InputError
-from curate.train import layout
-from curate.train.dataset import read_dataset
+from curate.train.data import folders
+from curate.train.data.dataset import read_dataset
 
 
 def put(path: Path, caption: str | None = "zwx dog, red", ending: str = ".txt") -> Path:
@@ -23,7 +23,7 @@ def put(path: Path, caption: str | None = "zwx dog, red", ending: str = ".txt") 
 def test_kohyas_names_are_taken_as_kohya_takes_them(tmp_path: Path) -> None:
     for name in ("3_", "02_zwx dog", "2_зверь 犬", "1_two_words"):
         put(tmp_path / name / "картинка один.JPG")
-    found, warnings = layout.concepts(tmp_path)
+    found, warnings = folders.concepts(tmp_path)
     assert {(c.place.name, c.repeats, c.words) for c in found} == {
         ("3_", 3, ""),
         ("02_zwx dog", 2, "zwx dog"),
@@ -82,7 +82,7 @@ def test_a_level_too_high_says_where_the_folders_are(tmp_path: Path) -> None:
     put(tmp_path / "img" / "2_zwx dog" / "a.png")
     (tmp_path / "log").mkdir()
     with pytest.raises(InputError, match="holds no folder called N_trigger") as caught:
-        layout.check(tmp_path)
+        folders.check(tmp_path)
     assert f"img in it holds such folders, give {tmp_path / 'img'}" in str(caught.value.remedy)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from curate.train.attach import attach
-from curate.train.backbones import Backbone, Want, load
-from curate.train.batches import Showing
-from curate.train.dataset import read_dataset
-from curate.train.loop import Loop
+from curate.diffusion import Backbone, Want, load
+from curate.train.data.dataset import read_dataset
+from curate.train.data.job import Context, prepare
+from curate.train.data.order import Showing
+from curate.train.loop.loop import Loop
+from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from curate.train.prepare import Context, prepare
 from tests.train.conftest import PlainDoor, draw_folder
 
 COMMON: dict[str, Any] = {"resolution": 64, "bucket_step": 64, "learning_rate": 1e-2, "rank": 8, "preset": "full"}

@@ -8,38 +8,39 @@ from typing import Any
 import pytest
 import torch
 
+from curate.diffusion import Backbone, load
 from curate.errors import MissingError
-from curate.train import latents, limits
-from curate.train.backbones import Backbone, load
-from curate.train.buckets import Fit
-from curate.train.conditions import Conditioner
-from curate.train.dataset import read_dataset
+from curate.train.data import latents
+from curate.train.data.buckets import Fit
+from curate.train.data.dataset import read_dataset
+from curate.train.data.job import Context, Job, prepare
+from curate.train.loop.conditioning import Conditioner
 from curate.train.options import TrainOptions
-from curate.train.prepare import Context, Job, prepare
+from curate.train.runtime import memory
 from tests.train.conftest import PlainDoor, draw_folder
 
 CPU = torch.device("cpu")
 
 
 def test_disk(tmp_path: Path) -> None:
-    limits.room(tmp_path / "not" / "there", 0, "nothing")
+    memory.room(tmp_path / "not" / "there", 0, "nothing")
     with pytest.raises(MissingError, match=r"GiB free, and checkpoints will take 1000000000.00 GiB\n.*another disk"):
-        limits.room(tmp_path / "not" / "there", 1e9, "checkpoints")
+        memory.room(tmp_path / "not" / "there", 1e9, "checkpoints")
 
 
 def test_memory_that_is_not_there_is_told() -> None:
-    with pytest.raises(MissingError) as told, limits.memory_errors(TrainOptions(batch=4), "training"):
+    with pytest.raises(MissingError) as told, memory.memory_errors(TrainOptions(batch=4), "training"):
         torch.empty(1 << 60, dtype=torch.uint8)  # more than any address space holds
     assert "not enough memory while training" in told.value.message
     assert told.value.remedy.startswith("set gradient_checkpointing")
     assert "batch 2 with accumulate 2" in told.value.remedy and "lower resolution" in told.value.remedy
-    with pytest.raises(MissingError), limits.memory_errors(TrainOptions(), "training"):
+    with pytest.raises(MissingError), memory.memory_errors(TrainOptions(), "training"):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
 def test_only_what_is_not_set_is_advised() -> None:
     options = TrainOptions(gradient_checkpointing=True, text_lr=0, precision="fp32")
-    assert [line.split()[0] for line in limits.less_memory(options)] == ["precision", "a", "a"]
+    assert [line.split()[0] for line in memory.less_memory(options)] == ["precision", "a", "a"]
 
 
 class Small:
@@ -59,16 +60,16 @@ class Small:
 
 @pytest.mark.parametrize(("room", "asked"), [(8, [8, 3]), (4, [8, 4, 4, 3]), (1, [8, 4, 2, 1, *[1] * 10])])
 def test_portions_shrink_and_stay_small(room: int, asked: list[int]) -> None:
-    portions, small = limits.Portions(8), Small(room, lambda items: [2 * n for n in items])
+    portions, small = memory.Portions(8), Small(room, lambda items: [2 * n for n in items])
     found = [n for part in (range(8), range(8, 11)) for n in portions.of(part, small)]
     assert found == [2 * n for n in range(11)] and small.asked == asked
 
 
 def test_portions_leave_other_errors_and_what_never_fits() -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        list(limits.Portions(8).of(range(3), Small(0, iter)))
+        list(memory.Portions(8).of(range(3), Small(0, iter)))
     with pytest.raises(ZeroDivisionError):
-        list(limits.Portions(8).of(range(3), lambda items: [1 // 0 for _ in items]))
+        list(memory.Portions(8).of(range(3), lambda items: [1 // 0 for _ in items]))
 
 
 def job_of(folder: Path, backbone: Backbone, **options: Any) -> Job:
@@ -121,5 +122,5 @@ def test_captions_are_encoded_in_smaller_batches(tmp_path: Path, shuffle: bool) 
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), limits.memory_errors(TrainOptions(), "training"):
+    with pytest.raises(RuntimeError, match="shapes"), memory.memory_errors(TrainOptions(), "training"):
         raise RuntimeError("shapes differ")

@@ -16,15 +16,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
+from curate.diffusion import Want, load, tiny, tokenizer
+from curate.diffusion.detect import traits
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.locate import located, vae_digest
 from curate.errors import InputError, MissingError
-from curate.train import container, tiny
-from curate.train.backbones import Want, _tokenizer, load
-from curate.train.base import located, vae_digest
-from curate.train.identity import identify
 from curate.train.options import TrainOptions
-from curate.train.quiet import quiet
-from curate.train.traits import traits
+from curate.train.output.fingerprint import identify
 from tests.train.conftest import run
 
 MARKS = {
@@ -196,7 +196,7 @@ def test_a_mark_that_contradicts_an_option_is_refused(
 def test_v_and_zero_terminal_snr_from_end_to_end(folder: Path, tmp_path: Path) -> None:
     base = marked(tmp_path, prediction_type="v_prediction", rescale_betas_zero_snr=True)
     path, _ = run(folder, base=base, steps=2, preset="attn-only", rank=1)
-    tensors, said = container.read(path)
+    tensors, said = safetensors_file.read(path)
     assert said["modelspec.prediction_type"] == "v" and said["ss_zero_terminal_snr"] == "True"
     assert all(torch.isfinite(t).all() for t in tensors.values())
 
@@ -229,7 +229,7 @@ def test_another_autoencoder_is_another_run(folder: Path, tmp_path: Path) -> Non
     given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1}
     first, _ = run(folder, **given)
     second, _ = run(folder, vae=str(another_vae(tmp_path / "vae")), **given)
-    a, b = container.read(first), container.read(second)
+    a, b = safetensors_file.read(first), safetensors_file.read(second)
     assert first != second and a[1]["curate.vae"] != b[1]["curate.vae"]
     assert any(not torch.equal(a[0][key], b[0][key]) for key in a[0])
 
@@ -248,7 +248,7 @@ def test_an_autoencoder_that_overflows_in_half_precision_is_run_in_single(folder
     (tmp_path / "p.txt").write_text("zwx dog --w 64 --h 64 --s 2")
     given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1, "precision": "fp16"}
     path, events = run(folder, vae=str(tmp_path / "wild"), sample_prompts=str(tmp_path / "p.txt"), **given)
-    assert all(tensor.isfinite().all() for tensor in container.read(path)[0].values())
+    assert all(tensor.isfinite().all() for tensor in safetensors_file.read(path)[0].values())
     losses = [e.loss for e in events if isinstance(e, TrainStep)]
     assert len(losses) == 1 and 0 < losses[0] < 100
     [drawn] = (path.parent / "samples").glob("*.png")
@@ -299,19 +299,19 @@ def carried(place: Path, package: str) -> None:
 
 
 def test_an_installed_packages_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tokenizer, "TOKENIZER", "nobody/nothing-of-this-name")
-    monkeypatch.setattr(_tokenizer, "PACKAGES", ("carries_clips_merges",))
+    monkeypatch.setattr(tokenizer, "TOKENIZER", "nobody/nothing-of-this-name")
+    monkeypatch.setattr(tokenizer, "PACKAGES", ("carries_clips_merges",))
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingError, match=r"(?s)no CLIP tokenizer for x.*open_clip_torch"):
-        _tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
+        tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
     carried(tmp_path, "carries_clips_merges")
-    found = _tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
+    found = tokenizer.tokenizer("", tmp_path / "x.safetensors", True)
     start, end = 512 + 4, 512 + 5
     assert found("dog cat", add_special_tokens=True)["input_ids"] == [start, 513, 515, end]
     assert found("a", add_special_tokens=False)["input_ids"] == [256 + ord("a") - ord("!")]
     assert (found.bos_token_id, found.eos_token_id, found.pad_token_id) == (start, end, end)
     with pytest.raises(MissingError):
-        _tokenizer.tokenizer(str(tmp_path / "nowhere"), tmp_path / "x.safetensors", True)
+        tokenizer.tokenizer(str(tmp_path / "nowhere"), tmp_path / "x.safetensors", True)
 
 
 def test_an_option_that_does_nothing_for_a_folder_is_refused() -> None:

@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from curate.adapters import safetensors_file
+from curate.diffusion import tiny
 from curate.errors import InputError
-from curate.train import container, tiny, words
 from curate.train.options import TrainOptions
+from curate.train.output import metadata_user
 from tests.train.conftest import SIZES, run
 from tests.train.test_backbones import narrow, one_file
 from tests.train.test_loading import another_vae
@@ -44,7 +46,7 @@ def legacy(path: Path) -> str:
 
 def test_a_file_says_what_kohyas_readers_know(folder: Path) -> None:
     path, _ = run(folder, **SHORT, schedule="cosine-restarts", cycles=2, warmup=0.34, learning_rate=1e-3, loss="smooth-l1")
-    said = container.read(path)[1]
+    said = safetensors_file.read(path)[1]
     assert {f"ss_{key}" for key in KOHYAS.split()} <= said.keys()
     assert not {f"ss_{key}" for key in NEVER} & said.keys()
     wanted = {
@@ -71,7 +73,7 @@ def test_what_a_published_file_says_of_every_run_ours_says_too(folder: Path) -> 
     real = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     base = one_file("sd1", narrow(folder.parent / "sd1", "sd1"), folder.parent / "base.safetensors")
     path, _ = run(folder, **SHORT, base=str(base), tokenizer=str(tiny.folder() / "tokenizer"), comment="None")
-    said = container.read(path)[1]
+    said = safetensors_file.read(path)[1]
     # `datasets` is told folder by folder, as kohya does without a dataset file
     assert real.keys() - {f"ss_{key}" for key in NEVER} - {"ss_datasets"} <= said.keys()
     for key in ("ss_sd_model_hash", "ss_new_sd_model_hash", "sshs_model_hash", "sshs_legacy_hash"):
@@ -82,21 +84,21 @@ def test_what_a_published_file_says_of_every_run_ours_says_too(folder: Path) -> 
 
 
 def test_a_folder_has_no_hash_of_a_file(folder: Path) -> None:
-    said = container.read(run(folder, **SHORT)[0])[1]
+    said = safetensors_file.read(run(folder, **SHORT)[0])[1]
     assert not [key for key in said if key.endswith(("sd_model_hash", "vae_hash", "vae_name"))]
     assert len(said["curate.base"]) == len(said["curate.vae"]) == 64
 
 
 def test_an_autoencoder_of_its_own_is_named_with_its_hashes(folder: Path, tmp_path: Path) -> None:
     vae = next(another_vae(tmp_path / "vae").glob("*.safetensors")).rename(tmp_path / "my.vae.safetensors")
-    said = container.read(run(folder, **SHORT, vae=str(vae))[0])[1]
+    said = safetensors_file.read(run(folder, **SHORT, vae=str(vae))[0])[1]
     assert (said["ss_vae_name"], said["ss_vae_hash"]) == ("my.vae.safetensors", legacy(vae))
     assert said["ss_new_vae_hash"] == hashlib.sha256(vae.read_bytes()).hexdigest()
 
 
 def test_modelspecs_keys(folder: Path) -> None:
     path, _ = run(folder, **SHORT, min_timestep=100, max_timestep=900, clip_skip=2, license="CC0-1.0", keywords="dog, robe")
-    said, data = container.read(path)[1], path.read_bytes()
+    said, data = safetensors_file.read(path)[1], path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     spec = {key.removeprefix("modelspec."): value for key, value in said.items() if key.startswith("modelspec.")}
     assert spec == {
@@ -120,7 +122,7 @@ def test_a_thumbnail_goes_in_small_and_trains_nothing_anew(folder: Path, tmp_pat
     Image.new("RGBA", (1000, 500), (200, 60, 40, 255)).save(tmp_path / "look.png")
     looked, events = run(folder, **SHORT, thumbnail=str(tmp_path / "look.png"))
     assert looked != plain and not [e for e in events if type(e).__name__ == "TrainStep"]
-    (tensors, said), (before, _) = container.read(looked), container.read(plain)
+    (tensors, said), (before, _) = safetensors_file.read(looked), safetensors_file.read(plain)
     assert all(torch.equal(tensors[key], before[key]) for key in before)
     kind, _, text = said["modelspec.thumbnail"].partition(";base64,")
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
@@ -129,7 +131,7 @@ def test_a_thumbnail_goes_in_small_and_trains_nothing_anew(folder: Path, tmp_pat
     # the same path with another picture is another thumbnail
     Image.new("RGB", (1000, 500), (0, 0, 250)).save(tmp_path / "look.png")
     other, _ = run(folder, **SHORT, thumbnail=str(tmp_path / "look.png"))
-    assert container.read(other)[1]["modelspec.thumbnail"] != said["modelspec.thumbnail"]
+    assert safetensors_file.read(other)[1]["modelspec.thumbnail"] != said["modelspec.thumbnail"]
 
 
 def test_a_thumbnail_is_looked_at_before_training(folder: Path, tmp_path: Path) -> None:
@@ -138,4 +140,4 @@ def test_a_thumbnail_is_looked_at_before_training(folder: Path, tmp_path: Path) 
         with pytest.raises(InputError, match=r"thumbnail: .* cannot be read"):
             run(folder, **SHORT, thumbnail=str(tmp_path / name))
     given = "data:image/webp;base64,UklGRg=="
-    assert words.words(TrainOptions(thumbnail=given), "x")["modelspec.thumbnail"] == given
+    assert metadata_user.words(TrainOptions(thumbnail=given), "x")["modelspec.thumbnail"] == given

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from curate.train.adapters._base import Adapter, Plan, Shape
-from curate.train.adapters._make import ALGORITHMS, algorithm_of, make
-from curate.train.adapters.boft import butterfly
-from curate.train.adapters.dylora import Dylora
-from curate.train.network import Adapted
+from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.boft import butterfly
+from curate.adapters.dylora import Dylora
+from curate.adapters.make import ALGORITHMS, algorithm_of, make
+from curate.train.network.network import Adapted
 from tests.train.test_adapters import LAYERS, MORE, sample, shaken
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from curate.train.objective import (
+from curate.train.loop.objective import (
     Distance,
     Noise,
     Prediction,

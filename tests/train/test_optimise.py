@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from curate.diffusion import Backbone, load
 from curate.errors import InputError, MissingError
-from curate.train import collection, optimise, settled
-from curate.train.attach import attach
-from curate.train.backbones import Backbone, load
-from curate.train.network import Network
-from curate.train.options import OPTIMIZERS, TrainOptions
+from curate.train.loop import optimizer, optimizer_catalogue
+from curate.train.network.build import attach
+from curate.train.network.network import Network
+from curate.train.options import OPTIMIZERS, TrainOptions, resolve
 
 EIGHT_BIT = ("adamw8bit", "paged-adamw8bit", "lion8bit")
 OWN = [name for name in OPTIMIZERS if name not in EIGHT_BIT]
@@ -34,7 +34,7 @@ def built(backbone: Backbone) -> Any:
         options = TrainOptions(algo="lora", rank=2, preset="attn-only", unet_lr=0, **given)
         network = attach(options, backbone)
         network.detach()
-        return options, network, optimise.optimiser(network, options)
+        return options, network, optimizer.optimiser(network, options)
 
     return build
 
@@ -47,7 +47,7 @@ def distance(network: Network) -> torch.Tensor:
 
 def walk(options: TrainOptions, network: Network, optimiser: torch.optim.Optimizer, start: int, stop: int) -> None:
     for step in range(start, stop):
-        optimise.set_rate(optimiser, optimise.factor(options, step, STEPS))
+        optimizer.set_rate(optimiser, optimizer.factor(options, step, STEPS))
         optimiser.zero_grad()
         distance(network).backward()
         optimiser.step()
@@ -67,7 +67,7 @@ def test_optimiser_walks_and_resumes_bit_for_bit(name: str, built: Any, tmp_path
 
     _, first, optimiser = built(optimizer=name, **rate)
     walk(options, first, optimiser, 0, 3)
-    with optimise.averaged(optimiser):
+    with optimizer.averaged(optimiser):
         pass  # as a picture sampled in between would
     torch.save({"parameters": weights(first), "optimiser": optimiser.state_dict()}, tmp_path / "state.pt")
     saved = torch.load(tmp_path / "state.pt", weights_only=True)  # as a checkpoint is read
@@ -84,7 +84,7 @@ def test_optimiser_walks_and_resumes_bit_for_bit(name: str, built: Any, tmp_path
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedule_starts_high_and_ends_where_it_says(schedule: Any) -> None:
     options = TrainOptions(schedule=schedule, **({"cycles": 2} if schedule == "cosine-restarts" else {}))
-    curve = [optimise.factor(options, step, 100) for step in range(100)]
+    curve = [optimizer.factor(options, step, 100) for step in range(100)]
     assert all(0 <= value <= 1 for value in curve)
     warm = {"constant-with-warmup": 5}.get(schedule, 0)
     assert curve[:warm] == [pytest.approx((i + 1) / (warm + 1)) for i in range(warm)]
@@ -102,7 +102,7 @@ def test_schedule_free_keeps_two_sets_of_weights(built: Any) -> None:
     options, network, optimiser = built(optimizer="schedule-free", learning_rate=1e-2)
     walk(options, network, optimiser, 0, STEPS)
     stepped = weights(network)
-    with optimise.averaged(optimiser):
+    with optimizer.averaged(optimiser):
         learnt = weights(network)
     assert any(not torch.equal(stepped[k], learnt[k]) for k in stepped)
     after = weights(network)
@@ -134,11 +134,11 @@ def test_schedules_of_other_programs() -> None:
 
 def test_what_finds_its_rate_starts_at_one_and_with_alpha_one() -> None:
     options = TrainOptions(optimizer="prodigy")
-    assert settled.part_rate(options, "unet") == settled.part_rate(options, "te1") == 1
-    assert settled.ranks(options).alpha == 1
-    assert settled.ranks(TrainOptions()).alpha == 32
+    assert resolve.part_rate(options, "unet") == resolve.part_rate(options, "te1") == 1
+    assert resolve.ranks(options).alpha == 1
+    assert resolve.ranks(TrainOptions()).alpha == 32
     plain = TrainOptions(learning_rate=2e-4)
-    assert (settled.part_rate(plain, "unet"), settled.part_rate(plain, "te1")) == (2e-4, 1e-4)
+    assert (resolve.part_rate(plain, "unet"), resolve.part_rate(plain, "te1")) == (2e-4, 1e-4)
 
 
 def test_a_guides_arguments_for_prodigy_are_known(built: Any) -> None:
@@ -191,7 +191,7 @@ def test_versions_for_gpus_alone_say_so_on_a_cpu(
 
 
 def test_every_name_leads_somewhere() -> None:
-    assert set(collection.KNOWN) == set(OPTIMIZERS)
+    assert set(optimizer_catalogue.KNOWN) == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from curate.diffusion import Backbone, Want, load
 from curate.errors import InputError, MissingError
 from curate.stages.train import Train
-from curate.train import files
-from curate.train.backbones import Backbone, Want, load
-from curate.train.dataset import read_dataset
-from curate.train.loop import Loop
+from curate.train.data.dataset import read_dataset
+from curate.train.data.job import Context, prepare
+from curate.train.loop.loop import Loop
 from curate.train.options import NEEDS, UNKEYED, TrainOptions
-from curate.train.prepare import Context, prepare
+from curate.train.output import lora_file
 from curate.train.trainer import attach
 from tests.train.conftest import PlainDoor, draw_folder, run
 
@@ -155,7 +155,7 @@ def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     try:
         with tempfile.TemporaryDirectory() as states:
             Loop(job, network, context, Path(states)).run()
-        written = files.content(job, network, "x", "0" * 16, job.steps)
+        written = lora_file.content(job, network, "x", "0" * 16, job.steps)
     finally:
         network.detach()
     return safetensors.torch.load(written)

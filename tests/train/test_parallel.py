@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from curate.errors import InputError
-from curate.train.parallel import Team
+from curate.train.runtime.distributed import Team
 from tests.train.conftest import draw_folder, run
 
 ROOT = Path(__file__).parents[2]

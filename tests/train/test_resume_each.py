@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from curate.core.events import Event, TrainStep
+from curate.diffusion import load
 from curate.errors import Interrupted
-from curate.train.attach import attach
-from curate.train.backbones import load
-from curate.train.dataset import read_dataset
-from curate.train.loop import Loop
+from curate.train.data.dataset import read_dataset
+from curate.train.data.job import Context, Job, prepare
+from curate.train.loop.loop import Loop
+from curate.train.network.build import attach
 from curate.train.options import OPTIMIZERS, TrainOptions
 from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE
-from curate.train.prepare import Context, Job, prepare
 from tests.train.conftest import PlainDoor, draw_folder
 
 SCHEDULES = ("constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial")

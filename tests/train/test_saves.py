@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from curate.adapters import safetensors_file
 from curate.core.events import Event, Note, Removed, Saved, TrainStep
 from curate.core.record import Manifest
 from curate.errors import Interrupted
 from curate.stages.train import Train
-from curate.train import container, ledger, settled
-from curate.train.options import TrainOptions
+from curate.train.options import TrainOptions, resolve
+from curate.train.output import runs
 from tests.train.conftest import draw_folder, env_of, run
 
 SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "preset": "attn-only", "save_state_every": 2}
@@ -43,10 +44,10 @@ def test_files_after_steps_are_those_of_shorter_runs(tmp_path: Path) -> None:
     _, events = run(folder, **SHORT, schedule="constant", save_every_n_steps=2)
     assert names(folder) == ["prepared-step00000002.safetensors", "prepared-step00000004.safetensors", "prepared.safetensors"]
     assert [Path(e.path).name for e in events if isinstance(e, Saved) and e.kind == "lora"] == names(folder)
-    tensors, said = container.read(folder / "lora" / "prepared-step00000004.safetensors")
+    tensors, said = safetensors_file.read(folder / "lora" / "prepared-step00000004.safetensors")
     assert (said["ss_steps"], said["ss_output_name"]) == ("4", "prepared-step00000004")
     shorter, _ = run(draw_folder(tmp_path / "b" / "prepared"), **{**SHORT, "steps": 4}, schedule="constant")
-    expected = container.read(shorter)[0]
+    expected = safetensors_file.read(shorter)[0]
     assert tensors.keys() == expected.keys() and all(torch.equal(tensors[k], expected[k]) for k in tensors)
 
 
@@ -81,19 +82,19 @@ def test_a_stop_before_the_checkpoint_loses_no_file(folder: Path) -> None:
 
 def test_other_words_are_written_without_training(folder: Path) -> None:
     plain, _ = made(folder, **SHORT)
-    tensors, said = container.read(plain)
+    tensors, said = safetensors_file.read(plain)
     assert said["modelspec.title"] == "prepared" and "modelspec.author" not in said
     words: dict[str, Any] = {"title": "Äpfel, “zwei”", "author": "Ana", "comment": "first try"}
     titled, events = made(folder, **SHORT, **words)
     assert titled.name == "prepared-2.safetensors" and plain.is_file()
     assert not any(isinstance(e, TrainStep) for e in events)
-    again, words_said = container.read(titled)
+    again, words_said = safetensors_file.read(titled)
     assert all(torch.equal(tensors[k], again[k]) for k in tensors) and tensors.keys() == again.keys()
     assert words_said["modelspec.title"] == words["title"] and words_said["ss_output_name"] == "prepared-2"
     assert (words_said["modelspec.author"], words_said["modelspec.description"]) == ("Ana", "first try")
     assert words_said["ss_training_comment"] == "first try"
     whole = {k: v for k, v in words_said.items() if not k.startswith("sshs_")}
-    assert container.hashes(again, whole).items() <= words_said.items()
+    assert safetensors_file.hashes(again, whole).items() <= words_said.items()
     recalled, events = made(folder, **SHORT, **words)
     assert recalled == titled and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
     # a pipeline asks first whether what it remembers of these options stands
@@ -102,7 +103,7 @@ def test_other_words_are_written_without_training(folder: Path) -> None:
     assert not Train(**options).stands(Manifest(), env_of(folder), lambda _: None)
     back, _ = made(folder, **SHORT)
     assert back == plain and names(folder) == ["prepared-2.safetensors", "prepared.safetensors"]
-    assert ledger.Run.of(folder, said["curate.run"]).stands(folder)
+    assert runs.Run.of(folder, said["curate.run"]).stands(folder)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +117,4 @@ def test_other_words_are_written_without_training(folder: Path) -> None:
     ],
 )
 def test_how_many_files_there_will_be(given: dict[str, Any], expected: int) -> None:
-    assert settled.files(TrainOptions(**given), steps=100, steps_per_epoch=10) == expected
+    assert resolve.files(TrainOptions(**given), steps=100, steps_per_epoch=10) == expected

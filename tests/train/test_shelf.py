@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from curate.diffusion import Want, load
 from curate.errors import PictureError
-from curate.train import latents
-from curate.train.backbones import Want, load
-from curate.train.buckets import Fit
-from curate.train.dataset import read_dataset
-from curate.train.shelf import EACH, Shelf
+from curate.train.data import latents
+from curate.train.data.buckets import Fit
+from curate.train.data.dataset import read_dataset
+from curate.train.storage.latent_store import EACH, Shelf
 from tests.train.conftest import PlainDoor, draw_folder
 
 

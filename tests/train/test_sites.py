@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.train.sites import PRESETS, Site, UnetShape, chosen, text_sites, unet_sites
+from curate.diffusion.layer_names import PRESETS, Site, UnetShape, chosen, text_sites, unet_sites
 
 DATA = Path(__file__).parents[2] / "../shared/data/lora"
 

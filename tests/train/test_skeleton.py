@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from curate.train import frame, skeleton, tiny
+from curate.diffusion import skeleton, tiny
+from curate.train.planning import dry_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +26,7 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return found
 
 
-@pytest.mark.parametrize("config", [*frame.UNETS.values(), tiny.UNET], ids=[*frame.UNETS, "tiny"])
+@pytest.mark.parametrize("config", [*dry_model.UNETS.values(), tiny.UNET], ids=[*dry_model.UNETS, "tiny"])
 def test_unets(config: dict[str, Any]) -> None:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -33,7 +34,7 @@ def test_unets(config: dict[str, Any]) -> None:
         assert shapes(skeleton.unet(config)) == shapes(UNet2DConditionModel(**config))
 
 
-@pytest.mark.parametrize("config", [frame.VAE, tiny.VAE], ids=["full", "tiny"])
+@pytest.mark.parametrize("config", [dry_model.VAE, tiny.VAE], ids=["full", "tiny"])
 def test_autoencoders(config: dict[str, Any]) -> None:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -41,7 +42,9 @@ def test_autoencoders(config: dict[str, Any]) -> None:
         assert shapes(skeleton.vae(config)) == shapes(AutoencoderKL(**config))
 
 
-@pytest.mark.parametrize("config", [frame.CLIP_L, frame.CLIP_H, frame.TEXTS["sdxl"][1], tiny.TEXT], ids=["L", "H", "G", "tiny"])
+@pytest.mark.parametrize(
+    "config", [dry_model.CLIP_L, dry_model.CLIP_H, dry_model.TEXTS["sdxl"][1], tiny.TEXT], ids=["L", "H", "G", "tiny"]
+)
 @pytest.mark.parametrize("projects", [False, True])
 def test_texts(config: dict[str, Any], projects: bool) -> None:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection

@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from curate.adapters import safetensors_file
+from curate.diffusion import Backbone, load
+from curate.diffusion.layer_names import Site, chosen
 from curate.errors import InputError
-from curate.train import container, start
-from curate.train.attach import attach
-from curate.train.backbones import Backbone, load
-from curate.train.network import Network
+from curate.train.network import warm_start
+from curate.train.network.build import attach
+from curate.train.network.network import Network
 from curate.train.options import TrainOptions
-from curate.train.sites import Site, chosen
 from tests.train.conftest import run
 from tests.train.test_attach import base_model
 from tests.train.test_backbones import narrow
@@ -59,7 +60,7 @@ def shaken(**options: Any) -> Network:
 
 
 def written(path: Path, tensors: dict[str, Tensor]) -> str:
-    path.write_bytes(container.serialize(tensors, {}))
+    path.write_bytes(safetensors_file.serialize(tensors, {}))
     return str(path)
 
 
@@ -217,9 +218,9 @@ def test_key_lists_of_kohya_files_are_read(listed: str) -> None:
         key, _, shape = line.partition(" ")
         sizes = [7 if n == "-1" else int(n) for n in shape.strip("[]").split(",") if n]
         tensors[key] = torch.zeros(sizes, device="meta") if sizes else torch.tensor(7.0)
-    layers = start.by_layer(tensors, sd15())
+    layers = warm_start.by_layer(tensors, sd15())
     assert isinstance(layers, dict)
-    plans = start.maker(layers, TrainOptions())
+    plans = warm_start.maker(layers, TrainOptions())
     assert {(algo, plan.rank) for algo, plan in plans.values()} == {("lora", 7)}
     assert set(plans) == {key.partition(".")[0] for key in tensors}
     assert len(plans) == (192 if "UNET" in listed else 72)
@@ -234,7 +235,7 @@ def test_published_loras_of_other_families_are_of_no_layer() -> None:
     for path in OTHERS:
         tensors = dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["state_dict_keys"], torch.empty(0))
         for sites in (sd15(), sdxl()):
-            assert start.by_layer(tensors, sites) in tensors
+            assert warm_start.by_layer(tensors, sites) in tensors
 
 
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
@@ -261,7 +262,7 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
     if not path.exists():
         pytest.skip(f"{path} is not here")
     names = [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    known = start.aliases(sdxl())
+    known = warm_start.aliases(sdxl())
     assert all(known[name] == name for name in names)
     assert known["lora_unet_down_blocks_1_attentions_0_proj_in"] == "lora_unet_input_blocks_4_1_proj_in"
     assert known["unet.mid_block.resnets.1.conv2"] == "lora_unet_middle_block_2_out_layers_3"
@@ -316,14 +317,14 @@ def test_training_goes_on_from_a_file_and_looks_at_its_bytes(folder: Path) -> No
     kept = folder.parent / "start.safetensors"
     kept.write_bytes(first.read_bytes())
     second, _ = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
-    fresh, went_on = (container.read(p)[0] for p in (first, second))
+    fresh, went_on = (safetensors_file.read(p)[0] for p in (first, second))
     assert {k: t.shape for k, t in went_on.items()} == {k: t.shape for k, t in fresh.items()}
     assert all(float(t) == 1.5 for k, t in went_on.items() if k.endswith("alpha"))
     moved = max(float((went_on[k] - t).abs().max()) for k, t in fresh.items())
     assert 1e-3 < moved < 0.05  # two steps of 1e-2, halved and less by the schedule, from where the first run ended
-    assert container.read(second)[1]["ss_network_dim"] == "3"
+    assert safetensors_file.read(second)[1]["ss_network_dim"] == "3"
     again, events = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
     assert again == second and any(getattr(e, "recalled", False) for e in events)
-    kept.write_bytes(container.serialize({k: t * 2 for k, t in fresh.items() if "alpha" not in k}, {}))
+    kept.write_bytes(safetensors_file.serialize({k: t * 2 for k, t in fresh.items() if "alpha" not in k}, {}))
     third, _ = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)
     assert third.name == "second-2.safetensors"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from curate.train import tiny
-from curate.train.backbones import Want, load
+from curate.diffusion import Want, load, tiny
 
 
 def test_built_twice_gives_the_same_bytes(tmp_path: Path) -> None:

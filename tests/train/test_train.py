@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 import torch
 
+from curate.adapters import safetensors_file
 from curate.core.events import Note, Saved, TrainStep
 from curate.core.record import Manifest
 from curate.errors import CurateError, InputError, Interrupted
 from curate.stages.train import Train
-from curate.train import checkpoint, container, ledger
+from curate.train.loop import checkpoint
+from curate.train.output import runs
+from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, env_of, run
 from tests.warm import Server
 
@@ -74,9 +77,9 @@ def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, folder: Path, who
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], cwd=root, env=env)
     else:
         child = server.start(folder, cwd=root, env=env, out=tmp_path / "said", program=CHILD)
-    runs = ledger.home(folder)
+    folders = home(folder)
     deadline = time.monotonic() + 600
-    while child.poll() is None and not list(runs.glob("*/step-*2.pt")) and time.monotonic() < deadline:
+    while child.poll() is None and not list(folders.glob("*/step-*2.pt")) and time.monotonic() < deadline:
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
     child.wait()
@@ -118,7 +121,7 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
     asked = count()
     with pytest.raises(Interrupted):
         run(folder, stop=lambda: next(asked) >= 4 + 5, **SHORT)
-    newest = sorted(ledger.home(folder).glob("*/step-*.pt"))
+    newest = sorted(home(folder).glob("*/step-*.pt"))
     assert [p.name for p in newest] == ["step-00000004.pt", "step-00000005.pt"]
     newest[-1].write_bytes(newest[-1].read_bytes()[:1000])
     _, events = run(folder, **SHORT)
@@ -169,7 +172,7 @@ def test_nothing_is_overwritten(folder: Path) -> None:
 
 def test_killed_between_file_and_note_takes_the_file(folder: Path) -> None:
     path, _ = run(folder, **SHORT)
-    for state in ledger.home(folder).glob("*/run.json"):
+    for state in home(folder).glob("*/run.json"):
         state.unlink()
     again, _ = run(folder, **SHORT)
     assert again == path and len(list(path.parent.iterdir())) == 1
@@ -179,13 +182,13 @@ def test_checkpoints_are_pruned_and_removed_at_the_end(folder: Path) -> None:
     path, events = run(folder, **{**SHORT, "save_state_every": 1, "keep_states": 2})
     saved = [e.path for e in events if isinstance(e, Saved) and e.kind == "checkpoint"]
     assert len(saved) == 5
-    assert not list(ledger.home(folder).glob("*/step-*.pt"))
+    assert not list(home(folder).glob("*/step-*.pt"))
     assert path.exists()
 
 
 def test_latents_are_encoded_once(folder: Path) -> None:
     run(folder, **SHORT)
-    stored = {p: p.stat().st_mtime_ns for p in (ledger.home(folder) / "latents").iterdir()}
+    stored = {p: p.stat().st_mtime_ns for p in (home(folder) / "latents").iterdir()}
     # a file and its index for each of the three buckets: two squares lie in one
     assert sorted(p.suffix for p in stored) == [".f32", ".f32", ".json", ".json"]
     run(folder, **SHORT, seed=1)
@@ -221,7 +224,7 @@ def test_two_forwards_of_two_equal_one_of_four(tmp_path: Path) -> None:
     whole, first = run(one_group(tmp_path / "a" / "p"), steps=3, rank=4, batch=4)
     parts, second = run(one_group(tmp_path / "b" / "p"), steps=3, rank=4, batch=2, accumulate=2)
     assert losses(first) == pytest.approx(losses(second), rel=1e-5)
-    ours, theirs = container.read(whole)[0], container.read(parts)[0]
+    ours, theirs = safetensors_file.read(whole)[0], safetensors_file.read(parts)[0]
     for key, tensor in ours.items():
         torch.testing.assert_close(theirs[key], tensor, rtol=1e-2, atol=1e-5)
 
@@ -256,16 +259,16 @@ def test_wrong_input_is_explained(folder: Path, options: dict[str, Any], message
 def test_text_encoder_alone_or_left_out(folder: Path) -> None:
     text, _ = run(folder, **SHORT, unet_lr=0, output_name="text")
     unet, _ = run(folder, **SHORT, text_lr=0, output_name="unet")
-    assert {k.split("_")[1] for k in container.read(text)[0]} == {"te"}
-    assert {k.split("_")[1] for k in container.read(unet)[0]} == {"unet"}
+    assert {k.split("_")[1] for k in safetensors_file.read(text)[0]} == {"te"}
+    assert {k.split("_")[1] for k in safetensors_file.read(unet)[0]} == {"unet"}
 
 
 def test_state_survives_saving(tmp_path: Path, folder: Path) -> None:
     assert checkpoint.State(step=3, average=0.5) == checkpoint.State(**vars(checkpoint.State(3, 0.5)))
-    assert ledger.Run.of(folder, "x") == ledger.Run("x")
-    run_state = ledger.Run("x", "cpu", "lora/a.safetensors", "abc")
+    assert runs.Run.of(folder, "x") == runs.Run("x")
+    run_state = runs.Run("x", "cpu", "lora/a.safetensors", "abc")
     run_state.save(folder)
-    assert ledger.Run.of(folder, "x") == run_state
+    assert runs.Run.of(folder, "x") == run_state
 
 
 def test_epoch_files_are_written_and_a_rerun_takes_them(folder: Path) -> None:
@@ -275,12 +278,12 @@ def test_epoch_files_are_written_and_a_rerun_takes_them(folder: Path) -> None:
         run(folder, stop=lambda: next(asked) >= 4 + 8, **options)
     first = folder / "lora" / "prepared-000001.safetensors"
     kept = first.read_bytes()
-    metadata = container.read(first)[1]
+    metadata = safetensors_file.read(first)[1]
     assert (metadata["ss_epoch"], metadata["ss_steps"]) == ("1", "6")
     run(folder, **options)
     assert first.read_bytes() == kept
     assert sorted(p.name for p in first.parent.iterdir()) == ["prepared-000001.safetensors", "prepared.safetensors"]
-    final = container.read(first.parent / "prepared.safetensors")[1]
+    final = safetensors_file.read(first.parent / "prepared.safetensors")[1]
     assert (final["ss_epoch"], final["ss_steps"]) == ("2", "12")
 
 
@@ -294,5 +297,5 @@ def test_frozen_captions_are_encoded_once_with_the_same_result(tmp_path: Path) -
     held, _ = run(draw_folder(tmp_path / "a" / "prepared"), steps=6, rank=2, text_lr=0)
     # a tag dropout that drops nothing makes every showing encode its caption anew
     anew, _ = run(draw_folder(tmp_path / "b" / "prepared"), steps=6, rank=2, text_lr=0, tag_dropout=1e-12)
-    ours, theirs = container.read(held)[0], container.read(anew)[0]
+    ours, theirs = safetensors_file.read(held)[0], safetensors_file.read(anew)[0]
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)

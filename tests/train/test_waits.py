@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.train.attach import attach
-from curate.train.backbones import Backbone, Want, load
-from curate.train.dataset import read_dataset
-from curate.train.loop import Loop
+from curate.diffusion import Backbone, Want, load
+from curate.train.data.dataset import read_dataset
+from curate.train.data.job import Context, prepare
+from curate.train.loop.loop import Loop
+from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from curate.train.prepare import Context, prepare
 from tests.train.conftest import PlainDoor, draw_folder
 
 READ_BACK = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "unique")

@@ -11,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from curate.adapters import safetensors_file
 from curate.core.events import Note, Saved, TrainStep, Validated
 from curate.errors import InputError
 from curate.stages.train import Train
-from curate.train import container, drawing, ledger
-from curate.train.prompts import Prompt, read_prompts
-from curate.train.watch import Rhythm
+from curate.train.data.prompts import Prompt, read_prompts
+from curate.train.monitor import sample_images
+from curate.train.monitor.watch import Rhythm
+from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, run
 
 # diffusers' schedulers hand tensors to numpy in the way of numpy 1
@@ -42,7 +44,7 @@ def test_looking_changes_no_byte(tmp_path: Path) -> None:
     measured = [e for e in events if isinstance(e, Validated)]
     assert [(e.step, e.steps) for e in measured] == [(n, 4) for n in range(1, 5)]
     drawn = sorted(p.name for p in (folder / "lora" / "samples").iterdir())
-    identity = container.read(watched)[1]["curate.run"][:8]
+    identity = safetensors_file.read(watched)[1]["curate.run"][:8]
     assert drawn == [f"prepared-{identity}-{step:06d}-{n:02d}.png" for step in (0, 2, 4) for n in (0, 1)]
     assert [e.kind for e in events if isinstance(e, Saved)].count("sample") == 6
     start, end = (Image.open(folder / "lora" / "samples" / drawn[i]) for i in (0, 4))
@@ -56,7 +58,7 @@ def boards_hold(folder: Path, events: list[Any]) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     command = next(e.message for e in events if isinstance(e, Note) and "tensorboard --logdir" in e.message)
-    logs = ledger.home(folder) / "logs"
+    logs = home(folder) / "logs"
     assert str(logs) in command
     (place,) = logs.iterdir()
     read = EventAccumulator(str(place)).Reload()
@@ -76,7 +78,7 @@ def test_held_out_pictures_are_measured_and_never_trained(tmp_path: Path) -> Non
     folder = draw_folder(tmp_path / "prepared", each=4)
     options = {**SHORT, "validation": 0.25, "steps": 18}
     path, events = run(folder, **options)
-    metadata = container.read(path)[1]
+    metadata = safetensors_file.read(path)[1]
     held = json.loads(metadata["ss_dataset_dirs"])
     assert {name: found["img_count"] for name, found in held.items()} == {"1_blue robe": 3, "2_zwx dog": 3}
     losses = [e.loss for e in events if isinstance(e, Validated)]
@@ -130,10 +132,10 @@ def test_wrong_prompt_file_is_explained(tmp_path: Path, text: str, message: str)
         read_prompts(path)
 
 
-@pytest.mark.parametrize("name", sorted({*drawing.SCHEDULERS, "k_lms", "k_dpm_2_a"}))
+@pytest.mark.parametrize("name", sorted({*sample_images.SCHEDULERS, "k_lms", "k_dpm_2_a"}))
 def test_every_sampler_denoises(name: str) -> None:
     """With the true noise as prediction, each sampler arrives at the picture that the noise was put on."""
-    made = drawing.scheduler(name, {}, "epsilon", ztsnr=False)
+    made = sample_images.scheduler(name, {}, "epsilon", ztsnr=False)
     draw = torch.Generator().manual_seed(0)
     clean = torch.randn(1, 4, 8, 8, generator=draw)
     made.set_timesteps(12)
@@ -160,16 +162,16 @@ def test_each_prompt_is_drawn_by_its_own_sampler(folder: Path, tmp_path: Path) -
 
 
 def test_zero_terminal_samplers_alone_draw_with_it() -> None:
-    made = drawing.scheduler("euler_a", {}, "v", ztsnr=True)
+    made = sample_images.scheduler("euler_a", {}, "v", ztsnr=True)
     made.set_timesteps(4)
     assert int(made.timesteps[0]) == 999 and made.config["prediction_type"] == "v_prediction"
     with pytest.raises(InputError, match="lms cannot draw with ztsnr"):
-        drawing.scheduler("k_lms", {}, "v", ztsnr=True)
+        sample_images.scheduler("k_lms", {}, "v", ztsnr=True)
 
 
 def test_no_picture_is_overwritten(tmp_path: Path) -> None:
     one, two = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)
-    names = [drawing.write(tmp_path, "a", Prompt("x"), pixels).name for pixels in (one, two, one, two)]
+    names = [sample_images.write(tmp_path, "a", Prompt("x"), pixels).name for pixels in (one, two, one, two)]
     assert names == ["a.png", "a-2.png", "a.png", "a-2.png"]
 
 

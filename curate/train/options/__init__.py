@@ -11,8 +11,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from curate.train import guides, kohya
-from curate.train.options import base, data, network, objective, output, run, watch
+from curate.train.options import base, data, kohya, network, objective, output, presets, run, watch
 from curate.train.options.network import Algo
 from curate.train.options.output import WORDS
 from curate.train.options.run import OPTIMIZERS, Precision
@@ -43,7 +42,7 @@ class TrainOptions(
         if read.problems:
             raise ValueError("\n".join(read.problems))
         found = {option: value for option, value in read.values.items() if option not in values}
-        return cls._working({**guides.beneath({**found, **values}), **found}, values)
+        return cls._working({**presets.beneath({**found, **values}), **found}, values)
 
     @classmethod
     def _working(cls, found: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from curate.train import guides
-from curate.train.layer_rules import block_numbers, rules
+from curate.train.options import presets
+from curate.train.options.layer_rules import block_numbers, rules
 
 Algo = Literal["lora", "locon", "loha", "lokr", "dylora", "glora", "ia3", "diag-oft", "boft", "full"]
 SPLIT = frozenset(("lora", "locon", "loha", "lokr"))
@@ -87,9 +87,9 @@ class NetworkOptions(BaseModel):
     scale_weight_norms: float = Field(
         0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
     )
-    preset: tuple[guides.Name | Layers, ...] = Field(
+    preset: tuple[presets.Name | Layers, ...] = Field(
         (),
-        description=f"A guide's settings beneath yours ({', '.join(guides.GUIDES)}), and which layers are trained: "
+        description=f"A guide's settings beneath yours ({', '.join(presets.GUIDES)}), and which layers are trained: "
         f"{', '.join(get_args(Layers))}; default attn-mlp, for locon full.",
     )
 
@@ -97,7 +97,7 @@ class NetworkOptions(BaseModel):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         given = (value,) if isinstance(value, str) else () if value is None else value
-        known = (*guides.GUIDES, *get_args(Layers))
+        known = (*presets.GUIDES, *get_args(Layers))
         for name in given if isinstance(given, list | tuple) else ():
             if isinstance(name, str) and name not in known:
                 raise ValueError(f"unknown preset {name}; choose from {', '.join(known)}")
@@ -106,8 +106,8 @@ class NetworkOptions(BaseModel):
     @field_validator("preset", mode="after")
     @classmethod
     def _one_of_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        found = [name for name in value if name in guides.GUIDES]
-        for kind, names in (("guides", found), ("choices of layers", [name for name in value if name not in guides.GUIDES])):
+        found = [name for name in value if name in presets.GUIDES]
+        for kind, names in (("guides", found), ("choices of layers", [name for name in value if name not in presets.GUIDES])):
             if len(names) > 1:
                 raise ValueError(f"{', '.join(names)} are two {kind}: give one")
         return value

@@ -1,0 +1,119 @@
+"""GLoRA (arXiv 2306.07967) as LyCORIS has it: ΔW = s·(b1·b2 + W·a1·a2), low ranks beside and before the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
+from curate.adapters.weight_bound import Bound
+
+
+class Glora(Bound):
+    """a1 [in, r], a2 [r, in], b1 [out, r], b2 [r, in(, k, k)]; a layer's input becomes x + s·a1·a2·x."""
+
+    algo = "glora"
+    detects = "a1.weight"
+
+    def __init__(self, shape: Shape, plan: Plan) -> None:
+        super().__init__(shape, plan)
+        rank, one = plan.rank, (1,) * len(shape.kernel)
+        self.a1 = nn.Parameter(torch.empty(shape.into, rank, *one))
+        self.a2 = nn.Parameter(torch.empty(rank, shape.into, *one))
+        self.b1 = nn.Parameter(torch.empty(shape.out, rank, *one))
+        self.b2 = nn.Parameter(torch.empty(rank, shape.into, *shape.kernel))
+
+    @override
+    @classmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        if "bm.weight" in tensors:
+            raise ValueError("a core tensor (bm.weight) in a GLoRA is not supported")
+        rank = len(tensors["a2.weight"])
+        return Plan(rank, float(rank))
+
+    @override
+    def start(self, draw: torch.Generator) -> None:
+        """a2 and b2 are zero, unless a learnt scalar is."""
+        for parameter in (self.a1, self.b1):
+            kaiming(parameter, draw)
+        for parameter in (self.a2, self.b2):
+            if self.scalar is None:
+                nn.init.zeros_(parameter)
+            else:
+                kaiming(parameter, draw)
+
+    @override
+    def over(self, layer: Layer, x: Tensor) -> Tensor:
+        if not self.exact or (self.training and self.draws):
+            return Adapter.over(self, layer, x)
+        return layer(x + self._before(x)) + self._beside(x)
+
+    def _inner(self, x: Tensor, down: Tensor, apply: bool) -> Tensor:
+        flat = down.flatten(1)
+        inner = (self.shape.apply(x, down) if apply else self.shape.point(x, flat)) * self.factor
+        if self.training and (self.plan.dropout or self.plan.rank_dropout):
+            inner = functional.dropout(inner, self.plan.dropout)
+            ones = torch.ones(self.rank, *(1,) * len(self.shape.kernel), device=x.device)
+            inner = inner * functional.dropout(ones, self.plan.rank_dropout).to(inner.dtype)
+        return inner
+
+    def _before(self, x: Tensor) -> Tensor:
+        return self.shape.point(self._inner(x, self.a2, apply=False), self.a1.flatten(1))
+
+    def _beside(self, x: Tensor) -> Tensor:
+        return self.shape.point(self._inner(x, self.b2, apply=True), self.b1.flatten(1))
+
+    @override
+    def product(self, x: Tensor) -> Tensor:
+        return self.shape.apply(self._before(x), self.layer.weight) + self._beside(x)
+
+    @override
+    def dropped(self, x: Tensor) -> Tensor:
+        return self.product(x)
+
+    @override
+    def bare_forward(self, x: Tensor) -> Tensor:
+        before = self.shape.point(self.shape.point(x, self.a2.flatten(1)), self.a1.flatten(1))
+        beside = self.shape.point(self.shape.apply(x, self.b2), self.b1.flatten(1))
+        return self.shape.apply(before, self.layer.weight) + beside
+
+    @override
+    def bare_delta(self) -> Tensor:
+        beside = (self.b1.flatten(1) @ self.b2.flatten(1)).reshape(self.shape.weight)
+        return beside + torch.einsum("oi...,ir,rj->oj...", self.weight, self.a1.flatten(1), self.a2.flatten(1))
+
+    @override
+    def norm(self) -> Tensor:
+        return self.norm_by_rows(self._rows)
+
+    def _rows(self, rows: slice) -> Tensor:
+        weight = self.layer.weight[rows].to(self.a1.dtype)
+        before = torch.einsum("oi...,ir,rj->oj...", weight, self.a1.flatten(1), self.a2.flatten(1))
+        return before + (self.b1.flatten(1)[rows] @ self.b2.flatten(1)).reshape(before.shape)
+
+    @override
+    def linear_parts(self) -> list[nn.Parameter]:
+        return [self.a2, self.b2]
+
+    @override
+    def bare_tensors(self) -> dict[str, Tensor]:
+        return {f"{name}.weight": getattr(self, name) for name in ("a2", "b2", "a1", "b1")}
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        out = super().tensors()
+        if self.scalar is not None:
+            # the first, a2, holds the scalar already; b2 is the other half of the sum
+            out["b2.weight"] = out["b2.weight"] * self.scalar.detach()
+        return out
+
+    @override
+    @torch.no_grad()
+    def rescale(self, scale: float) -> None:
+        for parameter in self.linear_parts():
+            parameter.mul_(self.scale / scale)
+        self.scale = scale

@@ -1,0 +1,86 @@
+"""(IA)³ (arXiv 2205.05638): W' = W∘(1 + w), a learnt factor for each output or each input of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.base import Adapter, Layer, Plan, Shape
+from curate.adapters.weight_bound import Turning
+
+
+class Ia3(Turning):
+    """weight [dim], or [1, dim, 1, 1] for a convolution; `on_input` says which axis it is."""
+
+    algo = "ia3"
+    detects = "on_input"
+
+    def __init__(self, shape: Shape, plan: Plan) -> None:
+        super().__init__(shape, plan)
+        self.scale, self.on_input = 1.0, plan.on_input
+        width = shape.into if plan.on_input else shape.out
+        self.gain = nn.Parameter(torch.empty(width))
+
+    @override
+    @classmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        return Plan(1, 1.0, on_input=bool(tensors["on_input"]))
+
+    @override
+    def start(self, draw: torch.Generator) -> None:
+        """All factors are 1: w is zero."""
+        nn.init.zeros_(self.gain)
+
+    @override
+    def over(self, layer: Layer, x: Tensor) -> Tensor:
+        if not self.on_input:
+            return super().over(layer, x)
+        if self.exact and not (self.training and self.draws):
+            return layer(x + self._scaled(x))
+        return Adapter.over(self, layer, x)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return Adapter.forward(self, x) if self.on_input else super().forward(x)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        gain = self.gain.to(x.dtype)
+        return x * (gain[:, None, None] if self.shape.kernel else gain)
+
+    @override
+    def turned(self, out: Tensor) -> Tensor:
+        return out * self.gain[:, None].to(out.dtype)
+
+    @override
+    def bare_forward(self, x: Tensor) -> Tensor:
+        return self.shape.apply(self._scaled(x), self.layer.weight) if self.on_input else super().bare_forward(x)
+
+    @override
+    def bare_delta(self) -> Tensor:
+        ones = (1,) * len(self.shape.kernel)
+        return self.weight * self.gain.reshape((1, -1, *ones) if self.on_input else (-1, 1, *ones))
+
+    @override
+    def norm(self) -> Tensor:
+        return self.norm_by_rows(self._rows)
+
+    def _rows(self, rows: slice) -> Tensor:
+        weight, ones = self.layer.weight[rows].to(self.gain.dtype), (1,) * len(self.shape.kernel)
+        return weight * (self.gain.reshape(1, -1, *ones) if self.on_input else self.gain[rows].reshape(-1, 1, *ones))
+
+    @override
+    def bare_tensors(self) -> dict[str, Tensor]:
+        return {"weight": self.gain.reshape(1, -1, 1, 1) if self.shape.kernel else self.gain}
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weight": self.bare_tensors()["weight"].detach(), "on_input": torch.tensor(int(self.on_input))}
+
+    @override
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        if "on_input" in tensors and bool(tensors["on_input"]) != self.on_input:
+            raise ValueError("on_input of the file is another")
+        super().load({k: v for k, v in tensors.items() if k != "on_input"})

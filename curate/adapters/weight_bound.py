@@ -1,0 +1,89 @@
+"""Adapters whose ΔW hangs on the layer's own weight, by how they reach it: beside the input, or on the output."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from curate.adapters.autograd import WHOLE
+from curate.adapters.base import Adapter, Layer
+
+
+class Bound(Adapter):
+    """Knows its layer; the layer stays the model's own and is no part of this module."""
+
+    @override
+    def meet(self, layer: Layer) -> None:
+        self._met = (layer,)
+
+    @property
+    def layer(self) -> Layer:
+        """The adapted layer."""
+        return self._met[0]
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's frozen weight in the precision of the parameters."""
+        return self.layer.weight.detach().to(next(self.parameters()).dtype)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the base computes in a precision in which ΔW can join the base's own product."""
+        return self.layer.weight.dtype in WHOLE
+
+    @override
+    def limit(self, longest: float) -> None:
+        with torch.no_grad():
+            ratio = longest / self.norm().clamp(min=longest)
+            for parameter in self.linear_parts():
+                parameter.mul_(ratio)
+
+    def linear_parts(self) -> list[nn.Parameter]:
+        """Parameters that ΔW is proportional to."""
+        return list(self.parameters())
+
+
+class Turning(Bound):
+    """ΔW·x is made of the layer's output: no second product with a weight of full size."""
+
+    @abstractmethod
+    def turned(self, out: Tensor) -> Tensor:
+        """What is added, for the base's output [P, out, S] without its bias."""
+
+    @override
+    def over(self, layer: Layer, x: Tensor) -> Tensor:
+        out = layer(x)
+        bias = layer.bias
+        bare = out if bias is None else out - (bias[:, None, None] if self.shape.kernel else bias).to(out.dtype)
+        return out + self.added(bare)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return self.added(self.shape.apply(x, self.layer.weight))
+
+    def added(self, bare: Tensor) -> Tensor:
+        """What is added to an output, given without bias; with dropouts while training."""
+        plan = self.plan
+        out = self._channels(functional.dropout(bare, plan.dropout, self.training))
+        if self.training and plan.rank_dropout:
+            rows = functional.dropout(torch.ones(self.shape.out, device=bare.device), plan.rank_dropout)
+            out = out * rows.reshape(-1, *(1,) * len(self.shape.kernel)).to(out.dtype)
+        if self.training and plan.module_dropout:
+            out = out * (torch.rand((), device=out.device) >= plan.module_dropout)
+        return out
+
+    def _channels(self, out: Tensor) -> Tensor:
+        shape = (len(out), self.shape.out, -1) if self.shape.kernel else (-1, self.shape.out, 1)
+        return self.turned(out.reshape(shape)).reshape(out.shape)
+
+    @override
+    def bare_forward(self, x: Tensor) -> Tensor:
+        return self._channels(self.shape.apply(x, self.layer.weight))
+
+    @override
+    def bare_delta(self) -> Tensor:
+        return self.turned(self.weight.reshape(1, self.shape.out, -1)).reshape(self.shape.weight)

@@ -1,0 +1,255 @@
+"""One-file checkpoints of SD 1.x, SD 2.x and SDXL: told apart by their keys, configured from their shapes."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from curate.diffusion.library_logging import quiet
+from curate.errors import InputError
+
+UNET, VAE = "model.diffusion_model.", "first_stage_model."
+# a key that only one family has, and what it is called
+FAMILIES = {
+    "conditioner.embedders.1.model.ln_final.weight": "sdxl",
+    "cond_stage_model.model.ln_final.weight": "sd2",
+    "cond_stage_model.transformer.text_model.final_layer_norm.weight": "sd1",
+    "cond_stage_model.transformer.final_layer_norm.weight": "sd1",
+}
+OTHERS = {
+    "distilled_guidance_layer.": "Chroma",
+    "double_blocks.": "FLUX",
+    "single_transformer_blocks.": "FLUX",
+    "adaln_single.": "PixArt",
+    "y_embedder.y_proj.": "PixArt",
+    "caption_norm.": "Sana",
+    "text_embedding.0.": "Wan",
+    "joint_blocks.": "Stable Diffusion 3",
+    "double_layers.": "AuraFlow",
+    "cap_embedder.": "Lumina or Z-Image",
+    "mlp_t5.": "HunyuanDiT",
+    "img_in.": "Qwen-Image",
+    "effnet_mapper.": "Stable Cascade",
+    "conditioner.embedders.0.model.ln_final.weight": "the SDXL refiner",
+    "lora_up.weight": "a LoRA",
+    "lora_down.weight": "a LoRA",
+    "lora_A.weight": "a LoRA",
+    "hada_w1_a": "a LoHa",
+    "lokr_w": "a LoKr",
+    "control_model.": "a ControlNet",
+    "input_hint_block.": "a ControlNet",
+    "emb_params": "an embedding",
+    "encoder.down.0.block.0.conv1.weight": "an autoencoder alone",
+    "model.diffusion_model.input_blocks.0.0.weight": "a UNet without text encoder",
+    "down_blocks.0.resnets.0.conv1.weight": "one part of a diffusers model",
+}
+"""What other files hold: a part of a key, and what it is called. The first that fits counts."""
+
+
+@dataclass
+class Parts:
+    """What a file holds, as models; `marks` are the markers of v-prediction and zero terminal SNR in it."""
+
+    family: str
+    unet: nn.Module
+    vae: nn.Module
+    texts: list[nn.Module]
+    marks: frozenset[str]
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """All tensors of a checkpoint; a pickle is read without running anything in it. Raises InputError."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the format's reader trips over
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            remedy = "fetch the model as safetensors, which holds no code"
+            raise InputError(f"{path} holds code beside its weights, and was not read", remedy) from error
+        said = str(error).partition("\n")[0]
+        raise InputError(f"{path} cannot be read as a checkpoint: {said}", "the file is not whole: fetch it again") from error
+    found = found.get("state_dict", found) if isinstance(found, Mapping) else found
+    if not isinstance(found, Mapping):
+        raise InputError(f"{path} is no checkpoint: it holds a {type(found).__name__} instead of named tensors")
+    return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def family(keys: Mapping[str, Any], name: str) -> str:
+    """sd1, sd2 or sdxl. Raises InputError that names other families."""
+    for key, found in FAMILIES.items():
+        if key in keys:
+            return found
+    for mark, other in OTHERS.items():
+        if any(mark in key for key in keys):
+            raise InputError(f"{name} is {other}, which cannot be trained", "SD 1.x, SD 2.x and SDXL can")
+    raise InputError(f"{name} is no checkpoint of SD 1.x, SD 2.x or SDXL")
+
+
+def load_parts(path: Path, dtype: torch.dtype) -> Parts:
+    """The models of a checkpoint, frozen text encoders and UNet in `dtype`, the VAE in float32."""
+    state = read(path)
+    found = family(state, path.name)
+    if any(key.startswith("edm_") for key in state):
+        raise InputError(f"{path.name} is an EDM model, which cannot be trained")
+    try:
+        texts = _texts(state, found, dtype)
+        unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
+    except (KeyError, StopIteration, ValueError, IndexError) as error:
+        remedy = "fetch the whole model: UNet, text encoder and autoencoder in one file"
+        raise InputError(f"{path.name} is no whole checkpoint of {found}: it lacks {error or 'layers'}", remedy) from error
+    return Parts(found, unet, vae, texts, frozenset(state.keys() & {"v_pred", "ztsnr"}))
+
+
+def unet_config(state: Mapping[str, Tensor], found: str) -> dict[str, Any]:
+    """A UNet's configuration, read off the shapes of its tensors. Raises InputError for other inputs than 4 channels."""
+    inputs = state[f"{UNET}input_blocks.0.0.weight"].shape[1]
+    if inputs != 4:
+        raise InputError(f"its UNet takes {inputs} channels (inpainting or editing)", "4-channel models can be trained")
+    widths: list[int] = []
+    depths: list[int] = []
+    numbers = sorted({int(m[1]) for k in state if (m := re.match(re.escape(UNET) + r"input_blocks\.(\d+)\.", k))})
+    for number in numbers[1:]:
+        prefix = f"{UNET}input_blocks.{number}"
+        if f"{prefix}.0.op.weight" in state:
+            continue
+        width = state[f"{prefix}.0.out_layers.3.weight"].shape[0]
+        blocks = {int(m[1]) for k in state if (m := re.match(re.escape(prefix) + r"\.1\.transformer_blocks\.(\d+)\.", k))}
+        widths.append(width)
+        depths.append(len(blocks))
+    widths, depths = widths[::2], depths[::2]  # two residual blocks a level
+    cross = next(t.shape[1] for k, t in state.items() if k.startswith(UNET) and k.endswith("attn2.to_k.weight"))
+    heads = 8 if found == "sd1" else tuple(max(1, w // 64) for w in widths)
+    config: dict[str, Any] = {
+        "sample_size": {"sd1": 64, "sd2": 96, "sdxl": 128}[found],
+        "block_out_channels": tuple(widths),
+        "down_block_types": tuple("CrossAttnDownBlock2D" if d else "DownBlock2D" for d in depths),
+        "up_block_types": tuple("CrossAttnUpBlock2D" if d else "UpBlock2D" for d in reversed(depths)),
+        "transformer_layers_per_block": tuple(max(1, d) for d in depths) if found == "sdxl" else 1,
+        "layers_per_block": 2,
+        "cross_attention_dim": cross,
+        "attention_head_dim": heads,
+        "use_linear_projection": found != "sd1",
+        "upcast_attention": found == "sd2",
+    }
+    if found == "sdxl":
+        config |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": state[f"{UNET}label_emb.0.0.weight"].shape[1],
+        }
+    return config
+
+
+def _unet(state: dict[str, Tensor], found: str, dtype: torch.dtype) -> nn.Module:
+    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    with torch.device("meta"), quiet():
+        unet = UNet2DConditionModel(**unet_config(state, found))
+    converted = convert_ldm_unet_checkpoint({k: v for k, v in state.items() if k.startswith(UNET)}, unet.config)
+    return filled(unet, converted, dtype)
+
+
+def vae_of(state: dict[str, Tensor], scaling: float) -> nn.Module:
+    """The autoencoder of a checkpoint, its keys under `first_stage_model.`, configured from its shapes."""
+    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    widths = [
+        state[f"{VAE}encoder.down.{level}.block.0.conv1.weight"].shape[0]
+        for level in range(8)
+        if f"{VAE}encoder.down.{level}.block.0.conv1.weight" in state
+    ]
+    each = sum(1 for n in range(8) if f"{VAE}encoder.down.0.block.{n}.conv1.weight" in state)
+    config: dict[str, Any] = {
+        "block_out_channels": tuple(widths),
+        "down_block_types": ("DownEncoderBlock2D",) * len(widths),
+        "up_block_types": ("UpDecoderBlock2D",) * len(widths),
+    }
+    with torch.device("meta"), quiet():
+        vae = AutoencoderKL(layers_per_block=each, scaling_factor=scaling, **config)
+    return filled(vae, convert_ldm_vae_checkpoint(state, vae.config), torch.float32)
+
+
+def _texts(state: Mapping[str, Tensor], found: str, dtype: torch.dtype) -> list[nn.Module]:
+    if found == "sd2":
+        return [_open_clip(state, "cond_stage_model.model.", dtype, last_but_one=True)]
+    prefix = "cond_stage_model.transformer." if found == "sd1" else "conditioner.embedders.0.transformer."
+    first = _clip(
+        {k.removeprefix(prefix).removeprefix("text_model."): v for k, v in state.items() if k.startswith(prefix)}, dtype
+    )
+    return (
+        [first] if found == "sd1" else [first, _open_clip(state, "conditioner.embedders.1.model.", dtype, last_but_one=False)]
+    )
+
+
+def _clip(tensors: Mapping[str, Tensor], dtype: torch.dtype, act: str = "quick_gelu", projection: int = 0) -> nn.Module:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    vocabulary, width = tensors["embeddings.token_embedding.weight"].shape
+    layers = 1 + max(int(m[1]) for k in tensors if (m := re.match(r"encoder\.layers\.(\d+)\.", k)))
+    config = CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, width // 64),
+        max_position_embeddings=tensors["embeddings.position_embedding.weight"].shape[0],
+        hidden_act=act,
+        projection_dim=projection or width,
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
+        pad_token_id=vocabulary - 1,
+    )
+    with torch.device("meta"), quiet():
+        model: nn.Module = (CLIPTextModelWithProjection if projection else CLIPTextModel)(config)
+    own = set(model.state_dict())
+    # transformers 4 and, inside the model with a projection, 5 as well keep the text_model level
+    renamed = {k if k in own or f"text_model.{k}" not in own else f"text_model.{k}": v for k, v in tensors.items()}
+    made = filled(model, {k: v for k, v in renamed.items() if not k.endswith("position_ids")}, dtype)
+    embeddings: Any = getattr(made, "text_model", made).embeddings
+    embeddings.position_ids = torch.arange(config.max_position_embeddings).expand(1, -1)
+    return made
+
+
+def _open_clip(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, last_but_one: bool) -> nn.Module:
+    """OpenCLIP's names to CLIP's: its attention holds query, key and value in one matrix."""
+    held = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    out: dict[str, Tensor] = {
+        "embeddings.token_embedding.weight": held["token_embedding.weight"],
+        "embeddings.position_embedding.weight": held["positional_embedding"],
+        "final_layer_norm.weight": held["ln_final.weight"],
+        "final_layer_norm.bias": held["ln_final.bias"],
+    }
+    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
+    names["attn.out_proj"] = "self_attn.out_proj"
+    layers = 1 + max(int(m[1]) for k in held if (m := re.match(r"transformer\.resblocks\.(\d+)\.", k)))
+    for layer in range(layers - 1 if last_but_one else layers):
+        theirs, ours = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
+        for kind in ("weight", "bias"):
+            out |= {f"{ours}.{b}.{kind}": held[f"{theirs}.{a}.{kind}"] for a, b in names.items()}
+            thirds = held[f"{theirs}.attn.in_proj_{kind}"].chunk(3)
+            out |= {f"{ours}.self_attn.{w}_proj.{kind}": t for w, t in zip("qkv", thirds, strict=True)}
+    if last_but_one:
+        return _clip(out, dtype, act="gelu")
+    projection = held["text_projection"]
+    return _clip({**out, "text_projection.weight": projection.T.contiguous()}, dtype, "gelu", projection.shape[1])
+
+
+def filled(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
+    """The model with these tensors for its own; every one must be there. Raises InputError."""
+    try:
+        model.load_state_dict({k: v.to(dtype) for k, v in tensors.items()}, strict=True, assign=True)
+    except RuntimeError as error:
+        raise InputError(f"the checkpoint does not hold what its family needs: {str(error)[:400]}") from error
+    return model.requires_grad_(False).eval()

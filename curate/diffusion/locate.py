@@ -1,0 +1,105 @@
+"""Where a base model's files are and what identifies them, found without loading anything heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curate.core.digests import Known, file_digest, text_digest
+from curate.diffusion import tiny
+from curate.errors import InputError, MissingError
+
+COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+CHECKPOINTS = (".safetensors", ".ckpt")
+PATTERNS = ["model_index.json", *(f"{c}/*.{e}" for c in COMPONENTS for e in ("json", "txt", "safetensors"))]
+
+
+def located(base: str, offline: bool) -> Path:
+    """Where a base model is: `tiny`, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
+
+    Raises InputError for what is none of these and MissingError for what is not on this machine.
+    """
+    if base == "tiny":
+        return tiny.folder()
+    place = Path(base).expanduser()
+    if place.suffix in CHECKPOINTS and place.is_file():
+        return place
+    if place.is_dir():
+        if not (place / "model_index.json").is_file():
+            raise InputError(
+                f"{place} is no diffusers model: it holds no model_index.json", "give the folder with model_index.json"
+            )
+        return place
+    if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise InputError(
+            f'base model "{base}" is not there', "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`"
+        )
+    return _from_hub(base, offline)
+
+
+def vae_files(vae: str, offline: bool) -> list[Path]:
+    """The files of an autoencoder: one checkpoint, or config.json and weights of a folder or of a hub name.
+
+    Raises InputError for what is none of these and MissingError for what is not on this machine.
+    """
+    place = Path(vae).expanduser()
+    if place.suffix in (*CHECKPOINTS, ".pt") and place.is_file():
+        return [place]
+    if not place.is_dir():
+        if place.suffix in (*CHECKPOINTS, ".pt") or vae.count("/") != 1 or vae.startswith((".", "/", "~")):
+            raise InputError(f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)")
+        place = _from_hub(vae, offline, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"], "vae")
+    place = place if (place / "config.json").is_file() else place / "vae"
+    weights = sorted(place.glob("*.safetensors"))
+    plain = [path for path in weights if "fp16" not in path.name] or weights
+    if not (place / "config.json").is_file() or not plain:
+        raise InputError(f"{vae} holds no autoencoder", "it wants config.json and a safetensors file")
+    return [place / "config.json", *plain]
+
+
+def vae_digest(vae: str, offline: bool, known: Known | None = None) -> str:
+    """Identifies an autoencoder's weights without loading it."""
+    return text_digest(*(file_digest(path, known) for path in vae_files(vae, offline)))
+
+
+def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=offline))
+    except HFValidationError as error:
+        raise InputError(f'"{name}" is neither a folder nor a hub name: {error}') from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        if offline:
+            raise MissingError(
+                f"{what} {name} is not on this machine, and offline is set",
+                "run once without offline, which fetches it, or give a folder or a file on disk",
+            ) from error
+        raise MissingError(f"{what} {name} cannot be had from the hub: {_said(error)}", _remedy(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what the hub's library says that is more than a number of the request."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "(Request ID" not in line), lines[0] if lines else type(error).__name__)
+
+
+def _remedy(error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return "accept its terms on the hub and log in with `hf auth login`, or give a folder on disk"
+    if isinstance(error, RepositoryNotFoundError):
+        return "check the name; for a private model log in with `hf auth login`"
+    return "check the connection, or give a folder or a file on disk"
+
+
+def base_digest(base: str, offline: bool, known: Known | None = None) -> str:
+    """Identifies the weights of a base model without loading it."""
+    if base == "tiny":
+        return tiny.digest()
+    place = located(base, offline)
+    if place.is_file():
+        return file_digest(place, known)
+    files = sorted(p for c in COMPONENTS for p in (place / c).glob("*") if p.is_file())
+    return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, known)}" for p in files))

@@ -1,0 +1,75 @@
+"""CLIP's tokenizer for one-file checkpoints: named, beside the file, from the hub, or as another package carries it."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from curate.diffusion.library_logging import quiet
+from curate.errors import MissingError
+
+TOKENIZER = "openai/clip-vit-large-patch14"
+PACKAGES = ("open_clip", "clip")
+CARRIED = "bpe_simple_vocab_16e6.txt.gz"
+LETTERS = 256
+MERGES = 49152 - 256 - 2
+"""Merges that CLIP uses of the many in that file."""
+
+
+def tokenizer(given: str, place: Path, offline: bool) -> Any:
+    """The tokenizer named, the one beside the checkpoint, the hub's, or an installed package's. Raises MissingError."""
+    from transformers import CLIPTokenizer
+
+    beside = place.parent / "tokenizer"
+    name = given or (str(beside) if beside.is_dir() else TOKENIZER)
+    try:
+        with quiet():
+            found = CLIPTokenizer.from_pretrained(name, local_files_only=offline)
+        if len(found) < LETTERS:
+            raise OSError(f"{name} has no vocabulary")  # transformers 5 makes an empty one of a name it cannot find
+        return found
+    except OSError as error:
+        carried = None if given else packaged()
+        if carried is not None:
+            return from_merges(carried)
+        raise MissingError(
+            f"no CLIP tokenizer for {place.name}: {name} cannot be had",
+            "give a folder with vocab.json and merges.txt as tokenizer, or install open_clip_torch, which carries one",
+        ) from error
+
+
+def packaged() -> Path | None:
+    """The merges that an installed package carries; nothing of the package is run."""
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            if (Path(folder) / CARRIED).is_file():
+                return Path(folder) / CARRIED
+    return None
+
+
+def from_merges(path: Path) -> Any:
+    """CLIP's tokenizer from its merges: ids are bytes, bytes that end a word, merges in their order, start and end."""
+    from transformers import CLIPTokenizer
+
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        merges = [line for line in file.read().split("\n")[1 : MERGES + 1] if line]
+    letters = _letters()
+    words = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair.split()) for pair in merges)]
+    vocabulary = {word: i for i, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    with tempfile.TemporaryDirectory() as work, quiet():
+        (Path(work) / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        (Path(work) / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
+        (Path(work) / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 77}), encoding="utf-8")
+        return CLIPTokenizer.from_pretrained(work, local_files_only=True)
+
+
+def _letters() -> list[str]:
+    """A visible letter for each byte, in the order of GPT-2's table: printable ones first."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]

@@ -1,0 +1,71 @@
+"""An autoencoder other than the base's own: from a file, a folder or the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from curate.diffusion.checkpoint_file import VAE, filled, read, vae_of
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.locate import vae_files
+from curate.errors import InputError
+
+
+def load_vae(vae: str, scaling: float, offline: bool) -> nn.Module:
+    """The autoencoder, frozen, in float32, with the base's `scaling`: it decides what the UNet sees.
+
+    Raises InputError for what is none that a base of these families takes and MissingError for what is not there.
+    """
+    files = vae_files(vae, offline)
+    made = _from_file(files[0], scaling) if len(files) == 1 else _from_folder(files[0].parent, scaling)
+    config: Any = made.config
+    if int(config["latent_channels"]) != 4:
+        raise InputError(f"vae {vae} makes {config['latent_channels']} channels, and the base reads 4")
+    return made
+
+
+def _from_folder(place: Path, scaling: float) -> nn.Module:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    try:
+        with quiet():
+            made: Any = AutoencoderKL.from_pretrained(place, torch_dtype=torch.float32, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{place} holds no autoencoder: {error}", "it wants config.json and its safetensors file") from error
+    made.register_to_config(scaling_factor=scaling)
+    return made.requires_grad_(False).eval()
+
+
+def _from_file(path: Path, scaling: float) -> nn.Module:
+    state = {key.removeprefix(VAE): tensor for key, tensor in read(path).items()}
+    try:
+        if "encoder.down.0.block.0.conv1.weight" in state:
+            return vae_of({VAE + key: tensor for key, tensor in state.items() if not key.startswith("loss.")}, scaling)
+        if "encoder.down_blocks.0.resnets.0.conv1.weight" in state:
+            return _diffusers_named(state, scaling)
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{path} holds no autoencoder of SD's or SDXL's form: {error}", "choose another vae") from error
+    raise InputError(f"{path} holds no autoencoder", "give a VAE file, or a folder with config.json")
+
+
+def _diffusers_named(state: Mapping[str, Tensor], scaling: float) -> nn.Module:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    def first(level: int, block: int = 0) -> str:
+        return f"encoder.down_blocks.{level}.resnets.{block}.conv1.weight"
+
+    widths = [state[first(level)].shape[0] for level in range(8) if first(level) in state]
+    config: dict[str, Any] = {
+        "block_out_channels": tuple(widths),
+        "down_block_types": ("DownEncoderBlock2D",) * len(widths),
+        "up_block_types": ("UpDecoderBlock2D",) * len(widths),
+        "layers_per_block": sum(1 for block in range(8) if first(0, block) in state),
+        "latent_channels": state["decoder.conv_in.weight"].shape[1],
+    }
+    with torch.device("meta"), quiet():
+        made = AutoencoderKL(scaling_factor=scaling, **config)
+    return filled(made, state, torch.float32)

@@ -1,0 +1,243 @@
+"""Reads a folder in kohya's layout, `N_trigger/` with pictures and .txt files, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.captions import read_caption
+from curate.core.digests import Known, file_digest, text_digest
+from curate.errors import InputError
+from curate.images.consent import refusal
+from curate.train.data import folders
+from curate.train.data.folders import MASKS, SUFFIXES
+
+EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A training picture. `digest` is of the file's bytes; width and height are after orientation.
+
+    words   of its folder: what it is called without a caption, and which tags stay in front
+    mask    a grey picture that says what of it counts
+    reg     shows the class for regularisation, not the concept
+    """
+
+    path: Path
+    concept: str
+    repeats: int
+    caption: str
+    digest: str
+    width: int
+    height: int
+    words: str = ""
+    mask: Path | None = None
+    reg: bool = False
+
+
+@dataclass(slots=True)
+class Dataset:
+    """What a folder holds.
+
+    triggers    a concept folder's words after its N
+    reg         regularisation pictures, from a folder of their own
+    warnings    for the user
+    """
+
+    folder: Path
+    pictures: list[Picture]
+    triggers: dict[str, str]
+    digest: str
+    warnings: list[str] = field(default_factory=list[str])
+    reg: list[Picture] = field(default_factory=list[Picture])
+
+
+def read_dataset(
+    folder: Path,
+    extension: str = ".txt",
+    known: Known | None = None,
+    *,
+    masks: bool = False,
+    reg: bool = False,
+    left_out: frozenset[Path] = frozenset(),
+) -> Dataset:
+    """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
+
+    Pictures in `left_out` (absolute paths) are passed over, and of regularisation pictures (`reg`) those that refuse AI
+    training. A picture without a caption file gets its folder's words. With `masks`, those in FOLDER/masks belong to them.
+    Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
+    (regularisation pictures need none), no mask where masks are wanted.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
+    concepts, warnings = folders.concepts(folder)
+    pictures: list[Picture] = []
+    lines: list[str] = []
+    uncaptioned: list[Path] = []
+    triggers: dict[str, str] = {}
+    for concept in concepts:
+        place, words = concept.place, concept.words
+        triggers[place.name] = words
+        found = _files(place, left_out)
+        if not found:
+            warnings.append(f"{place.name} holds no pictures")
+        warnings += folders.unread(place)
+        _warn_twins(found, warnings)
+        for path in found:
+            size = _usable_size(path, reg, warnings)
+            beside = None if size is None else _beside(folder, path, extension, masks, warnings)
+            if size is None or beside is None:
+                continue
+            caption, mask = beside
+            if caption is None:
+                uncaptioned.append(path)
+            digest = file_digest(path, known)
+            text = words if caption is None else caption
+            pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
+            lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
+    if not pictures:
+        raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
+    if masks and not any(p.mask for p in pictures):
+        raise InputError(
+            f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
+            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png: white is learnt, black is not",
+        )
+    if not masks and not reg and (folder / MASKS).is_dir():
+        warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
+    if not reg:
+        _check_captions(folder, extension, len(pictures), uncaptioned, warnings)
+    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def _files(place: Path, left_out: frozenset[Path]) -> list[Path]:
+    """The picture files of a concept's folder, by name."""
+    there = (p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in there if p.is_file() and p.absolute() not in left_out)
+
+
+def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
+    """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
+    name = f"{path.parent.name}/{path.name}"
+    # the concepts' pictures were asked when the folder was scanned; these come in by no other door
+    if reg and (mark := refusal(path)):
+        warnings.append(f"{name} refuses AI training and is left out: {mark}")
+        return None
+    try:
+        return picture_size(path)
+    except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
+        warnings.append(f"{name} cannot be read and is left out: {error}")
+        return None
+
+
+def _beside(
+    folder: Path, path: Path, extension: str, masks: bool, warnings: list[str]
+) -> tuple[str | None, Path | None] | None:
+    """A picture's caption and mask; None, with a warning, where one cannot be read: without it the picture would teach what
+    it should not.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        caption = _caption(path.with_suffix(extension))
+    except InputError as error:
+        warnings.append(f"{name} is left out: {error}")
+        return None
+    mask = mask_of(folder, path.parent.name, path.stem) if masks else None
+    try:
+        if mask is not None:
+            picture_size(mask)
+    except Exception as error:  # as of pictures
+        warnings.append(f"{name} is left out: its mask cannot be read: {error}")
+        return None
+    return caption, mask
+
+
+def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:
+    other = folders.other_endings(without, extension)
+    if len(without) == pictures:
+        hint = f"files ending in {other} lie beside them: give caption_extension {other}" if other else ""
+        raise InputError(
+            f"none of the {pictures} pictures in {folder} has a caption in a file ending in {extension}",
+            hint or "write captions with `curate tag`, or say how the files end with caption_extension",
+        )
+    if without:
+        named = ", ".join(f"{p.parent.name}/{p.name}" for p in without[:5]) + (" …" if len(without) > 5 else "")
+        line = f"{len(without)} pictures have no caption and are trained with their folder's words: {named}"
+        warnings.append(line + (f"; files ending in {other} lie beside some of them and are not read" if other else ""))
+
+
+def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
+    """The mask of a picture, where there is one: FOLDER/masks/CONCEPT/STEM.png."""
+    path = folder / MASKS / concept / f"{stem}.png"
+    return path if path.is_file() else None
+
+
+def add_regularisation(data: Dataset, folder: Path, extension: str, known: Known | None = None) -> None:
+    """Reads regularisation pictures in; they are part of what the digest stands for."""
+    found = read_dataset(folder, extension, known, reg=True)
+    data.reg = found.pictures
+    data.warnings += [f"{folder.name}: {line}" for line in found.warnings]
+    data.digest = text_digest(data.digest, found.digest)
+
+
+def reg_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
+    """How often each regularisation picture is shown, so that all are shown `wanted` times: kohya's rule.
+
+    Pictures are taken in order with their folder's repeats until there are enough; where all of them are too few,
+    each gets one more in turn. Later pictures may be left with 0. The last taken may overshoot.
+    """
+    found = [0] * len(repeats)
+    total = 0
+    for index, count in enumerate(repeats):
+        if total >= wanted:
+            return found
+        found[index] = count
+        total += count
+    index = 0
+    while total < wanted:
+        found[index % len(found)] += 1
+        total += 1
+        index += 1
+    return found
+
+
+def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
+    """(to train on, held out): of each concept this share, at least one picture and never all of them.
+
+    Which ones depends on the seed and each picture's own bytes: adding pictures moves few others.
+    """
+    if not share:
+        return list(pictures), []
+    by_concept: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        by_concept.setdefault(picture.concept, []).append(picture)
+    held: set[Path] = set()
+    for group in by_concept.values():
+        ranked = sorted(group, key=lambda p: text_digest("held out", str(seed), p.digest, p.path.name))
+        held |= {p.path for p in ranked[: min(len(group) - 1, max(1, round(share * len(group))))]}
+    return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]
+
+
+def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
+    """Two pictures that differ in the suffix alone share one caption file."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if other := seen.get(path.stem):
+            warnings.append(f"{path.parent.name}: {other.name} and {path.name} share one caption")
+        seen[path.stem] = path
+
+
+def _caption(path: Path) -> str | None:
+    """The caption as it stands in the file, without surrounding blanks; None where there is none. Raises InputError."""
+    return (read_caption(path) or None) if path.is_file() else None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height after orientation, from the header alone."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)

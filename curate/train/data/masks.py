@@ -1,0 +1,50 @@
+"""What of a picture counts: grey masks, fitted as their pictures are and brought to the latents' size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from curate.errors import InputError
+from curate.train.data import buckets
+from curate.train.data.dataset import Picture
+
+
+def blank(pictures: Iterable[Picture]) -> list[Path]:
+    """Masks that are black all over: their pictures teach nothing. Raises InputError for one that cannot be read."""
+    return [p.mask for p in pictures if p.mask is not None and not _grey(p.mask).any()]
+
+
+def _grey(mask: Path) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(mask) as image:
+            return np.asarray(image.convert("L"))
+    except OSError as error:
+        raise InputError(f"the mask {mask} cannot be read: {error}", "save it as PNG, or take it away") from error
+
+
+def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
+    """What each place of the latents counts, 0 to 1, [1, h, w]; all 1 without a mask.
+
+    The mask goes the picture's own way: to its size where it has another, scaled, cropped, mirrored; then the mean of
+    each 8×8 block is taken. Raises InputError for a mask that cannot be read.
+    """
+    width, height = fit.bucket
+    if picture.mask is None:
+        return torch.ones(1, height // 8, width // 8)
+    import cv2
+
+    grey = _grey(picture.mask)
+    if grey.shape != (picture.height, picture.width):
+        grey = cv2.resize(grey, (picture.width, picture.height), interpolation=cv2.INTER_AREA)
+    fitted = buckets.apply(grey, fit)
+    whole = np.ascontiguousarray(fitted[:, ::-1] if flipped else fitted)
+    small = cv2.resize(whole.astype(np.float32) / 255, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(np.clip(small, 0, 1))[None]

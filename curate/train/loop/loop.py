@@ -1,0 +1,221 @@
+"""The training loop: batches, loss, step, checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from curate.core.events import Saved, TrainStep
+from curate.errors import CurateError, Interrupted
+from curate.train.data.job import Context, Job
+from curate.train.data.order import Showing
+from curate.train.loop import checkpoint, objective, optimizer
+from curate.train.loop.batch import Batch, Batches
+from curate.train.loop.conditioning import Conditioner
+from curate.train.network.network import Network
+from curate.train.options import resolve
+from curate.train.runtime.distributed import Team
+from curate.train.runtime.seeds import derived, seed_all
+
+SMOOTHING = 0.98
+BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
+
+
+class Watcher(Protocol):
+    """Who looks at a run; what it does must not change the run."""
+
+    def step(self, told: TrainStep) -> None:
+        """A step's figures, known a step late."""
+        ...
+
+    def due(self, done: int) -> bool:
+        """Whether something is to be looked at after so many steps."""
+        ...
+
+    def look(self, done: int) -> None:
+        """Does it."""
+        ...
+
+
+@dataclass(slots=True)
+class Pending:
+    """A step whose loss is still on the device; `told` is [loss, processes that want to stop]."""
+
+    step: int
+    rate: float
+    told: Tensor
+    batches: list[list[Showing]]
+
+
+class Loop:
+    """One run from its last checkpoint to its last step."""
+
+    def __init__(
+        self,
+        job: Job,
+        network: Network,
+        context: Context,
+        folder: Path,
+        team: Team | None = None,
+    ) -> None:
+        """`after` is called with the steps done after each but the last, before their checkpoint."""
+        self.after: Callable[[int], None] | None = None
+        self.team = team or Team()
+        self.job, self.network, self.context, self.folder = job, network, context, folder
+        self.batches = Batches(job, context.device)
+        self.dtype = resolve.precision(job.options, context.device)
+        self.optimiser = optimizer.optimiser(network, job.options)
+        self.scaler = torch.amp.GradScaler(context.device.type, enabled=self.dtype == torch.float16)
+        self.state = checkpoint.restore(folder, network, self.optimiser, self.scaler)
+        self.parameters: list[nn.Parameter] = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.reached: list[nn.Parameter] | None = None
+        self.text = {name for name, site in network.sites.items() if site.part != "unet"}
+        self.conditioner = Conditioner(job, bool(self.text))
+        self.drops = any(adapter.draws for adapter in network.adapters.values())
+        self.chooses = any(adapter.chooses for adapter in network.adapters.values())
+        self.pending: list[Pending] = []
+        self.stopped = False
+        self.watcher: Watcher | None = None
+
+    def run(self) -> None:
+        """Trains to the end. Raises Interrupted after saving, and CurateError where the loss is not finite."""
+        options, order, steps = self.job.options, self.job.order, self.job.steps
+        freeze_at = resolve.text_stop(options, steps)
+        if self.watcher and self.state.step == 0 and self.watcher.due(0):
+            self.watcher.look(0)
+        for step, _, batches in order.steps(self.state.step, steps):
+            if self.stopped or (self.team.size == 1 and self.context.stopping()):
+                self.save()
+                raise Interrupted(f"training stopped at step {step} of {steps}", "run the same command to continue")
+            if freeze_at is not None and step >= freeze_at:
+                self.freeze_text()
+            rate = optimizer.set_rate(self.optimiser, optimizer.factor(options, step, steps))
+            self.pending.append(Pending(step, rate, self.step(step, batches), batches))
+            self.report(keep=1)
+            done = self.state.step = step + 1
+            if self.after and done < steps:
+                self.after(done)
+            if done % options.save_state_every == 0 and done < steps:
+                self.save()
+            if self.watcher and self.watcher.due(done):
+                self.report(keep=0)
+                self.watcher.look(done)
+        self.report(keep=0)
+
+    def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
+        """One optimiser step; [the mean loss of its samples, who wants to stop], still on the device."""
+        told = torch.zeros(2, device=self.context.device)
+        total = sum(len(b) for b in batches)
+        for turn, part in enumerate(self.team.rounds(list(enumerate(batches)), self.context.device)):
+            if turn and not self.team.first:
+                # the first has the sum so far
+                self.optimiser.zero_grad(set_to_none=True)
+                told.zero_()
+            for index, showings in self.team.share(part):
+                if self.drops:
+                    seed_all(derived(self.job.options.seed, "dropout", step, index), self.context.device)
+                loss = self.losses(self.batches.make(showings)).sum() / total
+                self.scaler.scale(loss).backward()
+                told[0] += loss.detach()
+            if self.team.size > 1:
+                told[1] += float(self.context.stopping())
+                self.team.add([*self.gradients(), told])
+        if self.job.options.max_grad_norm:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.job.options.max_grad_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.job.options.scale_weight_norms:
+            for adapter in self.network.adapters.values():
+                adapter.limit(self.job.options.scale_weight_norms)
+        return told
+
+    def gradients(self) -> list[Tensor]:
+        """The gradients to be summed over the processes: zeros where this one had no batch.
+
+        Which parameters the loss reaches is asked once, or each time where adapters choose anew what they train: a gradient
+        of zero is not the same to an optimiser as none.
+        """
+        if self.reached is None or self.chooses:
+            has = torch.tensor([float(p.grad is not None) for p in self.parameters], device=self.context.device)
+            self.team.add([has])
+            self.reached = [p for p, any_has in zip(self.parameters, has.tolist(), strict=True) if any_has]
+        for parameter in self.reached:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [p.grad for p in self.reached if p.grad is not None]
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Weighted loss of each sample [batch]."""
+        with self.computing():
+            conditions = self.conditioner.of(batch.captions, batch.tokens, batch.sizes)
+            prediction = self.job.backbone.predict(batch.noisy.to(self.dtype), batch.timesteps, conditions)
+        elementwise = self.batches.distance.of(prediction, batch.target, batch.thresholds)
+        return objective.sample_losses(elementwise, batch.weights, batch.mask)
+
+    def freeze_text(self) -> None:
+        """From here on the text encoders stay as they are, and captions that do not change are encoded once."""
+        if not self.conditioner.trains_text:
+            return
+        for name in self.text:
+            self.network.adapters[name].requires_grad_(False).train(False)
+        self.conditioner.trains_text = False
+        self.reached = None
+
+    @contextlib.contextmanager
+    def computing(self) -> Generator[None]:
+        """Mixed precision where the computation is not in float32."""
+        with torch.autocast(self.context.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            yield
+
+    @contextlib.contextmanager
+    def looking(self) -> Generator[None]:
+        """The network as it would be used: no gradients, no dropouts."""
+        was = {name: adapter.training for name, adapter in self.network.adapters.items()}
+        self.network.train(False)
+        try:
+            with optimizer.averaged(self.optimiser), torch.no_grad(), self.computing():
+                yield
+        finally:
+            for name, training in was.items():
+                self.network.adapters[name].train(training)
+
+    def report(self, keep: int) -> None:
+        """Tells of all but the last `keep` steps: reading a loss at once would make the GPU wait."""
+        while len(self.pending) > keep:
+            one = self.pending.pop(0)
+            loss, stops = one.told.tolist()
+            if not math.isfinite(loss):
+                names = [str(self.job.entries[s.picture].picture.path) for b in one.batches for s in b]
+                raise CurateError(
+                    f"the loss is {loss} at step {one.step + 1}; the batch was {', '.join(names)}",
+                    BLOWN_UP,
+                )
+            state = self.state
+            state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
+            self.stopped = self.stopped or stops > 0
+            told = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate)
+            if self.team.first:
+                self.context.tell(told)
+            if self.watcher:
+                self.watcher.step(told)
+
+    def save(self) -> None:
+        """Writes a checkpoint of the last finished step. Raises CurateError, and keeps the last good one, where a weight
+        is not finite: the loss only tells of the step after.
+        """
+        self.report(keep=0)
+        if not all(bool(p.isfinite().all()) for p in self.parameters):
+            raise CurateError(f"weights are not finite after step {self.state.step}", BLOWN_UP)
+        if self.team.first:
+            keep = self.job.options.keep_states
+            path = checkpoint.save(self.folder, self.state, self.network, self.optimiser, self.scaler, keep)
+            self.context.tell(Saved("checkpoint", str(path)))

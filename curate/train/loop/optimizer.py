@@ -1,0 +1,91 @@
+"""Optimisers and learning-rate schedules; a rate is a function of the step, so that nothing of it needs saving."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import math
+from collections.abc import Generator
+from typing import Any
+
+import torch
+
+from curate.errors import InputError
+from curate.train.loop import optimizer_catalogue
+from curate.train.network import plan
+from curate.train.network.network import Network
+from curate.train.options import TrainOptions, resolve
+
+
+def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
+    """Parameter groups by learning rate; `base_lr` is what the schedule multiplies."""
+    by_rate: dict[float, list[torch.nn.Parameter]] = {}
+    for name, adapter in network.adapters.items():
+        by_rate.setdefault(plan.rate(options, network.sites[name]), []).extend(adapter.parameters())
+    return [{"params": parameters, "lr": rate, "base_lr": rate} for rate, parameters in by_rate.items()]
+
+
+def optimiser(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
+    """The optimiser that the options name. Raises InputError for wrong arguments and MissingError where it is not installed."""
+    parameters = groups(network, options)
+    common: dict[str, Any] = {"lr": resolve.learning_rate(options), "weight_decay": options.weight_decay}
+    return optimizer_catalogue.make(options.optimizer, parameters, common, arguments(options))
+
+
+@contextlib.contextmanager
+def averaged(optimiser: torch.optim.Optimizer) -> Generator[None]:
+    """The weights to save, sample with and validate: schedule-free optimisers step on others than they have learnt.
+
+    The weights stepped on come back bit by bit, so that looking changes no later step.
+    """
+    chosen: Any = optimiser
+    if not callable(getattr(chosen, "eval", None)):
+        yield
+        return
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    kept = [p.detach().clone() for p in parameters]
+    chosen.eval()
+    try:
+        yield
+    finally:
+        chosen.train()
+        with torch.no_grad():
+            for parameter, value in zip(parameters, kept, strict=True):
+                parameter.copy_(value)
+
+
+def arguments(options: TrainOptions) -> dict[str, Any]:
+    """`optimizer_args` as values: numbers, True, False, None, and tuples where commas stand. Raises InputError."""
+    found: dict[str, Any] = {}
+    for line in options.optimizer_args:
+        name, equals, text = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise InputError(f"optimizer_args: {line!r} is not name=value", "as in betas=0.9,0.99")
+        try:
+            found[name.strip()] = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError) as error:
+            wanted = "a number, True, False, None, several with commas, or a word in quotes"
+            raise InputError(f"optimizer_args: {text.strip()!r} in {line!r} is no value", f"give {wanted}") from error
+    return found
+
+
+def factor(options: TrainOptions, step: int, steps: int) -> float:
+    """What the learning rate is multiplied with at a step counted from 0."""
+    warm, schedule = resolve.warmup_steps(options, steps), resolve.schedule(options)
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    share = (step - warm) / max(1, steps - warm)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * share))
+    if schedule == "cosine-restarts":
+        return 0.5 * (1 + math.cos(math.pi * (share * options.cycles % 1)))
+    if schedule == "polynomial":
+        return (1 - share) ** options.power
+    return 1 - share if schedule == "linear" else 1.0
+
+
+def set_rate(optimiser: torch.optim.Optimizer, multiplier: float) -> float:
+    """Sets every group's rate for a step; returns the highest."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["base_lr"] * multiplier
+    return max(float(group["lr"]) for group in optimiser.param_groups)

@@ -1,0 +1,52 @@
+"""The loss of pictures that are never trained, at the same noise and timesteps each time: numbers that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from curate.train.data import masks
+from curate.train.data.latents import Entry
+from curate.train.loop.batch import Batch, Batches, sizes_of
+from curate.train.runtime.seeds import derived
+
+TIMESTEPS = 4
+"""Timesteps that each picture is measured at, in the middle of equal parts of those trained."""
+
+
+class Validation:
+    """Measures the mean loss, without weights by timestep, so that runs that weigh otherwise compare."""
+
+    def __init__(self, feed: Batches, losses: Callable[[Batch], Tensor]) -> None:
+        """`losses` gives the loss of each sample of a batch."""
+        self.feed, self.losses = feed, losses
+        options = feed.job.options
+        first, last = options.min_timestep, min(options.max_timestep, len(feed.schedule.alphas))
+        self.times = torch.tensor([first + int((i + 0.5) * (last - first) / TIMESTEPS) for i in range(TIMESTEPS)])
+
+    def measure(self) -> float:
+        """The mean over all held-out pictures and timesteps."""
+        return float(torch.stack([self.losses(self.batch(entry)).mean() for entry in self.feed.job.held]).mean())
+
+    def batch(self, entry: Entry) -> Batch:
+        """One picture at all timesteps."""
+        feed, job = self.feed, self.feed.job
+        caption = entry.picture.caption.split("\n", 1)[0].strip()
+        latent = entry.load()[0].expand(TIMESTEPS, -1, -1, -1)
+        draw = torch.Generator().manual_seed(derived(job.options.seed, "validation", entry.picture.digest))
+        noise = torch.randn(latent.shape, generator=draw)
+        tokens = job.backbone.tokens(caption)
+        mask = masks.weights(entry.picture, entry.fit, False).expand(TIMESTEPS, -1, -1, -1) if entry.picture.mask else None
+        return Batch(
+            noisy=feed.send(feed.schedule.noisy(latent, noise, self.times)),
+            target=feed.send(feed.schedule.target(latent, noise, self.times)),
+            timesteps=feed.send(self.times),
+            weights=feed.send(torch.ones(TIMESTEPS)),
+            thresholds=None if feed.distance.kind == "l2" else feed.send(feed.distance.threshold(feed.schedule, self.times)),
+            tokens=[feed.send(torch.stack([ids] * TIMESTEPS)) for ids in tokens],
+            captions=[caption] * TIMESTEPS,
+            sizes=feed.send(torch.tensor([sizes_of(entry, False)] * TIMESTEPS, dtype=torch.float32)),
+            mask=None if mask is None else feed.send(mask.contiguous()),
+        )

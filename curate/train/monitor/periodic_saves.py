@@ -1,0 +1,54 @@
+"""LoRA files saved along the way: after every n-th epoch or step, and which of them are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from curate.core.events import Removed, Saved
+from curate.train.loop.loop import Loop
+from curate.train.output import lora_file, runs
+
+
+class Saves:
+    """Called after each step; a file carries its epoch or step in its name, as kohya's do."""
+
+    def __init__(self, loop: Loop, run: runs.Run, folder: Path) -> None:
+        self.loop, self.run, self.folder = loop, run, folder
+        self.options = loop.job.options
+
+    def __call__(self, done: int) -> None:
+        """Saves what is due after so many steps. Raises CurateError where a value is not finite."""
+        if self.loop.team.first:
+            for ending in self.endings(done):
+                self.save(done, ending)
+
+    def endings(self, done: int) -> list[str]:
+        """What the names of the files that are due end with."""
+        each, epochs, steps = (
+            self.loop.job.order.steps_per_epoch,
+            self.options.save_every_n_epochs,
+            self.options.save_every_n_steps,
+        )
+        due = [f"-{done // each:06d}"] if epochs and done % (each * epochs) == 0 else []
+        return due + ([f"-step{done:08d}"] if steps and done % steps == 0 else [])
+
+    def save(self, done: int, ending: str) -> None:
+        """Writes one, and removes the earliest where fewer are to be kept."""
+        loop = self.loop
+        loop.report(keep=0)
+        with loop.looking():
+            path, data = lora_file.write(loop.job, loop.network, self.run, self.folder, done, ending)
+        one = [str(path.absolute()), hashlib.sha256(data).hexdigest()]
+        self.run.along = [*(other for other in self.run.along if other[0] != one[0]), one]
+        while self.options.keep_saves and len(self.run.along) > self.options.keep_saves:
+            self.remove(*self.run.along.pop(0))
+        self.run.save(self.folder)
+        loop.context.tell(Saved("lora", one[0]))
+
+    def remove(self, path: str, sha256: str) -> None:
+        """Removes a file unless somebody changed it."""
+        place = Path(path)
+        if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
+            place.unlink()
+            self.loop.context.tell(Removed(path))

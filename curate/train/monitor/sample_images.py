@@ -1,0 +1,150 @@
+"""Draws sample pictures with the network as it stands, through diffusers' pipelines and schedulers."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from curate.core.digests import write_atomic
+from curate.diffusion import Backbone, Conditions
+from curate.diffusion.library_logging import quiet
+from curate.errors import InputError
+from curate.train.data.prompts import Prompt
+from curate.train.loop.objective import Prediction
+from curate.train.runtime.seeds import derived
+
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "dpm_2": ("KDPM2DiscreteScheduler", {}),
+    "dpm_2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpmsolver": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
+    "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "dpmsingle": ("DPMSolverSinglestepScheduler", {}),
+}
+ZERO_TERMINAL = ("ddim", "euler", "euler_a", "dpmsolver++")
+"""Samplers that can start from a timestep that holds no signal."""
+
+
+def scheduler(name: str, config: dict[str, Any], prediction: Prediction, ztsnr: bool) -> Any:
+    """The sampler of that name with the base's own betas; `k_` in front, as in kohya's names, changes nothing.
+
+    Raises InputError for one that cannot draw with zero terminal SNR.
+    """
+    import diffusers.schedulers as schedulers
+
+    name = name.removeprefix("k_")
+    if ztsnr and name not in ZERO_TERMINAL:
+        raise InputError(f"sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")
+    kind, more = SCHEDULERS[name]
+    given: dict[str, Any] = {
+        "beta_start": float(config.get("beta_start", 0.00085)),
+        "beta_end": float(config.get("beta_end", 0.012)),
+        "beta_schedule": "scaled_linear",
+        "num_train_timesteps": int(config.get("num_train_timesteps", 1000)),
+        "prediction_type": "v_prediction" if prediction == "v" else "epsilon",
+        **more,
+    }
+    if ztsnr:
+        given |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    with quiet(), warnings.catch_warnings():
+        # the first form of dpmsolver is old, and still asked for by name
+        warnings.filterwarnings("ignore", message=".*dpmsolver.*", category=FutureWarning)
+        made = getattr(schedulers, kind)
+        if "steps_offset" in inspect.signature(made.__init__).parameters:
+            # what SD and SDXL were published with
+            given["steps_offset"] = 1
+        return made(**given)
+
+
+class Artist:
+    """Draws one prompt after another. It must be called where gradients are off and precision is set."""
+
+    def __init__(self, backbone: Backbone, made: Mapping[str, Any], seed: int, resolution: int, device: torch.device) -> None:
+        """`made` are schedulers by what prompts call them; `seed` and `resolution` serve prompts without their own."""
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+
+        self.made = made
+        self.backbone, self.seed, self.resolution, self.device = backbone, seed, resolution, device
+        self.xl = backbone.family == "sdxl"
+        parts: dict[str, Any] = {"vae": backbone.vae, "unet": backbone.parts["unet"], "scheduler": made[next(iter(made))]}
+        parts |= {"text_encoder": None, "tokenizer": None}
+        with quiet():
+            self.pipeline: Any = (
+                StableDiffusionXLPipeline(**parts, text_encoder_2=None, tokenizer_2=None, add_watermarker=False)  # pyright: ignore[reportArgumentType]
+                if self.xl
+                else StableDiffusionPipeline(
+                    **parts,
+                    safety_checker=None,  # pyright: ignore[reportArgumentType]
+                    feature_extractor=None,  # pyright: ignore[reportArgumentType]
+                    requires_safety_checker=False,
+                )
+            )
+        self.pipeline.set_progress_bar_config(disable=True)
+
+    def told(self, text: str) -> Conditions:
+        """The conditions of one text, as training makes them."""
+        tokens = [ids[None].to(self.device) for ids in self.backbone.tokens(text)]
+        return self.backbone.condition(tokens, None)
+
+    def draw(self, prompt: Prompt, index: int) -> NDArray[np.uint8]:
+        """The picture of a prompt, H×W×3; without a seed of its own it gets one from the run's and its index."""
+        wanted, unwanted = self.told(prompt.text), self.told(prompt.negative)
+        given: dict[str, Any] = {"prompt_embeds": wanted.context, "negative_prompt_embeds": unwanted.context}
+        if self.xl:
+            given |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
+        seed = derived(self.seed, "sample", index) if prompt.seed is None else prompt.seed
+        self.pipeline.scheduler = self.made[prompt.sampler]
+        latents = self.pipeline(
+            **given,
+            width=prompt.width or self.resolution,
+            height=prompt.height or self.resolution,
+            num_inference_steps=prompt.steps,
+            guidance_scale=prompt.scale,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+        ).images
+        with torch.autocast(self.device.type, enabled=False):
+            vae: Any = self.backbone.vae
+            decoded = vae.decode(latents.float() / self.backbone.scaling, return_dict=False)[0]
+        picture = ((decoded[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return picture.permute(1, 2, 0).cpu().numpy()
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a sample picture, H×W×3."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def write(place: Path, name: str, prompt: Prompt, pixels: NDArray[np.uint8]) -> Path:
+    """Writes NAME.png, or NAME-2.png and so on: a file with other content is never overwritten. The prompt stands in it."""
+    said = PngImagePlugin.PngInfo()
+    said.add_itxt(
+        "parameters", f"{prompt.text}\nNegative prompt: {prompt.negative}\nSteps: {prompt.steps}, CFG: {prompt.scale}"
+    )
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "PNG", pnginfo=said)
+    number = 1
+    while True:
+        path = place / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
+        if not path.exists():
+            write_atomic(path, held.getvalue())
+            return path
+        if path.read_bytes() == held.getvalue():
+            return path
+        number += 1

@@ -1,0 +1,171 @@
+"""From options to adapters on a base: which layers, and of which algorithm, rank and alpha each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import make
+from curate.diffusion import Backbone
+from curate.diffusion.layer_names import IA3_INPUTS, Site, chosen
+from curate.errors import InputError
+from curate.train.network import warm_start
+from curate.train.network.network import Network
+from curate.train.network.plan import plan as layer_plan
+from curate.train.network.plan import rate
+from curate.train.options import TrainOptions, presets, resolve
+from curate.train.options.layer_rules import Rule, numbers, rules
+from curate.train.options.network import BY_BLOCK
+
+
+def attach(options: TrainOptions, backbone: Backbone) -> Network:
+    """The adapters that the options ask for, on the backbone.
+
+    Raises InputError where an option fits no layer of this base, before anything is trained.
+    """
+    started = warm_start.read(options.start_from, backbone.sites()) if options.start_from else None
+    if started is not None and options.rank_from_file:
+        network = _as_file(options, backbone, started)
+    else:
+        network = _as_options(options, backbone)
+    try:
+        check(options, network)
+        if started is not None:
+            warm_start.fits(network.adapters, started)
+            for name, adapter in network.adapters.items():
+                warm_start.fill(name, adapter, started[name], keep_scale=options.alpha is not None)
+    except InputError:
+        network.detach()
+        raise
+    return network
+
+
+def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
+    sites = kept(options, chosen(backbone.sites(), resolve.preset(options), options.train_norm))
+    layers = Layers(options, backbone.sites(), sites)
+
+    def one(site: Site, shape: Shape) -> Adapter | None:
+        found = None if rate(options, site) == 0 else layers.plan(site, shape)
+        return made(site, shape, *found) if found else None
+
+    return Network.attach(backbone, sites, one, options.seed, lambda _: options.dora)
+
+
+def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
+    """A layer's adapter. Raises InputError where the layer's shape forbids the plan."""
+    try:
+        return make(algo, shape, plan)
+    except ValueError as error:
+        raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
+
+
+def _as_file(options: TrainOptions, backbone: Backbone, layers: warm_start.Layers) -> Network:
+    """The layers of a file, each as it is there; those of a part whose rate is 0 would be lost, which is an error."""
+    plans = warm_start.maker(layers, options)
+    sites = [site for site in backbone.sites() if site.name in layers and rate(options, site)]
+
+    def one(site: Site, shape: Shape) -> Adapter:
+        return warm_start.build(shape, plans[site.name], site.name)
+
+    return Network.attach(backbone, sites, one, options.seed, lambda site: "dora_scale" in layers[site.name])
+
+
+class Layers:
+    """What each layer's adapter is built with."""
+
+    def __init__(self, options: TrainOptions, table: Sequence[Site], sites: Sequence[Site]) -> None:
+        """`table` are all layers of the base, `sites` those trained. Raises InputError for a wrong count of blocks and
+        a pattern that fits no layer.
+        """
+        self.options, self.rules = options, rules(options.layers)
+        for rule in self.rules:
+            if not any(matches(rule.pattern, site) for site in sites):
+                raise InputError(f"layers: no trained layer matches {rule.pattern!r}")
+        blocks = 1 + max(site.block for site in table)
+        self.by_block: dict[str, list[float]] = {}
+        for name in BY_BLOCK:
+            if text := getattr(options, name):
+                self.by_block[name] = numbers(text)
+                if (count := len(self.by_block[name])) != blocks:
+                    raise InputError(f"{name} has {count} values, and the base model has {blocks} blocks")
+
+    def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
+        """Algorithm and plan of a layer: the first rule that fits, else its block's, else the run's; None leaves it out."""
+        if site.kind in ("norm", "resnet-norm"):
+            return "norm", Plan(1, 1.0)
+        rule = next((r for r in self.rules if matches(r.pattern, site)), None)
+        algo, plan = self._by_rule(rule, shape) if rule is not None else self._by_run(site, shape)
+        if plan is None:
+            return None
+        return algo, replace(plan, on_input=algo == "ia3" and site.path.endswith(IA3_INPUTS))
+
+    def _by_run(self, site: Site, shape: Shape) -> tuple[str, Plan | None]:
+        plan = layer_plan(self.options, shape.spatial)
+        if site.block < 0 or not self.by_block:
+            return self.options.algo, plan
+        return self.options.algo, self._of_block(plan, site.block, shape.spatial)
+
+    def _by_rule(self, rule: Rule, shape: Shape) -> tuple[str, Plan]:
+        options = self.options
+        if rule.algo and rule.algo != options.algo:
+            # another algorithm has sizes of its own: the run's were given for the run's
+            own = dict.fromkeys(("rank", "alpha", "conv_rank", "conv_alpha"), None)
+            options = options.model_copy(update={"algo": rule.algo, **own})
+        return options.algo, _ranked(layer_plan(options, shape.spatial), rule.rank, rule.alpha)
+
+    def _of_block(self, plan: Plan, block: int, spatial: bool) -> Plan | None:
+        options, found = self.options, {name: values[block] for name, values in self.by_block.items()}
+        rank, alpha = found.get("block_ranks"), found.get("block_alphas")
+        if spatial:
+            # kernels have a rank of their own where one was given, or where the algorithm has one
+            own = options.algo == "locon" or options.conv_rank is not None
+            rank = found.get("conv_block_ranks", None if own and rank else rank)
+            alpha = found.get("conv_block_alphas", None if own or options.conv_alpha is not None else alpha)
+        if rank == 0:
+            return None
+        return _ranked(plan, None if rank is None else int(rank), alpha)
+
+
+def _ranked(plan: Plan, rank: int | None, alpha: float | None) -> Plan:
+    """Another rank at the same scale, unless an alpha is given."""
+    rank = plan.rank if rank is None else rank
+    alpha = plan.alpha * rank / plan.rank if alpha is None else alpha
+    return replace(plan, rank=rank, alpha=alpha, full_matrix=rank >= resolve.FULL)
+
+
+def matches(pattern: str, site: Site) -> bool:
+    """Whether a layer's file name holds a part that fits a shell pattern."""
+    return fnmatchcase(site.name, f"*{pattern}*")
+
+
+def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:
+    """The sites that `include` and `exclude` leave. Raises InputError for a pattern that fits none."""
+    for name in ("include", "exclude"):
+        for pattern in getattr(options, name):
+            if not any(matches(pattern, site) for site in sites):
+                raise InputError(f"{name}: no layer of preset {resolve.preset(options)} matches {pattern!r}")
+    inside = [s for s in sites if not options.include or any(matches(p, s) for p in options.include)]
+    return [s for s in inside if not any(matches(p, s) for p in options.exclude)]
+
+
+SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "tucker")
+
+
+def check(options: TrainOptions, network: Network) -> None:
+    """Raises InputError for an option that was given, not by a guide, and changes no layer of this network."""
+    guided = {k: v for name in presets.named(options.preset) for k, v in presets.GUIDES[name].values.items()}
+    spatial = any(adapter.shape.spatial for adapter in network.adapters.values())
+    for name in SPATIAL:
+        value = getattr(options, name)
+        if value and not spatial and guided.get(name) != value:
+            raise InputError(
+                f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
+            )
+    if options.train_norm and not any(adapter.algo == "norm" for adapter in network.adapters.values()):
+        raise InputError(f"train_norm has no effect: preset {resolve.preset(options)} holds no norm layers")
+    blocks = any(site.block >= 0 for site in network.sites.values())
+    for name in ("block_ranks", "block_alphas"):
+        if getattr(options, name) and not blocks:
+            raise InputError(f"{name} has no effect: no block of the UNet is trained")

@@ -1,0 +1,148 @@
+"""Puts adapters on a backbone's layers, takes them off again, and turns them into a file's tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from curate.adapters.base import Adapter, Layer, NormLayer, Shape
+from curate.diffusion import Backbone
+from curate.diffusion.layer_names import Site
+from curate.errors import InputError
+from curate.train.runtime.seeds import derived
+
+POINT_SHAPED = frozenset(
+    (
+        "lokr_w2",
+        "dora_scale",
+        "diff",
+        "rescale",
+        *(f"{name}.weight" for name in ("lora_up", "lora_down", "a1", "a2", "b1", "b2")),
+    )
+)
+"""Tensors that have the kernel's axes in files for convolutions."""
+
+Make = Callable[[Site, Shape], Adapter | None]
+
+
+class Adapted(nn.Module):
+    """A frozen layer and its adapter in the layer's place."""
+
+    def __init__(self, layer: Layer | NormLayer, adapter: Adapter) -> None:
+        super().__init__()
+        self.layer, self.adapter = layer, adapter
+        self.enabled = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """layer(x) + ΔW·x."""
+        return self.adapter.over(self.layer, x) if self.enabled else self.layer(x)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def weight(self) -> Tensor:
+        """The frozen layer's weight: libraries look at its dtype."""
+        return self.layer.weight
+
+
+@dataclass
+class Network:
+    """The adapters of a run by the name of their site, in the sites' order."""
+
+    backbone: Backbone
+    adapters: dict[str, Adapter]
+    sites: dict[str, Site]
+
+    @classmethod
+    def attach(
+        cls, backbone: Backbone, sites: list[Site], make: Make, seed: int, dora: Callable[[Site], bool] = lambda _: False
+    ) -> Network:
+        """Puts an adapter on every site where `make` gives one; `dora` says which are decomposed, of those that can be.
+
+        Start values depend on the seed and the site's name alone. Raises InputError where no layer is left.
+        """
+        adapters: dict[str, Adapter] = {}
+        kept: dict[str, Site] = {}
+        for site in sites:
+            layer = trainable(backbone, site)
+            adapter = make(site, Shape.of(layer)) if layer is not None else None
+            if layer is None or adapter is None:
+                continue
+            adapter.meet(layer)  # pyright: ignore[reportArgumentType]
+            adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
+            if adapter.decomposes and dora(site):
+                adapter.decompose(layer.weight)
+            backbone.place(site, Adapted(layer, adapter))
+            adapters[site.name], kept[site.name] = adapter, site
+        if not adapters:
+            raise InputError("no layer of the base model is left to train", "choose another preset")
+        return cls(backbone, adapters, kept)
+
+    def detach(self) -> None:
+        """Gives the backbone its own layers back."""
+        for site in self.sites.values():
+            wrapped = self.backbone.at(site)
+            if isinstance(wrapped, Adapted):
+                self.backbone.place(site, wrapped.layer)
+
+    def enable(self, enabled: bool) -> None:
+        """Lets the adapters take part, or the frozen base alone."""
+        for site in self.sites.values():
+            wrapped = self.backbone.at(site)
+            if isinstance(wrapped, Adapted):
+                wrapped.enabled = enabled
+
+    def train(self, training: bool) -> None:
+        """Switches dropouts on or off."""
+        for adapter in self.adapters.values():
+            adapter.train(training)
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every trained parameter as `site/parameter`."""
+        for name, adapter in self.adapters.items():
+            for key, parameter in adapter.named_parameters():
+                yield f"{name}/{key}", parameter
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds: kohya's names to float32 tensors on the CPU."""
+        out: dict[str, Tensor] = {}
+        for name, adapter in self.adapters.items():
+            point = self.backbone.stored_as_point(self.sites[name])
+            for suffix, tensor in adapter.tensors().items():
+                held = as_point(tensor, suffix) if point else tensor
+                out[f"{name}.{suffix}"] = (held.float() if held.is_floating_point() else held).cpu()
+        return out
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of a file of the same form. Raises InputError naming the first layer that does not fit."""
+        grouped = by_layer(tensors)
+        if odd := sorted(set(grouped) ^ set(self.adapters)):
+            raise InputError(f"the file and the network differ in layers: {', '.join(odd[:3])}")
+        for name, adapter in self.adapters.items():
+            try:
+                adapter.load(grouped[name])
+            except ValueError as error:
+                raise InputError(f"{name}: {error}") from error
+
+
+def as_point(tensor: Tensor, suffix: str) -> Tensor:
+    """A linear layer's tensor as that of a 1×1 convolution."""
+    if suffix == "weight":  # (IA)³
+        return tensor[None, :, None, None]
+    return tensor[:, :, None, None] if tensor.dim() == 2 and suffix in POINT_SHAPED else tensor
+
+
+def trainable(backbone: Backbone, site: Site) -> Layer | NormLayer | None:
+    """The layer or norm at a site, or None where this model has none there."""
+    found = backbone.at(site)
+    return found if isinstance(found, NormLayer) else backbone.layer(site)
+
+
+def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """A file's tensors by layer name and suffix; kohya's layer names hold no dot."""
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, suffix = key.partition(".")
+        grouped.setdefault(name, {})[suffix] = tensor
+    return grouped

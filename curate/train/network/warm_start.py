@@ -1,0 +1,138 @@
+"""Reads a LoRA file to go on from: ours, kohya's, LyCORIS', diffusers-named or PEFT's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from curate.adapters import safetensors_file
+from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import ALGORITHMS, algorithm_of, make
+from curate.diffusion.layer_names import Site
+from curate.errors import InputError
+from curate.train.options import TrainOptions
+
+PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
+PEFT = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
+"""What PEFT and diffusers call the factors."""
+
+Layers = dict[str, dict[str, Tensor]]
+
+
+def read(path: str, sites: Iterable[Site]) -> Layers:
+    """A file's tensors by our name of the layer and by suffix.
+
+    Raises InputError naming the first key that is of no layer of this base.
+    """
+    place = start_file(path)
+    try:
+        tensors, _ = safetensors_file.read(place)
+    except Exception as error:  # whatever the format's reader trips over
+        raise InputError(f"start_from: {place} cannot be read: {error}") from error
+    found = by_layer(tensors, sites)
+    if isinstance(found, str):
+        raise InputError(f"start_from: {place.name} holds {found}, which is of no layer of the base model")
+    if not found:
+        raise InputError(f"start_from: {place.name} holds no layer")
+    return found
+
+
+def by_layer(tensors: Mapping[str, Tensor], sites: Iterable[Site]) -> Layers | str:
+    """Tensors by layer and suffix, whatever the file calls its layers; or the first key that fits no site."""
+    names = aliases(sites)
+    layers: Layers = {}
+    for key, tensor in tensors.items():
+        name = suffix = ""
+        at = key.find(".")
+        while at > 0 and not name:
+            name, suffix = names.get(key[:at], ""), key[at + 1 :]
+            at = key.find(".", at + 1)
+        if not name:
+            return key
+        layers.setdefault(name, {})[PEFT.get(suffix, suffix)] = tensor
+    return layers
+
+
+def aliases(sites: Iterable[Site]) -> dict[str, str]:
+    """Everything a file may call a layer, to its name in ours."""
+    names: dict[str, str] = {}
+    for site in sites:
+        names[site.name] = names[site.name.replace("lora_", "lycoris_", 1)] = site.name
+        # kohya writes SDXL's layers by their original names and reads diffusers' as well
+        if site.part == "unet":
+            names[f"lora_unet_{site.path.replace('.', '_')}"] = site.name
+        for part in PARTS[site.part]:
+            names[f"{part}.{site.path}"] = names[f"{part}.{site.path.removeprefix('text_model.')}"] = site.name
+            names[f"base_model.model.{part}.{site.path}"] = site.name
+    return names
+
+
+def maker(layers: Layers, options: TrainOptions) -> Mapping[str, tuple[str, Plan]]:
+    """Algorithm and plan of every layer of a file; what is no shape comes from the options.
+
+    Raises InputError naming a layer of an algorithm that is not ours.
+    """
+    made: dict[str, tuple[str, Plan]] = {}
+    for name, tensors in layers.items():
+        algo = algorithm_of(tensors)
+        try:
+            if algo is None:
+                raise ValueError(f"{', '.join(sorted(tensors))} is of no algorithm that can be trained")
+            plan = ALGORITHMS[algo].plan_of(tensors)
+        except (ValueError, KeyError, IndexError) as error:
+            raise InputError(f"start_from: {name}: {error}") from error
+        dropouts = {n: getattr(options, n) for n in ("scalar", "dropout", "rank_dropout", "module_dropout")}
+        made[name] = algo, replace(plan, **dropouts)
+    return made
+
+
+def fill(name: str, adapter: Adapter, tensors: Mapping[str, Tensor], keep_scale: bool) -> None:
+    """Puts a file's values in a layer's adapter; `keep_scale` keeps the adapter's scale at the same ΔW.
+
+    Raises InputError that names the layer and what differs.
+    """
+    algo, scale = algorithm_of(tensors), adapter.scale
+    if "dora_scale" in tensors and tensors["dora_scale"].shape[0] != 1:
+        raise InputError(
+            f"start_from: {name}: its DoRA is along the output axis, and only that along the input axis is trained",
+            "programs apply the other in different ways; merge the file into the base first",
+        )
+    try:
+        if algo != adapter.reads:
+            raise ValueError(f"the file holds {algo or ', '.join(sorted(tensors))}, and {adapter.algo} is trained")
+        if not all(bool(t.isfinite().all()) for t in tensors.values()):
+            raise ValueError("the file holds values that are not finite")
+        adapter.load(tensors)
+    except ValueError as error:
+        raise InputError(f"start_from: {name}: {error}", "rank_from_file takes algorithm and rank from the file") from error
+    if keep_scale:
+        adapter.rescale(scale)
+
+
+def build(shape: Shape, said: tuple[str, Plan], name: str) -> Adapter:
+    """An adapter as a file has it. Raises InputError where the layer's shape forbids it."""
+    try:
+        return make(said[0], shape, said[1])
+    except ValueError as error:
+        raise InputError(f"start_from: {name}: {error}") from error
+
+
+def fits(trained: Iterable[str], layers: Layers) -> None:
+    """Raises InputError unless the file holds exactly the trained layers."""
+    mine = set(trained)
+    remedy = "choose the preset it was trained with, or rank_from_file"
+    if left := sorted(layers.keys() - mine):
+        raise InputError(f"start_from: {left[0]} and {len(left) - 1} more layers of the file would not be trained", remedy)
+    if missing := sorted(mine - layers.keys()):
+        raise InputError(f"start_from: the file lacks {missing[0]} and {len(missing) - 1} more layers that are trained", remedy)
+
+
+def start_file(path: str) -> Path:
+    """The LoRA file to go on from. Raises InputError where there is none."""
+    place = Path(path).expanduser()
+    if not place.is_file() or place.suffix != ".safetensors":
+        raise InputError(f"start_from: {place} is no .safetensors file that is there")
+    return place

@@ -1,0 +1,115 @@
+"""Options with every default worked out for an algorithm, a base model and a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from curate.train.options import TrainOptions
+from curate.train.options.presets import GUIDES
+from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE, Schedule
+
+RATE = 1e-4
+RATES = {"ia3": 5e-3, "full": 1e-6}
+WARMUP = 0.05
+FULL = 100_000
+"""A rank that no layer reaches: the custom way to ask LoKr for its full matrix."""
+RANKS = {
+    **{"lora": 32, "locon": 32, "loha": 16, "lokr": FULL, "dylora": 128, "glora": 32},
+    **{"diag-oft": 16, "boft": 16, "ia3": 1, "full": 1},
+}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank and alpha of linear layers and 1×1 convolutions, and of larger kernels."""
+
+    rank: int
+    alpha: float
+    conv_rank: int
+    conv_alpha: float
+
+
+def ranks(options: TrainOptions) -> Ranks:
+    """Rank and alpha as given, or the algorithm's."""
+    default = RANKS[options.algo]
+    rank = options.rank or default
+    # a rate that is found makes up for a small scale; LoKr's full matrix has none
+    half = options.algo in ("loha", "dylora")
+    usual = 1.0 if adaptive(options) and options.algo != "lokr" else rank / 2 if half else float(rank)
+    alpha = options.alpha or usual
+    if options.algo == "locon":
+        return Ranks(rank, alpha, options.conv_rank or 16, options.conv_alpha or 1.0)
+    conv_rank = options.conv_rank or rank
+    return Ranks(rank, alpha, conv_rank, options.conv_alpha or alpha * conv_rank / rank)
+
+
+def preset(options: TrainOptions) -> str:
+    """The choice of layers as given, or the algorithm's."""
+    given = next((name for name in options.preset if name not in GUIDES), None)
+    return given or {"locon": "full", "ia3": "ia3"}.get(options.algo, "attn-mlp")
+
+
+def adaptive(options: TrainOptions) -> bool:
+    """Whether the optimiser finds its own rate."""
+    return options.optimizer in ADAPTIVE
+
+
+def learning_rate(options: TrainOptions) -> float:
+    """As given, or the optimiser's."""
+    return options.learning_rate or (1.0 if adaptive(options) else RATES.get(options.algo, RATE))
+
+
+def part_rate(options: TrainOptions, part: str) -> float:
+    """The learning rate of unet, te1 or te2; 0 leaves the part out."""
+    if part == "unet":
+        return learning_rate(options) if options.unet_lr is None else options.unet_lr
+    # one distance is estimated for all parts, so that halving it for one is the user's choice to make
+    share = 1.0 if adaptive(options) else 0.5
+    return learning_rate(options) * share if options.text_lr is None else options.text_lr
+
+
+def schedule(options: TrainOptions) -> Schedule:
+    """As given, or the optimiser's."""
+    return options.schedule or ("constant" if options.optimizer in OWN_SCHEDULE else "cosine")
+
+
+def warmup(options: TrainOptions) -> float:
+    """Steps, or below 1 a share of the run."""
+    if options.warmup is None:
+        return WARMUP if options.schedule == "constant-with-warmup" else 0.0
+    return options.warmup
+
+
+def length(options: TrainOptions, steps_per_epoch: int, pictures: int, showings: int) -> tuple[int, int]:
+    """(steps, epochs): epochs win over steps; without either each picture is shown about `showings` times."""
+    if options.epochs is None and options.steps is not None:
+        return options.steps, -(-options.steps // steps_per_epoch)
+    epochs = options.epochs or max(1, round(options.showings * pictures / showings))
+    return epochs * steps_per_epoch, epochs
+
+
+def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
+    """The dtype of the computation."""
+    wanted = options.precision if options.precision != "auto" else ("fp32" if device.type == "cpu" else "bf16")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted]
+
+
+def text_stop(options: TrainOptions, steps: int) -> int | None:
+    """The step, counted from 0, from which the text encoders stay as they are; None where they never stop."""
+    after = options.stop_text_after
+    return None if not after else max(1, round(after * steps if after < 1 else after))
+
+
+def files(options: TrainOptions, steps: int, steps_per_epoch: int) -> int:
+    """LoRA files that are there at once at most: the finished one, and those saved along the way."""
+    each = (options.save_every_n_steps, options.save_every_n_epochs * steps_per_epoch)
+    along = sum((steps - 1) // every for every in each if every)
+    return 1 + (min(along, options.keep_saves + 1) if options.keep_saves else along)
+
+
+def warmup_steps(options: TrainOptions, steps: int) -> int:
+    """Steps of rising rate; a number below 1 is a share of the run."""
+    given = warmup(options)
+    return round(given * steps) if given < 1 else round(given)

@@ -1,0 +1,138 @@
+"""Writes the finished LoRA under a name of its own and checks that readers will take every key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from curate.adapters import safetensors_file
+from curate.core.digests import write_atomic
+from curate.errors import CurateError
+from curate.train.data.dataset import Dataset
+from curate.train.data.job import Job
+from curate.train.network.network import Network
+from curate.train.options import TrainOptions
+from curate.train.output import runs
+from curate.train.output.metadata import metadata
+from curate.train.output.metadata_user import KEYS, stand, words
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+SUFFIXES: dict[str, frozenset[str]] = {
+    "lora": frozenset(("lora_up.weight", "lora_down.weight", "lora_mid.weight")),
+    "loha": frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")),
+    "glora": frozenset(("a1.weight", "a2.weight", "b1.weight", "b2.weight")),
+    "ia3": frozenset(("weight", "on_input")),
+    "oft": frozenset(("oft_blocks", "rescale")),
+    "full": frozenset(("diff", "diff_b")),
+    "norm": frozenset(("w_norm", "b_norm")),
+    "lokr": frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")),
+}
+COMMON = frozenset(("alpha", "dora_scale"))
+
+
+def content(job: Job, network: Network, name: str, identity: str, step: int) -> bytes:
+    """The file's bytes after so many steps."""
+    dtype = DTYPES[job.options.save_precision]
+    tensors = {k: t.to(dtype) if t.is_floating_point() else t for k, t in network.tensors().items()}
+    said = metadata(job, network, name, identity, step)
+    return safetensors_file.serialize(tensors, {**said, **safetensors_file.hashes(tensors, said)})
+
+
+def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
+    """The LoRA's name as given; else the trigger, or with several concepts the folder's name."""
+    triggers = set(data.triggers.values())
+    usual = (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
+    return runs.file_name(options.output_name or usual)
+
+
+def bring(options: TrainOptions, data: Dataset, run: runs.Run, folder: Path) -> Path:
+    """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
+    path, place = run.path(folder), runs.output_folder(options, folder)
+    same = stand(options, path)
+    if same and path.parent.resolve() == place.resolve():
+        return path
+
+    def made(new: str) -> bytes:
+        tensors, said = safetensors_file.read(path)
+        kept = {key: value for key, value in said.items() if key not in KEYS}
+        meant = {**kept, "ss_output_name": new, **words(options, new)}
+        return safetensors_file.serialize(tensors, {**meant, **safetensors_file.hashes(tensors, meant)})
+
+    wanted = path.stem if same else usual_name(options, data, folder)
+    target, raw = put(place, wanted, "", (lambda _: path.read_bytes()) if same else made)
+    remember(run, folder, target, raw)
+    return target
+
+
+def put(place: Path, wanted: str, ending: str, made: Callable[[str], bytes]) -> tuple[Path, bytes]:
+    """Writes what is made for the name NAME + ending, or NAME-2 + ending and so on; its path and bytes.
+
+    An existing file is never overwritten, but one with these very bytes, left by a run that was killed
+    right after writing it, is taken as it is.
+    """
+    number = 1
+    while True:
+        name = (wanted if number == 1 else f"{wanted}-{number}") + ending
+        path, data = place / f"{name}.safetensors", made(name)
+        if not path.exists():
+            write_atomic(path, data)
+        elif path.read_bytes() != data:
+            number += 1
+            continue
+        return path, data
+
+
+def remember(run: runs.Run, folder: Path, path: Path, data: bytes) -> None:
+    """Notes a finished file as this run's."""
+    inside = path.resolve().is_relative_to(folder.resolve())
+    run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
+    run.sha256 = hashlib.sha256(data).hexdigest()
+    run.save(folder)
+
+
+def write(job: Job, network: Network, run: runs.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, bytes]:
+    """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
+    place, wanted = runs.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
+    path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
+    check(path, network)
+    return path, data
+
+
+def finish(job: Job, network: Network, run: runs.Run, folder: Path) -> Path:
+    """Writes the finished LoRA and notes it as this run's."""
+    path, data = write(job, network, run, folder, job.steps)
+    remember(run, folder, path, data)
+    return path
+
+
+def check(path: Path, network: Network) -> None:
+    """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
+    tensors, _ = safetensors_file.read(path)
+    table = {site.name for site in network.backbone.sites()}
+    found: dict[str, set[str]] = {}
+    for key, tensor in tensors.items():
+        name, _, suffix = key.partition(".")
+        known = any(suffix in group for group in (COMMON, *SUFFIXES.values()))
+        if name not in table or not known:
+            raise CurateError(
+                f"{path} holds a key that programs would ignore: {key}", "this is a fault of curate; please report it"
+            )
+        if not _finite(tensor):
+            raise CurateError(
+                f"{path}: {key} holds values that are not finite", "lower the learning rate, or save_precision fp32"
+            )
+        found.setdefault(name, set()).add(suffix)
+    expected = {name: set(adapter.tensors()) for name, adapter in network.adapters.items()}
+    if found != expected:
+        odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise CurateError(
+            f"{path} does not hold what was trained: {', '.join(odd[:3])}", "this is a fault of curate; please report it"
+        )
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor.float()).all())

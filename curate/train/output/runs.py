@@ -1,0 +1,111 @@
+"""What is remembered of training runs beside a prepared folder: which run this is, how far it came, which file it made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate import names
+from curate.core.digests import text_digest, write_atomic
+from curate.train.options import UNKEYED, TrainOptions
+from curate.train.storage.paths import home
+
+VERSION = 4
+"""Raise it when the same options and data give another LoRA than before."""
+
+
+def output_folder(options: TrainOptions, folder: Path) -> Path:
+    """Where LoRA files go."""
+    return Path(options.output_dir).expanduser() if options.output_dir else folder / "lora"
+
+
+def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
+    """Identifies a run: everything that decides the bytes of its LoRA."""
+    return text_digest(json.dumps(keyed(options), sort_keys=True), data_digest, base_digest, str(VERSION))[:16]
+
+
+def keyed(options: TrainOptions) -> dict[str, Any]:
+    """The options that decide the LoRA, as JSON has them."""
+    return options.model_dump(mode="json", exclude=set(UNKEYED))
+
+
+@dataclass
+class Run:
+    """The state file of one run.
+
+    file     the LoRA's path once a name was taken for it, relative to the prepared folder where it lies inside
+    sha256   of the finished file, empty before
+    along    files that were saved along the way, earliest first, as absolute path and sha256
+    options  those that decide the LoRA
+    data     digest of pictures and captions
+    base     digest of the base model, of another autoencoder and of the LoRA that is gone on from
+    """
+
+    id: str
+    device: str = ""
+    file: str = ""
+    sha256: str = ""
+    along: list[list[str]] = field(default_factory=list[list[str]])
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    data: str = ""
+    base: str = ""
+
+    @classmethod
+    def of(cls, folder: Path, identity: str) -> Run:
+        """What is remembered, or a new run."""
+        try:
+            found = json.loads((home(folder) / identity / "run.json").read_text(encoding="utf-8"))
+            values: dict[str, Any] = {**found, "id": identity}
+            return cls(**values)
+        except (OSError, ValueError, TypeError):
+            return cls(identity)
+
+    def place(self, folder: Path) -> Path:
+        """The run's own folder."""
+        return home(folder) / self.id
+
+    def save(self, folder: Path) -> None:
+        """Writes the state file."""
+        write_atomic(self.place(folder) / "run.json", json.dumps(asdict(self), indent=1).encode())
+
+    def path(self, folder: Path) -> Path:
+        """Where the LoRA is or will be."""
+        return folder / self.file
+
+    def stands(self, folder: Path) -> bool:
+        """Whether the finished file is there as it was written."""
+        if not self.sha256:
+            return False
+        try:
+            with self.path(folder).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except OSError:
+            return False
+
+
+def interrupted(run: Run, folder: Path) -> str:
+    """What the latest run that was not finished differs in from this one; nothing where there is none.
+
+    A checkpoint is gone on from where options and data are those it was made with; who changed them should know.
+    """
+    left = [path for path in home(folder).glob("*/step-*.pt") if path.parent.name != run.id]
+    if not left:
+        return ""
+    path = max(left, key=lambda p: (p.stat().st_mtime_ns, p.name))
+    other = Run.of(folder, path.parent.name)
+    if other.sha256 or not other.data:
+        return ""
+    what = ["pictures or captions"] if other.data != run.data else []
+    what += ["the base"] if other.base != run.base else []
+    unlike = [name for name in run.options if run.options[name] != other.options.get(name)]
+    what += [f"{name} ({other.options.get(name)}, now {run.options[name]})" for name in unlike[:3]]
+    what += [f"{len(unlike) - 3} more options"] if len(unlike) > 3 else []
+    return f"an interrupted run stands at step {int(path.stem[5:])}; it differs in {', '.join(what) or 'its version'}"
+
+
+def file_name(words: str) -> str:
+    """A file name that every system takes, from words."""
+    return names.safe(words) if words.strip() else "lora"

@@ -1,0 +1,127 @@
+"""What experience says against a choice: warnings, never prohibitions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from curate.train.data.order import Order
+from curate.train.options import TrainOptions, resolve
+from curate.train.options.presets import GUIDES, named
+
+RANKS = {"lora": 64, "locon": 64, "loha": 32}
+"""Ranks above which more is rarely better."""
+
+CONV_RANK = 16
+BATCH = 4
+RATES = {"ia3": (5e-3, 1e-2), "full": (5e-7, 5e-6)}
+"""Learning rates that suit an algorithm, where they are far from the others'."""
+
+USE = {
+    "lora": "general purpose",
+    "locon": "general purpose, convolutions too",
+    "loha": "simple, several concepts, style changes of a character; weak on intricate detail, hard to transfer",
+    "lokr": "factor 4 to 8 full for one complex concept, a large factor or -1 for small files; hard to transfer",
+    "dylora": "finds its rank: rank about 128, alpha half, batch 1 with accumulation; takes long",
+    "glora": "general styles and concepts",
+    "ia3": "very small, for styles; hard to transfer",
+    "diag-oft": "keeps the base's structure",
+    "boft": "keeps the base's structure",
+    "full": "the best model where size does not matter",
+}
+"""What each algorithm is for."""
+
+Line = tuple[str, str]
+"""Level (warning, advice) and what is said."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What advice hangs on besides the options: the base's family, its native resolution, zero terminal SNR."""
+
+    family: str
+    native: int
+    ztsnr: bool = False
+
+
+def lines(options: TrainOptions, setting: Setting, order: Order) -> list[Line]:
+    """Everything there is to say before the start."""
+    found = [*_network(options), *_dropouts(options), *_run(options), *_base(options, setting), *_data(options, order)]
+    found += _length(options, order)
+    return [("warning", line) for line in found]
+
+
+def _network(o: TrainOptions) -> Iterator[str]:
+    ranks = resolve.ranks(o)
+    most = RANKS.get(o.algo)
+    if most and ranks.rank > most:
+        yield f"{o.algo} of rank {ranks.rank} learns noise along with the subject: above {most} is rarely better"
+    spatial = resolve.preset(o) in ("full", "unet-only", "unet-convblock-only")
+    if spatial and o.algo in ("lora", "locon", "loha") and o.conv_rank and o.conv_rank > CONV_RANK:
+        yield f"conv_rank {o.conv_rank}: convolutions of a rank above {CONV_RANK} learn texture and noise first"
+    if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
+        yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is taken {ranks.alpha / ranks.rank:g} times as far"
+    if o.dora and o.dropout:
+        yield "dropout has little to work on with dora: rank_dropout or module_dropout serve"
+
+
+def _dropouts(o: TrainOptions) -> Iterator[str]:
+    for name, low, high in (("dropout", 0.1, 0.5), ("rank_dropout", 0.1, 0.3), ("module_dropout", 0.1, 0.3)):
+        value = getattr(o, name)
+        if value and not low <= value <= high:
+            yield f"{name} {value:g} is outside the usual {low:g} to {high:g}"
+
+
+def _run(o: TrainOptions) -> Iterator[str]:
+    if resolve.adaptive(o):
+        if resolve.schedule(o) != "cosine":
+            yield f"{o.optimizer} with schedule {resolve.schedule(o)}: what finds its own rate does best with cosine"
+        if o.learning_rate is not None and not 0.1 <= o.learning_rate <= 2:
+            yield f"{o.optimizer} finds its own rate: learning_rate {o.learning_rate:g} only scales it, and is 1 as a rule"
+    elif o.algo in RATES:
+        low, high = RATES[o.algo]
+        if not low <= resolve.learning_rate(o) <= high:
+            yield f"{o.algo} wants a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
+    if o.text_lr and resolve.preset(o).startswith("unet"):
+        yield f"text_lr has no effect: preset {resolve.preset(o)} leaves the text encoders as they are"
+    if o.batch > BATCH:
+        yield f"batch {o.batch}: larger than {BATCH} wants a higher learning rate and more epochs"
+
+
+def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
+    if o.resolution and o.resolution > setting.native:
+        yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may double"
+    if setting.family == "sdxl" and o.clip_skip > 1:
+        yield "clip_skip has no effect: SDXL always reads the last but one layer"
+    ztsnr = setting.ztsnr if o.ztsnr is None else o.ztsnr
+    if ztsnr and o.scale_v:
+        yield "scale_v takes away what zero terminal SNR is for: the loss of the last timestep becomes 0"
+    if ztsnr and o.noise_offset:
+        yield "noise_offset beside zero terminal SNR serves nothing: dark and bright pictures are learnt already"
+    for name in named(o.preset):
+        families = GUIDES[name].families
+        if families and setting.family not in families:
+            yield f"preset {name} was written for {', '.join(sorted(families))}, and the base is {setting.family}"
+
+
+def _data(o: TrainOptions, order: Order) -> Iterator[str]:
+    if o.batch == 1:
+        return
+    sizes = Counter[object]()
+    for group, repeats in zip(order.groups, order.repeats, strict=True):
+        sizes[group] += repeats
+    small = sum(count < o.batch for count in sizes.values())
+    if small:
+        yield f"{small} of {len(sizes)} buckets are shown fewer times an epoch than a batch holds: their batches are smaller"
+
+
+def _length(o: TrainOptions, order: Order) -> Iterator[str]:
+    each, warm = order.batches_per_epoch, resolve.warmup(o)
+    steps = o.epochs * order.steps_per_epoch if o.epochs else o.steps
+    if steps and warm >= max(1, steps):
+        yield f"warmup {warm:g} is as long as the run of {steps} steps: the rate never reaches what was given"
+    if o.schedule == "cosine-restarts" and steps and o.cycles > max(1, steps // 2):
+        yield f"cycles {o.cycles} are more than a run of {steps} steps can have"
+    if o.accumulate > each:
+        yield f"accumulate {o.accumulate} has no effect above {each}: an epoch has no more batches, and a step ends with it"

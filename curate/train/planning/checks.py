@@ -1,0 +1,36 @@
+"""What would end a run late is looked at before a model is loaded, and before a finished run is recalled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from curate.core.digests import Known
+from curate.core.files import disk_errors
+from curate.errors import InputError
+from curate.train.data.dataset import read_dataset
+from curate.train.data.prompts import read_prompts
+from curate.train.options import TrainOptions
+from curate.train.output.metadata_user import words
+from curate.train.output.runs import output_folder
+from curate.train.storage.paths import home
+
+
+def check(options: TrainOptions, folder: Path) -> None:
+    """Raises InputError for a file of prompts, a folder or a picture that cannot be read, and a folder that takes no file."""
+    if options.sample_prompts:
+        read_prompts(Path(options.sample_prompts).expanduser())
+    for option in ("reg_folder", "validation_folder"):
+        given = getattr(options, option)
+        if given and Path(given).expanduser().resolve() == folder.resolve():
+            raise InputError(f"{option} {given} is the folder that is trained", "give pictures of their own")
+    if options.validation_folder:
+        known = Known(home(folder) / "digests.json")
+        read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, known, reg=True)
+        known.save()
+    words(options, "")
+    place = output_folder(options, folder)
+    with disk_errors(f"to {place}"):
+        place.mkdir(parents=True, exist_ok=True)
+    if not os.access(place, os.W_OK):
+        raise InputError(f"cannot write to {place}", "choose another output_dir")

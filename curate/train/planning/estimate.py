@@ -1,0 +1,233 @@
+"""What a run will take: arithmetic, time, memory and disk, from counts made on models without values.
+
+The arithmetic and the memory of the three UNets were counted once with PyTorch's FLOP counter and hooks on saved tensors
+(attention without its matrix), in bf16, at three sizes; they fit a line and a parabola in latent pixels to 1 %.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from curate.train.options import TrainOptions, resolve
+
+GIB = 1 << 30
+LAYERS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A full-size UNet: parameters; TFLOP of forward and of the backward to its inputs, as (pixels, pixels²) per latent
+    pixel; GiB that a forward keeps for its backward per latent pixel in 2-byte numbers, plain and checkpointed.
+    """
+
+    parameters: int
+    forward: tuple[float, float]
+    backward: tuple[float, float]
+    kept: float
+    kept_checkpointed: float
+
+
+COSTS: Mapping[str, Cost] = {
+    "sd1": Cost(859_520_964, (1.664e-4, 7.256e-9), (1.677e-4, 1.821e-8), 1.757e-4, 3.5e-5),
+    "sd2": Cost(865_910_724, (1.666e-4, 7.256e-9), (1.679e-4, 1.821e-8), 1.65e-4, 2.5e-5),
+    "sdxl": Cost(2_567_463_684, (3.796e-4, 2.017e-9), (3.826e-4, 6.218e-9), 3.04e-4, 2.87e-5),
+}
+INPUTS = 1.36
+"""What adapters add to the memory kept: the inputs of the layers that they stand beside."""
+
+ADAPTED = {"loha": 1.15, "lokr": 1.1, "dylora": 1.02, "full": 1.35, "glora": 1.3, "diag-oft": 1.6, "boft": 1.8}
+"""Arithmetic of a step against the frozen base's, by algorithm; else LoRA's, by rank."""
+
+SHARE = 0.4
+"""Of a matrix product's speed that a whole step reaches, as a rule."""
+
+CALLS = 8
+"""What a layer and its adapter, forward and backward, cost at the least, in smallest linear layers and their backward."""
+
+LIKE_MEASURED = 0.2
+"""Share of a full-size UNet's parameters below which arithmetic tells no time: narrow layers are nowhere near that speed."""
+
+STATES = {"adamw8bit": 2, "paged-adamw8bit": 2, "lion8bit": 1, "lion": 4, "sgd": 4, "adafactor": 1, "came": 5, "prodigy": 16}
+"""Bytes of optimiser state per trained number; 8 where it is not named, as AdamW's."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters; layers that a step calls."""
+
+    unet: int
+    texts: int
+    vae: int
+    adapters: int
+    layers: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run takes. `seconds` is 0 where the arithmetic does not tell them; memory and disk in GiB by what they hold."""
+
+    steps: int
+    tflop_per_step: float
+    seconds: float
+    memory: Mapping[str, float]
+    available: float
+    disk: Mapping[str, float]
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        span = f"; about {_span(self.seconds)} here" if self.seconds else "; how long"
+        memory, disk = sum(self.memory.values()), sum(self.disk.values())
+        arithmetic = f"{self.tflop_per_step:.3g} TFLOP a step, {self.tflop_per_step * self.steps:.3g} in all"
+        found = [
+            f"estimate: {arithmetic}{span}, the first steps will tell",
+            f"estimate: {_size(memory)} of memory ({_parts(self.memory)}), {_size(disk)} on disk ({_parts(self.disk)})",
+        ]
+        if self.available and memory > self.available:
+            found.append(
+                f"warning: that is more than the {_size(self.available)} there are: "
+                "gradient_checkpointing, a smaller batch with accumulate, or a lower resolution need less"
+            )
+        return found
+
+
+def of(
+    options: TrainOptions,
+    family: str,
+    counts: Counts,
+    shapes: Mapping[tuple[int, int], int],
+    steps: int,
+    device: torch.device,
+    files: int = 1,
+) -> Estimate:
+    """`shapes` counts pictures by bucket, in pixels; `files` LoRA files are there at once."""
+    cost, pictures = COSTS[family], max(1, sum(shapes.values()))
+    size = counts.unet / cost.parameters
+    pixels = {(w // 8) * (h // 8): n for (w, h), n in shapes.items()}
+    forward = sum(_curve(cost.forward, p) * n for p, n in pixels.items()) / pictures
+    backward = sum(_curve(cost.backward, p) * n for p, n in pixels.items()) / pictures
+    again = forward if options.gradient_checkpointing else 0.0
+    each = (forward + backward + again) * size * _adapted(options)
+    tflop = each * options.batch * options.accumulate
+    bytes_each = resolve.precision(options, device).itemsize
+    kept = cost.kept * INPUTS * max(pixels, default=0) * size**0.5 * options.batch * bytes_each / 2
+    if options.gradient_checkpointing:
+        kept = kept * 0.2 + cost.kept_checkpointed * max(pixels, default=0) * size**0.5 * options.batch * bytes_each / 2
+    trained = counts.adapters * (8 + STATES.get(options.optimizer, 8)) / GIB
+    memory = {
+        "base": (counts.unet + counts.texts) * bytes_each / GIB,
+        "autoencoder": counts.vae * 4 / GIB,
+        "adapters and optimiser": trained,
+        "activations": kept,
+    }
+    file = counts.adapters * {"fp32": 4, "fp16": 2, "bf16": 2}[options.save_precision] / GIB
+    state = counts.adapters * (4 + STATES.get(options.optimizer, 8)) / GIB
+    latents = sum(8 * 4 * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
+    disk = {"LoRA": file * files, "checkpoints": state * (options.keep_states + 1), "latents": latents}
+    seconds = 0.0
+    if size >= LIKE_MEASURED:
+        measured = speed(device, options), call(device)
+        seconds = pass_seconds(each * options.batch, counts.layers, *measured, device.type == "cuda")
+    return Estimate(steps, tflop, seconds * steps * options.accumulate, memory, available(device), disk)
+
+
+def pass_seconds(tflop: float, layers: int, speed: float, call: float, beside: bool) -> float:
+    """Of one forward and backward: of its arithmetic at a speed, and of calling its layers at `call` seconds, which go on
+    `beside` each other on a GPU.
+    """
+    computing, calling = tflop / (speed * SHARE), layers * CALLS * call
+    return max(computing, calling) if beside else computing + calling
+
+
+def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
+    """Of a job that is read and a network that is attached."""
+    shapes: dict[tuple[int, int], int] = {}
+    for entry in job.entries:
+        shapes[entry.fit.bucket] = shapes.get(entry.fit.bucket, 0) + 1
+    trained = sum(parameter.numel() for _, parameter in network.named_parameters())
+    counted = counts(job.backbone, 0)
+    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers)
+    files = resolve.files(job.options, job.steps, job.order.steps_per_epoch)
+    return of(job.options, job.backbone.family, own, shapes, job.steps, device, files)
+
+
+def _curve(cost: tuple[float, float], pixels: int) -> float:
+    return cost[0] * pixels + cost[1] * pixels * pixels
+
+
+def _adapted(options: TrainOptions) -> float:
+    ranks = resolve.ranks(options)
+    rank = min(ranks.rank**2, 256) if options.algo == "loha" else ranks.rank
+    return ADAPTED.get(options.algo, 1.0) if rank >= resolve.FULL or options.algo in ADAPTED else 1 + 0.00114 * rank
+
+
+def speed(device: torch.device, options: TrainOptions) -> float:
+    """TFLOP a second of a matrix product in the run's precision, measured in a moment."""
+    dtype, side = resolve.precision(options, device), 4096 if device.type == "cuda" else 512
+    a = torch.ones(side, side, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(4):
+        begin = time.perf_counter()
+        b = a @ a
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - begin)
+        del b
+    return 2 * side**3 / best / 1e12
+
+
+def call(device: torch.device) -> float:
+    """Seconds that the smallest linear layer takes with its backward, measured in a moment."""
+    weight, often, best = torch.eye(8, device=device).requires_grad_(), 50, float("inf")
+    for _ in range(4):
+        begin = time.perf_counter()
+        x = torch.ones(8, 8, device=device)
+        for _ in range(often):
+            x = torch.nn.functional.linear(x, weight)
+        x.sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - begin) / often)
+    return best
+
+
+def available(device: torch.device) -> float:
+    """GiB of memory that are free on the device; 0 where that cannot be told."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / GIB
+    try:
+        import os
+
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    except (ValueError, OSError, AttributeError):
+        return 0.0
+
+
+def counts(backbone: Any, adapters: int) -> Counts:
+    """Of a backbone, loaded or without values."""
+    parts: Mapping[str, torch.nn.Module] = backbone.parts
+    texts = sum(_numbers(part) for name, part in parts.items() if name != "unet")
+    layers = sum(isinstance(module, LAYERS) for part in parts.values() for module in part.modules())
+    return Counts(_numbers(parts["unet"]), texts, _numbers(backbone.vae), adapters, layers)
+
+
+def _numbers(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _size(gib: float) -> str:
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"
+
+
+def _parts(named: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {_size(value)}" for name, value in named.items())
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

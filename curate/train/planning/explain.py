@@ -1,0 +1,207 @@
+"""Every effective value of a training run, where it came from, and its length worked out, without loading the base."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.core.stage import Findings
+from curate.diffusion.detect import Traits, traits
+from curate.errors import MissingError
+from curate.train.data.dataset import Dataset, add_regularisation, read_dataset, split
+from curate.train.data.job import Fitting, shown_repeats
+from curate.train.data.order import Order
+from curate.train.network import plan
+from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
+from curate.train.planning import advice, dry_model, estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """An option's effective value and where it came from."""
+
+    value: Any
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """What a folder and options come to: `shapes` counts pictures by bucket, `own` those that are no regularisation."""
+
+    order: Order
+    steps: int
+    epochs: int
+    own: int
+    shapes: Mapping[tuple[int, int], int]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """A picture in its place, as `shown_repeats` takes it."""
+
+    picture: Any
+
+
+def outline(options: TrainOptions, data: Dataset, base: Any) -> Outline:
+    """The length of the run, from the pictures' sizes alone; `base` has a native resolution."""
+    fitted = Fitting(options, base)
+    trained, _ = split(data.pictures, options.validation, options.seed)
+    pictures = [*trained, *data.reg]
+    fits = [fitted.of(p).bucket for p in pictures]
+    entries: Any = [_Entry(p) for p in pictures]
+    order = Order(
+        [(p.reg, p.concept, bucket) for p, bucket in zip(pictures, fits, strict=True)],
+        shown_repeats(entries),
+        options.batch,
+        options.accumulate,
+        options.seed,
+    )
+    own = [p for p in pictures if not p.reg]
+    steps, epochs = resolve.length(options, order.steps_per_epoch, len(own), sum(p.repeats for p in own))
+    shapes: dict[tuple[int, int], int] = {}
+    for bucket in fits:
+        shapes[bucket] = shapes.get(bucket, 0) + 1
+    return Outline(order, steps, epochs, len(own), dict(sorted(shapes.items())))
+
+
+def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
+    """Every option as it was given, or as a file, a guide or its default has it."""
+    guide = next(iter(presets.named(options.preset)), "")
+    read = imported(options.from_kohya).values
+    found: dict[str, Value] = {}
+    for name in type(options).model_fields:
+        if name not in TrainOptions.model_fields:
+            continue
+        value = getattr(options, name)
+        plain = value == TrainOptions.model_fields[name].default
+        source = (
+            how
+            if name in given
+            else "kohya's file"
+            if name in read
+            else f"preset {guide}"
+            if guide and not plain and name in presets.GUIDES[guide].values
+            else "default"
+        )
+        found[name] = Value(value, source)
+    return found
+
+
+def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None, device: torch.device) -> None:
+    """Replaces what is None or auto by what it comes to, naming what decides it."""
+
+    def put(name: str, value: Any, source: str) -> None:
+        if getattr(options, name) in (None, "auto", ()):
+            values[name] = Value(value, source)
+
+    ranks = resolve.ranks(options)
+    full = ranks.rank >= resolve.FULL
+    algo = f"algo {options.algo}"
+    put("rank", "full matrix" if full else ranks.rank, algo)
+    rated = f"optimizer {options.optimizer}" if resolve.adaptive(options) else algo
+    put("alpha", "none: full matrix" if full else ranks.alpha, rated)
+    put("conv_rank", "full matrix" if full else ranks.conv_rank, algo)
+    put("conv_alpha", "none: full matrix" if full else ranks.conv_alpha, algo)
+    if options.algo == "lokr":
+        put("factor", plan.plan(options, spatial=False).factor, algo)
+    layers = resolve.preset(options)
+    if layers not in options.preset:
+        values["preset"] = Value((*options.preset, layers), values["preset"].source if options.preset else algo)
+    put("learning_rate", resolve.learning_rate(options), rated)
+    put("unet_lr", resolve.part_rate(options, "unet"), "learning_rate")
+    put("text_lr", resolve.part_rate(options, "te1"), "learning_rate")
+    put("schedule", resolve.schedule(options), f"optimizer {options.optimizer}")
+    put("warmup", resolve.warmup(options), f"schedule {resolve.schedule(options)}")
+    put("precision", str(resolve.precision(options, device)).removeprefix("torch."), f"device {device.type}")
+    if base is None:
+        return
+    resolution = options.resolution or base.resolution
+    put("resolution", resolution, "base")
+    step = options.bucket_step or (64 if resolution >= 256 else 32)
+    put("bucket_step", step, "resolution")
+    if options.upscale:
+        put("bucket_min", max(step, resolution // 2), "resolution")
+        put("bucket_max", resolution * 2, "resolution")
+    put("prediction", base.prediction or "not said by the base", "base")
+    put("ztsnr", base.ztsnr, "base")
+
+
+def findings(options: TrainOptions, folder: Path, given: Collection[str], device: torch.device) -> Findings:
+    """Tables of every effective value and source, the length worked out, the estimate and the advice. Raises InputError."""
+    data = content(options, folder)
+    missing = ""
+    try:
+        base = traits(options.base, offline=True)
+    except MissingError as error:
+        base, missing = None, f"{error.args[0]}: what it decides is not known yet"
+    values = sources(options, given, "command line")
+    settle(values, options, base, device)
+    closing = [missing] if missing else []
+    facts: dict[str, Any] = {}
+    if base:
+        made = outline(options, data, base)
+        if options.epochs is None:
+            values["epochs"] = Value(made.epochs, "steps" if options.steps else "data and showings")
+        if options.steps is None or options.epochs is not None:
+            values["steps"] = Value(made.steps, "data and epochs")
+        closing += length_lines(options, made)
+        outlined = dry_model.frame(options, base, offline=True)
+        counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
+        files = resolve.files(options, made.steps, made.order.steps_per_epoch)
+        expected = estimate.of(options, base.family, counted, made.shapes, made.steps, device, files)
+        closing += expected.lines()
+        setting = advice.Setting(base.family, base.resolution, base.ztsnr)
+        closing += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
+        facts = {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
+    closing += [f"warning: {line}" for line in data.warnings]
+    closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
+    rows = [(name, _text(values[name].value), values[name].source) for group in GROUPS.values() for name in group.model_fields]
+    said = {name: dataclasses.asdict(value) for name, value in values.items()}
+    return Findings([[("option", "value", "from"), *rows]], closing, {"options": said, "notes": closing, **facts})
+
+
+def content(options: TrainOptions, folder: Path) -> Dataset:
+    """What would be trained; nothing is written into the folder."""
+    data = read_dataset(folder, options.caption_extension, None, masks=options.masked_loss)
+    if options.reg_folder:
+        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension)
+    return data
+
+
+def length_lines(options: TrainOptions, made: Outline) -> list[str]:
+    """The run's length, every factor named."""
+    order = made.order
+    shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in made.shapes.items())
+    return [
+        f"{len(order.groups)} pictures × their repeats = {order.showings_per_epoch} showings per epoch; buckets {shapes}",
+        f"÷ batch {options.batch}, bucket by bucket and concept by concept = {order.batches_per_epoch} batches "
+        f"÷ accumulate {options.accumulate} = {order.steps_per_epoch} steps per epoch",
+        f"× {made.epochs} epochs = {made.steps} steps; each picture is shown "
+        f"{made.epochs * order.showings_per_epoch / max(1, len(order.groups)):g} times on average",
+    ]
+
+
+def _length(options: TrainOptions, made: Outline) -> dict[str, Any]:
+    return {
+        "pictures": len(made.order.groups),
+        "showings_per_epoch": made.order.showings_per_epoch,
+        "batch": options.batch,
+        "batches_per_epoch": made.order.batches_per_epoch,
+        "accumulate": options.accumulate,
+        "steps_per_epoch": made.order.steps_per_epoch,
+        "epochs": made.epochs,
+        "steps": made.steps,
+        "buckets": {f"{w}x{h}": n for (w, h), n in made.shapes.items()},
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else "-" if value in (None, "") else str(value)
