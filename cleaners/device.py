@@ -78,7 +78,10 @@ def _system() -> int:
 
 def _container() -> list[int]:
     """What a control group (version 2 or 1) leaves."""
-    for most, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         with contextlib.suppress(OSError, ValueError):
             base = Path("/sys/fs/cgroup")
             return [max(0, int((base / most).read_text("ascii")) - int((base / used).read_text("ascii")))]

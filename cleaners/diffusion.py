@@ -65,7 +65,9 @@ class Diffusion:
                 torch.cuda.empty_cache()
 
     def _load(self) -> Any:
-        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_upscale import StableDiffusionUpscalePipeline
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_upscale import (
+            StableDiffusionUpscalePipeline,
+        )
 
         if not Path(self.model).is_dir():
             if not _REPOSITORY.fullmatch(self.model):
@@ -84,7 +86,9 @@ class Diffusion:
             said = str(error).strip().splitlines()[0][:200]
             raise MissingModelError(f"{self.model}: no diffusion upscaler there ({said})", _WANTED) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadModelError(f"{self.model}: not a diffusion upscaler ({str(error).splitlines()[0][:200]})") from error
+            raise BadModelError(
+                f"{self.model}: not a diffusion upscaler ({str(error).splitlines()[0][:200]})"
+            ) from error
 
     def _clean(self, pipeline: Any, picture: Picture) -> Picture:
         import torch

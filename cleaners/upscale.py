@@ -56,7 +56,9 @@ class Upscale:
             found = enlarge(picture)
             if not self.factor:
                 return found
-            return resized(found, max(1, round(picture.shape[1] * self.factor)), max(1, round(picture.shape[0] * self.factor)))
+            return resized(
+                found, max(1, round(picture.shape[1] * self.factor)), max(1, round(picture.shape[0] * self.factor))
+            )
 
         return work
 

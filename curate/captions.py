@@ -99,7 +99,11 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
     """
     style = style or CaptionStyle(escape=True)
     separator = style.separator.strip() or ","
-    whole = " ".join(text.split("\n")) if separator != "," else ", ".join(line for line in text.splitlines() if line.strip())
+    whole = (
+        " ".join(text.split("\n"))
+        if separator != ","
+        else ", ".join(line for line in text.splitlines() if line.strip())
+    )
     words = {t.casefold(): t for t in trigger}
     pieces = _cut(whole, style)
     parts = [p for _, p in pieces]
@@ -183,7 +187,9 @@ def read_caption(path: Path) -> str:
         except UnicodeDecodeError:
             return raw.decode("cp1252").strip()
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: caption is neither UTF-8, UTF-16 nor Windows-1252", "save it as UTF-8 text") from error
+        raise InputError(
+            f"{path}: caption is neither UTF-8, UTF-16 nor Windows-1252", "save it as UTF-8 text"
+        ) from error
 
 
 def caption_file(picture: Path) -> Path | None:
@@ -254,6 +260,10 @@ def _before_tags(prose: str, style: CaptionStyle) -> tuple[str, list[str]]:
     ends = list(_SENTENCE_END.finditer(prose))
     if ends:
         rest = [p for _, p in _cut(prose[ends[-1].end() :], style)]
-        if rest and rest[0][0] == rest[0][0].lower() and not any(is_prose(p) or (" " in p and p[-1] in ".!?") for p in rest):
+        if (
+            rest
+            and rest[0][0] == rest[0][0].lower()
+            and not any(is_prose(p) or (" " in p and p[-1] in ".!?") for p in rest)
+        ):
             return prose[: ends[-1].end()], rest
     return prose, []

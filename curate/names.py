@@ -7,7 +7,15 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{p}{i}" for p in ("com", "lpt") for i in "123456789¹²³")}
+_RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    "conin$",
+    "conout$",
+    *(f"{p}{i}" for p in ("com", "lpt") for i in "123456789¹²³"),
+}
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 _LONGEST = 180
 """Bytes of UTF-8: file systems take 255, and suffixes and temporary names must still fit."""
@@ -56,7 +64,10 @@ def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePo
 
 
 def concept_folder(name: str) -> tuple[int | None, str]:
-    """Splits `N_words`: the repeats (None where the name has none) and the words, in NFC. `0_x` counts as no repeats."""
+    """Splits `N_words`: the repeats (None where the name has none) and the words, in NFC.
+
+    `0_x` counts as no repeats.
+    """
     name = unicodedata.normalize("NFC", name)
     found = _REPEATS.fullmatch(name)
     if found and int(found[1]) >= 1 and found[2].strip():

@@ -69,7 +69,13 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                 if images.looks_like_picture(f"{place}/{name}"):
                     caption = _beside(name, beside)
                     found.append(
-                        Found(f"{before}/{legible(name)}", concept, folder, place / name, place / caption if caption else None)
+                        Found(
+                            f"{before}/{legible(name)}",
+                            concept,
+                            folder,
+                            place / name,
+                            place / caption if caption else None,
+                        )
                     )
         every.extend(_with_masks(root, found, tell))
     return _distinct(every)
@@ -84,7 +90,11 @@ def _with_masks(root: Path, found: list[Found], tell: Listener) -> list[Found]:
         return found
     stems = {f.path.relative_to(root).with_suffix("") for f in found}
     below = [f.path for f in found if f.path.relative_to(root).parts[0] == masks.FOLDER and f.path.suffix == ".png"]
-    drawn = {stem: p for p in below if (stem := p.relative_to(root / masks.FOLDER).with_suffix("")) in stems and stem.parts[1:]}
+    drawn = {
+        stem: p
+        for p in below
+        if (stem := p.relative_to(root / masks.FOLDER).with_suffix("")) in stems and stem.parts[1:]
+    }
     if not drawn:
         return found
     taken = set(drawn.values())
@@ -92,7 +102,9 @@ def _with_masks(root: Path, found: list[Found], tell: Listener) -> list[Found]:
     for left in [p for p in below if p.parent in homes and p not in taken]:
         tell(Note("warning", f"{left} masks no picture and is taken for one: remove it if its picture is gone"))
     return [
-        dataclasses.replace(f, mask=drawn.get(f.path.relative_to(root).with_suffix(""))) for f in found if f.path not in taken
+        dataclasses.replace(f, mask=drawn.get(f.path.relative_to(root).with_suffix("")))
+        for f in found
+        if f.path not in taken
     ]
 
 
@@ -156,7 +168,9 @@ def _distinct(found: list[Found]) -> list[Found]:
     return result
 
 
-def scan(inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, rights: bool, skip: Path | None = None) -> Manifest:
+def scan(
+    inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, rights: bool, skip: Path | None = None
+) -> Manifest:
     """The records of all pictures under the inputs, with imported captions, triggers and consent settled.
 
     Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
@@ -215,7 +229,9 @@ def _with_imported(record: Record, beside: Path | None, tell: Listener) -> Recor
     if not text.strip():
         return record
     tags, sentence = captions.parse(text, record.trigger)
-    return dataclasses.replace(record, imported=text, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence))
+    return dataclasses.replace(
+        record, imported=text, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence)
+    )
 
 
 def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterator[Record]:
@@ -240,7 +256,14 @@ def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterat
 
 
 def reopen(
-    folder: Path, ledger: Store, store: Store, env: Env, tell: Listener, *, rights: bool, edits: Mapping[tuple[str, str], str]
+    folder: Path,
+    ledger: Store,
+    store: Store,
+    env: Env,
+    tell: Listener,
+    *,
+    rights: bool,
+    edits: Mapping[tuple[str, str], str],
 ) -> Manifest:
     """The records of a folder that commands work on: as its ledger left them where it knows the picture, else as scanned.
 

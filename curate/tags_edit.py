@@ -71,7 +71,12 @@ def read(target: Path, concepts: Sequence[str] = ()) -> list[Captioned]:
         text = captions.read_caption(file) if file.is_file() else ""
         found.append(
             Captioned(
-                one.path, one.concept, file, text, _record(row, one.key, one.concept, text), _by_hand(row, edits, bulk, text)
+                one.path,
+                one.concept,
+                file,
+                text,
+                _record(row, one.key, one.concept, text),
+                _by_hand(row, edits, bulk, text),
             )
         )
     missing = set(concepts) - {c.concept for c in found}
@@ -172,7 +177,8 @@ def difference(change: Change, separator: str = ",") -> list[tuple[str, str]]:
     return pieces
 
 
-# the folder ----------------------------------------------------------------------------------------------------------------
+# the folder
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def _ledger(target: Path) -> tuple[dict[str, Written], Mapping[tuple[str, str], str], Mapping[str, str]]:
@@ -206,7 +212,9 @@ def _record(row: Written | None, key: str, concept: str, text: str) -> Record:
 def _style(text: str) -> CaptionStyle:
     """The style in which a caption that is not ours is written."""
     spaced = " " in text.replace(", ", ",")
-    return CaptionStyle(", " if ", " in text or "," not in text else ",", "spaces" if spaced else "keep", escape="\\(" in text)
+    return CaptionStyle(
+        ", " if ", " in text or "," not in text else ",", "spaces" if spaced else "keep", escape="\\(" in text
+    )
 
 
 def _extension(row: Written | None) -> str:

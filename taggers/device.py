@@ -17,7 +17,9 @@ def torch_device(device: str, *, require_gpu: bool) -> str:
     if found.devices and device != "cpu":
         built = "this PyTorch was built without CUDA" if torch.version.cuda is None else "PyTorch cannot start CUDA"
         if require_gpu:
-            raise NoGpuError(f"a GPU is required, but the tagger would run on the CPU: {built}", "install PyTorch for CUDA")
+            raise NoGpuError(
+                f"a GPU is required, but the tagger would run on the CPU: {built}", "install PyTorch for CUDA"
+            )
         providers.LOG.warning("tagging on the CPU, which is slow: %s", built)
         return "cpu"
     message = providers.verdict(

@@ -17,7 +17,14 @@ from taggers.errors import BadTableError
 from taggers.implications import Table
 
 ADMINISTRATIVE = frozenset(
-    ("avoid_posting", "conditional_dnp", "avoid_posting_(lore)", "conditional_dnp_(lore)", "invalid_tag", "invalid_background")
+    (
+        "avoid_posting",
+        "conditional_dnp",
+        "avoid_posting_(lore)",
+        "conditional_dnp_(lore)",
+        "invalid_tag",
+        "invalid_background",
+    )
 )
 """Consequents that say how a site is run, not what a picture shows."""
 
@@ -123,7 +130,9 @@ def _csv(path: str, text: str) -> Iterator[Row]:
     status = first.index("status") if "status" in first else None
     if child is None or parent is None:
         if len(first) != 2:
-            raise BadTableError(f"{path}: columns antecedent_name and consequent_name are missing (found: {', '.join(first)})")
+            raise BadTableError(
+                f"{path}: columns antecedent_name and consequent_name are missing (found: {', '.join(first)})"
+            )
         child, parent = 0, 1
         yield Row(first[0].strip(), first[1].strip())
     for line in lines:
@@ -131,7 +140,8 @@ def _csv(path: str, text: str) -> Iterator[Row]:
             continue
         if len(line) <= max(child, parent, status or 0):
             raise BadTableError(
-                f"{path}:{lines.line_num}: a row of {len(line)} columns", "the file is cut short or no export; fetch it again"
+                f"{path}:{lines.line_num}: a row of {len(line)} columns",
+                "the file is cut short or no export; fetch it again",
             )
         if (status is None or line[status] == "active") and line[child] and line[parent]:
             yield Row(line[child], line[parent])

@@ -60,7 +60,15 @@ class Family:
         raise NotImplementedError
 
     def open(
-        self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
+        self,
+        model: Path,
+        labels: Path,
+        extras: Sequence[Path],
+        *,
+        device: str,
+        require_gpu: bool,
+        floor: float,
+        batch: int,
     ) -> AbstractContextManager[OpenTagger]:
         """See `Tagger.open`."""
         raise NotImplementedError
@@ -88,7 +96,15 @@ class OnnxFamily(Family):
 
     @contextmanager
     def open(
-        self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
+        self,
+        model: Path,
+        labels: Path,
+        extras: Sequence[Path],
+        *,
+        device: str,
+        require_gpu: bool,
+        floor: float,
+        batch: int,
     ) -> Generator[OpenTagger]:
         """Loads the graph, checks it against its labels and yields it. Raises BadModelError, NoGpuError."""
         from taggers.providers import CPU, session
@@ -104,7 +120,15 @@ class OnnxFamily(Family):
             read = fitted(labels, read, self.labelled(shape[-1]))
         prepare = partial(self._prepared, side=self.side(graph.shape), extras=tuple(extras))
         opened = OpenGraph(
-            made, read, prepare, sigmoid if logits else _same, output=name, floor=floor, batch=batch, where=labels, free=free
+            made,
+            read,
+            prepare,
+            sigmoid if logits else _same,
+            output=name,
+            floor=floor,
+            batch=batch,
+            where=labels,
+            free=free,
         )
         try:
             yield opened
@@ -143,11 +167,15 @@ class Graph:
     @classmethod
     def of(cls, session: Any) -> Graph:
         """Reads an onnxruntime session. Raises BadModelError where it is no picture model."""
-        inputs, outputs = ([(t.name, tuple(t.shape)) for t in told] for told in (session.get_inputs(), session.get_outputs()))
+        inputs, outputs = (
+            [(t.name, tuple(t.shape)) for t in told] for told in (session.get_inputs(), session.get_outputs())
+        )
         return cls.declared(inputs, outputs)
 
     @classmethod
-    def declared(cls, inputs: Sequence[tuple[str, tuple[Any, ...]]], outputs: Sequence[tuple[str, tuple[Any, ...]]]) -> Graph:
+    def declared(
+        cls, inputs: Sequence[tuple[str, tuple[Any, ...]]], outputs: Sequence[tuple[str, tuple[Any, ...]]]
+    ) -> Graph:
         """From names and shapes. Raises BadModelError where it is no picture model."""
         if len(inputs) != 1 or len(inputs[0][1]) != 4:
             raise BadModelError("not a tagger: one input of four dimensions (a batch of pictures) is expected")

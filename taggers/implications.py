@@ -140,7 +140,9 @@ def _doubted(
     for tag in tags:
         if tag in protected or tag not in scores:
             continue
-        sure = [u for u in table.ancestors(tag) & set(tags) if u != tag and u in scores and scores[u] - scores[tag] > margin]
+        sure = [
+            u for u in table.ancestors(tag) & set(tags) if u != tag and u in scores and scores[u] - scores[tag] > margin
+        ]
         if sure:
             removed.append(Removal(tag, max(sorted(sure), key=lambda u: scores[u]), doubted=True))
     gone = {r.tag for r in removed}

@@ -58,7 +58,10 @@ def labels(
     kinds = tuple(categories)
     plain = (canonical(n) for n in names)
     return Labels(
-        tuple(rating(n) if c == "rating" else n for n, c in zip(plain, kinds, strict=True)), kinds, best or {}, copyrights or {}
+        tuple(rating(n) if c == "rating" else n for n, c in zip(plain, kinds, strict=True)),
+        kinds,
+        best or {},
+        copyrights or {},
     )
 
 
@@ -131,7 +134,9 @@ def fitted(path: Path, found: Labels, outputs: int) -> Labels:
         return found
     live = [i for i, name in enumerate(found.names) if name]
     if len(live) == outputs:
-        return replace(found, names=tuple(found.names[i] for i in live), categories=tuple(found.categories[i] for i in live))
+        return replace(
+            found, names=tuple(found.names[i] for i in live), categories=tuple(found.categories[i] for i in live)
+        )
     raise BadModelError(
         f"{path} has {len(live)} labels, the model has {outputs} outputs",
         "model and label file must come from the same release; fetch both again",

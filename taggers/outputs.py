@@ -5,7 +5,14 @@ from __future__ import annotations
 from taggers.errors import BadModelError
 from taggers.family import Graph
 
-PROBABILITIES = ("prediction", "output", "refined/output", "refined_predictions", "probabilities", "predictions_sigmoid")
+PROBABILITIES = (
+    "prediction",
+    "output",
+    "refined/output",
+    "refined_predictions",
+    "probabilities",
+    "predictions_sigmoid",
+)
 LOGITS = ("logits", "refined/logits", "refined_logits")
 
 

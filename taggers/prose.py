@@ -37,7 +37,9 @@ _PHRASE = {"young": re.compile(_one_of(_YOUNG) + "$"), "sexual": _SENTENCE["sexu
 _GROWN = re.compile(_ADULTS)
 _WEIGHTED = re.compile(r"[\[({]+(.*?)(?::[\d.]+)?[\])}]+")
 _SHORT = {
-    f"rating{mark}{letter}": f"rating:{word}" for mark in ":_" for letter, word in (("q", "questionable"), ("e", "explicit"))
+    f"rating{mark}{letter}": f"rating:{word}"
+    for mark in ":_"
+    for letter, word in (("q", "questionable"), ("e", "explicit"))
 }
 
 

@@ -85,7 +85,9 @@ def verdict(asked: str, got: str, found: Facts, device: str, *, require_gpu: boo
     if asked == CPU and device == "cpu" and not require_gpu:
         return ""
     target = asked if asked != CPU else CUDA
-    reason, remedy = why_not(found, target) if device != "cpu" else ("device cpu was asked for", "use device auto or cuda")
+    reason, remedy = (
+        why_not(found, target) if device != "cpu" else ("device cpu was asked for", "use device auto or cuda")
+    )
     if require_gpu:
         raise NoGpuError(f"a GPU is required, but the tagger would run on the CPU: {reason}", remedy)
     return f"tagging on the CPU, which is slow: {reason} ({remedy})"
@@ -106,7 +108,9 @@ def session(path: Path, device: str = "auto", *, require_gpu: bool = False, foun
     try:
         made: Any = ort.InferenceSession(str(path), _options(ort), providers=_chain(asked if usable else CPU, number))
     except Exception as error:
-        raise BadModelError(f"{path}: onnxruntime cannot load it ({str(error).strip().splitlines()[0][:300]})") from error
+        raise BadModelError(
+            f"{path}: onnxruntime cannot load it ({str(error).strip().splitlines()[0][:300]})"
+        ) from error
     message = verdict(asked, made.get_providers()[0], found, device, require_gpu=require_gpu)
     if message:
         LOG.warning(message)

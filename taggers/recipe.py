@@ -105,7 +105,9 @@ def _shortest(size: tuple[int, int], short: int, longest: int | None) -> tuple[i
     width, height = size
     new = (short, int(short * height / width)) if width < height else (int(short * width / height), short)
     if longest is not None and max(new) > longest:
-        new = (longest, int(longest * new[1] / new[0])) if new[0] >= new[1] else (int(longest * new[0] / new[1]), longest)
+        new = (
+            (longest, int(longest * new[1] / new[0])) if new[0] >= new[1] else (int(longest * new[0] / new[1]), longest)
+        )
     return new
 
 

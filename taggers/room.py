@@ -76,5 +76,7 @@ class Room:
                 if self._fixed or len(part) == 1 or not lacking(error):
                     raise
                 self.batch = len(part) // 2
-                LOG.warning("the device's memory does not hold %d pictures at once: going on with %d", len(part), self.batch)
+                LOG.warning(
+                    "the device's memory does not hold %d pictures at once: going on with %d", len(part), self.batch
+                )
         return found

@@ -34,7 +34,9 @@ def place(name: str, *, offline: bool = False) -> Path:
     except (LocalEntryNotFoundError, ValueError, OSError) as error:
         remedy = f"fetch https://huggingface.co/{name} into a folder and give that folder"
         if offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "yes", "on"):
-            raise MissingModelError(f"the model {name} is not on this machine, and offline was asked for", remedy) from error
+            raise MissingModelError(
+                f"the model {name} is not on this machine, and offline was asked for", remedy
+            ) from error
     try:
         return Path(snapshot_download(name, **wanted))
     except (RepositoryNotFoundError, HfHubHTTPError, ValueError, OSError) as error:

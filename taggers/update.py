@@ -80,7 +80,8 @@ def _check(vocabulary: str, found: Sequence[Row], name: str) -> None:
     table, core, before = exports.build(found), implications.core(vocabulary), about(vocabulary).get("implications", 0)
     if len(found) * 2 < before:
         raise BadTableError(
-            f"{name}: {len(found)} implications, where {before} are known already", "the file is cut short; fetch it again"
+            f"{name}: {len(found)} implications, where {before} are known already",
+            "the file is cut short; fetch it again",
         )
     edges = [(child, up) for child, ups in core.parents.items() for up in ups]
     turned = [f"{child} -> {up}" for child, up in edges if child in table.ancestors(up)]

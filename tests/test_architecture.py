@@ -28,8 +28,8 @@ def test_imports_only_go_down() -> None:
 @pytest.mark.parametrize(
     "work",
     [
-        "import curate.cli",
-        "import curate.cli; curate.cli._mount(['--help'])",
+        "import curate.cli.main",
+        "import curate.cli.main; curate.cli.main._mount(['--help'])",
         "from curate.pipeline import schema; schema()",
         "import taggers, cleaners",
     ],

@@ -22,11 +22,20 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 LOADED = [
-    *("cv2", "diffusers.models.autoencoders.autoencoder_kl", "diffusers.models.unets.unet_2d_condition", "torch._dynamo"),
-    *("torch.utils.tensorboard.writer", "transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip"),
-    *("curate.cli", "curate.drive", "curate.train.trainer"),
+    *(
+        "cv2",
+        "diffusers.models.autoencoders.autoencoder_kl",
+        "diffusers.models.unets.unet_2d_condition",
+        "torch._dynamo",
+    ),
+    *(
+        "torch.utils.tensorboard.writer",
+        "transformers.models.clip.modeling_clip",
+        "transformers.models.clip.tokenization_clip",
+    ),
+    *("curate.cli.main", "curate.drive", "curate.train.trainer"),
 ]
-COMMAND = "from curate.cli import main; main()"
+COMMAND = "from curate.cli.main import main; main()"
 
 
 class Process:
@@ -86,7 +95,9 @@ class Server:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
-    def start(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], out: Path, program: str = COMMAND) -> Process:
+    def start(
+        self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], out: Path, program: str = COMMAND
+    ) -> Process:
         """As `python -c PROGRAM ARGUMENTS`; what it prints goes into OUT.out and OUT.err."""
         texts = [str(a) for a in arguments]
         said = {"start": program, "with": texts, "cwd": str(cwd), "env": dict(env), "out": str(out)}

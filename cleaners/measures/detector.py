@@ -63,7 +63,9 @@ class Detector:
         tops = dice.integers(0, picture.shape[0] - self.side + 1, self.crops)
         lefts = dice.integers(0, picture.shape[1] - self.side + 1, self.crops)
         crops = np.stack([picture[t : t + self.side, x : x + self.side] for t, x in zip(tops, lefts, strict=True)])
-        return float(np.mean([self._ask(group) for group in (np.split(crops, self.crops) if self._single else [crops])]))
+        return float(
+            np.mean([self._ask(group) for group in (np.split(crops, self.crops) if self._single else [crops])])
+        )
 
     def _ask(self, crops: NDArray[np.uint8]) -> float:
         values = crops.astype(np.float32) / 255

@@ -80,7 +80,9 @@ def signs(picture: Picture) -> Signs:
             found[f"chroma{name}"].append(_deviations(colour, factor))
     blocks = {name: np.concatenate(parts) for name, parts in found.items()}
     values = {name: _percentile(blocks[name], share) for name, share in _CALM.items()}
-    values["pattern"] = round(math.prod((values[name] + _FLOOR) ** power for name, power in _EXPONENTS.items()) - _FLOOR, 4)
+    values["pattern"] = round(
+        math.prod((values[name] + _FLOOR) ** power for name, power in _EXPONENTS.items()) - _FLOOR, 4
+    )
     # of a thumbnail the coarser scales leave too few blocks for any of them to be surely calm
     few = {name for name in ("chroma2", "chroma4") if len(blocks[name]) < _ENOUGH}
     counted = LIMITS.keys() - few - ({"pattern"} if few else set())
@@ -128,7 +130,11 @@ def _deviations(planes: Sequence[Floats], factor: int) -> Floats:
     block = _BLOCK if factor < 4 else _BLOCK // 2
     rows, columns = max(1, total.shape[0] // block), max(1, total.shape[1] // block)
     area = total[: rows * block, : columns * block] / len(planes)
-    parts = area.reshape(rows, -1, columns, area.shape[1] // columns) if min(total.shape) >= block else area[None, :, None, :]
+    parts = (
+        area.reshape(rows, -1, columns, area.shape[1] // columns)
+        if min(total.shape) >= block
+        else area[None, :, None, :]
+    )
     return np.sqrt(parts.mean(axis=(1, 3))).ravel()
 
 

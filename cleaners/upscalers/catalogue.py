@@ -99,7 +99,8 @@ def find(model: str, *, offline: bool = False) -> Path:
     if len(parts) >= 3 and not path.is_absolute() and parts[0] not in (".", "..", "~") and "." in parts[-1]:
         return from_hub("/".join(parts[:2]), "/".join(parts[2:]), offline=offline)
     raise MissingModelError(
-        f"{model}: no such file and no known upscaler", f"known names: {', '.join(KNOWN)}; or owner/repository/file on the hub"
+        f"{model}: no such file and no known upscaler",
+        f"known names: {', '.join(KNOWN)}; or owner/repository/file on the hub",
     )
 
 

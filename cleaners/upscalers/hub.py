@@ -15,7 +15,12 @@ _BY_HAND = "download the file yourself and give its path"
 def from_hub(repository: str, file: str, *, offline: bool) -> Path:
     """A file of a Hugging Face repository, fetched where it is not in the cache. Raises MissingModelError."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         with _quiet_hub():
@@ -24,7 +29,9 @@ def from_hub(repository: str, file: str, *, offline: bool) -> Path:
         why = "this run is offline" if offline else "the hub cannot be reached"
         raise MissingModelError(f"{repository}/{file} is not on this machine and {why}", _BY_HAND) from error
     except (RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise MissingModelError(f"{repository}/{file}: the hub has no such file, or it needs a login", _BY_HAND) from error
+        raise MissingModelError(
+            f"{repository}/{file}: the hub has no such file, or it needs a login", _BY_HAND
+        ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise MissingModelError(
             f"{repository}/{file} cannot be fetched: {str(error).splitlines()[0][:200]}", _BY_HAND

@@ -36,7 +36,9 @@ class OnnxNetwork:
         self.dtype = _TYPES[self.entry.type]
         count, channels, height, width = (d if isinstance(d, int) and d > 0 else 0 for d in self.entry.shape)
         if channels not in (0, 3) or ((height or width) and height != width):
-            raise BadModelError(f"{path}: takes input {self.entry.shape}", "expected N×3×H×W, with H = W where they are fixed")
+            raise BadModelError(
+                f"{path}: takes input {self.entry.shape}", "expected N×3×H×W, with H = W where they are fixed"
+            )
         self.side = height
         self.single = count == 1
         self.scale = self._scale(height or _PROBE)
@@ -95,7 +97,8 @@ def session(path: Path, device: str) -> Any:
     except Exception as error:
         said = str(error).splitlines()[0][:200]
         raise BadModelError(
-            f"{path}: not a graph onnxruntime can load ({said})", "download it again, or use weights that spandrel loads"
+            f"{path}: not a graph onnxruntime can load ({said})",
+            "download it again, or use weights that spandrel loads",
         ) from error
 
 

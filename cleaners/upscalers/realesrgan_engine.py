@@ -47,7 +47,14 @@ def opened(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Gen
     network, scale = _network(path, inner, archs.RRDBNet, compact.SRVGGNetCompact)
     place = torch_device(device)
     worker = program.RealESRGANer(
-        scale, str(path), model=network, tile=tile, tile_pad=32, pre_pad=0, half=half and place.type == "cuda", device=place
+        scale,
+        str(path),
+        model=network,
+        tile=tile,
+        tile_pad=32,
+        pre_pad=0,
+        half=half and place.type == "cuda",
+        device=place,
     )
 
     def enlarge(picture: Picture) -> Picture:
@@ -70,11 +77,17 @@ def opened(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Gen
 @contextmanager
 def _old_name() -> Generator[None]:
     """basicsr 1.4.2 imports a torchvision module that is gone; it stands in for the time of the import only."""
-    if _GONE in sys.modules or importlib.util.find_spec("torchvision") is None or importlib.util.find_spec(_GONE) is not None:
+    if (
+        _GONE in sys.modules
+        or importlib.util.find_spec("torchvision") is None
+        or importlib.util.find_spec(_GONE) is not None
+    ):
         yield
         return
     stand_in = types.ModuleType(_GONE)
-    stand_in.__dict__["rgb_to_grayscale"] = importlib.import_module("torchvision.transforms.functional").rgb_to_grayscale
+    stand_in.__dict__["rgb_to_grayscale"] = importlib.import_module(
+        "torchvision.transforms.functional"
+    ).rgb_to_grayscale
     sys.modules[_GONE] = stand_in
     try:
         yield

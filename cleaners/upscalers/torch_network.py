@@ -36,7 +36,10 @@ def opened(path: Path, device: str, precision: Precision) -> Generator[TorchNetw
 
 
 def describe(path: Path) -> Any:
-    """spandrel's description of the network, on the CPU. Raises BadModelError where it knows none, or one for other work."""
+    """spandrel's description of the network, on the CPU.
+
+    Raises BadModelError where it knows none, or one for other work.
+    """
     import spandrel
 
     weights = read_weights(path)
@@ -47,10 +50,13 @@ def describe(path: Path) -> Any:
             f"{path}: no architecture that spandrel knows has such weights", "see the architectures spandrel lists"
         ) from error
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, IndexError) as error:
-        raise BadModelError(f"{path}: incomplete or inconsistent weights ({str(error).splitlines()[0][:160]})") from error
+        raise BadModelError(
+            f"{path}: incomplete or inconsistent weights ({str(error).splitlines()[0][:160]})"
+        ) from error
     if not isinstance(found, spandrel.ImageModelDescriptor) or found.input_channels not in (1, 3) or found.scale < 1:
         raise BadModelError(
-            f"{path}: a network for {found.purpose.lower()}, not from picture to picture", "use an upscaler or a restorer"
+            f"{path}: a network for {found.purpose.lower()}, not from picture to picture",
+            "use an upscaler or a restorer",
         )
     return found.eval()
 

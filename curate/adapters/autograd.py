@@ -52,7 +52,9 @@ def joined(function: Any, shape: Shape, layer: Layer, x: Tensor, *factors: Tenso
 
 class _Rows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shape: Shape, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, shape: Shape, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor
+    ) -> Tensor:
         rows = x.reshape(-1, shape.into)
         inner = rows @ down.T
         out = functional.linear(rows, weight, bias).addmm_(inner, up.T)
@@ -76,7 +78,9 @@ class _Rows(torch.autograd.Function):
 
 class _Maps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shape: Shape, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, shape: Shape, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor
+    ) -> Tensor:
         inner = shape.apply(x, down)
         out = added(shape.apply(x, weight, bias), up, inner)
         ctx.shape = shape
@@ -93,7 +97,11 @@ class _Maps(torch.autograd.Function):
         to_x = to_down = None
         if shape.area == 1 and set(shape.stride) == {1}:
             to_down = torch.bmm(back.flatten(2), x.flatten(2).mT).sum(0)[..., None, None] if wants_down else None
-            to_x = added(ways_back(shape, gradient, x, weight, True, False)[0], down.flatten(1).T, back) if wants_x else None
+            to_x = (
+                added(ways_back(shape, gradient, x, weight, True, False)[0], down.flatten(1).T, back)
+                if wants_x
+                else None
+            )
         else:
             to_x, to_down = ways_back(shape, back, x, down, wants_x, wants_down)
             if wants_x:
@@ -104,7 +112,13 @@ class _Maps(torch.autograd.Function):
 class _Merged(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, shape: Shape, delta: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, *factors: Tensor
+        ctx: Any,
+        shape: Shape,
+        delta: Callable[..., Tensor],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *factors: Tensor,
     ) -> Tensor:
         ctx.shape, ctx.delta = shape, delta
         ctx.save_for_backward(x, weight, *factors)
@@ -119,11 +133,15 @@ class _Merged(torch.autograd.Function):
             delta = ctx.delta(*factors)
         whole = weight + delta.detach()
         to_x, to_weight = ways_back(ctx.shape, gradients[0], x, whole, wants_x, any(wanted))
-        found = iter(torch.autograd.grad(delta, [f for f in factors if f.requires_grad], to_weight) if any(wanted) else ())
+        found = iter(
+            torch.autograd.grad(delta, [f for f in factors if f.requires_grad], to_weight) if any(wanted) else ()
+        )
         return None, None, to_x, None, None, *(next(found) if w else None for w in wanted)
 
 
-def ways_back(shape: Shape, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool, to_weight: bool) -> tuple[Any, Any]:
+def ways_back(
+    shape: Shape, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool, to_weight: bool
+) -> tuple[Any, Any]:
     """Gradients of a layer's input and weight from that of its output, where they are wanted."""
     if shape.kernel:
         wanted = [to_x, to_weight, False]

@@ -37,7 +37,9 @@ class Shape:
             return cls(layer.out_features, layer.in_features)
         plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
         if not plain or isinstance(layer.padding, str):
-            raise ValueError(f"a convolution with groups, dilation or {layer.padding_mode} padding cannot be adapted: {layer}")
+            raise ValueError(
+                f"a convolution with groups, dilation or {layer.padding_mode} padding cannot be adapted: {layer}"
+            )
         return cls(layer.out_channels, layer.in_channels, layer.kernel_size, layer.stride, tuple(layer.padding))
 
     @property
@@ -243,7 +245,9 @@ class Adapter(nn.Module):
 
     def decompose(self, weight: Tensor) -> None:
         """Adds DoRA (arXiv 2402.09353) on the input axis: the length of each column of the weight is learnt apart."""
-        self.dora_scale = nn.Parameter(self.columns(weight.detach().float()).reshape(1, -1, *(1,) * len(self.shape.kernel)))
+        self.dora_scale = nn.Parameter(
+            self.columns(weight.detach().float()).reshape(1, -1, *(1,) * len(self.shape.kernel))
+        )
 
     def columns(self, weight: Tensor) -> Tensor:
         """Length [in] of each column of weight + ΔW."""

@@ -90,7 +90,8 @@ class Loha(Adapter):
 
     @override
     def joined(self, layer: Layer, x: Tensor) -> Tensor:
-        # beside W + ΔW a step needs the product for the gradient of ΔW, and ΔW itself; beside factors each of theirs thrice
+        # beside W + ΔW a step needs the product for the gradient of ΔW, and ΔW itself;
+        # beside factors each of theirs thrice
         if exact(layer, x):
             steps = positions(self.shape, x)
             if self.dense * (steps + 8 * self.rank + ENTRY) < 3 * steps * self.work:

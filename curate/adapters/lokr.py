@@ -97,7 +97,9 @@ class Lokr(Adapter):
         split = [tensors[k] for k in ("lokr_w2_b", "lokr_w1_b") if k in tensors]
         rank = len(split[0]) if split else 1
         sides = len(tensors[rows]), tensors[columns].shape[1]
-        return Plan(rank, float(rank), sides=sides, full_matrix=not split, decompose_both=both, tucker="lokr_t2" in tensors)
+        return Plan(
+            rank, float(rank), sides=sides, full_matrix=not split, decompose_both=both, tucker="lokr_t2" in tensors
+        )
 
     @override
     def scale_of(self, tensors: Mapping[str, Tensor]) -> float:

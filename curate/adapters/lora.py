@@ -78,7 +78,9 @@ class Lora(Adapter):
         inner = functional.dropout(self.inner(x) * self.factor, self.plan.dropout)
         if self.plan.rank_dropout:
             size = (len(x), *(1,) * (x.dim() - 2), self.rank) if not self.shape.kernel else (len(x), self.rank, 1, 1)
-            inner = inner * functional.dropout(torch.ones(size, device=x.device), self.plan.rank_dropout).to(inner.dtype)
+            inner = inner * functional.dropout(torch.ones(size, device=x.device), self.plan.rank_dropout).to(
+                inner.dtype
+            )
         return self.shape.point(inner, self.lora_up.flatten(1))
 
     @override

@@ -26,7 +26,9 @@ def algorithm_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The algorithm whose tensors a layer of a file holds; None for what none of ours reads."""
     if "oft_blocks" in tensors:
         return "boft" if tensors["oft_blocks"].dim() == 4 else "diag-oft"
-    return next((c.algo for c in CLASSES if any(s == c.detects or s.startswith(f"{c.detects}_") for s in tensors)), None)
+    return next(
+        (c.algo for c in CLASSES if any(s == c.detects or s.startswith(f"{c.detects}_") for s in tensors)), None
+    )
 
 
 def make(algo: str, shape: Shape, plan: Plan) -> Adapter:

@@ -65,5 +65,8 @@ def _sha256(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that a crash leaves the old one or the new one, whole. Raises a CurateError where the disk refuses."""
+    """Writes a file so that a crash leaves the old one or the new one, whole.
+
+    Raises a CurateError where the disk refuses.
+    """
     files.write_atomic(path, lambda work: work.write_bytes(data))

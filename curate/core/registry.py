@@ -23,7 +23,9 @@ def names(package: str) -> list[str]:
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or ()) if spec else []
     return sorted(
-        m.name.replace("_", "-") for m in pkgutil.iter_modules([str(Path(p)) for p in places]) if not m.name.startswith("_")
+        m.name.replace("_", "-")
+        for m in pkgutil.iter_modules([str(Path(p)) for p in places])
+        if not m.name.startswith("_")
     )
 
 
@@ -48,7 +50,9 @@ def module(package: str, name: str, what: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except ImportError as error:
-            raise InputError(f'{what} "{name}" cannot be imported: {error}', "a dotted name is an importable module") from error
+            raise InputError(
+                f'{what} "{name}" cannot be imported: {error}', "a dotted name is an importable module"
+            ) from error
     if name.replace("_", "-") not in names(package):
         raise InputError(f'unknown {what} "{name}"', nearest(name, names(package)))
     return importlib.import_module(f"{package}.{name.replace('-', '_')}")
@@ -59,7 +63,10 @@ def defined(found: ModuleType, base: type[T]) -> type[T]:
     classes = [
         c
         for c in vars(found).values()
-        if isinstance(c, type) and issubclass(c, base) and c.__module__ == found.__name__ and not c.__name__.startswith("_")
+        if isinstance(c, type)
+        and issubclass(c, base)
+        and c.__module__ == found.__name__
+        and not c.__name__.startswith("_")
     ]
     if len(classes) != 1:
         raise InputError(f"{found.__name__} must define exactly one public {base.__name__}, found {len(classes)}")

@@ -51,7 +51,10 @@ class Runner:
     _said: dict[tuple[frozenset[str], str], Any] = field(default_factory=dict[tuple[frozenset[str], str], Any])
 
     def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:
-        """The manifest after all stages. Raises Interrupted once the user stops, CurateError where the run cannot go on."""
+        """The manifest after all stages.
+
+        Raises Interrupted once the user stops, CurateError where the run cannot go on.
+        """
         for group in grouped(stages):
             whole = isinstance(group, DatasetStage)
             manifest = self._dataset(group, manifest) if whole else self._records(group, manifest)
@@ -86,7 +89,8 @@ class Runner:
             manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
         return plans
 
-    # record stages ------------------------------------------------------------------------------------------------------
+    # record stages
+    # ------------------------------------------------------------------------------------------------------
 
     def _prepare(self, stage: RecordStage) -> Prepared:
         return Prepared(stage, digest_plain(self._identity(stage)))
@@ -139,7 +143,9 @@ class Runner:
         todo = [(i, manifest[i]) for i, s in states.items() if len(s.levels) < len(chain)]
         after = {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)}
         meters = [
-            _Meter(p.stage.name, level, states, self.tell) for level, p in enumerate(chain) if not isinstance(p.stage, Encode)
+            _Meter(p.stage.name, level, states, self.tell)
+            for level, p in enumerate(chain)
+            if not isinstance(p.stage, Encode)
         ]
         failures: list[str] = []
         if todo:
@@ -174,7 +180,9 @@ class Runner:
                     continue
                 key = self._key(prepared, old)
                 mine = (
-                    results if len(before) == 1 else [r for r in results if r.key == old.key or r.key.startswith(old.key + "#")]
+                    results
+                    if len(before) == 1
+                    else [r for r in results if r.key == old.key or r.key.startswith(old.key + "#")]
                 )
                 news = [_named(r, key, n) for n, r in enumerate(mine)]
                 rows[key] = [
@@ -186,19 +194,24 @@ class Runner:
             before = tuple(after)
         return before
 
-    # dataset stages -----------------------------------------------------------------------------------------------------
+    # dataset stages
+    # -----------------------------------------------------------------------------------------------------
 
     def _dataset_key(self, stage: DatasetStage, manifest: Manifest) -> str:
         concepts = {r.concept for r in manifest}
         settings = {c: self._settings(stage, c) for c in sorted(concepts)}
-        return digest_plain([self._identity(stage), settings, [[r.key, r.concept, stage.view(r)] for r in manifest.present]])
+        return digest_plain(
+            [self._identity(stage), settings, [[r.key, r.concept, stage.view(r)] for r in manifest.present]]
+        )
 
     def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
         key = self._dataset_key(stage, manifest)
         known = self.store.recall([key]).get(key)
         if known is None:
             return None
-        recalled = Manifest(changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest)
+        recalled = Manifest(
+            changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest
+        )
         return recalled if stage.stands(recalled, self.env, self.tell) else None
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:

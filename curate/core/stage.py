@@ -63,8 +63,12 @@ class Concept(Options):
     )
     weight: float = Field(default=1.0, gt=0, description="How often it is shown relative to the other concepts.")
     repeats: int | None = Field(default=None, ge=1, description="Fix the number of repeats instead of balancing it.")
-    absorb: tuple[str, ...] = Field(default=(), description="Tags that belong to the trigger and are removed from captions.")
-    flip: tuple[str, ...] = Field(default=(), description="Files to mirror so that an asymmetric subject faces one way.")
+    absorb: tuple[str, ...] = Field(
+        default=(), description="Tags that belong to the trigger and are removed from captions."
+    )
+    flip: tuple[str, ...] = Field(
+        default=(), description="Files to mirror so that an asymmetric subject faces one way."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,10 @@ class Stage(Options):
         return ()
 
     def problems(self) -> Mapping[str, str]:
-        """What is wrong with options that are well-typed: option -> message. Quick and offline: asked before anything runs."""
+        """What is wrong with options that are well-typed: option -> message.
+
+        Quick and offline: asked before anything runs.
+        """
         return {}
 
     def keyed(self) -> dict[str, Any]:

@@ -94,7 +94,9 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > _SCHEMA:
-                raise InputError(f"{path} was written by a newer curate", "install that version, or use another output folder")
+                raise InputError(
+                    f"{path} was written by a newer curate", "install that version, or use another output folder"
+                )
             self._db.executescript(_TABLES)
             self._db.execute(f"PRAGMA user_version={_SCHEMA}")
         except sqlite3.Error as error:
@@ -174,7 +176,8 @@ class Store:
                     size, mtime, digest = known.get(name, (None, None, ""))
                     if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
                         digest = digest_file(path)
-                        # a file changed within the clock's grain of now could change again unseen: do not trust its time
+                        # a file changed within the clock's grain of now could change again
+                        # unseen: do not trust its time
                         if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
                             self._write(
                                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
@@ -257,9 +260,12 @@ def _text(path: Path) -> str:
 def _damaged(path: Path, error: sqlite3.Error) -> CurateError:
     reason = str(error)
     if "disk is full" in reason or "full" in reason:
-        return MissingError(f"the disk is full while writing {path}", "free some space and run again: what is done is kept")
+        return MissingError(
+            f"the disk is full while writing {path}", "free some space and run again: what is done is kept"
+        )
     if "readonly" in reason or "unable to open" in reason:
         return InputError(f"cannot write the ledger {path}: {reason}", "choose an output folder you may write to")
     return CurateError(
-        f"the ledger {path} cannot be used: {reason}", "if the file is damaged, move it away: the run then starts afresh"
+        f"the ledger {path} cannot be used: {reason}",
+        "if the file is damaged, move it away: the run then starts afresh",
     )

@@ -77,7 +77,9 @@ def read(path: Path) -> dict[str, Tensor]:
             remedy = "fetch the model as safetensors, which holds no code"
             raise InputError(f"{path} holds code beside its weights, and was not read", remedy) from error
         said = str(error).partition("\n")[0]
-        raise InputError(f"{path} cannot be read as a checkpoint: {said}", "the file is not whole: fetch it again") from error
+        raise InputError(
+            f"{path} cannot be read as a checkpoint: {said}", "the file is not whole: fetch it again"
+        ) from error
     found = found.get("state_dict", found) if isinstance(found, Mapping) else found
     if not isinstance(found, Mapping):
         raise InputError(f"{path} is no checkpoint: it holds a {type(found).__name__} instead of named tensors")
@@ -106,12 +108,17 @@ def load_parts(path: Path, dtype: torch.dtype) -> Parts:
         unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
     except (KeyError, StopIteration, ValueError, IndexError) as error:
         remedy = "fetch the whole model: UNet, text encoder and autoencoder in one file"
-        raise InputError(f"{path.name} is no whole checkpoint of {found}: it lacks {error or 'layers'}", remedy) from error
+        raise InputError(
+            f"{path.name} is no whole checkpoint of {found}: it lacks {error or 'layers'}", remedy
+        ) from error
     return Parts(found, unet, vae, texts, frozenset(state.keys() & {"v_pred", "ztsnr"}))
 
 
 def unet_config(state: Mapping[str, Tensor], found: str) -> dict[str, Any]:
-    """A UNet's configuration, read off the shapes of its tensors. Raises InputError for other inputs than 4 channels."""
+    """A UNet's configuration, read off the shapes of its tensors.
+
+    Raises InputError for other inputs than 4 channels.
+    """
     inputs = state[f"{UNET}input_blocks.0.0.weight"].shape[1]
     if inputs != 4:
         raise InputError(f"its UNet takes {inputs} channels (inpainting or editing)", "4-channel models can be trained")
@@ -123,7 +130,9 @@ def unet_config(state: Mapping[str, Tensor], found: str) -> dict[str, Any]:
         if f"{prefix}.0.op.weight" in state:
             continue
         width = state[f"{prefix}.0.out_layers.3.weight"].shape[0]
-        blocks = {int(m[1]) for k in state if (m := re.match(re.escape(prefix) + r"\.1\.transformer_blocks\.(\d+)\.", k))}
+        blocks = {
+            int(m[1]) for k in state if (m := re.match(re.escape(prefix) + r"\.1\.transformer_blocks\.(\d+)\.", k))
+        }
         widths.append(width)
         depths.append(len(blocks))
     widths, depths = widths[::2], depths[::2]  # two residual blocks a level
@@ -189,7 +198,9 @@ def _texts(state: Mapping[str, Tensor], found: str, dtype: torch.dtype) -> list[
         {k.removeprefix(prefix).removeprefix("text_model."): v for k, v in state.items() if k.startswith(prefix)}, dtype
     )
     return (
-        [first] if found == "sd1" else [first, _open_clip(state, "conditioner.embedders.1.model.", dtype, last_but_one=False)]
+        [first]
+        if found == "sd1"
+        else [first, _open_clip(state, "conditioner.embedders.1.model.", dtype, last_but_one=False)]
     )
 
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 Kind = Literal[
-    "text-attn", "text-mlp", "attn", "mlp", "norm", "resnet", "resnet-lin", "resnet-norm", "resample", "edge", "time", "unused"
+    "text-attn",
+    "text-mlp",
+    "attn",
+    "mlp",
+    "norm",
+    "resnet",
+    "resnet-lin",
+    "resnet-norm",
+    "resample",
+    "edge",
+    "time",
+    "unused",
 ]
 
 
@@ -33,7 +44,9 @@ class Site:
     block: int = -1
 
 
-_ATTENTION: dict[str, Kind] = {f"{a}.{w}": "attn" for a in ("attn1", "attn2") for w in ("to_q", "to_k", "to_v", "to_out.0")}
+_ATTENTION: dict[str, Kind] = {
+    f"{a}.{w}": "attn" for a in ("attn1", "attn2") for w in ("to_q", "to_k", "to_v", "to_out.0")
+}
 TRANSFORMER: dict[str, Kind] = {**_ATTENTION, "ff.net.0.proj": "mlp", "ff.net.2": "mlp"}
 RESNET: dict[str, tuple[str, Kind]] = {
     "conv1": ("in_layers_2", "resnet"),
@@ -134,7 +147,12 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
         if level + 1 < levels:
             last = level * (each + 1) + each
             inner = 2 if depth else 1
-            add(f"up_blocks.{level}.upsamplers.0.conv", f"output_blocks_{last}_{inner}_conv", "resample", middle + 1 + last)
+            add(
+                f"up_blocks.{level}.upsamplers.0.conv",
+                f"output_blocks_{last}_{inner}_conv",
+                "resample",
+                middle + 1 + last,
+            )
     add("conv_out", "out_2", "edge", middle + len(shape.up) * (each + 1))
     return sites
 

@@ -131,10 +131,14 @@ def _from_folder(place: Path, base: str, want: Want) -> _Found:
         texts: list[Any] = [CLIPTextModel.from_pretrained(place / "text_encoder", dtype=want.dtype, **given)]
         tokenizers = [CLIPTokenizer.from_pretrained(place / "tokenizer", **given)]
         if xl:
-            texts.append(CLIPTextModelWithProjection.from_pretrained(place / "text_encoder_2", dtype=want.dtype, **given))
+            texts.append(
+                CLIPTextModelWithProjection.from_pretrained(place / "text_encoder_2", dtype=want.dtype, **given)
+            )
             tokenizers.append(CLIPTokenizer.from_pretrained(place / "tokenizer_2", **given))
     if int(unet.config["in_channels"]) != 4:
-        raise InputError(f"{base} is an inpainting or editing model: its UNet takes {unet.config['in_channels']} channels")
+        raise InputError(
+            f"{base} is an inpainting or editing model: its UNet takes {unet.config['in_channels']} channels"
+        )
     for model in (unet, vae, *texts):
         model.requires_grad_(False).eval()
     schedule = read_json(place / "scheduler" / "scheduler_config.json")
@@ -159,9 +163,12 @@ def _from_file(place: Path, want: Want, offline: bool) -> _Found:
         schedule["prediction_type"] = "v_prediction"
     elif parts.family == "sd2" and not said and want.prediction == "auto":
         raise InputError(
-            f"{place.name} does not say whether it predicts epsilon or v", "set prediction, or put its .yaml file beside it"
+            f"{place.name} does not say whether it predicts epsilon or v",
+            "set prediction, or put its .yaml file beside it",
         )
-    return _Found(parts.family, parts.unet, parts.vae, parts.texts, _tokenizers(parts.family, place, want, offline), schedule)
+    return _Found(
+        parts.family, parts.unet, parts.vae, parts.texts, _tokenizers(parts.family, place, want, offline), schedule
+    )
 
 
 def _tokenizers(family: str, place: Path, want: Want, offline: bool) -> list[Any]:

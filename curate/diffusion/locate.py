@@ -31,7 +31,8 @@ def located(base: str, offline: bool) -> Path:
         return place
     if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise InputError(
-            f'base model "{base}" is not there', "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`"
+            f'base model "{base}" is not there',
+            "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`",
         )
     return _from_hub(base, offline)
 
@@ -46,7 +47,9 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
         return [place]
     if not place.is_dir():
         if place.suffix in (*CHECKPOINTS, ".pt") or vae.count("/") != 1 or vae.startswith((".", "/", "~")):
-            raise InputError(f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)")
+            raise InputError(
+                f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)"
+            )
         place = _from_hub(vae, offline, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"], "vae")
     place = place if (place / "config.json").is_file() else place / "vae"
     weights = sorted(place.glob("*.safetensors"))

@@ -111,7 +111,13 @@ UNET: Config = {
 }
 """What diffusers takes where a configuration is silent."""
 TEXT: Config = {"vocab_size": 49408, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12}
-VAE: Config = {"in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": (64,), "layers_per_block": 1}
+VAE: Config = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 4,
+    "block_out_channels": (64,),
+    "layers_per_block": 1,
+}
 
 
 def unet(given: Config) -> Skeleton:

@@ -188,7 +188,9 @@ def _write_tokenizer(place: Path, vocabulary: dict[str, int], merges: list[tuple
     specials = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     specials["pad_token"] = "<|endoftext|>"
     _write_json(place / "special_tokens_map.json", specials)
-    _write_json(place / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **specials})
+    _write_json(
+        place / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **specials}
+    )
 
 
 def _write_json(path: Path, value: object) -> None:

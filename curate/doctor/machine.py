@@ -18,7 +18,13 @@ def examine(folder: Path | None = None) -> Findings:
     """Looks at this machine; `folder` is where output would go. Loads PyTorch and onnxruntime: takes seconds."""
     cached, broken = _hub()
     return Findings(
-        _machine(folder or Path.cwd()), _torch(), _onnx(), _opencv(), _optional(), (*_embedded(), *cached), tuple(broken)
+        _machine(folder or Path.cwd()),
+        _torch(),
+        _onnx(),
+        _opencv(),
+        _optional(),
+        (*_embedded(), *cached),
+        tuple(broken),
     )
 
 

@@ -31,7 +31,10 @@ def _rows(found: Findings) -> Iterator[tuple[str, str]]:
     machine, torch, onnx = found.machine, found.torch, found.onnx
     yield "python", f"{machine.python} on {machine.system}, {machine.architecture}"
     memory = f", {machine.memory / GIB:.0f} GiB memory" if machine.memory else ""
-    yield "machine", f"{counted(machine.cores, 'core')}{memory}, {machine.disk_free / GIB:.0f} GiB free at {machine.disk}"
+    yield (
+        "machine",
+        f"{counted(machine.cores, 'core')}{memory}, {machine.disk_free / GIB:.0f} GiB free at {machine.disk}",
+    )
     yield "torch", torch.error or f"{torch.version}, built for {torch.built}{', Apple GPU' if torch.mps else ''}"
     for number, device in enumerate(torch.devices):
         bf16 = "bf16" if device.bf16 else "no bf16"

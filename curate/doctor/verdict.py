@@ -42,7 +42,9 @@ def _of_torch(found: Findings) -> Iterator[Problem]:
         if device.memory < 6 * GIB:
             gib = device.memory / GIB
             yield Problem(
-                "note", f"{device.name} has {gib:.0f} GiB", "train SD 1.5 at 512 with batch size 1; SDXL wants 10 GiB or more"
+                "note",
+                f"{device.name} has {gib:.0f} GiB",
+                "train SD 1.5 at 512 with batch size 1; SDXL wants 10 GiB or more",
             )
 
 
@@ -72,13 +74,19 @@ def _of_the_rest(found: Findings) -> Iterator[Problem]:
     if found.machine.disk_free < 10 * GIB:
         free = found.machine.disk_free / GIB
         yield Problem(
-            "warning", f"only {free:.1f} GiB free at {found.machine.disk}", "models and prepared pictures want 10 GiB or more"
+            "warning",
+            f"only {free:.1f} GiB free at {found.machine.disk}",
+            "models and prepared pictures want 10 GiB or more",
         )
     if 0 < found.machine.memory < 8 * GIB:
-        yield Problem("warning", f"only {found.machine.memory / GIB:.1f} GiB of memory", "set run.workers to 1 and train small")
+        yield Problem(
+            "warning", f"only {found.machine.memory / GIB:.1f} GiB of memory", "set run.workers to 1 and train small"
+        )
     for fault in found.broken:
         yield Problem(
-            "warning", f"the model cache is damaged: {fault}", "delete what it names; it is downloaded again when needed"
+            "warning",
+            f"the model cache is damaged: {fault}",
+            "delete what it names; it is downloaded again when needed",
         )
     if not found.optional["pillow-heif"]:
         yield Problem("note", "HEIC pictures cannot be read", "pip install pillow-heif")

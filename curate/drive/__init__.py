@@ -7,4 +7,16 @@ from curate.drive.matching import with_edits
 from curate.drive.run import plan, run
 from curate.drive.session import Result
 
-__all__ = ["REPORT", "Command", "Result", "command", "follows", "plan", "refusals", "report", "run", "undo", "with_edits"]
+__all__ = [
+    "REPORT",
+    "Command",
+    "Result",
+    "command",
+    "follows",
+    "plan",
+    "refusals",
+    "report",
+    "run",
+    "undo",
+    "with_edits",
+]

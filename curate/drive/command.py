@@ -80,7 +80,11 @@ def _carried_out(c: Command) -> Result:
         store, env, tell = session.store, session.env, session.tell
         if c.out is None and folder.unfinished(store):
             what, _ = folder.undo(c.source, store)
-            tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
+            tell(
+                Note(
+                    "warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"
+                )
+            )
         with contextlib.ExitStack() as stack:
             ledger = store if c.out is None else _ledger_of(c, stack)
             edits = folder.look(c.source, ledger, tell) if ledger else {}
@@ -95,7 +99,9 @@ def _carried_out(c: Command) -> Result:
         chosen = _chosen(c, manifest)
         if c.stage.looks:
             # the findings say the same, all of it and in order
-            session.runner.tell = lambda event: None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
+            session.runner.tell = lambda event: (
+                None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
+            )
         before = Manifest(r for r in manifest if r.key in chosen)
         c.stage.survey(before, env, tell)
         after = session.runner.run([c.stage], before)
@@ -123,12 +129,15 @@ def _check_folders(c: Command) -> None:
             raise InputError("--in-place and -o exclude each other")
         return
     if isinstance(c.stage, Export):
-        raise InputError("export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place")
+        raise InputError(
+            "export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place"
+        )
     if adds_only(type(c.stage)) or c.in_place:
         return
     if picture_stage(type(c.stage)):
         raise InputError(
-            f"{c.stage.name} makes new pictures: say where with -o OUT", "or give --in-place, which keeps what it replaces"
+            f"{c.stage.name} makes new pictures: say where with -o OUT",
+            "or give --in-place, which keeps what it replaces",
         )
     if not (c.source / LEDGER / "ledger.sqlite").is_file():
         raise InputError(

@@ -26,7 +26,10 @@ REPORT = f"{LEDGER}/report.html"
 
 
 def refusals(source: Path) -> list[tuple[Path, str]]:
-    """The pictures under a folder that refuse AI training, each with its mark. Raises InputError for a missing folder."""
+    """The pictures under a folder that refuse AI training, each with its mark.
+
+    Raises InputError for a missing folder.
+    """
     found = [(one.path, consent.refusal(one.path)) for one in list_pictures([source], silent)]
     return [(path, mark) for path, mark in found if mark]
 

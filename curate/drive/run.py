@@ -28,7 +28,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     names = tuple(s.name for s in pipeline.stages)
     with session_over(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
         edits = folder.look(pipeline.output, session.store, session.tell)
-        manifest = scan(pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output)
+        manifest = scan(
+            pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output
+        )
         session.manifest = with_edits(manifest, edits)
         for stage in pipeline.stages:
             stage.survey(session.manifest, session.env, session.tell)
@@ -44,13 +46,17 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     assert session.result is not None
     if session.page is not None:
         result = session.result
-        write_report(session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts, session.env.root)
+        write_report(
+            session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts, session.env.root
+        )
     return session.result
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     if "train" in names:
-        return f"edit captions in {quoted(pipeline.output)} where you want others, then curate run {quoted(pipeline.path)}"
+        return (
+            f"edit captions in {quoted(pipeline.output)} where you want others, then curate run {quoted(pipeline.path)}"
+        )
     if "export" in names and pipeline.whole:
         return f"curate train {quoted(pipeline.output)}"
     if pipeline.whole and "export" not in names:

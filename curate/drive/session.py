@@ -114,7 +114,9 @@ def session_over(
                 write_text(store.root / SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
 
 
-def env_over(ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str, Concept], store: Store | None) -> Env:
+def env_over(
+    ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str, Concept], store: Store | None
+) -> Env:
     """What stages may use: the ledger folder `ledger`, the folder `output` that is written to."""
     return Env(
         root=(ledger / LEDGER).absolute(),

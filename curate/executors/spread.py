@@ -19,7 +19,10 @@ def spreads(stage: RecordStage) -> bool:
 
 
 def counted(workers: int | str, todo: int) -> int:
-    """Workers in processes of their own for `todo` pictures; 0 where threads of this process do. `workers` may be "auto"."""
+    """Workers in processes of their own for `todo` pictures; 0 where threads of this process do.
+
+    `workers` may be "auto".
+    """
     count = threads(workers, todo)
     return 0 if count <= 1 or (workers == "auto" and todo < _WORTH) else count
 

@@ -6,4 +6,15 @@ from curate.folder.journal import Journal, undo, unfinished
 from curate.folder.publish import publish, stands
 from curate.folder.scene import Published, suffix
 
-__all__ = ["Journal", "Published", "look", "publish", "same_text", "stands", "suffix", "unchanged", "undo", "unfinished"]
+__all__ = [
+    "Journal",
+    "Published",
+    "look",
+    "publish",
+    "same_text",
+    "stands",
+    "suffix",
+    "unchanged",
+    "undo",
+    "unfinished",
+]

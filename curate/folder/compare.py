@@ -53,7 +53,10 @@ def same_as_one(text: str | None, *known: str | None) -> bool:
 
 
 def caption_path(folder: Path, row: Written) -> str:
-    """Where the caption of a picture of ours is; also one that a person wrote where none was generated. "" without one."""
+    """Where the caption of a picture of ours is; also one that a person wrote where none was generated.
+
+    "" without one.
+    """
     if row.caption_path:
         return row.caption_path
     beside = captions.caption_file(folder / row.path)

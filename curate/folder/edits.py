@@ -97,7 +97,9 @@ def _follow(folder: Path, store: Store, rows: dict[str, Written], tell: Listener
         row = next((w for w in candidates if PurePosixPath(w.path).name == path.name), candidates[0])
         candidates.remove(row)
         new = path.relative_to(folder).as_posix()
-        beside = row.caption_path and path.with_suffix(PurePosixPath(row.caption_path).suffix).relative_to(folder).as_posix()
+        beside = (
+            row.caption_path and path.with_suffix(PurePosixPath(row.caption_path).suffix).relative_to(folder).as_posix()
+        )
         if beside and not (folder / beside).exists() and (folder / row.caption_path).exists():
             beside = row.caption_path
         moved = dataclasses.replace(row, path=new, mtime=path.stat().st_mtime_ns, caption_path=beside)

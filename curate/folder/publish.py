@@ -134,13 +134,22 @@ class _Publisher(Scene):
                 pass
             elif known is None and os.path.lexists(target) and not self._may_take(target, row.digest):
                 self.tell(
-                    Note("warning", f"{row.path} is not curate's: it is left alone, {record.key} is not written", key=row.key)
+                    Note(
+                        "warning",
+                        f"{row.path} is not curate's: it is left alone, {record.key} is not written",
+                        key=row.key,
+                    )
                 )
                 return None
             elif known is not None and target.exists() and not unchanged(self.folder, known):
                 self.tell_hand_made(row)
                 ours = False
-            elif before and before.path != row.path and before.path not in targets and self._moved_by_hand(before, target):
+            elif (
+                before
+                and before.path != row.path
+                and before.path not in targets
+                and self._moved_by_hand(before, target)
+            ):
                 self.tell(Note("warning", f"{before.path} was changed by hand: kept, now as {row.path}", key=row.key))
                 ours = False
             else:
@@ -169,7 +178,9 @@ class _Publisher(Scene):
     def _picture(self, source: Path, target: Path) -> None:
         self.done.pictures += 1
         inside = (
-            self.journal is not None and self.folder in source.parents and LEDGER not in source.relative_to(self.folder).parts
+            self.journal is not None
+            and self.folder in source.parents
+            and LEDGER not in source.relative_to(self.folder).parts
         )
         if inside and self.journal is not None and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -86,14 +86,20 @@ class Scene:
         self.imported: set[str] = set()
         self.done = Published()
 
-    def wanted(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> list[tuple[Record, Path, Written]]:
-        """Each record with the file its picture comes from and the row it should have. Raises InputError where one is gone."""
+    def wanted(
+        self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
+    ) -> list[tuple[Record, Path, Written]]:
+        """Each record with the file its picture comes from and the row it should have.
+
+        Raises InputError where one is gone.
+        """
         sources = [self.env.path(r.image) for r in records]
         wanted: list[tuple[Record, Path, Written]] = []
         for record, (source, size, digest) in zip(records, self.store.sized_digests(sources), strict=True):
             if isinstance(digest, OSError):
                 raise InputError(
-                    f"{source} is gone: {digest.strerror}", "leave the input folder alone while curate runs, then run again"
+                    f"{source} is gone: {digest.strerror}",
+                    "leave the input folder alone while curate runs, then run again",
                 )
             wanted.append((record, source, _row(record, size, digest, paths[record.key])))
         return wanted

@@ -44,7 +44,10 @@ class PictureDoor:
         return read_picture(path).pixels
 
     def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
-        """Encodes to `path` (`png[:level]`, `jpeg[:quality]`, `webp[:quality]`); not atomic by itself. Raises InputError."""
+        """Encodes to `path` (`png[:level]`, `jpeg[:quality]`, `webp[:quality]`); not atomic by itself.
+
+        Raises InputError.
+        """
         from curate.images import encode
 
         encode.write(pixels, path, encoding)

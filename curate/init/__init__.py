@@ -4,4 +4,15 @@ from curate.init.answers import Answers, Base, ConceptAnswer, Given
 from curate.init.pipeline_file import cautions, pipeline_text, write
 from curate.init.questions import ask, concepts_in, suggested
 
-__all__ = ["Answers", "Base", "ConceptAnswer", "Given", "ask", "cautions", "concepts_in", "pipeline_text", "suggested", "write"]
+__all__ = [
+    "Answers",
+    "Base",
+    "ConceptAnswer",
+    "Given",
+    "ask",
+    "cautions",
+    "concepts_in",
+    "pipeline_text",
+    "suggested",
+    "write",
+]

@@ -13,7 +13,18 @@ from curate.core.stage import Kind
 Prompting = Literal["natural", "danbooru", "e621"]
 
 _E621 = ("e621", "furry", "yiff", "fluffyrock", "lodestone")
-_DANBOORU = ("pony", "illustrious", "noob", "animagine", "anime", "anything", "counterfeit", "abyssorange", "meina", "hassaku")
+_DANBOORU = (
+    "pony",
+    "illustrious",
+    "noob",
+    "animagine",
+    "anime",
+    "anything",
+    "counterfeit",
+    "abyssorange",
+    "meina",
+    "hassaku",
+)
 _XL = ("xl", "pony", "illustrious", "noob", "animagine")
 
 
@@ -56,7 +67,10 @@ class ConceptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Everything a pipeline is written from. `input` stands relative to the pipeline file; `gpu` is GiB, 0 without one."""
+    """Everything a pipeline is written from.
+
+    `input` stands relative to the pipeline file; `gpu` is GiB, 0 without one.
+    """
 
     input: str
     concepts: tuple[ConceptAnswer, ...]

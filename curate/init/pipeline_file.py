@@ -66,7 +66,11 @@ def _opening(answers: Answers, base: Base) -> Iterator[str]:
     yield f"output: {_scalar(answers.output)}"
 
 
-_ANCESTRY = {"natural": "prompted in plain language", "danbooru": "prompted in danbooru tags", "e621": "prompted in e621 tags"}
+_ANCESTRY = {
+    "natural": "prompted in plain language",
+    "danbooru": "prompted in danbooru tags",
+    "e621": "prompted in e621 tags",
+}
 
 
 def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
@@ -170,4 +174,6 @@ def _scalar(text: str) -> str:
     if plain and text.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted)
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted
+    )

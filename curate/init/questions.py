@@ -29,7 +29,9 @@ def ask(
     for a folder without pictures, an unknown concept, or a missing folder that cannot be asked for.
     """
     asker = _Asker(interactive, answers, questions)
-    source = given.input or asker.text("Folder of pictures, one sub-folder for each concept", SAMPLE if interactive else "")
+    source = given.input or asker.text(
+        "Folder of pictures, one sub-folder for each concept", SAMPLE if interactive else ""
+    )
     if not source:
         raise InputError("init needs the folder of pictures", f"give it, or {SAMPLE} to try curate out")
     found = concepts_in(source)
@@ -73,7 +75,9 @@ class _Asker:
 
         if not self._interactive:
             return default
-        return Prompt.ask(Text(question), console=self._console, default=default, stream=self._answers).strip() or default
+        return (
+            Prompt.ask(Text(question), console=self._console, default=default, stream=self._answers).strip() or default
+        )
 
     def choice(self, question: str, choices: Sequence[Kind], default: Kind) -> Kind:
         """One of the choices."""
@@ -81,7 +85,9 @@ class _Asker:
 
         if not self._interactive:
             return default
-        said = Prompt.ask(Text(question), console=self._console, choices=list(choices), default=default, stream=self._answers)
+        said = Prompt.ask(
+            Text(question), console=self._console, choices=list(choices), default=default, stream=self._answers
+        )
         return next(choice for choice in choices if choice == said)
 
     def number(self, question: str, default: float) -> float:

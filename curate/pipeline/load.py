@@ -77,7 +77,8 @@ def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]
         folder = base / Path(one).expanduser()
         if not folder.is_dir():
             reader.problem(
-                where, f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}{_similar(folder)}"
+                where,
+                f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}{_similar(folder)}",
             )
         folders.append(folder)
     if not rows:
@@ -132,7 +133,8 @@ def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path])
             for i, word in enumerate(concept.trigger):
                 if not word.strip() or "," in word or "\n" in word:
                     reader.problem(
-                        ("concepts", name, "trigger", i), f'trigger word "{word}" must be one tag: not empty, without commas'
+                        ("concepts", name, "trigger", i),
+                        f'trigger word "{word}" must be one tag: not empty, without commas',
                     )
             concepts[bare] = concept
     return concepts
@@ -152,7 +154,8 @@ def _consent(reader: Reader, values: Mapping[str, Any]) -> bool:
     given = values.get("consent")
     if given is not None and given != RIGHTS:
         reader.problem(
-            ("consent",), f'consent: takes only "{RIGHTS}" (you hold the rights in every picture of the input), or nothing'
+            ("consent",),
+            f'consent: takes only "{RIGHTS}" (you hold the rights in every picture of the input), or nothing',
         )
     return given == RIGHTS
 
@@ -163,7 +166,8 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
         what = "is missing" if "stages" not in values else "names no stage" if given == [] else ""
         what = what or f"must be a list of stages, found {describe(given)}"
         reader.problem(
-            ("stages",) if "stages" in values else (), f"stages: {what}, for example [convert, resize, tag, trigger, export]"
+            ("stages",) if "stages" in values else (),
+            f"stages: {what}, for example [convert, resize, tag, trigger, export]",
         )
         return []
     stages: list[Stage] = []

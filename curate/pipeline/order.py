@@ -27,10 +27,13 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
         places.setdefault(name, []).append(i)
     for earlier, later, why in ORDER:
         if earlier in places and later in places and max(places[earlier]) > min(places[later]):
-            reader.problem(("stages", min(places[later])), f'"{later}" stands before "{earlier}": {why}; put {earlier} first')
+            reader.problem(
+                ("stages", min(places[later])), f'"{later}" stands before "{earlier}": {why}; put {earlier} first'
+            )
     if "train" in places and "export" not in places:
         reader.problem(
-            ("stages", places["train"][0]), '"train" without "export": training reads the prepared folder; put export before it'
+            ("stages", places["train"][0]),
+            '"train" without "export": training reads the prepared folder; put export before it',
         )
     if "export" in places:
         for i, name in names:

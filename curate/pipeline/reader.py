@@ -40,7 +40,8 @@ class Reader:
         self.problems: list[Problem] = []
         self.marks: dict[tuple[str | int, ...], Node | str] = {}
 
-    # YAML -> plain values with marks -------------------------------------------------------------------------------------
+    # YAML -> plain values with marks
+    # -------------------------------------------------------------------------------------
 
     def parse(self) -> dict[str, Any]:
         """The file as plain values, with the settings applied. Raises PipelineError where it is no YAML at all."""
@@ -139,7 +140,8 @@ class Reader:
         self.marks[(*where, *parts)] = origin
         self.marks[(*where, *parts, "<key>")] = origin
 
-    # problems ------------------------------------------------------------------------------------------------------------
+    # problems
+    # ------------------------------------------------------------------------------------------------------------
 
     def problem(self, where: Node | str | tuple[str | int, ...], message: str, *, at_key: bool = False) -> None:
         """Notes a mistake at a node or at the value (or the key) that stands at a path of keys."""
@@ -166,7 +168,8 @@ class Reader:
             lines.append(f"{p.origin}: {p.message}" if p.origin else f"{self.path}:{p.line}:{p.column}: {p.message}")
         raise PipelineError("\n".join(lines))
 
-    # typed ---------------------------------------------------------------------------------------------------------------
+    # typed
+    # ---------------------------------------------------------------------------------------------------------------
 
     def typed(self, model: type[BaseModel], values: Any, where: tuple[str | int, ...], what: str) -> Any:
         """The model made of the values, or None with every problem noted."""

@@ -33,7 +33,12 @@ def schema() -> dict[str, Any]:
         )
     entries.append({"type": "string", "pattern": r"^\w+(\.\w+)+$", "description": "A plug-in's module."})
     entries.append(
-        {"type": "object", "patternProperties": {r"^\w+(\.\w+)+$": True}, "additionalProperties": False, "minProperties": 1}
+        {
+            "type": "object",
+            "patternProperties": {r"^\w+(\.\w+)+$": True},
+            "additionalProperties": False,
+            "minProperties": 1,
+        }
     )
     folders = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
     concept = _loosened(Concept, Concept.model_json_schema())
@@ -44,15 +49,26 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["input", "output", "stages"],
         "properties": {
-            "input": {**folders, "description": "A folder, or a list of folders, whose sub-folders hold one concept each."},
+            "input": {
+                **folders,
+                "description": "A folder, or a list of folders, whose sub-folders hold one concept each.",
+            },
             "output": {"type": "string", "description": "The prepared folder; everything is written under it."},
             "concepts": {
                 "type": "object",
                 "additionalProperties": concept,
                 "description": "What is said of each concept, by folder.",
             },
-            "consent": {"const": RIGHTS, "description": "Includes pictures that refuse AI training: you hold the rights."},
-            "stages": {"type": "array", "items": {"anyOf": entries}, "minItems": 1, "description": "The stages, in order."},
+            "consent": {
+                "const": RIGHTS,
+                "description": "Includes pictures that refuse AI training: you hold the rights.",
+            },
+            "stages": {
+                "type": "array",
+                "items": {"anyOf": entries},
+                "minItems": 1,
+                "description": "The stages, in order.",
+            },
             "run": {**RunOptions.model_json_schema(), "description": "How the run is carried out; changes no result."},
         },
         "$defs": definitions,

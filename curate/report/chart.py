@@ -22,7 +22,9 @@ def chart(series: Mapping[str, Sequence[Point]], what: str) -> Markup:
         return Markup("")
     scale = _Scale(every)
     drawn = [_line(points, scale, f"s{number}") for number, points in enumerate(found.values())]
-    picture = el("svg", *scale.marks(), *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="curve", role="img", aria_label=what)
+    picture = el(
+        "svg", *scale.marks(), *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="curve", role="img", aria_label=what
+    )
     names = [el("span", el("i", class_=f"s{number}"), name) for number, name in enumerate(found)]
     return joined(picture, el("p", *names, class_="legend"))
 

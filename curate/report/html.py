@@ -105,7 +105,11 @@ def _advice(page: Page) -> Markup:
         found.append((note["level"], (f"{note['stage']}: " if note["stage"] else "") + note["message"] + pictures))
     order = ["warning", "advice", "info"]
     found.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
-    return el("ul", *(el("li", el("em", level), " ", line) for level, line in found), class_="notes") if found else Markup("")
+    return (
+        el("ul", *(el("li", el("em", level), " ", line) for level, line in found), class_="notes")
+        if found
+        else Markup("")
+    )
 
 
 def _balance(page: Page) -> Markup:
@@ -116,7 +120,9 @@ def _balance(page: Page) -> Markup:
         repeats = " or ".join(f"{n}" for n in share.repeats) or "0"
         weight = f"{page.concepts.get(share.concept, Concept()).weight:g}"
         shown = bar(share.part / most, f"{share.part:.1%}")
-        rows.append([share.concept, f"{share.came:,}", f"{share.pictures:,}", repeats, weight, f"{share.showings:,}", shown])
+        rows.append(
+            [share.concept, f"{share.came:,}", f"{share.pictures:,}", repeats, weight, f"{share.showings:,}", shown]
+        )
     return table(["concept", "came", "left", "repeats", "weight", "showings per epoch", "share of all showings"], rows)
 
 
@@ -140,7 +146,11 @@ def _noise(page: Page) -> Markup:
     head = ["picture", "decision", "methods", "noise before", "after", "PSNR in dB", "SSIM"]
     drawn = [(key, page.ledger / path) for key, path in cleaning.drawn(found)] if page.ledger else []
     pictures = [
-        el("figure", _img(path, key, 1200), el("figcaption", el("b", key), " before, after, eight times the difference"))
+        el(
+            "figure",
+            _img(path, key, 1200),
+            el("figcaption", el("b", key), " before, after, eight times the difference"),
+        )
         for key, path in drawn[: page.thumbnails // 4]
     ]
     return joined(*said, table(head, rows) if rows else "", el("div", *pictures, class_="drawn") if pictures else "")
@@ -158,7 +168,9 @@ def _duplicates(page: Page) -> Markup:
 
 def _pair(page: Page, copy: Record, kept: Record) -> Markup:
     likeness = copy.facts.get("likeness")
-    said = " ".join([str(copy.facts.get("duplicate", "")), *([f"{likeness:.3f} alike"] if isinstance(likeness, float) else [])])
+    said = " ".join(
+        [str(copy.facts.get("duplicate", "")), *([f"{likeness:.3f} alike"] if isinstance(likeness, float) else [])]
+    )
     sides = [
         el("figure", _img(page.find(one), one.key, 192), el("figcaption", el("b", one.key), el("small", what)))
         for one, what in ((copy, f"set aside, {said}"), (kept, "stays" if not kept.aside else "set aside too"))

@@ -157,7 +157,9 @@ class Progress:
         done = f"{job.pace.count:,} steps" if job and job.unit else counted(event.done, "picture")
         aside = f"{event.aside:,} set aside" if event.aside else ""
         line = ", ".join(
-            part for part in (done, aside, job.loss if job else "", job.validation if job else "", span(event.seconds)) if part
+            part
+            for part in (done, aside, job.loss if job else "", job.validation if job else "", span(event.seconds))
+            if part
         )
         if self._bars and event.stage in self._tasks:
             self._bars.update(self._tasks[event.stage], completed=1, total=1, end=line)

@@ -98,7 +98,9 @@ def show(figures: Mapping[str, Any], stream: TextIO, only_trouble: bool = False)
     """Prints a summary; with `only_trouble` just what was set aside, and warnings."""
     out = console(stream)
     quiet = {**figures, "notes": [note for note in figures["notes"] if note["level"] != "advice"]}
-    parts = [_trouble(quiet)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
+    parts = (
+        [_trouble(quiet)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
+    )
     for part in parts:
         for line in part:
             out.print(line)
@@ -128,7 +130,9 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         computed, recalled = max(row["computed"] for row in rows), min(row["recalled"] for row in rows)
         ended = span(max(row["seconds"] for row in rows)) if all(row["finished"] for row in rows) else "not finished"
         yield _row(
-            names[turn], f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}", width=width
+            names[turn],
+            f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}",
+            width=width,
         )
     if known:
         yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))

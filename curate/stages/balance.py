@@ -72,7 +72,9 @@ class Balance(DatasetStage):
         default=20, ge=1, description="With weights: the highest base repeats tried to get within the tolerance."
     )
     cap: int | None = Field(default=None, ge=1, description="No concept is repeated more often than this.")
-    limit: int = Field(default=10, ge=1, description="A concept repeated more often than this is named: it may overbake.")
+    limit: int = Field(
+        default=10, ge=1, description="A concept repeated more often than this is named: it may overbake."
+    )
     showings: int | None = Field(
         default=None,
         ge=1,

@@ -33,7 +33,9 @@ class Captions(RecordStage):
         "none", description="Call everyday tags as the other site does, for a base model that knows that one."
     )
     replace: dict[str, tuple[str, ...]] = Field({}, description="Tags to put in place of a tag: grey_dog=dog,grey_fur.")
-    add_if: dict[str, tuple[str, ...]] = Field({}, description="Tags to add where a tag stands: sketch=monochrome,greyscale.")
+    add_if: dict[str, tuple[str, ...]] = Field(
+        {}, description="Tags to add where a tag stands: sketch=monochrome,greyscale."
+    )
     blacklist: tuple[str, ...] = Field((), description="Tags to remove; * stands for anything (*_background).")
     whitelist: tuple[str, ...] = Field((), description="Only these tags stay; * stands for anything. Empty: all.")
     absorb: tuple[str, ...] = Field((), description="Tags that belong to the trigger in every concept and are removed.")
@@ -42,7 +44,9 @@ class Captions(RecordStage):
         "kept", description="Order of the tags: as they are, by falling score, by name."
     )
     cap: int = Field(0, ge=0, description="Keep at most so many tags besides trigger words; 0 sets no limit.")
-    split_sentences: bool = Field(False, description="Cut sentences at commas into tags, so that they shuffle with them.")
+    split_sentences: bool = Field(
+        False, description="Cut sentences at commas into tags, so that they shuffle with them."
+    )
     separator: str = Field(", ", min_length=1, description="What stands between tags.")
     underscores: Literal["spaces", "keep"] = Field(
         "spaces", description="Underscores become spaces, faces such as ^_^ excepted."
@@ -105,7 +109,13 @@ class Captions(RecordStage):
         """Warns of concepts that are not there."""
         there = {r.concept for r in manifest}
         for name in sorted(self.per_concept.keys() - there):
-            tell(Note("warning", f"per_concept: there is no concept {name}; there are {', '.join(sorted(there))}", self.name))
+            tell(
+                Note(
+                    "warning",
+                    f"per_concept: there is no concept {name}; there are {', '.join(sorted(there))}",
+                    self.name,
+                )
+            )
 
     def files(self, env: Env) -> Sequence[Path]:
         """The tables of aliases, where they are files."""
@@ -146,7 +156,9 @@ class _Rules:
         except BadTableError as error:
             raise InputError(error.message, error.remedy) from error
         self._options = options
-        self.style = CaptionStyle(options.separator, options.underscores, options.escape, options.extension, options.sentence)
+        self.style = CaptionStyle(
+            options.separator, options.underscores, options.escape, options.extension, options.sentence
+        )
         self._words = translation.table(options.translate) if options.translate != "none" else {}
         self._replace = {captions.canonical(k): _list(v) for k, v in options.replace.items()}
         self._add_if = {captions.canonical(k): _list(v) for k, v in options.add_if.items()}
@@ -236,7 +248,9 @@ class _Patterns:
         self._glob = re.compile("|".join(f"(?:{g})" for g in globs)) if globs else None
 
     def __contains__(self, tag: object) -> bool:
-        return tag in self._exact or (self._glob is not None and isinstance(tag, str) and bool(self._glob.fullmatch(tag)))
+        return tag in self._exact or (
+            self._glob is not None and isinstance(tag, str) and bool(self._glob.fullmatch(tag))
+        )
 
 
 def _list(names: Sequence[str]) -> tuple[str, ...]:

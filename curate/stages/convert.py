@@ -24,14 +24,20 @@ class Convert(RecordStage):
     png_level: int | None = Field(
         None, ge=0, le=9, description="zlib level of PNG, as other programs mean it; unset uses a much faster encoder."
     )
-    frames: Literal["first", "every", "all"] = Field("first", description="Which frames of an animation become pictures.")
+    frames: Literal["first", "every", "all"] = Field(
+        "first", description="Which frames of an animation become pictures."
+    )
     every: int = Field(10, ge=1, description="With frames: every, take each n-th frame, the first included.")
     max_pixels: int = Field(
         MAX_PIXELS, ge=1, description="Width × height above which a file is set aside as a decompression bomb."
     )
-    accept_truncated: bool = Field(False, description="Keep what can be read of damaged files instead of setting them aside.")
+    accept_truncated: bool = Field(
+        False, description="Keep what can be read of damaged files instead of setting them aside."
+    )
     at_least: int = Field(
-        0, ge=0, description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full."
+        0,
+        ge=0,
+        description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full.",
     )
 
     version: ClassVar[int] = 3
@@ -78,7 +84,9 @@ class Convert(RecordStage):
         found = read_frames(path, options) if options.every else [read_picture(path, options)]
         if len(found) == 1:
             return [self._entered(record, record.key, found[0], env)]
-        return [self._entered(record, f"{record.key}#{number}", decoded, env) for number, decoded in enumerate(found, 1)]
+        return [
+            self._entered(record, f"{record.key}#{number}", decoded, env) for number, decoded in enumerate(found, 1)
+        ]
 
     def _entered(self, record: Record, key: str, decoded: Decoded, env: Env) -> Record:
         # what an earlier entry noted is about the source; a second convert sees only our own file

@@ -25,20 +25,27 @@ class Crop(RecordStage):
     """Cut pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
 
     trim: bool = Field(default=True, description="Cut borders of one colour off.")
-    tolerance: int = Field(default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255.")
+    tolerance: int = Field(
+        default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255."
+    )
     padding: float = Field(
         default=0.03, ge=0, le=1, description="Margin left around what is kept, as a share of its longer side."
     )
-    gain: float = Field(default=0.04, ge=0, le=1, description="Trim only where at least this share of the picture goes.")
+    gain: float = Field(
+        default=0.04, ge=0, le=1, description="Trim only where at least this share of the picture goes."
+    )
     aspect: float = Field(
         default=0.0, ge=0, description="Cut wider or taller pictures to this ratio, where most happens; 0 does not."
     )
     boxes: dict[str, tuple[int, int, int, int]] = Field(
-        default={}, description="Boxes by picture name or pattern: left, top, right, bottom in pixels; they go before all else."
+        default={},
+        description="Boxes by picture name or pattern: left, top, right, bottom in pixels; they go before all else.",
     )
     model: Path | None = Field(default=None, description="ONNX detector on disk; pictures are cut to all it finds.")
     confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on a detection counts.")
-    classes: tuple[int, ...] = Field(default=(), description="Numbers of the detector's classes that count; all by default.")
+    classes: tuple[int, ...] = Field(
+        default=(), description="Numbers of the detector's classes that count; all by default."
+    )
 
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask"})

@@ -59,10 +59,16 @@ class _Fingerprint(RecordStage):
 class Dedupe(DatasetStage):
     """Set aside duplicates: equal pixels, and near ones by hash and a look at the pictures themselves."""
 
-    near: bool = Field(default=True, description="Also find copies that were scaled, recompressed, recoloured or cropped.")
+    near: bool = Field(
+        default=True, description="Also find copies that were scaled, recompressed, recoloured or cropped."
+    )
     crops: bool = Field(default=True, description="Count a picture that is a part of another as its duplicate.")
-    variants: bool = Field(default=False, description="Count pictures alike but for one place (another face) as duplicates.")
-    distance: int = Field(default=10, ge=0, le=11, description="Bits of 64 in which the hashes of near pictures may differ.")
+    variants: bool = Field(
+        default=False, description="Count pictures alike but for one place (another face) as duplicates."
+    )
+    distance: int = Field(
+        default=10, ge=0, le=11, description="Bits of 64 in which the hashes of near pictures may differ."
+    )
     correlation: float = Field(
         default=0.92, gt=0, le=1, description="How well near pictures must match once they lie on one another."
     )
@@ -74,7 +80,8 @@ class Dedupe(DatasetStage):
     )
     across: bool = Field(default=True, description="Look for duplicates across concepts, not only within each.")
     keep: Literal["largest", "sharpest", "first"] = Field(
-        default="largest", description="Which copy stays: the largest (then sharpest), the sharpest, or the first by name."
+        default="largest",
+        description="Which copy stays: the largest (then sharpest), the sharpest, or the first by name.",
     )
 
     version: ClassVar[int] = 2

@@ -41,16 +41,21 @@ class Denoise(RecordStage):
         "picture is left at 26 to 30 dB by lanczos), diffusion (noise and a diffusion upscaler, which draws detail anew).",
     )
     threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
-    detector: str = Field("", description="An ONNX classifier on disk that is asked too; its last output means perturbed.")
+    detector: str = Field(
+        "", description="An ONNX classifier on disk that is asked too; its last output means perturbed."
+    )
     detector_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the detector's word counts.")
     detector_crops: int = Field(5, ge=1, description="Crops of each picture that the detector sees; their mean counts.")
     detector_values: Literal["0..1", "-1..1", "imagenet"] = Field("0..1", description="How the detector wants pixels.")
     detector_logits: bool = Field(True, description="The detector's output is before the sigmoid or softmax.")
     model: str = Field(
-        "realesr-general-wdn-x4v3", description="Network of upscale and down-up: a file, hub name, known name, or lanczos."
+        "realesr-general-wdn-x4v3",
+        description="Network of upscale and down-up: a file, hub name, known name, or lanczos.",
     )
     factor: float = Field(0.5, ge=0.25, lt=1, description="Size that down-up goes through: 0.5 or 0.75.")
-    large: int = Field(1024, ge=0, description="Shorter side from which down-up is used; smaller pictures would lose detail.")
+    large: int = Field(
+        1024, ge=0, description="Shorter side from which down-up is used; smaller pictures would lose detail."
+    )
     diffusion: str = Field(
         "stabilityai/stable-diffusion-x4-upscaler",
         description="Diffusion upscaler: a folder in diffusers' layout or a hub name.",
@@ -89,7 +94,12 @@ class Denoise(RecordStage):
         if self.detector and not detector.is_file():
             raise MissingError(f"denoise: {detector}: no such file", "detector is the path of an .onnx file")
         published = known(self.model) and not Path(self.model).is_file()
-        if self.when != "never" and any(m in _NETWORKS for m in self.methods) and self.model != LANCZOS and not published:
+        if (
+            self.when != "never"
+            and any(m in _NETWORKS for m in self.methods)
+            and self.model != LANCZOS
+            and not published
+        ):
             wanted.append(self.model)
         try:
             found = [detector] if self.detector else []
@@ -108,7 +118,10 @@ class Denoise(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        """Loads what the methods need, yields the worker. Raises InputError for bad files, MissingError for missing ones."""
+        """Loads what the methods need, yields the worker.
+
+        Raises InputError for bad files, MissingError for missing ones.
+        """
         from cleaners.errors import BadModelError, CleanerError, MemoryShortError
 
         with contextlib.ExitStack() as stack:
@@ -201,17 +214,25 @@ def _detector(options: Denoise, env: Env) -> Callable[[Pixels], float] | None:
     from cleaners.measures.detector import Detector
 
     path = Path(options.detector).expanduser()
-    return Detector(path, env.device, options.detector_values, options.detector_logits, options.detector_crops, options.seed)
+    return Detector(
+        path, env.device, options.detector_values, options.detector_logits, options.detector_crops, options.seed
+    )
 
 
 def _treated(
-    record: Record, options: Denoise, env: Env, chain: Sequence[tuple[Method, Clean]], detect: Callable[[Pixels], float] | None
+    record: Record,
+    options: Denoise,
+    env: Env,
+    chain: Sequence[tuple[Method, Clean]],
+    detect: Callable[[Pixels], float] | None,
 ) -> Record:
     """The record with what was measured and decided, and its picture cleaned where that was decided."""
     from cleaners.measures.noise import signs
 
     if record.facts.get("consent"):
-        return record.noting("denoise: left alone, the file refuses AI training", denoise={"done": False, "why": "consent"})
+        return record.noting(
+            "denoise: left alone, the file refuses AI training", denoise={"done": False, "why": "consent"}
+        )
     before = env.pixels(record)
     first = signs(before)
     fact: dict[str, Any] = {"done": False, "score": first.score, "before": dataclasses.asdict(first)}

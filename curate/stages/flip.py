@@ -20,7 +20,8 @@ class Flip(RecordStage):
     """Mirror the pictures listed here, or under `flip:` of their concept, left to right."""
 
     pictures: tuple[str, ...] = Field(
-        default=(), description="Pictures to mirror, with those of `concepts:`: names, paths in the concept, or patterns."
+        default=(),
+        description="Pictures to mirror, with those of `concepts:`: names, paths in the concept, or patterns.",
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

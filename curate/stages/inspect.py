@@ -60,11 +60,18 @@ class Inspect(DatasetStage):
     resolution: int = Field(default=1024, ge=64, description="Training resolution; pictures of less area are small.")
     blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
     blocks: float = Field(default=1.6, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
-    noise: float = Field(default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255.")
-    blank: float = Field(default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank.")
-    aspect: float = Field(default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall.")
+    noise: float = Field(
+        default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255."
+    )
+    blank: float = Field(
+        default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank."
+    )
+    aspect: float = Field(
+        default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall."
+    )
     drop: tuple[Fault, ...] | dict[Fault, float | None] = Field(
-        default=(), description="Faults that set a picture aside, with a limit of their own if it is to be another: blur=0.7."
+        default=(),
+        description="Faults that set a picture aside, with a limit of their own if it is to be another: blur=0.7.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
@@ -113,7 +120,12 @@ class Inspect(DatasetStage):
                 (
                     ("concept", "kind", "pictures", "fine", "to edit", "aside", "advice"),
                     *(
-                        (name, c["kind"], *(f"{c[n]:,}" for n in ("pictures", "fine", "edit", "aside")), "; ".join(c["advice"]))
+                        (
+                            name,
+                            c["kind"],
+                            *(f"{c[n]:,}" for n in ("pictures", "fine", "edit", "aside")),
+                            "; ".join(c["advice"]),
+                        )
                         for name, c in counts.items()
                     ),
                 ),
@@ -128,7 +140,9 @@ class Inspect(DatasetStage):
     def _judged(self, record: Record) -> Record:
         own = self._own_limits()
         found = quality.found(own, own, record)
-        dropped = list(quality.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values())
+        dropped = list(
+            quality.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values()
+        )
         noted = record.noting(triage="edit" if found else "fine", faults=found)
         return dataclasses.replace(noted, aside="; ".join(dropped)) if dropped else noted
 
@@ -156,7 +170,9 @@ def _by_concept(records: Manifest) -> dict[str, list[Record]]:
 
 def _about(name: str, records: Sequence[Record], concept: Concept) -> Generator[tuple[str, str]]:
     edit = sum(r.facts.get("triage") == "edit" for r in records)
-    sizes = sorted(r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts)
+    sizes = sorted(
+        r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts
+    )
     middle = f"{sizes[len(sizes) // 2] / 1e6:.1f} megapixels in the middle" if sizes else "not measured"
     yield "info", f"{name}: {_pictures(len(records))}, {len(records) - edit} fine, {edit} to edit, {middle}"
     for level, line in _advice(records, concept):

@@ -42,9 +42,13 @@ class Marks(DatasetStage):
         description="Tag the pictures, cut the mark off, paint over it, mask it out of the loss, or only note it.",
     )
     least: int = Field(default=4, ge=3, description="In how many pictures a mark must repeat.")
-    tags: tuple[str, ...] = Field(default=("watermark",), description="Tags for pictures with a repeated mark (signature ...).")
+    tags: tuple[str, ...] = Field(
+        default=("watermark",), description="Tags for pictures with a repeated mark (signature ...)."
+    )
     across: bool = Field(default=False, description="Look for marks over all concepts together, not in each by itself.")
-    model: Path | None = Field(default=None, description="ONNX detector of text boxes on disk; its finds are tagged text.")
+    model: Path | None = Field(
+        default=None, description="ONNX detector of text boxes on disk; its finds are tagged text."
+    )
     confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on the detector's finds count.")
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
@@ -109,12 +113,16 @@ class _Find(DatasetStage):
             if env.stopping():
                 return
             both = [n for n, place in enumerate(places) if place[0] == corner]
-            found = [watermarks.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both]
+            found = [
+                watermarks.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both
+            ]
             mark = max((m for m in found if m), key=lambda m: m.clear, default=None)
             if mark is not None:
                 yield mark, self._holders(mark, seen, [r for r in records if all(r is not s[0] for s in seen)], env)
 
-    def _holders(self, mark: Mark, seen: Sequence[_Seen], unseen: Sequence[Record], env: Env) -> dict[str, dict[str, Any]]:
+    def _holders(
+        self, mark: Mark, seen: Sequence[_Seen], unseen: Sequence[Record], env: Env
+    ) -> dict[str, dict[str, Any]]:
         """What is noted of each picture that carries the mark: of those it was learnt from, and of the rest."""
         from curate.images.analysis import watermarks
 
@@ -203,7 +211,8 @@ class _Treat(RecordStage):
             box = _kept(pixels, marks, texts)
             return env.keep(masks.follow(record, env, box.of), box.of(pixels))
         if self.action == "mask":
-            # the ends of a signature may be too thin to count among its strokes: out of the loss goes what is around them
+            # the ends of a signature may be too thin to count among its strokes: out of the
+            # loss goes what is around them
             hidden = _covered(pixels, marks, [*(_around(m["box"], pixels) for m in marks), *texts])
             before = masks.read(env.root / record.mask) if record.mask else masks.white(*hidden.shape[::-1])
             mask = np.where(hidden > 0, 0, masks.fitted(before, *hidden.shape[::-1])).astype(np.uint8)

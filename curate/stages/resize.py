@@ -21,14 +21,18 @@ class Resize(RecordStage):
 
     max_side: int = Field(3000, ge=0, description="Longest side in pixels; 0 sets no limit.")
     min_side: int = Field(
-        0, ge=0, description="Shortest side that scaling down never goes below, and that --upscale brings smaller pictures to."
+        0,
+        ge=0,
+        description="Shortest side that scaling down never goes below, and that --upscale brings smaller pictures to.",
     )
     area: int = Field(0, ge=0, description="Largest width × height, 1048576 for instance; 0 sets no limit.")
     multiple: int = Field(
         1, ge=1, description="Both sides become multiples of this, rounded down: scaled to cover, then cut evenly."
     )
     filter: Literal["area", "lanczos"] = Field("area", description="How pixels are averaged when scaling down.")
-    linear: bool = Field(False, description="Average light instead of sRGB values (slower; keeps fine contrast bright).")
+    linear: bool = Field(
+        False, description="Average light instead of sRGB values (slower; keeps fine contrast bright)."
+    )
     upscale: bool = Field(False, description="Enlarge pictures below min_side by Lanczos interpolation.")
     scaled_decode: bool = Field(
         False, description="Where this stage opens JPEG sources itself, decode them at 1/2, 1/4 or 1/8 first (faster)."

@@ -26,12 +26,21 @@ class Split(RecordStage):
     how: Literal["split", "tag"] = Field(
         default="split", description="Make a picture of each figure, or leave the sheet and tag it multiple views."
     )
-    tolerance: int = Field(default=24, ge=1, le=255, description="How far from the background a figure's pixels lie, of 255.")
-    least: float = Field(
-        default=0.45, gt=0, le=1, description="Height or width of the smallest figure that counts, as a share of the largest's."
+    tolerance: int = Field(
+        default=24, ge=1, le=255, description="How far from the background a figure's pixels lie, of 255."
     )
-    padding: float = Field(default=0.04, ge=0, le=1, description="Margin around a figure, as a share of its longer side.")
-    min_side: int = Field(default=256, ge=1, description="Sheets whose figures would be shorter than this are tagged instead.")
+    least: float = Field(
+        default=0.45,
+        gt=0,
+        le=1,
+        description="Height or width of the smallest figure that counts, as a share of the largest's.",
+    )
+    padding: float = Field(
+        default=0.04, ge=0, le=1, description="Margin around a figure, as a share of its longer side."
+    )
+    min_side: int = Field(
+        default=256, ge=1, description="Sheets whose figures would be shorter than this are tagged instead."
+    )
 
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "tags"})
@@ -58,9 +67,9 @@ class Split(RecordStage):
         # a caption of the sheet says what the whole is; a part shows one view
         tags = tuple(tag for tag in record.tags if tag not in SHEET_TAGS)
         return [
-            env.keep(record, view, key=f"{record.key}#{n}", tags=tags, mask=masks.follow(record, env, box.of).mask).noting(
-                view=n, views=len(views)
-            )
+            env.keep(
+                record, view, key=f"{record.key}#{n}", tags=tags, mask=masks.follow(record, env, box.of).mask
+            ).noting(view=n, views=len(views))
             for n, (box, view) in enumerate(views, 1)
         ]
 

@@ -33,7 +33,8 @@ class Tag(RecordStage):
     )
     family: str = Field("", description="Family of the model folders, where it cannot be told from their files.")
     merge: Literal["max", "mean", "priority"] = Field(
-        "max", description="Several taggers: the highest score counts, the mean, or that of the first that knows the tag."
+        "max",
+        description="Several taggers: the highest score counts, the mean, or that of the first that knows the tag.",
     )
     general: float | None = Field(
         None, ge=0, le=1, description="Threshold of all but characters; the tagger's own by default (WD: 0.35)."
@@ -41,7 +42,9 @@ class Tag(RecordStage):
     character: float | None = Field(
         None, ge=0, le=1, description="Threshold of characters; the tagger's own by default (WD: 0.85)."
     )
-    thresholds: dict[str, float] = Field({}, description="Thresholds of further categories, copyright=0.5 for instance.")
+    thresholds: dict[str, float] = Field(
+        {}, description="Thresholds of further categories, copyright=0.5 for instance."
+    )
     cut: Literal["thresholds", "mcut", "best"] = Field(
         "thresholds",
         description="By thresholds, at the largest gap between scores (MCut), or by each tag's own where the model has them.",
@@ -52,7 +55,9 @@ class Tag(RecordStage):
     )
     copyrights: bool = Field(False, description="Add the work that a character belongs to, where the model knows it.")
     max_tags: int = Field(
-        0, ge=0, description="Keep at most so many tags, by score; 0 sets no limit (see prune for a cap after implied tags)."
+        0,
+        ge=0,
+        description="Keep at most so many tags, by score; 0 sets no limit (see prune for a cap after implied tags).",
     )
     existing: Literal["keep", "merge", "replace"] = Field(
         "keep", description="Pictures that came with a caption: keep it, merge tags into it, or replace it."
@@ -117,7 +122,9 @@ class _Selection(RecordStage):
 
     def keyed(self) -> dict[str, Any]:
         """All options but those of the scoring, whose effect is in the scores."""
-        plain = self.options.model_dump(mode="json", exclude={"floor", "family", "tagger", "describe", "prompt", "max_tokens"})
+        plain = self.options.model_dump(
+            mode="json", exclude={"floor", "family", "tagger", "describe", "prompt", "max_tokens"}
+        )
         return {**plain, "names": [called(n) for n in self.options.tagger], "described": bool(self.options.describe)}
 
     def view(self, record: Record) -> Mapping[str, Any]:
@@ -171,7 +178,9 @@ class _Selection(RecordStage):
             rating=options.rating,
             limit=options.max_tags,
             best={n: f.best() for n, f in labelled.items()} if options.cut == "best" else {},
-            copyrights={k: v for f in labelled.values() for k, v in f.copyrights().items()} if options.copyrights else {},
+            copyrights={k: v for f in labelled.values() for k, v in f.copyrights().items()}
+            if options.copyrights
+            else {},
             known={n: f.known() for n, f in labelled.items()} if options.merge != "max" else {},
         )
 
@@ -192,7 +201,10 @@ class _Selection(RecordStage):
         if existing == "merge":
             added = tuple(t for t in picked if t not in own)
             return _with(
-                record, tags=own + added, sentence=sentence or said, note=f"tag: added {len(added)} tags to its own caption"
+                record,
+                tags=own + added,
+                sentence=sentence or said,
+                note=f"tag: added {len(added)} tags to its own caption",
             )
         return _with(record, tags=picked, sentence=said)
 

@@ -42,7 +42,9 @@ class Train(TrainOptions, DatasetStage):
     """
 
     version: ClassVar[int] = 1
-    reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside"))
+    reads: ClassVar[frozenset[str]] = frozenset(
+        ("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside")
+    )
     writes: ClassVar[frozenset[str]] = frozenset()
     unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"} - WORDS
 

@@ -22,7 +22,8 @@ class Trigger(RecordStage):
         (), description="Tags that follow the trigger words wherever a caption has them, in this order."
     )
     class_word: bool = Field(
-        default=False, description="Put the concept's class word (from concepts:) after the trigger words, as a tag of its own."
+        default=False,
+        description="Put the concept's class word (from concepts:) after the trigger words, as a tag of its own.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger"})

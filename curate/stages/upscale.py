@@ -35,7 +35,9 @@ class Upscale(RecordStage):
     )
     factor: float = Field(0, ge=0, le=16, description="With when: always, the enlargement; 0 is the model's own scale.")
     max_factor: float = Field(
-        8, ge=1, description="Pictures that would have to grow by more than this are left as they are and noted as lowres."
+        8,
+        ge=1,
+        description="Pictures that would have to grow by more than this are left as they are and noted as lowres.",
     )
     lowres: bool = Field(default=True, description="Let `tag` add the tag lowres to pictures that stay too small.")
     tile: int = Field(0, ge=0, description="Side of a tile in pixels, margins included; 0 chooses by free memory.")
@@ -71,7 +73,10 @@ class Upscale(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        """Loads the model, yields the worker. Raises InputError for a bad model file, MissingError for what is not here."""
+        """Loads the model, yields the worker.
+
+        Raises InputError for a bad model file, MissingError for what is not here.
+        """
         import cleaners.upscale
         from cleaners.errors import BadModelError, CleanerError, MemoryShortError
 
@@ -124,7 +129,9 @@ class Upscale(RecordStage):
                 return record.noting(f"upscale: {said}", lowres=True, **found)
         done = _enlarged(pixels if pixels is not None else env.pixels(record), enlarge, wanted)
         fact = {"model": self.model, "from": [width, height], "to": [done.shape[1], done.shape[0]]}
-        return env.keep(record.noting(f"upscale: {width}×{height} to {done.shape[1]}×{done.shape[0]}", upscaled=fact), done)
+        return env.keep(
+            record.noting(f"upscale: {width}×{height} to {done.shape[1]}×{done.shape[0]}", upscaled=fact), done
+        )
 
 
 def _enlarged(pixels: Pixels, enlarge: Enlarge, wanted: tuple[int, int] | None) -> Pixels:

@@ -18,7 +18,10 @@ def called(name: str) -> str:
 
 
 def find(names: Sequence[str], family: str, env: Env) -> Sequence[taggers.AtHand]:
-    """The models at hand, fetched where they are not. Raises InputError where two have one name, MissingError offline."""
+    """The models at hand, fetched where they are not.
+
+    Raises InputError where two have one name, MissingError offline.
+    """
     own = [called(n) for n in names]
     if len(set(own)) < len(own):
         raise InputError(f"two taggers have the same name: {', '.join(own)}", "rename one of the model folders")

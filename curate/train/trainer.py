@@ -63,7 +63,9 @@ def recalled(options: TrainOptions, run: runs.Run, data: Dataset, context: Conte
     before = run.path(context.folder)
     path = lora_file.bring(options, data, run, context.folder) if team.first else before
     same = path.resolve() == before.resolve()
-    context.note("info", f"{before} was trained from exactly this; " + ("nothing to do" if same else f"written as {path}"))
+    context.note(
+        "info", f"{before} was trained from exactly this; " + ("nothing to do" if same else f"written as {path}")
+    )
     context.tell(Saved("lora", str(path), recalled=True))
     team.wait()
     return path
@@ -97,7 +99,9 @@ class Training:
                 context.note(level, line)
             network = self.attached(backbone)
             expected = estimate.of_job(job, network, context.device)
-            memory.room(self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints")
+            memory.room(
+                self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
+            )
             memory.room(runs.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))

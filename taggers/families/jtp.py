@@ -58,7 +58,15 @@ class Jtp(Family):
 
     @contextmanager
     def open(
-        self, model: Path, labels: Path, extras: Sequence[Path], *, device: str, require_gpu: bool, floor: float, batch: int
+        self,
+        model: Path,
+        labels: Path,
+        extras: Sequence[Path],
+        *,
+        device: str,
+        require_gpu: bool,
+        floor: float,
+        batch: int,
     ) -> Generator[OpenTagger]:
         """Loads the weights. Raises BadModelError, NoGpuError."""
         import torch
@@ -112,7 +120,9 @@ def prepare(picture: Picture, side: int) -> Tensor:
     height, width = picture.shape[:2]
     scale = min(side / height, side / width)
     if scale != 1.0:
-        image = image.resize((min(round(width * scale), side), min(round(height * scale), side)), Image.Resampling.LANCZOS)
+        image = image.resize(
+            (min(round(width * scale), side), min(round(height * scale), side)), Image.Resampling.LANCZOS
+        )
     values = np.asarray(image, dtype=np.float32) / np.float32(255)
     half = np.float32(0.5)
     if values.shape[2] == 4:

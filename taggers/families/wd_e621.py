@@ -1,4 +1,7 @@
-"""The WD layout with e621's tags (nzs234/eva02_large_E621_FULL_V1). Unverified: its card was read, its program was not."""
+"""The WD layout with e621's tags (nzs234/eva02_large_E621_FULL_V1).
+
+Unverified: its card was read, its program was not.
+"""
 
 from __future__ import annotations
 

@@ -54,13 +54,17 @@ def main() -> None:
     seconds: dict[str, float] = {}
     worst: dict[str, float] = {}
 
-    def measure(name: str, work: Callable[[Picture], Any], shown: list[Picture], ours: Callable[[Picture], Picture]) -> None:
+    def measure(
+        name: str, work: Callable[[Picture], Any], shown: list[Picture], ours: Callable[[Picture], Picture]
+    ) -> None:
         now = time.perf_counter if "CUDA" in name else time.process_time
         found, begin = [], now()
         for picture in shown:
             found.append(work(picture))
         seconds[name] = (now() - begin) / sum(p.size / 3e6 for p in shown)
-        worst[name] = max(float(np.abs(ours(p) - f.astype(np.float64)).max()) for p, f in zip(shown, found, strict=True))
+        worst[name] = max(
+            float(np.abs(ours(p) - f.astype(np.float64)).max()) for p, f in zip(shown, found, strict=True)
+        )
 
     with Adverse().open("cpu") as ours:
         measure("ours, CPU", ours, pictures, ours)

@@ -30,7 +30,9 @@ def main() -> None:
                 hits[f"{perturbation}, jpeg 90", eps].append(signs(jpeg(perturbed, 90)).score)
     every = [score for found in scores.values() for score in found]
     suspected = np.mean(np.array(every) >= given.threshold)
-    print(f"untouched: {len(every)} variants, suspected {suspected:.2%}, so {1 - suspected:.2%} are left bit-identical\n")
+    print(
+        f"untouched: {len(every)} variants, suspected {suspected:.2%}, so {1 - suspected:.2%} are left bit-identical\n"
+    )
     print("| kind | variant | n | suspected | median | largest |\n| --- | --- | --- | --- | --- | --- |")
     for (kind, variant), found in scores.items():
         print(

@@ -70,7 +70,10 @@ def main() -> None:
         if given.train:
             given.model = str(Path(stack.enter_context(tempfile.TemporaryDirectory()), "trained.pth"))
             took = train(Path(given.model), [name for _, name, _ in sources(given.every)], given.train)
-            print(f"A and B by a Compact network trained for {given.train} steps in {took:.0f} s on other photos\n", flush=True)
+            print(
+                f"A and B by a Compact network trained for {given.train} steps in {took:.0f} s on other photos\n",
+                flush=True,
+            )
         opened = {name: stack.enter_context(cleaner.open("auto")) for name, cleaner in methods(given.model).items()}
         for _, name, image in sources(given.every):
             clean = crop(image)

@@ -24,7 +24,9 @@ def held_out(shown: Sequence[str]) -> list[Picture]:
     for path in sorted((DATA / "photos").glob("*/*.jpg")):
         if f"{path.parent.name}/{path.name}" not in shown:
             with Image.open(path) as image:
-                found.append(np.asarray(flat(image).resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)))
+                found.append(
+                    np.asarray(flat(image).resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS))
+                )
     return found
 
 

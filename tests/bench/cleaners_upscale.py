@@ -45,7 +45,9 @@ def main() -> None:
     """One process for each size and tile, so that memory peaks do not hide each other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--cases", nargs="*", default=["192:112", "192:128", "192:160", "192:0", "768:0"], help="side:tile")
+    parser.add_argument(
+        "--cases", nargs="*", default=["192:112", "192:128", "192:160", "192:0", "768:0"], help="side:tile"
+    )
     parser.add_argument("--plain", action="store_true", help="each also without memory kept between layers")
     parser.add_argument("--weights", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -62,7 +64,15 @@ def main() -> None:
         path = Path(folder) / "x4.pth"
         torch.save(network.state_dict(), path)
         for case in given.cases:
-            command = [sys.executable, "-m", "tests.bench.cleaners_upscale", "--weights", str(path), "--device", given.device]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.bench.cleaners_upscale",
+                "--weights",
+                str(path),
+                "--device",
+                given.device,
+            ]
             for more in ((), ("--plain",)) if given.plain else ((),):
                 subprocess.run([*command, "--cases", case, *more], check=True)
 

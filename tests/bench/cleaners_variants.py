@@ -42,7 +42,9 @@ def line_art(seed: int) -> Image.Image:
     for _ in range(14):
         centre, axes = dice.integers(0, side, 2).tolist(), dice.integers(40, side // 3, 2).tolist()
         angle, begin, span = dice.integers(0, 360, 3).tolist()
-        cv2.ellipse(canvas, centre, axes, angle, begin, begin + span, (16, 16, 16), int(dice.integers(6, 20)), cv2.LINE_AA)
+        cv2.ellipse(
+            canvas, centre, axes, angle, begin, begin + span, (16, 16, 16), int(dice.integers(6, 20)), cv2.LINE_AA
+        )
     for _ in range(int(dice.integers(0, 5))):
         x, y = dice.integers(0, side - 500, 2).tolist()
         for step in range(0, 480, 24):

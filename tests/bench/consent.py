@@ -14,7 +14,9 @@ DATA = Path(__file__).parents[2] / "../shared/data"
 def main() -> None:
     """A line for each folder: files, marks found, microseconds each, with a warm disk."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, default=[DATA / name for name in ("photos", "sprites", "hostile")])
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[DATA / name for name in ("photos", "sprites", "hostile")]
+    )
     for folder in parser.parse_args().folders:
         paths = [path for path in folder.rglob("*") if path.is_file()]
         for path in paths:

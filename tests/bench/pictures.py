@@ -100,7 +100,9 @@ def programs(source: Path, workers: int) -> dict[str, Body]:
     script = str(Path(__file__).with_name("loops.py"))
     rows: dict[str, Body] = {name: lambda out, name=name: run(script, name, source, out) for name in LOOPS}
     options = ["-q", "--max-side", SIDE, "--workers", workers, "-o"]
-    rows["ours: curate resize"] = lambda out: run("-c", "from curate.cli import main; main()", "resize", source, *options, out)
+    rows["ours: curate resize"] = lambda out: run(
+        "-c", "from curate.cli.main import main; main()", "resize", source, *options, out
+    )
     return rows
 
 

@@ -1,6 +1,7 @@
 """Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base on SD 1.5's UNet or SDXL's.
 
-    python tests/bench/train_speed.py                      # CPU, width 128 of 320, latents 16, 24, 32: a quarter of an hour
+    # CPU, width 128 of 320, latents 16, 24, 32: a quarter of an hour
+    python tests/bench/train_speed.py
     python tests/bench/train_speed.py --width 320          # full size
     python tests/bench/train_speed.py --device cuda --width 320 --sizes 64 --batch 8
     python tests/bench/train_speed.py --device cuda --width 320 --sizes 128 --family sdxl

@@ -10,7 +10,11 @@ from curate import captions
 @pytest.mark.parametrize(
     ("text", "tags", "sentence"),
     [
-        ("A dog, which is sitting on a chair. It looks happy.", (), "A dog, which is sitting on a chair. It looks happy."),
+        (
+            "A dog, which is sitting on a chair. It looks happy.",
+            (),
+            "A dog, which is sitting on a chair. It looks happy.",
+        ),
         ("zwx dog, A dog, which is sitting on a chair.", ("zwx dog",), "A dog, which is sitting on a chair."),
         ("blue_collar, which is sitting on a chair.", ("blue_collar",), "which is sitting on a chair."),
         ("collar, The dog is sitting on a chair.", ("collar",), "The dog is sitting on a chair."),

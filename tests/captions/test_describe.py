@@ -19,7 +19,24 @@ from taggers import sentence
 from taggers.errors import BadModelError
 
 Make = Callable[..., Record]
-WORDS = ["a", "dog", "cat", "red", "blue", "child", "nude", "runs", "sits", "on", "the", "grass", "in", "park", "with", "hat"]
+WORDS = [
+    "a",
+    "dog",
+    "cat",
+    "red",
+    "blue",
+    "child",
+    "nude",
+    "runs",
+    "sits",
+    "on",
+    "the",
+    "grass",
+    "in",
+    "park",
+    "with",
+    "hat",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +59,9 @@ def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "max_position_embeddings": 40,
     }
     text |= {"bos_token_id": 5, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
-    config = BlipConfig(text_config=text, vision_config={**small, "image_size": 32, "patch_size": 16}, projection_dim=16)
+    config = BlipConfig(
+        text_config=text, vision_config={**small, "image_size": 32, "patch_size": 16}, projection_dim=16
+    )
     torch.manual_seed(3)
     model = BlipForConditionalGeneration(config)
     for weights in model.parameters():
@@ -92,10 +111,14 @@ def test_what_enters_the_keys(blip: Path, record: Make, env: Env) -> None:
     other = dataclasses.replace(record(), facts={DESCRIBED: "a dog"})
     assert selection.view(one) == selection.view(other)
     assert selection.view(one) != selection.view(dataclasses.replace(other, facts={}))
-    assert writing.view(one) == writing.view(dataclasses.replace(one, trigger=("x",), image=Image("d", "elsewhere.png")))
+    assert writing.view(one) == writing.view(
+        dataclasses.replace(one, trigger=("x",), image=Image("d", "elsewhere.png"))
+    )
 
 
-def test_models_that_are_none(tmp_path: Path, apply: Any, record: Make, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_are_none(
+    tmp_path: Path, apply: Any, record: Make, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BadModelError, match="no vision-language model"), sentence.open_writer(tmp_path, "cpu"):
         pass

@@ -10,14 +10,14 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from curate import drive, tags_edit
+from curate.cli.models import app as models_app
+from curate.cli.models import model_rows
+from curate.cli.tags import app
 from curate.core.stage import Concept
 from curate.errors import InputError, MissingError
-from curate.models_cli import app as models_app
-from curate.models_cli import model_rows
 from curate.stages.captions import Captions
 from curate.stages.tag import Tag
 from curate.stages.trigger import Trigger
-from curate.tags_cli import app
 from taggers import implications
 
 COLOURS = {"a": (200, 30, 30), "b": (30, 60, 200), "c": (20, 160, 40)}
@@ -150,7 +150,9 @@ def test_stats_and_find(prepared: Path) -> None:
     assert counts["dogs"]["red_theme"] == 1
     found = json.loads(curate("find", prepared, "red*", "simple background", "--json").stdout)
     assert [Path(f["path"]).stem for f in found] == ["a"]
-    assert [Path(f["path"]).stem for f in json.loads(curate("find", prepared, "red_theme", "--without", "--json").stdout)] == [
+    assert [
+        Path(f["path"]).stem for f in json.loads(curate("find", prepared, "red_theme", "--without", "--json").stdout)
+    ] == [
         "b",
         "c",
     ]

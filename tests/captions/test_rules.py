@@ -32,7 +32,8 @@ def table(tmp_path: Path) -> str:
     return str(tmp_path / "implications.csv")
 
 
-# captions -----------------------------------------------------------------------------------------------------------------
+# captions
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,16 @@ def table(tmp_path: Path) -> str:
         ({"translate": "e621-to-danbooru"}, ("side_view", "female", "grass"), ("from_side", "female", "grass")),
         ({"replace": {"grey dog": "dog, grey_fur"}}, ("a", "grey_dog", "b"), ("a", "dog", "grey_fur", "b")),
         ({"replace": {"a": ("b",)}}, ("b", "a"), ("b",)),
-        ({"add_if": {"sketch": ("monochrome", "greyscale")}}, ("sketch", "greyscale"), ("sketch", "greyscale", "monochrome")),
-        ({"blacklist": ("b", "*_background")}, ("b", "big_b", "white_background", "background"), ("big_b", "background")),
+        (
+            {"add_if": {"sketch": ("monochrome", "greyscale")}},
+            ("sketch", "greyscale"),
+            ("sketch", "greyscale", "monochrome"),
+        ),
+        (
+            {"blacklist": ("b", "*_background")},
+            ("b", "big_b", "white_background", "background"),
+            ("big_b", "background"),
+        ),
         ({"blacklist": ("hat",)}, ("that_thing", "hat"), ("that_thing",)),
         ({"blacklist": ("a.c", "x")}, ("abc", "x_y"), ("abc", "x_y")),
         ({"whitelist": ("a", "b*")}, ("a", "bc", "c"), ("a", "bc")),
@@ -107,7 +116,9 @@ def test_sentences_split_at_commas(apply: Any) -> None:
 
 
 def test_the_style_is_set(apply: Any) -> None:
-    after = apply(Captions(separator="; ", underscores="keep", escape=True, extension=".caption", sentence="none"), make("a"))
+    after = apply(
+        Captions(separator="; ", underscores="keep", escape=True, extension=".caption", sentence="none"), make("a")
+    )
     assert after.style == CaptionStyle("; ", "keep", True, ".caption", "none")
 
 
@@ -140,7 +151,8 @@ def test_scores_are_screened_in_the_words_of_their_model(apply: Any) -> None:
     assert apply(Captions(), dataclasses.replace(came, scores=other)).aside
 
 
-# prune --------------------------------------------------------------------------------------------------------------------
+# prune
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +199,8 @@ def test_many_tags_are_warned_about(apply: Any) -> None:
     assert not apply(Prune(implications="none"), make(*(f"t{i}" for i in range(20)))).notes
 
 
-# trigger ------------------------------------------------------------------------------------------------------------------
+# trigger
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -214,7 +227,8 @@ def test_the_written_caption_begins_with_the_trigger(apply: Any) -> None:
     assert captions.render(after) == "zwx_dog v2, long hair, It runs."
 
 
-# keys, and running twice ----------------------------------------------------------------------------------------------------
+# keys, and running twice
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_new_trigger_does_not_run_captions_and_prune_again(table: str) -> None:

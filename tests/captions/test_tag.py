@@ -68,7 +68,9 @@ def test_thresholds_under_the_floor_are_told(given: dict[str, Any]) -> None:
 
 
 def test_the_floor_changes_the_scoring(record: Make, env: Env) -> None:
-    assert keys(Tag(tagger=("palette",), floor=0.1), record(), env)[0] != keys(Tag(tagger=("palette",)), record(), env)[0]
+    assert (
+        keys(Tag(tagger=("palette",), floor=0.1), record(), env)[0] != keys(Tag(tagger=("palette",)), record(), env)[0]
+    )
 
 
 def test_scores_do_not_depend_on_names_or_triggers(record: Make, env: Env) -> None:
@@ -135,7 +137,9 @@ def test_what_is_expected_is_scored_ahead_and_alike(env: Env, record: Make) -> N
         ({}, "child, dress", False),
     ],
 )
-def test_screening_knows_no_option(apply: Any, record: Make, env: Env, scores: Any, imported: str | None, reason: bool) -> None:
+def test_screening_knows_no_option(
+    apply: Any, record: Make, env: Env, scores: Any, imported: str | None, reason: bool
+) -> None:
     for options in (
         {},
         {"existing": "replace"},
@@ -178,4 +182,6 @@ def test_importing_the_caption_stages_loads_nothing_heavy() -> None:
         "import sys, curate.stages.tag, curate.stages.captions, curate.stages.prune, curate.stages.trigger\n"
         "print(sorted({'torch', 'onnxruntime', 'transformers', 'scipy', 'cv2', 'PIL', 'huggingface_hub'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

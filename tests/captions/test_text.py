@@ -35,13 +35,20 @@ styles = st.builds(
 
 
 def record(*found: str, sentence: str = "", style: CaptionStyle | None = None, trigger: tuple[str, ...] = ()) -> Record:
-    return Record("c/a.png", "c", "", Image(""), tags=found, sentence=sentence, style=style or CaptionStyle(), trigger=trigger)
+    return Record(
+        "c/a.png", "c", "", Image(""), tags=found, sentence=sentence, style=style or CaptionStyle(), trigger=trigger
+    )
 
 
 @given(
-    st.lists(tags, unique=True, max_size=8), sentences, styles, st.sampled_from([(), ("zwx dog",), ("Zwx_Dog", "blue coat")])
+    st.lists(tags, unique=True, max_size=8),
+    sentences,
+    styles,
+    st.sampled_from([(), ("zwx dog",), ("Zwx_Dog", "blue coat")]),
 )
-def test_what_is_written_is_read_again(found: list[str], sentence: str, style: CaptionStyle, trigger: tuple[str, ...]) -> None:
+def test_what_is_written_is_read_again(
+    found: list[str], sentence: str, style: CaptionStyle, trigger: tuple[str, ...]
+) -> None:
     all_tags = (*trigger, *(t for t in found if t not in trigger))
     if style.sentence == "before" and len(all_tags) > len(trigger):
         sentence = sentence if not sentence or sentence[-1] in ".!" else sentence + "."
@@ -104,7 +111,8 @@ def test_style() -> None:
     assert captions.render(record(*both)) == "long hair, o_o, fate (series)"
     assert captions.render(record(*both, style=CaptionStyle(escape=True))) == "long hair, o_o, fate \\(series\\)"
     assert (
-        captions.render(record(*both, style=CaptionStyle(underscores="keep", separator=" "))) == "long_hair o_o fate_(series)"
+        captions.render(record(*both, style=CaptionStyle(underscores="keep", separator=" ")))
+        == "long_hair o_o fate_(series)"
     )
 
 

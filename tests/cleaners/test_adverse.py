@@ -88,7 +88,9 @@ def test_guided_filter_of_a_grey_guide_is_exact_though_its_covariance_is_nearly_
     guide = np.repeat(textured(60, 60)[..., :1], 3, axis=2).astype(np.float32)
     source = textured(60, 60, 1).astype(np.float32)
     assert (
-        np.abs(Guide(guide, 4, 16.0).filter(source) - plain_guided(guide.astype(float), source.astype(float), 4, 16.0)).max()
+        np.abs(
+            Guide(guide, 4, 16.0).filter(source) - plain_guided(guide.astype(float), source.astype(float), 4, 16.0)
+        ).max()
         < 0.01
     )
 

@@ -18,9 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def curate(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "FORCE_COLOR"} | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+    environment = {k: v for k, v in os.environ.items() if k != "FORCE_COLOR"} | {
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "120",
+    }
     command = [sys.executable, "-m", "curate.cli", *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", env=environment, cwd=ROOT, timeout=300)
+    done = subprocess.run(
+        command, check=False, capture_output=True, encoding="utf-8", env=environment, cwd=ROOT, timeout=300
+    )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 

@@ -43,7 +43,9 @@ LAYOUTS = {
     "value": described(
         elements=f'<plus:DataMining rdf:parseType="Resource"><rdf:value>{VOCAB}DMI-PROHIBITED</rdf:value></plus:DataMining>'
     ),
-    "bag": described(elements=f"<plus:DataMining><rdf:Bag><rdf:li>{VOCAB}DMI-PROHIBITED</rdf:li></rdf:Bag></plus:DataMining>"),
+    "bag": described(
+        elements=f"<plus:DataMining><rdf:Bag><rdf:li>{VOCAB}DMI-PROHIBITED</rdf:li></rdf:Bag></plus:DataMining>"
+    ),
     "bag of resources": described(
         elements=f'<plus:DataMining><rdf:Bag><rdf:li rdf:resource="{VOCAB}DMI-PROHIBITED"/></rdf:Bag></plus:DataMining>'
     ),
@@ -181,11 +183,15 @@ def test_the_packet_of_another_tool_in_the_middle_of_other_metadata(tmp_path: Pa
 def test_extended_xmp_is_joined_over_its_segments(tmp_path: Path):
     path = tmp_path / "a.jpg"
     picture().save(path, xmp=described('xmlns:n="http://ns.adobe.com/xmp/note/" n:HasExtendedXMP="' + "A" * 32 + '"'))
-    body = described(elements=f'<plus:Junk>{"j" * 100000}</plus:Junk><plus:DataMining rdf:resource="{VOCAB}DMI-PROHIBITED"/>')
+    body = described(
+        elements=f'<plus:Junk>{"j" * 100000}</plus:Junk><plus:DataMining rdf:resource="{VOCAB}DMI-PROHIBITED"/>'
+    )
     pieces = [body[at : at + 60000] for at in range(0, len(body), 60000)]
     segments = b""
     for number, piece in reversed(list(enumerate(pieces))):
-        data = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", len(body), number * 60000) + piece
+        data = (
+            b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", len(body), number * 60000) + piece
+        )
         segments += b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data
     path.write_bytes(path.read_bytes()[:2] + segments + path.read_bytes()[2:])
     assert refusal(path)
@@ -246,7 +252,9 @@ def with_store(path: Path, manifest: bytes) -> None:
     picture().save(path, "PNG")
     raw = path.read_bytes()
     chunk = b"caBX" + manifest
-    path.write_bytes(raw[:33] + struct.pack(">I", len(manifest)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + raw[33:])
+    path.write_bytes(
+        raw[:33] + struct.pack(">I", len(manifest)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + raw[33:]
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,7 +271,9 @@ def test_assertions(tmp_path: Path, label: str, entry: str, use: str, refuses: b
     value = {"entries": {entry: {"use": use}}}
     content = box(b"cbor", cbor(value)) if form == "cbor" else box(b"json", json.dumps(value).encode())
     with_store(tmp_path / "a.png", store(label, content))
-    assert [(m.value, m.refuses, m.certainty) for m in marks(tmp_path / "a.png")] == [(f"{entry}={use}", refuses, "possible")]
+    assert [(m.value, m.refuses, m.certainty) for m in marks(tmp_path / "a.png")] == [
+        (f"{entry}={use}", refuses, "possible")
+    ]
 
 
 def test_assertions_of_another_name_are_near_misses(tmp_path: Path):
@@ -311,20 +321,33 @@ def signer():
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 
     def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "test")])
+        return x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, text), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "test")]
+        )
 
     def certificate(subject: str, key: ec.EllipticCurvePrivateKey, ca: bool) -> bytes:
         usage = dict.fromkeys(
-            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
+            (
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
             False,
         )
         builder = x509.CertificateBuilder(name("root"), name(subject), key.public_key(), 1 if ca else 2)
         builder = builder.not_valid_before(datetime.datetime(2025, 1, 1)).not_valid_after(datetime.datetime(2050, 1, 1))
         builder = builder.add_extension(x509.BasicConstraints(ca, None), True)
-        builder = builder.add_extension(x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **usage), True)
+        builder = builder.add_extension(
+            x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **usage), True
+        )
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         if not ca:
-            builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False
+            )
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
         return builder.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
@@ -339,7 +362,10 @@ def signer():
 def signed(signer: object, form: str, use: str) -> bytes:
     import c2pa
 
-    created = {"action": "c2pa.created", "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"}
+    created = {
+        "action": "c2pa.created",
+        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture",
+    }
     manifest = {
         "claim_generator_info": [{"name": "test", "version": "1"}],
         "assertions": [
@@ -428,4 +454,6 @@ def test_marked_regularisation_pictures_are_left_out_and_named(tmp_path: Path):
     found = read_dataset(tmp_path, reg=True)
     assert [picture.path.name for picture in found.pictures] == ["free.jpg"]
     (warning,) = found.warnings
-    assert warning.startswith("1_dog/marked.jpg refuses AI training and is left out: XMP DataMining: AI training prohibited")
+    assert warning.startswith(
+        "1_dog/marked.jpg refuses AI training and is left out: XMP DataMining: AI training prohibited"
+    )

@@ -27,11 +27,22 @@ pytestmark = [
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights in the architecture of the published x4 upscaler."""
     import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        DDPMScheduler,
+        StableDiffusionUpscalePipeline,
+        UNet2DConditionModel,
+    )
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     folder = tmp_path_factory.mktemp("tiny")
-    words = ["<|startoftext|>", "<|endoftext|>", *[chr(c) for c in range(97, 123)], *[chr(c) + "</w>" for c in range(97, 123)]]
+    words = [
+        "<|startoftext|>",
+        "<|endoftext|>",
+        *[chr(c) for c in range(97, 123)],
+        *[chr(c) + "</w>" for c in range(97, 123)],
+    ]
     (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     tokenizer = CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=8)
@@ -131,7 +142,10 @@ def test_models_that_are_not_here_are_said_in_one_sentence(model: str, tmp_path:
 
 
 def test_missing_and_unsafe_folders(tiny: Path, tmp_path: Path):
-    with pytest.raises(MissingModelError, match="no diffusion upscaler"), Diffusion(str(tmp_path), offline=True).open("cpu"):
+    with (
+        pytest.raises(MissingModelError, match="no diffusion upscaler"),
+        Diffusion(str(tmp_path), offline=True).open("cpu"),
+    ):
         pass
     copy = tmp_path / "copy"
     import shutil

@@ -246,4 +246,8 @@ class TestUpscale:
         with pytest.raises(InputError, match="broken or truncated"):
             run(Upscale(model=str(tmp_path / "bad.pth")), env, record(tmp_path / "a.png", calm()))
         with pytest.raises(MissingError, match="GPU is required"):
-            run(Upscale(model=str(weights)), dataclasses.replace(env, require_gpu=True), record(tmp_path / "a.png", calm()))
+            run(
+                Upscale(model=str(weights)),
+                dataclasses.replace(env, require_gpu=True),
+                record(tmp_path / "a.png", calm()),
+            )

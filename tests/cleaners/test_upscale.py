@@ -66,7 +66,9 @@ def test_factor_sets_the_exact_size(weights: Path, picture):
 
 def test_lanczos_is_pillows(picture):
     small = picture(30, 40)
-    assert np.array_equal(run("lanczos", small), np.asarray(Image.fromarray(small).resize((80, 60), Image.Resampling.LANCZOS)))
+    assert np.array_equal(
+        run("lanczos", small), np.asarray(Image.fromarray(small).resize((80, 60), Image.Resampling.LANCZOS))
+    )
 
 
 def test_grey_and_transparent_pictures(weights: Path, picture):
@@ -133,7 +135,9 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path):
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Attack(mark)))
     for name in ("zip.pth", "old.pth", "bare.pth"):
-        with pytest.raises(BadModelError, match=r"holds Python objects besides weights \((posix|nt)\.system\)") as caught:
+        with pytest.raises(
+            BadModelError, match=r"holds Python objects besides weights \((posix|nt)\.system\)"
+        ) as caught:
             run(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
         assert name in str(caught.value)
     assert not mark.exists()
@@ -193,7 +197,9 @@ def test_onnx_of_other_shapes(tmp_path: Path):
     out = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [1, 4])
     node = onnx.helper.make_node("Identity", ["in"], ["out"])
     model = onnx.helper.make_model(
-        onnx.helper.make_graph([node], "g", [entry], [out]), opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9
+        onnx.helper.make_graph([node], "g", [entry], [out]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=9,
     )
     onnx.save(model, tmp_path / "flat.onnx")
     with pytest.raises(BadModelError, match="not a picture network"):
@@ -216,7 +222,9 @@ def test_offline_names_say_where_the_file_goes(tmp_path: Path, monkeypatch: pyte
         catalogue.find("owner/repo/model.pth", offline=True)
 
 
-def test_a_hub_out_of_reach_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_a_hub_out_of_reach_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     import huggingface_hub
 
     def unreachable(*_: object, **__: object) -> str:

@@ -30,7 +30,9 @@ def steps(name: str, data: st.DataObject) -> list[RecordStage]:
     return light(drawn_stage(name, data))
 
 
-def apply(step: RecordStage, rows: Sequence[Record], folder: Path, said: dict[str, Concept] | None = None) -> list[Record]:
+def apply(
+    step: RecordStage, rows: Sequence[Record], folder: Path, said: dict[str, Concept] | None = None
+) -> list[Record]:
     """What a worker returns for records as a runner shows them, whole."""
     with step.open(env(folder, said)) as worker:
         return list(worker([project(r, step) for r in rows]))
@@ -47,7 +49,9 @@ def test_there_are_caption_stages() -> None:
 @EVERY
 @given(data=st.data(), record=records(), said=concepts())
 @often
-def test_it_is_deterministic_and_one_for_one(tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any) -> None:
+def test_it_is_deterministic_and_one_for_one(
+    tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any
+) -> None:
     for step in steps(name, data):
         first = apply(step, [record], tmp_path, said)
         assert len(first) == 1
@@ -83,7 +87,9 @@ def test_unread_fields_do_not_matter(
         for field in step.writes - {"notes", "facts"} - set(unread):
             assert getattr(odd, field) == getattr(plain, field), field
         kept = {
-            f for f in step.writes & set(unread) - {"notes", "facts"} if getattr(plain, f) != getattr(project(record, step), f)
+            f
+            for f in step.writes & set(unread) - {"notes", "facts"}
+            if getattr(plain, f) != getattr(project(record, step), f)
         }
         for field in kept:
             assert getattr(odd, field) == getattr(plain, field), field
@@ -135,14 +141,18 @@ def test_only_what_it_reads_of_a_concept_matters(
     tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any, other: Any
 ) -> None:
     for step in steps(name, data):
-        mixed = {c: other[c].model_copy(update={f: getattr(said[c], f) for f in step.concept_reads}) for c in ("dog", "robe")}
+        mixed = {
+            c: other[c].model_copy(update={f: getattr(said[c], f) for f in step.concept_reads}) for c in ("dog", "robe")
+        }
         assert apply(step, [record], tmp_path, said) == apply(step, [record], tmp_path, mixed)
 
 
 @EVERY
 @given(data=st.data(), record=records(), said=concepts())
 @often
-def test_tags_stay_unique_and_triggers_stay(tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any) -> None:
+def test_tags_stay_unique_and_triggers_stay(
+    tmp_path: Path, name: str, data: st.DataObject, record: Record, said: Any
+) -> None:
     """No rule drops or doubles a trigger word, and no caption says a tag twice."""
     for step in steps(name, data):
         (result,) = apply(step, [record], tmp_path, said)

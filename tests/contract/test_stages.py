@@ -33,7 +33,9 @@ HEAVY = {
 }
 
 
-PICTURE = Record("dog/a.png", "dog", "o", Image("d", "objects/a.png", 64, 64), tags=("zwx dog", "hat"), trigger=("zwx dog",))
+PICTURE = Record(
+    "dog/a.png", "dog", "o", Image("d", "objects/a.png", 64, 64), tags=("zwx dog", "hat"), trigger=("zwx dog",)
+)
 
 
 def kinds(stage: type[Stage]) -> list[type[Stage]]:
@@ -151,7 +153,9 @@ def variant(stage: type[Stage], field: str) -> tuple[Stage, Stage] | None:
     """Two stages that differ in that option alone; another may have to be set for it to have an effect."""
     info = stage.model_fields[field]
     default = info.get_default(call_default_factory=True)
-    helpers = {f: literals(i.annotation) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()}
+    helpers = {
+        f: literals(i.annotation) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()
+    }
     asked = {f: v for f, v in PARTS_ASKED_FOR.get(stage.__module__.rpartition(".")[2], {}).items() if f != field}
     bases: list[dict[str, Any]] = [asked, *({f: v} for f, values in helpers.items() if f != field for v in values)]
     bases += [{f: "text"} for f in ("reg_folder", "start_from") if f in stage.model_fields and f != field]

@@ -75,7 +75,9 @@ def pictures(folder: Path, count: int = 4, **fields: object) -> Manifest:
     for n in range(count):
         path = folder / f"{n}.raw"
         path.write_bytes(bytes([n, n + 1, n + 2] * 4))
-        records.append(Record(f"dog/{n}.raw", "dog", f"origin{n}", Image(f"digest{n}", str(path)), tags=(f"p{n}",), **fields))  # type: ignore[arg-type]
+        records.append(
+            Record(f"dog/{n}.raw", "dog", f"origin{n}", Image(f"digest{n}", str(path)), tags=(f"p{n}",), **fields)
+        )  # type: ignore[arg-type]
     return Manifest(records)
 
 

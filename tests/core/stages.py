@@ -185,7 +185,9 @@ class Count(DatasetStage):
         CALLS.append(("count", ""))
         (env.output / "count.txt").write_text(str(len(manifest)), encoding="utf-8")
         number = len(manifest.present) + self.plus
-        return Manifest(dataclasses.replace(r.noting("counted"), repeats=number, sentence="not written") for r in manifest)
+        return Manifest(
+            dataclasses.replace(r.noting("counted"), repeats=number, sentence="not written") for r in manifest
+        )
 
     def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         return (env.output / "count.txt").is_file()

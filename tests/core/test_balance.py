@@ -73,7 +73,9 @@ def test_fixed_repeats_stay_and_caps_hold() -> None:
     assert repeats(Balance(cap=4), {"dog": 100, "cat": 5}) == {"dog": 1, "cat": 4}
 
 
-@pytest.mark.parametrize(("value", "rounded"), [(0.5, 1), (1.5, 2), (2.5, 3), (2.4999, 2), (0.49999999999999994, 0), (0.0, 0)])
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(0.5, 1), (1.5, 2), (2.5, 3), (2.4999, 2), (0.49999999999999994, 0), (0.0, 0)]
+)
 def test_halves_go_up(value: float, rounded: int) -> None:
     assert half_up(value) == rounded
 

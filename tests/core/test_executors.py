@@ -64,7 +64,9 @@ def test_a_stop_lets_the_pictures_in_hand_finish(tmp_path: Path) -> None:
     ("workers", "todo", "expected"),
     [(1, 1000, InProcess), ("auto", 1, InProcess), (4, 1, InProcess), (4, 100, Processes)],
 )
-def test_processes_are_chosen_where_there_is_enough_work(workers: int | str, todo: int, expected: type, tmp_path: Path) -> None:
+def test_processes_are_chosen_where_there_is_enough_work(
+    workers: int | str, todo: int, expected: type, tmp_path: Path
+) -> None:
     from curate.core.chain import Prepared
 
     assert isinstance(choose(workers, [Prepared(Word(), "")], todo), expected)

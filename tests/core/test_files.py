@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from curate.core.files import copy_file, digest_plain, disk_errors, prune_empty, remove_leftovers, write_atomic, write_text
+from curate.core.files import (
+    copy_file,
+    digest_plain,
+    disk_errors,
+    prune_empty,
+    remove_leftovers,
+    write_atomic,
+    write_text,
+)
 from curate.errors import CurateError, InputError, MissingError
 
 
@@ -80,7 +88,9 @@ except CurateError as error:
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a limit on file sizes")
 def test_a_write_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "a.png")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "a.png")], capture_output=True, text=True, check=False
+    )
     assert done.returncode in (1, 3)
     assert "a.png" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from curate.names import concept_folder, fold, safe, unique, words
 
-names = st.text(max_size=300) | st.sampled_from(["CON", "nul.txt", "-rf", "..", ".", " ", "a/b", "a\\b", "x" * 400, "日" * 200])
+names = st.text(max_size=300) | st.sampled_from(
+    ["CON", "nul.txt", "-rf", "..", ".", " ", "a/b", "a\\b", "x" * 400, "日" * 200]
+)
 
 
 @given(names)
@@ -36,7 +38,11 @@ def test_one_name_in_two_forms_is_one() -> None:
     assert safe("zwx dog, blue robe") == "zwx dog, blue robe"
 
 
-@given(st.lists(st.tuples(st.sampled_from("aAbé"), st.sampled_from([".png", ".jpg", ".PNG"]), st.sampled_from(["", "jpg"]))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("aAbé"), st.sampled_from([".png", ".jpg", ".PNG"]), st.sampled_from(["", "jpg"]))
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_no_two_paths_share_a_stem(wanted: list[tuple[str, str, str]]) -> None:
     rows = [(str(n), PurePosixPath("1_x", stem + suffix), hint) for n, (stem, suffix, hint) in enumerate(wanted)]

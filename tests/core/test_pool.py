@@ -74,7 +74,8 @@ def test_a_process_started_ahead_does_the_work(five: Manifest, tmp_path: Path, p
 
 
 @pytest.mark.parametrize(
-    ("stage", "known", "workers"), [(Where(), True, 2), (Where(), False, 1), (Where(), False, "auto"), (Where(), False, "no")]
+    ("stage", "known", "workers"),
+    [(Where(), True, 2), (Where(), False, 1), (Where(), False, "auto"), (Where(), False, "no")],
 )
 def test_nothing_is_started_where_it_may_not_be_wanted(
     stage: RecordStage, known: bool, workers: int | str, five: Manifest, tmp_path: Path, pool: Pool

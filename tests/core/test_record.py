@@ -15,9 +15,13 @@ from curate.errors import InputError
 
 text = st.text(max_size=12)
 words = st.lists(text, max_size=4).map(tuple)
-plain = st.recursive(st.none() | st.booleans() | st.integers() | text, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | text, lambda inner: st.lists(inner, max_size=3), max_leaves=4
+)
 scores = st.dictionaries(
-    text, st.dictionaries(text, st.tuples(st.floats(0, 1), st.sampled_from(["general", "character"])), max_size=5), max_size=2
+    text,
+    st.dictionaries(text, st.tuples(st.floats(0, 1), st.sampled_from(["general", "character"])), max_size=5),
+    max_size=2,
 )
 records = st.builds(
     Record,
@@ -51,7 +55,9 @@ def test_a_record_survives_json(record: Record) -> None:
 @settings(max_examples=30, deadline=None)
 def test_some_fields_of_one_over_another(one: Record, other: Record, fields: set[str]) -> None:
     values = {f: getattr(one, f) for f in fields}
-    assert from_plain(json.loads(json.dumps(to_plain(one, sorted(fields)))), other) == dataclasses.replace(other, **values)
+    assert from_plain(json.loads(json.dumps(to_plain(one, sorted(fields)))), other) == dataclasses.replace(
+        other, **values
+    )
     assert changed(other, values) == dataclasses.replace(other, **values)
 
 

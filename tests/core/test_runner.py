@@ -82,7 +82,9 @@ def test_a_field_that_is_not_read_does_not_matter(bench: Bench, four: Manifest) 
     others = Manifest(dataclasses.replace(r, sentence="new", repeats=7, notes=("n",), trigger=("t",)) for r in four)
     after = bench.run([Word()], others)
     assert bench.started() == {}
-    assert [(r.sentence, r.repeats, r.notes, r.tags) for r in after] == [("new", 7, ("n",), (f"p{n}", "x")) for n in range(4)]
+    assert [(r.sentence, r.repeats, r.notes, r.tags) for r in after] == [
+        ("new", 7, ("n",), (f"p{n}", "x")) for n in range(4)
+    ]
 
 
 def test_a_field_that_is_read_does(bench: Bench, four: Manifest) -> None:

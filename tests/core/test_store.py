@@ -17,7 +17,15 @@ from curate.errors import CurateError, InputError
 
 
 def row(path: str = "1_dog/a.png", **changes: object) -> Written:
-    values = {"path": path, "key": "dog/a", "origin": "o", "digest": "d", "size": 1, "mtime": 2, "caption_path": "1_dog/a.txt"}
+    values = {
+        "path": path,
+        "key": "dog/a",
+        "origin": "o",
+        "digest": "d",
+        "size": 1,
+        "mtime": 2,
+        "caption_path": "1_dog/a.txt",
+    }
     return Written(**{**values, "caption": "dog", "stored": as_json({"tags": ["dog"]}), **changes})  # type: ignore[arg-type]
 
 

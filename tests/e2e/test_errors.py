@@ -34,10 +34,14 @@ def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, cold
     assert "Traceback" not in message
 
 
-def test_a_bare_machine_is_told_what_it_lacks(tmp_path: Path, raw: Path, cold: Curate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bare_machine_is_told_what_it_lacks(
+    tmp_path: Path, raw: Path, cold: Curate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shadow = tmp_path / "shadow"
     shadow.mkdir()
-    (shadow / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n", encoding="utf-8")
+    (shadow / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file')\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", str(shadow))
     done = cold("resize", raw, "-o", tmp_path / "out", "--max-side", "32", code=3)
     assert "libGL.so.1" in done.stderr

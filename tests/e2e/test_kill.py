@@ -11,7 +11,9 @@ import pytest
 
 from tests.e2e.conftest import STAGES, Curate, Start, pipeline, tree
 
-TRAIN = STAGES + "  - train: {base: tiny, algo: lokr, factor: 8, steps: 12, save_state_every: 4, save_precision: fp32}\n"
+TRAIN = (
+    STAGES + "  - train: {base: tiny, algo: lokr, factor: 8, steps: 12, save_state_every: 4, save_precision: fp32}\n"
+)
 KILLS = 20
 ROUNDS = 4
 

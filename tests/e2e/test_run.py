@@ -8,7 +8,9 @@ from pathlib import Path
 from tests.e2e.conftest import ROOT, Curate, computed, draw, events, pipeline, tree
 
 
-def test_the_example_goes_from_pictures_to_a_lora_and_a_second_run_computes_nothing(tmp_path: Path, curate: Curate) -> None:
+def test_the_example_goes_from_pictures_to_a_lora_and_a_second_run_computes_nothing(
+    tmp_path: Path, curate: Curate
+) -> None:
     output = tmp_path / "prepared"
     where = f"output={json.dumps(str(output))}"
     first = curate("run", ROOT / "pipeline.example.yaml", "--set", where)

@@ -42,7 +42,13 @@ class Project:
         return path
 
     def run(self) -> Result:
-        values = {"input": "in", "output": self.name, "concepts": self.concepts, "stages": self.stages, "run": {"workers": 1}}
+        values = {
+            "input": "in",
+            "output": self.name,
+            "concepts": self.concepts,
+            "stages": self.stages,
+            "run": {"workers": 1},
+        }
         file = self.place / "pipeline.yaml"
         file.write_text(json.dumps(values), encoding="utf-8")
         return drive.run(load(file), quiet=True)
@@ -80,7 +86,10 @@ def command(stage: Stage, source: Path, **options: Any) -> Result:
 
 
 def killed(work: Callable[[], object], after: int) -> bool:
-    """Runs `work` in a forked process that dies, as by kill -9, before its n-th change of a directory. False if it ended."""
+    """Runs `work` in a forked process that dies, as by kill -9, before its n-th change of a directory.
+
+    False if it ended.
+    """
     child = os.fork()
     if child == 0:
         seen = 0
@@ -110,4 +119,6 @@ _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 def same_but(found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> str:
     """What differs, for a readable failure."""
     names = sorted({*found, *expected})
-    return "; ".join(f"{n}: {found.get(n)!r} not {expected.get(n)!r}"[:200] for n in names if found.get(n) != expected.get(n))
+    return "; ".join(
+        f"{n}: {found.get(n)!r} not {expected.get(n)!r}"[:200] for n in names if found.get(n) != expected.get(n)
+    )

@@ -55,7 +55,9 @@ def test_a_killed_run_rerun_is_a_whole_one(dogs: Project, change: Callable[[Proj
         project = _changed(dogs.twin(f"killed{after}"), change)
         alive = not killed(project.run, after)
         project.run()
-        assert project.files() == whole.files(), f"killed after {after} changes: {same_but(project.files(), whole.files())}"
+        assert project.files() == whole.files(), (
+            f"killed after {after} changes: {same_but(project.files(), whole.files())}"
+        )
         assert project.edits() == whole.edits()
         project.run()
         assert project.edits() == whole.edits()

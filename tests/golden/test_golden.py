@@ -40,7 +40,9 @@ def test_help(command: str) -> None:
         arguments, capture_output=True, text=True, encoding="utf-8", env=found, check=True, cwd=HERE.parents[1]
     )
     assert done.stderr == ""
-    compare(f"help{'-' * bool(command)}{command}.txt", "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n")
+    compare(
+        f"help{'-' * bool(command)}{command}.txt", "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
+    )
 
 
 def test_schema() -> None:

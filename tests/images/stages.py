@@ -16,7 +16,9 @@ def env(root: Path) -> Env:
 
 
 def record(path: Path, key: str = "", concept: str = "dog") -> Record:
-    return Record(key=key or f"{concept}/{path.name}", concept=concept, origin=path.name, image=Image(path.name, str(path)))
+    return Record(
+        key=key or f"{concept}/{path.name}", concept=concept, origin=path.name, image=Image(path.name, str(path))
+    )
 
 
 def held(where: Env, pixels: Pixels, key: str = "dog/a.png", concept: str = "dog") -> Record:

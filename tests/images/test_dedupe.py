@@ -49,7 +49,9 @@ def deduped(where: Env, records: list[Record], **options: object) -> dict[str, R
 
 CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "recompressed": jpeg,
-    "halved": lambda p: np.asarray(Image.fromarray(p).resize((p.shape[1] // 2, p.shape[0] // 2), Image.Resampling.LANCZOS)),
+    "halved": lambda p: np.asarray(
+        Image.fromarray(p).resize((p.shape[1] // 2, p.shape[0] // 2), Image.Resampling.LANCZOS)
+    ),
     "brighter": lambda p: np.clip(p * 1.15, 0, 255).astype(np.uint8),
     "warmer": lambda p: np.clip(p * np.array([1.1, 1.0, 0.9]), 0, 255).astype(np.uint8),
     "cropped": lambda p: p[10:-14, 12:-20],
@@ -77,7 +79,11 @@ def test_changed_copies_are_found(tmp_path: Path, change: str) -> None:
 
 def test_equal_pixels_are_found_without_near(tmp_path: Path) -> None:
     where = env(tmp_path)
-    records = [held(where, scene(1), "a/1.png"), held(where, scene(1), "b/2.png", "b"), held(where, scene(2), "a/3.png")]
+    records = [
+        held(where, scene(1), "a/1.png"),
+        held(where, scene(1), "b/2.png", "b"),
+        held(where, scene(2), "a/3.png"),
+    ]
     after = deduped(where, records, near=False)
     assert after["b/2.png"].aside == "duplicate of a/1.png"
     assert not after["a/1.png"].aside
@@ -113,7 +119,11 @@ def test_crops_and_variants_are_options(tmp_path: Path) -> None:
     whole = scene(4)
     face = whole.copy()
     face[100:130, 150:180] = 255 - face[100:130, 150:180]
-    records = [held(where, whole, "a/1.png"), held(where, face, "a/2.png"), held(where, whole[20:-20, 30:-30], "a/3.png")]
+    records = [
+        held(where, whole, "a/1.png"),
+        held(where, face, "a/2.png"),
+        held(where, whole[20:-20, 30:-30], "a/3.png"),
+    ]
     assert deduped(where, records)["a/3.png"].facts["share"] < 0.95
     assert [k for k, r in deduped(where, records).items() if r.aside] == ["a/3.png"]
     assert [k for k, r in deduped(where, records, crops=False).items() if r.aside] == []

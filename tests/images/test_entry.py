@@ -35,7 +35,12 @@ def png(path: Path, width: int, height: int, bits: int, kind: int, rows: bytes, 
     stride = len(rows) // height
     raw = b"".join(b"\0" + rows[i * stride : (i + 1) * stride] for i in range(height))
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), *(chunk(*c) for c in chunks), chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b"")]
+    parts = [
+        chunk(b"IHDR", header),
+        *(chunk(*c) for c in chunks),
+        chunk(b"IDAT", zlib.compress(raw)),
+        chunk(b"IEND", b""),
+    ]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
     return path
 
@@ -161,7 +166,9 @@ def test_floats_take_the_range_that_holds_them(tmp_path: Path, values: list[floa
         (np.uint16, [0, 25700, 65535], [0, 100, 255]),
     ],
 )
-def test_integers_take_the_range_that_holds_them(tmp_path: Path, dtype: type, values: list[int], expected: list[int]) -> None:
+def test_integers_take_the_range_that_holds_them(
+    tmp_path: Path, dtype: type, values: list[int], expected: list[int]
+) -> None:
     path = saved(tmp_path / "a.tif", Image.fromarray(np.array([values], dtype)))
     assert read_picture(path).pixels[0, :, 0].tolist() == expected
 
@@ -347,7 +354,9 @@ def test_nothing_readable_is_an_error_even_when_damage_is_accepted(tmp_path: Pat
         read_picture(path, DecodeOptions(accept_truncated=True))
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n"]
+)
 def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)

@@ -58,7 +58,9 @@ def expected_to_load(row: dict[str, Any]) -> bool | None:
 
 
 @pytest.mark.parametrize("corpus_name", CORPORA)
-def test_every_file_is_prepared_or_refused_with_a_reason(corpus: list[tuple[Path, dict[str, Any]]], corpus_name: str) -> None:
+def test_every_file_is_prepared_or_refused_with_a_reason(
+    corpus: list[tuple[Path, dict[str, Any]]], corpus_name: str
+) -> None:
     wrong: list[str] = []
     for path, row in corpus:
         if row["corpus"] != corpus_name:
@@ -80,7 +82,12 @@ def shown(values: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Samples of 0..255 as sRGB, where a PNG states another gamma and neither profile nor sRGB (PNG specification, 13.13)."""
     with Image.open(path) as image:
         gamma = image.info.get("gamma")
-        if image.format != "PNG" or not gamma or abs(gamma - 1 / 2.2) < 0.01 or {"icc_profile", "srgb"} & set(image.info):
+        if (
+            image.format != "PNG"
+            or not gamma
+            or abs(gamma - 1 / 2.2) < 0.01
+            or {"icc_profile", "srgb"} & set(image.info)
+        ):
             return values
     light = (values / 255) ** (1 / gamma)
     return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

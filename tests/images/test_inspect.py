@@ -90,7 +90,13 @@ def test_most_real_photos_are_fine(tmp_path: Path, data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "count", "level"),
-    [("object", 5, "warning"), ("object", 10, "advice"), ("object", 20, ""), ("style", 20, "advice"), ("style", 60, "")],
+    [
+        ("object", 5, "warning"),
+        ("object", 10, "advice"),
+        ("object", 20, ""),
+        ("style", 20, "advice"),
+        ("style", 60, ""),
+    ],
 )
 def test_counts_are_compared_with_what_suits_the_kind(tmp_path: Path, kind: str, count: int, level: str) -> None:
     where = dataclasses.replace(env(tmp_path), concepts={"dog": Concept.model_validate({"kind": kind})})

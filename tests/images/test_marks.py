@@ -27,7 +27,9 @@ def photos(data: Path) -> list[Pixels]:
     return [np.asarray(Image.fromarray(read_picture(f).pixels).resize((640, 640))) for f in files]
 
 
-def signed(pixels: Pixels, width: int, colour: tuple[int, int, int] = (255, 255, 255), corner: str = "bottom right") -> Pixels:
+def signed(
+    pixels: Pixels, width: int, colour: tuple[int, int, int] = (255, 255, 255), corner: str = "bottom right"
+) -> Pixels:
     """With a signature of so many pixels, 12 from the edges."""
     label = Image.new("RGBA", (220, 70), (0, 0, 0, 0))
     draw = ImageDraw.Draw(label)

@@ -103,7 +103,10 @@ STRANGERS = {
     "raw.tif": (b"II*\0\x10\0\0\0CR\2\0" + bytes(60), "raw file"),
     "light.png": (b"\x76\x2f\x31\x01" + bytes(60), "OpenEXR"),
     "deep.psd": (b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 4, 4, 16, 3) + bytes(120), "more than 8 bits"),
-    "floats of three colours.tif": (tiff(COLOURS.astype(np.float32), bits=32, light=2, kind=3), "TIFF of an unusual kind"),
+    "floats of three colours.tif": (
+        tiff(COLOURS.astype(np.float32), bits=32, light=2, kind=3),
+        "TIFF of an unusual kind",
+    ),
     "from a telephone.png": (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI\x50\0\x20\x02" + bytes(40), "CgBI"),
     "nothing known.png": (b"hello", "not a picture in any known format"),
 }

@@ -69,7 +69,11 @@ SEEN: dict[str, tuple[Callable[[], bytes], Pixels, int]] = {
         np.repeat(RAMP[..., None], 3, 2),
         0,
     ),
-    "floats.tif": (lambda: as_("TIFF", Image.fromarray((RAMP / 255).astype(np.float32))), np.repeat(RAMP[..., None], 3, 2), 0),
+    "floats.tif": (
+        lambda: as_("TIFF", Image.fromarray((RAMP / 255).astype(np.float32))),
+        np.repeat(RAMP[..., None], 3, 2),
+        0,
+    ),
     "16 bits, one colour transparent.png": (
         lambda: png((b"tRNS", DEEP[0, 5].tobytes()), rows(DEEP), bits=16),
         np.where((COLOURS[0, 5] == COLOURS).all(axis=2)[..., None], 255, COLOURS).astype(np.uint8),
@@ -83,7 +87,11 @@ SEEN: dict[str, tuple[Callable[[], bytes], Pixels, int]] = {
     "orientation.webp": (lambda: as_("WEBP", exif=turned(), lossless=True), UPRIGHT, 0),
     "orientation.tif": (lambda: as_("TIFF", exif=turned()), UPRIGHT, 0),
     "orientation.avif": (lambda: as_("AVIF", exif=turned(), quality=100, subsampling="4:4:4"), UPRIGHT, 3),
-    "orientation that is none.jpg": (lambda: as_("JPEG", quality=100, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), COLOURS, 6),
+    "orientation that is none.jpg": (
+        lambda: as_("JPEG", quality=100, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+        COLOURS,
+        6,
+    ),
     "junk behind.jpg": (lambda: as_("JPEG", quality=100) + bytes(range(256)) * 20, COLOURS, 6),
     "two in one.jpg": (lambda: as_("JPEG", quality=100) + as_("JPEG", Image.new("RGB", (9, 9))), COLOURS, 6),
     "a JPEG called.png": (lambda: as_("JPEG", quality=100), COLOURS, 6),
@@ -94,7 +102,9 @@ SEEN: dict[str, tuple[Callable[[], bytes], Pixels, int]] = {
     ),
     "alpha.bmp": (lambda: as_("BMP", Image.fromarray(COLOURS).convert("RGBA")), COLOURS, 0),
     "sequence.avif": (
-        lambda: as_("AVIF", save_all=True, append_images=[Image.new("RGB", (64, 48))], quality=100, subsampling="4:4:4"),
+        lambda: as_(
+            "AVIF", save_all=True, append_images=[Image.new("RGB", (64, 48))], quality=100, subsampling="4:4:4"
+        ),
         COLOURS,
         3,
     ),
@@ -110,7 +120,10 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "vast.jpg": (lambda: with_height(as_("JPEG"), 65500, 65500), "more pixels than the limit"),
     "height to come.jpg": (lambda: with_height(as_("JPEG"), 0, 64), "damaged: its header cannot be read"),
     "half.jpg": (lambda: (whole := as_("JPEG", quality=95))[: len(whole) // 2], "damaged"),
-    "half of a progressive one.jpg": (lambda: (whole := as_("JPEG", progressive=True))[: len(whole) * 2 // 3], "damaged"),
+    "half of a progressive one.jpg": (
+        lambda: (whole := as_("JPEG", progressive=True))[: len(whole) * 2 // 3],
+        "damaged",
+    ),
     "half.webp": (lambda: (whole := as_("WEBP", lossless=True))[: len(whole) // 2], "damaged"),
     "half.avif": (lambda: (whole := as_("AVIF"))[: len(whole) // 2], "damaged"),
     "half.psd": (lambda: PSD[:3000], "damaged"),
@@ -118,7 +131,10 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "a page not found.jpg": (lambda: b"<html>404</html>", "not a picture"),
     "drawing.png": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a picture"),
     "nothing.webp": (lambda: b"", "the file is empty"),
-    "profile that bursts.png": (lambda: png((b"iCCP", b"x\0\0" + zlib.compress(bytes(80_000_000))), rows(COLOURS)), "damaged"),
+    "profile that bursts.png": (
+        lambda: png((b"iCCP", b"x\0\0" + zlib.compress(bytes(80_000_000))), rows(COLOURS)),
+        "damaged",
+    ),
 }
 
 

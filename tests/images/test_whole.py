@@ -47,7 +47,9 @@ def chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png(rows: Pixels, *before: tuple[bytes, bytes], after: tuple[tuple[bytes, bytes], ...] = (), passes: bool = False) -> bytes:
+def png(
+    rows: Pixels, *before: tuple[bytes, bytes], after: tuple[tuple[bytes, bytes], ...] = (), passes: bool = False
+) -> bytes:
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, passes)
     data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     parts = [(b"IHDR", header), *before, (b"IDAT", data), *after, (b"IEND", b"")]
@@ -64,7 +66,9 @@ def tiff(change: tuple[int, int]) -> bytes:
         tag, _, count, value = struct.unpack_from("<HHII", data, place)
         if tag == change[0]:
             struct.pack_into(
-                "<I" if count > 1 else "<HHII", data, *((value, change[1]) if count > 1 else (place, tag, 4, 1, change[1]))
+                "<I" if count > 1 else "<HHII",
+                data,
+                *((value, change[1]) if count > 1 else (place, tag, 4, 1, change[1])),
             )
     return bytes(data)
 
@@ -140,7 +144,9 @@ def test_of_pictures_stored_from_below_the_upper_rows_are_missing(tmp_path: Path
 
 TEXTS: dict[str, Callable[[], bytes]] = {
     "unpacks to 20 MB": lambda: png(SCENE, (b"zTXt", b"workflow\0\0" + zlib.compress(bytes(20_000_000)))),
-    "unpacks behind the picture": lambda: png(SCENE, after=((b"iTXt", b"w\0\1\0\0\0" + zlib.compress(bytes(20_000_000))),)),
+    "unpacks behind the picture": lambda: png(
+        SCENE, after=((b"iTXt", b"w\0\1\0\0\0" + zlib.compress(bytes(20_000_000))),)
+    ),
     "very many": lambda: png(SCENE, *[(b"tEXt", b"k\0" + bytes(5_000_000))] * 14),
     "of another sum": lambda: png(SCENE, (b"tEXt", b"a\0b")).replace(b"tEXta\0b", b"tEXta\0c"),
 }

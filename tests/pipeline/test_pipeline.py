@@ -120,8 +120,14 @@ run: {workers: many}
         ("input: in\noutput: out\n", "1:1: stages: is missing.*"),
         ("input: in\noutput: out\nstages: convert\n", "3:9: stages: must be a list of stages, found 'convert'.*"),
         ("input: in\noutput: out\nstages: [[convert]]\n", "3:10: expected a stage name .* found a list"),
-        ("input: in\noutput: out\nstages: [{convert: {}, resize: {}}]\n", "3:10: expected a stage name .* found a mapping"),
-        ("input: in\noutput: out\nstages: [convert: white]\n", "3:19: convert takes a mapping of options, found 'white'"),
+        (
+            "input: in\noutput: out\nstages: [{convert: {}, resize: {}}]\n",
+            "3:10: expected a stage name .* found a mapping",
+        ),
+        (
+            "input: in\noutput: out\nstages: [convert: white]\n",
+            "3:19: convert takes a mapping of options, found 'white'",
+        ),
         ("input: in\noutput: out\nconsent: yes\nstages: [convert]\n", "3:10: consent: takes only .*"),
         ("input: in\noutput: out\nconcepts: {dog: {trigger: ['a, b']}}\nstages: [convert]\n", "3:2.: trigger word .*"),
         ("input: in\noutput: out\nstages: [no.such.plugin]\n", '3:10: stage "no.such.plugin" cannot be imported: .*'),
@@ -167,7 +173,10 @@ def test_floats_of_any_form(place: Path) -> None:
 @pytest.mark.parametrize(
     ("stages", "reason"),
     [
-        (("captions", "tag: {tagger: palette}"), '"captions" stands before "tag": the rules need the tags; put tag first'),
+        (
+            ("captions", "tag: {tagger: palette}"),
+            '"captions" stands before "tag": the rules need the tags; put tag first',
+        ),
         (("prune", "captions"), '"prune" stands before "captions": a black-listed tag must be gone'),
         (("trigger", "prune"), '"trigger" stands before "prune": trigger words come last'),
         (("export", "balance"), '"export" stands before "balance": the folder names hold the repeats'),
@@ -175,7 +184,9 @@ def test_floats_of_any_form(place: Path) -> None:
         (("export", "resize"), '"resize" stands after "export"'),
     ],
 )
-def test_an_order_that_loses_meaning_is_refused_with_the_reason(place: Path, stages: tuple[str, ...], reason: str) -> None:
+def test_an_order_that_loses_meaning_is_refused_with_the_reason(
+    place: Path, stages: tuple[str, ...], reason: str
+) -> None:
     assert any(reason in line for line in mistakes(place, with_stages(*stages)))
 
 
@@ -252,7 +263,10 @@ def test_the_schema_accepts_what_is_right() -> None:
     assert _valid(_yaml(example.read_text(encoding="utf-8"))) == []
     assert _valid(_yaml(GOOD)) == []
     assert (
-        _valid(_yaml("input: [a, b]\noutput: c\nstages: [convert: , my.plugin: {any: 1}]\nconsent: i-hold-the-rights\n")) == []
+        _valid(
+            _yaml("input: [a, b]\noutput: c\nstages: [convert: , my.plugin: {any: 1}]\nconsent: i-hold-the-rights\n")
+        )
+        == []
     )
 
 

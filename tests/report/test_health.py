@@ -46,7 +46,10 @@ def test_a_concept_that_lost_everything_is_still_there() -> None:
 def test_tags_leave_the_trigger_out_and_follow_edits() -> None:
     one = record("dog/a.png", "red_collar", "sitting")
     assert health.tags_of(one) == ("red_collar", "sitting")
-    assert health.tags_of(dataclasses.replace(one, edited="zwx dog, blue collar, standing")) == ("blue_collar", "standing")
+    assert health.tags_of(dataclasses.replace(one, edited="zwx dog, blue collar, standing")) == (
+        "blue_collar",
+        "standing",
+    )
 
 
 def test_frequencies() -> None:
@@ -95,7 +98,9 @@ def test_a_healthy_set_needs_no_advice() -> None:
 def test_a_tag_on_nearly_every_picture_is_named_once_it_is() -> None:
     def with_collar(number: int) -> str:
         rest = [[f"tag{(n + k) % 12}" for k in range(6)] for n in range(20)]
-        return said([record(f"dog/{n}.png", *tags, *(["red_collar"] if n < number else [])) for n, tags in enumerate(rest)])
+        return said(
+            [record(f"dog/{n}.png", *tags, *(["red_collar"] if n < number else [])) for n, tags in enumerate(rest)]
+        )
 
     assert "dog: red_collar on (nearly) every picture: absorb" in with_collar(18)
     assert "red_collar" not in with_collar(17)

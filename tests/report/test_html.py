@@ -85,7 +85,9 @@ def picture(name: str) -> Record:
     path = samples.folder() / name
     with Pil.open(path) as opened:
         image = Image(name, str(path), *opened.size)
-    return Record(name, name.partition("/")[0], name, image, trigger=("zwx dog",), tags=("zwx dog", "red_collar", "sitting"))
+    return Record(
+        name, name.partition("/")[0], name, image, trigger=("zwx dog",), tags=("zwx dog", "red_collar", "sitting")
+    )
 
 
 def at(record: Record) -> Path:
@@ -136,7 +138,9 @@ def test_a_folder_as_it_is_now_still_names_what_the_run_set_aside() -> None:
 def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
     gone = dataclasses.replace(picture("dog/park_copy.png"), aside="the same picture as dog/park.png")
     broken = Record("dog/x.png", "dog", "x", Image("x", "nowhere.png"), aside="truncated")
-    read = harmless(page(picture("dog/park.png"), gone, broken, tally=tallied(RecordDone("convert", "dog/x.png", "truncated"))))
+    read = harmless(
+        page(picture("dog/park.png"), gone, broken, tally=tallied(RecordDone("convert", "dog/x.png", "truncated")))
+    )
     cells = [t for t in read.text if t.strip()]
     place = cells.index("dog/x.png")
     assert cells[place - 1 : place + 3] == ["cannot be shown", "dog/x.png", "convert", "truncated"]
@@ -207,7 +211,10 @@ def test_a_policy_forbids_what_escaping_might_miss() -> None:
 
 
 def test_balance_and_buckets() -> None:
-    rows = [dataclasses.replace(picture("dog/park.png"), repeats=1), dataclasses.replace(picture("robe/cutout.png"), repeats=3)]
+    rows = [
+        dataclasses.replace(picture("dog/park.png"), repeats=1),
+        dataclasses.replace(picture("robe/cutout.png"), repeats=3),
+    ]
     read = harmless(page(*rows, resolution=512, step=64))
     cells = [t for t in read.text if t.strip()]
     assert "25.0%" in cells and "75.0%" in cells

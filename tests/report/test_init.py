@@ -68,7 +68,9 @@ def test_every_option_has_a_reason() -> None:
     lines = pipeline_text(Answers("in/", TWO, "out/", "NoobAI-XL", 8)).splitlines()
     stages = lines[lines.index("stages:") + 1 : -2]
     options = [
-        n for n, line in enumerate(stages) if line.lstrip().startswith(("- convert", "- tag", "algo", "resolution", "min_snr"))
+        n
+        for n, line in enumerate(stages)
+        if line.lstrip().startswith(("- convert", "- tag", "algo", "resolution", "min_snr"))
     ]
     assert len(options) == 5
     assert all(stages[n - 1].lstrip().startswith("#") for n in options)

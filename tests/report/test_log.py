@@ -100,7 +100,14 @@ def test_visible_leaves_ordinary_names_alone() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.00 s"), (0.42, "0.42 s"), (8.06, "8.1 s"), (59.96, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+    [
+        (0, "0.00 s"),
+        (0.42, "0.42 s"),
+        (8.06, "8.1 s"),
+        (59.96, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+    ],
 )
 def test_span(seconds: float, text: str) -> None:
     assert span(seconds) == text

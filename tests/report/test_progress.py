@@ -65,7 +65,9 @@ def test_training_counts_time_from_where_it_was_resumed() -> None:
     for step in range(501, 511):
         progress.tell(TrainStep(step, 1000, 0.1, 0.12345, 1e-4))
         clock.now += 2
-    assert stream.getvalue().splitlines()[1:] == ["train: 506/1,000, loss 0.1000 (average 0.1235), 2.0 s/it, 16 min 28 s left"]
+    assert stream.getvalue().splitlines()[1:] == [
+        "train: 506/1,000, loss 0.1000 (average 0.1235), 2.0 s/it, 16 min 28 s left"
+    ]
 
 
 def test_a_long_line_is_not_broken() -> None:

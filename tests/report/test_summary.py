@@ -113,7 +113,9 @@ def test_more_than_twenty_are_counted_and_the_place_to_look_is_named() -> None:
 
 
 def test_nothing_had_changed() -> None:
-    tally = tallied(Scanned(2, {}), StageRecalled("convert", 2), StageRecalled("tag", 2), RunFinished("done", 2, 2, 0, 0.3))
+    tally = tallied(
+        Scanned(2, {}), StageRecalled("convert", 2), StageRecalled("tag", 2), RunFinished("done", 2, 2, 0, 0.3)
+    )
     figures = summarise(tally, None, {})
     assert figures["computed"] == 0 and figures["recalled"] == 4
     assert "  recalled      convert, tag: nothing had changed" in printed(figures)

@@ -32,7 +32,10 @@ def probe(
     mix = np.zeros((3, outputs), kind)
     for i in range(outputs):
         mix[i % 3, i] = slope
-    values = [numpy_helper.from_array(mix, "mix"), numpy_helper.from_array((np.arange(outputs) / 1000).astype(kind), "bias")]
+    values = [
+        numpy_helper.from_array(mix, "mix"),
+        numpy_helper.from_array((np.arange(outputs) / 1000).astype(kind), "bias"),
+    ]
     values.append(numpy_helper.from_array(np.array([1, 2] if last else [2, 3], np.int64), "axes"))
     nodes = [
         helper.make_node("ReduceMean", [name, "axes"], ["mean"], keepdims=0),
@@ -53,7 +56,9 @@ def probe(
     return path
 
 
-def table(path: Path, rows: Sequence[Sequence[Any]], header: Sequence[str] = ("tag_id", "name", "category", "count")) -> Path:
+def table(
+    path: Path, rows: Sequence[Sequence[Any]], header: Sequence[str] = ("tag_id", "name", "category", "count")
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])

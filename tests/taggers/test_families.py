@@ -66,7 +66,9 @@ def test_cl_tagger(tmp_path: Path, build: Build) -> None:
     found = scored(tmp_path)
     # BGR in -1..1: 0.2, -0.2, -0.6; output i is channel (i mod 3) + i / 1000, a logit
     expected = {"general": 0.2, "best_quality": -0.199, "1girl": -0.598, "someone": 0.203, "x_(y)": -0.595}
-    assert {t: s for t, (s, _) in found.items()} == pytest.approx({t: logistic(x) for t, x in expected.items()}, abs=2e-3)
+    assert {t: s for t, (s, _) in found.items()} == pytest.approx(
+        {t: logistic(x) for t, x in expected.items()}, abs=2e-3
+    )
     assert [c for _, c in found.values()] == ["rating", "quality", "general", "artist", "copyright"]
 
 
@@ -100,7 +102,9 @@ def test_pixai_from_logits(tmp_path: Path, build: Build, write_table: Build) -> 
     (tmp_path / "preprocess.json").write_text(json.dumps(PIXAI))
     build(tmp_path / "model.onnx", 2, shape=NCHW, output="logits", extra="embedding", slope=1.0)
     found = scored(tmp_path)
-    assert {t: s for t, (s, _) in found.items()} == pytest.approx({"1girl": logistic(-0.6), "a": logistic(-0.199)}, abs=2e-3)
+    assert {t: s for t, (s, _) in found.items()} == pytest.approx(
+        {"1girl": logistic(-0.6), "a": logistic(-0.199)}, abs=2e-3
+    )
 
 
 def test_camie(tmp_path: Path, build: Build, write_table: Build) -> None:
@@ -109,7 +113,9 @@ def test_camie(tmp_path: Path, build: Build, write_table: Build) -> None:
     stages = [{"type": "resize", "size": [512, 512]}, {"type": "to_tensor"}]
     (tmp_path / "preprocess.json").write_text(json.dumps({"stages": stages}))
     modes = {"balanced": {"threshold": 0.3}, "high_recall": {"threshold": 0.1}}
-    (tmp_path / "threshold.json").write_text(json.dumps({"general": modes, "character": {"balanced": {"threshold": 0.4}}}))
+    (tmp_path / "threshold.json").write_text(
+        json.dumps({"general": modes, "character": {"balanced": {"threshold": 0.4}}})
+    )
     build(tmp_path / "model.onnx", 4, shape=("batch", 3, 512, 512), output="output", extra="initial/output", slope=1.0)
     tagger = taggers.find(str(tmp_path))
     assert tagger.family.name == "camie"
@@ -124,7 +130,9 @@ def test_camie(tmp_path: Path, build: Build, write_table: Build) -> None:
 
 
 def test_dbv4_brings_thresholds_by_tag(tmp_path: Path, build: Build, write_table: Build) -> None:
-    write_table(tmp_path / "selected_tags.csv", [("a", 0, 0.2), ("b", 4, 0.61)], header=("name", "category", "best_threshold"))
+    write_table(
+        tmp_path / "selected_tags.csv", [("a", 0, 0.2), ("b", 4, 0.61)], header=("name", "category", "best_threshold")
+    )
     (tmp_path / "preprocess.json").write_text(json.dumps({"test": PIXAI["stages"]}))
     build(tmp_path / "model.onnx", 2, shape=NCHW, output="prediction")
     tagger = taggers.find(str(tmp_path))
@@ -136,7 +144,13 @@ def test_e621_convnext(tmp_path: Path, build: Build, write_table: Build) -> None
     write_table(tmp_path / "tags-selected.csv", [(1, "wolf", 5, 1), (2, "safe", 0, 1), (3, "krystal", 4, 1)])
     shape = (1, 448, 448, 3)
     build(
-        tmp_path / "model.onnx", 3, shape=shape, name="input_1:0", output="predictions_sigmoid", extra="features", slope=0.005
+        tmp_path / "model.onnx",
+        3,
+        shape=shape,
+        name="input_1:0",
+        output="predictions_sigmoid",
+        extra="features",
+        slope=0.005,
     )
     tagger = taggers.find(str(tmp_path))
     assert (tagger.family.name, tagger.vocabulary, tagger.thresholds["general"]) == ("e621-convnext", "e621", 0.3)
@@ -165,7 +179,9 @@ def test_thouph(tmp_path: Path, build: Build) -> None:
     red, green, blue = (0.2 - 0.48145466) / 0.26862954, (0.4 - 0.4578275) / 0.26130258, (0.6 - 0.40821073) / 0.27577711
     expected = {"anthro": green + 0.001, "wolf": blue + 0.002, "zebra": red + 0.003}
     expected |= {"explicit": blue + 0.005, "questionable": red + 0.006, "safe": green + 0.007}
-    assert {t: s for t, (s, _) in found.items()} == pytest.approx({t: logistic(x) for t, x in expected.items()}, abs=3e-3)
+    assert {t: s for t, (s, _) in found.items()} == pytest.approx(
+        {t: logistic(x) for t, x in expected.items()}, abs=3e-3
+    )
     assert found["safe"][1] == "rating"
 
 
@@ -174,7 +190,8 @@ def test_thouph_is_not_padded() -> None:
     assert len(np.unique(Thouph().prepare(picture, 448, ()))) == 3  # one value for each channel
 
 
-# JTP ----------------------------------------------------------------------------------------------------------------------
+# JTP
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def siglip_weights(tags: int) -> tuple[dict[str, Any], Any]:
@@ -284,7 +301,8 @@ def test_weights_of_something_else_are_refused(jtp: tuple[Path, dict[str, Any], 
         pass
 
 
-# recipes, detection, catalogue ----------------------------------------------------------------------------------------------
+# recipes, detection, catalogue
+# ----------------------------------------------------------------------------------------------
 
 
 def stages(tmp_path: Path, *steps: dict[str, Any]) -> tuple[recipe.Step, ...]:
@@ -315,7 +333,11 @@ def test_recipe_sizes(tmp_path: Path) -> None:
     to = {"type": "to_tensor"}
     assert recipe.apply(stages(tmp_path, {"type": "resize", "size": 20}, to), picture).shape == (3, 20, 33)
     assert recipe.apply(stages(tmp_path, {"type": "resize", "size": [20, 40]}, to), picture).shape == (3, 20, 40)
-    assert recipe.apply(stages(tmp_path, {"type": "resize", "size": 20, "max_size": 30}, to), picture).shape == (3, 18, 30)
+    assert recipe.apply(stages(tmp_path, {"type": "resize", "size": 20, "max_size": 30}, to), picture).shape == (
+        3,
+        18,
+        30,
+    )
     assert recipe.apply(stages(tmp_path, {"type": "center_crop", "size": [60, 20]}, to), picture).shape == (3, 60, 20)
 
 
@@ -358,7 +380,9 @@ def test_an_unclear_folder_asks_for_the_family(tmp_path: Path, build: Build, wri
         {"shape": ("N", 320, 320, 3), "dtype": TensorProto.FLOAT16},
     ],
 )
-def test_a_graph_is_read_off_its_file_as_a_session_tells_it(tmp_path: Path, build: Build, options: dict[str, Any]) -> None:
+def test_a_graph_is_read_off_its_file_as_a_session_tells_it(
+    tmp_path: Path, build: Build, options: dict[str, Any]
+) -> None:
     path = build(tmp_path / "model.onnx", 5, **options)
     assert read_graph(path) == Graph.of(session(path, "cpu"))
     inputs, _ = onnxfile.declared(path)

@@ -24,7 +24,9 @@ DATA = Path(__file__).parents[2] / "../shared/data/tags"
 CAPTIONS = DATA.parent / "captions" / "wd14_landscape"
 REAL = {"danbooru": DATA / "danbooru_tag_implications.csv", "e621": DATA / "e621_tag_implications.csv.gz"}
 
-DOGS = Table({"beagle": ["dog", "hound"], "dog": ["canine"], "canine": ["animal"], "hound": ["dog"], "hat": ["clothing"]})
+DOGS = Table(
+    {"beagle": ["dog", "hound"], "dog": ["canine"], "canine": ["animal"], "hound": ["dog"], "hat": ["clothing"]}
+)
 
 NAMES = st.sampled_from("abcdefgh")
 TABLES = st.dictionaries(NAMES, st.sets(NAMES, max_size=3), max_size=8).map(Table)
@@ -45,7 +47,8 @@ def real(vocabulary: str) -> Table:
     return exports.read(REAL[vocabulary])
 
 
-# pruning ------------------------------------------------------------------------------------------------------------------
+# pruning
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @given(TABLES, CAPTION, st.sets(NAMES, max_size=3))
@@ -117,11 +120,20 @@ def test_an_alias_that_is_itself_a_live_tag_stays() -> None:
     assert [table.live(t) for t in ("husky", "doggo", "cat")] == ["husky", "dog", "cat"]
 
 
-# the package's own tables ---------------------------------------------------------------------------------------------------
+# the package's own tables
+# ---------------------------------------------------------------------------------------------------
 
 BEYOND = {
     f"{breed} -> dog"
-    for breed in ["border_collie", "dachshund", "german_shepherd", "golden_retriever", "poodle", "shiba_inu", "welsh_corgi"]
+    for breed in [
+        "border_collie",
+        "dachshund",
+        "german_shepherd",
+        "golden_retriever",
+        "poodle",
+        "shiba_inu",
+        "welsh_corgi",
+    ]
 }
 """Edges of the site that the shared table, a part of it, does not hold."""
 
@@ -177,7 +189,8 @@ def test_an_unknown_vocabulary_is_named(cache: Path) -> None:
     assert implications.table("none").parents == {}
 
 
-# exports ------------------------------------------------------------------------------------------------------------------
+# exports
+# ------------------------------------------------------------------------------------------------------------------
 
 E621_CSV = (
     "id,antecedent_name,consequent_name,created_at,status\n"
@@ -227,7 +240,8 @@ def test_broken_exports_are_refused(tmp_path: Path, name: str, raw: bytes, said:
         exports.read(tmp_path / name)
 
 
-# updates ------------------------------------------------------------------------------------------------------------------
+# updates
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_replaces_the_core(cache: Path) -> None:
@@ -300,7 +314,9 @@ def test_fetching_e621_takes_the_newest_export(cache: Path) -> None:
         if "2026-05-02" in address:
             raise urllib.error.HTTPError(address, 404, "not yet", {}, None)  # type: ignore[arg-type]
         if "aliases" in address:
-            return gzip.compress(b"id,antecedent_name,consequent_name,created_at,status\n1,doggo,domestic_dog,,active\n")
+            return gzip.compress(
+                b"id,antecedent_name,consequent_name,created_at,status\n1,doggo,domestic_dog,,active\n"
+            )
         lines = "".join(f"{i},{c},{p},,active\n" for i, (c, p) in enumerate(rows))
         return gzip.compress(f"id,antecedent_name,consequent_name,created_at,status\n{lines}".encode())
 
@@ -336,7 +352,8 @@ def test_no_network_says_how_to_go_on(cache: Path) -> None:
         update.update("danbooru", get=get)
 
 
-# translation --------------------------------------------------------------------------------------------------------------
+# translation
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_translations_are_tags_of_both_sites() -> None:

@@ -49,7 +49,9 @@ def test_it_needs_no_network_and_few_bytes() -> None:
 
 
 @pytest.mark.parametrize("size", [(600, 600), (900, 500), (400, 800)])
-@pytest.mark.parametrize(("colour", "name"), [((255, 255, 255), "white"), ((0, 0, 0), "black"), ((128, 128, 128), "grey")])
+@pytest.mark.parametrize(
+    ("colour", "name"), [((255, 255, 255), "white"), ((0, 0, 0), "black"), ((128, 128, 128), "grey")]
+)
 def test_backgrounds(palette: OpenTagger, size: tuple[int, int], colour: tuple[int, int, int], name: str) -> None:
     found = tags(palette, drawn(colour, (200, 120, 40), size))
     assert {f"{name}_background", "simple_background"} <= found
@@ -65,7 +67,16 @@ def test_padding_is_no_white_background(palette: OpenTagger, size: tuple[int, in
 
 @pytest.mark.parametrize(
     ("hue", "name"),
-    [(0, "red"), (28, "orange"), (55, "yellow"), (120, "green"), (180, "aqua"), (230, "blue"), (275, "purple"), (320, "pink")],
+    [
+        (0, "red"),
+        (28, "orange"),
+        (55, "yellow"),
+        (120, "green"),
+        (180, "aqua"),
+        (230, "blue"),
+        (275, "purple"),
+        (320, "pink"),
+    ],
 )
 def test_themes(palette: OpenTagger, hue: int, name: str) -> None:
     colour = tuple(int(255 * c) for c in colorsys.hsv_to_rgb(hue / 360, 0.8, 0.9))

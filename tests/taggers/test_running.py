@@ -104,7 +104,8 @@ def test_errors_travel_between_processes() -> None:
     assert (error.message, error.remedy) == ("no GPU", "buy one")
 
 
-# preparing ahead ------------------------------------------------------------------------------------------------------------
+# preparing ahead
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_results_come_in_order_whatever_the_threads_do() -> None:
@@ -200,7 +201,8 @@ def test_a_failing_device_is_raised() -> None:
         list(ahead(range(9), int, infer, batch=4, threads=2))
 
 
-# room ---------------------------------------------------------------------------------------------------------------------
+# room
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -281,7 +283,8 @@ def test_a_tagger_goes_on_with_smaller_batches(wd_folder: Path) -> None:
         assert small.batch in (1, 2)
 
 
-# downloads ------------------------------------------------------------------------------------------------------------------
+# downloads
+# ------------------------------------------------------------------------------------------------------------------
 
 MODEL = Model("some-tagger", "someone/some-tagger", ("sub/model.onnx", "sub/tags.csv"), "MIT", revision="abc123")
 

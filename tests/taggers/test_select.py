@@ -42,7 +42,10 @@ def rules(**more: Any) -> Rules:
         ({"rating": "prefixed", "limit": 1}, ["a", "rating:general"]),
         ({"cut": "mcut"}, ["a", "miku", "rin"]),
         ({"cut": "best", "best": {"wd": {"d": 0.2, "b": 0.6, "rin": 0.7}}}, ["a", "miku", "rin", "c", "d"]),
-        ({"cut": "best", "best": {"wd": {"d": 0.2, "b": 0.6}}, "given": frozenset({"general"})}, ["a", "miku", "b", "c"]),
+        (
+            {"cut": "best", "best": {"wd": {"d": 0.2, "b": 0.6}}, "given": frozenset({"general"})},
+            ["a", "miku", "b", "c"],
+        ),
         ({"copyrights": {"miku": ("vocaloid", "project_sekai")}}, ["a", "miku", "vocaloid", "project_sekai", "b", "c"]),
         ({"models": ("other",)}, []),
     ],

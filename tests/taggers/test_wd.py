@@ -81,7 +81,10 @@ def test_a_broken_source_is_told_in_its_place(wd_folder: Path) -> None:
 def test_wrong_label_count_is_one_clear_error(tmp_path: Path, build: Build, write_table: Build) -> None:
     build(tmp_path / "model.onnx", 5)
     write_table(tmp_path / "selected_tags.csv", [(1, "a", 0, 0), (2, "b", 0, 0)])
-    with pytest.raises(BadModelError, match="has 2 labels, the model has 5 outputs"), taggers.find(str(tmp_path)).open("cpu"):
+    with (
+        pytest.raises(BadModelError, match="has 2 labels, the model has 5 outputs"),
+        taggers.find(str(tmp_path)).open("cpu"),
+    ):
         pass
 
 

@@ -36,7 +36,14 @@ LOKR = {
     "full": {"rank": 100_000, "alpha": 5.0, "factor": 4, "full_matrix": True},
     "full-by-rank": {"rank": 64, "alpha": 5.0, "factor": 2},
     "tucker": {"rank": 2, "alpha": 1.0, "factor": 2, "tucker": True},
-    "tucker-both-scalar": {"rank": 1, "alpha": 1.0, "factor": 4, "tucker": True, "decompose_both": True, "scalar": True},
+    "tucker-both-scalar": {
+        "rank": 1,
+        "alpha": 1.0,
+        "factor": 4,
+        "tucker": True,
+        "decompose_both": True,
+        "scalar": True,
+    },
 }
 MORE = {"dylora", "glora", "ia3", "diag-oft", "boft", "full", "norm"}
 """Those that test_more_adapters tries."""
@@ -245,7 +252,9 @@ def test_dora_learns_the_length_of_columns(algo: str, kind: str, name: str) -> N
     torch.testing.assert_close(wrapped(x), layer(x), rtol=1e-6, atol=1e-7)
     shaken(adapter)
     # lycoris-lora computes lengths in float32 as we do
-    theirs = general.weight_decompose((layer.weight + adapter.delta()).float(), adapter.dora_scale.float(), 1, wd_on_out=False)
+    theirs = general.weight_decompose(
+        (layer.weight + adapter.delta()).float(), adapter.dora_scale.float(), 1, wd_on_out=False
+    )
     bias = layer.bias if not adapter.shape.kernel else layer.bias[:, None, None]
     torch.testing.assert_close(wrapped(x), adapter.shape.apply(x, theirs.double()) + bias, rtol=1e-4, atol=1e-5)
     assert adapter.tensors()["dora_scale"].shape == (1, adapter.shape.into, *(1,) * len(adapter.shape.kernel))

@@ -90,7 +90,9 @@ def test_block_ranks_keep_the_scale() -> None:
 
 
 def test_kernels_of_locon_have_ranks_of_their_own() -> None:
-    made = adapters(algo="locon", rank=8, conv_rank=4, conv_alpha=2.0, block_ranks=",".join(["6"] * 12 + ["0"] + ["6"] * 12))
+    made = adapters(
+        algo="locon", rank=8, conv_rank=4, conv_alpha=2.0, block_ranks=",".join(["6"] * 12 + ["0"] + ["6"] * 12)
+    )
     assert rank_and_alpha(made["lora_unet_up_blocks_0_resnets_1_conv1"]) == (4, 2.0)
     assert rank_and_alpha(made["lora_unet_up_blocks_0_resnets_1_conv_shortcut"]) == (6, 6.0)
     assert not any(name.startswith("lora_unet_mid_block") for name in made)
@@ -192,8 +194,11 @@ def test_patterns_fit_anywhere() -> None:
 
 @pytest.mark.parametrize("other", ["norm", "ia3", "full", "glora", "dylora", "boft"])
 def test_dora_is_on_layers_that_can_have_it_alone(other: str) -> None:
-    # on others the file would hold lengths that training did not use, or training use lengths that the file does not hold
-    mixed: dict[str, Any] = {"train_norm": True, "preset": "full"} if other == "norm" else {"layers": (f"attn2={other}:4",)}
+    # on others the file would hold lengths that training did not use, or training use
+    # lengths that the file does not hold
+    mixed: dict[str, Any] = (
+        {"train_norm": True, "preset": "full"} if other == "norm" else {"layers": (f"attn2={other}:4",)}
+    )
     found = adapters(dora=True, rank=4, **mixed)
     assert {a.algo for a in found.values()} == {"lora", other}
     for adapter in found.values():

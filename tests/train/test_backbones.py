@@ -24,7 +24,11 @@ KEYS = Path(__file__).parents[2] / "../shared/data/models/state_dict_keys/compon
 MODULES = Path(__file__).parents[2] / "../shared/data/lora"
 PREFIX = {"UNET": "model.diffusion_model.", "VAE": "first_stage_model."}
 FULL = {
-    "sd1": {"UNET-v1-SD": PREFIX["UNET"], "VAE-v1-SD": PREFIX["VAE"], "CLIP-v1-SD": "cond_stage_model.transformer.text_model."},
+    "sd1": {
+        "UNET-v1-SD": PREFIX["UNET"],
+        "VAE-v1-SD": PREFIX["VAE"],
+        "CLIP-v1-SD": "cond_stage_model.transformer.text_model.",
+    },
     "sd2": {"UNET-v2-SD": PREFIX["UNET"], "VAE-v1-SD": PREFIX["VAE"], "CLIP-v2-SD": "cond_stage_model.model."},
     "sdxl": {
         "UNET-XL-SD": PREFIX["UNET"],
@@ -66,7 +70,9 @@ def test_real_checkpoints_keys_make_whole_models(family: str, monkeypatch: pytes
 
 @pytest.mark.parametrize(("family", "listed"), [("sd1", "sd15"), ("sdxl", "sdxl")])
 @pytest.mark.parametrize("preset", ["full", "attn-mlp", "unet-convblock-only"])
-def test_keys_and_shapes_on_full_size_models(family: str, listed: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_shapes_on_full_size_models(
+    family: str, listed: str, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = MODULES / f"{listed}_modules.tsv"
     if not table.exists():
         pytest.skip(f"{table} is not here")
@@ -179,10 +185,14 @@ def test_sdxl_answers_as_diffusers_own_pipeline(folders: dict[str, Path]) -> Non
         tokenizer=backbone.texts[0].tokenizer,
         tokenizer_2=backbone.texts[1].tokenizer,
         unet=unet,
-        scheduler=diffusers.DDPMScheduler(**{k: v for k, v in tiny.SCHEDULER.items() if k != "_class_name" and "set" not in k}),
+        scheduler=diffusers.DDPMScheduler(
+            **{k: v for k, v in tiny.SCHEDULER.items() if k != "_class_name" and "set" not in k}
+        ),
     )
     with torch.no_grad():
-        context, _, pooled, _ = pipe.encode_prompt("zwx dog, white background", do_classifier_free_guidance=False, device="cpu")
+        context, _, pooled, _ = pipe.encode_prompt(
+            "zwx dog, white background", do_classifier_free_guidance=False, device="cpu"
+        )
         times = pipe._get_add_time_ids((200, 150), (0, 8), (128, 128), context.dtype, 64)
         torch.manual_seed(6)
         theirs = unet(
@@ -230,7 +240,12 @@ def open_clip(model: nn.Module, prefix: str, extra_layer: bool) -> dict[str, Ten
         for kind in ("weight", "bias"):
             out[f"{theirs}.attn.in_proj_{kind}"] = torch.cat([held[f"{ours}.self_attn.{w}_proj.{kind}"] for w in "qkv"])
             out[f"{theirs}.attn.out_proj.{kind}"] = held[f"{ours}.self_attn.out_proj.{kind}"]
-            for a, b in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
+            for a, b in (
+                ("ln_1", "layer_norm1"),
+                ("ln_2", "layer_norm2"),
+                ("mlp.c_fc", "mlp.fc1"),
+                ("mlp.c_proj", "mlp.fc2"),
+            ):
                 out[f"{theirs}.{a}.{kind}"] = held[f"{ours}.{b}.{kind}"]
     return {prefix + k: v for k, v in out.items()}
 

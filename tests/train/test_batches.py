@@ -45,5 +45,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_showings_have_draws_of_their_own() -> None:
-    seeds = {Showing(p, r, e).seed(s, u) for p in (0, 1) for r in (0, 1) for e in (0, 1) for s in (0, 1) for u in ("a", "b")}
+    seeds = {
+        Showing(p, r, e).seed(s, u) for p in (0, 1) for r in (0, 1) for e in (0, 1) for s in (0, 1) for u in ("a", "b")
+    }
     assert len(seeds) == 32

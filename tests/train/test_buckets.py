@@ -68,6 +68,8 @@ def test_pixels_are_cropped_where_the_fit_says() -> None:
         ((400, 300), (384, 256), (400, 300)),
     ],
 )
-def test_no_upscale_scales_as_kohya_does(size: tuple[int, int], bucket: tuple[int, int], scaled: tuple[int, int]) -> None:
+def test_no_upscale_scales_as_kohya_does(
+    size: tuple[int, int], bucket: tuple[int, int], scaled: tuple[int, int]
+) -> None:
     found = fit_no_upscale(*size, 512, 64)
     assert (found.bucket, found.scaled) == (bucket, scaled)

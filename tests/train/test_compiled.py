@@ -18,7 +18,15 @@ CPU = torch.device("cpu")
 @pytest.mark.slow
 @pytest.mark.skipif(bool(compile.lacking(CPU)), reason="there is no C++ compiler here")
 def test_compiled_blocks_train_the_same(tmp_path: Path) -> None:
-    options = {"steps": 3, "rank": 2, "algo": "lora", "text_lr": 0, "resolution": 64, "optimizer": "sgd", "learning_rate": 0.1}
+    options = {
+        "steps": 3,
+        "rank": 2,
+        "algo": "lora",
+        "text_lr": 0,
+        "resolution": 64,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+    }
     plain, _ = run(draw_folder(tmp_path / "a" / "prepared"), **options)
     quick, _ = run(draw_folder(tmp_path / "b" / "prepared"), **options, compile=True)
     ours, theirs = safetensors_file.read(plain)[0], safetensors_file.read(quick)[0]

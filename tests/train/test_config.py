@@ -46,7 +46,8 @@ def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> No
     assert of("precision") == ("float32", "device cpu")
     assert of("seed") == (42, "default")
     assert all(
-        value["value"] not in (None, "auto") or name == "keep_tokens" or name == "factor" for name, value in found.items()
+        value["value"] not in (None, "auto") or name == "keep_tokens" or name == "factor"
+        for name, value in found.items()
     )
 
 
@@ -62,7 +63,7 @@ def test_the_length_is_what_the_run_then_has(folder: Path) -> None:
 
 
 def test_the_command_prints_and_touches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from curate.cli import main
+    from curate.cli.main import main
 
     before = sorted(folder.rglob("*"))
     with pytest.raises(SystemExit) as done:
@@ -125,9 +126,13 @@ def test_arithmetic_and_memory_are_those_that_were_counted() -> None:
     assert found.memory["activations"] == pytest.approx(6.74, rel=0.02)
     assert found.memory["adapters and optimiser"] == pytest.approx(42.6e6 * 16 / 2**30)
     assert found.disk["LoRA"] == pytest.approx(42.6e6 * 2 / 2**30)
-    half = estimate.of(options.model_copy(update={"gradient_checkpointing": True}), "sdxl", counted, {(1024, 1024): 1}, 10, CPU)
+    half = estimate.of(
+        options.model_copy(update={"gradient_checkpointing": True}), "sdxl", counted, {(1024, 1024): 1}, 10, CPU
+    )
     assert half.memory["activations"] < found.memory["activations"] / 3 and half.tflop_per_step > found.tflop_per_step
-    eight = estimate.of(TrainOptions(rank=16, batch=8), "sd1", estimate.Counts(859_520_964, 0, 0, 1), {(512, 512): 1}, 1, CPU)
+    eight = estimate.of(
+        TrainOptions(rank=16, batch=8), "sd1", estimate.Counts(859_520_964, 0, 0, 1), {(512, 512): 1}, 1, CPU
+    )
     assert eight.tflop_per_step == pytest.approx(14.6, rel=0.03)
 
 
@@ -192,7 +197,7 @@ def test_nothing_is_said_against_the_defaults() -> None:
 
 
 def test_a_folder_made_by_hand_wants_two_words(folder: Path) -> None:
-    from curate.cli import main
+    from curate.cli.main import main
 
     with pytest.raises(SystemExit) as done:
         main(["train", str(folder), "--base", "tiny", "--steps", "1"])
@@ -201,7 +206,7 @@ def test_a_folder_made_by_hand_wants_two_words(folder: Path) -> None:
 
 
 def test_the_wrong_level_is_said_before_anything_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from curate.cli import main
+    from curate.cli.main import main
 
     inner = folder / "2_zwx dog"
     before = sorted(inner.iterdir())

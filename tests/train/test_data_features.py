@@ -117,7 +117,9 @@ def test_a_mask_that_cannot_be_read_takes_its_picture_out_by_name(tmp_path: Path
         ([3, 3], 10, [5, 5]),
     ],
 )
-def test_regularisation_pictures_are_shown_as_often_as_the_others(repeats: list[int], wanted: int, expected: list[int]) -> None:
+def test_regularisation_pictures_are_shown_as_often_as_the_others(
+    repeats: list[int], wanted: int, expected: list[int]
+) -> None:
     assert reg_repeats(repeats, wanted) == expected
 
 
@@ -139,7 +141,9 @@ def test_regularisation_is_interleaved_and_weighed(tmp_path: Path) -> None:
     # 6 showings of the concepts and as many of the class
     assert len(losses(before)) == 6 and len(losses(events)) == 12 == len(losses(nothing))
     assert losses(nothing).count(0.0) == 6 and losses(events).count(0.0) == 0
-    assert [a for a, b in zip(losses(events), losses(nothing), strict=True) if b][:1] == [b for b in losses(nothing) if b][:1]
+    assert [a for a, b in zip(losses(events), losses(nothing), strict=True) if b][:1] == [
+        b for b in losses(nothing) if b
+    ][:1]
     order = [loss == 0.0 for loss in losses(nothing)]
     assert order != sorted(order) and order != sorted(order, reverse=True)
     metadata = safetensors_file.read(both)[1]
@@ -171,7 +175,9 @@ def test_text_encoder_stops_and_the_rest_goes_on(tmp_path: Path) -> None:
     three, _ = run(folder, **{**options, "steps": 3}, output_name="three")
     stopped, events = run(folder, **options, stop_text_after=0.5, output_name="stopped")
     on, other = run(folder, **options, output_name="on")
-    assert same(three, stopped, "lora_te") and not same(three, stopped, "lora_unet") and not same(on, stopped, "lora_te")
+    assert (
+        same(three, stopped, "lora_te") and not same(three, stopped, "lora_unet") and not same(on, stopped, "lora_te")
+    )
     assert losses(events)[:4] == losses(other)[:4] and losses(events)[4:] != losses(other)[4:]
     # as many steps, said as a number
     number, _ = run(draw_folder(tmp_path / "b" / "p"), **options, stop_text_after=3)

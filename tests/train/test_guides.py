@@ -20,7 +20,13 @@ pony: {algo: locon, rank: 8, alpha: 4, conv_rank: 256, conv_alpha: 4, scale_weig
   multires_discount: 0.1, keep_tokens: 1, steps: 400, epochs: null}
 style: {algo: locon, rank: 32, showings: 35}
 """
-LAYERS = {"lycoris-lora": "attn-mlp", "lycoris-loha": "attn-mlp", "lycoris-lokr": "attn-mlp", "pony": "full", "style": "full"}
+LAYERS = {
+    "lycoris-lora": "attn-mlp",
+    "lycoris-loha": "attn-mlp",
+    "lycoris-lokr": "attn-mlp",
+    "pony": "full",
+    "style": "full",
+}
 
 
 def made(*preset: str, **given: Any) -> TrainOptions:

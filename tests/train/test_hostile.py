@@ -66,7 +66,12 @@ def test_options_that_do_nothing_in_a_run_are_warned_of() -> None:
     made: dict[str, Any] = {"steps": 4, "accumulate": 8, "warmup": 4, "schedule": "cosine-restarts", "cycles": 3}
     options = make(**made, text_lr=1e-5, preset=("unet-only",))
     said = "\n".join(line for _, line in advice.lines(options, advice.Setting("sd1", 512), order))
-    for start in ("accumulate 8 has no effect above 4", "warmup 4 is as long", "cycles 3 are more", "text_lr has no effect"):
+    for start in (
+        "accumulate 8 has no effect above 4",
+        "warmup 4 is as long",
+        "cycles 3 are more",
+        "text_lr has no effect",
+    ):
         assert start in said
 
 

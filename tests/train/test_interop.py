@@ -51,7 +51,10 @@ def rows(family: str) -> dict[str, tuple[tuple[int, ...], bool, frozenset[str]]]
     if not path.exists():
         pytest.skip(f"{path} is not here")
     lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:])
-    return {n: (tuple(map(int, shape.split("x"))), bias == "1", frozenset(held.split(","))) for n, shape, bias, held in lines}
+    return {
+        n: (tuple(map(int, shape.split("x"))), bias == "1", frozenset(held.split(",")))
+        for n, shape, bias, held in lines
+    }
 
 
 @functools.cache
@@ -161,7 +164,9 @@ def test_keys_and_shapes_of_every_algorithm_and_preset(family: str, name: str) -
     by_table = {layer: published(options, shape, bias, layer) for layer, (shape, bias, _) in table.items()}
     for preset in PRESETS:
         sites = [s for s in chosen(backbone.sites(), preset) if backbone.layer(s) is not None]
-        ours = {f"{layer}.{k}": size for layer, found in held(family, options, sites).items() for k, size in found.items()}
+        ours = {
+            f"{layer}.{k}": size for layer, found in held(family, options, sites).items() for k, size in found.items()
+        }
         inside = (layer for layer, (_, _, presets) in table.items() if preset in presets)
         assert ours == {f"{layer}.{k}": size for layer in inside for k, size in by_table[layer].items()}, preset
 
@@ -229,7 +234,10 @@ def test_peft_has_the_same_effect(given: dict[str, Any], config: str) -> None:
     tensors = network.tensors()
     network.detach()
     first = next(iter(network.adapters.values()))
-    scaling = {"r": first.plan.rank, ("lora_alpha" if config == "LoraConfig" else "alpha"): first.scale * first.plan.rank}
+    scaling = {
+        "r": first.plan.rank,
+        ("lora_alpha" if config == "LoraConfig" else "alpha"): first.scale * first.plan.rank,
+    }
     more = {"decompose_factor": given["factor"]} if config == "LoKrConfig" else {}
     unet = backbone.parts["unet"]
     paths = {site.name: site.path for site in network.sites.values()}

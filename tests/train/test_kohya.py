@@ -217,7 +217,9 @@ batch_size = 4
 def test_a_dataset_file_beside_a_training_file(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(DATASET.format(keep=1), encoding="utf-8")
     path = tmp_path / "train.toml"
-    path.write_text('dataset_config = "dataset.toml"\nnetwork_module = "networks.lora"\nnetwork_dim = 4\n', encoding="utf-8")
+    path.write_text(
+        'dataset_config = "dataset.toml"\nnetwork_module = "networks.lora"\nnetwork_dim = 4\n', encoding="utf-8"
+    )
     options = TrainOptions(from_kohya=(str(path),))
     assert (options.resolution, options.batch, options.shuffle, options.keep_tokens) == (768, 4, True, 1)
     notes = imported(str(path)).notes
@@ -264,7 +266,9 @@ def test_files_that_are_none(text: str | None, message: str, tmp_path: Path) -> 
 
 def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
-    path.write_text('network_module = "lycoris.kohya"\nnetwork_dim = 100000\nnetwork_args = ["algo=lokr"]\n', encoding="utf-8")
+    path.write_text(
+        'network_module = "lycoris.kohya"\nnetwork_dim = 100000\nnetwork_args = ["algo=lokr"]\n', encoding="utf-8"
+    )
     options = TrainOptions(from_kohya=(str(path),))
     assert options.rank is None and plan.plan(options, spatial=False).full_matrix
 

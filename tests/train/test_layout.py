@@ -43,8 +43,14 @@ def test_kohyas_names_are_taken_as_kohya_takes_them(tmp_path: Path) -> None:
         (" 2_space/a.png", r"^ 2_space is skipped with .*; call it 2_space$"),
         ("0_zero/a.png", r"^0_zero is skipped with 1 picture \(a.png\): it is not called N_name with N from 1 on$"),
         ("-2_minus/a.png", r"^-2_minus is skipped"),
-        ("outer/6_inner/a.png", r"^outer is skipped with 1 picture \(6_inner/a.png\): .*; 6_inner in it would have to lie"),
-        ("2_zwx dog/deep/deeper/a.png", r"^2_zwx dog: not trained: 1 picture \(deep/deeper/a.png\) in folders inside it$"),
+        (
+            "outer/6_inner/a.png",
+            r"^outer is skipped with 1 picture \(6_inner/a.png\): .*; 6_inner in it would have to lie",
+        ),
+        (
+            "2_zwx dog/deep/deeper/a.png",
+            r"^2_zwx dog: not trained: 1 picture \(deep/deeper/a.png\) in folders inside it$",
+        ),
         ("2_zwx dog/x.GIF", r"^2_zwx dog: not trained: 1 picture \(x.GIF\), of formats that `curate convert`"),
         ("2_zwx dog/x.tif", r"^2_zwx dog: not trained: 1 picture \(x.tif\), of formats"),
     ],

@@ -100,7 +100,10 @@ def test_a_picture_too_large_for_the_memory_is_told(tmp_path: Path) -> None:
     backbone.encode = Small(0, None)  # type: ignore[method-assign]
     with pytest.raises(MissingError) as told:
         job_of(folder, backbone)
-    assert told.value.message == "not enough memory while encoding pictures: CUDA out of memory. Tried to allocate 2.00 GiB"
+    assert (
+        told.value.message
+        == "not enough memory while encoding pictures: CUDA out of memory. Tried to allocate 2.00 GiB"
+    )
     assert told.value.remedy.startswith("a lower resolution; end what else uses this memory")
 
 

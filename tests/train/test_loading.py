@@ -49,7 +49,9 @@ def header(path: Path, *names: str) -> Path:
         ("sdxl", ("v_pred", "ztsnr"), ("sdxl", 1024, "v", True)),
     ],
 )
-def test_a_file_is_known_by_its_header(family: str, more: tuple[str, ...], wanted: tuple[Any, ...], tmp_path: Path) -> None:
+def test_a_file_is_known_by_its_header(
+    family: str, more: tuple[str, ...], wanted: tuple[Any, ...], tmp_path: Path
+) -> None:
     found = traits(str(header(tmp_path / "x.safetensors", MARKS[family], *more)), True)
     assert (found.family, found.resolution, found.prediction, found.ztsnr) == wanted
 
@@ -138,9 +140,19 @@ REQUEST = "404 Client Error. (Request ID: Root=1-2)\n\n"
             "Not Found for url: x.$",
             "the name",
         ),
-        ("GatedRepoError", f"{REQUEST}Cannot access gated repo for url x.\nAccess …", "gated repo for url x.$", "its terms"),
+        (
+            "GatedRepoError",
+            f"{REQUEST}Cannot access gated repo for url x.\nAccess …",
+            "gated repo for url x.$",
+            "its terms",
+        ),
         ("HfHubHTTPError", "500 Server Error (Request ID: 1)", r"500 Server Error", "check the connection"),
-        ("LocalEntryNotFoundError", "Got: ConnectError: no name\nAn error …", "Got: ConnectError: no name$", "the connection"),
+        (
+            "LocalEntryNotFoundError",
+            "Got: ConnectError: no name\nAn error …",
+            "Got: ConnectError: no name$",
+            "the connection",
+        ),
     ],
 )
 def test_what_the_hub_says_is_one_line_and_what_to_do(
@@ -205,10 +217,15 @@ def another_vae(place: Path) -> Path:
     """A narrow autoencoder with values of its own."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    blocks: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    blocks: dict[str, Any] = {
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+    }
     torch.manual_seed(8)
     with quiet():
-        AutoencoderKL(block_out_channels=(32,) * 4, layers_per_block=1, scaling_factor=0.5, **blocks).save_pretrained(place)
+        AutoencoderKL(block_out_channels=(32,) * 4, layers_per_block=1, scaling_factor=0.5, **blocks).save_pretrained(
+            place
+        )
     return place
 
 
@@ -285,7 +302,9 @@ def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
         vae_digest(str(tmp_path / name), True)
     with pytest.raises(InputError, match="holds no autoencoder"):
         load("tiny", True, Want(vae=str(header(tmp_path / "x.safetensors", "x"))))
-    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name is not on this machine, and offline is set"):
+    with pytest.raises(
+        MissingError, match="vae nobody/nothing-of-this-name is not on this machine, and offline is set"
+    ):
         vae_digest("nobody/nothing-of-this-name", True)
 
 

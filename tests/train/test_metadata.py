@@ -45,7 +45,9 @@ def legacy(path: Path) -> str:
 
 
 def test_a_file_says_what_kohyas_readers_know(folder: Path) -> None:
-    path, _ = run(folder, **SHORT, schedule="cosine-restarts", cycles=2, warmup=0.34, learning_rate=1e-3, loss="smooth-l1")
+    path, _ = run(
+        folder, **SHORT, schedule="cosine-restarts", cycles=2, warmup=0.34, learning_rate=1e-3, loss="smooth-l1"
+    )
     said = safetensors_file.read(path)[1]
     assert {f"ss_{key}" for key in KOHYAS.split()} <= said.keys()
     assert not {f"ss_{key}" for key in NEVER} & said.keys()
@@ -97,7 +99,9 @@ def test_an_autoencoder_of_its_own_is_named_with_its_hashes(folder: Path, tmp_pa
 
 
 def test_modelspecs_keys(folder: Path) -> None:
-    path, _ = run(folder, **SHORT, min_timestep=100, max_timestep=900, clip_skip=2, license="CC0-1.0", keywords="dog, robe")
+    path, _ = run(
+        folder, **SHORT, min_timestep=100, max_timestep=900, clip_skip=2, license="CC0-1.0", keywords="dog, robe"
+    )
     said, data = safetensors_file.read(path)[1], path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     spec = {key.removeprefix("modelspec."): value for key, value in said.items() if key.startswith("modelspec.")}

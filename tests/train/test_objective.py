@@ -123,7 +123,9 @@ def test_losses() -> None:
                 wanted = {"constant": 0.2, "exponential": 0.2 ** (t / 1000), "snr": 0.8 / (1 + sigma) ** 2 + 0.2}[how]
                 assert float(c[i]) == pytest.approx(wanted, rel=1e-4)
                 expected = 2 * (wanted if outer else 1) * ((d[i] ** 2 + wanted**2).sqrt() - wanted)
-                torch.testing.assert_close(distance.of(prediction, target, c)[i].double(), expected, rtol=1e-3, atol=1e-5)
+                torch.testing.assert_close(
+                    distance.of(prediction, target, c)[i].double(), expected, rtol=1e-3, atol=1e-5
+                )
 
 
 def test_sample_losses_weigh_and_mask() -> None:

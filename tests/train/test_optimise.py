@@ -162,7 +162,9 @@ def test_eight_bits_say_what_to_install(name: str, built: Any) -> None:
         built(optimizer=name)
 
 
-@pytest.mark.parametrize(("version", "can"), [("0.45.5", False), ("0.49.2", False), ("0.50.0", True), ("1.0.dev1", True)])
+@pytest.mark.parametrize(
+    ("version", "can"), [("0.45.5", False), ("0.49.2", False), ("0.50.0", True), ("1.0.dev1", True)]
+)
 def test_versions_for_gpus_alone_say_so_on_a_cpu(
     version: str, can: bool, built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--preset", "attn-on
 OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
 
 
-COMMAND = "from curate.cli import main; main()"
+COMMAND = "from curate.cli.main import main; main()"
 EACH = """
 import sys
 from pathlib import Path
@@ -101,7 +101,13 @@ def pictures_shown(folder: Path) -> set[str]:
 def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> None:
     # the second trains other parameters in each forward
     both = [{"algo": "lora", "rank": 2, "dropout": 0.1}, {"algo": "dylora", "rank": 4, "dylora_unit": 1, "alpha": 2}]
-    common = {"include": ("up_blocks_3_attentions_2",), "resolution": 64, "steps": 3, "tensorboard": False, "output_name": "it"}
+    common = {
+        "include": ("up_blocks_3_attentions_2",),
+        "resolution": 64,
+        "steps": 3,
+        "tensorboard": False,
+        "output_name": "it",
+    }
     runs: list[dict[str, Any]] = [{**common, **options, "accumulate": 2} for options in both]
     for at in range(len(runs)):
         draw_folder(tmp_path / "two" / str(at) / "prepared")

@@ -42,7 +42,11 @@ def names(folder: Path) -> list[str]:
 def test_files_after_steps_are_those_of_shorter_runs(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "a" / "prepared")
     _, events = run(folder, **SHORT, schedule="constant", save_every_n_steps=2)
-    assert names(folder) == ["prepared-step00000002.safetensors", "prepared-step00000004.safetensors", "prepared.safetensors"]
+    assert names(folder) == [
+        "prepared-step00000002.safetensors",
+        "prepared-step00000004.safetensors",
+        "prepared.safetensors",
+    ]
     assert [Path(e.path).name for e in events if isinstance(e, Saved) and e.kind == "lora"] == names(folder)
     tensors, said = safetensors_file.read(folder / "lora" / "prepared-step00000004.safetensors")
     assert (said["ss_steps"], said["ss_output_name"]) == ("4", "prepared-step00000004")

@@ -49,10 +49,22 @@ def test_a_guide_is_what_was_trained(folder: Path) -> None:
 
 def test_kohyas_file_is_what_was_trained(folder: Path, tmp_path: Path) -> None:
     toml = tmp_path / "kohya.toml"
-    lines = ["network_dim = 3", "network_alpha = 1.5", 'optimizer_type = "Lion"', "max_train_steps = 2", "learning_rate = 3e-4"]
+    lines = [
+        "network_dim = 3",
+        "network_alpha = 1.5",
+        'optimizer_type = "Lion"',
+        "max_train_steps = 2",
+        "learning_rate = 3e-4",
+    ]
     toml.write_text("\n".join([*lines, "noise_offset = 0.05", "train_batch_size = 2"]), encoding="utf-8")
     path, events = run(
-        folder, resolution=64, preset="attn-only", tensorboard=False, from_kohya=(str(toml),), learning_rate=1e-4, text_lr=0.0
+        folder,
+        resolution=64,
+        preset="attn-only",
+        tensorboard=False,
+        from_kohya=(str(toml),),
+        learning_rate=1e-4,
+        text_lr=0.0,
     )
     tensors, said = safetensors_file.read(path)
     assert {len(t) for name, t in tensors.items() if name.endswith("lora_down.weight")} == {3}

@@ -57,7 +57,7 @@ def test_texts(config: dict[str, Any], projects: bool) -> None:
 
 SHOWN = """
 import sys
-from curate.cli import main
+from curate.cli.main import main
 try:
     main(["train", sys.argv[1], "--print-config", "--json"])
 finally:
@@ -69,7 +69,12 @@ finally:
 def test_showing_the_configuration_imports_no_library_of_models_and_no_compiler(folder: Path) -> None:
     tiny.folder()  # built once for the machine; that alone needs them
     done = subprocess.run(
-        [sys.executable, "-c", SHOWN, str(folder)], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), check=True
+        [sys.executable, "-c", SHOWN, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=dict(os.environ),
+        check=True,
     )
     assert json.loads(done.stdout)["estimate"]["steps"] > 0
     assert done.stderr.splitlines()[-1] == "[]"

@@ -266,7 +266,9 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
     assert all(known[name] == name for name in names)
     assert known["lora_unet_down_blocks_1_attentions_0_proj_in"] == "lora_unet_input_blocks_4_1_proj_in"
     assert known["unet.mid_block.resnets.1.conv2"] == "lora_unet_middle_block_2_out_layers_3"
-    assert known["text_encoder_2.text_model.encoder.layers.31.mlp.fc2"] == "lora_te2_text_model_encoder_layers_31_mlp_fc2"
+    assert (
+        known["text_encoder_2.text_model.encoder.layers.31.mlp.fc2"] == "lora_te2_text_model_encoder_layers_31_mlp_fc2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,10 +277,18 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
         (None, {"rank": 3}, r"lora_te_\S+: lora_up.weight is \[32, 4\], and \[32, 3\] is wanted"),
         (None, {"rank": 4, "algo": "loha"}, r"lora_te_\S+: the file holds lora, and loha is trained"),
         (None, {"rank": 4, "dora": True}, r"lora_te_\S+: dora_scale is missing"),
-        (None, {"rank": 4, "preset": "attn-only"}, r"lora_te_\S+mlp_fc1 and \d+ more layers of the file would not be trained"),
+        (
+            None,
+            {"rank": 4, "preset": "attn-only"},
+            r"lora_te_\S+mlp_fc1 and \d+ more layers of the file would not be trained",
+        ),
         (None, {"rank": 4, "preset": "full"}, r"the file lacks lora_unet_\S+ and \d+ more"),
         (None, {"rank_from_file": True, "text_lr": 0}, "of the file would not be trained"),
-        (lambda t: {**t, "lora_te_banana.alpha": torch.tensor(1.0)}, {"rank": 4}, "holds lora_te_banana.alpha, which is of no"),
+        (
+            lambda t: {**t, "lora_te_banana.alpha": torch.tensor(1.0)},
+            {"rank": 4},
+            "holds lora_te_banana.alpha, which is of no",
+        ),
         (lambda t: {k: v / 0 for k, v in t.items()}, {"rank": 4}, "not finite"),
         (
             lambda t: {k.replace("lora_up.weight", "banana"): v for k, v in t.items() if "down" not in k},

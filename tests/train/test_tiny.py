@@ -21,7 +21,9 @@ def test_encodes_mean_colours_and_decodes_a_mosaic() -> None:
     pictures = torch.rand(2, 3, 64, 48) * 2 - 1
     with torch.no_grad():
         latents = vae.encode(pictures).latent_dist.mean * 0.18215
-        torch.testing.assert_close(latents[:, :3] / 2, torch.nn.functional.avg_pool2d(pictures, 8), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            latents[:, :3] / 2, torch.nn.functional.avg_pool2d(pictures, 8), rtol=1e-3, atol=1e-3
+        )
         mosaic = torch.nn.functional.avg_pool2d(pictures, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
         torch.testing.assert_close(vae.decode(latents / 0.18215).sample, mosaic, rtol=1e-2, atol=5e-3)
 

@@ -70,7 +70,9 @@ run(Path(sys.argv[1]), steps=6, rank=4, preset="attn-only", save_state_every=2)
 
 
 @pytest.mark.slow
-def test_killed_and_rerun_gives_the_same_bytes(tmp_path: Path, folder: Path, whole: bytes, server: Server | None) -> None:
+def test_killed_and_rerun_gives_the_same_bytes(
+    tmp_path: Path, folder: Path, whole: bytes, server: Server | None
+) -> None:
     root = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(root)}
     if server is None:
@@ -99,7 +101,9 @@ def test_what_changed_since_an_interruption_is_told(folder: Path) -> None:
 
     def told(**options: Any) -> list[str]:
         _, events = run(folder, **{**SHORT, **options})
-        return [e.message for e in events if isinstance(e, Note) and "step" in e.message and "estimate" not in e.message]
+        return [
+            e.message for e in events if isinstance(e, Note) and "step" in e.message and "estimate" not in e.message
+        ]
 
     with pytest.raises(Interrupted):
         run(folder, stop, **{**SHORT, "steps": 9})
@@ -139,7 +143,9 @@ def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None
     assert not losses(events) and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
     assert path.stat().st_mtime_ns == stamp
     # how often state is saved changes no byte
-    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(Manifest(), env, lambda _: None)
+    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(
+        Manifest(), env, lambda _: None
+    )
     assert Train(save_state_every=5).keyed() == Train().keyed() != Train(seed=1).keyed()
     # another output folder gets the finished file without training again
     elsewhere = Train(base="tiny", save_precision="fp32", **SHORT, output_dir=str(folder / "elsewhere"))
@@ -207,7 +213,14 @@ def test_a_loss_that_is_not_finite_names_the_batch(folder: Path) -> None:
     with pytest.raises(CurateError, match=r"the loss is (nan|inf) at step \d+; the batch was .*\.png"):
         run(
             folder,
-            **{**SHORT, "learning_rate": 1e12, "schedule": "constant", "steps": 20, "max_grad_norm": 0, "weight_decay": 0},
+            **{
+                **SHORT,
+                "learning_rate": 1e12,
+                "schedule": "constant",
+                "steps": 20,
+                "max_grad_norm": 0,
+                "weight_decay": 0,
+            },
         )
     assert not list((folder / "lora").glob("*"))
 

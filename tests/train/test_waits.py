@@ -48,7 +48,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def counted(place: Path, state: Path, **given: Any) -> Counter[str]:
     """What two steps read back, after one that makes what is kept."""
-    common: dict[str, Any] = {"resolution": 64, "bucket_step": 64, "rank": 2, "preset": "unet-transformer-only", "steps": 3}
+    common: dict[str, Any] = {
+        "resolution": 64,
+        "bucket_step": 64,
+        "rank": 2,
+        "preset": "unet-transformer-only",
+        "steps": 3,
+    }
     options = TrainOptions(**{**common, **given})
     context = Context(place, PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     backbone = base()

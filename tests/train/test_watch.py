@@ -39,7 +39,9 @@ def test_looking_changes_no_byte(tmp_path: Path) -> None:
     other = draw_folder(tmp_path / "other")
     folder = draw_folder(tmp_path / "b" / "prepared")
     looks = {"validation_folder": str(other), "validate_every_n_steps": 1, "sample_prompts": str(prompts)}
-    watched, events = run(folder, **{**SHORT, "tensorboard": True, "sample_every_n_steps": 2, "sample_at_start": True, **looks})
+    watched, events = run(
+        folder, **{**SHORT, "tensorboard": True, "sample_every_n_steps": 2, "sample_at_start": True, **looks}
+    )
     assert watched.read_bytes() == plain.read_bytes()
     measured = [e for e in events if isinstance(e, Validated)]
     assert [(e.step, e.steps) for e in measured] == [(n, 4) for n in range(1, 5)]
@@ -107,7 +109,9 @@ def test_rhythm() -> None:
 
 def test_prompt_file(tmp_path: Path) -> None:
     path = tmp_path / "p.txt"
-    path.write_text("\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse --ss K_Euler_A\n", encoding="utf-8")
+    path.write_text(
+        "\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse --ss K_Euler_A\n", encoding="utf-8"
+    )
     assert read_prompts(path) == [
         Prompt("zwx dog, red", "blue", 64, 72, 1, 3.0, 2),
         Prompt("blue robe", width=64, height=64, steps=2),

@@ -129,7 +129,9 @@ def figures(pixels: Pixels, tolerance: int, least: float) -> list[tuple[Box, NDA
     area = max((b[4] for b in boxes.values()), default=0)
     if tallest < 0.25 * size[1]:
         return []
-    chosen = [n for n, b in boxes.items() if (b[3] >= least * tallest or b[2] >= least * widest) and b[4] >= least**2 * area]
+    chosen = [
+        n for n, b in boxes.items() if (b[3] >= least * tallest or b[2] >= least * widest) and b[4] >= least**2 * area
+    ]
     if len(chosen) < 2:
         return []
     found: list[tuple[Box, NDArray[np.bool_]]] = []

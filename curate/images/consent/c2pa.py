@@ -55,7 +55,9 @@ def _contents(data: bytes, label: str, depth: int) -> Iterator[tuple[str, bytes,
     """(label of the superbox, type, payload) of every json and cbor content box, at any depth."""
     for kind, payload in _boxes(data):
         if kind == b"jumd":
-            label = payload[17:].split(b"\0", 1)[0].decode("utf-8", "replace") if payload[16:17] and payload[16] & 2 else ""
+            label = (
+                payload[17:].split(b"\0", 1)[0].decode("utf-8", "replace") if payload[16:17] and payload[16] & 2 else ""
+            )
         elif kind == b"jumb" and depth < _DEPTH:
             yield from _contents(payload, "", depth + 1)
         elif kind in (b"json", b"cbor"):

@@ -66,7 +66,11 @@ def data_mining(packet: bytes) -> list[tuple[str, bool]]:
         parser.Parse(packet.strip(b"\0 \t\r\n"), True)
     except (expat.ExpatError, _DeclarationError, ValueError, LookupError):
         sound = [(name, True) for name in _names(values)]
-        loose = [] if sound else [(g.decode("ascii").upper(), False) for m in _LOOSE.finditer(packet) for g in m.groups() if g]
+        loose = (
+            []
+            if sound
+            else [(g.decode("ascii").upper(), False) for m in _LOOSE.finditer(packet) for g in m.groups() if g]
+        )
         return sound + loose
     return [(name, True) for name in _names(values)]
 

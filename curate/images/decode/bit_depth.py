@@ -62,14 +62,18 @@ def scale_16(values: NDArray[np.uint16]) -> Gray:
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def exact_colours(image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixels]) -> tuple[Pixels, Gray | None] | None:
+def exact_colours(
+    image: Image.Image, scale: Callable[[NDArray[np.uint16]], Pixels]
+) -> tuple[Pixels, Gray | None] | None:
     """RGB by `scale`, and alpha, of a colour PNG or TIFF of 16 bits, rounded; None for anything else.
 
     Pillow keeps only the high byte of these. OpenCV reads them in full; its high bytes must be Pillow's, so that what
     it reads otherwise than Pillow (a later frame, an unusual chunk) is left to Pillow.
     """
     path = Path(str(getattr(image, "filename", "")))
-    if image.mode not in ("RGB", "RGBA") or not (_is_deep_tiff(image) or (image.format == "PNG" and _is_deep_colour_png(path))):
+    if image.mode not in ("RGB", "RGBA") or not (
+        _is_deep_tiff(image) or (image.format == "PNG" and _is_deep_colour_png(path))
+    ):
         return None
     import cv2
 

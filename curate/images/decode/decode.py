@@ -108,7 +108,12 @@ def _load(
     if image.format in REFUSED:
         raise PictureError(f"{image.format} is no raster picture that can be trained on")
     _check_size(image, options)
-    known: dict[str, Any] = {"format": image.format or "", "mode": image.mode, "width": image.width, "height": image.height}
+    known: dict[str, Any] = {
+        "format": image.format or "",
+        "mode": image.mode,
+        "width": image.width,
+        "height": image.height,
+    }
     if bare:
         image.filename = str(path)
         known["texts"] = "left out: broken, or too large to be read"

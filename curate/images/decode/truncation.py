@@ -38,7 +38,9 @@ def _lost_strips(image: Image.Image) -> bool:
     width, height = (max(1, int(tags.get(tag, 1))) for tag in (_WIDTH, _HEIGHT))  # as stored, not as turned upright
     planes = tags.get(_SAMPLES, 1) if tags.get(_PLANAR, 1) == 2 else 1
     if places := tags.get(_TILE_OFFSETS):
-        wanted = -(-width // max(1, tags.get(_TILE_WIDTH, width))) * -(-height // max(1, tags.get(_TILE_HEIGHT, height)))
+        wanted = -(-width // max(1, tags.get(_TILE_WIDTH, width))) * -(
+            -height // max(1, tags.get(_TILE_HEIGHT, height))
+        )
     else:
         places = tags.get(_STRIP_OFFSETS, ())
         wanted = -(-height // max(1, tags.get(_ROWS_PER_STRIP, height)))

@@ -36,7 +36,9 @@ def candidates(whole: Sequence[int], parts: Sequence[Sequence[int] | Hashes], di
     return found
 
 
-def _of_parts(values: Hashes, members: list[list[int]], parts: Sequence[Sequence[int] | Hashes], distance: int) -> Pairs:
+def _of_parts(
+    values: Hashes, members: list[list[int]], parts: Sequence[Sequence[int] | Hashes], distance: int
+) -> Pairs:
     found: Pairs = set()
     owners = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
     if not len(owners):

@@ -81,7 +81,9 @@ def _inside(whole: NDArray[np.uint8], cut: NDArray[np.uint8]) -> Likeness:
 def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
     import cv2
 
-    planes = [np.asarray(cv2.resize(p, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32) for p in (first, second)]
+    planes = [
+        np.asarray(cv2.resize(p, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32) for p in (first, second)
+    ]
     a, b = (np.asarray(cv2.GaussianBlur(p, (0, 0), 1.0), np.float32) for p in planes)
     worst = np.zeros((SIDE, SIDE), np.float32)
     for channel in range(3):

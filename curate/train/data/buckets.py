@@ -49,7 +49,11 @@ def fit_no_upscale(width: int, height: int, resolution: int, step: int) -> Fit:
     area = resolution * resolution
     if width * height <= area:
         bucket = (max(step, width - width % step), max(step, height - height % step))
-        return _covering(width, height, bucket) if bucket[0] > width or bucket[1] > height else _cropping(width, height, bucket)
+        return (
+            _covering(width, height, bucket)
+            if bucket[0] > width or bucket[1] > height
+            else _cropping(width, height, bucket)
+        )
     aspect = width / height
     wide = math.sqrt(area * aspect)
     high = area / wide

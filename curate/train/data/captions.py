@@ -25,7 +25,9 @@ def kept(caption: str, trigger: str, separator: str) -> int:
 
 def is_fixed(options: TrainOptions) -> bool:
     """Whether every showing of a picture has the same caption."""
-    return not (options.shuffle or options.tag_dropout or options.caption_dropout or options.caption_dropout_every_n_epochs)
+    return not (
+        options.shuffle or options.tag_dropout or options.caption_dropout or options.caption_dropout_every_n_epochs
+    )
 
 
 def shown(caption: str, trigger: str, options: TrainOptions, epoch: int, draw: random.Random) -> str:

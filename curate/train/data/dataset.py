@@ -71,7 +71,9 @@ def read_dataset(
     (regularisation pictures need none), no mask where masks are wanted.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog")
+        raise InputError(
+            f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog"
+        )
     concepts, warnings = folders.concepts(folder)
     pictures: list[Picture] = []
     lines: list[str] = []
@@ -96,7 +98,9 @@ def read_dataset(
             digest = file_digest(path, known)
             text = words if caption is None else caption
             pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
-            lines.append(f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else ""))
+            lines.append(
+                f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else "")
+            )
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
     if masks and not any(p.mask for p in pictures):

@@ -55,7 +55,10 @@ def concepts(folder: Path) -> tuple[list[Concept], list[str]]:
 
 
 def concept_of(place: Path) -> Concept | None:
-    """What a folder's name says; None where it is no concept. Raises InputError for a number that is none of repeats."""
+    """What a folder's name says; None where it is no concept.
+
+    Raises InputError for a number that is none of repeats.
+    """
     match = REPEATS.fullmatch(place.name)
     if match and int(match[1]) > MOST_REPEATS:
         raise InputError(
@@ -77,7 +80,9 @@ def unread(place: Path) -> list[str]:
     deeper = [p for inner in _folders(place) for p in _pictures(inner, deep=True)]
     lines: list[str] = []
     if others:
-        lines.append(f"{place.name}: not trained: {_some(others, place)}, of formats that `curate convert` turns into PNG")
+        lines.append(
+            f"{place.name}: not trained: {_some(others, place)}, of formats that `curate convert` turns into PNG"
+        )
     if deeper:
         lines.append(f"{place.name}: not trained: {_some(deeper, place)} in folders inside it")
     return lines

@@ -114,7 +114,9 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     if options.masked_loss:
         _check_masks([e.picture for e in entries], context)
     if unused := sum(e.picture.reg and not shown for e, shown in zip(entries, order.repeats, strict=True)):
-        context.note("warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts")
+        context.note(
+            "warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts"
+        )
     own_showings = sum(e.picture.repeats for e in entries if not e.picture.reg)
     steps, epochs = resolve.length(options, order.steps_per_epoch, own, own_showings)
     return Job(options, data, backbone, entries, mirrored, order, steps, epochs, encoded(held) if held else [])
@@ -127,7 +129,9 @@ def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
     if len(black) == len(pictures):
         raise InputError("every mask is black all over: nothing would be learnt", "white is learnt, black is not")
     names = ", ".join(f"{p.parent.name}/{p.name}" for p in black[:5])
-    context.note("warning", f"{len(black)} masks are black all over, and nothing is learnt from their pictures: {names}")
+    context.note(
+        "warning", f"{len(black)} masks are black all over, and nothing is learnt from their pictures: {names}"
+    )
 
 
 class Fitting:
@@ -153,7 +157,9 @@ def shown_repeats(entries: Sequence[latents.Entry]) -> list[int]:
     return own + (reg_repeats(reg, sum(own)) if reg else [])
 
 
-def _encoded(entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False) -> list[latents.Entry]:
+def _encoded(
+    entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False
+) -> list[latents.Entry]:
     good: set[int] = set()
     missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.known)
     memory.room(context.folder, missing / memory.GIB, "the latents")

@@ -86,7 +86,11 @@ def read_prompts(path: Path) -> list[Prompt]:
         raise InputError(f"{path} cannot be read as a file of prompts: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: {error}", "save it as UTF-8") from error
-    found = [_prompt(line.strip(), f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
+    found = [
+        _prompt(line.strip(), f"{path}:{n}")
+        for n, line in enumerate(lines, 1)
+        if line.strip() and line.strip()[0] != "#"
+    ]
     if not found:
         raise InputError(f"{path} holds no prompt", "write one a line")
     return found

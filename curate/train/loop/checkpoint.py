@@ -26,7 +26,12 @@ class State:
 
 
 def save(
-    folder: Path, state: State, network: Network, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, keep: int
+    folder: Path,
+    state: State,
+    network: Network,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    keep: int,
 ) -> Path:
     """Writes `step-N.pt`, synced before it gets its name, then removes all but the newest `keep`."""
     path = folder / f"step-{state.step:08d}.pt"

@@ -87,7 +87,9 @@ def draw_noise(latent: Tensor, how: Noise, generator: torch.Generator) -> tuple[
     if how.offset or how.adaptive:
         strength = how.offset * (float(torch.rand((), generator=generator)) if how.random_strength else 1.0)
         mean = latent.mean(dim=(1, 2), keepdim=True).abs()
-        noise = noise + (strength + how.adaptive * mean).clamp(min=0) * torch.randn(latent.shape[0], 1, 1, generator=generator)
+        noise = noise + (strength + how.adaptive * mean).clamp(min=0) * torch.randn(
+            latent.shape[0], 1, 1, generator=generator
+        )
     if how.multires_steps:
         noise = _multires(noise, how, generator)
     if not how.ip:
@@ -103,7 +105,9 @@ def _multires(noise: Tensor, how: Noise, generator: torch.Generator) -> Tensor:
         ratio = (2 + 2 * float(torch.rand((), generator=generator))) ** level
         rows, columns = max(1, int(height / ratio)), max(1, int(width / ratio))
         coarse = torch.randn(1, channels, rows, columns, generator=generator)
-        noise = noise + functional.interpolate(coarse, (height, width), mode="bilinear")[0] * how.multires_discount**level
+        noise = (
+            noise + functional.interpolate(coarse, (height, width), mode="bilinear")[0] * how.multires_discount**level
+        )
         if rows == 1 or columns == 1:
             break
     return noise / noise.std()

@@ -24,7 +24,9 @@ def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.Sched
     prediction = backbone.prediction if options.prediction == "auto" else options.prediction
     ztsnr = zero_terminal(options, backbone)
     if ztsnr and prediction == "epsilon":
-        raise InputError("ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does")
+        raise InputError(
+            "ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does"
+        )
     if options.scale_v and prediction == "epsilon":
         raise InputError("scale_v has no effect: the base predicts epsilon")
     if options.v_like and prediction == "v":

@@ -26,7 +26,10 @@ def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
 
 
 def optimiser(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
-    """The optimiser that the options name. Raises InputError for wrong arguments and MissingError where it is not installed."""
+    """The optimiser that the options name.
+
+    Raises InputError for wrong arguments and MissingError where it is not installed.
+    """
     parameters = groups(network, options)
     common: dict[str, Any] = {"lr": resolve.learning_rate(options), "weight_decay": options.weight_decay}
     return optimizer_catalogue.make(options.optimizer, parameters, common, arguments(options))

@@ -77,7 +77,9 @@ def _can_step(package: str, parameters: list[dict[str, Any]]) -> None:
     version = importlib.metadata.version(package)
     found = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
     if found < wanted:
-        remedy = f"pip install -U '{package}>={wanted[0]}.{wanted[1]}', or optimizer adamw: on a CPU memory is seldom short"
+        remedy = (
+            f"pip install -U '{package}>={wanted[0]}.{wanted[1]}', or optimizer adamw: on a CPU memory is seldom short"
+        )
         raise MissingError(f"{package} {version} has optimizers for GPUs alone, and this run is on a CPU", remedy)
 
 

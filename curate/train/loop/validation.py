@@ -38,13 +38,17 @@ class Validation:
         draw = torch.Generator().manual_seed(derived(job.options.seed, "validation", entry.picture.digest))
         noise = torch.randn(latent.shape, generator=draw)
         tokens = job.backbone.tokens(caption)
-        mask = masks.weights(entry.picture, entry.fit, False).expand(TIMESTEPS, -1, -1, -1) if entry.picture.mask else None
+        mask = (
+            masks.weights(entry.picture, entry.fit, False).expand(TIMESTEPS, -1, -1, -1) if entry.picture.mask else None
+        )
         return Batch(
             noisy=feed.send(feed.schedule.noisy(latent, noise, self.times)),
             target=feed.send(feed.schedule.target(latent, noise, self.times)),
             timesteps=feed.send(self.times),
             weights=feed.send(torch.ones(TIMESTEPS)),
-            thresholds=None if feed.distance.kind == "l2" else feed.send(feed.distance.threshold(feed.schedule, self.times)),
+            thresholds=None
+            if feed.distance.kind == "l2"
+            else feed.send(feed.distance.threshold(feed.schedule, self.times)),
             tokens=[feed.send(torch.stack([ids] * TIMESTEPS)) for ids in tokens],
             captions=[caption] * TIMESTEPS,
             sizes=feed.send(torch.tensor([sizes_of(entry, False)] * TIMESTEPS, dtype=torch.float32)),

@@ -73,7 +73,9 @@ def scheduler(name: str, config: dict[str, Any], prediction: Prediction, ztsnr: 
 class Artist:
     """Draws one prompt after another. It must be called where gradients are off and precision is set."""
 
-    def __init__(self, backbone: Backbone, made: Mapping[str, Any], seed: int, resolution: int, device: torch.device) -> None:
+    def __init__(
+        self, backbone: Backbone, made: Mapping[str, Any], seed: int, resolution: int, device: torch.device
+    ) -> None:
         """`made` are schedulers by what prompts call them; `seed` and `resolution` serve prompts without their own."""
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
         from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
@@ -81,7 +83,11 @@ class Artist:
         self.made = made
         self.backbone, self.seed, self.resolution, self.device = backbone, seed, resolution, device
         self.xl = backbone.family == "sdxl"
-        parts: dict[str, Any] = {"vae": backbone.vae, "unet": backbone.parts["unet"], "scheduler": made[next(iter(made))]}
+        parts: dict[str, Any] = {
+            "vae": backbone.vae,
+            "unet": backbone.parts["unet"],
+            "scheduler": made[next(iter(made))],
+        }
         parts |= {"text_encoder": None, "tokenizer": None}
         with quiet():
             self.pipeline: Any = (
@@ -132,7 +138,10 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 
 def write(place: Path, name: str, prompt: Prompt, pixels: NDArray[np.uint8]) -> Path:
-    """Writes NAME.png, or NAME-2.png and so on: a file with other content is never overwritten. The prompt stands in it."""
+    """Writes NAME.png, or NAME-2.png and so on: a file with other content is never overwritten.
+
+    The prompt stands in it.
+    """
     said = PngImagePlugin.PngInfo()
     said.add_itxt(
         "parameters", f"{prompt.text}\nNegative prompt: {prompt.negative}\nSteps: {prompt.steps}, CFG: {prompt.scale}"

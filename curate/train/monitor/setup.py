@@ -44,7 +44,9 @@ def watching(loop: Loop, run: runs.Run) -> Watch:
         rhythm = Rhythm(options.validate_every_n_steps, options.validate_every_n_epochs, each, last)
         looks.append((rhythm, validating(measure, last, context, board)))
     if options.sample_prompts:
-        rhythm = Rhythm(options.sample_every_n_steps, options.sample_every_n_epochs, each, last, options.sample_at_start)
+        rhythm = Rhythm(
+            options.sample_every_n_steps, options.sample_every_n_epochs, each, last, options.sample_at_start
+        )
         looks.append((rhythm, sampling(loop, run, board)))
     return Watch(looks, board)
 

@@ -56,7 +56,12 @@ class Network:
 
     @classmethod
     def attach(
-        cls, backbone: Backbone, sites: list[Site], make: Make, seed: int, dora: Callable[[Site], bool] = lambda _: False
+        cls,
+        backbone: Backbone,
+        sites: list[Site],
+        make: Make,
+        seed: int,
+        dora: Callable[[Site], bool] = lambda _: False,
     ) -> Network:
         """Puts an adapter on every site where `make` gives one; `dora` says which are decomposed, of those that can be.
 

@@ -107,7 +107,9 @@ def fill(name: str, adapter: Adapter, tensors: Mapping[str, Tensor], keep_scale:
             raise ValueError("the file holds values that are not finite")
         adapter.load(tensors)
     except ValueError as error:
-        raise InputError(f"start_from: {name}: {error}", "rank_from_file takes algorithm and rank from the file") from error
+        raise InputError(
+            f"start_from: {name}: {error}", "rank_from_file takes algorithm and rank from the file"
+        ) from error
     if keep_scale:
         adapter.rescale(scale)
 
@@ -125,9 +127,13 @@ def fits(trained: Iterable[str], layers: Layers) -> None:
     mine = set(trained)
     remedy = "choose the preset it was trained with, or rank_from_file"
     if left := sorted(layers.keys() - mine):
-        raise InputError(f"start_from: {left[0]} and {len(left) - 1} more layers of the file would not be trained", remedy)
+        raise InputError(
+            f"start_from: {left[0]} and {len(left) - 1} more layers of the file would not be trained", remedy
+        )
     if missing := sorted(mine - layers.keys()):
-        raise InputError(f"start_from: the file lacks {missing[0]} and {len(missing) - 1} more layers that are trained", remedy)
+        raise InputError(
+            f"start_from: the file lacks {missing[0]} and {len(missing) - 1} more layers that are trained", remedy
+        )
 
 
 def start_file(path: str) -> Path:

@@ -24,8 +24,12 @@ class BaseOptions(BaseModel):
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the base predicts; auto reads it off the base."
     )
-    ztsnr: bool | None = Field(None, description="Zero terminal SNR (v-prediction only); default as the base was trained.")
-    clip_skip: int = Field(1, ge=1, le=12, description="Text encoder layer counted from the end (SD 1.x; anime models use 2).")
+    ztsnr: bool | None = Field(
+        None, description="Zero terminal SNR (v-prediction only); default as the base was trained."
+    )
+    clip_skip: int = Field(
+        1, ge=1, le=12, description="Text encoder layer counted from the end (SD 1.x; anime models use 2)."
+    )
     max_tokens: Literal[75, 150, 225] = Field(75, description="Caption tokens that are used.")
 
 

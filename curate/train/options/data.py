@@ -21,10 +21,14 @@ class DataOptions(BaseModel):
     upscale: bool = Field(True, description="Enlarge pictures smaller than their bucket.")
     caption_extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of caption files.")
     shuffle: bool = Field(False, description="Shuffle a caption's tags behind the kept ones each time.")
-    keep_tokens: int | None = Field(None, ge=0, description="Tags kept in front when shuffling; default those of the trigger.")
+    keep_tokens: int | None = Field(
+        None, ge=0, description="Tags kept in front when shuffling; default those of the trigger."
+    )
     caption_separator: str = Field(",", min_length=1, description="What stands between tags.")
     caption_dropout: float = Field(0, ge=0, le=1, description="Chance that a picture is shown without its caption.")
-    caption_dropout_every_n_epochs: int = Field(0, ge=0, description="Drop all captions in every n-th epoch; 0 is never.")
+    caption_dropout_every_n_epochs: int = Field(
+        0, ge=0, description="Drop all captions in every n-th epoch; 0 is never."
+    )
     tag_dropout: float = Field(0, ge=0, lt=1, description="Chance of each tag behind the kept ones to be left out.")
     flip: bool = Field(False, description="Show pictures mirrored half of the time; not for asymmetric subjects.")
     masked_loss: bool = Field(False, description="Learn by the pictures in FOLDER/masks: white counts, black does not.")

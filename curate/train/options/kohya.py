@@ -59,7 +59,9 @@ def read(paths: Sequence[str], fields: Collection[str]) -> Imported:
         files |= dict.fromkeys(found, path)
     _together(keys, made)
     for key, value in keys.items():
-        _one(GUI.get(key, key), value, fields, made, f"{files.get(key) or files.get('network_args') or paths[-1]}: {key}")
+        _one(
+            GUI.get(key, key), value, fields, made, f"{files.get(key) or files.get('network_args') or paths[-1]}: {key}"
+        )
     # LoKr's full matrix is what our default is: a rank that large is no rank
     if made.values.get("algo") == "lokr" and (made.values.get("rank") or 0) >= FULL:
         for name in ("rank", "alpha", "conv_rank", "conv_alpha"):
@@ -84,7 +86,9 @@ def _file(path: Path, made: Imported) -> dict[str, Any]:
         return {}
     if isinstance(found.get("datasets"), list):
         return _dataset(found, path, made)
-    flat = {k: v for key, value in found.items() for k, v in (value.items() if isinstance(value, dict) else ((key, value),))}
+    flat = {
+        k: v for key, value in found.items() for k, v in (value.items() if isinstance(value, dict) else ((key, value),))
+    }
     other = flat.get("dataset_config")
     if isinstance(other, str) and other:
         place = Path(other).expanduser()
@@ -122,7 +126,9 @@ def _together(keys: dict[str, Any], made: Imported) -> None:
     module = keys.get("network_module")
     if module:
         if module not in MODULES:
-            made.problems.append(f"network_module {module}: only networks.lora, networks.dylora and lycoris.kohya are read")
+            made.problems.append(
+                f"network_module {module}: only networks.lora, networks.dylora and lycoris.kohya are read"
+            )
         algo = MODULES.get(module, "")
     kind = keys.get("LoRA_type")
     if kind:

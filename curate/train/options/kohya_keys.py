@@ -279,7 +279,17 @@ CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
     ),
     "optimizer_args": lambda value: tuple(value.split() if isinstance(value, str) else value),
     **dict.fromkeys(
-        ("base", "vae", "output_name", "output_dir", "start_from", "caption_extension", "caption_separator", "title", "author"),
+        (
+            "base",
+            "vae",
+            "output_name",
+            "output_dir",
+            "start_from",
+            "caption_extension",
+            "caption_separator",
+            "title",
+            "author",
+        ),
         str,
     ),
     **dict.fromkeys(("comment", "license", "keywords", "thumbnail"), str),

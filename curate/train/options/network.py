@@ -29,7 +29,8 @@ class NetworkOptions(BaseModel):
     """What is learnt: algorithm, size, layers and what holds it back."""
 
     start_from: str = Field(
-        "", description="A LoRA file to go on from: ours, kohya's, LyCORIS' or PEFT's; its layers must be those trained."
+        "",
+        description="A LoRA file to go on from: ours, kohya's, LyCORIS' or PEFT's; its layers must be those trained.",
     )
     rank_from_file: bool = Field(
         False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."
@@ -46,11 +47,18 @@ class NetworkOptions(BaseModel):
         le=1_000_000,
         description="Rank; default 32, loha 16, dylora 128, lokr the full matrix; the largest block of diag-oft and boft, 16.",
     )
-    alpha: float | None = Field(None, gt=0, description="Scale times rank; default the rank, for loha and dylora half of it.")
-    conv_rank: int | None = Field(
-        None, ge=1, le=1_000_000, description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank."
+    alpha: float | None = Field(
+        None, gt=0, description="Scale times rank; default the rank, for loha and dylora half of it."
     )
-    conv_alpha: float | None = Field(None, gt=0, description="Alpha of those convolutions; default 1 for locon, else as alpha.")
+    conv_rank: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank.",
+    )
+    conv_alpha: float | None = Field(
+        None, gt=0, description="Alpha of those convolutions; default 1 for locon, else as alpha."
+    )
     block_ranks: str = Field(
         "", description="Rank of each UNet block, 25 (SD 1.x, 2.x) or 23 (SDXL) with commas; 0 leaves a block out."
     )
@@ -107,7 +115,10 @@ class NetworkOptions(BaseModel):
     @classmethod
     def _one_of_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         found = [name for name in value if name in presets.GUIDES]
-        for kind, names in (("guides", found), ("choices of layers", [name for name in value if name not in presets.GUIDES])):
+        for kind, names in (
+            ("guides", found),
+            ("choices of layers", [name for name in value if name not in presets.GUIDES]),
+        ):
             if len(names) > 1:
                 raise ValueError(f"{', '.join(names)} are two {kind}: give one")
         return value
@@ -119,7 +130,9 @@ class NetworkOptions(BaseModel):
                 block_numbers(name, text, name.endswith("ranks"))
         rules(self.layers, get_args(Algo))
         if self.factor is not None and self.factor != -1 and self.factor < 1:
-            raise ValueError(f"factor {self.factor} splits nothing: give 1 or more, or -1 for as even a split as there is")
+            raise ValueError(
+                f"factor {self.factor} splits nothing: give 1 or more, or -1 for as even a split as there is"
+            )
         if self.algo == "dylora" and any((r or 128) % self.dylora_unit for r in (self.rank, self.conv_rank)):
             raise ValueError(f"dylora's rank is no multiple of dylora_unit {self.dylora_unit}")
         shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]

@@ -13,20 +13,30 @@ class ObjectiveOptions(BaseModel):
 
     min_timestep: int = Field(0, ge=0, le=998, description="Lowest timestep trained.")
     max_timestep: int = Field(1000, ge=1, le=1000, description="Timesteps below this are trained.")
-    loss: Literal["l2", "huber", "smooth-l1"] = Field("l2", description="How errors are measured; huber minds outliers less.")
+    loss: Literal["l2", "huber", "smooth-l1"] = Field(
+        "l2", description="How errors are measured; huber minds outliers less."
+    )
     huber_c: float = Field(0.1, gt=0, lt=1, description="Where huber and smooth-l1 turn from square to straight.")
-    huber_schedule: Literal["constant", "exponential", "snr"] = Field("snr", description="How huber_c follows the timestep.")
+    huber_schedule: Literal["constant", "exponential", "snr"] = Field(
+        "snr", description="How huber_c follows the timestep."
+    )
     min_snr: float = Field(0, ge=0, description="Min-SNR gamma: weighs easy timesteps down; 5 is usual, 0 is off.")
     debiased: bool = Field(False, description="Debiased estimation: weighs by 1/√SNR.")
     p2: float = Field(0, ge=0, description="P2 weighting: gamma; 0 is off.")
     v_like: float = Field(0, ge=0, description="Adds this much of a v-prediction-like loss (epsilon only).")
     scale_v: bool = Field(False, description="Weighs v-prediction as epsilon would be.")
-    noise_offset: float = Field(0, ge=0, description="Learns brighter and darker pictures; .05 to .1 is usual, 0 is off.")
+    noise_offset: float = Field(
+        0, ge=0, description="Learns brighter and darker pictures; .05 to .1 is usual, 0 is off."
+    )
     noise_offset_random: bool = Field(False, description="Noise offset of a random strength up to noise_offset.")
     adaptive_noise: float = Field(0, description="Adds this times the latent's mean to the noise offset.")
-    multires_steps: int = Field(0, ge=0, le=20, description="Levels of multi-resolution noise; 6 to 10 is usual, 0 is off.")
+    multires_steps: int = Field(
+        0, ge=0, le=20, description="Levels of multi-resolution noise; 6 to 10 is usual, 0 is off."
+    )
     multires_discount: float = Field(0.3, gt=0, lt=1, description="Weight of each coarser level; .1 to .3 is usual.")
-    ip_noise: float = Field(0, ge=0, description="Input perturbation: noise the target does not hold; .1 is usual, 0 is off.")
+    ip_noise: float = Field(
+        0, ge=0, description="Input perturbation: noise the target does not hold; .1 is usual, 0 is off."
+    )
     ip_noise_random: bool = Field(False, description="Input perturbation of a random strength up to ip_noise.")
 
 

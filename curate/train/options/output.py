@@ -23,7 +23,9 @@ class OutputOptions(BaseModel):
     author: str = Field("", description="Author that the LoRA's metadata name.")
     comment: str = Field("", description="Description in the LoRA's metadata.")
     license: str = Field("", description="Licence that the LoRA's metadata name.")
-    keywords: str = Field("", description="Tags of the LoRA in its metadata, with commas between; captions keep their own.")
+    keywords: str = Field(
+        "", description="Tags of the LoRA in its metadata, with commas between; captions keep their own."
+    )
     thumbnail: str = Field("", description="Picture that stands for the LoRA; it goes small into the metadata.")
     save_state_every: int = Field(100, ge=1, description="Steps between checkpoints from which a rerun continues.")
     keep_states: int = Field(2, ge=1, description="Checkpoints kept.")

@@ -83,7 +83,9 @@ GUIDES: Mapping[str, Guide] = {
         {"learning_rate": "optimizer"},
         frozenset(("sdxl",)),
     ),
-    "style": Guide("a style: locon of rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}),
+    "style": Guide(
+        "a style: locon of rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}
+    ),
 }
 LENGTHS = ("epochs", "steps", "showings")
 

@@ -37,20 +37,28 @@ class RunOptions(BaseModel):
     epochs: int | None = Field(None, ge=1, description="Times through the data; default what showings asks for.")
     steps: int | None = Field(None, ge=1, description="Optimiser steps; epochs win where both are given.")
     showings: int = Field(
-        100, ge=1, description="How often each picture is shown where neither epochs nor steps are given; 30 to 40 for a style."
+        100,
+        ge=1,
+        description="How often each picture is shown where neither epochs nor steps are given; 30 to 40 for a style.",
     )
     batch: int = Field(1, ge=1, description="Pictures per forward pass.")
     accumulate: int = Field(1, ge=1, description="Forward passes per optimiser step.")
     seed: int = Field(42, ge=0, description="Seed of every random draw.")
     learning_rate: float | None = Field(
-        None, gt=0, description="Learning rate; default 1e-4, 1 for optimisers that find their own, which it then scales."
+        None,
+        gt=0,
+        description="Learning rate; default 1e-4, 1 for optimisers that find their own, which it then scales.",
     )
-    unet_lr: float | None = Field(None, ge=0, description="Learning rate of the UNet; default learning_rate, 0 leaves it out.")
+    unet_lr: float | None = Field(
+        None, ge=0, description="Learning rate of the UNet; default learning_rate, 0 leaves it out."
+    )
     text_lr: float | None = Field(
         None, ge=0, description="Learning rate of the text encoder; default half of learning_rate, 0 leaves it out."
     )
     stop_text_after: float = Field(
-        0, ge=0, description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never."
+        0,
+        ge=0,
+        description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never.",
     )
     optimizer: str = Field(
         "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt find their own rate."
@@ -71,9 +79,12 @@ class RunOptions(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
     precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and bf16 on a GPU.")
-    gradient_checkpointing: bool = Field(False, description="Less memory for a fifth to a third more time; same result.")
+    gradient_checkpointing: bool = Field(
+        False, description="Less memory for a fifth to a third more time; same result."
+    )
     compile: bool = Field(
-        False, description="Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding."
+        False,
+        description="Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding.",
     )
 
     @field_validator("optimizer", mode="before")
@@ -96,7 +107,9 @@ class RunOptions(BaseModel):
         if self.schedule == "constant-with-warmup" and self.warmup == 0:
             raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
         if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
-            raise ValueError(f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class")
+            raise ValueError(
+                f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class"
+            )
         return self
 
 

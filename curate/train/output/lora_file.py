@@ -130,7 +130,8 @@ def check(path: Path, network: Network) -> None:
     if found != expected:
         odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         raise CurateError(
-            f"{path} does not hold what was trained: {', '.join(odd[:3])}", "this is a fault of curate; please report it"
+            f"{path} does not hold what was trained: {', '.join(odd[:3])}",
+            "this is a fault of curate; please report it",
         )
 
 

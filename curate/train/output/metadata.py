@@ -57,7 +57,9 @@ def _training(job: Job) -> dict[str, Any]:
         "lr_warmup_steps": resolve.warmup_steps(options, job.steps),
         "optimizer": options.optimizer + (f"({','.join(options.optimizer_args)})" if options.optimizer_args else ""),
         "max_grad_norm": options.max_grad_norm,
-        "mixed_precision": PRECISIONS[next(p.dtype for p in job.backbone.parts["unet"].parameters() if not p.requires_grad)],
+        "mixed_precision": PRECISIONS[
+            next(p.dtype for p in job.backbone.parts["unet"].parameters() if not p.requires_grad)
+        ],
         "max_train_steps": job.steps,
         "num_epochs": job.epochs,
         "num_batches_per_epoch": job.order.batches_per_epoch,

@@ -46,7 +46,12 @@ def network_values(options: TrainOptions, network: Network) -> dict[str, Any]:
 
 
 NAMES = {
-    **{"scalar": "use_scalar", "rs_lora": "rs_lora", "rank_dropout": "rank_dropout", "module_dropout": "module_dropout"},
+    **{
+        "scalar": "use_scalar",
+        "rs_lora": "rs_lora",
+        "rank_dropout": "rank_dropout",
+        "module_dropout": "module_dropout",
+    },
     **{name: name.replace("ranks", "dims") for name in BY_BLOCK},
     **{name: name for name in ("layers", "include", "exclude")},
 }

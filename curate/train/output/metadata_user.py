@@ -21,7 +21,10 @@ QUALITY = 85
 
 
 def words(options: TrainOptions, name: str) -> dict[str, str]:
-    """The values of `KEYS` that are there, for a LoRA of this name. Raises InputError for a thumbnail that is no picture."""
+    """The values of `KEYS` that are there, for a LoRA of this name.
+
+    Raises InputError for a thumbnail that is no picture.
+    """
     said = {
         "modelspec.title": options.title or name,
         "modelspec.author": options.author,

@@ -20,9 +20,24 @@ from curate.train.network.build import Layers, kept, made
 from curate.train.options import TrainOptions, resolve
 from curate.train.runtime import memory
 
-CLIP_L: dict[str, Any] = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
-CLIP_H: dict[str, Any] = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
-CLIP_G: dict[str, Any] = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
+CLIP_L: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+}
+CLIP_H: dict[str, Any] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 23,
+    "num_attention_heads": 16,
+}
+CLIP_G: dict[str, Any] = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+}
 TEXTS = {"sd1": [CLIP_L], "sd2": [CLIP_H], "sdxl": [CLIP_L, {**CLIP_G, "projection_dim": 1280}]}
 _WIDE: dict[str, Any] = {"use_linear_projection": True}
 UNETS: dict[str, dict[str, Any]] = {
@@ -60,7 +75,9 @@ def frame(options: TrainOptions, base: Traits, offline: bool) -> Backbone:
     parts: dict[str, Any] = {f"te{i}": text for i, text in enumerate(texts, 1)}
     parts["unet"] = skeleton.unet(_config(place, "unet") or UNETS[base.family])
     vae = skeleton.vae(_config(place, "vae") or VAE)
-    return FAMILIES[base.family](options.base, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr)
+    return FAMILIES[base.family](
+        options.base, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr
+    )
 
 
 def _config(place: Path, part: str) -> dict[str, Any]:

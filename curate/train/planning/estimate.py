@@ -52,7 +52,16 @@ CALLS = 8
 LIKE_MEASURED = 0.2
 """Share of a full-size UNet's parameters below which arithmetic tells no time: narrow layers are nowhere near that speed."""
 
-STATES = {"adamw8bit": 2, "paged-adamw8bit": 2, "lion8bit": 1, "lion": 4, "sgd": 4, "adafactor": 1, "came": 5, "prodigy": 16}
+STATES = {
+    "adamw8bit": 2,
+    "paged-adamw8bit": 2,
+    "lion8bit": 1,
+    "lion": 4,
+    "sgd": 4,
+    "adafactor": 1,
+    "came": 5,
+    "prodigy": 16,
+}
 """Bytes of optimiser state per trained number; 8 where it is not named, as AdamW's."""
 
 
@@ -69,7 +78,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run takes. `seconds` is 0 where the arithmetic does not tell them; memory and disk in GiB by what they hold."""
+    """What a run takes.
+
+    `seconds` is 0 where the arithmetic does not tell them; memory and disk in GiB by what they hold.
+    """
 
     steps: int
     tflop_per_step: float

@@ -131,7 +131,10 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
 
 
 def findings(options: TrainOptions, folder: Path, given: Collection[str], device: torch.device) -> Findings:
-    """Tables of every effective value and source, the length worked out, the estimate and the advice. Raises InputError."""
+    """Tables of every effective value and source, the length worked out, the estimate and the advice.
+
+    Raises InputError.
+    """
     data = content(options, folder)
     missing = ""
     try:
@@ -159,7 +162,11 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         facts = {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
     closing += [f"warning: {line}" for line in data.warnings]
     closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
-    rows = [(name, _text(values[name].value), values[name].source) for group in GROUPS.values() for name in group.model_fields]
+    rows = [
+        (name, _text(values[name].value), values[name].source)
+        for group in GROUPS.values()
+        for name in group.model_fields
+    ]
     said = {name: dataclasses.asdict(value) for name, value in values.items()}
     return Findings([[("option", "value", "from"), *rows]], closing, {"options": said, "notes": closing, **facts})
 

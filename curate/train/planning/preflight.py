@@ -27,6 +27,9 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(
-            ("warning", f"{len(long)} captions are longer than {options.max_tokens} tokens and are cut: {', '.join(long[:5])}")
+            (
+                "warning",
+                f"{len(long)} captions are longer than {options.max_tokens} tokens and are cut: {', '.join(long[:5])}",
+            )
         )
     return lines

@@ -21,12 +21,17 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of capt
 Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions that you edited by hand.")]
-Place = Annotated[bool, typer.Option("--in-place", help="Also for a folder that curate did not prepare; undo takes it back.")]
+Place = Annotated[
+    bool, typer.Option("--in-place", help="Also for a folder that curate did not prepare; undo takes it back.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Vocabulary = Annotated[str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file of implications.")]
+Vocabulary = Annotated[
+    str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file of implications.")
+]
 
 
-# captions ---------------------------------------------------------------------------------------------------------------
+# captions
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @app.command("stats")
@@ -56,7 +61,9 @@ def stats_command(
 @app.command("find")
 def find_command(
     folder: Folder,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags that must all be there; * stands for anything.")],
+    tags: Annotated[
+        list[str], typer.Argument(metavar="TAG...", help="Tags that must all be there; * stands for anything.")
+    ],
     concept: Concepts = None,
     without: Annotated[bool, typer.Option("--without", help="Pictures that have none of them.")] = False,
     as_json: Json = False,
@@ -83,7 +90,9 @@ def find_command(
 def add_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
-    where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG", help="Only beside this tag; repeatable.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="TAG", help="Only beside this tag; repeatable.")
+    ] = None,
     first: Annotated[bool, typer.Option("--first", help="Right after the trigger words instead of last.")] = False,
     concept: Concepts = None,
     dry_run: Dry = False,
@@ -132,7 +141,9 @@ def replace_command(
     for pair in pairs:
         old, equals, new = pair.partition("=")
         if not equals or not old.strip():
-            raise InputError(f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur")
+            raise InputError(
+                f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur"
+            )
         table[old.strip()] = [n for n in (p.strip() for p in new.split(",")) if n]
     _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json)
 
@@ -177,7 +188,8 @@ def _edit(
     verb = "would change" if dry_run else "changed"
     count = len(done.changes)
     typer.echo(
-        f"{verb} {count} caption{'' if count == 1 else 's'}" + (f", skipped {len(done.skipped)}" if done.skipped else ""),
+        f"{verb} {count} caption{'' if count == 1 else 's'}"
+        + (f", skipped {len(done.skipped)}" if done.skipped else ""),
         err=True,
     )
     if done.changes and not dry_run:
@@ -186,10 +198,13 @@ def _edit(
 
 def _coloured(pieces: list[tuple[str, str]], between: str) -> str:
     colours = {"-": typer.colors.RED, "+": typer.colors.GREEN}
-    return between.join(typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces)
+    return between.join(
+        typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces
+    )
 
 
-# tables of implications -----------------------------------------------------------------------------------------------------
+# tables of implications
+# -----------------------------------------------------------------------------------------------------
 
 
 @app.command("explain")
@@ -249,10 +264,13 @@ def update_command(
     with translated():
         stored = update.update(vocabulary, source)
     aliases = f"{stored.aliases:,} aliases" if stored.aliases else "no aliases (those known before stay)"
-    typer.echo(f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True)
+    typer.echo(
+        f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True
+    )
 
 
-# models ---------------------------------------------------------------------------------------------------------------------
+# models
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _print(value: Any) -> None:

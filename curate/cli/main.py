@@ -9,17 +9,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from curate.cli.stages import Json, Quiet, Strict, close, pair, stage_command
 from curate.core import registry
 from curate.core.stage import Kind
 from curate.errors import CurateError, MissingError, unloadable
-from curate.stage_commands import Json, Quiet, Strict, close, pair, stage_command
-
-if TYPE_CHECKING:
-    pass
 
 HELP = """Raw pictures in; a balanced, captioned dataset and a trained LoRA out.
 
@@ -38,7 +35,8 @@ app = typer.Typer(
 )
 
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file; repeatable."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")]
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline.yaml.", show_default=False)]
@@ -60,9 +58,12 @@ def start(
 @app.command("init", rich_help_panel="Pipeline")
 def init_command(
     source: Annotated[
-        str | None, typer.Argument(metavar="FOLDER", help="The folder of pictures, or builtin:sample.", show_default=False)
+        str | None,
+        typer.Argument(metavar="FOLDER", help="The folder of pictures, or builtin:sample.", show_default=False),
     ] = None,
-    target: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path("pipeline.yaml"),
+    target: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path(
+        "pipeline.yaml"
+    ),
     output: Annotated[
         str | None, typer.Option("--prepared", metavar="FOLDER", help="The folder that runs will write to.")
     ] = None,
@@ -70,7 +71,8 @@ def init_command(
     base: Annotated[str | None, typer.Option("--base", help="Base model: a hub name, a folder, or tiny.")] = None,
     gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,
     trigger: Annotated[
-        list[str] | None, typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept; repeatable.")
+        list[str] | None,
+        typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept; repeatable."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
@@ -198,10 +200,10 @@ def _mount(arguments: Sequence[str]) -> None:
         command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
     if called in (None, "tags", "models") or called not in _known():
-        from curate import models_cli, tags_cli
+        from curate.cli import models, tags
 
-        app.add_typer(tags_cli.app, short_help=tags_cli.app.info.help, rich_help_panel="Folders")
-        app.add_typer(models_cli.app, short_help=models_cli.app.info.help, rich_help_panel="This machine")
+        app.add_typer(tags.app, short_help=tags.app.info.help, rich_help_panel="Folders")
+        app.add_typer(models.app, short_help=models.app.info.help, rich_help_panel="This machine")
     for name in registry.stage_names():
         if called == name:
             stage = registry.stage(name)
@@ -216,7 +218,9 @@ def _only_listed() -> None:
 
 
 def _known() -> set[str]:
-    own = {command.name or "" for command in app.registered_commands} | {group.name or "" for group in app.registered_groups}
+    own = {command.name or "" for command in app.registered_commands} | {
+        group.name or "" for group in app.registered_groups
+    }
     return own | {"tags", "models"} | set(registry.stage_names())
 
 
@@ -260,7 +264,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _say(message: str) -> None:
     print(f"curate: {message}", file=sys.stderr)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

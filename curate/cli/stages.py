@@ -34,7 +34,9 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         as_json, strict = given["as_json"], given["strict"]
         run_options = {k: given[k] for k in ("workers", "device", "require_gpu", "offline") if given.get(k) is not None}
         if given.pop("print_config", False):
-            explained = _validated(name, stage, options).configuration(given["source"], options, given.get("device") or "auto")
+            explained = _validated(name, stage, options).configuration(
+                given["source"], options, given.get("device") or "auto"
+            )
             show(explained, as_json)
             return
         concepts, rights = _concepts_of(given["concepts"])
@@ -78,7 +80,8 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
 
 
 _SOURCE = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="A folder of pictures; its sub-folders are concepts.", show_default=False)
+    Path,
+    typer.Argument(metavar="FOLDER", help="A folder of pictures; its sub-folders are concepts.", show_default=False),
 ]
 _PANEL = "Every stage"
 _PRINT = Annotated[
@@ -88,13 +91,17 @@ _PRINT = Annotated[
 _COMMON: Mapping[str, tuple[Any, Any]] = {
     "out": (
         Annotated[
-            Path | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder.", rich_help_panel=_PANEL)
+            Path | None,
+            typer.Option("-o", "--out", metavar="OUT", help="Write to this folder.", rich_help_panel=_PANEL),
         ],
         None,
     ),
     "in_place": (
         Annotated[
-            bool, typer.Option("--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=_PANEL)
+            bool,
+            typer.Option(
+                "--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=_PANEL
+            ),
         ],
         False,
     ),
@@ -109,7 +116,10 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             Path | None,
             typer.Option(
-                "--concepts", metavar="YAML", help="Take concepts: and consent: from this pipeline.", rich_help_panel=_PANEL
+                "--concepts",
+                metavar="YAML",
+                help="Take concepts: and consent: from this pipeline.",
+                rich_help_panel=_PANEL,
             ),
         ],
         None,
@@ -122,7 +132,9 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
         None,
     ),
     "workers": (
-        Annotated[str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=_PANEL)],
+        Annotated[
+            str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=_PANEL)
+        ],
         None,
     ),
     "device": (
@@ -130,10 +142,15 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
         None,
     ),
     "require_gpu": (
-        Annotated[bool | None, typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=_PANEL)],
+        Annotated[
+            bool | None, typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=_PANEL)
+        ],
         None,
     ),
-    "offline": (Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=_PANEL)], None),
+    "offline": (
+        Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=_PANEL)],
+        None,
+    ),
     "as_json": (Json, False),
     "strict": (Strict, False),
     "quiet": (Quiet, False),
@@ -151,18 +168,28 @@ def _option(name: str, info: FieldInfo) -> Any:
         if not isinstance(default, (tuple, list))
         else ", ".join(map(str, default))
     )
-    text = (info.description or "") + (f" [default: {shown}]" if shown is not None and not isinstance(default, bool) else "")
+    text = (info.description or "") + (
+        f" [default: {shown}]" if shown is not None and not isinstance(default, bool) else ""
+    )
     kind = _simple(info.annotation)
     if kind is bool:
         text += f" [default: {'on' if default else 'off'}]"
-        return Annotated[bool | None, typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text, show_default=False)]
+        return Annotated[
+            bool | None, typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text, show_default=False)
+        ]
     if get_origin(kind) is list:
         choices = [
-            str(c) for m in _union(info.annotation) for a in get_args(m) if get_origin(a) is Literal for c in get_args(a)
+            str(c)
+            for m in _union(info.annotation)
+            for a in get_args(m)
+            if get_origin(a) is Literal
+            for c in get_args(a)
         ]
         text += f" One of {', '.join(dict.fromkeys(choices))}." if choices else ""
         metavar = "KEY=VALUE" if _mapping(info.annotation) else None
-        return Annotated[kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)]
+        return Annotated[
+            kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)
+        ]
     return Annotated[kind | None, typer.Option(flag, help=text, show_default=False)]
 
 
@@ -217,7 +244,9 @@ def _plain(text: str) -> Any:
     from ruamel.yaml.error import MarkedYAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+        return YAML(typ="safe", pure=True).load(
+            f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text
+        )
     except MarkedYAMLError:
         return text
 
@@ -236,7 +265,9 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
             (f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e)
             for e in mistakes(error.errors())
         ]
-        raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else "") from error
+        raise InputError(
+            "\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else ""
+        ) from error
 
 
 def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:

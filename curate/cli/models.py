@@ -33,7 +33,9 @@ def models_command(context: typer.Context, as_json: Json = False) -> None:
         marks = [row["vocabulary"], row["licence"]]
         marks += ["gated: its author asks for consent"] if row["gated"] else []
         marks += [] if row["verified"] else ["unverified: its rules were not checked against a reference program"]
-        marks += ["revision not pinned: what the hub's main holds when it is fetched"] if row["revision"] == "main" else []
+        marks += (
+            ["revision not pinned: what the hub's main holds when it is fetched"] if row["revision"] == "main" else []
+        )
         marks += [row["note"]] if row["note"] else []
         size = f"{row['megabytes']} MB" if row["megabytes"] else ""
         typer.echo(f"{row['name']:<{width}}  {row['here']:<9}  {size:>8}  {row['family']}: {'; '.join(marks)}")
@@ -62,7 +64,9 @@ def model_rows() -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = []
     for name, (family, model) in sorted(taggers.models().items()):
-        here = "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
+        here = (
+            "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
+        )
         rows.append(
             {
                 "name": name,
