@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 class Crop(RecordStage):
     """Cut pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
 
-    trim: bool = Field(default=True, description="Cut borders of one colour off.")
+    trim: bool = Field(default=True, description="Cut borders off, and the flat background around a subject.")
     tolerance: int = Field(
         default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255."
     )
     padding: float = Field(
-        default=0.03, ge=0, le=1, description="Margin left around what is kept, as a share of its longer side."
+        default=0.03,
+        ge=0,
+        le=1,
+        description="Margin of background left around the subject, as a share of its longer side; never of a border.",
     )
     gain: float = Field(
-        default=0.04, ge=0, le=1, description="Trim only where at least this share of the picture goes."
+        default=0.04,
+        ge=0,
+        le=1,
+        description="Trim background only where at least this share of the picture goes; borders always go.",
     )
     aspect: float = Field(
         default=0.0, ge=0, description="Cut wider or taller pictures to this ratio, where most happens; 0 does not."
@@ -47,6 +53,7 @@ class Crop(RecordStage):
         default=(), description="Numbers of the detector's classes that count; all by default."
     )
 
+    version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "mask"})
@@ -115,8 +122,15 @@ class Crop(RecordStage):
             subject = boxes.around([f.box for f in found])
             box = subject.grown(self.padding * max(subject.width, subject.height), full)
         elif self.trim:
-            inner = boxes.trimmed(pixels, self.tolerance)
-            inner = inner.grown(self.padding * max(inner.width, inner.height), full)
-            if inner.width * inner.height <= (1 - self.gain) * full.width * full.height:
-                box = inner
+            box = self._trimmed(pixels)
         return boxes.busiest(pixels, box, self.aspect) if self.aspect >= 1 else box
+
+    def _trimmed(self, pixels: Pixels) -> Box:
+        """The picture without its borders, and without the flat background where that is worth it."""
+        from curate.images.analysis import boxes
+
+        full, box = boxes.whole(pixels), boxes.unframed(pixels, self.tolerance)
+        subject, reach = boxes.trimmed(pixels, self.tolerance, box)
+        subject = subject.grown(self.padding * max(subject.width, subject.height), reach)
+        small_enough = (1 - self.gain) * full.width * full.height
+        return subject if subject.width * subject.height <= small_enough else box

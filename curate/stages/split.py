@@ -75,9 +75,9 @@ class Split(RecordStage):
 
     def views(self, pixels: Pixels) -> list[tuple[Box, Pixels]]:
         """Where the figures stand, and each as a picture of its own without its neighbours; empty for no sheet."""
-        from curate.images.analysis import boxes, metrics
+        from curate.images.analysis import boxes, figures, metrics
 
-        found = boxes.figures(pixels, self.tolerance, self.least)
+        found = figures.figures(pixels, self.tolerance, self.least)
         colour, _ = metrics.border_colour(pixels)
         everyone = np.zeros(pixels.shape[:2], bool)
         for _, mask in found:

@@ -39,11 +39,38 @@ def cropped(tmp_path: Path, pixels: Pixels, key: str = "dog/a.png", **options: o
     return where.pixels(done)
 
 
-def test_borders_go_and_padding_stays(tmp_path: Path) -> None:
-    pixels = framed()
+def round_subject(height: int = 100, width: int = 200, box: Box = SUBJECT) -> Pixels:
+    """A disc of noise on a flat background."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    away = ((x - (box.left + box.right) / 2) / (box.width / 2)) ** 2
+    away += ((y - (box.top + box.bottom) / 2) / (box.height / 2)) ** 2
+    return np.where((away <= 1)[:, :, None], framed(height, width, box), 250).astype(np.uint8)
+
+
+def test_background_goes_and_padding_stays(tmp_path: Path) -> None:
+    pixels = round_subject()
     assert np.array_equal(cropped(tmp_path, pixels, padding=0), pixels[20:70, 50:110])
     assert np.array_equal(cropped(tmp_path, pixels, padding=0.1), pixels[14:76, 44:116])
     assert np.array_equal(cropped(tmp_path, pixels, trim=False), pixels)
+
+
+@pytest.mark.parametrize("padding", [0, 0.03, 0.5])
+def test_padding_does_not_reach_back_into_a_border(tmp_path: Path, padding: float) -> None:
+    pixels = framed()
+    assert np.array_equal(cropped(tmp_path, pixels, padding=padding), pixels[20:70, 50:110])
+
+
+def test_padding_stays_inside_the_frame_around_a_background(tmp_path: Path) -> None:
+    pixels = np.zeros((124, 240, 3), np.uint8)
+    pixels[12:-12, 20:-20] = round_subject()
+    assert np.array_equal(cropped(tmp_path, pixels, padding=0.1), round_subject()[14:76, 44:116])
+    assert np.array_equal(cropped(tmp_path, pixels, padding=1), round_subject()[:, :170])
+
+
+def test_a_thin_frame_goes_however_little_it_is(tmp_path: Path) -> None:
+    pixels = np.zeros((400, 600, 3), np.uint8)
+    pixels[3:-3, 3:-3] = noise(394, 594)
+    assert np.array_equal(cropped(tmp_path, pixels), pixels[3:-3, 3:-3])
 
 
 def test_bars_of_different_colours_with_compression_noise(tmp_path: Path) -> None:
@@ -51,7 +78,7 @@ def test_bars_of_different_colours_with_compression_noise(tmp_path: Path) -> Non
     pixels[:30] = 3
     pixels[-40:] = 128
     pixels[:30] += np.random.default_rng(1).integers(0, 6, (30, 300, 3), np.uint8)
-    assert trimmed(pixels, 12) == (0, 30, 300, 160)
+    assert trimmed(pixels, 12) == ((0, 30, 300, 160), (0, 30, 300, 160))
 
 
 def test_what_gains_little_or_is_blank_stays(tmp_path: Path) -> None:
