@@ -41,11 +41,11 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
             return
         concepts, rights = _concepts_of(given["concepts"])
         made = _validated(name, stage, options)
-        if hasattr(made, "refuse") and not given.get("out"):
-            made.refuse(given["source"])
+        if not given.get("out"):
+            made.check_source(given["source"])
         from curate.executors.pool import POOL
 
-        ledger = None if stage.looks else given.get("out") or given["source"]
+        ledger = None if stage.read_only else given.get("out") or given["source"]
         POOL.ahead([made], [given["source"]], ledger, given.get("workers") or "auto")
         from curate import drive
         from curate.pipeline import RunOptions
@@ -70,9 +70,9 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
     parameters += [inspect.Parameter(f, positional, default=None, annotation=a) for f, a in fields.items()]
-    if hasattr(stage, "configuration"):
+    if stage.prints_config:
         parameters.append(inspect.Parameter("print_config", positional, default=False, annotation=_PRINT))
-    unwanted = ("out", "in_place") if stage.looks else ("out", "in_place", "concept") if adds_only(stage) else ()
+    unwanted = ("out", "in_place") if stage.read_only else ("out", "in_place", "concept") if adds_only(stage) else ()
     common = {f: c for f, c in _COMMON.items() if f not in unwanted}
     parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

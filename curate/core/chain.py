@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from curate.core.files import digest_bytes, digest_plain, write_atomic
 from curate.core.record import FIELDS, Image, Record, changed
-from curate.core.stage import Env, RecordStage, Stage, Worker
+from curate.core.stage import Env, PreloadingWorker, RecordStage, Stage, Worker
 from curate.errors import CurateError, PictureError, unloadable
 
 _ALWAYS = frozenset({"key", "concept", "origin"})
@@ -49,7 +49,7 @@ class Prepared:
 
     def key(self, record: Record, settings: object = None) -> str:
         """The key of the stage's result for this record."""
-        return digest_plain([self.base, settings, self.stage.view(record)])
+        return digest_plain([self.base, settings, self.stage.key_fields(record)])
 
 
 class Encode(RecordStage):
@@ -68,7 +68,7 @@ class Encode(RecordStage):
         """Yields the worker; a record whose picture no stage touched keeps the file it has."""
         yield lambda records: [self._encode(r, env) for r in records]
 
-    def kept(self, records: Sequence[Record], env: Env) -> bool:
+    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """Whether the encoded files are still there."""
         return all(r.image.path and os.path.isfile(f"{env.root}/{r.image.path}") for r in records)  # noqa: PTH113
 
@@ -116,17 +116,17 @@ def joined(record: Record, changes: dict[str, Any], stage: Stage) -> dict[str, A
 def open_chain(chain: Sequence[Prepared], env: Env) -> Generator[Applied]:
     """Opens every stage of the chain and yields what takes a batch of work and gives one outcome for each.
 
-    The work that comes next may be given too: a first worker that has a method `expect(records)` is told of it before it
-    does its own, so that it can read ahead. A record that fails is its own outcome; its batch goes on. Errors that
-    concern the whole run (a missing model, a full disk) are raised.
+    The work that comes next may be given too: a first worker that is a PreloadingWorker starts on it. A record that
+    fails is its own outcome; its batch goes on. Errors that concern the whole run (a missing model, a full disk) are
+    raised.
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(_opened(p.stage, env)) for p in chain]
 
         def apply(work: Sequence[Work], following: Sequence[Work] = ()) -> list[Outcome]:
-            expect = getattr(workers[0], "expect", None)
-            if expect is not None and following:
-                expect([project(r, chain[0].stage) for _, r in following if not r.aside])
+            first = workers[0]
+            if following and isinstance(first, PreloadingWorker):
+                first.preload([project(r, chain[0].stage) for _, r in following if not r.aside])
             try:
                 return _apply(chain, workers, work)
             except ImportError as error:

@@ -101,7 +101,7 @@ class Runner:
             if isinstance(digest, OSError):
                 raise MissingError(f"stage {stage.name} cannot read {path}: {digest.strerror}")
             digests.append(digest)
-        return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.keyed(), digests]
+        return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.key_options(), digests]
 
     def _settings(self, stage: Stage, concept: str) -> Any:
         about = (stage.concept_reads, concept)
@@ -129,7 +129,7 @@ class Runner:
                         after = None
                         break
                     after.extend(_applied(record, row, prepared.stage) for row in rows)
-                if after is not None and prepared.stage.kept([r for r in after if not r.aside], self.env):
+                if after is not None and prepared.stage.files_exist([r for r in after if not r.aside], self.env):
                     state.levels.append(tuple(after))
                     state.current = tuple(after)
         return states
@@ -201,7 +201,7 @@ class Runner:
         concepts = {r.concept for r in manifest}
         settings = {c: self._settings(stage, c) for c in sorted(concepts)}
         return digest_plain(
-            [self._identity(stage), settings, [[r.key, r.concept, stage.view(r)] for r in manifest.present]]
+            [self._identity(stage), settings, [[r.key, r.concept, stage.key_fields(r)] for r in manifest.present]]
         )
 
     def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
@@ -212,7 +212,7 @@ class Runner:
         recalled = Manifest(
             changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest
         )
-        return recalled if stage.stands(recalled, self.env, self.tell) else None
+        return recalled if stage.is_current(recalled, self.env, self.tell) else None
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
         present = len(manifest.present)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,18 @@ Pixels: TypeAlias = "NDArray[np.uint8]"
 Kind = Literal["character", "object", "style", "clothing", "pose"]
 
 Worker = Callable[[Sequence[Record]], Sequence[Record]]
+
+
+class PreloadingWorker(ABC):
+    """A worker that can read ahead, so that its device does not wait for pictures."""
+
+    @abstractmethod
+    def __call__(self, records: Sequence[Record]) -> Sequence[Record]:
+        """What every worker does."""
+
+    @abstractmethod
+    def preload(self, records: Sequence[Record]) -> None:
+        """Starts on the records of the next call and returns at once. That call may never come."""
 
 
 class Options(BaseModel):
@@ -160,6 +172,14 @@ class Findings:
     data: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that a stage needs and that is not there: `message` says what and where, `remedy` what to do."""
+
+    message: str
+    remedy: str = ""
+
+
 class Stage(Options):
     """A step of the pipeline: a frozen, typed set of options. The file's name is the stage's name."""
 
@@ -176,8 +196,12 @@ class Stage(Options):
     """Options that change no byte of what comes out, only how it is carried out; they stay out of the key."""
     layout: ClassVar[Literal["same", "repeats"]] = "same"
     """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
-    looks: ClassVar[bool] = False
+    read_only: ClassVar[bool] = False
     """Whether the stage's command only reads FOLDER and prints `findings`: it needs no output folder and leaves no trace."""
+    distributed: ClassVar[bool] = False
+    """Whether all processes of a launcher take part in `run`; of other stages the first process does everything."""
+    prints_config: ClassVar[bool] = False
+    """Whether the stage's command takes `--print-config`, which prints `configuration`."""
 
     @property
     def name(self) -> str:
@@ -201,18 +225,35 @@ class Stage(Options):
         """
         return {}
 
-    def keyed(self) -> dict[str, Any]:
+    def missing(self, env: Env) -> Sequence[Missing]:
+        """Everything that this stage needs and that is not there: models, files, folders; all of it, not the first.
+
+        Quick: asked before the first picture is touched, and by `plan`. It loads no model and fetches nothing.
+        """
+        return ()
+
+    def check_source(self, source: Path) -> None:
+        """Raises InputError for a folder that the stage's command cannot work on; asked before anything is written."""
+
+    def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
+        """Every effective option, where it came from and what it comes to; `given` are the options the user wrote.
+
+        Asked where `prints_config` is set. Raises InputError.
+        """
+        raise NotImplementedError(f"{self.name} sets prints_config and has no configuration")
+
+    def key_options(self) -> dict[str, Any]:
         """The options that take part in the key: all but `unkeyed`, unless a step uses only some."""
         return self.model_dump(mode="json", exclude=set(self.unkeyed))
 
-    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
-        """Told once of the records that a run or command starts from: the place to warn of names that mean none of them."""
+    def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Warns of names in the options that mean no record; asked once, with the records a run or command starts from."""
 
     def findings(self, manifest: Manifest, env: Env) -> Findings | None:
         """What the stage's command prints on stdout about the records it made; nothing unless a stage overrides it."""
         return None
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """Exactly what this stage looks at in a record, JSON-able: the key is made of it.
 
         A stage narrows it where a field matters only in part (`prune` minds the triggers among the tags alone).
@@ -237,7 +278,7 @@ class RecordStage(Stage):
         broken (retried on the next run); return a record with `aside` to set it aside by decision (remembered).
         """
 
-    def kept(self, records: Sequence[Record], env: Env) -> bool:
+    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """Whether what a recalled result refers to (a file of ours) is still there; asked before it is used."""
         return "mask" not in self.writes or all(not r.mask or (env.root / r.mask).is_file() for r in records)
 
@@ -249,7 +290,7 @@ class DatasetStage(Stage):
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Returns the manifest with changed records; only `writes` may differ."""
 
-    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+    def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether what an earlier run of this stage wrote to disk is still there as it was left; tells where it is.
 
         Asked with the recalled result before the stage is skipped. Stages that write files override it.
@@ -259,7 +300,7 @@ class DatasetStage(Stage):
 
 def adds_only(stage: type[Stage]) -> bool:
     """Whether a stage's command places no picture: what it makes is beside them (training), or only printed (inspect)."""
-    return stage.looks or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")
+    return stage.read_only or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")
 
 
 def picture_stage(stage: type[Stage]) -> bool:

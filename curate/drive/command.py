@@ -64,7 +64,7 @@ def command(c: Command) -> Result:
     if follows():
         return follow(c.stage, c.target, c.options)
     _check_folders(c)
-    if c.stage.looks:
+    if c.stage.read_only:
         return _looked(c)
     return _carried_out(c)
 
@@ -97,18 +97,18 @@ def _carried_out(c: Command) -> Result:
         manifest = with_edits(manifest, edits)
         session.manifest = manifest
         chosen = _chosen(c, manifest)
-        if c.stage.looks:
+        if c.stage.read_only:
             # the findings say the same, all of it and in order
             session.runner.tell = lambda event: (
                 None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
             )
         before = Manifest(r for r in manifest if r.key in chosen)
-        c.stage.survey(before, env, tell)
+        c.stage.check_records(before, env, tell)
         after = session.runner.run([c.stage], before)
         session.manifest = _joined(manifest, after, chosen)
         if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
             _publish(c, session, manifest)
-        session.where = {"folder": c.source if c.stage.looks else c.target}
+        session.where = {"folder": c.source if c.stage.read_only else c.target}
         following = _NEXT.get(c.stage.name)
         session.next = f"curate {following} {quoted(c.target)}" if following else ""
     assert session.result is not None
@@ -151,7 +151,7 @@ def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
     if not (c.source / LEDGER / "ledger.sqlite").is_file():
         return None
     place = c.source
-    if c.stage.looks:
+    if c.stage.read_only:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (place / LEDGER).mkdir()
         for file in (c.source / LEDGER).glob("ledger.sqlite*"):

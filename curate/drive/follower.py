@@ -24,7 +24,7 @@ def follows() -> bool:
 
 def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
     """Takes part in training; of any other stage there is nothing to do. It neither locks nor writes."""
-    if isinstance(stage, DatasetStage) and stage.name == "train":
+    if isinstance(stage, DatasetStage) and stage.distributed:
         env = env_over(target, target, options, {}, None)
         with _asked() as stop:
             env.stop = stop.is_set

@@ -33,7 +33,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         )
         session.manifest = with_edits(manifest, edits)
         for stage in pipeline.stages:
-            stage.survey(session.manifest, session.env, session.tell)
+            stage.check_records(session.manifest, session.env, session.tell)
         session.manifest = session.runner.run(pipeline.stages, session.manifest)
         exported = "export" in names
         session.where = {"folder": pipeline.output} if exported else {}

@@ -105,7 +105,7 @@ class Captions(RecordStage):
         said = "; ".join(f"{c}: {w}" for c, w in inner.items())
         return {**({"vocabulary": wrong} if wrong else {}), **({"per_concept": said} if said else {})}
 
-    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+    def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of concepts that are not there."""
         there = {r.concept for r in manifest}
         for name in sorted(self.per_concept.keys() - there):
@@ -122,7 +122,7 @@ class Captions(RecordStage):
         names = dict.fromkeys((self.vocabulary, *(self.of(c).vocabulary for c in self.per_concept)))
         return [f for name in names for f in exports.files(name)]
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """Of the trigger words those that occur; scores where the order, the cap or the screening asks for them."""
         came, its = record.imported is not None, self.of(record.concept) if self.per_concept else self
         return {

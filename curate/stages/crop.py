@@ -70,16 +70,16 @@ class Crop(RecordStage):
         """The detector."""
         return (self.model,) if self.model else ()
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """The detector counts by its content, not by where it lies."""
-        return {**super().keyed(), "model": self.model is not None}
+        return {**super().key_options(), "model": self.model is not None}
 
-    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+    def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of every box whose name means no picture."""
         for line in picture_names.warnings("boxes", self.boxes, (r.key for r in manifest)):
             tell(Note("warning", line, self.name))
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """The picture, and the box that was given for it by name."""
         return {"image": record.image.digest, "mask": record.mask, "box": picture_names.match(record.key, self.boxes)}
 

@@ -111,7 +111,7 @@ class Denoise(RecordStage):
             found += sorted(p for p in folder.rglob("*") if p.is_file())
         return found
 
-    def kept(self, records: Sequence[Record], env: Env) -> bool:
+    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """Whether the report's pictures are still there."""
         told = [r.facts.get("denoise", {}).get("report", "") for r in records]
         return not self.report or all((env.root / path).is_file() for path in told if path)
@@ -163,9 +163,9 @@ class _Step(RecordStage):
         """The stage's."""
         return self.options.files(env)
 
-    def kept(self, records: Sequence[Record], env: Env) -> bool:
+    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """The stage's."""
-        return self.options.kept(records, env)
+        return self.options.files_exist(records, env)
 
     def open(self, env: Env) -> contextlib.AbstractContextManager[Worker]:
         """The stage's."""

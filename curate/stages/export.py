@@ -53,7 +53,7 @@ class Export(DatasetStage):
             _further(env.output / name, wanted.get(name), store, tell)
         return manifest
 
-    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+    def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
         present = manifest.present
         paths = self.paths(present)

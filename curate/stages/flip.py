@@ -29,11 +29,11 @@ class Flip(RecordStage):
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "mask"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"flip"})
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """The picture and its key: equal pictures under other names may be listed differently."""
         return {"image": record.image.digest, "mask": record.mask, "key": record.key}
 
-    def survey(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+    def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of every listed name that means no picture."""
         for line in picture_names.warnings("pictures", self.pictures, (r.key for r in manifest)):
             tell(Note("warning", line, self.name))

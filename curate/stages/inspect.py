@@ -77,7 +77,7 @@ class Inspect(DatasetStage):
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"kind"})
-    looks: ClassVar[bool] = True
+    read_only: ClassVar[bool] = True
 
     @field_validator("drop", mode="before")
     @classmethod

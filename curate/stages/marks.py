@@ -175,9 +175,9 @@ class _Treat(RecordStage):
         """The detector."""
         return (self.model,) if self.model else ()
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """The detector counts by its content, not by where it lies."""
-        return {**super().keyed(), "model": self.model is not None}
+        return {**super().key_options(), "model": self.model is not None}
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:

@@ -52,7 +52,7 @@ class Prune(RecordStage):
         """The table, where it is a file."""
         return exports.files(self.implications)
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """Of the trigger words those that occur; scores only where margin or cap weigh them."""
         scores = record.scores.packed.hex() if self.margin or (self.cap and len(record.tags) > self.cap) else ""
         return {"tags": record.tags, "trigger": sorted(_trigger(record) & set(record.tags)), "scores": scores}

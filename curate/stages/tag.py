@@ -120,14 +120,14 @@ class _Selection(RecordStage):
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=0)
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """All options but those of the scoring, whose effect is in the scores."""
         plain = self.options.model_dump(
             mode="json", exclude={"floor", "family", "tagger", "describe", "prompt", "max_tokens"}
         )
         return {**plain, "names": [called(n) for n in self.options.tagger], "described": bool(self.options.describe)}
 
-    def view(self, record: Record) -> Mapping[str, Any]:
+    def key_fields(self, record: Record) -> Mapping[str, Any]:
         """Trigger words matter only among the tags of a caption that came with the picture."""
         trigger: list[str] = []
         if record.imported is not None:

@@ -42,6 +42,8 @@ class Train(TrainOptions, DatasetStage):
     """
 
     version: ClassVar[int] = 1
+    distributed: ClassVar[bool] = True
+    prints_config: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset(
         ("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside")
     )
@@ -53,17 +55,14 @@ class Train(TrainOptions, DatasetStage):
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
 
-    def refuse(self, source: Path) -> None:
-        """Asked by the command before anything is written. Raises InputError for a folder in another layout."""
+    def check_source(self, source: Path) -> None:
+        """Raises InputError for a folder in another layout."""
         from curate.train.data import folders
 
         folders.check(source)
 
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
-        """Every effective value and where it came from, the run's length, estimate and advice; trains nothing.
-
-        `given` are the options that the user wrote. Raises InputError.
-        """
+        """Every effective value and where it came from, the run's length, estimate and advice; trains nothing."""
         from curate.train.planning.explain import findings
         from curate.train.runtime.device import chosen_device
 
@@ -89,7 +88,7 @@ class Train(TrainOptions, DatasetStage):
         )
         return manifest
 
-    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+    def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.errors import CurateError
         from curate.train.output import runs

@@ -31,7 +31,7 @@ class Description(RecordStage):
         """The name in results and events."""
         return "tag (description)"
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """What the name stands for enters the key by the files' digests."""
         return {"prompt": self.prompt, "max_tokens": self.max_tokens}
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import taggers
 from curate.core.record import Record, Scores
-from curate.core.stage import Env, RecordStage, Resources, Worker
+from curate.core.stage import Env, PreloadingWorker, RecordStage, Resources, Worker
 from curate.errors import CurateError, PictureError
 from curate.tagging.models import called, find, translated
 from taggers.ahead import cores
@@ -33,7 +33,7 @@ class Scoring(RecordStage):
         """The name in results and events."""
         return "tag (scoring)"
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """Names enter the key, since scores are kept by them; what the names stand for does by the files' digests."""
         return {"names": [called(n) for n in self.tagger], "family": self.family, "floor": self.floor}
 
@@ -55,8 +55,8 @@ class Scoring(RecordStage):
         return found.open(env.device, require_gpu=env.require_gpu, floor=self.floor)
 
 
-class _Scorer:
-    """Scores records. Those that come next may be announced with `expect`: their pictures are decoded and prepared on
+class _Scorer(PreloadingWorker):
+    """Scores records. Those that come next may be announced with `preload`: their pictures are decoded and prepared on
     threads, and scored as soon as the device is free, while the caller still deals with the results before.
 
     What was computed beside a broken picture is kept for the retry that follows it.
@@ -69,7 +69,7 @@ class _Scorer:
         self._device = ThreadPoolExecutor(1, "scoring")
         self._threads = ThreadPoolExecutor(cores(), "preparing")
 
-    def expect(self, records: Sequence[Record]) -> None:
+    def preload(self, records: Sequence[Record]) -> None:
         """Starts on records that the next call will be about."""
         if records and not self._spare:
             self._coming[_names(records)] = self._begin(records)

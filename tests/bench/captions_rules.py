@@ -47,7 +47,7 @@ def seconds(stages: Sequence[Stage], rows: list[Record]) -> tuple[float, list[Re
         assert isinstance(stage, RecordStage)
         with stage.open(env) as worker:
             for i, record in enumerate(rows):
-                json.dumps(stage.view(record))
+                json.dumps(stage.key_fields(record))
                 (rows[i],) = worker([record])
     return time.perf_counter() - begun, rows
 

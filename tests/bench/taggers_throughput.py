@@ -93,10 +93,10 @@ def ours(tagger: Path, files: list[Path], device: str) -> float:
         chunks = [records[i : i + 32] for i in range(0, len(records), 32)]
 
         def run() -> None:
-            worker.expect(chunks[0])
+            worker.preload(chunks[0])
             for i, chunk in enumerate(chunks):
                 if i + 1 < len(chunks):
-                    worker.expect(chunks[i + 1])
+                    worker.preload(chunks[i + 1])
                 worker(chunk)
 
         return timed(run)

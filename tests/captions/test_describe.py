@@ -104,14 +104,16 @@ def test_what_enters_the_keys(blip: Path, record: Make, env: Env) -> None:
     described = Tag(tagger=("palette",), describe=str(blip))
     scoring, writing, selection = described.parts()
     assert {"model.safetensors", "config.json", "vocab.txt"} <= {f.name for f in writing.files(env)}
-    assert writing.keyed() != Tag(tagger=("palette",), describe=str(blip), prompt="what?").parts()[1].keyed()
+    assert (
+        writing.key_options() != Tag(tagger=("palette",), describe=str(blip), prompt="what?").parts()[1].key_options()
+    )
     plain = Tag(tagger=("palette",)).parts()
-    assert plain[0].keyed() == scoring.keyed()
+    assert plain[0].key_options() == scoring.key_options()
     one = dataclasses.replace(record(), facts={DESCRIBED: "a dog", "had_alpha": True})
     other = dataclasses.replace(record(), facts={DESCRIBED: "a dog"})
-    assert selection.view(one) == selection.view(other)
-    assert selection.view(one) != selection.view(dataclasses.replace(other, facts={}))
-    assert writing.view(one) == writing.view(
+    assert selection.key_fields(one) == selection.key_fields(other)
+    assert selection.key_fields(one) != selection.key_fields(dataclasses.replace(other, facts={}))
+    assert writing.key_fields(one) == writing.key_fields(
         dataclasses.replace(one, trigger=("x",), image=Image("d", "elsewhere.png"))
     )
 

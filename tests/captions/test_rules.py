@@ -85,9 +85,9 @@ def test_single_concepts_have_their_own(apply: Any) -> None:
     dog, robe, cat = (make("a", "b", "c", "d", concept=c, trigger=()) for c in ("dogs", "robes", "cats"))
     assert [apply(stage, r).tags for r in (dog, robe, cat)] == [("b", "c"), ("a", "c"), ("b", "c", "d")]
     assert [apply(stage, r).style.separator for r in (dog, robe)] == [", ", "; "]
-    assert stage.view(dog) != stage.view(dataclasses.replace(dog, concept="robes"))
+    assert stage.key_fields(dog) != stage.key_fields(dataclasses.replace(dog, concept="robes"))
     told: list[Any] = []
-    stage.survey(Manifest([dog, dataclasses.replace(robe, key="r")]), None, told.append)  # type: ignore[arg-type]
+    stage.check_records(Manifest([dog, dataclasses.replace(robe, key="r")]), None, told.append)  # type: ignore[arg-type]
     assert [(n.level, "no concept cats" in n.message) for n in told] == [("warning", True)]
 
 
@@ -233,22 +233,22 @@ def test_the_written_caption_begins_with_the_trigger(apply: Any) -> None:
 
 def test_a_new_trigger_does_not_run_captions_and_prune_again(table: str) -> None:
     for stage in (Captions(), Prune(implications=table)):
-        assert stage.view(make("a", trigger=("x",))) == stage.view(make("a", trigger=("y", "z")))
-        assert stage.view(make("a", "x", trigger=("x",))) != stage.view(make("a", "x", trigger=("y",)))
-        assert stage.view(make("a")) != stage.view(make("b"))
+        assert stage.key_fields(make("a", trigger=("x",))) == stage.key_fields(make("a", trigger=("y", "z")))
+        assert stage.key_fields(make("a", "x", trigger=("x",))) != stage.key_fields(make("a", "x", trigger=("y",)))
+        assert stage.key_fields(make("a")) != stage.key_fields(make("b"))
 
 
 def test_scores_enter_the_key_only_where_they_matter(table: str) -> None:
     one, other = make("a", "b", scores={"a": 0.4}), make("a", "b", scores={"a": 0.5})
     for stage in (Captions(), Prune(implications=table), Prune(implications=table, cap=2)):
-        assert stage.view(one) == stage.view(other)
+        assert stage.key_fields(one) == stage.key_fields(other)
     for stage in (
         Captions(cap=1),
         Captions(order="score"),
         Prune(implications=table, cap=1),
         Prune(implications=table, margin=0.1),
     ):
-        assert stage.view(one) != stage.view(other)
+        assert stage.key_fields(one) != stage.key_fields(other)
 
 
 def test_a_table_from_a_file_enters_the_key(table: str, env: Env) -> None:

@@ -20,7 +20,7 @@ Make = Callable[..., Record]
 
 def keys(stage: Tag, record: Record, env: Env) -> list[Any]:
     """What a runner keys each part by."""
-    return [(p.version, p.keyed(), [str(f) for f in p.files(env)], p.view(record)) for p in stage.parts()]
+    return [(p.version, p.key_options(), [str(f) for f in p.files(env)], p.key_fields(record)) for p in stage.parts()]
 
 
 def test_palette_tags_a_red_picture(apply: Any, record: Make) -> None:
@@ -117,14 +117,14 @@ def test_what_is_expected_is_scored_ahead_and_alike(env: Env, record: Make) -> N
     scoring = Tag(tagger=("palette",)).parts()[0]
     with scoring.open(env) as worker:  # type: ignore[attr-defined]
         plain = [worker(c) for c in chunks[:4]]
-        worker.expect(chunks[0])
+        worker.preload(chunks[0])
         for i, chunk in enumerate(chunks[:4]):
-            worker.expect(chunks[i + 1])
+            worker.preload(chunks[i + 1])
             assert worker(chunk) == plain[i]
         with pytest.raises(PictureError, match="truncated"):
             worker(chunks[4])
         assert worker([chunks[0][0]]) == plain[0][:1]
-        worker.expect(chunks[2])  # announced and never asked for
+        worker.preload(chunks[2])  # announced and never asked for
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,9 @@ class TestDenoise:
             pixels = np.asarray(page)
         assert pixels.shape == (96, 3 * 128 + 16, 3)
         assert np.array_equal(pixels[:, :128], noisy(calm()))
-        assert stage.kept([found], env)
+        assert stage.files_exist([found], env)
         path.unlink()
-        assert not stage.kept([found], env)
+        assert not stage.files_exist([found], env)
 
 
 def detector(path: Path) -> None:

@@ -106,6 +106,16 @@ def test_the_steps_of_a_stage_do_what_it_says(name: str) -> None:
     assert frozenset[str]().union(*(p.concept_reads for p in parts)) == stage.concept_reads
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_what_a_stage_says_it_offers_is_there(name: str) -> None:
+    stage = registry.stage(name)
+    assert stage.prints_config == (stage.configuration is not Stage.configuration)
+    assert not stage.distributed or issubclass(stage, DatasetStage)
+    own = {n for n, v in vars(stage).items() if callable(v) and not n.startswith("_")} - {"paths"}
+    declared = set(dir(RecordStage)) | set(dir(DatasetStage))
+    assert own <= declared, f"{name} offers {own - declared}, which no base class declares"
+
+
 def test_the_encoding_step_keeps_the_contract() -> None:
     assert pickle.loads(pickle.dumps(Encode())) == Encode()
     assert Encode.writes == {"image"}
@@ -120,7 +130,7 @@ def test_a_stage_survives_pickling_and_json(name: str, data: st.DataObject) -> N
     assert type(made)(**json.loads(made.model_dump_json())) == made
     for part in made.parts():
         assert pickle.loads(pickle.dumps(part)) == part
-        json.dumps(part.keyed(), allow_nan=False)
+        json.dumps(part.key_options(), allow_nan=False)
 
 
 def others(value: Any, annotation: Any) -> list[Any]:
@@ -180,7 +190,7 @@ def test_every_option_takes_part_in_the_key(name: str) -> None:
 
 def key_of(stage: Stage) -> list[Any]:
     """What the key of a picture's result is made of; an option about single pictures shows in their views alone."""
-    return [(p.keyed(), p.view(PICTURE)) for p in stage.parts()]
+    return [(p.key_options(), p.key_fields(PICTURE)) for p in stage.parts()]
 
 
 def test_importing_a_stage_loads_nothing_heavy() -> None:
@@ -200,7 +210,7 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("name", STAGES)
 def test_making_a_stage_reads_no_option_of_the_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = registry.stage(name)().keyed() if registry.stage(name)().parts() else {}
+    before = registry.stage(name)().key_options() if registry.stage(name)().parts() else {}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    assert registry.stage(name)().keyed() == before
+    assert registry.stage(name)().key_options() == before

@@ -189,5 +189,5 @@ class Count(DatasetStage):
             dataclasses.replace(r.noting("counted"), repeats=number, sentence="not written") for r in manifest
         )
 
-    def stands(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+    def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         return (env.output / "count.txt").is_file()

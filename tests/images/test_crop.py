@@ -175,6 +175,6 @@ def test_what_is_no_detector_says_so(tmp_path: Path) -> None:
 
 def test_the_detector_counts_by_content(tmp_path: Path) -> None:
     first, second = Crop(model=Path("a.onnx")), Crop(model=Path("b/c.onnx"))
-    assert first.keyed() == second.keyed()
-    assert first.keyed() != Crop().keyed()
+    assert first.key_options() == second.key_options()
+    assert first.key_options() != Crop().key_options()
     assert list(first.files(env(tmp_path))) == [Path("a.onnx")]

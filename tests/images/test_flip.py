@@ -50,13 +50,13 @@ def test_the_list_of_the_concept_counts_for_that_concept(tmp_path: Path) -> None
 def test_equal_pictures_under_other_names_are_told_apart(tmp_path: Path) -> None:
     where = env(tmp_path)
     first, second = held(where, PICTURE, "dog/a.png"), held(where, PICTURE, "dog/b.png")
-    assert Flip().view(first) != Flip().view(second)
+    assert Flip().key_fields(first) != Flip().key_fields(second)
 
 
 def warned(stage: Flip | Crop, where: Env, *keys: str) -> list[str]:
     told: list[Event] = []
     rows = [Record(key=key, concept=key.partition("/")[0], origin=key, image=Image("")) for key in keys]
-    stage.survey(Manifest(rows), where, told.append)
+    stage.check_records(Manifest(rows), where, told.append)
     assert all(isinstance(event, Note) and event.level == "warning" for event in told)
     return [event.message for event in told if isinstance(event, Note)]
 

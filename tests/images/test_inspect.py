@@ -141,7 +141,7 @@ def test_a_limit_of_its_own_decides_what_is_dropped(tmp_path: Path, photo: Pixel
     assert not inspected(where, [record], drop={"blur": (measured + 1) / 2})[0][0].aside
     assert inspected(where, [record], drop={"blur": measured - 0.01})[0][0].aside.startswith("blurred")
     stage = Inspect(drop=given)
-    assert (stage.drop, stage.keyed()["drop"]) == ({"blur": 0.7, "small": None}, {"blur": 0.7, "small": None})
+    assert (stage.drop, stage.key_options()["drop"]) == ({"blur": 0.7, "small": None}, {"blur": 0.7, "small": None})
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,10 @@ def test_a_finished_run_is_not_recalled_over_nonsense(option: str, folder: Path,
         run(folder, steps=1, **{option: str(tmp_path / "nowhere")})
     # what the runner asks before it says that nothing had changed
     said: dict[str, Any] = {"base": "tiny", "save_precision": "fp32", "steps": 1}
-    assert not Train(**{**said, option: str(tmp_path / "nowhere")}).stands(Manifest(), env_of(folder), lambda _: None)
-    assert Train(**said).stands(Manifest(), env_of(folder), lambda _: None)
+    assert not Train(**{**said, option: str(tmp_path / "nowhere")}).is_current(
+        Manifest(), env_of(folder), lambda _: None
+    )
+    assert Train(**said).is_current(Manifest(), env_of(folder), lambda _: None)
     assert path.read_bytes() == before
 
 

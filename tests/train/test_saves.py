@@ -103,8 +103,8 @@ def test_other_words_are_written_without_training(folder: Path) -> None:
     assert recalled == titled and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
     # a pipeline asks first whether what it remembers of these options stands
     options: dict[str, Any] = {"base": "tiny", "save_precision": "fp32", **SHORT}
-    assert Train(**options, **words).stands(Manifest(), env_of(folder), lambda _: None)
-    assert not Train(**options).stands(Manifest(), env_of(folder), lambda _: None)
+    assert Train(**options, **words).is_current(Manifest(), env_of(folder), lambda _: None)
+    assert not Train(**options).is_current(Manifest(), env_of(folder), lambda _: None)
     back, _ = made(folder, **SHORT)
     assert back == plain and names(folder) == ["prepared-2.safetensors", "prepared.safetensors"]
     assert runs.Run.of(folder, said["curate.run"]).stands(folder)

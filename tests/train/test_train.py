@@ -135,34 +135,34 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
 def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None:
     stage = Train(base="tiny", save_precision="fp32", **SHORT)
     env = env_of(folder)
-    assert not stage.stands(Manifest(), env, lambda _: None)
+    assert not stage.is_current(Manifest(), env, lambda _: None)
     path, _ = run(folder, **SHORT)
-    assert stage.stands(Manifest(), env, lambda _: None)
+    assert stage.is_current(Manifest(), env, lambda _: None)
     stamp = path.stat().st_mtime_ns
     _, events = run(folder, **SHORT)
     assert not losses(events) and any(isinstance(e, Note) and "nothing to do" in e.message for e in events)
     assert path.stat().st_mtime_ns == stamp
     # how often state is saved changes no byte
-    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).stands(
+    assert Train(base="tiny", save_precision="fp32", **{**SHORT, "save_state_every": 5}).is_current(
         Manifest(), env, lambda _: None
     )
-    assert Train(save_state_every=5).keyed() == Train().keyed() != Train(seed=1).keyed()
+    assert Train(save_state_every=5).key_options() == Train().key_options() != Train(seed=1).key_options()
     # another output folder gets the finished file without training again
     elsewhere = Train(base="tiny", save_precision="fp32", **SHORT, output_dir=str(folder / "elsewhere"))
-    assert not elsewhere.stands(Manifest(), env, lambda _: None)
+    assert not elsewhere.is_current(Manifest(), env, lambda _: None)
     elsewhere.run(Manifest(), env, events.append)
     assert (folder / "elsewhere" / path.name).read_bytes() == path.read_bytes()
-    assert elsewhere.stands(Manifest(), env, lambda _: None)
+    assert elsewhere.is_current(Manifest(), env, lambda _: None)
     stage.run(Manifest(), env, events.append)
-    assert stage.stands(Manifest(), env, lambda _: None) and len(list(path.parent.iterdir())) == 1
+    assert stage.is_current(Manifest(), env, lambda _: None) and len(list(path.parent.iterdir())) == 1
     caption = folder / "2_zwx dog" / "0.txt"
     text = caption.read_text()
     caption.write_text("zwx dog, other")
-    assert not stage.stands(Manifest(), env, lambda _: None)
+    assert not stage.is_current(Manifest(), env, lambda _: None)
     caption.write_text(text)
-    assert stage.stands(Manifest(), env, lambda _: None)
+    assert stage.is_current(Manifest(), env, lambda _: None)
     path.write_bytes(b"x")
-    assert not stage.stands(Manifest(), env, lambda _: None)
+    assert not stage.is_current(Manifest(), env, lambda _: None)
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:

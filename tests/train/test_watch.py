@@ -180,5 +180,5 @@ def test_no_picture_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_looks_are_not_part_of_what_is_trained() -> None:
-    assert Train(sample_prompts="x", sample_sampler="ddim", tensorboard=False).keyed() == Train().keyed()
-    assert Train(validation=0.2).keyed() != Train().keyed()
+    assert Train(sample_prompts="x", sample_sampler="ddim", tensorboard=False).key_options() == Train().key_options()
+    assert Train(validation=0.2).key_options() != Train().key_options()
