@@ -32,8 +32,9 @@ def test_imports_only_go_down() -> None:
         "import curate.cli.main; curate.cli.main._mount(['--help'])",
         "from curate.pipeline import schema; schema()",
         "import taggers, cleaners",
+        "import curate.stages.train, curate.train.output.fingerprint, curate.train.planning.checks",
     ],
-    ids=["import", "help", "schema", "engines"],
+    ids=["import", "help", "schema", "engines", "trained already"],
 )
 def test_help_loads_nothing_heavy(work: str) -> None:
     program = f"{work}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"

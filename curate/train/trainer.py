@@ -9,7 +9,8 @@ from typing import Any
 
 from curate.core.digests import Known
 from curate.core.events import Event, Saved
-from curate.diffusion import Backbone, Want, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import Want, load
 from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare

@@ -30,7 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from curate.adapters.base import Plan
 from curate.adapters.make import make
-from curate.diffusion import Backbone
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site, chosen, unet_sites
 from curate.diffusion.sd1 import Sd1
 from curate.diffusion.sdxl import Sdxl

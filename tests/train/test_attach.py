@@ -9,8 +9,9 @@ import pytest
 
 from curate.adapters.base import Adapter
 from curate.adapters.lora import Lora
-from curate.diffusion import Backbone, load
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site
+from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.network.build import Layers, attach, matches
 from curate.train.options import TrainOptions

@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from curate.adapters import safetensors_file
-from curate.diffusion import Backbone, Want, load, tiny
 from curate.diffusion import checkpoint_file as single
+from curate.diffusion import tiny
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import Want, load
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.trainer import attach

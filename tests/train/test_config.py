@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from curate.core.events import Note
-from curate.diffusion import load
 from curate.diffusion.detect import Traits, traits
+from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.data.order import Order
 from curate.train.network.build import attach

@@ -14,7 +14,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from curate.adapters import safetensors_file
-from curate.diffusion import Backbone, load, tiny
+from curate.diffusion import tiny
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import load
 from curate.errors import CurateError
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from curate.core.record import Manifest
-from curate.diffusion import Want, load
 from curate.diffusion.checkpoint_file import family, read
 from curate.diffusion.detect import read_json
+from curate.diffusion.load import Want, load
 from curate.errors import CurateError, InputError, MissingError
 from curate.stages.train import Train
 from curate.train.data import captions, masks

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from curate.adapters.base import Shape
 from curate.adapters.make import make
-from curate.diffusion import Backbone, load
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import IA3_INPUTS, PRESETS, Site, chosen
-from curate.diffusion.load import FAMILIES
+from curate.diffusion.load import FAMILIES, load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach
 from curate.train.options import TrainOptions

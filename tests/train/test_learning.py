@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from curate.diffusion import Backbone, Want, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import Want, load
 from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.data.order import Showing

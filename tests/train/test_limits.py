@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from curate.diffusion import Backbone, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import load
 from curate.errors import MissingError
 from curate.train.data import latents
 from curate.train.data.buckets import Fit

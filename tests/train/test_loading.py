@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save_file
 
 from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
-from curate.diffusion import Want, load, tiny, tokenizer
+from curate.diffusion import tiny, tokenizer
 from curate.diffusion.detect import traits
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.load import Want, load
 from curate.diffusion.locate import located, vae_digest
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from curate.diffusion import Backbone, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import load
 from curate.errors import InputError, MissingError
 from curate.train.loop import optimizer, optimizer_catalogue
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import OPTIMIZERS, TrainOptions, resolve
+from curate.train.options.run import finds_rate
 
-EIGHT_BIT = ("adamw8bit", "paged-adamw8bit", "lion8bit")
+EIGHT_BIT = ("adamw8bit", "paged-adamw8bit", "lion8bit", "paged-lion8bit")
 OWN = [name for name in OPTIMIZERS if name not in EIGHT_BIT]
 SCHEDULES = ["constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial"]
 STEPS = 5
@@ -34,7 +36,7 @@ def built(backbone: Backbone) -> Any:
         options = TrainOptions(algo="lora", rank=2, preset="attn-only", unet_lr=0, **given)
         network = attach(options, backbone)
         network.detach()
-        return options, network, optimizer.optimiser(network, options)
+        return options, network, optimizer.build(network, options)
 
     return build
 
@@ -59,7 +61,7 @@ def weights(network: Network) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", OWN)
 def test_optimiser_walks_and_resumes_bit_for_bit(name: str, built: Any, tmp_path: Path) -> None:
-    rate = {} if name in ("prodigy", "dadapt-adam", "dadapt-lion") else {"learning_rate": 1e-2}
+    rate = {} if finds_rate(name) else {"learning_rate": 1e-2}
     options, whole, optimiser = built(optimizer=name, **rate)
     before = distance(whole).item()
     walk(options, whole, optimiser, 0, STEPS)

@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from curate.diffusion import Backbone, Want, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import Want, load
 from curate.errors import InputError, MissingError
 from curate.stages.train import Train
 from curate.train.data.dataset import read_dataset

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from curate.core.events import Event, TrainStep
-from curate.diffusion import load
+from curate.diffusion.load import load
 from curate.errors import Interrupted
 from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.options import OPTIMIZERS, TrainOptions
-from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE
+from curate.train.options.run import OWN_SCHEDULE, finds_rate
 from tests.train.conftest import PlainDoor, draw_folder
 
 SCHEDULES = ("constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial")
@@ -81,7 +81,7 @@ def run(job: Job, state: Path, stop: Callable[[], bool] = lambda: False) -> tupl
 def test_five_steps_and_two_and_three(optimizer: str, schedule: str, job: Job, tmp_path: Path) -> None:
     if "8bit" in optimizer and importlib.util.find_spec("bitsandbytes") is None:
         pytest.skip("bitsandbytes is not installed")
-    given = {"learning_rate": 1.0 if optimizer in ADAPTIVE else 1e-2, **FURTHER.get(schedule, {})}
+    given = {"learning_rate": 1.0 if finds_rate(optimizer) else 1e-2, **FURTHER.get(schedule, {})}
     mine = replace(job, options=TrainOptions(**SHORT, optimizer=optimizer, schedule=schedule, **given))  # type: ignore[arg-type]
     start, _ = run(replace(mine, steps=0), tmp_path / "none")
     whole, rates = run(mine, tmp_path / "whole")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.diffusion import Want, load
+from curate.diffusion.load import Want, load
 from curate.errors import PictureError
 from curate.train.data import latents
 from curate.train.data.buckets import Fit

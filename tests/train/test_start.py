@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from curate.adapters import safetensors_file
-from curate.diffusion import Backbone, load
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site, chosen
+from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.network import warm_start
 from curate.train.network.build import attach

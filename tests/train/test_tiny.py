@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from curate.diffusion import Want, load, tiny
+from curate.diffusion import tiny
+from curate.diffusion.load import Want, load
 
 
 def test_built_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.diffusion import Backbone, Want, load
+from curate.diffusion.base import Backbone
+from curate.diffusion.load import Want, load
 from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.loop.loop import Loop

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from curate.core.events import Listener, Note
-from curate.diffusion import Backbone
-from curate.diffusion.base import Prediction
+from curate.diffusion.base import Backbone, Prediction
 from curate.errors import InputError, Interrupted
 from curate.train.data import buckets, latents, masks
 from curate.train.data.dataset import Dataset, Picture, read_dataset, reg_repeats, split

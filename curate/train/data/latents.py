@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from curate.core.digests import text_digest
-from curate.diffusion import Backbone
+from curate.diffusion.base import Backbone
 from curate.errors import InputError, PictureError
 from curate.train.data import buckets
 from curate.train.data.dataset import Picture

@@ -8,7 +8,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from curate.diffusion import Conditions
+from curate.diffusion.base import Conditions
 from curate.train.data import captions
 from curate.train.data.job import Job
 from curate.train.runtime import memory

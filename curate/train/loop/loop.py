@@ -71,7 +71,7 @@ class Loop:
         self.job, self.network, self.context, self.folder = job, network, context, folder
         self.batches = Batches(job, context.device)
         self.dtype = resolve.precision(job.options, context.device)
-        self.optimiser = optimizer.optimiser(network, job.options)
+        self.optimiser = optimizer.build(network, job.options)
         self.scaler = torch.amp.GradScaler(context.device.type, enabled=self.dtype == torch.float16)
         self.state = checkpoint.restore(folder, network, self.optimiser, self.scaler)
         self.parameters: list[nn.Parameter] = [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -130,7 +130,8 @@ class Loop:
         if self.job.options.max_grad_norm:
             self.scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.job.options.max_grad_norm)
-        self.scaler.step(self.optimiser)
+        with optimizer.step_errors(self.job.options):
+            self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
         if self.job.options.scale_weight_norms:

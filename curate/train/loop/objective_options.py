@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.diffusion import Backbone
+from curate.diffusion.base import Backbone
 from curate.errors import InputError
 from curate.train.data.job import zero_terminal
 from curate.train.loop import objective

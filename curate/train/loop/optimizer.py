@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules; a rate is a function of the step, so that nothing of it needs saving."""
+"""Optimizers and learning-rate schedules; a rate is a function of the step, so that nothing of it needs saving."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 from curate.train.loop import optimizer_catalogue
 from curate.train.network import plan
 from curate.train.network.network import Network
@@ -22,30 +22,87 @@ def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
     by_rate: dict[float, list[torch.nn.Parameter]] = {}
     for name, adapter in network.adapters.items():
         by_rate.setdefault(plan.rate(options, network.sites[name]), []).extend(adapter.parameters())
+    highest = max(by_rate, default=0.0)
+    if resolve.adaptive(options):
+        # one distance is estimated for all groups, and the first group's rate is read for all
+        return [
+            {"params": parameters, "lr": highest, "base_lr": highest, "share": rate / highest}
+            for rate, parameters in by_rate.items()
+        ]
     return [{"params": parameters, "lr": rate, "base_lr": rate} for rate, parameters in by_rate.items()]
 
 
-def optimiser(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
-    """The optimiser that the options name.
+def build(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
+    """The optimizer that the options name, over the network's adapters.
 
     Raises InputError for wrong arguments and MissingError where it is not installed.
     """
-    parameters = groups(network, options)
+    optimizer = _made(options, groups(network, options))
+    if any(group.get("share", 1.0) != 1.0 for group in optimizer.param_groups):
+        _share_steps(optimizer)
+    return optimizer
+
+
+def check(options: TrainOptions) -> None:
+    """Raises what `build` would raise for these options, without a network."""
+    _made(options, [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": resolve.learning_rate(options)}])
+
+
+def _made(options: TrainOptions, parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
     common: dict[str, Any] = {"lr": resolve.learning_rate(options), "weight_decay": options.weight_decay}
     return optimizer_catalogue.make(options.optimizer, parameters, common, arguments(options))
 
 
+def _share_steps(optimizer: torch.optim.Optimizer) -> None:
+    """Makes each group go only its `share` of a step.
+
+    Prodigy and D-Adaptation read one rate for all groups; prodigyopt and dadaptation refuse two. So what a group's own
+    rate would do to its step is done to the step.
+    """
+    before: list[tuple[torch.nn.Parameter, float, torch.Tensor]] = []
+
+    def remember(*_: Any) -> None:
+        for group in optimizer.param_groups:
+            if group["share"] != 1.0:
+                before.extend((p, group["share"], p.detach().clone()) for p in group["params"] if p.grad is not None)
+
+    def shorten(*_: Any) -> None:
+        with torch.no_grad():
+            for parameter, share, start in before:
+                parameter.copy_(start.lerp_(parameter, share))
+        before.clear()
+
+    optimizer.register_step_pre_hook(remember)
+    optimizer.register_step_post_hook(shorten)
+
+
 @contextlib.contextmanager
-def averaged(optimiser: torch.optim.Optimizer) -> Generator[None]:
-    """The weights to save, sample with and validate: schedule-free optimisers step on others than they have learnt.
+def step_errors(options: TrainOptions) -> Generator[None]:
+    """Names an optimizer by dotted path that fails in its step. Raises CurateError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, ValueError, RuntimeError, AttributeError, LookupError, AssertionError) as error:
+        if options.optimizer in optimizer_catalogue.KNOWN:
+            raise
+        raise CurateError(
+            f"optimizer {options.optimizer} failed in its step: {error}",
+            "take one that `curate train --help` lists, or other optimizer_args",
+        ) from error
+
+
+@contextlib.contextmanager
+def averaged(optimizer: torch.optim.Optimizer) -> Generator[None]:
+    """The weights to save, sample with and validate: schedule-free optimizers step on others than they have learnt.
 
     The weights stepped on come back bit by bit, so that looking changes no later step.
     """
-    chosen: Any = optimiser
+    chosen: Any = optimizer
     if not callable(getattr(chosen, "eval", None)):
         yield
         return
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     kept = [p.detach().clone() for p in parameters]
     chosen.eval()
     try:
@@ -87,8 +144,8 @@ def factor(options: TrainOptions, step: int, steps: int) -> float:
     return 1 - share if schedule == "linear" else 1.0
 
 
-def set_rate(optimiser: torch.optim.Optimizer, multiplier: float) -> float:
+def set_rate(optimizer: torch.optim.Optimizer, multiplier: float) -> float:
     """Sets every group's rate for a step; returns the highest."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * multiplier
-    return max(float(group["lr"]) for group in optimiser.param_groups)
+    return max(float(group["lr"]) for group in optimizer.param_groups)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from curate.core.digests import write_atomic
-from curate.diffusion import Backbone, Conditions
+from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 from curate.train.data.prompts import Prompt

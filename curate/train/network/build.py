@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.make import make
-from curate.diffusion import Backbone
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import IA3_INPUTS, Site, chosen
 from curate.errors import InputError
 from curate.train.network import warm_start

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Adapter, Layer, NormLayer, Shape
-from curate.diffusion import Backbone
+from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
 from curate.train.runtime.seeds import derived

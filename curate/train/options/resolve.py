@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from curate.train.options import TrainOptions
 from curate.train.options.presets import GUIDES
-from curate.train.options.run import ADAPTIVE, OWN_SCHEDULE, Schedule
+from curate.train.options.run import OWN_SCHEDULE, Schedule, finds_rate, relative_step
+
+if TYPE_CHECKING:
+    import torch
 
 RATE = 1e-4
 RATES = {"ia3": 5e-3, "full": 1e-6}
@@ -53,7 +55,7 @@ def preset(options: TrainOptions) -> str:
 
 def adaptive(options: TrainOptions) -> bool:
     """Whether the optimiser finds its own rate."""
-    return options.optimizer in ADAPTIVE
+    return finds_rate(options.optimizer)
 
 
 def learning_rate(options: TrainOptions) -> float:
@@ -72,7 +74,8 @@ def part_rate(options: TrainOptions, part: str) -> float:
 
 def schedule(options: TrainOptions) -> Schedule:
     """As given, or the optimiser's."""
-    return options.schedule or ("constant" if options.optimizer in OWN_SCHEDULE else "cosine")
+    constant = options.optimizer in OWN_SCHEDULE or relative_step(options)
+    return options.schedule or ("constant" if constant else "cosine")
 
 
 def warmup(options: TrainOptions) -> float:
@@ -92,6 +95,8 @@ def length(options: TrainOptions, steps_per_epoch: int, pictures: int, showings:
 
 def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
     """The dtype of the computation."""
+    import torch
+
     wanted = options.precision if options.precision != "auto" else ("fp32" if device.type == "cpu" else "bf16")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted]
 
@@ -113,3 +118,9 @@ def warmup_steps(options: TrainOptions, steps: int) -> int:
     """Steps of rising rate; a number below 1 is a share of the run."""
     given = warmup(options)
     return round(given * steps) if given < 1 else round(given)
+
+
+def revision(options: TrainOptions) -> int:
+    """Rises where an earlier version made another LoRA of the same options; 0 where none did."""
+    rates = {part_rate(options, part) for part in ("unet", "te1", "te2")} - {0.0}
+    return int(options.optimizer == "adafactor" or (adaptive(options) and len(rates) > 1))

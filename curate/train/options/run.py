@@ -10,18 +10,17 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial"]
 OPTIMIZERS = (
-    *("adamw", "adamw8bit", "paged-adamw8bit", "lion8bit", "adafactor", "sgd", "lion", "prodigy", "dadapt-adam"),
-    *("dadapt-lion", "came", "adopt", "ademamix", "stable-adamw", "schedule-free"),
+    *("adamw", "adamw8bit", "paged-adamw8bit", "lion8bit", "paged-lion8bit", "adafactor", "sgd", "lion"),
+    *("prodigy", "dadapt-adam", "dadapt-lion", "came", "adopt", "ademamix", "stable-adamw", "schedule-free"),
+    *("schedule-free-sgd", "schedule-free-radam"),
 )
-ADAPTIVE = frozenset(("prodigy", "dadapt-adam", "dadapt-lion"))
-"""Optimisers that find their own rate; what is given scales it, 1 unless the user says otherwise."""
-
-OWN_SCHEDULE = frozenset(("schedule-free",))
-"""Optimisers that want a constant rate, as their averaging takes the place of a schedule."""
+OWN_SCHEDULE = frozenset(("schedule-free", "schedule-free-sgd", "schedule-free-radam"))
+"""Optimizers that want a constant rate: their averaging takes the place of a schedule."""
 
 _NAMES = {
-    **{"sgdnesterov": "sgd", "dadaptation": "dadapt-adam", "schedulefreeadamw": "schedule-free"},
-    "adamwschedulefree": "schedule-free",
+    **{"sgdnesterov": "sgd", "dadaptation": "dadapt-adam", "dadaptadampreprint": "dadapt-adam"},
+    **{"schedulefreeadamw": "schedule-free", "adamwschedulefree": "schedule-free"},
+    **{"sgdschedulefree": "schedule-free-sgd", "radamschedulefree": "schedule-free-radam"},
     **{name.replace("-", ""): name for name in OPTIMIZERS},
 }
 _SCHEDULES = {"cosine-with-restarts": "cosine-restarts"}
@@ -29,6 +28,20 @@ _SCHEDULES = {"cosine-with-restarts": "cosine-restarts"}
 
 def _plain(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
+
+
+def finds_rate(optimizer: str) -> bool:
+    """Whether an optimizer finds its own rate (Prodigy, D-Adaptation), by a name of ours or a dotted path.
+
+    A learning rate then scales what it finds; 1 unless the user says otherwise.
+    """
+    return _plain(optimizer.rpartition(".")[2]).startswith(("prodigy", "dadapt"))
+
+
+def relative_step(options: RunOptions) -> bool:
+    """Whether Adafactor sets its rate from the number of the step: `optimizer_args` says relative_step=True."""
+    given = [argument.replace(" ", "").lower() for argument in options.optimizer_args]
+    return options.optimizer == "adafactor" and "relative_step=true" in given
 
 
 class RunOptions(BaseModel):
@@ -61,7 +74,7 @@ class RunOptions(BaseModel):
         description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never.",
     )
     optimizer: str = Field(
-        "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt find their own rate."
+        "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt-… find their own rate."
     )
     optimizer_args: tuple[str, ...] = Field(
         (), description="Further arguments of the optimiser, each as name=value: betas=0.9,0.99."
@@ -106,6 +119,13 @@ class RunOptions(BaseModel):
             raise ValueError(f"optimizer {self.optimizer} wants a constant rate: leave schedule out, or say constant")
         if self.schedule == "constant-with-warmup" and self.warmup == 0:
             raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
+        if relative_step(self):
+            set_here = (self.learning_rate, self.unet_lr or None, self.text_lr or None, self.schedule, self.warmup)
+            if any(value is not None for value in set_here):
+                raise ValueError(
+                    "adafactor with relative_step=True sets its own rate: leave out learning rates, schedule and warmup, "
+                    "or say relative_step=False"
+                )
         if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
             raise ValueError(
                 f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class"

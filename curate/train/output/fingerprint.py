@@ -8,7 +8,6 @@ from curate.core.digests import Known, file_digest, text_digest
 from curate.diffusion.detect import yaml_prediction
 from curate.diffusion.locate import base_digest, located, vae_digest
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset
-from curate.train.network.warm_start import start_file
 from curate.train.options import TrainOptions
 from curate.train.output import runs
 from curate.train.storage.paths import home
@@ -29,6 +28,8 @@ def identify(
     if options.vae:
         weights = text_digest(weights, vae_digest(options.vae, offline, known))
     if options.start_from:
+        from curate.train.network.warm_start import start_file
+
         weights = text_digest(weights, file_digest(start_file(options.start_from), known))
     run = runs.Run.of(folder, runs.run_id(options, data.digest, weights))
     run.options, run.data, run.base = runs.keyed(options), data.digest, weights

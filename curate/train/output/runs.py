@@ -10,7 +10,7 @@ from typing import Any
 
 from curate import names
 from curate.core.digests import text_digest, write_atomic
-from curate.train.options import UNKEYED, TrainOptions
+from curate.train.options import UNKEYED, TrainOptions, resolve
 from curate.train.storage.paths import home
 
 VERSION = 4
@@ -28,8 +28,10 @@ def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
 
 
 def keyed(options: TrainOptions) -> dict[str, Any]:
-    """The options that decide the LoRA, as JSON has them."""
-    return options.model_dump(mode="json", exclude=set(UNKEYED))
+    """What decides the LoRA besides data and base, as JSON has it: options, and how optimizers have changed since."""
+    values = options.model_dump(mode="json", exclude=set(UNKEYED))
+    revision = resolve.revision(options)
+    return {**values, "optimizer_revision": revision} if revision else values
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from curate.adapters.base import Shape
-from curate.diffusion import Backbone, skeleton
+from curate.diffusion import skeleton
+from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
 from curate.diffusion.layer_names import chosen
 from curate.diffusion.load import FAMILIES

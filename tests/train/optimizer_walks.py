@@ -1,0 +1,40 @@
+"""A LoRA on the tiny base that learns a random ΔW from noisy targets: optimizers are compared on it without running a UNet."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from curate.diffusion.base import Backbone
+from curate.train.loop import optimizer
+from curate.train.network.build import attach
+from curate.train.options import TrainOptions
+
+
+def sizes(backbone: Backbone, steps: int = 40, **given: Any) -> tuple[float, float]:
+    """Frobenius norm of ΔW after so many steps, of the UNet's layers and of the text encoder's.
+
+    The gradient reaches each layer through its ΔW, as in training: at the start `up` is zero, and `down` gets no gradient.
+    """
+    options = TrainOptions(algo="lora", rank=4, alpha=4, preset="attn-only", **given)
+    network = attach(options, backbone)
+    network.detach()
+    draw = torch.Generator().manual_seed(0)
+    targets = {name: 0.05 * torch.randn(a.shape.weight, generator=draw) for name, a in network.adapters.items()}
+    steps_on = optimizer.build(network, options)
+    for step in range(steps):
+        optimizer.set_rate(steps_on, optimizer.factor(options, step, steps))
+        steps_on.zero_grad()
+        losses: list[torch.Tensor] = []
+        for name, adapter in network.adapters.items():
+            noise = 0.05 * torch.randn(adapter.shape.weight, generator=draw)
+            losses.append(((adapter.delta() - targets[name] - noise) ** 2).mean())
+        torch.stack(losses).sum().backward()
+        steps_on.step()
+    squares = {True: 0.0, False: 0.0}
+    with optimizer.averaged(steps_on), torch.no_grad():
+        for name, adapter in network.adapters.items():
+            squares[network.sites[name].part == "unet"] += float(adapter.delta().norm() ** 2)
+    return math.sqrt(squares[True]), math.sqrt(squares[False])
