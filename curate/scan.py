@@ -236,17 +236,15 @@ def _with_imported(record: Record, beside: Path | None, tell: Listener) -> Recor
 
 def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterator[Record]:
     """Sets aside what refuses AI training, unless the user holds the rights; the mark stays in `facts["consent"]`."""
-    keys = {r.origin: f"consent:{_READER}:{r.origin}" for r in records if r.origin}
-    known = store.recall(list(keys.values()))
+    known = store.consent(_READER, list({r.origin for r in records if r.origin}))
     for record in records:
         if record.aside:
             yield record
             continue
-        key = keys[record.origin]
-        if key not in known:
-            known[key] = consent.refusal(Path(record.image.path))
-            store.remember("consent", {key: known[key]})
-        mark = known[key]
+        if record.origin not in known:
+            known[record.origin] = consent.refusal(Path(record.image.path))
+            store.keep_consent(_READER, {record.origin: known[record.origin]})
+        mark = known[record.origin]
         if not mark:
             yield record
         elif rights:

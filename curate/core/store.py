@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal
 
-from curate.core.files import digest_file, disk_errors
-from curate.errors import CurateError, InputError, MissingError
-
-T = TypeVar("T")
+from curate.core.database import Database, chunks
+from curate.core.files import digest_file
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
-
-_SCHEMA = 1
-_TABLES = """
-CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS written (
-    path TEXT PRIMARY KEY, key TEXT NOT NULL, origin TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
-    mtime INTEGER NOT NULL, caption_path TEXT NOT NULL, caption TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS writing AS SELECT * FROM written WHERE 0;
-CREATE TABLE IF NOT EXISTS edits (
-    origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,105 +41,55 @@ class Written:
         return json.loads(self.stored)
 
 
+@dataclass(frozen=True, slots=True)
+class SideFile:
+    """A file that we wrote beside the pictures: what it was made of, and digests of what it may hold and still be ours.
+
+    There are two digests from before a write until after it, so that whichever a kill leaves is known to be ours.
+    """
+
+    source: str
+    digests: tuple[str, ...]
+
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
-
-
-class Store:
+class Store(Database):
     """The ledger in `folder/.curate/ledger.sqlite`. The driver alone writes; what is committed survives kill -9."""
 
     def __init__(self, folder: Path) -> None:
         """Opens or makes the ledger. Raises InputError for one from a newer version, CurateError for a damaged one."""
         self.folder = folder
         self.root = folder / LEDGER
-        path = self.root / "ledger.sqlite"
-        with disk_errors(str(self.root)):
-            self.root.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        except sqlite3.Error as error:
-            raise _damaged(path, error) from error
-        try:
-            self._prepare(path)
-        except BaseException:
-            self._db.close()
-            raise
-        self._path = path
-        self._pending = 0
-        self._since = time.monotonic()
-
-    def _prepare(self, path: Path) -> None:
-        try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found > _SCHEMA:
-                raise InputError(
-                    f"{path} was written by a newer curate", "install that version, or use another output folder"
-                )
-            self._db.executescript(_TABLES)
-            self._db.execute(f"PRAGMA user_version={_SCHEMA}")
-        except sqlite3.Error as error:
-            raise _damaged(path, error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Commits and closes."""
-        self.commit()
-        self._db.close()
-
-    def _write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._since = time.monotonic()
-            self._db.executemany(sql, rows)
-        except sqlite3.Error as error:
-            raise _damaged(self._path, error) from error
-        if time.monotonic() - self._since > 0.5:
-            self.commit()
-
-    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        try:
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise _damaged(self._path, error) from error
-
-    def commit(self) -> None:
-        """Makes everything written so far survive a kill."""
-        try:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _damaged(self._path, error) from error
+        super().__init__(self.root / "ledger.sqlite")
 
     # results of stages ------------------------------------------------------------------------------------------------
 
     def recall(self, keys: Sequence[str]) -> dict[str, Any]:
         """The known results among `keys`."""
-        found: dict[str, Any] = {}
-        for part in _chunks(keys):
-            marks = ",".join("?" * len(part))
-            for key, value in self._read(f"SELECT key, value FROM results WHERE key IN ({marks})", part):
-                found[key] = json.loads(value)
-        return found
+        rows = self.read_among("SELECT key, value FROM results WHERE key IN", keys)
+        return {key: json.loads(value) for key, value in rows}
 
     def remember(self, stage: str, results: Mapping[str, Any]) -> None:
         """Keeps results by key."""
-        self._write(
+        self.write(
             "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
             [(k, stage, _json(v)) for k, v in results.items()],
         )
+
+    # answers about source files ---------------------------------------------------------------------------------------
+
+    def consent(self, reader: int, origins: Sequence[str]) -> dict[str, Any]:
+        """What version `reader` of the consent check answered about source files, by their digest; JSON-able."""
+        rows = self.read_among("SELECT origin, answer FROM consent WHERE reader = ? AND origin IN", origins, [reader])
+        return {origin: json.loads(answer) for origin, answer in rows}
+
+    def keep_consent(self, reader: int, answers: Mapping[str, Any]) -> None:
+        """Keeps answers of the consent check, by the digest of the source file."""
+        rows = [(origin, reader, _json(answer)) for origin, answer in answers.items()]
+        self.write("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", rows)
 
     # file digests -----------------------------------------------------------------------------------------------------
 
@@ -165,10 +100,10 @@ class Store:
 
     def sized_digests(self, paths: Sequence[Path]) -> Iterator[tuple[Path, int, str | OSError]]:
         """`digests`, with the size in bytes."""
-        for part in _chunks(paths):
+        for part in chunks(paths):
             marks = ",".join("?" * len(part))
             names = [_text(p) for p in part]
-            rows = self._read(f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", names)
+            rows = self.read(f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", names)
             known = {path: (size, mtime, digest) for path, size, mtime, digest in rows}
             for path, name in zip(part, names, strict=True):
                 try:
@@ -179,7 +114,7 @@ class Store:
                         # a file changed within the clock's grain of now could change again
                         # unseen: do not trust its time
                         if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
-                            self._write(
+                            self.write(
                                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
                                 [(name, stat.st_size, stat.st_mtime_ns, digest)],
                             )
@@ -191,47 +126,64 @@ class Store:
 
     def written(self) -> dict[str, Written]:
         """Everything the folder holds of ours, by picture path."""
-        return {row[0]: Written(*row) for row in self._read("SELECT * FROM written ORDER BY path")}
+        return {row[0]: Written(*row) for row in self.read("SELECT * FROM written ORDER BY path")}
 
     def wrote(self, rows: Iterable[Written]) -> None:
         """Notes pictures as written."""
-        self._write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
+        self.write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
 
     def intend(self, rows: Iterable[Written]) -> None:
         """Notes, and commits, what is about to be written: after a kill a file that matches is known to be ours.
 
         What an earlier run intended is forgotten: `look` has settled by now which of it was done.
         """
-        self._write("DELETE FROM writing", [()])
-        self._write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
+        self.write("DELETE FROM writing", [()])
+        self.write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
         self.commit()
 
     def intended(self) -> list[Written]:
         """What a run that was killed was about to write; empty after a whole one."""
-        return [Written(*row) for row in self._read("SELECT * FROM writing")]
+        return [Written(*row) for row in self.read("SELECT * FROM writing")]
 
     def settle(self) -> None:
         """Forgets the intentions: everything is as `written` says."""
-        self._write("DELETE FROM writing", [()])
+        self.write("DELETE FROM writing", [()])
         self.commit()
 
     def forget_written(self, paths: Iterable[str]) -> None:
         """Drops rows of pictures that are no longer in the folder."""
-        self._write("DELETE FROM written WHERE path = ?", [(p,) for p in paths])
+        self.write("DELETE FROM written WHERE path = ?", [(p,) for p in paths])
+
+    # further files of ours in the folder -------------------------------------------------------------------------------
+
+    def side_files(self, kind: Literal["mask", "export"]) -> dict[str, SideFile]:
+        """The files of a kind that we wrote beside the pictures, by path."""
+        rows = self.read("SELECT path, source, digests FROM side_files WHERE kind = ?", [kind])
+        return {path: SideFile(source, tuple(json.loads(digests))) for path, source, digests in rows}
+
+    def keep_side_files(self, kind: Literal["mask", "export"], files: Mapping[str, SideFile]) -> None:
+        """Notes, and commits, files that we wrote or are about to write."""
+        rows = [(path, kind, one.source, _json(one.digests)) for path, one in files.items()]
+        self.write("INSERT OR REPLACE INTO side_files VALUES (?, ?, ?, ?)", rows)
+        self.commit()
+
+    def forget_side_files(self, paths: Iterable[str]) -> None:
+        """Drops files that are no longer ours."""
+        self.write("DELETE FROM side_files WHERE path = ?", [(path,) for path in paths])
 
     # what a person changed --------------------------------------------------------------------------------------------
 
     def edits(self) -> dict[tuple[str, str], str]:
         """Captions as edited by hand, by (origin digest, record key)."""
-        return {(origin, key): text for origin, key, text in self._read("SELECT origin, key, text FROM edits")}
+        return {(origin, key): text for origin, key, text in self.read("SELECT origin, key, text FROM edits")}
 
     def keep_edit(self, origin: str, key: str, text: str) -> None:
         """Keeps a caption that a person wrote."""
-        self._write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
+        self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
 
     def drop_edit(self, origin: str, key: str) -> None:
         """Forgets an edit that the person took back."""
-        self._write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
+        self.write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
 
 
 def _row(w: Written) -> tuple[Any, ...]:
@@ -255,17 +207,3 @@ def _json(value: Any, encoder: json.JSONEncoder = _ENCODER) -> str:
 
 def _text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _damaged(path: Path, error: sqlite3.Error) -> CurateError:
-    reason = str(error)
-    if "disk is full" in reason or "full" in reason:
-        return MissingError(
-            f"the disk is full while writing {path}", "free some space and run again: what is done is kept"
-        )
-    if "readonly" in reason or "unable to open" in reason:
-        return InputError(f"cannot write the ledger {path}: {reason}", "choose an output folder you may write to")
-    return CurateError(
-        f"the ledger {path} cannot be used: {reason}",
-        "if the file is damaged, move it away: the run then starts afresh",
-    )

@@ -8,14 +8,10 @@ from pathlib import Path, PurePosixPath
 from curate.core.events import Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty, write_atomic
 from curate.core.record import Record
+from curate.core.store import SideFile
 from curate.errors import PictureError
 from curate.folder.scene import Scene
 from curate.images import masks
-
-_ABOUT = "publish:masks"
-
-Known = dict[str, list[str]]
-"""Path of each mask that we wrote: what it was made of, and digests of what we wrote or were about to write there."""
 
 
 def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, Record]:
@@ -34,44 +30,32 @@ def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dic
 
 def stand(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
     """Whether `bring` would find nothing to do."""
-    known, targets = _known(scene), wanted(records, paths)
+    known, targets = scene.store.side_files("mask"), wanted(records, paths)
     return known.keys() == targets.keys() and all(
-        known[path][:1] == [_source(record)] and (scene.folder / path).is_file() for path, record in targets.items()
+        known[path].source == _source(record) and (scene.folder / path).is_file() for path, record in targets.items()
     )
 
 
 def bring(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
     """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
-    known, targets = _known(scene), wanted(records, paths)
-    if not known and not targets:
-        return
-    after: Known = {}
+    known, targets = scene.store.side_files("mask"), wanted(records, paths)
     for path, record in targets.items():
-        before = known.get(path, [])
-        if before[:1] == [_source(record)] and (scene.folder / path).is_file():
-            after[path] = before
+        before, source = known.get(path), _source(record)
+        if before and before.source == source and (scene.folder / path).is_file():
             continue
         data = _drawn(scene, record)
-        if _is_hand_made(scene, path, [*before[1:], digest_bytes(data)]):
-            after[path] = before
+        digest, earlier = digest_bytes(data), before.digests if before else ()
+        if _is_hand_made(scene, path, (*earlier, digest)):
             continue
-        # both, so that whichever of the two a kill leaves is known to be ours
-        after[path] = [_source(record), digest_bytes(data)]
-        _remember(scene, {**known, **after, path: [*after[path], *before[1:]]})
+        # both digests, so that whichever a kill leaves is known to be ours; no source, so that it is written again then
+        scene.store.keep_side_files("mask", {path: SideFile("", (digest, *earlier))})
         _write(scene, scene.folder / path, data)
-    for path in known.keys() - targets.keys():
-        if (scene.folder / path).exists() and not _is_hand_made(scene, path, known[path][1:]):
+        scene.store.keep_side_files("mask", {path: SideFile(source, (digest,))})
+    unwanted = known.keys() - targets.keys()
+    for path in unwanted:
+        if (scene.folder / path).exists() and not _is_hand_made(scene, path, known[path].digests):
             _remove(scene, scene.folder / path)
-    _remember(scene, {path: known for path, known in after.items() if known})
-
-
-def _known(scene: Scene) -> Known:
-    return dict(scene.store.recall([_ABOUT]).get(_ABOUT) or {})
-
-
-def _remember(scene: Scene, known: Known) -> None:
-    scene.store.remember("publish", {_ABOUT: known})
-    scene.store.commit()
+    scene.store.forget_side_files(unwanted)
 
 
 def _source(record: Record) -> str:

@@ -15,7 +15,7 @@ from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
-from curate.core.store import Store
+from curate.core.store import SideFile, Store
 from curate.errors import InputError
 from curate.images import masks
 from curate.names import safe, unique
@@ -111,23 +111,23 @@ def folder_name(record: Record) -> str:
 
 def _further(path: Path, text: str | None, store: Store, tell: Listener) -> None:
     """Brings a file beside the folders up to date, or takes it away; not where a person has changed it."""
-    about = f"export:{path.name}"
-    known: list[str] = store.recall([about]).get(about) or []
-    wanted = [] if text is None else [digest_bytes(text.encode())]
-    if not known and text is None:
+    known = store.side_files("export").get(path.name)
+    if known is None and text is None:
         return
+    earlier = known.digests if known else ()
+    digests = () if text is None else (digest_bytes(text.encode()),)
     with disk_errors(str(path)):
-        if path.exists() and digest_file(path) not in (*known, *wanted):
+        if path.exists() and digest_file(path) not in (*earlier, *digests):
             tell(Note("warning", f"{path.name} was written by hand: it is kept as it is", "export"))
             return
-        # both, so that whichever of the two a kill leaves is known to be ours
-        store.remember("export", {about: known[-1:] + wanted})
-        store.commit()
         if text is None:
             path.unlink(missing_ok=True)
-        else:
-            write_text(path, text)
-    store.remember("export", {about: wanted})
+            store.forget_side_files([path.name])
+            return
+        # both, so that whichever of the two a kill leaves is known to be ours
+        store.keep_side_files("export", {path.name: SideFile("", (*earlier, *digests))})
+        write_text(path, text)
+    store.keep_side_files("export", {path.name: SideFile("", digests)})
 
 
 def _text(record: Record) -> str:

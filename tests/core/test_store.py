@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.core.store import Store, Written, as_json
-from curate.errors import CurateError, InputError
+from curate.core.database import readable
+from curate.core.store import SideFile, Store, Written, as_json
+from curate.errors import CurateError, InputError, LockedError, MissingError
 
 
 def row(path: str = "1_dog/a.png", **changes: object) -> Written:
@@ -90,6 +91,98 @@ def test_damage_inside_is_one_clear_error(tmp_path: Path) -> None:
         f.write(b"\xff" * (size - 8192))
     with pytest.raises(CurateError, match="ledger"), Store(tmp_path) as store:
         store.recall([f"k{n:04}" for n in range(2000)])
+
+
+VERSION_1 = """
+CREATE TABLE results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE written (
+    path TEXT PRIMARY KEY, key TEXT NOT NULL, origin TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL, caption_path TEXT NOT NULL, caption TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE writing AS SELECT * FROM written WHERE 0;
+CREATE TABLE edits (
+    origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+INSERT INTO results VALUES ('5f', 'resize', '[{"part":""}]');
+INSERT INTO results VALUES ('consent:1:aa', 'consent', '""');
+INSERT INTO results VALUES ('consent:1:bb', 'consent', '"a mark: of XMP"');
+INSERT INTO results VALUES ('publish:masks', 'publish',
+    '{"masks/1_dog/a.png":["m 8 8","d1","d0"],"masks/1_dog/ü.png":["n","d2"]}');
+INSERT INTO results VALUES ('export:dataset.toml', 'export', '["t0","t1"]');
+INSERT INTO written VALUES ('1_dog/a.png','dog/a','aa','d',1,2,'1_dog/a.txt','dog','{}');
+INSERT INTO edits VALUES ('aa', 'dog/a', 'my dog');
+PRAGMA user_version=1;
+"""
+
+
+def test_a_ledger_of_version_1_is_recalled(tmp_path: Path) -> None:
+    (tmp_path / ".curate").mkdir()
+    db = sqlite3.connect(tmp_path / ".curate/ledger.sqlite")
+    db.executescript(VERSION_1)
+    db.close()
+    for _ in range(2):
+        with Store(tmp_path) as store:
+            assert store.recall(["5f", "publish:masks", "consent:1:aa"]) == {"5f": [{"part": ""}]}
+            assert store.consent(1, ["aa", "bb", "cc"]) == {"aa": "", "bb": "a mark: of XMP"}
+            assert store.consent(2, ["aa"]) == {}
+            assert store.side_files("mask") == {
+                "masks/1_dog/a.png": SideFile("m 8 8", ("d1", "d0")),
+                "masks/1_dog/ü.png": SideFile("n", ("d2",)),
+            }
+            assert store.side_files("export") == {"dataset.toml": SideFile("", ("t0", "t1"))}
+            assert [w.key for w in store.written().values()] == ["dog/a"]
+            assert store.edits() == {("aa", "dog/a"): "my dog"}
+
+
+def test_files_beside_pictures_are_kept_by_kind_and_forgotten_by_path(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.keep_side_files("mask", {"masks/a.png": SideFile("s", ("1",)), "masks/b.png": SideFile("s", ("2",))})
+        store.keep_side_files("mask", {"masks/a.png": SideFile("t", ("3", "1"))})
+        store.keep_side_files("export", {"dataset.toml": SideFile("", ())})
+        store.forget_side_files(["masks/b.png"])
+    with Store(tmp_path) as store:
+        assert store.side_files("mask") == {"masks/a.png": SideFile("t", ("3", "1"))}
+        assert store.side_files("export") == {"dataset.toml": SideFile("", ())}
+
+
+def test_a_full_disk_is_told_from_damage(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "small.sqlite")
+    db.execute("PRAGMA max_page_count=4")
+    db.execute("CREATE TABLE t (x)")
+    with pytest.raises(sqlite3.OperationalError) as full:
+        db.execute("INSERT INTO t VALUES (zeroblob(100000))")
+    db.close()
+    error = readable(tmp_path / "full/ledger.sqlite", full.value)
+    assert isinstance(error, MissingError) and "the disk is full while writing" in error.message
+
+
+def test_a_name_with_full_in_it_is_no_full_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "full disk readonly"
+    (folder / ".curate").mkdir(parents=True)
+    (folder / ".curate/ledger.sqlite").write_bytes(b"no database " * 400)
+    with pytest.raises(CurateError, match="cannot be used"):
+        Store(folder)
+
+
+def test_a_ledger_that_may_not_be_written_is_an_input_error(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    db = sqlite3.connect(f"file:{tmp_path / '.curate/ledger.sqlite'}?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        db.execute("DELETE FROM edits")
+    db.close()
+    error = readable(tmp_path, refused.value)
+    assert isinstance(error, InputError) and "choose an output folder you may write to" in str(error)
+
+
+def test_a_ledger_that_another_program_holds_is_said_to_be_held(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    holder = sqlite3.connect(tmp_path / ".curate/ledger.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(tmp_path / ".curate/ledger.sqlite", timeout=0)
+    with pytest.raises(sqlite3.OperationalError) as held:
+        other.execute("DELETE FROM edits")
+    assert isinstance(readable(tmp_path, held.value), LockedError)
+    other.close()
+    holder.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")

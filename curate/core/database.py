@@ -1,0 +1,157 @@
+"""Database: one SQLite file that the driver alone writes; what is committed survives a kill."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from curate.core.files import disk_errors
+from curate.errors import CurateError, InputError, LockedError, MissingError
+
+T = TypeVar("T")
+
+VERSION = 2
+"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS consent (
+    origin TEXT NOT NULL, reader INTEGER NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (origin, reader)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS written (
+    path TEXT PRIMARY KEY, key TEXT NOT NULL, origin TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL, caption_path TEXT NOT NULL, caption TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS writing AS SELECT * FROM written WHERE 0;
+CREATE TABLE IF NOT EXISTS side_files (
+    path TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, digests TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS edits (
+    origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """The connection: opens or makes the tables, gathers writes in transactions, turns errors into readable ones."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for a file from a newer version or one that may not be written, CurateError for a damaged one."""
+        self.path = path
+        with disk_errors(str(path.parent)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        except sqlite3.Error as error:
+            raise readable(path, error) from error
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise readable(path, error) from error
+            raise
+        self._since = time.monotonic()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise InputError(
+                f"{self.path} was written by a newer curate", "install that version, or use another output folder"
+            )
+        if version == VERSION:
+            return
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                self._db.execute(statement)
+            if version == 1:
+                _migrate_1(self._db)
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits and closes."""
+        self.commit()
+        self._db.close()
+
+    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carries out a statement for each row; committed after half a second at the latest, or by `commit`."""
+        try:
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._since = time.monotonic()
+            self._db.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise readable(self.path, error) from error
+        if time.monotonic() - self._since > 0.5:
+            self.commit()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query."""
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise readable(self.path, error) from error
+
+    def read_among(self, sql: str, keys: Sequence[str], values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Rows of a query that ends in `IN` for each of many keys; `values` fill the places before it."""
+        for part in chunks(keys):
+            yield from self.read(f"{sql} ({','.join('?' * len(part))})", [*values, *part])
+
+    def commit(self) -> None:
+        """Makes everything written so far survive a kill."""
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise readable(self.path, error) from error
+
+
+def _migrate_1(db: sqlite3.Connection) -> None:
+    """Moves what version 1 kept among the results into tables of its own."""
+    for key, value in db.execute("SELECT key, value FROM results WHERE key GLOB 'consent:*:*'").fetchall():
+        _, reader, origin = key.split(":")
+        db.execute("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", (origin, int(reader), value))
+    for (value,) in db.execute("SELECT value FROM results WHERE key = 'publish:masks'").fetchall():
+        for path, (source, *digests) in json.loads(value).items():
+            row = (path, "mask", source, json.dumps(digests))
+            db.execute("INSERT OR REPLACE INTO side_files VALUES (?, ?, ?, ?)", row)
+    for key, digests in db.execute("SELECT key, value FROM results WHERE key GLOB 'export:*'").fetchall():
+        row = (key.removeprefix("export:"), "export", "", digests)
+        db.execute("INSERT OR REPLACE INTO side_files VALUES (?, ?, ?, ?)", row)
+    db.execute("DELETE FROM results WHERE key GLOB 'consent:*' OR key = 'publish:masks' OR key GLOB 'export:*'")
+
+
+def chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """The keys in pieces that one statement may take."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
+
+
+def readable(path: Path, error: sqlite3.Error) -> CurateError:
+    """The error of ours for one of SQLite's, told apart by its result code."""
+    # errors of Python's module itself, such as a closed connection, have no code
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return MissingError(
+                f"the disk is full while writing {path}", "free some space and run again: what is done is kept"
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            return InputError(f"cannot write the ledger {path}: {error}", "choose an output folder you may write to")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return LockedError(f"another program holds the ledger {path}", "wait for it, or close it, then run again")
+        case _:
+            return CurateError(
+                f"the ledger {path} cannot be used: {error}",
+                "if the file is damaged, move it away: the run then starts afresh",
+            )
