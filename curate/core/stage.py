@@ -298,6 +298,14 @@ class DatasetStage(Stage):
         return True
 
 
+class CompositeStage(Stage):
+    """Has no work of its own: its steps do it one after the other, each keyed and cached apart."""
+
+    @abstractmethod
+    def parts(self) -> Sequence[Stage]:
+        """The record and dataset stages it is made of."""
+
+
 def adds_only(stage: type[Stage]) -> bool:
     """Whether a stage's command places no picture: what it makes is beside them (training), or only printed (inspect)."""
     return stage.read_only or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")
@@ -305,4 +313,4 @@ def adds_only(stage: type[Stage]) -> bool:
 
 def picture_stage(stage: type[Stage]) -> bool:
     """Whether a stage makes new pictures."""
-    return issubclass(stage, RecordStage) and "image" in stage.writes
+    return issubclass(stage, RecordStage | CompositeStage) and "image" in stage.writes

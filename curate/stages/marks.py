@@ -18,7 +18,7 @@ from pydantic import Field
 
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.core.stage import CompositeStage, DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import PictureError
 from curate.images import masks
 
@@ -34,7 +34,7 @@ _Seen = tuple[Record, list[Any], tuple[int, int]]
 _LEARNT_FROM = 240
 
 
-class Marks(DatasetStage):
+class Marks(CompositeStage):
     """Find marks that repeat in the same corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
 
     action: Literal["tag", "crop", "inpaint", "mask", "note"] = Field(
@@ -60,19 +60,6 @@ class Marks(DatasetStage):
             _Find(least=self.least, across=self.across),
             _Treat(action=self.action, tags=self.tags, model=self.model, confidence=self.confidence),
         )
-
-    def files(self, env: Env) -> Sequence[Path]:
-        """The detector."""
-        return (self.model,) if self.model else ()
-
-    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
-        """Both steps one after the other, in this process."""
-        find, treat = self.parts()
-        assert isinstance(find, DatasetStage)
-        assert isinstance(treat, RecordStage)
-        found = find.run(manifest, env, tell)
-        with treat.open(env) as work:
-            return Manifest(work([r])[0] if not r.aside else r for r in found)
 
 
 class _Find(DatasetStage):

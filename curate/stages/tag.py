@@ -14,7 +14,7 @@ import taggers
 from curate import captions
 from curate.core import registry
 from curate.core.record import Record
-from curate.core.stage import Env, RecordStage, Resources, Stage, Worker
+from curate.core.stage import CompositeStage, Env, RecordStage, Resources, Stage, Worker
 from curate.tagging.describing import DESCRIBED, Description
 from curate.tagging.models import called, find, translated
 from curate.tagging.scoring import Scoring
@@ -23,7 +23,7 @@ from taggers import screening, select
 CATEGORIES = ("general", "character", "copyright", "species")
 
 
-class Tag(RecordStage):
+class Tag(CompositeStage):
     """Tag pictures with one or several taggers; known scores are re-thresholded without running a model."""
 
     tagger: tuple[str, ...] = Field(
@@ -71,7 +71,6 @@ class Tag(RecordStage):
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "tags", "sentence", "notes", "aside"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
 
     def problems(self) -> Mapping[str, str]:
         """Names of taggers that nobody knows, and thresholds for scores that are not kept."""
@@ -91,23 +90,6 @@ class Tag(RecordStage):
             return (scoring, _Selection(options=self))
         described = Description(model=self.describe, prompt=self.prompt, max_tokens=self.max_tokens)
         return (scoring, described, _Selection(options=self))
-
-    def files(self, env: Env) -> Sequence[Path]:
-        """The models and their labels."""
-        return [f for step in self.parts() for f in step.files(env)]
-
-    @contextlib.contextmanager
-    def open(self, env: Env) -> Generator[Worker]:
-        """All parts in one."""
-        with contextlib.ExitStack() as stack:
-            workers = [stack.enter_context(p.open(env)) for p in self.parts() if isinstance(p, RecordStage)]
-
-            def work(records: Sequence[Record]) -> Sequence[Record]:
-                for worker in workers:
-                    records = worker(records)
-                return records
-
-            yield work
 
 
 class _Selection(RecordStage):

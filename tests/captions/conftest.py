@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,3 @@ def make(*tags: str, scores: dict[str, Any] | None = None, **fields: Any) -> Rec
 @pytest.fixture
 def record() -> Callable[..., Record]:
     return make
-
-
-@pytest.fixture
-def run_batch(env: Env) -> Callable[[RecordStage, Sequence[Record]], Sequence[Record]]:
-    def run(stage: RecordStage, records: Sequence[Record]) -> Sequence[Record]:
-        with stage.open(env) as worker:
-            return worker([project(r, stage) for r in records])
-
-    return run

@@ -129,4 +129,4 @@ def test_models_that_are_none(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     env.offline = True
     with pytest.raises(MissingError, match="offline was asked for"):
-        Tag(tagger=("palette",), describe="someone/some-model").files(env)
+        Tag(tagger=("palette",), describe="someone/some-model").parts()[1].files(env)

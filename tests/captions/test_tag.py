@@ -37,14 +37,6 @@ def test_the_rating_as_a_tag(apply: Any, record: Make, rating: Any, tag: str) ->
     assert apply(Tag(tagger=("palette",), rating=rating), record()).tags[-1] == tag
 
 
-def test_the_whole_stage_does_what_its_parts_do(apply: Any, record: Make, run_batch: Any) -> None:
-    (whole,) = run_batch(Tag(tagger=("palette",)), [record()])
-    assert (whole.tags, whole.scores) == (
-        apply(Tag(tagger=("palette",)), record()).tags,
-        apply(Tag(tagger=("palette",)), record()).scores,
-    )
-
-
 def test_thresholds_change_the_selection_only(record: Make, env: Env) -> None:
     base = keys(Tag(tagger=("palette",)), record(), env)
     for change in (

@@ -144,11 +144,3 @@ def test_text_boxes_of_a_detector(tmp_path: Path, photos: list[Pixels]) -> None:
 def test_what_is_done_with_marks_does_not_find_them_again() -> None:
     assert Marks(action="crop").parts()[0] == Marks(action="tag", tags=("signature",)).parts()[0]
     assert Marks(least=5).parts()[0] != Marks().parts()[0]
-
-
-def test_both_steps_in_one_do_the_same(tmp_path: Path, photos: list[Pixels]) -> None:
-    where = env(tmp_path)
-    small = [np.ascontiguousarray(p[320:, 320:]) for p in photos[:8]]
-    records = [held(where, signed(p, 100), f"dog/{n}.png") for n, p in enumerate(small)]
-    after = Marks().run(Manifest(records), where, lambda _: None)
-    assert sum("watermark" in r.tags for r in after) >= 5
