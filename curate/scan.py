@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from curate import captions, images
 from curate.core.events import Listener, Note, Scanned
@@ -15,19 +16,26 @@ from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import CurateError, InputError
-from curate.images import consent, masks
+from curate.images import masks
+from curate.images.consent import Consent, check
 from curate.names import concept_folder, words
 from taggers import screening
 
-RIGHTS = "i-hold-the-rights"
-"""The statement under `consent:` that includes pictures which refuse AI training."""
+RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
+"""The statement under `consent:` that includes pictures which refuse AI training, and those that cannot be checked."""
+
+UNCHECKED: Literal["keep-unchecked"] = "keep-unchecked"
+"""The statement under `consent:` that includes pictures whose files cannot be checked for a refusal."""
+
+ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]
+"""What the user states under `consent:`; empty for nothing."""
 
 TRAINED = "lora"
 """The folder inside a prepared one where training puts what it made; sample pictures there are no dataset."""
 
 _UNSAID = Concept()
 
-_READER = 1
+_READER = 2
 """Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
 
 
@@ -169,9 +177,9 @@ def _distinct(found: list[Found]) -> list[Found]:
 
 
 def scan(
-    inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, rights: bool, skip: Path | None = None
+    inputs: Sequence[Path], store: Store, env: Env, tell: Listener, *, consent: ConsentChoice, skip: Path | None = None
 ) -> Manifest:
-    """The records of all pictures under the inputs, with imported captions, triggers and consent settled.
+    """The records of all pictures under the inputs, with imported captions, triggers and consent resolved.
 
     Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
     """
@@ -189,7 +197,7 @@ def scan(
             records.append(_first(one, str(path.absolute()), digest, env.concepts, tell))
     records = _masked(records, found, store, env, tell)
     tell(Scanned(len(records), counts))
-    return Manifest(_consenting(records, store, rights))
+    return Manifest(_consenting(records, store, consent))
 
 
 def _masked(records: list[Record], found: Sequence[Found], store: Store, env: Env, tell: Listener) -> list[Record]:
@@ -234,23 +242,37 @@ def _with_imported(record: Record, beside: Path | None, tell: Listener) -> Recor
     )
 
 
-def _consenting(records: Sequence[Record], store: Store, rights: bool) -> Iterator[Record]:
-    """Sets aside what refuses AI training, unless the user holds the rights; the mark stays in `facts["consent"]`."""
+def _consenting(records: Sequence[Record], store: Store, choice: ConsentChoice) -> Iterator[Record]:
+    """Sets aside what refuses AI training and what cannot be checked, unless the user's choice includes it."""
     known = store.consent(_READER, list({r.origin for r in records if r.origin}))
     for record in records:
         if record.aside:
             yield record
             continue
         if record.origin not in known:
-            known[record.origin] = consent.refusal(Path(record.image.path))
+            answer = check(Path(record.image.path))
+            known[record.origin] = [answer.answer, answer.reason]
             store.keep_consent(_READER, {record.origin: known[record.origin]})
-        mark = known[record.origin]
-        if not mark:
-            yield record
-        elif rights:
-            yield record.noting(f"refuses AI training ({mark}); included: the rights are held", consent=mark)
-        else:
-            yield dataclasses.replace(record.noting(consent=mark), aside=f"refuses AI training: {mark}")
+        yield _with_consent(record, Consent(*known[record.origin]), choice)
+
+
+def _with_consent(record: Record, answer: Consent, choice: ConsentChoice) -> Record:
+    """The record with the fact `consent` (a refusal) or `unchecked` (why it could not be checked).
+
+    It is set aside unless the user's choice includes it.
+    """
+    reason = answer.reason
+    if answer.answer == "refused":
+        if choice == RIGHTS:
+            return record.noting(f"refuses AI training ({reason}); included: the rights are held", consent=reason)
+        return dataclasses.replace(record.noting(consent=reason), aside=f"refuses AI training: {reason}")
+    if answer.answer == "unchecked":
+        unknown = "whether it refuses AI training could not be checked"
+        if choice:
+            return record.noting(f"{unknown} ({reason}); included by consent: {choice}", unchecked=reason)
+        aside = f"{unknown}: {reason}; consent: {UNCHECKED} includes it"
+        return dataclasses.replace(record.noting(unchecked=reason), aside=aside)
+    return record
 
 
 def reopen(
@@ -260,7 +282,7 @@ def reopen(
     env: Env,
     tell: Listener,
     *,
-    rights: bool,
+    consent: ConsentChoice,
     edits: Mapping[tuple[str, str], str],
 ) -> Manifest:
     """The records of a folder that commands work on: as its ledger left them where it knows the picture, else as scanned.
@@ -268,7 +290,7 @@ def reopen(
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """
     known = ledger.written()
-    scanned = scan([folder], store, env, tell, rights=rights, skip=folder / TRAINED)
+    scanned = scan([folder], store, env, tell, consent=consent, skip=folder / TRAINED)
     return Manifest(_known(record, known, folder, env.concepts, edits) for record in scanned)
 
 

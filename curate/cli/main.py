@@ -178,16 +178,25 @@ def doctor_command(as_json: Json = False) -> None:
 def consent_command(
     folder: Annotated[Path, typer.Argument(help="A folder of pictures, read only.")], as_json: Json = False
 ) -> None:
-    """List the pictures whose files refuse AI training, with the mark that says so."""
+    """List the pictures whose files refuse AI training, or cannot be checked for it, with the reason."""
     from curate import drive
 
-    rows = drive.refusals(folder)
+    rows = drive.consent_of(folder)
+    counts = {
+        answer: sum(one.answer == answer for _, one in rows) for answer in ("refused", "unchecked", "not-refused")
+    }
+    named = [(path, one) for path, one in rows if one.answer != "not-refused"]
     if as_json:
-        typer.echo(json.dumps([{"path": str(path), "mark": mark} for path, mark in rows], indent=2, ensure_ascii=False))
+        pictures = [{"path": str(path), "answer": one.answer, "reason": one.reason} for path, one in named]
+        typer.echo(json.dumps({"counts": counts, "pictures": pictures}, indent=2, ensure_ascii=False))
         return
-    for path, mark in rows:
-        typer.echo(f"{path}\t{mark}")
-    typer.echo(f"{len(rows)} refuse AI training", err=True)
+    for path, one in named:
+        typer.echo(f"{path}\t{'' if one.answer == 'refused' else 'could not be checked: '}{one.reason}")
+    typer.echo(
+        f"{counts['refused']} refuse AI training, {counts['unchecked']} could not be checked, "
+        f"{counts['not-refused']} do not refuse",
+        err=True,
+    )
 
 
 def _short(text: str) -> str:

@@ -19,6 +19,7 @@ from curate.errors import InputError
 
 if TYPE_CHECKING:
     from curate.drive import Result
+    from curate.scan import ConsentChoice
 
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only what was set aside and warnings.")]
@@ -39,7 +40,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
             )
             show(explained, as_json)
             return
-        concepts, rights = _concepts_of(given["concepts"])
+        concepts, consent = _concepts_of(given["concepts"])
         made = _validated(name, stage, options)
         if not given.get("out"):
             made.check_source(given["source"])
@@ -58,7 +59,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
                 in_place=given.get("in_place", False),
                 only=tuple(given.get("concept") or ()),
                 concepts=concepts,
-                rights=rights or given["consent"] is not None,
+                consent=given["consent"] or consent,
                 options=_validated("run", RunOptions, run_options),
                 quiet=given["quiet"],
             )
@@ -126,8 +127,13 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
     ),
     "consent": (
         Annotated[
-            Literal["i-hold-the-rights"] | None,
-            typer.Option("--consent", help="Include pictures that refuse AI training.", rich_help_panel=_PANEL),
+            Literal["keep-unchecked", "i-hold-the-rights"] | None,
+            typer.Option(
+                "--consent",
+                help="keep-unchecked includes pictures whose files cannot be checked for a refusal of AI training; "
+                "i-hold-the-rights also those that refuse it.",
+                rich_help_panel=_PANEL,
+            ),
         ],
         None,
     ),
@@ -270,9 +276,9 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
         ) from error
 
 
-def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], bool]:
+def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], ConsentChoice]:
     if path is None:
-        return {}, False
+        return {}, ""
     from curate.pipeline import load
 
     pipeline = load(path)

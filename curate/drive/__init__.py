@@ -2,7 +2,7 @@
 
 from curate.drive.command import Command, command, undo
 from curate.drive.follower import follows
-from curate.drive.health import REPORT, refusals, report
+from curate.drive.health import REPORT, consent_of, report
 from curate.drive.matching import with_edits
 from curate.drive.run import plan, run
 from curate.drive.session import Result
@@ -12,9 +12,9 @@ __all__ = [
     "Command",
     "Result",
     "command",
+    "consent_of",
     "follows",
     "plan",
-    "refusals",
     "report",
     "run",
     "undo",

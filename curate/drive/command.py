@@ -23,7 +23,7 @@ from curate.drive.session import Result, Session, quoted, session_over
 from curate.errors import InputError
 from curate.names import concept_folder, safe, unique
 from curate.pipeline import RunOptions
-from curate.scan import reopen, scan
+from curate.scan import ConsentChoice, reopen, scan
 from curate.stages.export import Export
 
 _NEXT = {
@@ -49,7 +49,7 @@ class Command:
     in_place: bool = False
     only: tuple[str, ...] = ()
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
-    rights: bool = False
+    consent: ConsentChoice = ""
     options: RunOptions = field(default_factory=RunOptions)
     quiet: bool = False
 
@@ -91,9 +91,9 @@ def _carried_out(c: Command) -> Result:
             if c.out is not None:
                 edits = {**edits, **folder.look(c.out, store, tell)}
             if ledger:
-                manifest = reopen(c.source, ledger, store, env, tell, rights=c.rights, edits=edits)
+                manifest = reopen(c.source, ledger, store, env, tell, consent=c.consent, edits=edits)
             else:
-                manifest = scan([c.source], store, env, tell, rights=c.rights, skip=c.out)
+                manifest = scan([c.source], store, env, tell, consent=c.consent, skip=c.out)
         manifest = with_edits(manifest, edits)
         session.manifest = manifest
         chosen = _chosen(c, manifest)

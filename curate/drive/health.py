@@ -17,21 +17,20 @@ from curate.core.stage import Concept
 from curate.core.store import LEDGER, Store
 from curate.drive.session import SUMMARY, env_over, silent
 from curate.errors import InputError
-from curate.images import consent
+from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
-from curate.scan import list_pictures, reopen
+from curate.scan import RIGHTS, list_pictures, reopen
 
 REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
 
 
-def refusals(source: Path) -> list[tuple[Path, str]]:
-    """The pictures under a folder that refuse AI training, each with its mark.
+def consent_of(source: Path) -> list[tuple[Path, Consent]]:
+    """Every picture under a folder, with whether it refuses AI training.
 
     Raises InputError for a missing folder.
     """
-    found = [(one.path, consent.refusal(one.path)) for one in list_pictures([source], silent)]
-    return [(path, mark) for path, mark in found if mark]
+    return [(one.path, check(one.path)) for one in list_pictures([source], silent)]
 
 
 def report(target: Path, out: Path) -> int:
@@ -48,7 +47,7 @@ def report(target: Path, out: Path) -> int:
     with run_lock(target), Store(target) as store:
         env = env_over(target, target, RunOptions(), {}, store)
         edits = folder.look(target, store, silent)
-        manifest = reopen(target, store, store, env, silent, rights=True, edits=edits)
+        manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
     write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, env.root)
     return len(manifest)
 

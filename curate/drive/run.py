@@ -29,7 +29,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     with session_over(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
         edits = folder.look(pipeline.output, session.store, session.tell)
         manifest = scan(
-            pipeline.input, session.store, session.env, session.tell, rights=pipeline.consent, skip=pipeline.output
+            pipeline.input, session.store, session.env, session.tell, consent=pipeline.consent, skip=pipeline.output
         )
         session.manifest = with_edits(manifest, edits)
         for stage in pipeline.stages:
@@ -78,7 +78,7 @@ def plan(pipeline: Pipeline) -> list[Planned]:
             ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store(ledger))
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store)
-        manifest = scan(pipeline.input, store, env, silent, rights=pipeline.consent, skip=pipeline.output)
+        manifest = scan(pipeline.input, store, env, silent, consent=pipeline.consent, skip=pipeline.output)
         edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
         return runner.plan(pipeline.stages, with_edits(manifest, edits))

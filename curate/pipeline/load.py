@@ -15,7 +15,7 @@ from curate.pipeline.options import SAMPLE, Pipeline, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.reader import Problem, Reader, entry_name
 from curate.pipeline.words import describe
-from curate.scan import RIGHTS
+from curate.scan import RIGHTS, UNCHECKED, ConsentChoice
 
 
 def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> Pipeline:
@@ -32,7 +32,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     inputs = _inputs(reader, values, base)
     output = _output(reader, values, base, inputs)
     concepts = _concepts(reader, values, inputs)
-    rights = _consent(reader, values)
+    consent = _consent(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     if until is not None:
@@ -51,7 +51,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         input=tuple(inputs),
         output=output,
         concepts=concepts,
-        consent=rights,
+        consent=consent,
         stages=tuple(stages),
         run=options,
     )
@@ -150,14 +150,19 @@ def _concept_names(root: Path) -> Iterator[str]:
         return
 
 
-def _consent(reader: Reader, values: Mapping[str, Any]) -> bool:
+def _consent(reader: Reader, values: Mapping[str, Any]) -> ConsentChoice:
     given = values.get("consent")
-    if given is not None and given != RIGHTS:
+    if given == RIGHTS:
+        return RIGHTS
+    if given == UNCHECKED:
+        return UNCHECKED
+    if given is not None:
         reader.problem(
             ("consent",),
-            f'consent: takes only "{RIGHTS}" (you hold the rights in every picture of the input), or nothing',
+            f'consent: takes "{RIGHTS}" (you hold the rights in every picture of the input), '
+            f'"{UNCHECKED}" (include pictures whose files cannot be checked for a refusal), or nothing',
         )
-    return given == RIGHTS
+    return ""
 
 
 def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
+from curate.scan import ConsentChoice
 
 SAMPLE = "builtin:sample"
 """As `input:`, the pictures that the package carries."""
@@ -53,7 +54,7 @@ class Pipeline(BaseModel):
     input: tuple[Path, ...]
     output: Path
     concepts: dict[str, Concept]
-    consent: bool
+    consent: ConsentChoice
     stages: tuple[Stage, ...]
     run: RunOptions
 

@@ -7,7 +7,7 @@ from typing import Any
 from curate.core import registry
 from curate.core.stage import Concept, Options, takes_list
 from curate.pipeline.options import RunOptions
-from curate.scan import RIGHTS
+from curate.scan import RIGHTS, UNCHECKED
 
 
 def schema() -> dict[str, Any]:
@@ -60,8 +60,9 @@ def schema() -> dict[str, Any]:
                 "description": "What is said of each concept, by folder.",
             },
             "consent": {
-                "const": RIGHTS,
-                "description": "Includes pictures that refuse AI training: you hold the rights.",
+                "enum": [UNCHECKED, RIGHTS],
+                "description": f"{UNCHECKED} includes pictures whose files cannot be checked for a refusal of AI training; "
+                f"{RIGHTS} also those that refuse it.",
             },
             "stages": {
                 "type": "array",

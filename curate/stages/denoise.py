@@ -233,6 +233,11 @@ def _treated(
         return record.noting(
             "denoise: left alone, the file refuses AI training", denoise={"done": False, "why": "consent"}
         )
+    if record.facts.get("unchecked"):
+        return record.noting(
+            "denoise: left alone, the file cannot be checked for a refusal of AI training",
+            denoise={"done": False, "why": "consent"},
+        )
     before = env.pixels(record)
     first = signs(before)
     fact: dict[str, Any] = {"done": False, "score": first.score, "before": dataclasses.asdict(first)}

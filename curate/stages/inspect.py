@@ -193,6 +193,9 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
     marked = sum("consent" in r.facts for r in records)
     if marked:
         yield "warning", f"{marked} carry a refusal of AI training"
+    unchecked = sum("unchecked" in r.facts for r in records)
+    if unchecked:
+        yield "warning", f"{unchecked} could not be checked for a refusal of AI training"
     profiles = sum(bool(_profile(r)) for r in records)
     if profiles:
         yield "info", f"{profiles} came with a colour profile"
@@ -229,6 +232,7 @@ def _plain(record: Record) -> dict[str, Any]:
         **ratio,
         "profile": _profile(record),
         "consent": record.facts.get("consent", ""),
+        "unchecked": record.facts.get("unchecked", ""),
     }
 
 

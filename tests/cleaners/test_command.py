@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.cleaners.test_consent import PROHIBITED, png_info
+from tests.images.consent.files import PROHIBITED, png_info
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,8 @@ from curate.core.stage import Concept, Env
 from curate.core.store import Store
 from curate.errors import InputError
 from curate.images import DOOR
-from curate.scan import list_pictures, scan
+from curate.scan import ConsentChoice, list_pictures, scan
+from tests.images.consent.files import PROHIBITED, save
 
 
 def put(path: Path, caption: str | None = None) -> Path:
@@ -29,11 +30,13 @@ def keys(folder: Path, skip: Path | None = None) -> list[str]:
     return [f.key for f in list_pictures([folder], lambda _: None, skip)]
 
 
-def scanned(tmp_path: Path, *folders: Path, rights: bool = False, **concepts: Concept) -> tuple[Manifest, list[str]]:
+def scanned(
+    tmp_path: Path, *folders: Path, consent: ConsentChoice = "", **concepts: Concept
+) -> tuple[Manifest, list[str]]:
     told: list[Event] = []
     with Store(tmp_path / "out") as store:
         env = Env(tmp_path, tmp_path, DOOR, concepts=concepts)
-        found = scan(folders, store, env, told.append, rights=rights, skip=tmp_path / "out")
+        found = scan(folders, store, env, told.append, consent=consent, skip=tmp_path / "out")
     return found, [e.message for e in told if isinstance(e, Note)]
 
 
@@ -124,9 +127,33 @@ def test_a_refusal_of_training_is_heeded_unless_the_rights_are_held(tmp_path: Pa
         refused, _ = scanned(tmp_path, tmp_path / "in")
         assert [bool(r.aside) for r in refused] == [True, False]
         assert "refuses AI training" in refused[0].aside
-    held, _ = scanned(tmp_path, tmp_path / "in", rights=True)
+    held, _ = scanned(tmp_path, tmp_path / "in", consent="i-hold-the-rights")
     assert [r.aside for r in held] == ["", ""]
     assert "the rights are held" in held[0].notes[0]
+
+
+def test_what_cannot_be_checked_is_set_aside_unless_the_user_keeps_it(tmp_path: Path) -> None:
+    put(tmp_path / "in/dog/a.png")
+    put(tmp_path / "in/dog/b.png")
+    cut = tmp_path / "in/dog/a.png"
+    cut.write_bytes(cut.read_bytes()[:-12])
+    for _ in range(2):
+        aside, _ = scanned(tmp_path, tmp_path / "in")
+        assert [bool(r.aside) for r in aside] == [True, False]
+        assert "could not be checked" in aside[0].aside and "consent: keep-unchecked" in aside[0].aside
+    for choice in ("keep-unchecked", "i-hold-the-rights"):
+        kept, _ = scanned(tmp_path, tmp_path / "in", consent=choice)
+        assert [r.aside for r in kept] == ["", ""]
+        assert "could not be checked" in kept[0].notes[0] and choice in kept[0].notes[0]
+        assert kept[0].facts["unchecked"] and "unchecked" not in kept[1].facts
+
+
+def test_keeping_the_unchecked_keeps_no_refusal(tmp_path: Path) -> None:
+    save(tmp_path / "marked.png", "png", PROHIBITED)
+    (tmp_path / "in/dog").mkdir(parents=True)
+    (tmp_path / "marked.png").rename(tmp_path / "in/dog/a.png")
+    found, _ = scanned(tmp_path, tmp_path / "in", consent="keep-unchecked")
+    assert found[0].aside.startswith("refuses AI training")
 
 
 def test_two_inputs_with_one_concept_keep_both_pictures(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_refusal_of_training_is_shown(folder: Path) -> None:
     assert found is not None
     (picture,) = [p for p in found.data["pictures"] if p["key"] == "dog/no.jpg"]
     assert "DMI-PROHIBITED" in picture["consent"] and picture["triage"] == "aside"
-    held = command(Command(Inspect.model_validate(LENIENT), folder, rights=True, quiet=True)).findings
+    held = command(Command(Inspect.model_validate(LENIENT), folder, consent="i-hold-the-rights", quiet=True)).findings
     assert held is not None
     (picture,) = [p for p in held.data["pictures"] if p["key"] == "dog/no.jpg"]
     assert "DMI-PROHIBITED" in picture["consent"] and picture["width"] == 120

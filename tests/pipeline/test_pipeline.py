@@ -64,7 +64,8 @@ def test_a_good_file_is_read(place: Path) -> None:
     assert stage(found, "tag").tagger == ("palette",)
     assert (found.input, found.output) == ((place / "in",), place / "out")
     assert found.concepts["dog"].trigger == ("zwx dog",)
-    assert not found.consent
+    assert found.consent == ""
+    assert read(place, GOOD + "consent: keep-unchecked\n").consent == "keep-unchecked"
 
 
 def test_every_mistake_at_once_with_its_place(place: Path) -> None:
@@ -128,7 +129,7 @@ run: {workers: many}
             "input: in\noutput: out\nstages: [convert: white]\n",
             "3:19: convert takes a mapping of options, found 'white'",
         ),
-        ("input: in\noutput: out\nconsent: yes\nstages: [convert]\n", "3:10: consent: takes only .*"),
+        ("input: in\noutput: out\nconsent: yes\nstages: [convert]\n", "3:10: consent: takes .*"),
         ("input: in\noutput: out\nconcepts: {dog: {trigger: ['a, b']}}\nstages: [convert]\n", "3:2.: trigger word .*"),
         ("input: in\noutput: out\nstages: [no.such.plugin]\n", '3:10: stage "no.such.plugin" cannot be imported: .*'),
         ("input: in\noutput: out\nstages: [convert: {quality: !!int ten}]\n", "3:29: .*"),

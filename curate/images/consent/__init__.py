@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,10 @@ from typing import Literal
 
 from curate.images.consent.c2pa import training_mining
 from curate.images.consent.containers import packets
+from curate.images.consent.packet import Gap, Packet
 from curate.images.consent.xmp import data_mining
+
+Answer = Literal["refused", "not-refused", "unchecked"]
 
 _MEANING = {
     "DMI-UNSPECIFIED": "nothing said",
@@ -30,7 +32,7 @@ _MEANING = {
 class Mark:
     """A statement about AI training in a file.
 
-    `source` is where it stands: the XMP DataMining property or a C2PA/CAWG assertion. `value` is the `DMI-…` term, or
+    `source` is where it is: the XMP DataMining property or a C2PA/CAWG assertion. `value` is the `DMI-…` term, or
     `entry=use` for an assertion. `certainty` is "stated" for sound XMP and "possible" for what was read from a damaged
     packet or from a manifest, whose signature is not verified: an unverified refusal is respected like any other.
     """
@@ -42,37 +44,71 @@ class Mark:
 
     def __str__(self) -> str:
         if self.source == "xmp":
-            said = f"XMP DataMining: {_MEANING.get(self.value, self.value)} ({self.value})"
+            text = f"XMP DataMining: {_MEANING.get(self.value, self.value)} ({self.value})"
         else:
-            said = f"content credentials: {self.value.replace('=', ' ')}"
-        return said if self.certainty == "stated" else f"{said}, not verified"
+            text = f"content credentials: {self.value.replace('=', ' ')}"
+        return text if self.certainty == "stated" else f"{text}, not verified"
 
 
-def marks(path: Path) -> list[Mark]:
-    """All statements about AI training in the file, refusals first; what cannot be read is passed over, nothing is raised."""
-    found = sorted(_marks(Path(path)), key=lambda mark: not mark.refuses)
-    return list(dict.fromkeys(found))
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether a file refuses AI training.
+
+    `answer` is "unchecked" where no refusal was read and a place that may hold one could not be. `reason` is the
+    refusal in words, or why it could not be checked; empty where nothing refuses. `marks` are all statements,
+    refusals first.
+    """
+
+    answer: Answer
+    reason: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
-def refusal(path: Path) -> str:
-    """Why the file must not be trained on, in words; empty where it does not refuse."""
-    return "; ".join(str(mark) for mark in marks(path) if mark.refuses)
+def check(path: Path) -> Consent:
+    """What the file says of AI training; never raises."""
+    marks: list[Mark] = []
+    gaps: list[str] = []
+    for one in _statements(path):
+        if isinstance(one, Gap):
+            gaps.append(one.reason)
+        else:
+            marks.append(one)
+    ordered = tuple(dict.fromkeys(sorted(marks, key=lambda mark: not mark.refuses)))
+    if refusals := [str(mark) for mark in ordered if mark.refuses]:
+        return Consent("refused", "; ".join(refusals), ordered)
+    if gaps:
+        return Consent("unchecked", "; ".join(dict.fromkeys(gaps)), ordered)
+    return Consent("not-refused", "", ordered)
 
 
-def _marks(path: Path) -> Iterator[Mark]:
+def _statements(path: Path) -> Iterator[Mark | Gap]:
     try:
         with path.open("rb") as file:
-            for source, data in packets(file):
-                yield from _read(source, data)
-    except (OSError, ValueError, IndexError, OverflowError, struct.error, zlib.error):
+            for part in packets(file):
+                if isinstance(part, Gap):
+                    yield part
+                else:
+                    yield from _read(part)
+    except OSError as error:
+        yield Gap(f"the file cannot be read: {error.strerror or error}")
+    except (IndexError, struct.error):
+        yield Gap("it ends early, or its structure is damaged")
+    except (ValueError, OverflowError) as error:
+        yield Gap(str(error))
+
+
+def _read(packet: Packet) -> Iterator[Mark | Gap]:
+    if packet.source == "xmp":
+        for value in data_mining(packet.data):
+            if isinstance(value, Gap):
+                yield value
+                continue
+            refuses = f"{value.term}-".startswith("DMI-PROHIBITED-")
+            yield Mark("xmp", value.term, refuses, "stated" if value.well_formed else "possible")
         return
-
-
-def _read(source: Literal["xmp", "c2pa"], data: bytes) -> Iterator[Mark]:
-    if source == "xmp":
-        for value, sound in data_mining(data):
-            yield Mark("xmp", value, f"{value}-".startswith("DMI-PROHIBITED-"), "stated" if sound else "possible")
-    else:
-        for entry, use in training_mining(data):
-            refuses = use.replace("_", "").lower() in ("notallowed", "constrained")
-            yield Mark("c2pa", f"{entry}={use}", refuses, "possible")
+    for assertion in training_mining(packet.data):
+        if isinstance(assertion, Gap):
+            yield assertion
+            continue
+        refuses = assertion.use.replace("_", "").lower() in ("notallowed", "constrained")
+        yield Mark("c2pa", f"{assertion.entry}={assertion.use}", refuses, "possible")

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+
+from curate.images.consent.packet import Packet, Part, UnreadableError
+
+_END, _IMAGE, _EXTENSION, _APPLICATION = 0x3B, 0x2C, 0x21, 0xFF
 
 
-def extensions(data: bytes) -> Iterator[tuple[Literal["xmp", "c2pa"], bytes]]:
-    """Walks the blocks of a whole file. Raises IndexError where it ends early."""
+def packets(data: bytes) -> Iterator[Part]:
+    """Walks the blocks of a whole file; its last byte, which many programs leave out, may be missing.
+
+    Raises IndexError or UnreadableError where it ends early or has a block of no known kind.
+    """
     at = 13 + _table(data[10])
-    while data[at] != 0x3B:
+    while at < len(data) and data[at] != _END:
         kind, at = data[at], at + 1
-        if kind == 0x2C:
-            at += 9 + _table(data[at + 8]) + 1
-            at = _skip(data, at)
-        elif kind != 0x21:
-            return
-        elif data[at] == 0xFF and data[at + 1] == 11:
+        if kind == _IMAGE:
+            at = _skip(data, at + 9 + _table(data[at + 8]) + 1)
+        elif kind == 0:
+            continue  # decoders pass over stray zeros between blocks
+        elif kind != _EXTENSION:
+            raise UnreadableError("it has a block of an unknown kind")
+        elif data[at] == _APPLICATION and data[at + 1] == 11:
             name, start = data[at + 2 : at + 13], at + 13
             at = _skip(data, start)
             if name == b"XMP DataXMP":
                 # the packet stands bare, its characters read as block lengths, followed by a trailer that ends any walk
-                yield "xmp", data[start : data.rfind(b">", start, at) + 1]
+                yield Packet("xmp", data[start : data.rfind(b">", start, at) + 1])
             elif name[:8] == b"C2PA_GIF":
-                yield "c2pa", b"".join(_blocks(data, start))
+                yield Packet("c2pa", b"".join(_blocks(data, start)))
         else:
             at = _skip(data, at + 1)
 

@@ -1,84 +1,197 @@
-"""Metadata items of a HEIF or AVIF meta box (ISO 14496-12: iinf, iloc, idat)."""
+"""Metadata items of a HEIF or AVIF meta box (ISO 14496-12: iinf, iloc, iref, idat)."""
 
 from __future__ import annotations
 
-import struct
+import gzip
+import io
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
-Extents = list[tuple[int, int]]
+from curate.images.consent.boxes import in_bytes
+from curate.images.consent.packet import LARGEST, Gap, Packet, Part, UnreadableError, inflate, read, unbrotli
+from curate.images.consent.tiff import exif
+
+_IN_FILE, _IN_IDAT, _IN_ITEM = 0, 1, 2
+_DEEPEST = 8
+_RDF = b"application/rdf+xml"
 
 
-def rdf_items(meta: bytes) -> Iterator[tuple[bytes | None, Extents]]:
-    """For each item of type application/rdf+xml: its bytes where they stand in the meta box itself, else its file extents.
+@dataclass(frozen=True, slots=True)
+class _Item:
+    number: int
+    kind: bytes
+    content_type: bytes = b""
+    encoding: bytes = b""
+    protected: bool = False
 
-    An extent is (offset in the file, length; 0 means to the end). Raises struct.error or IndexError on broken boxes.
+
+@dataclass(slots=True)
+class _Location:
+    construction: int
+    elsewhere: bool
+    extents: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+    """(index of the item that it refers to, offset, length; 0 means to the end)"""
+
+
+def items(meta: bytes, file: BinaryIO) -> Iterator[Part]:
+    """The XMP packets and manifest stores among the items, and the gaps where one of them cannot be read.
+
+    Raises UnreadableError or IndexError where the lists of items or places are damaged.
     """
-    found = dict(_boxes(meta[4:]))
-    wanted = set(_rdf(found.get(b"iinf", b"")))
+    boxes = dict(in_bytes(meta[4:]))
+    if b"xml " in boxes:
+        yield Packet("xmp", boxes[b"xml "][4:])
+    wanted = [item for item in _items(boxes.get(b"iinf", b"")) if _source(item)]
     if not wanted:
         return
-    for item, construction, extents in _locations(found.get(b"iloc", b"")):
-        if item not in wanted:
-            continue
-        if construction == 1:
-            idat = found.get(b"idat", b"")
-            yield b"".join(idat[start : start + length if length else None] for start, length in extents), []
-        elif construction == 0:
-            yield None, extents
+    store = _Store(file, boxes)
+    for item in wanted:
+        if item.protected:
+            gap = "its metadata are encrypted"
+        else:
+            try:
+                yield from _decoded(item, store.content(item.number))
+                continue
+            except UnreadableError as error:
+                gap = str(error)
+        if item.kind != b"Exif":  # see `exif`
+            yield Gap(gap)
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            size, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        size = size or len(data) - at
-        if size < head:
-            return
-        yield kind, data[at + head : at + size]
-        at += size
+def _source(item: _Item) -> str:
+    if item.content_type.lower() == _RDF:
+        return "xmp"
+    if item.kind == b"Exif":
+        return "exif"
+    return "c2pa" if b"c2pa" in item.content_type.lower() or item.kind == b"c2pa" else ""
 
 
-def _rdf(iinf: bytes) -> Iterator[int]:
-    """Identifiers of the items whose content type is RDF/XML."""
+def _decoded(item: _Item, data: bytes) -> Iterator[Part]:
+    if item.kind == b"Exif":
+        yield from exif(data[4 + int.from_bytes(data[:4], "big") :])
+        return
+    plain, reason = data, ""
+    if item.encoding in (b"deflate", b"gzip", b"br"):
+        unpack = {b"deflate": inflate, b"gzip": _gunzip, b"br": unbrotli}[item.encoding]
+        plain, reason = unpack(data)
+    elif item.encoding:
+        reason = f"its metadata are packed in an unknown way ({item.encoding.decode('latin-1')})"
+    if plain and not (reason and plain is data):
+        yield Packet("xmp" if _source(item) == "xmp" else "c2pa", plain)
+    if reason:
+        yield Gap(reason)
+
+
+def _gunzip(data: bytes) -> tuple[bytes, str]:
+    try:
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(LARGEST), ""
+    except (OSError, EOFError, zlib.error) as error:
+        return b"", f"its packed metadata are damaged ({error})"
+
+
+class _Store:
+    """Where the contents of the items lie."""
+
+    def __init__(self, file: BinaryIO, boxes: dict[bytes, bytes]) -> None:
+        self._file = file
+        self._idat = boxes.get(b"idat", b"")
+        self._places = dict(_locations(boxes.get(b"iloc", b"")))
+        self._references = dict(_references(boxes.get(b"iref", b"")))
+
+    def content(self, item: int, depth: int = 0) -> bytes:
+        """The item's bytes, its extents joined. Raises UnreadableError."""
+        place = self._places.get(item)
+        if place is None:
+            raise UnreadableError("the place of its metadata is missing")
+        if place.elsewhere:
+            raise UnreadableError("its metadata are in another file")
+        if depth > _DEEPEST:
+            raise UnreadableError("its metadata refer to themselves")
+        return b"".join(self._extent(item, place.construction, extent, depth) for extent in place.extents)
+
+    def _extent(self, item: int, construction: int, extent: tuple[int, int, int], depth: int) -> bytes:
+        index, start, length = extent
+        if construction == _IN_FILE:
+            end = self._file.seek(0, 2)
+            self._file.seek(min(start, end))
+            return read(self._file, length or max(0, end - start))
+        if construction == _IN_IDAT:
+            whole = self._idat
+        elif construction == _IN_ITEM:
+            targets = self._references.get(item, [])
+            if not 1 <= (index or 1) <= len(targets):
+                raise UnreadableError("the place of its metadata is missing")
+            whole = self.content(targets[(index or 1) - 1], depth + 1)
+        else:
+            raise UnreadableError(f"the place of its metadata is given in an unknown way ({construction})")
+        if start + length > len(whole) or start > len(whole):
+            raise UnreadableError("the place of its metadata lies outside the file")
+        return whole[start : start + length if length else None]
+
+
+def _items(iinf: bytes) -> Iterator[_Item]:
     if not iinf:
         return
-    for kind, entry in _boxes(iinf[6:] if iinf[0] == 0 else iinf[8:]):
-        if kind != b"infe" or not entry or entry[0] < 2:
+    for kind, entry in in_bytes(iinf[6:] if iinf[0] == 0 else iinf[8:]):
+        if kind != b"infe" or not entry:
             continue
-        wide = entry[0] > 2
-        item = int.from_bytes(entry[4 : 8 if wide else 6], "big")
-        rest = entry[10 if wide else 8 :]
-        if rest[:4] == b"mime" and rest[4:].split(b"\0")[1:2] == [b"application/rdf+xml"]:
-            yield item
+        if entry[0] < 2:
+            wide, name, rest = 2, b"mime", entry[8:]
+        else:
+            wide = 4 if entry[0] > 2 else 2
+            name, rest = entry[6 + wide : 10 + wide], entry[10 + wide :]
+        number = int.from_bytes(entry[4 : 4 + wide], "big")
+        protected = entry[4 + wide : 6 + wide] != b"\0\0"
+        texts = rest.split(b"\0") if name == b"mime" else []  # name, content type, encoding
+        content_type, encoding = [*texts[1:3], b"", b""][:2]
+        yield _Item(number, name, content_type, encoding, protected)
 
 
-def _locations(iloc: bytes) -> Iterator[tuple[int, int, Extents]]:
-    """(item, construction method, extents) of an item location box."""
+class _Numbers:
+    """Reads big-endian numbers one after the other."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def next(self, size: int) -> int:
+        """The next number of `size` bytes; 0 of none. Raises UnreadableError at the end."""
+        if self.at + size > len(self.data):
+            raise UnreadableError("the list of its metadata's places ends early")
+        self.at += size
+        return int.from_bytes(self.data[self.at - size : self.at], "big")
+
+
+def _locations(iloc: bytes) -> Iterator[tuple[int, _Location]]:
     if not iloc:
         return
     version = iloc[0]
-    offset_size, length_size, base_size = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4
-    index_size = iloc[5] & 15 if version else 0
-    at = 6
+    if version > 2:
+        raise UnreadableError(f"the list of its metadata's places has an unknown version ({version})")
+    numbers = _Numbers(iloc, 4)
+    sizes = numbers.next(2)
+    offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    wide = 4 if version == 2 else 2
+    for _ in range(numbers.next(wide)):
+        item = numbers.next(wide)
+        construction = numbers.next(2) & 15 if version else _IN_FILE
+        place = _Location(construction, elsewhere=numbers.next(2) != 0)
+        base = numbers.next(base_size)
+        for _ in range(numbers.next(2)):
+            index = numbers.next(index_size) if version else 0
+            start = base + numbers.next(offset_size)
+            place.extents.append((index, start, numbers.next(length_size)))
+        yield item, place
 
-    def number(size: int) -> int:
-        nonlocal at
-        if at + size > len(iloc):
-            raise ValueError("item locations end early")
-        at += size
-        return int.from_bytes(iloc[at - size : at], "big")
 
-    for _ in range(number(4 if version == 2 else 2)):
-        item = number(4 if version == 2 else 2)
-        construction = number(2) & 15 if version else 0
-        number(2)
-        base = number(base_size)
-        extents: Extents = []
-        for _ in range(number(2)):
-            number(index_size)
-            start = base + number(offset_size)
-            extents.append((start, number(length_size)))
-        yield item, construction, extents
+def _references(iref: bytes) -> Iterator[tuple[int, list[int]]]:
+    """(item, the items that its extents lie in)."""
+    if not iref:
+        return
+    wide = 4 if iref[0] else 2
+    for kind, data in in_bytes(iref[4:]):
+        if kind == b"iloc":
+            numbers = _Numbers(data, 0)
+            item = numbers.next(wide)
+            yield item, [numbers.next(wide) for _ in range(numbers.next(2))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from curate.captions import read_caption
 from curate.core.digests import Known, file_digest, text_digest
 from curate.errors import InputError
-from curate.images.consent import refusal
+from curate.images.consent import check
 from curate.train.data import folders
 from curate.train.data.folders import MASKS, SUFFIXES
 
@@ -66,7 +66,8 @@ def read_dataset(
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
     Pictures in `left_out` (absolute paths) are passed over, and of regularisation pictures (`reg`) those that refuse AI
-    training. A picture without a caption file gets its folder's words. With `masks`, those in FOLDER/masks belong to them.
+    training or cannot be checked for it. A picture without a caption file gets its folder's words. With `masks`, those in
+    FOLDER/masks belong to them.
     Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
     (regularisation pictures need none), no mask where masks are wanted.
     """
@@ -125,14 +126,27 @@ def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] 
     """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
     name = f"{path.parent.name}/{path.name}"
     # the concepts' pictures were asked when the folder was scanned; these come in by no other door
-    if reg and (mark := refusal(path)):
-        warnings.append(f"{name} refuses AI training and is left out: {mark}")
+    if reg and (reason := _withheld(path)):
+        warnings.append(f"{name} {reason}")
         return None
     try:
         return picture_size(path)
     except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
         warnings.append(f"{name} cannot be read and is left out: {error}")
         return None
+
+
+def _withheld(path: Path) -> str:
+    """Why a picture must stay out, by what its file says of AI training; empty where it may come in."""
+    consent = check(path)
+    if consent.answer == "refused":
+        return f"refuses AI training and is left out: {consent.reason}"
+    if consent.answer == "unchecked":
+        return (
+            f"is left out: whether it refuses AI training could not be checked: {consent.reason}; where you may train "
+            "on it, `curate convert FOLDER -o NEW --consent keep-unchecked` writes a copy without metadata"
+        )
+    return ""
 
 
 def _beside(

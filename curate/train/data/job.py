@@ -87,7 +87,10 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     trained, held = split(data.pictures, options.validation, options.seed)
     if options.validation_folder:
         other = Path(options.validation_folder).expanduser()
-        held += read_dataset(other, options.caption_extension, masks=False, reg=True).pictures
+        validation = read_dataset(other, options.caption_extension, masks=False, reg=True)
+        held += validation.pictures
+        for line in validation.warnings:
+            context.note("warning", f"{other.name}: {line}")
     elif options.validation and not held:
         raise InputError("validation has no effect: no concept has a picture to spare", "give a validation_folder")
 
