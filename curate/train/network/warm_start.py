@@ -13,11 +13,15 @@ from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.make import ALGORITHMS, algorithm_of, make
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
+from curate.train.network.peft_scale import add_scales, configuration_file, configurations
 from curate.train.options import TrainOptions
 
 PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
 PEFT = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
 """What PEFT and diffusers call the factors."""
+
+IN_FOLDERS = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+"""What PEFT and diffusers call the file in a folder."""
 
 Layers = dict[str, dict[str, Tensor]]
 
@@ -29,14 +33,16 @@ def read(path: str, sites: Iterable[Site]) -> Layers:
     """
     place = start_file(path)
     try:
-        tensors, _ = safetensors_file.read(place)
+        tensors, metadata = safetensors_file.read(place)
     except Exception as error:  # whatever the format's reader trips over
         raise InputError(f"start_from: {place} cannot be read: {error}") from error
+    sites = list(sites)
     found = by_layer(tensors, sites)
     if isinstance(found, str):
         raise InputError(f"start_from: {place.name} holds {found}, which is of no layer of the base model")
     if not found:
         raise InputError(f"start_from: {place.name} holds no layer")
+    add_scales(found, configurations(place, metadata), sites)
     return found
 
 
@@ -58,8 +64,13 @@ def by_layer(tensors: Mapping[str, Tensor], sites: Iterable[Site]) -> Layers | s
 
 def aliases(sites: Iterable[Site]) -> dict[str, str]:
     """Everything a file may call a layer, to its name in ours."""
+    sites = list(sites)
     names: dict[str, str] = {}
+    encoders = {site.part for site in sites} - {"unet"}
     for site in sites:
+        # PEFT saves an adapter of one model without saying which it is
+        if site.part == "unet" or encoders == {site.part}:
+            names[f"base_model.model.{site.path}"] = site.name
         names[site.name] = names[site.name.replace("lora_", "lycoris_", 1)] = site.name
         # kohya writes SDXL's layers by their original names and reads diffusers' as well
         if site.part == "unet":
@@ -137,8 +148,23 @@ def fits(trained: Iterable[str], layers: Layers) -> None:
 
 
 def start_file(path: str) -> Path:
-    """The LoRA file to go on from. Raises InputError where there is none."""
+    """The LoRA file to go on from; in a folder, the one that PEFT or diffusers writes. Raises InputError where none is."""
     place = Path(path).expanduser()
+    if place.is_dir():
+        inside = [place / name for name in IN_FOLDERS if (place / name).is_file()]
+        if len(inside) != 1:
+            wanted = " or ".join(IN_FOLDERS)
+            raise InputError(
+                f"start_from: the folder {place} holds {len(inside)} files called {wanted}", "name the file"
+            )
+        return inside[0]
     if not place.is_file() or place.suffix != ".safetensors":
         raise InputError(f"start_from: {place} is no .safetensors file that is there")
     return place
+
+
+def start_files(path: str) -> list[Path]:
+    """Every file that says what is gone on from: the LoRA, and PEFT's configuration beside it."""
+    place = start_file(path)
+    beside = configuration_file(place)
+    return [place] if beside is None else [place, beside]

@@ -30,7 +30,7 @@ class NetworkOptions(BaseModel):
 
     start_from: str = Field(
         "",
-        description="A LoRA file to go on from: ours, kohya's, LyCORIS' or PEFT's; its layers must be those trained.",
+        description="LoRA file or PEFT folder to go on from: ours, kohya's, LyCORIS' or PEFT's, of the same layers.",
     )
     rank_from_file: bool = Field(
         False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."

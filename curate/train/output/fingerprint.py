@@ -28,9 +28,9 @@ def identify(
     if options.vae:
         weights = text_digest(weights, vae_digest(options.vae, offline, known))
     if options.start_from:
-        from curate.train.network.warm_start import start_file
+        from curate.train.network.warm_start import start_files
 
-        weights = text_digest(weights, file_digest(start_file(options.start_from), known))
+        weights = text_digest(weights, *(file_digest(path, known) for path in start_files(options.start_from)))
     run = runs.Run.of(folder, runs.run_id(options, data.digest, weights))
     run.options, run.data, run.base = runs.keyed(options), data.digest, weights
     known.save()

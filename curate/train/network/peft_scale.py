@@ -1,0 +1,96 @@
+"""The strength of a PEFT or diffusers LoRA: it stands in a configuration beside the tensors, not among them.
+
+Rules as in PEFT 0.21: ΔW = alpha/r · B·A, alpha/√r with `use_rslora`; `alpha_pattern` and `rank_pattern` hold other values for
+layers whose path ends with the pattern, a regular expression.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from curate.diffusion.layer_names import Site
+from curate.errors import InputError
+
+HEADER = "lora_adapter_metadata"
+"""Key of a safetensors header in which diffusers ≥ 0.34 keeps the configurations, each key with its model before it."""
+MODELS = {"unet": "unet", "te1": "text_encoder", "te2": "text_encoder_2"}
+ALPHA = 8
+"""PEFT's own alpha and rank, where a configuration leaves them out."""
+
+Configurations = Mapping[str, Mapping[str, Any]]
+
+
+def configurations(place: Path, metadata: Mapping[str, str]) -> Configurations:
+    """The configuration of each part (unet, te1, te2) of a file, from its header or from `adapter_config.json` beside it.
+
+    Empty where there is none: then alpha is the rank. Raises InputError where one cannot be read.
+    """
+    beside = configuration_file(place)
+    try:
+        if HEADER in metadata:
+            flat = _object(metadata[HEADER])
+            parts = {part: _below(flat, model) for part, model in MODELS.items()}
+            return {part: values for part, values in parts.items() if values}
+        if beside is not None:
+            return dict.fromkeys(MODELS, _object(beside.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"start_from: the LoRA's configuration in {place if HEADER in metadata else beside} cannot be read: {error}",
+            "without it the strength of the LoRA is not known: save the LoRA again with the program that made it",
+        ) from error
+    return {}
+
+
+def configuration_file(place: Path) -> Path | None:
+    """The `adapter_config.json` beside a file that PEFT wrote; None beside any other."""
+    beside = place.parent / "adapter_config.json"
+    return beside if place.name == "adapter_model.safetensors" and beside.is_file() else None
+
+
+def add_scales(layers: dict[str, dict[str, Tensor]], parts: Configurations, sites: Iterable[Site]) -> None:
+    """Gives each layer that has no alpha the strength that its part's configuration says.
+
+    A LoRA gets an alpha; of LoHa and LoKr, whose readers count rank in other ways, one factor takes the scale in.
+    """
+    for site in sites:
+        tensors = layers.get(site.name)
+        if tensors is None or "alpha" in tensors or site.part not in parts:
+            continue
+        config = parts[site.part]
+        if "lora_down.weight" in tensors:
+            rank = tensors["lora_down.weight"].shape[0]
+            tensors["alpha"] = torch.tensor(scale(config, site.path, rank) * rank)
+        elif first := next((n for n in ("hada_w1_a", "lokr_w1", "lokr_w1_a") if n in tensors), ""):
+            rank = int(_value(config, "rank_pattern", site.path, config.get("r", ALPHA)))
+            tensors[first] = tensors[first] * scale(config, site.path, rank)
+
+
+def scale(config: Mapping[str, Any], path: str, rank: int) -> float:
+    """What PEFT multiplies B·A of a layer with."""
+    usual = config.get("lora_alpha", config.get("alpha", ALPHA))
+    alpha = float(_value(config, "alpha_pattern", path, usual))
+    return alpha / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _value(config: Mapping[str, Any], pattern: str, path: str, usual: Any) -> Any:
+    patterns = config.get(pattern) or {}
+    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", path)), usual)
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 – as json itself raises
+    return value
+
+
+def _below(flat: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """What a header says of one model."""
+    return {key.removeprefix(f"{model}."): value for key, value in flat.items() if key.startswith(f"{model}.")}
