@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 _RESERVED = {
@@ -20,7 +21,10 @@ _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-
 _LONGEST = 180
 """Bytes of UTF-8: file systems take 255, and suffixes and temporary names must still fit."""
 
-_REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
+_REPEATS = re.compile(r"\s*(\d+)_(.*)", re.DOTALL)
+_NEAR = re.compile(r"\s*(0|[1-9]\d{0,2})\s+(.*\S.*)", re.DOTALL)
+MOST_REPEATS = 100_000
+"""A number above it before a `_` is a date or the like."""
 
 
 def safe(name: str) -> str:
@@ -63,16 +67,40 @@ def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePo
     return paths
 
 
-def concept_folder(name: str) -> tuple[int | None, str]:
-    """Splits `N_words`: the repeats (None where the name has none) and the words, in NFC.
+@dataclass(frozen=True, slots=True)
+class FolderName:
+    """What the name of a concept's folder says.
 
-    `0_x` counts as no repeats.
+    repeats   None where the name has none, 0 where it switches the folder off (0_dog)
+    words     what follows the repeats, in NFC; the whole name where it has none
+    warning   for the person, where the name is not quite N_words
     """
+
+    repeats: int | None
+    words: str
+    warning: str = ""
+
+    @property
+    def name(self) -> str:
+        """The concept's name: its words, and of `3_` the number."""
+        return self.words or f"{self.repeats}_"
+
+
+def folder_name(name: str) -> FolderName:
+    """Reads `N_words`, the convention of kohya's trainers. `10 dog`, with a space, is read as 10_dog, with a warning."""
     name = unicodedata.normalize("NFC", name)
-    found = _REPEATS.fullmatch(name)
-    if found and int(found[1]) >= 1 and found[2].strip():
-        return int(found[1]), found[2].strip()
-    return None, name
+    exact = _REPEATS.fullmatch(name)
+    near = exact or _NEAR.fullmatch(name)
+    if near is None:
+        return FolderName(None, name)
+    repeats, rest = int(near[1]), near[2].strip()
+    if repeats > MOST_REPEATS:
+        warning = f'the number in "{name}" is none of repeats ({MOST_REPEATS} at most): all of it is taken for words'
+        return FolderName(None, name, warning)
+    if exact:
+        return FolderName(repeats, rest)
+    warning = f'"{name}" is read as {repeats}_{rest}; call it "1_{name}" if the number belongs to its words'
+    return FolderName(repeats, rest, warning)
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from curate.core.store import LEDGER, Store, Written
 from curate.errors import CurateError, InputError
 from curate.images import masks
 from curate.images.consent import Consent, check
-from curate.names import concept_folder, words
+from curate.names import FolderName, folder_name, words
 from taggers import screening
 
 RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
@@ -47,11 +47,16 @@ class Found:
     """
 
     key: str
-    concept: str
     folder: str
+    name: FolderName
     path: Path
     caption: Path | None = None
     mask: Path | None = None
+
+    @property
+    def concept(self) -> str:
+        """The concept's name."""
+        return self.name.name
 
 
 def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = None) -> list[Found]:
@@ -70,23 +75,35 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
         for place, names in _walk(root, hidden, tell, ()):
             parts = [legible(p) for p in place.relative_to(root).parts]
             folder = parts[0] if parts else legible(root.resolve().name)
-            concept = concept_folder(folder)[1]
-            before = "/".join((concept, *parts[1:]))
-            beside = {name.casefold(): name for name in names if name.casefold().endswith(captions.EXTENSIONS)}
-            for name in names:
-                if images.looks_like_picture(f"{place}/{name}"):
-                    caption = _beside(name, beside)
-                    found.append(
-                        Found(
-                            f"{before}/{legible(name)}",
-                            concept,
-                            folder,
-                            place / name,
-                            place / caption if caption else None,
-                        )
-                    )
-        every.extend(_with_masks(root, found, tell))
+            name = folder_name(folder) if parts else _root_name(root)
+            before = "/".join((name.name, *parts[1:]))
+            beside = {file.casefold(): file for file in names if file.casefold().endswith(captions.EXTENSIONS)}
+            for file in names:
+                if images.looks_like_picture(f"{place}/{file}"):
+                    caption = place / beside_it if (beside_it := _beside(file, beside)) else None
+                    found.append(Found(f"{before}/{legible(file)}", folder, name, place / file, caption))
+        every.extend(_switched_on(root, _with_masks(root, found, tell), tell))
     return _distinct(every)
+
+
+def _root_name(root: Path) -> FolderName:
+    """What the input's own name says of loose pictures in it: N_words, or it is words as a whole."""
+    name = folder_name(legible(root.resolve().name))
+    whole = unicodedata.normalize("NFC", legible(root.resolve().name))
+    return name if name.repeats and not name.warning else FolderName(None, whole)
+
+
+def _switched_on(root: Path, found: list[Found], tell: Listener) -> list[Found]:
+    """The pictures without those in folders such as `0_dog`; folders whose names are not as they should be are named."""
+    counts: dict[str, tuple[FolderName, int]] = {}
+    for one in found:
+        counts[one.folder] = (one.name, counts.get(one.folder, (one.name, 0))[1] + 1)
+    for folder, (name, count) in counts.items():
+        if name.repeats == 0:
+            tell(Note("warning", f"folder {folder} is left out with its {count} pictures: 0 repeats switch it off"))
+        elif name.warning:
+            tell(Note("warning", f"folder {name.warning}"))
+    return [f for f in found if f.name.repeats != 0]
 
 
 def _with_masks(root: Path, found: list[Found], tell: Listener) -> list[Found]:
@@ -213,15 +230,15 @@ def _masked(records: list[Record], found: Sequence[Found], store: Store, env: En
 
 
 def _first(one: Found, path: str, digest: str, concepts: Mapping[str, Concept], tell: Listener) -> Record:
-    repeats, name = concept_folder(one.folder)
+    name = one.name
     settings = concepts.get(one.concept, _UNSAID)
     record = Record(
         key=one.key,
         concept=one.concept,
         origin=digest,
         image=Image(digest, path),
-        trigger=settings.trigger or words(name),
-        repeats=settings.repeats or repeats or 1,
+        trigger=settings.trigger or words(name.words),
+        repeats=settings.repeats or name.repeats or 1,
     )
     return _with_imported(record, one.caption, tell)
 

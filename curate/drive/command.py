@@ -21,7 +21,7 @@ from curate.drive.follower import follow, follows
 from curate.drive.matching import with_edits
 from curate.drive.session import Result, Session, quoted, session_over
 from curate.errors import InputError
-from curate.names import concept_folder, safe, unique
+from curate.names import folder_name, safe, unique
 from curate.pipeline import RunOptions
 from curate.scan import ConsentChoice, reopen, scan
 from curate.stages.export import Export
@@ -162,7 +162,7 @@ def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
 
 def _chosen(c: Command, manifest: Manifest) -> set[str]:
     names = sorted({r.concept for r in manifest})
-    wanted = {concept_folder(name)[1] for name in c.only}
+    wanted = {name if name in names else folder_name(name).name for name in c.only}
     for name in sorted(wanted - set(names)):
         from curate.core.registry import nearest
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from pathlib import Path
 
 from curate import captions
+from curate.captions import read_text
 from curate.core.files import digest_file
 from curate.core.store import Written
 
@@ -18,21 +18,6 @@ def same_text(a: str, b: str) -> bool:
 
 def _bare(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").rstrip("\n")
-
-
-def read_text(path: Path | str) -> str | None:
-    """A caption's text, whatever encoding an editor saved it in; None where there is no file to read."""
-    try:
-        with open(path, "rb") as f:  # noqa: PTH123 – thousands of small files: without the cost of a Path
-            raw = f.read()
-    except OSError:
-        return None
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return raw.decode("utf-16", "replace")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
 
 
 def unchanged(folder: Path, row: Written) -> bool:

@@ -15,7 +15,7 @@ from curate.core import registry
 from curate.core.stage import Kind
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
-from curate.names import concept_folder, words
+from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
 from curate.report.text import counted, visible
 
@@ -121,7 +121,7 @@ def _known(triggers: Mapping[str, str], found: Mapping[str, int]) -> None:
 
 def suggested(concept: str) -> str:
     """Trigger words for a concept folder: a made-up word before its name; a name of several words is taken for a trigger."""
-    name = concept_folder(concept)[1]
+    name = folder_name(concept).name
     return name if len(name.split()) > 1 else f"zwx {name}"
 
 

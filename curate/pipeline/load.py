@@ -10,7 +10,7 @@ from typing import Any
 from curate.core import registry
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
-from curate.names import concept_folder
+from curate.names import folder_name
 from curate.pipeline.options import SAMPLE, Pipeline, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.reader import Problem, Reader, entry_name
@@ -123,7 +123,7 @@ def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path])
     folders = sorted({name for root in inputs for name in _concept_names(root)})
     concepts: dict[str, Concept] = {}
     for name, settings in given.items():
-        bare = concept_folder(name)[1]
+        bare = name if name in folders else folder_name(name).name
         if folders and bare not in folders:
             reader.problem(
                 ("concepts", name), f'no folder "{name}" in the input: {registry.nearest(name, folders)}', at_key=True
@@ -145,7 +145,7 @@ def _concept_names(root: Path) -> Iterator[str]:
         yield root.resolve().name
         for path in root.iterdir():
             if path.is_dir() and not path.name.startswith("."):
-                yield concept_folder(path.name)[1]
+                yield folder_name(path.name).name
     except OSError:
         return
 

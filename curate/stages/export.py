@@ -106,7 +106,9 @@ class Export(DatasetStage):
 
 def folder_name(record: Record) -> str:
     """`N_trigger, words` of the record's concept, fit for a file system."""
-    return f"{record.repeats}_{safe(', '.join(record.trigger) or record.concept)}"
+    words = ", ".join(record.trigger) or record.concept
+    # a folder without words (`3_`) keeps having none
+    return f"{record.repeats}_{'' if re.fullmatch(r'[0-9]+_', words) else safe(words)}"
 
 
 def _further(path: Path, text: str | None, store: Store, tell: Listener) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curate.names import concept_folder, fold, safe, unique, words
+from curate.names import fold, folder_name, safe, unique, words
 
 names = st.text(max_size=300) | st.sampled_from(
     ["CON", "nul.txt", "-rf", "..", ".", " ", "a/b", "a\\b", "x" * 400, "日" * 200]
@@ -69,16 +69,32 @@ def test_forms_and_cases_of_one_name_are_told_apart() -> None:
     [
         ("3_zwx dog, outfit", (3, "zwx dog, outfit")),
         ("dog", (None, "dog")),
-        ("0_dog", (None, "0_dog")),
-        ("3_", (None, "3_")),
+        ("0_dog", (0, "dog")),
+        ("3_", (3, "")),
         ("12_3_x", (12, "3_x")),
         ("1_u\u0308", (1, "ü")),
         ("-1_x", (None, "-1_x")),
         ("2.5_x", (None, "2.5_x")),
+        ("00_off", (0, "off")),
+        (" 7_x", (7, "x")),
+        ("10 robe", (10, "robe")),
+        ("0 off", (0, "off")),
+        ("10-robe", (None, "10-robe")),
+        ("2girls", (None, "2girls")),
+        ("2024 trip", (None, "2024 trip")),
+        ("007 suit", (None, "007 suit")),
+        ("20240101_trip", (None, "20240101_trip")),
     ],
 )
 def test_folder_names_say_repeats_and_words(name: str, expected: tuple[int | None, str]) -> None:
-    assert concept_folder(name) == expected
+    assert (folder_name(name).repeats, folder_name(name).words) == expected
+
+
+@pytest.mark.parametrize("name", ["10 robe", "3 piece suit", "0 off", "20240101_trip", "1  x"])
+def test_a_doubtful_folder_name_is_told(name: str) -> None:
+    assert name in folder_name(name).warning
+    assert not folder_name(f"1_{name}").warning
+    assert folder_name(f"1_{name}").words == name
 
 
 def test_words_are_comma_separated() -> None:

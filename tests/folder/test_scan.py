@@ -185,3 +185,32 @@ def test_what_may_be_left_of_a_masked_picture_is_told(tmp_path: Path) -> None:
     assert told == [
         f"{tmp_path / 'in/masks/dog/gone.png'} masks no picture and is taken for one: remove it if its picture is gone"
     ]
+
+
+@pytest.mark.parametrize("name", ["0_off", "0_zwx dog", "00_x", "0 off", " 0_старое"])
+def test_a_folder_that_is_switched_off_is_left_out_and_named(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "in/dog/a.png")
+    put(tmp_path / "in" / name / "sub/b.png")
+    found, notes = scanned(tmp_path, tmp_path / "in")
+    assert [r.key for r in found] == ["dog/a.png"]
+    assert [n for n in notes if f"folder {name} is left out with its 1 pictures" in n]
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger", "repeats"),
+    [("10 robe", ("robe",), 10), ("3_", (), 3), (" 4_hat, red", ("hat", "red"), 4), ("10-robe", ("10-robe",), 1)],
+)
+def test_folder_names_are_read_as_training_reads_them(
+    tmp_path: Path, name: str, trigger: tuple[str, ...], repeats: int
+) -> None:
+    put(tmp_path / "in" / name / "a.png")
+    [record], notes = scanned(tmp_path, tmp_path / "in")
+    assert (record.trigger, record.repeats) == (trigger, repeats)
+    assert any("is read as 10_robe" in n for n in notes) == (name == "10 robe")
+
+
+def test_the_inputs_own_name_switches_nothing_off(tmp_path: Path) -> None:
+    put(tmp_path / "0_raw/a.png")
+    put(tmp_path / "2 raw/b.png")
+    found, _ = scanned(tmp_path, tmp_path / "0_raw", tmp_path / "2 raw")
+    assert [r.trigger for r in found] == [("0_raw",), ("2 raw",)]

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from curate.errors import InputError
 from curate.images import SUFFIXES as FORMATS
+from curate.names import MOST_REPEATS, FolderName, folder_name
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
-REPEATS = re.compile(r"(\d+)_(.*)", re.DOTALL)
-MOST_REPEATS = 100_000
-"""Above it stands a date or a number of another kind."""
 MASKS = "masks"
 """Folder of mask pictures beside the concepts' folders."""
 OWN = frozenset((MASKS, "lora"))
@@ -35,37 +33,41 @@ def concepts(folder: Path) -> tuple[list[Concept], list[str]]:
 
     Raises InputError where there is none, saying where they may be instead.
     """
-    found: list[Concept] = []
-    skipped: list[str] = []
+    result: list[Concept] = []
+    warnings: list[str] = []
     for place in _folders(folder):
-        concept = concept_of(place)
-        if concept:
-            found.append(concept)
+        name = _name(place)
+        if name.repeats:
+            result.append(Concept(place, name.repeats, name.words))
+            warnings += [name.warning] if name.warning else []
         elif place.name not in OWN and (pictures := list(_pictures(place, deep=True))):
-            line = f"{place.name} is skipped with {_some(pictures, place)}: it is not called N_name with N from 1 on"
-            skipped.append(line + _better(place))
-    if not found:
+            why = "it is not called N_name with N from 1 on" + _better(place)
+            why = why if name.repeats is None else "0 repeats switch a folder off"
+            warnings.append(f"{place.name} is skipped with {_some(pictures, place)}: {why}")
+    if not result:
         raise InputError(
             f"{folder} holds no folder called N_trigger",
             f"{_elsewhere(folder)}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
         )
     if loose := list(_pictures(folder)):
-        skipped.insert(0, f"not trained: {_some(loose, folder)} directly in {folder}; they belong into N_name folders")
-    return found, skipped
+        warnings.insert(0, f"not trained: {_some(loose, folder)} directly in {folder}; they belong into N_name folders")
+    return result, warnings
 
 
-def concept_of(place: Path) -> Concept | None:
-    """What a folder's name says; None where it is no concept.
-
-    Raises InputError for a number that is none of repeats.
-    """
-    match = REPEATS.fullmatch(place.name)
-    if match and int(match[1]) > MOST_REPEATS:
+def _name(place: Path) -> FolderName:
+    """What a folder's name says. Raises InputError for a number that is none of repeats."""
+    name = folder_name(place.name)
+    if name.repeats is None and name.warning:
+        number, _, words = place.name.partition("_")
         raise InputError(
-            f"{place} asks for {match[1]} repeats of each picture, and {MOST_REPEATS} is the most",
-            f"the number before the _ is that of repeats: call it 1_{match[2]}",
+            f"{place} asks for {number} repeats of each picture, and {MOST_REPEATS} is the most",
+            f"the number before the _ is that of repeats: call it 1_{words}",
         )
-    return Concept(place, int(match[1]), match[2]) if match and int(match[1]) > 0 else None
+    return name
+
+
+def _is_concept(place: Path) -> bool:
+    return bool(folder_name(place.name).repeats)
 
 
 def check(folder: Path) -> None:
@@ -131,7 +133,7 @@ def _some(pictures: list[Path], place: Path) -> str:
 def _better(place: Path) -> str:
     """What a folder may be called instead, where its name nearly says it."""
     near = re.fullmatch(r"\s*0*([1-9]\d*)(?:\s*[-_ ]\s*(.*))?\s*", place.name, re.DOTALL)
-    inside = [p.name for p in _folders(place) if REPEATS.match(p.name)]
+    inside = [p.name for p in _folders(place) if _is_concept(p)]
     if inside:
         return f"; {inside[0]} in it would have to lie beside it"
     return f"; call it {near[1]}_{(near[2] or 'name').strip()}" if near else ""
@@ -141,9 +143,9 @@ def _elsewhere(folder: Path) -> str:
     """Where the pictures may be, if not in folders of the right name."""
     if next(_pictures(folder), None):
         return "the pictures lie in it directly: "
-    if REPEATS.match(folder.name):
+    if _is_concept(folder):
         return f"{folder.name} may itself be one: "
     for inner in _folders(folder):
-        if inner.name not in OWN and any(REPEATS.match(p.name) for p in _folders(inner)):
+        if inner.name not in OWN and any(map(_is_concept, _folders(inner))):
             return f"{inner.name} in it holds such folders, give {inner}: "
     return ""

@@ -105,7 +105,7 @@ def _dataset(found: Mapping[str, Any], path: Path, made: Imported) -> dict[str, 
         for subset in dataset.get("subsets", [{}]):
             rows.append({**found.get("general", {}), **plain, **subset})
             if "image_dir" in subset:
-                words = rows[-1].get("class_tokens") or names.concept_folder(Path(str(subset["image_dir"])).name)[1]
+                words = rows[-1].get("class_tokens") or names.folder_name(Path(str(subset["image_dir"])).name).words
                 home = "the folder that reg_folder names, as REG" if rows[-1].get("is_reg") else "FOLDER"
                 name = f"{home}/{rows[-1].get('num_repeats', 1)}_{words}"
                 made.notes.append(f"image_dir {subset['image_dir']}: put its pictures into {name}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
+from curate.captions.prose import SENTENCE_END, is_prose, sentence_start
 from curate.core.record import CaptionStyle, Record
-from curate.errors import InputError
 
 KAOMOJI = frozenset(
     [
@@ -35,59 +33,10 @@ KAOMOJI = frozenset(
 )
 """Tags whose underscore is part of the face and stays."""
 
-EXTENSIONS = (".txt", ".caption")
-
 _PLAIN = CaptionStyle()
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([()\\])")
 _TO_ESCAPE = re.compile(r"([()\\])")
-_SENTENCE_END = re.compile(r"(?<=[^\W_])[.!?…][\"'”’)]*\s+")
-_OPENERS = frozenset(["a", "an", "this", "there", "these", "two", "three", "several"])
-_VERBS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "wearing",
-        "standing",
-        "sitting",
-        "holding",
-        "looking",
-        "with",
-        "shows",
-        "depicts",
-        "featuring",
-    ]
-)
-_SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "of",
-        "in",
-        "on",
-        "at",
-        "with",
-        "and",
-        "his",
-        "her",
-        "its",
-        "their",
-        "by",
-        "from",
-        "to",
-        "which",
-        "that",
-        "while",
-    ]
-)
 
 
 def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None = None) -> tuple[tuple[str, ...], str]:
@@ -110,40 +59,10 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
     first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p)), None)
     if first is None:
         return _tags(parts, words, style), ""
-    first = _beginning(parts, first, words)
+    first = sentence_start(parts, first, words)
     before, prose = parts[:first], whole[pieces[first][0] :]
     sentence, after = _before_tags(prose, style)
     return _tags([*before, *after], words, style), _clean(sentence)
-
-
-def _beginning(parts: Sequence[str], first: int, trigger: Collection[str]) -> int:
-    """Where the sentence begins that the piece at `first` belongs to: "A dog, which is sitting." begins with "A dog"."""
-    if parts[first][0] != parts[first][0].lower():
-        return first
-    for i in range(first - 1, -1, -1):
-        if parts[i].casefold() in trigger or "_" in parts[i]:
-            return first
-        words = parts[i].split()
-        if words[0][0].isupper() and words[0].casefold() in _SMALL and len(words) > 1:
-            return i
-    return first
-
-
-def is_prose(part: str) -> bool:
-    """Whether a piece between separators reads as a sentence rather than as a tag."""
-    words = _SENTENCE_END.split(part, maxsplit=1)[0].split()
-    if len(words) < 3 or any("_" in w for w in words):
-        return False
-    lower = [w.strip(".,;:!?\"'").casefold() for w in words]
-    small = sum(w in _SMALL for w in lower)
-    ended = part.endswith((".", "!", "?", "…")) or _SENTENCE_END.search(part)
-    if ended and (small or len(words) > 4):
-        return True
-    if lower[0] in _OPENERS and (small > (lower[0] in _SMALL) or len(words) >= 5):
-        return True
-    if words[0][0].isupper() and len(words) >= 4 and small >= 1:
-        return True
-    return len(words) >= 6 and small >= 2 and any(w in _VERBS for w in lower)
 
 
 def render(record: Record) -> str:
@@ -166,36 +85,6 @@ def render(record: Record) -> str:
         rest = _join(written[lead:], style)
         return _join([*written[:lead], f"{ended} {rest}".strip()], style)
     return _join([*written, sentence], style)
-
-
-def read_caption(path: Path) -> str:
-    """The text of a caption file: UTF-8, with or without mark, UTF-16 with one, or Windows-1252.
-
-    Raises InputError naming the file where it cannot be read or is no text.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: caption cannot be read ({error.strerror})") from error
-    try:
-        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return raw.decode("utf-16").strip()
-        if b"\0" in raw:
-            raise InputError(f"{path}: not a caption, it holds binary data", "save it as UTF-8 text")
-        try:
-            return raw.decode("utf-8-sig").strip()
-        except UnicodeDecodeError:
-            return raw.decode("cp1252").strip()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: caption is neither UTF-8, UTF-16 nor Windows-1252", "save it as UTF-8 text"
-        ) from error
-
-
-def caption_file(picture: Path) -> Path | None:
-    """The caption that lies beside a picture: `a.txt` or `a.caption`, else `a.png.txt`; None without one."""
-    names = [picture.stem + e for e in EXTENSIONS] + [picture.name + e for e in EXTENSIONS]
-    return next((p for p in (picture.with_name(n) for n in names) if p.is_file()), None)
 
 
 def canonical(tag: str) -> str:
@@ -243,7 +132,7 @@ def _separator(text: str, style: CaptionStyle) -> str:
         return before + re.escape(mark) + (f"(?:{after}|$)" if after else "")
     words = text.split()
     booru = "," not in text and len(words) > 1 and any("_" in w.strip("_") and w not in KAOMOJI for w in words)
-    return r"\s+" if booru and not _SENTENCE_END.search(text + " ") else ","
+    return r"\s+" if booru and not SENTENCE_END.search(text + " ") else ","
 
 
 def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> tuple[str, ...]:
@@ -257,7 +146,7 @@ def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> t
 
 def _before_tags(prose: str, style: CaptionStyle) -> tuple[str, list[str]]:
     """Splits "A sentence. tag, tag": what follows the last sentence end is tags where nothing in it is prose."""
-    ends = list(_SENTENCE_END.finditer(prose))
+    ends = list(SENTENCE_END.finditer(prose))
     if ends:
         rest = [p for _, p in _cut(prose[ends[-1].end() :], style)]
         if (
