@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from curate.adapters.algorithm import PACKAGE, Algorithm
+from curate.core.declarations import name_of
 
 Layer = nn.Linear | nn.Conv2d
 NormLayer = nn.LayerNorm | nn.GroupNorm
@@ -120,14 +123,14 @@ class Adapter(nn.Module):
     At the start ΔW is zero.
     """
 
-    algo: ClassVar[str]
-    detects: ClassVar[str]
-    """A tensor suffix that only this algorithm's files have."""
-    chooses: ClassVar[bool] = False
-    """Whether each forward trains other parameters, and leaves the rest without a gradient."""
-    decomposes: ClassVar[bool] = False
-    """Whether the lengths of the weight's columns can be learnt apart (DoRA)."""
+    algorithm: ClassVar[Algorithm]
+    """What the class declares of itself; its name is the file's."""
     scalar: nn.Parameter | None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "algorithm" in vars(cls):
+            cls.algorithm = replace(cls.algorithm, name=name_of(PACKAGE, cls.__module__))
 
     def meet(self, layer: Layer) -> None:
         """Told of the layer it will change, once, before `start`."""
@@ -145,11 +148,6 @@ class Adapter(nn.Module):
     def draws(self) -> bool:
         """Whether training draws random numbers in here."""
         return bool(self.plan.dropout or self.plan.rank_dropout or self.plan.module_dropout)
-
-    @property
-    def reads(self) -> str:
-        """The algorithm whose files it reads and writes."""
-        return self.algo
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__()

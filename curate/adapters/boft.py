@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Plan, Shape
-from curate.adapters.oft import Oft
+from curate.adapters.diag_oft import Oft
 
 
 def butterfly(dimension: int, most: int) -> tuple[int, int]:
@@ -26,7 +27,21 @@ def butterfly(dimension: int, most: int) -> tuple[int, int]:
 class Boft(Oft):
     """oft_blocks [m, n, b, b]: m = log2(n) + 1 factors; factor i mixes outputs that are up to 2ⁱ·b apart."""
 
-    algo = "boft"
+    algorithm = Algorithm(
+        title="BOFT",
+        order=71,
+        help="keeps the base's structure",
+        use="keeps the base's structure",
+        options=("rank", "constraint", "rescaled", "rank_dropout"),
+        rank=16,
+        rank_is="the largest block",
+        tensors=("oft_blocks", "rescale"),
+        kernel_axes=("rescale",),
+        detects="oft_blocks",
+        detects_axes=4,
+        cost=1.8,
+        gui=("LyCORIS/BOFT",),
+    )
 
     @override
     def blocks(self, shape: Shape, plan: Plan) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Adapter, Plan, Shape, kaiming
 
 
@@ -18,9 +19,20 @@ class Dylora(Adapter):
     That is the paper's frozen form with its scale; a file holds the whole as a plain LoRA.
     """
 
-    algo = "dylora"
-    detects = "lora_down.weight"
-    chooses = True
+    algorithm = Algorithm(
+        title="DyLoRA",
+        order=40,
+        help="finds its rank; long",
+        use="finds its rank: rank 128, alpha half of it, batch 1 with accumulation; takes long",
+        options=("rank", "alpha", "dylora_unit", "scale_weight_norms"),
+        rank=128,
+        alpha="half",
+        stores_as="lora",
+        switching=True,
+        cost=1.02,
+        trainer="networks.dylora",
+        gui=("Kohya DyLoRA", "LyCORIS/DyLoRA"),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
@@ -30,11 +42,6 @@ class Dylora(Adapter):
         # apart, so that an optimiser leaves alone what has no gradient in a step
         self.ups = nn.ParameterList(torch.empty(shape.out, plan.unit, *one) for _ in range(count))
         self.downs = nn.ParameterList(torch.empty(plan.unit, shape.into, *shape.kernel) for _ in range(count))
-
-    @property
-    @override
-    def reads(self) -> str:
-        return "lora"
 
     @property
     @override

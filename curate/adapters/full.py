@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Adapter, Layer, Plan, Shape
 from curate.adapters.weight_bound import Bound
 
@@ -19,8 +20,21 @@ class Full(Bound):
     would be lost in the rounding of W + ΔW.
     """
 
-    algo = "full"
-    detects = "diff"
+    algorithm = Algorithm(
+        title="full weights",
+        order=80,
+        help="the weights themselves: the best where size does not matter",
+        use="the weights themselves: the best where size does not matter",
+        options=("rank_dropout", "scale_weight_norms"),
+        rate=1e-6,
+        rates=(5e-7, 5e-6),
+        tensors=("diff", "diff_b"),
+        kernel_axes=("diff",),
+        detects="diff",
+        cost=1.35,
+        lycoris="native",
+        gui=("LyCORIS/Native Fine-Tuning",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
 from curate.adapters.weight_bound import Bound
 
@@ -16,8 +17,19 @@ from curate.adapters.weight_bound import Bound
 class Glora(Bound):
     """a1 [in, r], a2 [r, in], b1 [out, r], b2 [r, in(, k, k)]; a layer's input becomes x + s·a1·a2·x."""
 
-    algo = "glora"
-    detects = "a1.weight"
+    algorithm = Algorithm(
+        title="GLoRA",
+        order=50,
+        help="general styles",
+        use="general styles and concepts",
+        options=("rank", "alpha", "scalar", "rs_lora", "rank_dropout", "scale_weight_norms"),
+        rank=32,
+        tensors=("a1.weight", "a2.weight", "b1.weight", "b2.weight"),
+        kernel_axes=("a1.weight", "a2.weight", "b1.weight", "b2.weight"),
+        detects="a1.weight",
+        cost=1.3,
+        gui=("LyCORIS/GLoRA",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Adapter, Layer, Plan, Shape
 from curate.adapters.weight_bound import Turning
 
@@ -15,8 +16,24 @@ from curate.adapters.weight_bound import Turning
 class Ia3(Turning):
     """weight [dim], or [1, dim, 1, 1] for a convolution; `on_input` says which axis it is."""
 
-    algo = "ia3"
-    detects = "on_input"
+    algorithm = Algorithm(
+        title="(IA)³",
+        order=60,
+        help="very small, styles",
+        use="very small, for styles",
+        options=("rank_dropout", "scale_weight_norms"),
+        rate=5e-3,
+        rates=(5e-3, 1e-2),
+        layers="ia3",
+        # what stands before the inputs of these layers is an activation: there the inputs are scaled
+        presets={"ia3": (".to_k", ".to_v", ".k_proj", ".v_proj", ".ff.net.2", ".mlp.fc2")},
+        input_layers=(".ff.net.2", ".mlp.fc2"),
+        tensors=("weight", "on_input"),
+        kernel_axes=("weight",),
+        detects="on_input",
+        cost=1.001,
+        gui=("LyCORIS/iA3",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, low_rank, merged, positions
 from curate.adapters.base import Adapter, Layer, Plan, Shape
 
@@ -27,9 +28,21 @@ class Loha(Adapter):
     Since (A·B)∘(C·D) = KR(A, C)·KR(Bᵀ, Dᵀ)ᵀ, the forward needs no ΔW while r² stays small.
     """
 
-    algo = "loha"
-    detects = "hada_w1_a"
-    decomposes = True
+    algorithm = Algorithm(
+        title="LoHa",
+        order=20,
+        help="simple concepts, flexible",
+        use="simple or several concepts, style changes of a character; weak on intricate detail",
+        options=("rank", "alpha", "scalar", "rs_lora", "tucker", "dora", "rank_dropout", "scale_weight_norms"),
+        rank=16,
+        alpha="half",
+        tensors=("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
+        detects="hada_w1_a",
+        cost=1.15,
+        most_rank=32,
+        most_conv_rank=16,
+        gui=("LyCORIS/LoHa",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

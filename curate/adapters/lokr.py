@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, merged, mixed, positions
 from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
 from curate.adapters.kronecker import beside, lean, linear
@@ -41,9 +42,31 @@ def factorization(dimension: int, factor: int) -> tuple[int, int]:
 class Lokr(Adapter):
     """w1 [out_l, in_m] (or two factors) and w2 [out_k, in_n(, k, k)] (or two, with tucker three)."""
 
-    algo = "lokr"
-    detects = "lokr_w1"
-    decomposes = True
+    algorithm = Algorithm(
+        title="LoKr",
+        order=30,
+        help="complex concepts",
+        use="factor 4 to 8 for one complex concept, a large one or -1 for small files",
+        options=(
+            "rank",
+            "alpha",
+            "scalar",
+            "rs_lora",
+            "tucker",
+            "dora",
+            "rank_dropout",
+            "scale_weight_norms",
+            "factor",
+            "decompose_both",
+        ),
+        full_matrix=True,
+        tensors=("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
+        kernel_axes=("lokr_w2",),
+        detects="lokr_w1",
+        cost=1.1,
+        gui=("LyCORIS/LoKr",),
+        recorded=("factor", "full_matrix", "decompose_both"),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

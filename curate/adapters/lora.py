@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import low_rank
 from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
 
@@ -16,9 +17,23 @@ from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
 class Lora(Adapter):
     """down [r, in(, k, k)] then up [out, r]; with tucker a 1×1 down, a k×k core [r, r, k, k] and a 1×1 up."""
 
-    algo = "lora"
-    detects = "lora_down.weight"
-    decomposes = True
+    algorithm = Algorithm(
+        title="LoRA",
+        order=10,
+        help="general",
+        use="general purpose",
+        options=("rank", "alpha", "scalar", "rs_lora", "tucker", "dora", "rank_dropout", "scale_weight_norms"),
+        rank=32,
+        tensors=("lora_up.weight", "lora_down.weight", "lora_mid.weight"),
+        kernel_axes=("lora_up.weight", "lora_down.weight"),
+        detects="lora_down.weight",
+        cost_per_rank=0.00114,
+        most_rank=64,
+        most_conv_rank=16,
+        module="networks.lora",
+        trainer="networks.lora",
+        gui=("Standard",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

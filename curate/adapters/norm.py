@@ -9,14 +9,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Adapter, Layer, NormLayer, Plan, Shape
 
 
 class Norm(Adapter):
     """w_norm and b_norm [channels], added to what a group or layer norm multiplies and adds."""
 
-    algo = "norm"
-    detects = "w_norm"
+    algorithm = Algorithm(
+        title="norms",
+        help="norm layers",
+        use="norm layers, with train_norm beside another algorithm",
+        norms=True,
+        tensors=("w_norm", "b_norm"),
+        detects="w_norm",
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)

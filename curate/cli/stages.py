@@ -66,7 +66,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         )
         close(result, as_json, strict)
 
-    carry_out.__doc__ = (stage.__doc__ or name).strip()
+    carry_out.__doc__ = stage.help_text() or name
     carry_out.__name__ = name
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("source", positional, annotation=_SOURCE)]
@@ -196,7 +196,11 @@ def _option(name: str, info: FieldInfo) -> Any:
         return Annotated[
             kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)
         ]
-    return Annotated[kind | None, typer.Option(flag, help=text, show_default=False)]
+    listed = [str(value) for value in info.examples or ()]
+    return Annotated[
+        kind | None,
+        typer.Option(flag, help=text, show_default=False, autocompletion=(lambda: listed) if listed else None),
+    ]
 
 
 def _union(annotation: Any) -> list[Any]:

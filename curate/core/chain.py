@@ -159,7 +159,7 @@ def _apply(chain: Sequence[Prepared], workers: Sequence[Worker], work: Sequence[
 
 
 def _step(stage: RecordStage, worker: Worker, groups: list[list[Record]]) -> list[list[Record]]:
-    if stage.resources.batch == 1:
+    if stage.requirements().batch == 1:
         return [[new for old in group for new in _one(stage, worker, old)] for group in groups]
     going = [r for group in groups for r in group if not r.aside]
     results = worker([project(r, stage) for r in going]) if going else []

@@ -282,7 +282,7 @@ def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
             fusing.clear()
 
     for step in (step for stage in stages for step in stage.parts()):
-        if isinstance(step, RecordStage) and "image" in step.writes and step.resources.gpus == 0:
+        if isinstance(step, RecordStage) and "image" in step.writes and step.requirements().gpus == 0:
             fusing.append(step)
             continue
         close()

@@ -210,6 +210,11 @@ class Stage(Options):
         own = type(self).__name__
         return f"{found} ({own.strip('_').lower()})" if own.startswith("_") else found
 
+    @classmethod
+    def help_text(cls) -> str:
+        """What the help page of the stage's command says: its docstring, unless a stage derives a part of it."""
+        return (cls.__doc__ or "").strip()
+
     def parts(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""
         return (self,)
@@ -268,6 +273,10 @@ class RecordStage(Stage):
     """One record at a time, cached per record, spread over workers."""
 
     resources: ClassVar[Resources] = Resources()
+
+    def requirements(self) -> Resources:
+        """What a worker needs with these options; `resources` unless a stage's options decide."""
+        return self.resources
 
     @abstractmethod
     def open(self, env: Env) -> AbstractContextManager[Worker]:

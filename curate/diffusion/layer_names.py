@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from curate.adapters.algorithm import algorithms
+
 Kind = Literal[
     "text-attn",
     "text-mlp",
@@ -179,15 +181,13 @@ NORMS: dict[str, frozenset[Kind]] = {
     "unet-convblock-only": _kinds("resnet-norm"),
 }
 """Norm layers inside what a preset holds; text encoders' are read by no program."""
-IA3_INPUTS = (".ff.net.2", ".mlp.fc2")
-"""Layers whose inputs, not outputs, (IA)³ scales: what stands before them is the activation."""
-IA3 = (".to_k", ".to_v", ".k_proj", ".v_proj", *IA3_INPUTS)
 
 
 def chosen(sites: list[Site], preset: str, norms: bool = False) -> list[Site]:
     """The sites a preset holds, with the norms beside them where wanted. SDXL's edges and embeddings are in none."""
-    if preset == "ia3":
-        return [s for s in sites if s.path.endswith(IA3)]
+    for algorithm in algorithms().values():
+        if endings := algorithm.presets.get(preset):
+            return [s for s in sites if s.path.endswith(endings)]
     kinds = PRESETS[preset] | (NORMS.get(preset, frozenset()) if norms else frozenset())
     original = any(s.name == "lora_unet_label_emb_0_0" for s in sites)
     left_out = {"edge", "time", "unused"} if original else {"unused"}

@@ -30,7 +30,7 @@ class InProcess:
             finally:
                 crew.end()
             return
-        size = max(p.stage.resources.batch for p in chain)
+        size = max(p.stage.requirements().batch for p in chain)
         following = list(islice(pending, size))
         with open_chain(chain, env) as apply:
             while batch := following:

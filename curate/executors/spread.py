@@ -15,7 +15,8 @@ _WORTH = 16
 
 def spreads(stage: RecordStage) -> bool:
     """Whether the stage's work is done on several cores at once."""
-    return stage.resources.cpus > 0 and stage.resources.gpus == 0 and stage.resources.batch == 1
+    needs = stage.requirements()
+    return needs.cpus > 0 and needs.gpus == 0 and needs.batch == 1
 
 
 def counted(workers: int | str, todo: int) -> int:

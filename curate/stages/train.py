@@ -10,7 +10,7 @@ from curate.core import registry
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings
-from curate.train.options import UNKEYED, WORDS, TrainOptions
+from curate.train.options import UNKEYED, WORDS, TrainOptions, algorithms
 
 
 class Train(TrainOptions, DatasetStage):
@@ -20,14 +20,7 @@ class Train(TrainOptions, DatasetStage):
 
     \b
     Which algo:
-      lora, locon     general purpose; locon touches convolutions too
-      loha            simple or several concepts, style changes of a character
-      lokr            factor 4 to 8 for one complex concept, -1 for small files
-      dylora          finds its rank: rank 128, alpha half of it, takes long
-      glora           general styles and concepts
-      ia3             very small, for styles; rate 5e-3 to 1e-2
-      diag-oft, boft  keep the base's structure
-      full            the best where size does not matter; rate 5e-7 to 5e-6
+    {algorithms}
     Does not learn well enough: lokr with factor 4 to 8, a larger rank.
     Learns too well (style leaks, poses stick): loha, a high factor, a lower rank, ia3.
     loha, lokr and ia3 are hard to carry over to other bases; attention alone loses fidelity.
@@ -49,6 +42,11 @@ class Train(TrainOptions, DatasetStage):
     )
     writes: ClassVar[frozenset[str]] = frozenset()
     unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"} - WORDS
+
+    @classmethod
+    def help_text(cls) -> str:
+        """The docstring with every algorithm that there is."""
+        return super().help_text().replace("    {algorithms}", algorithms.table())
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""

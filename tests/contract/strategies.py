@@ -143,4 +143,8 @@ def caption_kinds() -> list[str]:
 
 def light(stage: Stage) -> list[RecordStage]:
     """The steps of a stage that run in microseconds in the driver."""
-    return [p for p in stage.parts() if isinstance(p, RecordStage) and p.resources.cpus == 0 and p.resources.gpus == 0]
+    return [
+        p
+        for p in stage.parts()
+        if isinstance(p, RecordStage) and p.requirements().cpus == 0 and p.requirements().gpus == 0
+    ]

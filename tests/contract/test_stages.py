@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from curate.core import registry
 from curate.core.chain import Encode
@@ -149,6 +150,11 @@ def others(value: Any, annotation: Any) -> list[Any]:
     return [*listed, *((v,) for v in listed), *near, *guesses]
 
 
+def choices(info: FieldInfo) -> list[Any]:
+    """Values that an option lists: in its type, or as examples where a plug-in may add others."""
+    return [*literals(info.annotation), *(info.examples or ())]
+
+
 def made(stage: type[Stage], **options: Any) -> Stage | None:
     try:
         return stage(**options)
@@ -160,15 +166,13 @@ def variant(stage: type[Stage], field: str) -> tuple[Stage, Stage] | None:
     """Two stages that differ in that option alone; another may have to be set for it to have an effect."""
     info = stage.model_fields[field]
     default = info.get_default(call_default_factory=True)
-    helpers = {
-        f: literals(i.annotation) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()
-    }
+    helpers = {f: choices(i) or [v for v in (True, 1) if i.default is not v] for f, i in stage.model_fields.items()}
     asked = {f: v for f, v in PARTS_ASKED_FOR.get(stage.__module__.rpartition(".")[2], {}).items() if f != field}
     bases: list[dict[str, Any]] = [asked, *({f: v} for f, values in helpers.items() if f != field for v in values)]
     bases += [{f: "text"} for f in ("reg_folder", "start_from") if f in stage.model_fields and f != field]
     for base in bases:
         plain = made(stage, **base)
-        for value in others(default, info.annotation) if plain else ():
+        for value in [*choices(info), *others(default, info.annotation)] if plain else ():
             other = made(stage, **base, **{field: value})
             if plain and other and getattr(other, field) != getattr(plain, field):
                 return plain, other

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from curate.adapters.algorithm import algorithms, make
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.lokr import factorization
-from curate.adapters.make import ALGORITHMS, make
 from curate.train.network.network import Adapted
 
 LAYERS = {
@@ -223,7 +223,7 @@ def test_odd_layers_are_refused() -> None:
 
 
 def test_every_algorithm_is_tried() -> None:
-    assert {algo for algo, _, _ in CASES} | {"locon"} | MORE == set(ALGORITHMS)
+    assert {algo for algo, _, _ in CASES} | {"locon"} | MORE == set(algorithms())
 
 
 @pytest.mark.parametrize(("algo", "kind", "name"), CASES)

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from curate.adapters.algorithm import algorithm, make
 from curate.adapters.base import Shape
-from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import IA3_INPUTS, PRESETS, Site, chosen
+from curate.diffusion.layer_names import PRESETS, Site, chosen
 from curate.diffusion.load import FAMILIES, load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach
@@ -96,7 +96,7 @@ def held(family: str, options: TrainOptions, sites: list[Site]) -> dict[str, Sha
         layer = backbone.layer(site)
         assert layer is not None
         shape = Shape.of(layer)
-        key = shape, site.path.endswith(IA3_INPUTS), layer.bias is not None
+        key = shape, site.path.endswith(algorithm("ia3").input_layers), layer.bias is not None
         if key not in seen:
             plan = Layers(options, [site], [site]).plan(site, shape)
             assert plan is not None

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from curate.adapters.algorithm import adapter_class, algorithm_of, make
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.boft import butterfly
 from curate.adapters.dylora import Dylora
-from curate.adapters.make import ALGORITHMS, algorithm_of, make
 from curate.train.network.network import Adapted
 from tests.train.test_adapters import LAYERS, MORE, sample, shaken
 
@@ -105,10 +105,10 @@ def test_tensors_read_back(form: str, kind: str) -> None:
     adapter = shaken(met(form, layer, SINGLE)).eval()
     tensors = adapter.tensors()
     algo = algorithm_of(tensors)
-    assert algo is not None and algo == adapter.reads
+    assert algo is not None and algo == adapter.algorithm.stored
     again = met(form, layer, SINGLE, scalar=False).eval()
     again.load(tensors)
-    read = make(algo, Shape.of(layer), ALGORITHMS[algo].plan_of(tensors))
+    read = make(algo, Shape.of(layer), adapter_class(algo).plan_of(tensors))
     read.meet(layer)
     read.load(tensors)
     x = sample(layer).float()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from curate.adapters.algorithm import algorithm, for_norms, make
 from curate.adapters.base import Adapter, Plan, Shape
-from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import IA3_INPUTS, Site, chosen
+from curate.diffusion.layer_names import Site, chosen
 from curate.errors import InputError
 from curate.train.network import warm_start
 from curate.train.network.network import Network
@@ -94,12 +94,12 @@ class Layers:
     def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
         """Algorithm and plan of a layer: the first rule that fits, else its block's, else the run's; None leaves it out."""
         if site.kind in ("norm", "resnet-norm"):
-            return "norm", Plan(1, 1.0)
+            return for_norms(), Plan(1, 1.0)
         rule = next((r for r in self.rules if matches(r.pattern, site)), None)
         algo, plan = self._by_rule(rule, shape) if rule is not None else self._by_run(site, shape)
         if plan is None:
             return None
-        return algo, replace(plan, on_input=algo == "ia3" and site.path.endswith(IA3_INPUTS))
+        return algo, replace(plan, on_input=site.path.endswith(algorithm(algo).input_layers))
 
     def _by_run(self, site: Site, shape: Shape) -> tuple[str, Plan | None]:
         plan = layer_plan(self.options, shape.spatial)
@@ -120,7 +120,7 @@ class Layers:
         rank, alpha = found.get("block_ranks"), found.get("block_alphas")
         if spatial:
             # kernels have a rank of their own where one was given, or where the algorithm has one
-            own = options.algo == "locon" or options.conv_rank is not None
+            own = algorithm(options.algo).conv_rank is not None or options.conv_rank is not None
             rank = found.get("conv_block_ranks", None if own and rank else rank)
             alpha = found.get("conv_block_alphas", None if own or options.conv_alpha is not None else alpha)
         if rank == 0:
@@ -163,7 +163,7 @@ def check(options: TrainOptions, network: Network) -> None:
             raise InputError(
                 f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
             )
-    if options.train_norm and not any(adapter.algo == "norm" for adapter in network.adapters.values()):
+    if options.train_norm and not any(adapter.algorithm.norms for adapter in network.adapters.values()):
         raise InputError(f"train_norm has no effect: preset {resolve.preset(options)} holds no norm layers")
     blocks = any(site.block >= 0 for site in network.sites.values())
     for name in ("block_ranks", "block_alphas"):

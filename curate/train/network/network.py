@@ -14,17 +14,6 @@ from curate.diffusion.layer_names import Site
 from curate.errors import InputError
 from curate.train.runtime.seeds import derived
 
-POINT_SHAPED = frozenset(
-    (
-        "lokr_w2",
-        "dora_scale",
-        "diff",
-        "rescale",
-        *(f"{name}.weight" for name in ("lora_up", "lora_down", "a1", "a2", "b1", "b2")),
-    )
-)
-"""Tensors that have the kernel's axes in files for convolutions."""
-
 Make = Callable[[Site, Shape], Adapter | None]
 
 
@@ -76,7 +65,7 @@ class Network:
                 continue
             adapter.meet(layer)  # pyright: ignore[reportArgumentType]
             adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
-            if adapter.decomposes and dora(site):
+            if "dora" in adapter.algorithm.options and dora(site):
                 adapter.decompose(layer.weight)
             backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site
@@ -114,8 +103,9 @@ class Network:
         out: dict[str, Tensor] = {}
         for name, adapter in self.adapters.items():
             point = self.backbone.stored_as_point(self.sites[name])
+            with_kernel = (*adapter.algorithm.kernel_axes, "dora_scale") if point else ()
             for suffix, tensor in adapter.tensors().items():
-                held = as_point(tensor, suffix) if point else tensor
+                held = as_point(tensor) if suffix in with_kernel else tensor
                 out[f"{name}.{suffix}"] = (held.float() if held.is_floating_point() else held).cpu()
         return out
 
@@ -131,11 +121,9 @@ class Network:
                 raise InputError(f"{name}: {error}") from error
 
 
-def as_point(tensor: Tensor, suffix: str) -> Tensor:
-    """A linear layer's tensor as that of a 1×1 convolution."""
-    if suffix == "weight":  # (IA)³
-        return tensor[None, :, None, None]
-    return tensor[:, :, None, None] if tensor.dim() == 2 and suffix in POINT_SHAPED else tensor
+def as_point(tensor: Tensor) -> Tensor:
+    """A linear layer's tensor, [out, in] or [width], with the kernel's axes of a 1×1 convolution."""
+    return tensor[None, :, None, None] if tensor.dim() == 1 else tensor[:, :, None, None]
 
 
 def trainable(backbone: Backbone, site: Site) -> Layer | NormLayer | None:

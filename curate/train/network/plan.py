@@ -5,7 +5,7 @@ from __future__ import annotations
 from curate.adapters.base import Plan
 from curate.diffusion.layer_names import Site
 from curate.train.options import TrainOptions, resolve
-from curate.train.options.network import SPLIT
+from curate.train.options.algorithms import applies
 
 
 def plan(options: TrainOptions, spatial: bool) -> Plan:
@@ -18,9 +18,9 @@ def plan(options: TrainOptions, spatial: bool) -> Plan:
         factor=8 if options.factor is None else options.factor,
         full_matrix=rank >= resolve.FULL,
         decompose_both=options.decompose_both,
-        tucker=options.tucker and options.algo in SPLIT,
-        scalar=options.scalar and options.algo in SPLIT | {"glora"},
-        rs=options.rs_lora and options.algo in SPLIT | {"glora"},
+        tucker=options.tucker and applies("tucker", options.algo),
+        scalar=options.scalar and applies("scalar", options.algo),
+        rs=options.rs_lora and applies("rs_lora", options.algo),
         dropout=options.dropout,
         rank_dropout=options.rank_dropout,
         module_dropout=options.module_dropout,

@@ -9,12 +9,13 @@ from pathlib import Path
 from torch import Tensor
 
 from curate.adapters import safetensors_file
+from curate.adapters.algorithm import adapter_class, algorithm_of, make
 from curate.adapters.base import Adapter, Plan, Shape
-from curate.adapters.make import ALGORITHMS, algorithm_of, make
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
 from curate.train.network.peft_scale import add_scales, configuration_file, configurations
 from curate.train.options import TrainOptions
+from curate.train.options.algorithms import algorithms_of
 
 PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
 PEFT = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
@@ -88,11 +89,11 @@ def maker(layers: Layers, options: TrainOptions) -> Mapping[str, tuple[str, Plan
     """
     made: dict[str, tuple[str, Plan]] = {}
     for name, tensors in layers.items():
-        algo = algorithm_of(tensors)
+        algo = algorithm_of(tensors, algorithms_of(options))
         try:
             if algo is None:
                 raise ValueError(f"{', '.join(sorted(tensors))} is of no algorithm that can be trained")
-            plan = ALGORITHMS[algo].plan_of(tensors)
+            plan = adapter_class(algo).plan_of(tensors)
         except (ValueError, KeyError, IndexError) as error:
             raise InputError(f"start_from: {name}: {error}") from error
         dropouts = {n: getattr(options, n) for n in ("scalar", "dropout", "rank_dropout", "module_dropout")}
@@ -105,15 +106,16 @@ def fill(name: str, adapter: Adapter, tensors: Mapping[str, Tensor], keep_scale:
 
     Raises InputError that names the layer and what differs.
     """
-    algo, scale = algorithm_of(tensors), adapter.scale
+    own, scale = adapter.algorithm, adapter.scale
+    algo = algorithm_of(tensors, (own.name,))
     if "dora_scale" in tensors and tensors["dora_scale"].shape[0] != 1:
         raise InputError(
             f"start_from: {name}: its DoRA is along the output axis, and only that along the input axis is trained",
             "programs apply the other in different ways; merge the file into the base first",
         )
     try:
-        if algo != adapter.reads:
-            raise ValueError(f"the file holds {algo or ', '.join(sorted(tensors))}, and {adapter.algo} is trained")
+        if algo != own.stored:
+            raise ValueError(f"the file holds {algo or ', '.join(sorted(tensors))}, and {own.name} is trained")
         if not all(bool(t.isfinite().all()) for t in tensors.values()):
             raise ValueError("the file holds values that are not finite")
         adapter.load(tensors)

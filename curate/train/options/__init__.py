@@ -12,11 +12,10 @@ from typing import Any, Self
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from curate.train.options import base, data, kohya, network, objective, output, presets, run, watch
-from curate.train.options.network import Algo
 from curate.train.options.output import WORDS
 from curate.train.options.run import OPTIMIZERS, Precision
 
-__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Algo", "Precision", "TrainOptions", "imported"]
+__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Precision", "TrainOptions", "imported"]
 
 
 class TrainOptions(

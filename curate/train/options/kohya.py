@@ -10,24 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from curate import names
+from curate.adapters.algorithm import LYCORIS, choices
 from curate.train.options.kohya_keys import CONVERT, GUI, IGNORED, OPTIONS, REFUSED, plain
 
 EMPTY = (None, "", False, [], {}, "None", "none")
-MODULES = {"networks.lora": "lora", "networks.dylora": "dylora", "lycoris.kohya": ""}
-TYPES = {
-    "Standard": "lora",
-    "Kohya LoCon": "locon",
-    "Kohya DyLoRA": "dylora",
-    "LyCORIS/LoCon": "locon",
-    "LyCORIS/LoHa": "loha",
-    "LyCORIS/LoKr": "lokr",
-    "LyCORIS/iA3": "ia3",
-    "LyCORIS/DyLoRA": "dylora",
-    "LyCORIS/GLoRA": "glora",
-    "LyCORIS/Diag-OFT": "diag-oft",
-    "LyCORIS/BOFT": "boft",
-    "LyCORIS/Native Fine-Tuning": "full",
-}
 FULL = 100_000
 """Ranks of this size and above are how LyCORIS is asked for a full matrix."""
 
@@ -62,8 +48,8 @@ def read(paths: Sequence[str], fields: Collection[str]) -> Imported:
         _one(
             GUI.get(key, key), value, fields, made, f"{files.get(key) or files.get('network_args') or paths[-1]}: {key}"
         )
-    # LoKr's full matrix is what our default is: a rank that large is no rank
-    if made.values.get("algo") == "lokr" and (made.values.get("rank") or 0) >= FULL:
+    # where a full matrix is the default, a rank that large is no rank
+    if _full_matrix(made.values.get("algo")) and (made.values.get("rank") or 0) >= FULL:
         for name in ("rank", "alpha", "conv_rank", "conv_alpha"):
             made.values.pop(name, None)
     _unused(made)
@@ -125,30 +111,36 @@ def _together(keys: dict[str, Any], made: Imported) -> None:
     algo = ""
     module = keys.get("network_module")
     if module:
-        if module not in MODULES:
-            made.problems.append(
-                f"network_module {module}: only networks.lora, networks.dylora and lycoris.kohya are read"
-            )
-        algo = MODULES.get(module, "")
+        modules = {found.trainer: name for name, found in choices().items() if found.trainer}
+        if module != LYCORIS and module not in modules:
+            made.problems.append(f"network_module {module}: only {', '.join(modules)} and {LYCORIS} are read")
+        algo = modules.get(module, "")
     kind = keys.get("LoRA_type")
     if kind:
-        if kind not in TYPES:
-            made.problems.append(f"LoRA_type {kind} is of another kind: one of {', '.join(TYPES)} is read")
-        algo = TYPES.get(kind, "")
+        types = {gui: name for name, found in choices().items() for gui in found.gui}
+        if kind not in types:
+            made.problems.append(f"LoRA_type {kind} is of another kind: one of {', '.join(types)} is read")
+        algo = types.get(kind, "")
     arguments = dict(_arguments(keys.get("network_args"), made))
     keys.update(arguments)
     if not algo and module:
-        algo = "locon"  # LyCORIS' own default
+        algo = next(name for name, found in choices().items() if found.lycoris_default)
     named = str(arguments.get("algo") or algo).lower()
-    if named == "lora" and keys.get("conv_dim") not in (*EMPTY, 0, "0"):
-        named = "locon"
-    if named == "locon" and module == "networks.lora" and "preset" not in keys:
-        keys["preset"] = "full"
+    named = next((name for name, found in choices().items() if found.lycoris == named), named)
+    if keys.get("conv_dim") not in (*EMPTY, 0, "0"):
+        named = next((name for name, found in choices().items() if found.conv_form_of == named), named)
+    plain = choices()[named].conv_form_of if named in choices() else ""
+    if plain and module == choices()[plain].trainer:
+        keys.setdefault("preset", choices()[named].layers)
     if named:
-        keys["algo"] = {"locon": "locon", "native": "full", "diag_oft": "diag-oft"}.get(named, named)
-    if keys.get("full_matrix") not in (*EMPTY, "False", "false") and named == "lokr":
+        keys["algo"] = named
+    if keys.get("full_matrix") not in (*EMPTY, "False", "false") and _full_matrix(named):
         keys["network_dim"] = FULL
     _switches(keys)
+
+
+def _full_matrix(name: Any) -> bool:
+    return name in choices() and choices()[name].full_matrix
 
 
 def _switches(keys: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 BLOCKS = {25: "SD 1.x and 2.x", 23: "SDXL"}
 """Blocks that kohya's ranks per block count: by family."""
-_RULE = re.compile(r"(?:(?P<algo>[a-z][a-z0-9-]*):?)?(?P<rank>\d+)?(?:/(?P<alpha>\d+(?:\.\d+)?))?")
+_RULE = re.compile(r"(?:(?P<algo>[A-Za-z_][A-Za-z0-9_.-]*):?)?(?P<rank>\d+)?(?:/(?P<alpha>\d+(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,17 @@ class Rule:
     alpha: float | None = None
 
 
-def rules(lines: Sequence[str], algorithms: Sequence[str] = ()) -> list[Rule]:
-    """Parsed rules, in order. Raises ValueError for what is none, or names an algorithm not among those given."""
-    return [_rule(line, algorithms) for line in lines]
+def rules(lines: Sequence[str]) -> list[Rule]:
+    """Parsed rules, in order. Raises ValueError for what is none."""
+    return [_rule(line) for line in lines]
 
 
-def _rule(line: str, algorithms: Sequence[str]) -> Rule:
+def _rule(line: str) -> Rule:
     pattern, equals, said = line.partition("=")
     found = _RULE.fullmatch(said.strip())
     if not pattern.strip() or not equals or not said.strip() or found is None:
         raise ValueError(f"layers: {line!r} is not PATTERN=ALGO:RANK/ALPHA, as in attn2=lokr:16/8, mlp=64 or to_k=loha")
     algo, rank, alpha = found["algo"], found["rank"], found["alpha"]
-    if algo and algorithms and algo not in algorithms:
-        raise ValueError(f"layers: {algo!r} in {line!r} is no algorithm; choose from {', '.join(algorithms)}")
     if rank is not None and int(rank) == 0:
         raise ValueError(f"layers: rank 0 in {line!r}; exclude leaves layers out")
     return Rule(pattern.strip(), algo, None if rank is None else int(rank), None if alpha is None else float(alpha))

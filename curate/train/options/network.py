@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
-from curate.train.options import presets
-from curate.train.options.layer_rules import block_numbers, rules
+from curate.adapters.algorithm import algorithm
+from curate.diffusion.layer_names import PRESETS
+from curate.train.options import algorithms, presets
+from curate.train.options.layer_rules import Rule, block_numbers, rules
 
-Algo = Literal["lora", "locon", "loha", "lokr", "dylora", "glora", "ia3", "diag-oft", "boft", "full"]
-SPLIT = frozenset(("lora", "locon", "loha", "lokr"))
-"""Algorithms of two factors and more, that take every form of them."""
-SCALED = SPLIT | {"dylora", "glora"}
-"""Algorithms whose ΔW is scaled by alpha."""
-TURNING = frozenset(("diag-oft", "boft"))
-"""Algorithms that turn the weight instead of adding to it."""
+ALPHAS = {"rank": "the rank", "half": "half the rank"}
+"""Rules by which an alpha follows from the rank, in words."""
 
-
-Layers = Literal[
-    "full", "full-lin", "attn-mlp", "attn-only", "unet-only", "unet-transformer-only", "unet-convblock-only", "ia3"
-]
-"""LyCORIS' names for which layers are trained."""
+LAYERS = (*PRESETS, *(preset for found in algorithms.choices().values() for preset in found.presets))
+"""LyCORIS' names for which layers are trained, and algorithms' own."""
 
 
 class NetworkOptions(BaseModel):
@@ -35,29 +29,31 @@ class NetworkOptions(BaseModel):
     rank_from_file: bool = Field(
         False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."
     )
-    algo: Algo = Field(
+    algo: Annotated[str, AfterValidator(algorithms.known)] = Field(
         "lora",
-        description="lora (general), locon (convolutions too), loha (simple concepts, flexible), lokr (complex concepts), "
-        "dylora (finds its rank; long), glora (general styles), ia3 (very small, styles), diag-oft and boft (keep the base's "
-        "structure), full (the weights themselves: the best where size does not matter).",
+        description=f"{algorithms.short_help()}; or the dotted path of a module with an algorithm.",
+        examples=list(algorithms.choices()),
     )
     rank: int | None = Field(
-        None,
-        ge=1,
-        le=1_000_000,
-        description="Rank; default 32, loha 16, dylora 128, lokr the full matrix; the largest block of diag-oft and boft, 16.",
+        None, ge=1, le=1_000_000, description=f"Rank; {algorithms.defaults(algorithms.rank_text, 'rank')}."
     )
     alpha: float | None = Field(
-        None, gt=0, description="Scale times rank; default the rank, for loha and dylora half of it."
+        None,
+        gt=0,
+        description=f"Scale times rank; {algorithms.defaults(lambda a: ALPHAS[a.alpha], 'alpha')}.",
     )
     conv_rank: int | None = Field(
         None,
         ge=1,
         le=1_000_000,
-        description="Rank of convolutions larger than 1×1; default 16 for locon, else the rank.",
+        description="Rank of convolutions larger than 1×1; "
+        f"{algorithms.defaults(lambda a: algorithms.conv_text(a.conv_rank, 'the rank'), 'rank')}.",
     )
     conv_alpha: float | None = Field(
-        None, gt=0, description="Alpha of those convolutions; default 1 for locon, else as alpha."
+        None,
+        gt=0,
+        description="Alpha of those convolutions; "
+        f"{algorithms.defaults(lambda a: algorithms.conv_text(a.conv_alpha, 'as alpha'), 'alpha')}.",
     )
     block_ranks: str = Field(
         "", description="Rank of each UNet block, 25 (SD 1.x, 2.x) or 23 (SDXL) with commas; 0 leaves a block out."
@@ -74,14 +70,21 @@ class NetworkOptions(BaseModel):
     )
     exclude: tuple[str, ...] = Field((), description="Leave out layers whose name holds one of these.")
     factor: int | None = Field(
-        None, description="lokr: size of the smaller factor, default 8; -1 splits as evenly as possible."
+        None,
+        description=f"{algorithms.takers('factor')}: size of the smaller factor, default 8; -1 splits as evenly as "
+        "possible.",
     )
-    decompose_both: bool = Field(False, description="lokr: split the smaller factor too.")
-    dylora_unit: int = Field(4, ge=1, description="dylora: ranks trained at a time.")
+    decompose_both: bool = Field(
+        False, description=f"{algorithms.takers('decompose_both')}: split the smaller factor too."
+    )
+    dylora_unit: int = Field(4, ge=1, description=f"{algorithms.takers('dylora_unit')}: ranks trained at a time.")
     constraint: float = Field(
-        0, ge=0, description="diag-oft, boft: how far a layer may be turned, as a share of its outputs; 0 is freely."
+        0,
+        ge=0,
+        description=f"{algorithms.takers('constraint')}: how far a layer may be turned, as a share of its outputs; "
+        "0 is freely.",
     )
-    rescaled: bool = Field(False, description="diag-oft, boft: also learn the length of each output.")
+    rescaled: bool = Field(False, description=f"{algorithms.takers('rescaled')}: also learn the length of each output.")
     train_norm: bool = Field(False, description="Also train the norm layers inside the preset's blocks of the UNet.")
     tucker: bool = Field(False, description="Split kernels larger than 1×1 by a core tensor.")
     scalar: bool = Field(False, description="Learn a scale per layer that starts at zero; folded in on saving.")
@@ -95,17 +98,18 @@ class NetworkOptions(BaseModel):
     scale_weight_norms: float = Field(
         0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
     )
-    preset: tuple[presets.Name | Layers, ...] = Field(
+    preset: tuple[str, ...] = Field(
         (),
         description=f"A guide's settings beneath yours ({', '.join(presets.GUIDES)}), and which layers are trained: "
-        f"{', '.join(get_args(Layers))}; default attn-mlp, for locon full.",
+        f"{', '.join(LAYERS)}; {algorithms.defaults(lambda a: a.layers)}.",
+        examples=[(name,) for name in (*presets.GUIDES, *LAYERS)],
     )
 
     @field_validator("preset", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         given = (value,) if isinstance(value, str) else () if value is None else value
-        known = (*presets.GUIDES, *get_args(Layers))
+        known = (*presets.GUIDES, *PRESETS, *(p for a in algorithms.choices().values() for p in a.presets))
         for name in given if isinstance(given, list | tuple) else ():
             if isinstance(name, str) and name not in known:
                 raise ValueError(f"unknown preset {name}; choose from {', '.join(known)}")
@@ -128,13 +132,16 @@ class NetworkOptions(BaseModel):
         for name in BY_BLOCK:
             if text := getattr(self, name):
                 block_numbers(name, text, name.endswith("ranks"))
-        rules(self.layers, get_args(Algo))
+        for rule in rules(self.layers):
+            _known_in_rule(rule)
         if self.factor is not None and self.factor != -1 and self.factor < 1:
             raise ValueError(
                 f"factor {self.factor} splits nothing: give 1 or more, or -1 for as even a split as there is"
             )
-        if self.algo == "dylora" and any((r or 128) % self.dylora_unit for r in (self.rank, self.conv_rank)):
-            raise ValueError(f"dylora's rank is no multiple of dylora_unit {self.dylora_unit}")
+        own = algorithm(self.algo)
+        ranks = [rank or own.rank for rank in (self.rank, self.conv_rank)]
+        if "dylora_unit" in own.options and any(rank % self.dylora_unit for rank in ranks):
+            raise ValueError(f"{self.algo}'s rank is no multiple of dylora_unit {self.dylora_unit}")
         shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]
         if self.rank_from_file and shaped:
             raise ValueError(f"{', '.join(shaped)} has no effect with rank_from_file: the file says it")
@@ -149,25 +156,16 @@ SHAPED = (
 """Options that `rank_from_file` leaves nothing to say."""
 
 
-def algorithms(options: NetworkOptions) -> frozenset[str]:
-    """Every algorithm that some layer may have."""
-    return frozenset((options.algo, *(rule.algo for rule in rules(options.layers) if rule.algo)))
-
-
-def _of(*algos: str) -> tuple[str, Callable[[NetworkOptions], bool]]:
-    return f"algo {' or '.join(sorted(algos))}", lambda o: bool(algorithms(o) & set(algos))
+def _known_in_rule(rule: Rule) -> None:
+    try:
+        if rule.algo:
+            algorithms.known(rule.algo)
+    except ValueError as error:
+        raise ValueError(f"layers: {rule.pattern}={rule.algo}: {error}") from error
 
 
 NEEDS: dict[str, tuple[str, Callable[[NetworkOptions], bool]]] = {
     "rank_from_file": ("start_from", lambda o: bool(o.start_from)),
-    **dict.fromkeys(("rank", "conv_rank", "block_ranks", "conv_block_ranks"), _of(*SCALED, *TURNING)),
-    **dict.fromkeys(("alpha", "conv_alpha", "block_alphas", "conv_block_alphas"), _of(*SCALED)),
-    **dict.fromkeys(("scalar", "rs_lora"), _of(*SPLIT, "glora")),
-    **dict.fromkeys(("tucker", "dora"), _of(*SPLIT)),
-    **dict.fromkeys(("factor", "decompose_both"), _of("lokr")),
-    **dict.fromkeys(("constraint", "rescaled"), _of(*TURNING)),
-    "dylora_unit": _of("dylora"),
-    "rank_dropout": _of(*sorted(set(get_args(Algo)) - {"dylora"})),
-    "scale_weight_norms": _of(*sorted(set(get_args(Algo)) - TURNING)),
+    **algorithms.needs(),
 }
 UNKEYED: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate.adapters.algorithm import algorithm
 from curate.train.options import TrainOptions
 from curate.train.options.presets import GUIDES
 from curate.train.options.run import OWN_SCHEDULE, Schedule, finds_rate, relative_step
@@ -12,15 +13,9 @@ from curate.train.options.run import OWN_SCHEDULE, Schedule, finds_rate, relativ
 if TYPE_CHECKING:
     import torch
 
-RATE = 1e-4
-RATES = {"ia3": 5e-3, "full": 1e-6}
 WARMUP = 0.05
 FULL = 100_000
-"""A rank that no layer reaches: the custom way to ask LoKr for its full matrix."""
-RANKS = {
-    **{"lora": 32, "locon": 32, "loha": 16, "lokr": FULL, "dylora": 128, "glora": 32},
-    **{"diag-oft": 16, "boft": 16, "ia3": 1, "full": 1},
-}
+"""A rank that no layer reaches: the custom way to ask for a full matrix."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +30,13 @@ class Ranks:
 
 def ranks(options: TrainOptions) -> Ranks:
     """Rank and alpha as given, or the algorithm's."""
-    default = RANKS[options.algo]
-    rank = options.rank or default
-    # a rate that is found makes up for a small scale; LoKr's full matrix has none
-    half = options.algo in ("loha", "dylora")
-    usual = 1.0 if adaptive(options) and options.algo != "lokr" else rank / 2 if half else float(rank)
-    alpha = options.alpha or usual
-    if options.algo == "locon":
-        return Ranks(rank, alpha, options.conv_rank or 16, options.conv_alpha or 1.0)
+    own = algorithm(options.algo)
+    rank = options.rank or (FULL if own.full_matrix else own.rank)
+    # a rate that is found makes up for a small scale; a full matrix has none
+    found = adaptive(options) and not own.full_matrix
+    alpha = options.alpha or (1.0 if found else rank / 2 if own.alpha == "half" else float(rank))
+    if own.conv_rank is not None and own.conv_alpha is not None:
+        return Ranks(rank, alpha, options.conv_rank or own.conv_rank, options.conv_alpha or own.conv_alpha)
     conv_rank = options.conv_rank or rank
     return Ranks(rank, alpha, conv_rank, options.conv_alpha or alpha * conv_rank / rank)
 
@@ -50,7 +44,7 @@ def ranks(options: TrainOptions) -> Ranks:
 def preset(options: TrainOptions) -> str:
     """The choice of layers as given, or the algorithm's."""
     given = next((name for name in options.preset if name not in GUIDES), None)
-    return given or {"locon": "full", "ia3": "ia3"}.get(options.algo, "attn-mlp")
+    return given or algorithm(options.algo).layers
 
 
 def adaptive(options: TrainOptions) -> bool:
@@ -60,7 +54,7 @@ def adaptive(options: TrainOptions) -> bool:
 
 def learning_rate(options: TrainOptions) -> float:
     """As given, or the optimiser's."""
-    return options.learning_rate or (1.0 if adaptive(options) else RATES.get(options.algo, RATE))
+    return options.learning_rate or (1.0 if adaptive(options) else algorithm(options.algo).rate)
 
 
 def part_rate(options: TrainOptions, part: str) -> float:

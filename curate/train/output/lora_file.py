@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from curate.adapters import safetensors_file
+from curate.adapters.algorithm import algorithm
 from curate.core.digests import write_atomic
 from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
@@ -21,16 +22,6 @@ from curate.train.output.metadata import metadata
 from curate.train.output.metadata_user import KEYS, stand, words
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-SUFFIXES: dict[str, frozenset[str]] = {
-    "lora": frozenset(("lora_up.weight", "lora_down.weight", "lora_mid.weight")),
-    "loha": frozenset(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")),
-    "glora": frozenset(("a1.weight", "a2.weight", "b1.weight", "b2.weight")),
-    "ia3": frozenset(("weight", "on_input")),
-    "oft": frozenset(("oft_blocks", "rescale")),
-    "full": frozenset(("diff", "diff_b")),
-    "norm": frozenset(("w_norm", "b_norm")),
-    "lokr": frozenset(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")),
-}
 COMMON = frozenset(("alpha", "dora_scale"))
 
 
@@ -113,11 +104,12 @@ def check(path: Path, network: Network) -> None:
     """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
     tensors, _ = safetensors_file.read(path)
     table = {site.name for site in network.backbone.sites()}
+    stored = {adapter.algorithm.stored for adapter in network.adapters.values()}
+    known = COMMON.union(*(algorithm(name).tensors for name in stored))
     found: dict[str, set[str]] = {}
     for key, tensor in tensors.items():
         name, _, suffix = key.partition(".")
-        known = any(suffix in group for group in (COMMON, *SUFFIXES.values()))
-        if name not in table or not known:
+        if name not in table or suffix not in known:
             raise CurateError(
                 f"{path} holds a key that programs would ignore: {key}", "this is a fault of curate; please report it"
             )

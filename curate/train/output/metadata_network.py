@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from curate.adapters.algorithm import LYCORIS, algorithm
 from curate.adapters.base import Adapter
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.network import BY_BLOCK
 
-PLAIN = frozenset(("lora", "locon", "dylora"))
-"""Algorithms whose files every reader of LoRA takes."""
-
 
 def network_values(options: TrainOptions, network: Network) -> dict[str, Any]:
     """`network_module`, `network_dim`, `network_alpha` and `network_args`, as the adapters are."""
     held = list(network.adapters.values())
-    algos = Counter(adapter.reads for adapter in held)
-    plain = set(algos) <= {"lora"}
+    algos = Counter(adapter.algorithm.stored for adapter in held)
+    modules = {algorithm(name).module for name in algos}
+    module = modules.pop() if len(modules) == 1 else LYCORIS
     usual = algos.most_common(1)[0][0]
-    like = [adapter for adapter in held if adapter.reads == usual]
+    like = [adapter for adapter in held if adapter.algorithm.stored == usual]
     rank, alpha = size([a for a in like if not a.shape.spatial] or like)
     arguments: dict[str, Any] = {} if options.rank_from_file else {"preset": resolve.preset(options)}
     if spatial := [a for a in like if a.shape.spatial]:
         arguments["conv_dim"], arguments["conv_alpha"] = size(spatial)
-    if not plain:
+    if module == LYCORIS:
         arguments["algo"] = options.algo if options.algo in algos else usual
     if any(a.plan.tucker and a.shape.spatial for a in held):
         arguments["use_tucker"] = True
@@ -34,11 +33,9 @@ def network_values(options: TrainOptions, network: Network) -> dict[str, Any]:
             arguments[theirs] = ";".join(value) if isinstance(value, tuple) else value
     if any(adapter.dora_scale is not None for adapter in held):
         arguments |= {"dora_wd": True, "wd_on_output": False}
-    if usual == "lokr":
-        made = like[0].plan
-        arguments |= {"factor": made.factor, "full_matrix": made.full_matrix, "decompose_both": made.decompose_both}
+    arguments |= {name: getattr(like[0].plan, name) for name in algorithm(usual).recorded}
     return {
-        "network_module": "networks.lora" if plain else "lycoris.kohya",
+        "network_module": module,
         "network_dim": rank,
         "network_alpha": alpha,
         "network_args": {key: str(value) for key, value in arguments.items()},

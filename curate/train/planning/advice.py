@@ -6,32 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from curate.adapters.algorithm import algorithm
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.presets import GUIDES, named
 
-RANKS = {"lora": 64, "locon": 64, "loha": 32}
-"""Ranks above which more is rarely better."""
-
-CONV_RANK = 16
 BATCH = 4
-RATES = {"ia3": (5e-3, 1e-2), "full": (5e-7, 5e-6)}
-"""Learning rates that suit an algorithm, where they are far from the others'."""
-
-USE = {
-    "lora": "general purpose",
-    "locon": "general purpose, convolutions too",
-    "loha": "simple, several concepts, style changes of a character; weak on intricate detail, hard to transfer",
-    "lokr": "factor 4 to 8 full for one complex concept, a large factor or -1 for small files; hard to transfer",
-    "dylora": "finds its rank: rank about 128, alpha half, batch 1 with accumulation; takes long",
-    "glora": "general styles and concepts",
-    "ia3": "very small, for styles; hard to transfer",
-    "diag-oft": "keeps the base's structure",
-    "boft": "keeps the base's structure",
-    "full": "the best model where size does not matter",
-}
-"""What each algorithm is for."""
-
 Line = tuple[str, str]
 """Level (warning, advice) and what is said."""
 
@@ -53,13 +33,13 @@ def lines(options: TrainOptions, setting: Setting, order: Order) -> list[Line]:
 
 
 def _network(o: TrainOptions) -> Iterator[str]:
-    ranks = resolve.ranks(o)
-    most = RANKS.get(o.algo)
+    ranks, own = resolve.ranks(o), algorithm(o.algo)
+    most, conv_most = own.most_rank, own.most_conv_rank
     if most and ranks.rank > most:
         yield f"{o.algo} of rank {ranks.rank} learns noise along with the subject: above {most} is rarely better"
     spatial = resolve.preset(o) in ("full", "unet-only", "unet-convblock-only")
-    if spatial and o.algo in ("lora", "locon", "loha") and o.conv_rank and o.conv_rank > CONV_RANK:
-        yield f"conv_rank {o.conv_rank}: convolutions of a rank above {CONV_RANK} learn texture and noise first"
+    if spatial and conv_most and o.conv_rank and o.conv_rank > conv_most:
+        yield f"conv_rank {o.conv_rank}: convolutions of a rank above {conv_most} learn texture and noise first"
     if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
         yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is taken {ranks.alpha / ranks.rank:g} times as far"
     if o.dora and o.dropout:
@@ -79,8 +59,8 @@ def _run(o: TrainOptions) -> Iterator[str]:
             yield f"{o.optimizer} with schedule {resolve.schedule(o)}: what finds its own rate does best with cosine"
         if o.learning_rate is not None and not 0.1 <= o.learning_rate <= 2:
             yield f"{o.optimizer} finds its own rate: learning_rate {o.learning_rate:g} only scales it, and is 1 as a rule"
-    elif o.algo in RATES:
-        low, high = RATES[o.algo]
+    elif rates := algorithm(o.algo).rates:
+        low, high = rates
         if not low <= resolve.learning_rate(o) <= high:
             yield f"{o.algo} wants a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
     if o.text_lr and resolve.preset(o).startswith("unet"):

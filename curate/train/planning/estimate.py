@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from curate.adapters.algorithm import algorithm
 from curate.train.options import TrainOptions, resolve
 
 GIB = 1 << 30
@@ -39,9 +40,6 @@ COSTS: Mapping[str, Cost] = {
 }
 INPUTS = 1.36
 """What adapters add to the memory kept: the inputs of the layers that they stand beside."""
-
-ADAPTED = {"loha": 1.15, "lokr": 1.1, "dylora": 1.02, "full": 1.35, "glora": 1.3, "diag-oft": 1.6, "boft": 1.8}
-"""Arithmetic of a step against the frozen base's, by algorithm; else LoRA's, by rank."""
 
 SHARE = 0.4
 """Of a matrix product's speed that a whole step reaches, as a rule."""
@@ -172,9 +170,8 @@ def _curve(cost: tuple[float, float], pixels: int) -> float:
 
 
 def _adapted(options: TrainOptions) -> float:
-    ranks = resolve.ranks(options)
-    rank = min(ranks.rank**2, 256) if options.algo == "loha" else ranks.rank
-    return ADAPTED.get(options.algo, 1.0) if rank >= resolve.FULL or options.algo in ADAPTED else 1 + 0.00114 * rank
+    own = algorithm(options.algo)
+    return own.cost + own.cost_per_rank * resolve.ranks(options).rank
 
 
 def speed(device: torch.device, options: TrainOptions) -> float:

@@ -17,6 +17,7 @@ from curate.train.data.job import Fitting, shown_repeats
 from curate.train.data.order import Order
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
+from curate.train.options.algorithms import applies
 from curate.train.planning import advice, dry_model, estimate
 
 
@@ -106,7 +107,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("alpha", "none: full matrix" if full else ranks.alpha, rated)
     put("conv_rank", "full matrix" if full else ranks.conv_rank, algo)
     put("conv_alpha", "none: full matrix" if full else ranks.conv_alpha, algo)
-    if options.algo == "lokr":
+    if applies("factor", options.algo):
         put("factor", plan.plan(options, spatial=False).factor, algo)
     layers = resolve.preset(options)
     if layers not in options.preset:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Plan, Shape
 from curate.adapters.lokr import factorization
 from curate.adapters.weight_bound import Turning
@@ -19,8 +20,22 @@ class Oft(Turning):
     The plan's rank bounds b. With a constraint c the norm of all blocks together is at most c·out; a file's alpha is c.
     """
 
-    algo = "diag-oft"
-    detects = "oft_blocks"
+    algorithm = Algorithm(
+        title="Diag-OFT",
+        order=70,
+        help="keeps the base's structure",
+        use="keeps the base's structure",
+        options=("rank", "constraint", "rescaled", "rank_dropout"),
+        rank=16,
+        rank_is="the largest block",
+        tensors=("oft_blocks", "rescale"),
+        kernel_axes=("rescale",),
+        detects="oft_blocks",
+        detects_axes=3,
+        cost=1.6,
+        lycoris="diag_oft",
+        gui=("LyCORIS/Diag-OFT",),
+    )
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
