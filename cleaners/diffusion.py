@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cleaners import Clean, Picture
+from cleaners import Clean, Cleaner, Picture
 from cleaners.device import torch_device
 from cleaners.errors import BadModelError, MissingModelError
 from cleaners.upscale import resized
@@ -24,7 +24,7 @@ _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Diffusion:
+class Diffusion(Cleaner):
     """Pictures of the same size, through the four-fold diffusion upscaler of diffusers.
 
     model     a folder in diffusers' layout, or a hub repository
@@ -35,6 +35,8 @@ class Diffusion:
     seed      draws derive from it and from the picture, so that equal pictures give equal results
     """
 
+    help: ClassVar[str] = "noise and a diffusion upscaler, which draws detail anew"
+
     model: str = "stabilityai/stable-diffusion-x4-upscaler"
     sigma: float = 0.07
     longest: int = 512
@@ -43,6 +45,17 @@ class Diffusion:
     prompt: str = ""
     seed: int = 0
     offline: bool = False
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Noise of `sigma`, `steps` of `diffusion`, draws from `seed`."""
+        kept = {name: options[name] for name in ("sigma", "steps", "seed", "offline")}
+        return cls(options["diffusion"], **kept)
+
+    def files(self) -> Sequence[Path]:
+        """The folder's; a hub name needs none."""
+        folder = Path(self.model)
+        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:

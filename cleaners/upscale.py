@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from cleaners import Clean, Picture
+from cleaners import Clean, Cleaner, Picture
 from cleaners.upscalers import Network
-from cleaners.upscalers.catalogue import LANCZOS, find
+from cleaners.upscalers.catalogue import LANCZOS, find, known
 from cleaners.upscalers.tiling import Tiler
 from cleaners.upscalers.torch_network import Precision
 
 
 @dataclass(frozen=True, slots=True)
-class Upscale:
+class Upscale(Cleaner):
     """Pictures larger by `factor`, or by the network's own scale where that is 0.
 
     model      a file (.pth, .safetensors, .onnx …), `owner/repository/file`, a known name, or "lanczos"
@@ -28,12 +28,23 @@ class Upscale:
     engine     "spandrel" (and onnxruntime for .onnx), or "realesrgan" for that program, where it is installed
     """
 
+    help: ClassVar[str] = "twice the size by a network"
+
     model: str = LANCZOS
     factor: float = 0
     tile: int = 0
     precision: Precision = "auto"
     offline: bool = False
     engine: Literal["spandrel", "realesrgan"] = "spandrel"
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Twice the size by `model`."""
+        return cls(options["model"], 2, options["tile"], options["precision"], options["offline"])
+
+    def files(self) -> Sequence[Path]:
+        """The network's file; a known name stands for its published digest and needs none."""
+        return network_files(self.model, self.offline)
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
@@ -61,6 +72,13 @@ class Upscale:
             )
 
         return work
+
+
+def network_files(model: str, offline: bool) -> Sequence[Path]:
+    """The file of a network that its name alone does not identify. Raises CleanerError."""
+    if model == LANCZOS or (known(model) and not Path(model).is_file()):
+        return ()
+    return (find(model, offline=offline),)
 
 
 @contextmanager

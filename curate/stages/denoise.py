@@ -8,23 +8,27 @@ import hashlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from cleaners import Clean, Cleaner, cleaner, names
 from curate.core.record import Record
-from curate.core.stage import Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import InputError, MissingError, PictureError
 
 if TYPE_CHECKING:
     from cleaners.measures.noise import Signs
 
-Clean = Callable[[Pixels], Pixels]
-Method = Literal["upscale", "down-up", "adverse", "diffusion"]
-_NETWORKS = ("upscale", "down-up")
 # by how much a cleaning may change a picture, in units of its noise; the smaller one for noise without fine grain
 _MOST_CHANGE, _MOST_CHANGE_COARSE = 2.0, 1.1
+
+
+def _known(name: str) -> str:
+    """The name of a cleaner. Raises ValueError."""
+    cleaner(name)
+    return name
 
 
 class Denoise(RecordStage):
@@ -33,12 +37,12 @@ class Denoise(RecordStage):
     when: Literal["suspected", "always", "never"] = Field(
         "suspected", description="Clean what the measurement suspects, every picture, or none (only measure)."
     )
-    methods: tuple[Method, ...] = Field(
+    methods: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
         ("adverse",),
         min_length=1,
-        description="What cleans, in order: adverse (bilateral and guided filter; +3 to +5 dB at noise of ±4 to ±8, a clean "
-        "picture is left at 44 dB), upscale (twice the size by a network), down-up (smaller, then back by a network; a clean "
-        "picture is left at 26 to 30 dB by lanczos), diffusion (noise and a diffusion upscaler, which draws detail anew).",
+        description="What cleans, in order: "
+        f"{', '.join(f'{name} ({cleaner(name).help})' for name in names())}; or the dotted path of a module with a cleaner.",
+        examples=[(name,) for name in names()],
     )
     threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
     detector: str = Field(
@@ -71,45 +75,37 @@ class Denoise(RecordStage):
         description="Draw before, after and eightfold difference side by side into .curate/denoise-report, for curate report.",
     )
 
+    # 3: the stage is one step, and no longer one of two classes by what it needs
+    version: ClassVar[int] = 3
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
 
-    def parts(self) -> Sequence[Stage]:
-        """One step, on the GPU only where a method or detector has use for it."""
-        return (_WithNetworks(options=self),) if self.heavy else (_WithFilters(options=self),)
+    def requirements(self) -> Resources:
+        """A GPU only where a method or the detector has use for one."""
+        return Resources(cpus=1, gpus=1 if self.heavy else 0)
 
     @property
     def heavy(self) -> bool:
         """Whether a method or the detector has use for a GPU."""
-        return bool(self.detector) or any(method != "adverse" for method in self._used())
+        return bool(self.detector) or any(cleaner(method).gpu for method in self._used())
 
     def files(self, env: Env) -> Sequence[Path]:
-        """The network and the detector; a known name stands for its published digest. Raises MissingError."""
+        """The detector and the methods' models; a known name stands for its published digest. Raises MissingError."""
         from cleaners.errors import CleanerError
-        from cleaners.upscalers.catalogue import LANCZOS, find, known
 
-        wanted: list[str] = []
         detector = Path(self.detector).expanduser()
         if self.detector and not detector.is_file():
             raise MissingError(f"denoise: {detector}: no such file", "detector is the path of an .onnx file")
-        published = known(self.model) and not Path(self.model).is_file()
-        if (
-            self.when != "never"
-            and any(m in _NETWORKS for m in self.methods)
-            and self.model != LANCZOS
-            and not published
-        ):
-            wanted.append(self.model)
+        paths = [detector] if self.detector else []
         try:
-            found = [detector] if self.detector else []
-            found += [find(name, offline=env.offline) for name in wanted]
+            paths += [path for method in self._used() for path in self.cleaner(method, env).files()]
         except CleanerError as error:
             raise MissingError(f"denoise: {error.message}", error.remedy) from error
-        folder = Path(self.diffusion)
-        if self.when != "never" and "diffusion" in self.methods and folder.is_dir():
-            found += sorted(p for p in folder.rglob("*") if p.is_file())
-        return found
+        return list(dict.fromkeys(paths))
+
+    def cleaner(self, method: str, env: Env) -> Cleaner:
+        """The cleaner of a method with these options."""
+        return cleaner(method).from_options({**dict(self), "offline": env.offline})
 
     def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """Whether the report's pictures are still there."""
@@ -141,71 +137,27 @@ class Denoise(RecordStage):
 
             yield work
 
-    def _used(self) -> tuple[Method, ...]:
+    def _used(self) -> tuple[str, ...]:
         return () if self.when == "never" else self.methods
 
 
-class _Step(RecordStage):
-    """The stage's work under the resources that its options call for."""
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """A cleaner on its device."""
 
-    version: ClassVar[int] = 2
-    options: Denoise
-
-    reads: ClassVar[frozenset[str]] = Denoise.reads
-    writes: ClassVar[frozenset[str]] = Denoise.writes
-
-    @property
-    def name(self) -> str:
-        """The name in events."""
-        return self.options.name
-
-    def files(self, env: Env) -> Sequence[Path]:
-        """The stage's."""
-        return self.options.files(env)
-
-    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
-        """The stage's."""
-        return self.options.files_exist(records, env)
-
-    def open(self, env: Env) -> contextlib.AbstractContextManager[Worker]:
-        """The stage's."""
-        return self.options.open(env)
+    method: str
+    cleaner: Cleaner
+    clean: Clean
 
 
-class _WithFilters(_Step):
-    resources: ClassVar[Resources] = Resources(cpus=1)
-
-
-class _WithNetworks(_Step):
-    resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
-
-
-def _opened(stack: contextlib.ExitStack, options: Denoise, method: Method, env: Env) -> tuple[Method, Clean]:
+def _opened(stack: contextlib.ExitStack, options: Denoise, method: str, env: Env) -> _Opened:
     from cleaners.device import torch_device
 
-    device = env.device
-    if method == "adverse":
+    found, device = options.cleaner(method, env), env.device
+    if not found.gpu:
         # alone it works on every core at once; behind a network it is where that network is
-        device = "cpu" if not options.heavy else str(torch_device(env.device))
-    return method, stack.enter_context(_cleaner(options, method, env).open(device))
-
-
-def _cleaner(options: Denoise, method: Method, env: Env) -> Any:
-    if method == "adverse":
-        from cleaners.adverse import Adverse
-
-        return Adverse()
-    if method == "upscale":
-        from cleaners.upscale import Upscale
-
-        return Upscale(options.model, 2, options.tile, options.precision, env.offline)
-    if method == "down-up":
-        from cleaners.down_up import DownUp
-
-        return DownUp(options.model, options.factor, options.tile, options.precision, env.offline)
-    from cleaners.diffusion import Diffusion
-
-    return Diffusion(options.diffusion, options.sigma, steps=options.steps, seed=options.seed, offline=env.offline)
+        device = str(torch_device(env.device)) if options.heavy else "cpu"
+    return _Opened(method, found, stack.enter_context(found.open(device)))
 
 
 def _detector(options: Denoise, env: Env) -> Callable[[Pixels], float] | None:
@@ -223,7 +175,7 @@ def _treated(
     record: Record,
     options: Denoise,
     env: Env,
-    chain: Sequence[tuple[Method, Clean]],
+    chain: Sequence[_Opened],
     detect: Callable[[Pixels], float] | None,
 ) -> Record:
     """The record with what was measured and decided, and its picture cleaned where that was decided."""
@@ -251,13 +203,13 @@ def _treated(
         lines = (f"{said}: suspected",) if suspected else ()
         return record.noting(*lines, denoise=fact)
     after, used = before, list[str]()
-    for method, clean in chain:
-        if method == "down-up" and min(after.shape[:2]) < options.large:
-            continue
-        after = clean(after)
-        used.append(method)
+    for opened in chain:
+        if opened.cleaner.takes(after):
+            after = opened.clean(after)
+            used.append(opened.method)
     if not used:
-        return record.noting(f"{said}: too small for down-up, left alone", denoise={**fact, "why": "too small"})
+        methods = ", ".join(opened.method for opened in chain)
+        return record.noting(f"{said}: too small for {methods}, left alone", denoise={**fact, "why": "too small"})
     fact |= {"methods": used, **_compared(before, after)}
     second = fact["after"]["score"]
     why = worse(first, second, fact["change"], options)

@@ -62,12 +62,12 @@ class Upscale(RecordStage):
     def files(self, env: Env) -> Sequence[Path]:
         """The model's file; a known name stands for its published digest and needs none. Raises MissingError."""
         from cleaners.errors import CleanerError
-        from cleaners.upscalers.catalogue import LANCZOS, find, known
+        from cleaners.upscale import network_files
 
-        if self.model in (LANCZOS, NONE) or (known(self.model) and not Path(self.model).is_file()):
+        if self.model == NONE:
             return ()
         try:
-            return (find(self.model, offline=env.offline),)
+            return network_files(self.model, env.offline)
         except CleanerError as error:
             raise MissingError(f"upscale: {error.message}", error.remedy) from error
 

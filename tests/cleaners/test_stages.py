@@ -135,10 +135,10 @@ class TestDenoise:
         assert env.held[found.key].shape == (80, 96, 3)
 
     def test_only_networks_ask_for_a_gpu(self):
-        assert Denoise().parts()[0].resources.gpus == 0
-        assert Denoise(methods=("adverse", "upscale")).parts()[0].resources.gpus == 1
-        assert Denoise(methods=("upscale",), when="never").parts()[0].resources.gpus == 0
-        assert {type(p).__name__ for p in Denoise(detector="a.onnx").parts()} == {"_WithNetworks"}
+        assert Denoise().requirements().gpus == 0
+        assert Denoise(methods=("adverse", "upscale")).requirements().gpus == 1
+        assert Denoise(methods=("upscale",), when="never").requirements().gpus == 0
+        assert Denoise(detector="a.onnx").requirements().gpus == 1
         assert Denoise().parts()[0].name == "denoise"
 
     def test_detector_is_asked(self, env: Env, tmp_path: Path):
