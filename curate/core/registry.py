@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from curate.core.stage import Stage
 from curate.errors import InputError
@@ -27,6 +27,11 @@ def names(package: str) -> list[str]:
         for m in pkgutil.iter_modules([str(Path(p)) for p in places])
         if not m.name.startswith("_")
     )
+
+
+def names_schema(choices: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of an option that takes a registry's name, or the dotted path of a plug-in."""
+    return {"anyOf": [{"enum": list(choices)}, {"type": "string", "pattern": r"\."}]}
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:

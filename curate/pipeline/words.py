@@ -39,8 +39,8 @@ def explain(error: Mapping[str, Any]) -> str:
     choices = str((error.get("ctx") or {}).get("expected", ""))
     if error["type"] == "literal_error" and isinstance(found, str):
         return f'"{found}" is not one of {choices}' + (f"; {hint}" if (hint := _hint(found, choices)) else "")
-    if error["type"] == "value_error" and isinstance(found, dict | list | tuple):
-        return message  # a stage that looked into a mapping or a list has said what it found there
+    if error["type"] == "value_error" and (isinstance(found, dict | list | tuple) or f'"{found}"' in message):
+        return message  # a stage that looked at the value has said what it found there
     return f"{message}, found {describe(found)}"
 
 

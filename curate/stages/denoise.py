@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cleaners import Clean, Cleaner, cleaner, names
 from curate.core.record import Record
+from curate.core.registry import names_schema
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import InputError, MissingError, PictureError
 
@@ -37,7 +38,7 @@ class Denoise(RecordStage):
     when: Literal["suspected", "always", "never"] = Field(
         "suspected", description="Clean what the measurement suspects, every picture, or none (only measure)."
     )
-    methods: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
+    methods: tuple[Annotated[str, AfterValidator(_known), WithJsonSchema(names_schema(names()))], ...] = Field(
         ("adverse",),
         min_length=1,
         description="What cleans, in order: "

@@ -295,7 +295,7 @@ def test_the_schema_is_plain_json() -> None:
 def test_what_a_list_holds_is_said_once(place: Path) -> None:
     """No second line for the list that its wrong values left too short, and no word on a list where an entry is wrong."""
     assert mistakes(place, with_stages("denoise: {methods: [bogus]}")) == [
-        "4:25: denoise.methods.0: \"bogus\" is not one of 'upscale', 'down-up', 'adverse' or 'diffusion'"
+        '4:25: denoise.methods.0: unknown cleaner "bogus": choose from adverse, diffusion, down-up, upscale'
     ]
     (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, preset: [bogus]}"))
     assert "unknown preset bogus" in one and not one.endswith("found a list")

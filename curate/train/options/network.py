@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
 from curate.adapters.algorithm import algorithm
+from curate.core.registry import names_schema
 from curate.diffusion.layer_names import PRESETS
 from curate.train.options import algorithms, presets
 from curate.train.options.layer_rules import Rule, block_numbers, rules
@@ -29,10 +30,12 @@ class NetworkOptions(BaseModel):
     rank_from_file: bool = Field(
         False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."
     )
-    algo: Annotated[str, AfterValidator(algorithms.known)] = Field(
-        "lora",
-        description=f"{algorithms.short_help()}; or the dotted path of a module with an algorithm.",
-        examples=list(algorithms.choices()),
+    algo: Annotated[str, AfterValidator(algorithms.known), WithJsonSchema(names_schema(list(algorithms.choices())))] = (
+        Field(
+            "lora",
+            description=f"{algorithms.short_help()}; or the dotted path of a module with an algorithm.",
+            examples=list(algorithms.choices()),
+        )
     )
     rank: int | None = Field(
         None, ge=1, le=1_000_000, description=f"Rank; {algorithms.defaults(algorithms.rank_text, 'rank')}."
@@ -98,7 +101,7 @@ class NetworkOptions(BaseModel):
     scale_weight_norms: float = Field(
         0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
     )
-    preset: tuple[str, ...] = Field(
+    preset: tuple[Annotated[str, WithJsonSchema({"enum": [*presets.GUIDES, *LAYERS]})], ...] = Field(
         (),
         description=f"A guide's settings beneath yours ({', '.join(presets.GUIDES)}), and which layers are trained: "
         f"{', '.join(LAYERS)}; {algorithms.defaults(lambda a: a.layers)}.",
