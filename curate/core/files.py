@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -68,15 +67,12 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = Tr
     """
     with disk_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".curate-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _temporary(path)
         try:
             write(temporary)
             if sync:
                 with temporary.open("rb+") as f:
                     os.fsync(f.fileno())
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -93,11 +89,14 @@ def copy_file(source: Path, target: Path) -> None:
     write_atomic(target, lambda p: shutil.copyfile(source, p), sync=False)
 
 
-@functools.cache
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary(path: Path) -> Path:
+    """A new empty file beside `path`, with the rights that the user's umask gives new files."""
+    while True:
+        temporary = path.with_name(f".curate-{secrets.token_hex(8)}{path.suffix}")
+        # mkstemp would give it to its owner alone, and the umask cannot be asked for without changing it for all threads
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return temporary
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -19,7 +19,7 @@ from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store
 from curate.drive.follower import follow, follows
 from curate.drive.matching import with_edits
-from curate.drive.session import Result, Session, quoted, session_over
+from curate.drive.session import Done, Job, Result, Session, carry_out, quoted
 from curate.errors import InputError
 from curate.names import folder_name, safe, unique
 from curate.pipeline import RunOptions
@@ -76,43 +76,46 @@ def _looked(c: Command) -> Result:
 
 
 def _carried_out(c: Command) -> Result:
-    with session_over(c.target, (c.stage.name,), c.options, c.concepts, c.quiet) as session:
-        store, env, tell = session.store, session.env, session.tell
-        if c.out is None and folder.unfinished(store):
-            what, _ = folder.undo(c.source, store)
-            tell(
-                Note(
-                    "warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"
-                )
-            )
-        with contextlib.ExitStack() as stack:
-            ledger = store if c.out is None else _ledger_of(c, stack)
-            edits = folder.look(c.source, ledger, tell) if ledger else {}
-            if c.out is not None:
-                edits = {**edits, **folder.look(c.out, store, tell)}
-            if ledger:
-                manifest = reopen(c.source, ledger, store, env, tell, consent=c.consent, edits=edits)
-            else:
-                manifest = scan([c.source], store, env, tell, consent=c.consent, skip=c.out)
-        manifest = with_edits(manifest, edits)
-        session.manifest = manifest
-        chosen = _chosen(c, manifest)
-        if c.stage.read_only:
-            # the findings say the same, all of it and in order
-            session.runner.tell = lambda event: (
-                None if isinstance(event, Note) and event.stage == c.stage.name else tell(event)
-            )
-        before = Manifest(r for r in manifest if r.key in chosen)
-        c.stage.check_records(before, env, tell)
-        after = session.runner.run([c.stage], before)
-        session.manifest = _joined(manifest, after, chosen)
-        if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
-            _publish(c, session, manifest)
-        session.where = {"folder": c.source if c.stage.read_only else c.target}
-        following = _NEXT.get(c.stage.name)
-        session.next = f"curate {following} {quoted(c.target)}" if following else ""
-    assert session.result is not None
-    return dataclasses.replace(session.result, findings=c.stage.findings(after, env))
+    quiet_stage = c.stage.name if c.stage.read_only else ""
+    job = Job(c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage)
+    return carry_out(job, lambda session: _work(c, session))
+
+
+def _work(c: Command, session: Session) -> Done:
+    store, env, tell = session.store, session.env, session.tell
+    if c.out is None and folder.unfinished(store):
+        what, _ = folder.undo(c.source, store)
+        tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
+    manifest = _records(c, session)
+    chosen = _chosen(c, manifest)
+    before = Manifest(r for r in manifest if r.key in chosen)
+    c.stage.check_records(before, env, tell)
+    after = session.runner.run([c.stage], before)
+    final = _joined(manifest, after, chosen)
+    if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
+        _publish(c, session, manifest, final)
+    following = _NEXT.get(c.stage.name)
+    return Done(
+        final,
+        {"folder": c.source if c.stage.read_only else c.target},
+        f"curate {following} {quoted(c.target)}" if following else "",
+        c.stage.findings(after, env),
+    )
+
+
+def _records(c: Command, session: Session) -> Manifest:
+    """The records the command starts from, with the captions that a person edited in either folder."""
+    store, env, tell = session.store, session.env, session.tell
+    with contextlib.ExitStack() as stack:
+        ledger = store if c.out is None else _ledger_of(c, stack)
+        edits = folder.look(c.source, ledger, tell) if ledger else {}
+        if c.out is not None:
+            edits = {**edits, **folder.look(c.out, store, tell)}
+        if ledger:
+            manifest = reopen(c.source, ledger, store, env, tell, consent=c.consent, edits=edits)
+        else:
+            manifest = scan([c.source], store, env, tell, consent=c.consent, skip=c.out)
+    return with_edits(manifest, edits)
 
 
 def _check_folders(c: Command) -> None:
@@ -178,18 +181,18 @@ def _joined(manifest: Manifest, after: Manifest, chosen: set[str]) -> Manifest:
     return Manifest(new for old in manifest for new in (results.get(old.key, []) if old.key in chosen else [old]))
 
 
-def _publish(c: Command, session: Session, before: Manifest) -> None:
+def _publish(c: Command, session: Session, before: Manifest, after: Manifest) -> None:
     """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
     store, tell = session.store, session.tell
     files = {r.key: Path(r.image.path) for r in before if r.image.path}
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
-    present = session.manifest.present
+    present = after.present
     paths = Export().paths(present) if c.stage.layout == "repeats" else _same_places(c.source, present, files)
-    folder.publish(session.manifest, paths, c.target, store, session.env, tell, journal=journal)
+    folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
     if journal is None:
         return
     places = {c.source.absolute() / p for p in paths.values()}
-    for record in session.manifest:
+    for record in after:
         if record.aside and not record.facts.get("failed") and record.key in files:
             _take_out(files[record.key], journal)
     for record in present:

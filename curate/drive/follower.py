@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Stage
+from curate.drive.process_state import stop_signals
 from curate.drive.session import Result, env_over, silent
 from curate.errors import InputError
 from curate.pipeline import RunOptions
@@ -25,10 +21,8 @@ def follows() -> bool:
 def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
     """Takes part in training; of any other stage there is nothing to do. It neither locks nor writes."""
     if isinstance(stage, DatasetStage) and stage.distributed:
-        env = env_over(target, target, options, {}, None)
-        with _asked() as stop:
-            env.stop = stop.is_set
-            stage.run(Manifest(), env, silent)
+        with stop_signals() as stop:
+            stage.run(Manifest(), env_over(target, target, options, {}, None, stop), silent)
     return Result({"aside": 0}, Manifest())
 
 
@@ -39,19 +33,3 @@ def alone(what: str) -> None:
             f"{what} is done by one process, and a launcher started {distributed.size()}",
             "prepare with `curate run PIPELINE --until export`, then launch `curate train FOLDER`",
         )
-
-
-@contextmanager
-def _asked() -> Generator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM: all processes stop after the same step."""
-    event = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        event.set()
-
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -16,7 +16,7 @@ from curate.core.store import LEDGER, Store
 from curate.drive.follower import alone
 from curate.drive.health import REPORT, write_report
 from curate.drive.matching import with_edits
-from curate.drive.session import Result, env_over, quoted, session_over, silent
+from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted, silent
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
@@ -26,30 +26,26 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
     alone("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
-    with session_over(pipeline.output, names, pipeline.run, pipeline.concepts, quiet) as session:
+    job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet)
+    page = pipeline.output / REPORT
+    exported = "export" in names
+
+    def work(session: Session) -> Done:
         edits = folder.look(pipeline.output, session.store, session.tell)
         manifest = scan(
             pipeline.input, session.store, session.env, session.tell, consent=pipeline.consent, skip=pipeline.output
         )
-        session.manifest = with_edits(manifest, edits)
+        manifest = with_edits(manifest, edits)
         for stage in pipeline.stages:
-            stage.check_records(session.manifest, session.env, session.tell)
-        session.manifest = session.runner.run(pipeline.stages, session.manifest)
-        exported = "export" in names
-        session.where = {"folder": pipeline.output} if exported else {}
-        page = pipeline.output / REPORT
-        if exported and (session.computed or not page.exists()):
-            session.page = page
-        if exported:
-            session.where["report"] = page
-        session.next = _next(pipeline, names)
-    assert session.result is not None
-    if session.page is not None:
-        result = session.result
-        write_report(
-            session.page, result.manifest, result.figures, _finder(session.env), pipeline.concepts, session.env.root
-        )
-    return session.result
+            stage.check_records(manifest, session.env, session.tell)
+        manifest = session.runner.run(pipeline.stages, manifest)
+        return Done(manifest, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names))
+
+    result = carry_out(job, work)
+    if exported and (result.figures["computed"] or not page.exists()):
+        env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
+        write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, env.root)
+    return result
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
-import logging
-import signal
-import threading
+import shlex
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from curate.core.events import Listener, Note, RunFinished, RunStarted
+from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest
 from curate.core.runner import Runner, stopped
 from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, Store
+from curate.drive.process_state import process_state
 from curate.errors import Interrupted
 from curate.executors.local import choose
 from curate.executors.pool import POOL
@@ -37,6 +33,46 @@ _NAMED = 20
 
 
 @dataclass(frozen=True)
+class Job:
+    """What is to be done where: `output` is written to, `stages` are named in events.
+
+    Notes of the stage `quiet_stage` are not reported, since its findings say the same.
+    """
+
+    output: Path
+    stages: Sequence[str]
+    options: RunOptions
+    concepts: Mapping[str, Concept]
+    quiet: bool = False
+    quiet_stage: str = ""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run or a command works with."""
+
+    store: Store
+    env: Env
+    report: Report
+    runner: Runner
+
+    @property
+    def tell(self) -> Listener:
+        """Where events go."""
+        return self.report.tell
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the work in a session came to: the final records, places worth knowing, the command that usually follows."""
+
+    manifest: Manifest
+    places: Mapping[str, str | Path] = field(default_factory=dict[str, str | Path])
+    next_command: str = ""
+    findings: Findings | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run or command did: the summary's figures, the final records, and what a stage that looks has found."""
 
@@ -45,77 +81,72 @@ class Result:
     findings: Findings | None = None
 
 
-@dataclass
-class Session:
-    """What a run or a command works with; it leaves here what the summary tells in the end."""
+def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
+    """Does the work with lock, ledger, report and stop signals around it; the summary is printed however it ends.
 
-    store: Store
-    env: Env
-    report: Report
-    runner: Runner
-    manifest: Manifest = field(default_factory=Manifest)
-    where: dict[str, str | Path] = field(default_factory=dict[str, str | Path])
-    next: str = ""
-    page: Path | None = None
-    result: Result | None = None
-
-    @property
-    def tell(self) -> Listener:
-        """Where events go."""
-        return self.report.tell
-
-    @property
-    def computed(self) -> bool:
-        """Whether any stage had work to do."""
-        return any(row.computed for row in self.report.tally.rows)
-
-
-@contextlib.contextmanager
-def session_over(
-    output: Path, stages: Sequence[str], options: RunOptions, concepts: Mapping[str, Concept], quiet: bool
-) -> Generator[Session]:
-    """Lock, ledger, report and stop signals around what a run does; the summary is printed however it ends."""
+    Raises what `work` raises, and Interrupted where the user stopped it.
+    """
     with (
-        run_lock(output),
-        Store(output) as store,
-        open_report(store.root / "events.jsonl", quiet) as report,
-        _signals(report) as stop,
-        _warnings(report.tell),
+        run_lock(job.output),
+        Store(job.output) as store,
+        open_report(store.root / "events.jsonl", job.quiet) as report,
+        process_state(report.tell) as stop,
     ):
-        # records are many and hold no cycles: looking for some after every 700 costs a tenth of a known run
-        gc.set_threshold(100_000, 50, 50)
-        env = env_over(output, output, options, concepts, store)
-        env.stop = stop
-        workers = options.workers
-        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), report.tell)
-        session = Session(store, env, report, runner)
+        env = env_over(job.output, job.output, job.options, job.concepts, store, stop)
+        workers = job.options.workers
+        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _told(report, job))
         begun = time.perf_counter()
-        report.tell(RunStarted(str(output), tuple(stages), options.device))
-        status = "failed"
+        report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
+
+        def close(status: str, done: Done | None) -> dict[str, Any]:
+            POOL.empty()
+            store.commit()
+            return _close(report, store, status, done, time.perf_counter() - begun)
+
         try:
-            yield session
-            status = "done"
+            done = work(Session(store, env, report, runner))
         except (Interrupted, KeyboardInterrupt) as error:
-            status = "interrupted"
+            close("interrupted", None)
             if isinstance(error, KeyboardInterrupt):
                 raise stopped() from None
             raise
-        finally:
-            POOL.empty()
-            store.commit()
-            rows = session.manifest
-            aside = sum(bool(r.aside) for r in rows)
-            report.tell(RunFinished(status, len(rows), len(rows) - aside, aside, time.perf_counter() - begun))
-            if aside > _NAMED:
-                session.where["events"] = store.root / "events.jsonl"
-            figures = report.finish(rows if status == "done" else None, session.where, session.next)
-            session.result = Result(figures, rows)
-            if status == "done":
-                write_text(store.root / SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
+        except BaseException:
+            close("failed", None)
+            raise
+        return Result(close("done", done), done.manifest, done.findings)
+
+
+def _told(report: Report, job: Job) -> Listener:
+    def tell(event: Event) -> None:
+        if not (job.quiet_stage and isinstance(event, Note) and event.stage == job.quiet_stage):
+            report.tell(event)
+
+    return tell
+
+
+def _close(report: Report, store: Store, status: str, done: Done | None, seconds: float) -> dict[str, Any]:
+    """Prints the summary; keeps it beside the ledger where the work was done."""
+    if done is None:
+        pictures, aside = report.tally.pictures or 0, len(report.tally.aside)
+    else:
+        pictures, aside = len(done.manifest), sum(bool(r.aside) for r in done.manifest)
+    report.tell(RunFinished(status, pictures, pictures - aside, aside, seconds))
+    places = dict(done.places) if done else {}
+    if aside > _NAMED:
+        places["events"] = store.root / "events.jsonl"
+    figures = report.finish(done.manifest if done else None, places, done.next_command if done else "")
+    if done is not None:
+        write_text(store.root / SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
+    return figures
 
 
 def env_over(
-    ledger: Path, output: Path, options: RunOptions, concepts: Mapping[str, Concept], store: Store | None
+    ledger: Path,
+    output: Path,
+    options: RunOptions,
+    concepts: Mapping[str, Concept],
+    store: Store | None,
+    stop: Callable[[], bool] | None = None,
 ) -> Env:
     """What stages may use: the ledger folder `ledger`, the folder `output` that is written to."""
     return Env(
@@ -128,63 +159,14 @@ def env_over(
         offline=options.offline,
         concepts=dict(concepts),
         store=store,
+        stop=stop,
     )
 
 
-@contextlib.contextmanager
-def _signals(report: Report) -> Generator[Callable[[], bool]]:
-    """The first Ctrl-C or SIGTERM asks the run to stop after the picture in hand; the second stops at once."""
-    asked = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        report.tell(Note("warning", "stopping after what is in hand; press again to stop at once"))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-class _Telling(logging.Handler):
-    """Turns what taggers and cleaners log, who know nothing of events, into notes."""
-
-    def __init__(self, tell: Listener) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._tell(Note("warning", record.getMessage()))
-
-
-@contextlib.contextmanager
-def _warnings(tell: Listener) -> Generator[None]:
-    handler = _Telling(tell)
-    loggers = [logging.getLogger(name) for name in ("taggers", "cleaners")]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-            logger.propagate = True
-
-
 def silent(_: object) -> None:
-    """A listener that hears nothing."""
+    """A listener that drops events."""
 
 
 def quoted(path: Path) -> str:
     """A path as a shell takes it."""
-    import shlex
-
     return shlex.quote(str(path))

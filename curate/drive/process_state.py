@@ -1,0 +1,88 @@
+"""Process state: what a run changes for the whole process, entered in one place and put back when the run ends."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import signal
+import threading
+from collections.abc import Callable, Generator
+from types import FrameType
+
+from curate.core.events import Listener, Note
+
+Stop = Callable[[], bool]
+"""True once the user asked to stop."""
+
+
+@contextlib.contextmanager
+def process_state(tell: Listener) -> Generator[Stop]:
+    """Signals, logging and garbage collection as a run wants them; yields what says whether the user asked to stop."""
+    with stop_signals(tell) as stop, _log_records_told(tell), _rare_collections():
+        yield stop
+
+
+@contextlib.contextmanager
+def stop_signals(tell: Listener | None = None) -> Generator[Stop]:
+    """The first Ctrl-C or SIGTERM asks to stop after the work in hand.
+
+    With `tell` that is announced, and the second one stops at once. Without it (a further process of a launcher) all
+    processes stop after the same step. Outside the main thread no signal arrives, and none is handled.
+    """
+    asked = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set() and tell is not None:
+            raise KeyboardInterrupt
+        asked.set()
+        if tell is not None:
+            tell(Note("warning", "stopping after what is in hand; press again to stop at once"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+class _NoteHandler(logging.Handler):
+    """Turns what taggers and cleaners log, who know nothing of events, into notes."""
+
+    def __init__(self, tell: Listener) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(Note("warning", record.getMessage()))
+
+
+@contextlib.contextmanager
+def _log_records_told(tell: Listener) -> Generator[None]:
+    handler = _NoteHandler(tell)
+    loggers = [logging.getLogger(name) for name in ("taggers", "cleaners")]
+    before = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Generator[None]:
+    """Records are many and hold no cycles: looking for cycles after every 700 of them costs a tenth of a known run."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
