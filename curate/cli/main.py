@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.help import Group, command_class
 from curate.cli.stages import Json, Quiet, Strict, close, pair, stage_command
 from curate.core import registry
 from curate.core.stage import Kind
@@ -26,6 +27,7 @@ Sources are never modified, running again continues, and what you edit by hand i
 
 app = typer.Typer(
     name="curate",
+    cls=Group,
     help=HELP,
     no_args_is_help=True,
     add_completion=True,
@@ -33,6 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+_STAGES = "Stages, each also a command over plain folders"
 
 Sets = Annotated[
     list[str] | None,
@@ -216,9 +220,11 @@ def _mount(arguments: Sequence[str]) -> None:
     for name in registry.stage_names():
         if called == name:
             stage = registry.stage(name)
-            app.command(name, short_help=_short(stage.__doc__ or name))(stage_command(name, stage))
+            app.command(
+                name, cls=command_class(stage.usual), short_help=_short(stage.__doc__ or name), rich_help_panel=_STAGES
+            )(stage_command(name, stage))
         elif called not in _known():
-            app.command(name, short_help=registry.stage_summary(name))(_only_listed)
+            app.command(name, short_help=registry.stage_summary(name), rich_help_panel=_STAGES)(_only_listed)
 
 
 def _only_listed() -> None:

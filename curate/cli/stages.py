@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from curate.cli.help import EVERY_STAGE, HELP_ALL, show_all
 from curate.core.stage import Concept, Findings, Stage, adds_only
 from curate.errors import InputError
 
@@ -21,14 +22,27 @@ if TYPE_CHECKING:
     from curate.drive import Result
     from curate.scan import ConsentChoice
 
-Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only what was set aside and warnings.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a picture was set aside.")]
+
+def _json(panel: str | None = None) -> Any:
+    return typer.Option("--json", help="Print the result as JSON on stdout.", rich_help_panel=panel)
+
+
+def _quiet(panel: str | None = None) -> Any:
+    return typer.Option("--quiet", "-q", help="Show only warnings and what was set aside.", rich_help_panel=panel)
+
+
+def _strict(panel: str | None = None) -> Any:
+    return typer.Option("--strict", help="Exit 1 if a picture was set aside.", rich_help_panel=panel)
+
+
+Json = Annotated[bool, _json()]
+Quiet = Annotated[bool, _quiet()]
+Strict = Annotated[bool, _strict()]
 
 
 def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     """A command whose options are the stage's fields, typed and explained as they are there."""
-    fields = {field: _option(field, info) for field, info in stage.model_fields.items()}
+    fields = {field: _option(field, info, stage.panel(field)) for field, info in stage.model_fields.items()}
 
     def carry_out(**given: Any) -> None:
         options = {k: _parsed(stage.model_fields[k], v, k) for k in fields if (v := given.pop(k)) not in (None, [])}
@@ -76,6 +90,8 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     unwanted = ("out", "in_place") if stage.read_only else ("out", "in_place", "concept") if adds_only(stage) else ()
     common = {f: c for f, c in _COMMON.items() if f not in unwanted}
     parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
+    if stage.usual:
+        parameters.append(inspect.Parameter("help_all", positional, default=False, annotation=_HELP_ALL))
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return carry_out
 
@@ -84,16 +100,22 @@ _SOURCE = Annotated[
     Path,
     typer.Argument(metavar="FOLDER", help="A folder of pictures; its sub-folders are concepts.", show_default=False),
 ]
-_PANEL = "Every stage"
 _PRINT = Annotated[
     bool,
-    typer.Option("--print-config", help="Show every effective option, where it came from and what it comes to."),
+    typer.Option(
+        "--print-config",
+        help="Show every effective option, where it comes from and what it means for this folder; train nothing.",
+        rich_help_panel=EVERY_STAGE,
+    ),
+]
+_HELP_ALL = Annotated[
+    bool, typer.Option(HELP_ALL, help="Show every option and exit.", is_eager=True, callback=show_all)
 ]
 _COMMON: Mapping[str, tuple[Any, Any]] = {
     "out": (
         Annotated[
             Path | None,
-            typer.Option("-o", "--out", metavar="OUT", help="Write to this folder.", rich_help_panel=_PANEL),
+            typer.Option("-o", "--out", metavar="OUT", help="Write to this folder.", rich_help_panel=EVERY_STAGE),
         ],
         None,
     ),
@@ -101,7 +123,7 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=_PANEL
+                "--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=EVERY_STAGE
             ),
         ],
         False,
@@ -109,7 +131,9 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
     "concept": (
         Annotated[
             list[str] | None,
-            typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.", rich_help_panel=_PANEL),
+            typer.Option(
+                "--concept", metavar="NAME", help="Only this concept; repeatable.", rich_help_panel=EVERY_STAGE
+            ),
         ],
         None,
     ),
@@ -120,7 +144,7 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
                 "--concepts",
                 metavar="YAML",
                 help="Take concepts: and consent: from this pipeline.",
-                rich_help_panel=_PANEL,
+                rich_help_panel=EVERY_STAGE,
             ),
         ],
         None,
@@ -132,38 +156,39 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
                 "--consent",
                 help="keep-unchecked includes pictures whose files cannot be checked for a refusal of AI training; "
                 "i-hold-the-rights also those that refuse it.",
-                rich_help_panel=_PANEL,
+                rich_help_panel=EVERY_STAGE,
             ),
         ],
         None,
     ),
     "workers": (
         Annotated[
-            str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=_PANEL)
+            str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=EVERY_STAGE)
         ],
         None,
     ),
     "device": (
-        Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.", rich_help_panel=_PANEL)],
+        Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.", rich_help_panel=EVERY_STAGE)],
         None,
     ),
     "require_gpu": (
         Annotated[
-            bool | None, typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=_PANEL)
+            bool | None,
+            typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=EVERY_STAGE),
         ],
         None,
     ),
     "offline": (
-        Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=_PANEL)],
+        Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=EVERY_STAGE)],
         None,
     ),
-    "as_json": (Json, False),
-    "strict": (Strict, False),
-    "quiet": (Quiet, False),
+    "as_json": (Annotated[bool, _json(EVERY_STAGE)], False),
+    "strict": (Annotated[bool, _strict(EVERY_STAGE)], False),
+    "quiet": (Annotated[bool, _quiet(EVERY_STAGE)], False),
 }
 
 
-def _option(name: str, info: FieldInfo) -> Any:
+def _option(name: str, info: FieldInfo, panel: str | None) -> Any:
     """The typer annotation of a stage's field: simple types as they are, lists repeated, mappings as KEY=VALUE."""
     flag = "--" + name.replace("_", "-")
     default = info.get_default(call_default_factory=True)
@@ -181,7 +206,8 @@ def _option(name: str, info: FieldInfo) -> Any:
     if kind is bool:
         text += f" [default: {'on' if default else 'off'}]"
         return Annotated[
-            bool | None, typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text, show_default=False)
+            bool | None,
+            typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text, show_default=False, rich_help_panel=panel),
         ]
     if get_origin(kind) is list:
         choices = [
@@ -192,14 +218,21 @@ def _option(name: str, info: FieldInfo) -> Any:
             for c in get_args(a)
         ]
         text += f" One of {', '.join(dict.fromkeys(choices))}." if choices else ""
-        metavar = "KEY=VALUE" if _mapping(info.annotation) else None
+        metavar = "KEY=VALUE" if _mapping(info.annotation) else f"<{get_args(kind)[0].__name__}>"
         return Annotated[
-            kind | None, typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar)
+            kind | None,
+            typer.Option(flag, help=text + " Repeatable.", show_default=False, metavar=metavar, rich_help_panel=panel),
         ]
     listed = [str(value) for value in info.examples or ()]
     return Annotated[
         kind | None,
-        typer.Option(flag, help=text, show_default=False, autocompletion=(lambda: listed) if listed else None),
+        typer.Option(
+            flag,
+            help=text,
+            show_default=False,
+            rich_help_panel=panel,
+            autocompletion=(lambda: listed) if listed else None,
+        ),
     ]
 
 

@@ -200,6 +200,8 @@ class Stage(Options):
     """Whether the stage's command only reads FOLDER and prints `findings`: it needs no output folder and leaves no trace."""
     distributed: ClassVar[bool] = False
     """Whether all processes of a launcher take part in `run`; of other stages the first process does everything."""
+    usual: ClassVar[frozenset[str]] = frozenset()
+    """Options on the short help page of a stage that has many; empty: all of them."""
     prints_config: ClassVar[bool] = False
     """Whether the stage's command takes `--print-config`, which prints `configuration`."""
 
@@ -214,6 +216,11 @@ class Stage(Options):
     def help_text(cls) -> str:
         """What the help page of the stage's command says: its docstring, unless a stage derives a part of it."""
         return (cls.__doc__ or "").strip()
+
+    @classmethod
+    def panel(cls, option: str) -> str | None:
+        """The heading under which help lists an option; None for the plain one."""
+        return None
 
     def parts(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""

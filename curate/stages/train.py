@@ -10,7 +10,7 @@ from curate.core import registry
 from curate.core.events import Listener, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings
-from curate.train.options import UNKEYED, WORDS, TrainOptions, algorithms
+from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
 
 
 class Train(TrainOptions, DatasetStage):
@@ -42,6 +42,20 @@ class Train(TrainOptions, DatasetStage):
     )
     writes: ClassVar[frozenset[str]] = frozenset()
     unkeyed: ClassVar[frozenset[str]] = UNKEYED - {"output_dir"} - WORDS
+
+    usual: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("base", "from_kohya", "preset", "algo", "rank", "alpha", "resolution", "flip", "shuffle"),
+            "caption_dropout",
+            *("epochs", "steps", "batch", "gradient_checkpointing", "seed", "learning_rate", "text_lr", "optimizer"),
+            *("schedule", "min_snr", "output_name", "save_every_n_epochs", "validation", "sample_prompts"),
+        )
+    )
+
+    @classmethod
+    def panel(cls, option: str) -> str | None:
+        """The heading of the option's group."""
+        return next((title for title, group in PANELS.items() if option in group.model_fields), None)
 
     @classmethod
     def help_text(cls) -> str:

@@ -12,7 +12,7 @@ import warnings
 
 from curate.diffusion.load import load
 from curate.train.options import OPTIMIZERS
-from curate.train.options.run import finds_rate
+from curate.train.options.optimizer import finds_rate
 from tests.train.optimizer_walks import sizes
 
 

@@ -32,10 +32,17 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8"), f"{name} differs: CURATE_GOLDEN=write brings it up to date"
 
 
-@pytest.mark.parametrize("command", ["", "resize", "balance"])
+@pytest.mark.parametrize("command", ["", "resize", "balance", "train", "train-all"])
 def test_help(command: str) -> None:
     found = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    arguments = [sys.executable, "-m", "curate.cli", *([command] if command else []), "--help"]
+    name, _, everything = command.partition("-")
+    arguments = [
+        sys.executable,
+        "-m",
+        "curate.cli",
+        *([name] if name else []),
+        "--help-all" if everything else "--help",
+    ]
     done = subprocess.run(
         arguments, capture_output=True, text=True, encoding="utf-8", env=found, check=True, cwd=HERE.parents[1]
     )

@@ -17,7 +17,7 @@ from curate.train.loop import optimizer, optimizer_catalogue
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import OPTIMIZERS, TrainOptions, resolve
-from curate.train.options.run import finds_rate
+from curate.train.options.optimizer import finds_rate
 
 EIGHT_BIT = ("adamw8bit", "paged-adamw8bit", "lion8bit", "paged-lion8bit")
 OWN = [name for name in OPTIMIZERS if name not in EIGHT_BIT]

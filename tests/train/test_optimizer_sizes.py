@@ -11,7 +11,7 @@ from curate.diffusion.load import load
 from curate.errors import CurateError, InputError
 from curate.train.loop import optimizer
 from curate.train.options import TrainOptions, resolve
-from curate.train.options.run import finds_rate
+from curate.train.options.optimizer import finds_rate
 from tests.train.optimizer_walks import sizes
 
 STEPS = 15

@@ -20,7 +20,7 @@ from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.options import OPTIMIZERS, TrainOptions
-from curate.train.options.run import OWN_SCHEDULE, finds_rate
+from curate.train.options.optimizer import OWN_SCHEDULE, finds_rate
 from tests.train.conftest import PlainDoor, draw_folder
 
 SCHEDULES = ("constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial")

@@ -11,20 +11,22 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from curate.train.options import base, data, kohya, network, objective, output, presets, run, watch
+from curate.train.options import base, data, kohya, network, objective, optimizer, output, presets, run, watch
+from curate.train.options.optimizer import OPTIMIZERS
 from curate.train.options.output import WORDS
-from curate.train.options.run import OPTIMIZERS, Precision
+from curate.train.options.run import Precision
 
 __all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Precision", "TrainOptions", "imported"]
 
 
 class TrainOptions(
+    run.RunOptions,
     watch.WatchOptions,
     output.OutputOptions,
     objective.ObjectiveOptions,
-    data.DataOptions,
-    run.RunOptions,
+    optimizer.OptimizerOptions,
     network.NetworkOptions,
+    data.DataOptions,
     base.BaseOptions,
 ):
     """Everything that decides a training run; what is None is settled by the algorithm, the base or the data."""
@@ -89,6 +91,7 @@ NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
     **base.NEEDS,
     **network.NEEDS,
     **run.NEEDS,
+    **optimizer.NEEDS,
     **data.NEEDS,
     **objective.NEEDS,
     **output.NEEDS,
@@ -96,16 +99,20 @@ NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
 }
 """Options that do something only beside others: what they need, in words and as a test."""
 
-UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, run, data, objective, output, watch)))
+UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, optimizer, run, data, objective, output, watch)))
 """Options that change no byte of the LoRA."""
 
 GROUPS = {
     "base": base.BaseOptions,
-    "network": network.NetworkOptions,
-    "run": run.RunOptions,
     "data": data.DataOptions,
+    "network": network.NetworkOptions,
+    "optimizer": optimizer.OptimizerOptions,
     "objective": objective.ObjectiveOptions,
     "output": output.OutputOptions,
     "watch": watch.WatchOptions,
+    "run": run.RunOptions,
 }
 """The groups in the order in which help shows them."""
+
+PANELS = {("watching" if name == "watch" else name).capitalize(): group for name, group in GROUPS.items()}
+"""The groups by the heading under which help lists their options."""

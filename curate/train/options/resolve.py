@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from curate.adapters.algorithm import algorithm
 from curate.train.options import TrainOptions
+from curate.train.options.optimizer import OWN_SCHEDULE, Schedule, finds_rate, relative_step
 from curate.train.options.presets import GUIDES
-from curate.train.options.run import OWN_SCHEDULE, Schedule, finds_rate, relative_step
 
 if TYPE_CHECKING:
     import torch

@@ -1,96 +1,28 @@
-"""How long and how fast: length, optimiser, rates, schedule, precision of the computation."""
+"""How long and how: length, batches, seed, precision of the computation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Schedule = Literal["constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial"]
-OPTIMIZERS = (
-    *("adamw", "adamw8bit", "paged-adamw8bit", "lion8bit", "paged-lion8bit", "adafactor", "sgd", "lion"),
-    *("prodigy", "dadapt-adam", "dadapt-lion", "came", "adopt", "ademamix", "stable-adamw", "schedule-free"),
-    *("schedule-free-sgd", "schedule-free-radam"),
-)
-OWN_SCHEDULE = frozenset(("schedule-free", "schedule-free-sgd", "schedule-free-radam"))
-"""Optimizers that want a constant rate: their averaging takes the place of a schedule."""
-
-_NAMES = {
-    **{"sgdnesterov": "sgd", "dadaptation": "dadapt-adam", "dadaptadampreprint": "dadapt-adam"},
-    **{"schedulefreeadamw": "schedule-free", "adamwschedulefree": "schedule-free"},
-    **{"sgdschedulefree": "schedule-free-sgd", "radamschedulefree": "schedule-free-radam"},
-    **{name.replace("-", ""): name for name in OPTIMIZERS},
-}
-_SCHEDULES = {"cosine-with-restarts": "cosine-restarts"}
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
-
-
-def finds_rate(optimizer: str) -> bool:
-    """Whether an optimizer finds its own rate (Prodigy, D-Adaptation), by a name of ours or a dotted path.
-
-    A learning rate then scales what it finds; 1 unless the user says otherwise.
-    """
-    return _plain(optimizer.rpartition(".")[2]).startswith(("prodigy", "dadapt"))
-
-
-def relative_step(options: RunOptions) -> bool:
-    """Whether Adafactor sets its rate from the number of the step: `optimizer_args` says relative_step=True."""
-    given = [argument.replace(" ", "").lower() for argument in options.optimizer_args]
-    return options.optimizer == "adafactor" and "relative_step=true" in given
 
 
 class RunOptions(BaseModel):
-    """How long and how fast: length, optimiser, rates, schedule, precision of the computation."""
+    """How long and how: length, batches, seed, precision of the computation."""
 
     epochs: int | None = Field(None, ge=1, description="Times through the data; default what showings asks for.")
-    steps: int | None = Field(None, ge=1, description="Optimiser steps; epochs win where both are given.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; epochs win where both are given.")
     showings: int = Field(
         100,
         ge=1,
         description="How often each picture is shown where neither epochs nor steps are given; 30 to 40 for a style.",
     )
     batch: int = Field(1, ge=1, description="Pictures per forward pass.")
-    accumulate: int = Field(1, ge=1, description="Forward passes per optimiser step.")
+    accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
     seed: int = Field(42, ge=0, description="Seed of every random draw.")
-    learning_rate: float | None = Field(
-        None,
-        gt=0,
-        description="Learning rate; default 1e-4, 1 for optimisers that find their own, which it then scales.",
-    )
-    unet_lr: float | None = Field(
-        None, ge=0, description="Learning rate of the UNet; default learning_rate, 0 leaves it out."
-    )
-    text_lr: float | None = Field(
-        None, ge=0, description="Learning rate of the text encoder; default half of learning_rate, 0 leaves it out."
-    )
-    stop_text_after: float = Field(
-        0,
-        ge=0,
-        description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never.",
-    )
-    optimizer: str = Field(
-        "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt-… find their own rate."
-    )
-    optimizer_args: tuple[str, ...] = Field(
-        (), description="Further arguments of the optimiser, each as name=value: betas=0.9,0.99."
-    )
-    schedule: Schedule | None = Field(
-        None, description="How the rate falls over the run; default cosine, with schedule-free constant."
-    )
-    cycles: int = Field(1, ge=1, description="cosine-restarts: how often the rate starts anew.")
-    power: float = Field(1.0, gt=0, description="polynomial: the exponent.")
-    warmup: float | None = Field(
-        None,
-        ge=0,
-        description="Steps of rising rate at the start, below 1 a share of the run; default 0, .05 with constant-with-warmup.",
-    )
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
-    max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
     precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and bf16 on a GPU.")
     gradient_checkpointing: bool = Field(
         False, description="Less memory for a fifth to a third more time; same result."
@@ -100,48 +32,8 @@ class RunOptions(BaseModel):
         description="Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding.",
     )
 
-    @field_validator("optimizer", mode="before")
-    @classmethod
-    def _optimizer_by_any_name(cls, value: Any) -> Any:
-        """Other programs write AdamW8bit, DAdaptAdam, SGDNesterov."""
-        return _NAMES.get(_plain(value)) or value if isinstance(value, str) else value
-
-    @field_validator("schedule", mode="before")
-    @classmethod
-    def _schedule_by_any_name(cls, value: Any) -> Any:
-        """Other programs write cosine_with_restarts, constant_with_warmup."""
-        named = value.replace("_", "-") if isinstance(value, str) else value
-        return _SCHEDULES.get(named, named)
-
-    @model_validator(mode="after")
-    def _rates_fit(self) -> Self:
-        if self.optimizer in OWN_SCHEDULE and self.schedule not in (None, "constant", "constant-with-warmup"):
-            raise ValueError(f"optimizer {self.optimizer} wants a constant rate: leave schedule out, or say constant")
-        if self.schedule == "constant-with-warmup" and self.warmup == 0:
-            raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
-        if relative_step(self):
-            set_here = (self.learning_rate, self.unet_lr or None, self.text_lr or None, self.schedule, self.warmup)
-            if any(value is not None for value in set_here):
-                raise ValueError(
-                    "adafactor with relative_step=True sets its own rate: leave out learning rates, schedule and warmup, "
-                    "or say relative_step=False"
-                )
-        if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
-            raise ValueError(
-                f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class"
-            )
-        return self
-
-
-def _trains_both(o: RunOptions) -> bool:
-    layers: tuple[str, ...] = getattr(o, "preset", ())
-    return o.text_lr != 0 and o.unet_lr != 0 and not any(name.startswith("unet") for name in layers)
-
 
 NEEDS: dict[str, tuple[str, Callable[[RunOptions], bool]]] = {
-    "stop_text_after": ("training text encoder and UNet", _trains_both),
     "showings": ("leaving out epochs and steps", lambda o: o.epochs is None and o.steps is None),
-    "cycles": ("schedule cosine-restarts", lambda o: o.schedule == "cosine-restarts"),
-    "power": ("schedule polynomial", lambda o: o.schedule == "polynomial"),
 }
 UNKEYED = frozenset(("gradient_checkpointing", "compile"))

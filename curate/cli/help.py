@@ -1,0 +1,88 @@
+"""Help pages in plain text: options and commands under headings, and a short page first where a command has many options."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+EVERY_STAGE = "Every stage"
+"""Heading of the options that all stages' commands have."""
+HELP_ALL = "--help-all"
+_FIRST, _LAST = "Options", "Other"
+
+Rows = list[tuple[str, str]]
+
+
+class Command(TyperCommand):
+    """A command whose help groups its options by `rich_help_panel`.
+
+    `usual` are the option names that the short page shows, beside those of "Every stage"; without any it shows all.
+    """
+
+    usual: Collection[str] = ()
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section for each heading, in the order in which they first come."""
+        everything = bool(ctx.meta.get(HELP_ALL)) or not self.usual
+        sections: dict[str, Rows] = {}
+        hidden = 0
+        for parameter in self.get_params(ctx):
+            if (row := parameter.get_help_record(ctx)) is None:
+                continue
+            heading = _heading(parameter)
+            shown = everything or heading in ("Arguments", EVERY_STAGE, _LAST) or parameter.name in self.usual
+            hidden += not shown
+            if shown:
+                sections.setdefault(heading, []).append(row)
+        write_sections(formatter, sections)
+        if hidden:
+            formatter.write_paragraph()
+            formatter.write_text(f"{HELP_ALL} shows {hidden} more options.")
+
+
+class Group(TyperGroup):
+    """A group whose help lists its commands under the headings that `rich_help_panel` names."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section for each heading, in the order in which they first come."""
+        names = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        sections: dict[str, Rows] = {}
+        room = formatter.width - 6 - max(map(len, names), default=0)
+        for name in names:
+            command: Any = self.commands[name]
+            panel = getattr(command, "rich_help_panel", None)
+            heading = panel if isinstance(panel, str) else "Commands"
+            sections.setdefault(heading, []).append((name, command.get_short_help_str(max(room, 10_000))))
+        write_sections(formatter, sections)
+
+
+def write_sections(formatter: Any, sections: Mapping[str, Rows]) -> None:
+    """Writes headings with rows of two columns; the first column is equally wide in all."""
+    for heading, rows in sections.items():
+        with formatter.section(heading):
+            formatter.write_dl(rows)
+
+
+def command_class(usual: Collection[str]) -> type[Command]:
+    """A command class whose short help page shows these options."""
+    return type("Command", (Command,), {"usual": frozenset(usual)})
+
+
+def _heading(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    panel = getattr(parameter, "rich_help_panel", None)
+    if isinstance(panel, str):
+        return panel
+    return _LAST if parameter.is_eager else _FIRST
+
+
+def show_all(ctx: typer.Context, value: bool) -> None:
+    """Prints the whole help page and ends: the callback of `--help-all`."""
+    if value and not ctx.resilient_parsing:
+        ctx.meta[HELP_ALL] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
