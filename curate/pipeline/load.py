@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.core import registry
+from curate.core.path_options import resolve_paths
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
@@ -190,7 +191,7 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
             continue
         raw = next(iter(entry)) if isinstance(entry, dict) else entry
         options = entry[raw] if isinstance(entry, dict) else None
-        stage = reader.typed(found, _located(options, base), ("stages", i, raw), name)
+        stage = reader.typed(found, resolve_paths(found, options, base), ("stages", i, raw), name)
         if stage is not None:
             stages.append(stage)
             for option, message in stage.problems().items():
@@ -204,14 +205,3 @@ def _not_a_stage(entry: Any) -> str:
     if len(entry or ()) > 1 and isinstance(entry, dict) and entry[first] is None:
         return f'the options of "{first}" stand beside it, not under it: indent them two more, or write {first}: {{…}}'
     return f"expected a stage name or one `stage: {{options}}`, found {describe(entry)}"
-
-
-def _located(value: Any, base: Path) -> Any:
-    """Paths among the options (`./x`, `../x`) are meant from the pipeline file."""
-    if isinstance(value, dict):
-        return {k: _located(v, base) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_located(v, base) for v in value]
-    if isinstance(value, str) and value.startswith(("./", "../", ".\\", "..\\")):
-        return str((base / value).resolve())
-    return value

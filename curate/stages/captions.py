@@ -15,6 +15,7 @@ import taggers
 from curate import captions
 from curate.core import registry
 from curate.core.events import Listener, Note
+from curate.core.path_options import TagTable
 from curate.core.record import CaptionStyle, Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
@@ -25,7 +26,7 @@ from taggers.errors import BadTableError
 class Captions(RecordStage):
     """Apply rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order; set the style."""
 
-    vocabulary: str = Field(
+    vocabulary: TagTable = Field(
         "danbooru",
         description="Whose aliases are mapped to their live tag: danbooru, e621, none, or a file or folder of exports.",
     )

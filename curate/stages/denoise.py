@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cleaners import Clean, Cleaner, cleaner, names
+from curate.core.path_options import FilePath, HubFileName, ModelName
 from curate.core.record import Record
 from curate.core.registry import names_schema
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
@@ -46,14 +47,14 @@ class Denoise(RecordStage):
         examples=[(name,) for name in names()],
     )
     threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
-    detector: str = Field(
+    detector: FilePath = Field(
         "", description="An ONNX classifier on disk that is asked too; its last output means perturbed."
     )
     detector_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the detector's word counts.")
     detector_crops: int = Field(5, ge=1, description="Crops of each picture that the detector sees; their mean counts.")
     detector_values: Literal["0..1", "-1..1", "imagenet"] = Field("0..1", description="How the detector wants pixels.")
     detector_logits: bool = Field(True, description="The detector's output is before the sigmoid or softmax.")
-    model: str = Field(
+    model: HubFileName = Field(
         "realesr-general-wdn-x4v3",
         description="Network of upscale and down-up: a file, hub name, known name, or lanczos.",
     )
@@ -61,7 +62,7 @@ class Denoise(RecordStage):
     large: int = Field(
         1024, ge=0, description="Shorter side from which down-up is used; smaller pictures would lose detail."
     )
-    diffusion: str = Field(
+    diffusion: ModelName = Field(
         "stabilityai/stable-diffusion-x4-upscaler",
         description="Diffusion upscaler: a folder in diffusers' layout or a hub name.",
     )

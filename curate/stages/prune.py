@@ -12,6 +12,7 @@ from pydantic import Field
 
 from curate import captions
 from curate.core import registry
+from curate.core.path_options import TagTable
 from curate.core.record import Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
@@ -25,7 +26,7 @@ MANY = 20
 class Prune(RecordStage):
     """Remove tags that more specific ones imply (dog beside german_shepherd), by the site's own graph; then cap."""
 
-    implications: str = Field(
+    implications: TagTable = Field(
         "danbooru", description="Whose implications: danbooru, e621, none, or a file or folder of exports."
     )
     keep: tuple[str, ...] = Field((), description="Tags that are never removed.")

@@ -13,6 +13,7 @@ from pydantic import Field
 import taggers
 from curate import captions
 from curate.core import registry
+from curate.core.path_options import ModelName
 from curate.core.record import Record
 from curate.core.stage import CompositeStage, Env, RecordStage, Resources, Stage, Worker
 from curate.tagging.describing import DESCRIBED, Description
@@ -26,7 +27,7 @@ CATEGORIES = ("general", "character", "copyright", "species")
 class Tag(CompositeStage):
     """Tag pictures with one or several taggers; known scores are re-thresholded without running a model."""
 
-    tagger: tuple[str, ...] = Field(
+    tagger: tuple[ModelName, ...] = Field(
         ("wd-swinv2-tagger-v3",),
         min_length=1,
         description="Taggers by name (see `curate models`) or model folders, best first.",
@@ -62,7 +63,7 @@ class Tag(CompositeStage):
     existing: Literal["keep", "merge", "replace"] = Field(
         "keep", description="Pictures that came with a caption: keep it, merge tags into it, or replace it."
     )
-    describe: str = Field("", description="Also write a sentence: a vision-language model by hub name or folder.")
+    describe: ModelName = Field("", description="Also write a sentence: a vision-language model by hub name or folder.")
     prompt: str = Field("", description="What that model is asked; by default its own task, or for one sentence.")
     max_tokens: int = Field(100, ge=1, description="Longest sentence, in the model's tokens.")
     floor: float = Field(

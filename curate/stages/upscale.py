@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from curate.core.path_options import HubFileName
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import InputError, MissingError, PictureError
@@ -21,7 +22,7 @@ Enlarge = Callable[[Pixels], Pixels]
 class Upscale(RecordStage):
     """Enlarge pictures below the training resolution with an upscaling model, then scale exactly to size."""
 
-    model: str = Field(
+    model: HubFileName = Field(
         "RealESRGAN_x4plus",
         description="A .pth, .safetensors or .onnx file, owner/repository/file on the hub, a known name (4x-UltraSharp, "
         "RealESRGAN_x4plus_anime_6B …), lanczos for plain interpolation, or none to only note what is small.",

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from curate.core import registry
 from curate.core.chain import Encode
+from curate.core.path_options import path_option
 from curate.core.record import FIELDS, Image, Record
 from curate.core.stage import CompositeStage, Concept, DatasetStage, RecordStage, Stage
 from tests.contract.strategies import STAGES, drawn_stage, literals
@@ -112,6 +113,32 @@ def test_what_a_stage_says_it_offers_is_there(name: str) -> None:
     stage = registry.stage(name)
     assert stage.prints_config == (stage.configuration is not Stage.configuration)
     assert not stage.distributed or issubclass(stage, DatasetStage)
+
+
+NO_PATHS = {
+    ("captions", "extension"),
+    ("crop", "boxes"),
+    ("denoise", "methods"),
+    ("flip", "pictures"),
+    ("tag", "family"),
+    ("train", "algo"),
+    ("train", "caption_extension"),
+    ("train", "output_name"),
+    ("train", "preset"),
+    ("trigger", "words"),
+}
+"""Options whose help speaks of files, folders or models, and that name none."""
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_options_that_name_files_have_the_type_of_paths(name: str) -> None:
+    for field, info in registry.stage(name).model_fields.items():
+        text = (info.description or "").lower()
+        kinds = ("file", "folder", "path", "on disk", "hub name", "tagger", "model by")
+        speaks = any(kind in text for kind in kinds) and "str" in str(info.annotation)
+        about = f"{name}.{field}: give it a type of curate.core.path_options, or list it in NO_PATHS"
+        assert (path_option(info) is not None) or not speaks or (name, field) in NO_PATHS, about
+        assert not (path_option(info) and (name, field) in NO_PATHS)
 
 
 def test_the_encoding_step_keeps_the_contract() -> None:

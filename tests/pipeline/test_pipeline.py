@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from curate.core.path_options import PathOption
 from curate.errors import InputError
 from curate.pipeline import Pipeline, PipelineError, load, schema
 
@@ -242,6 +243,66 @@ def test_paths_are_meant_from_the_file(place: Path, monkeypatch: pytest.MonkeyPa
     found = read(place, with_stages("captions: {vocabulary: ./tables}"))
     assert found.input == (place / "in",)
     assert stage(found, "captions").vocabulary == str(place / "tables")
+
+
+def test_paths_of_every_option_are_meant_from_the_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    for folder in ("models", "mine", "reg"):
+        (place / folder).mkdir()
+    (place / "models/a.safetensors").write_bytes(b"")
+    text = with_stages(
+        "tag: {tagger: [wd-swinv2-tagger-v3, mine], describe: owner/model}",
+        "captions: {per_concept: {dog: {vocabulary: mine}}}",
+        "upscale: {model: owner/repository/4x.pth}",
+        "crop: {model: models/faces.onnx}",
+        "export",
+        "train: {base: models/a.safetensors, vae: owner/vae, reg_folder: reg, output_dir: out, "
+        "sample_prompts: prompts.txt, start_from: models/none.safetensors, tokenizer: ../clip}",
+    )
+    found = read(place, text)
+    assert stage(found, "tag").tagger == ("wd-swinv2-tagger-v3", str(place / "mine"))
+    assert stage(found, "tag").describe == "owner/model"
+    assert stage(found, "captions").per_concept == {"dog": {"vocabulary": str(place / "mine")}}
+    assert stage(found, "upscale").model == "owner/repository/4x.pth"
+    assert stage(found, "crop").model == place / "models/faces.onnx"
+    train = stage(found, "train")
+    assert (train.base, train.vae) == (str(place / "models/a.safetensors"), "owner/vae")
+    assert (train.reg_folder, train.output_dir) == (str(place / "reg"), str(place / "out"))
+    assert train.sample_prompts == str(place / "prompts.txt")
+    assert train.start_from == str(place / "models/none.safetensors")
+    assert train.tokenizer == str(place.parent / "clip")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "is_path"),
+    [
+        (PathOption(), "a.txt", True),
+        (PathOption(), "owner/model", True),
+        (PathOption(names=True), "owner/model", False),
+        (PathOption(names=True), "here", True),
+        (PathOption(names=True), "here/model", True),
+        (PathOption(names=True), "owner/model.v1", False),
+        (PathOption(names=True), "models/x.SAFETENSORS", True),
+        (PathOption(names=True), "a/b/c", True),
+        (PathOption(names=True), "~/x", True),
+        (PathOption(names=True), "..", True),
+        (PathOption(names=True, carried=("here",)), "here", False),
+        (PathOption(names=True, hub_files=True), "owner/model/x.pth", False),
+        (PathOption(names=True, hub_files=True), "here/model/x.pth", True),
+        (PathOption(names=True, hub_files=True), "models/x.pth", True),
+        (PathOption(names=True, hub_files=True), "4x-UltraSharp", False),
+        (PathOption(names=True), "", False),
+    ],
+)
+def test_what_is_a_path_and_what_a_name(tmp_path: Path, option: PathOption, value: str, is_path: bool) -> None:
+    for name in ("here/model/x.pth", "models/y.pth"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    resolved = option.resolve(value, tmp_path)
+    if is_path:
+        assert Path(resolved) == (tmp_path / Path(value).expanduser()).resolve()
+    else:
+        assert resolved == value
 
 
 # the schema

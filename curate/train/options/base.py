@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+
+from curate.core.path_options import FilePath, ModelName, PathOption
 
 
 class BaseOptions(BaseModel):
     """Which base model, and what it predicts."""
 
-    base: str = Field(
+    base: Annotated[str, PathOption(names=True, carried=("tiny",))] = Field(
         "tiny",
         min_length=1,
         description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
     )
-    tokenizer: str = Field("", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's.")
-    vae: str = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
-    from_kohya: tuple[str, ...] = Field(
+    tokenizer: ModelName = Field(
+        "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
+    )
+    vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
+    from_kohya: tuple[FilePath, ...] = Field(
         (), description="Take settings of kohya's beneath yours: a training TOML, a dataset TOML or the GUI's JSON."
     )
     prediction: Literal["auto", "epsilon", "v"] = Field(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, Field
 
+from curate.core.path_options import FilePath
+
 
 class DataOptions(BaseModel):
     """What is shown: sizes, captions, mirroring."""
@@ -32,7 +34,7 @@ class DataOptions(BaseModel):
     tag_dropout: float = Field(0, ge=0, lt=1, description="Chance of each tag behind the kept ones to be left out.")
     flip: bool = Field(False, description="Show pictures mirrored half of the time; not for asymmetric subjects.")
     masked_loss: bool = Field(False, description="Learn by the pictures in FOLDER/masks: white counts, black does not.")
-    reg_folder: str = Field(
+    reg_folder: FilePath = Field(
         "",
         description="Folder of N_class sub-folders with regularisation pictures: what the class is without the concept.",
     )

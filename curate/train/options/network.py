@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
 from curate.adapters.algorithm import algorithm
+from curate.core.path_options import FilePath
 from curate.core.registry import names_schema
 from curate.diffusion.layer_names import PRESETS
 from curate.train.options import algorithms, presets
@@ -23,7 +24,7 @@ LAYERS = (*PRESETS, *(preset for found in algorithms.choices().values() for pres
 class NetworkOptions(BaseModel):
     """What is learnt: algorithm, size, layers and what holds it back."""
 
-    start_from: str = Field(
+    start_from: FilePath = Field(
         "",
         description="LoRA file or PEFT folder to go on from: ours, kohya's, LyCORIS' or PEFT's, of the same layers.",
     )

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from curate.core.path_options import FilePath
+
 
 class OutputOptions(BaseModel):
     """What is written: LoRA files and checkpoints."""
@@ -14,7 +16,7 @@ class OutputOptions(BaseModel):
     output_name: str = Field(
         "", description="Name of the LoRA file; without one the trigger, or with several concepts the folder's name."
     )
-    output_dir: str = Field("", description="Folder for the LoRA file; without one FOLDER/lora.")
+    output_dir: FilePath = Field("", description="Folder for the LoRA file; without one FOLDER/lora.")
     save_precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="Of the LoRA file.")
     save_every_n_epochs: int = Field(0, ge=0, description="Also save a LoRA file after every n-th epoch; 0 is never.")
     save_every_n_steps: int = Field(0, ge=0, description="Also save a LoRA file after every n-th step; 0 is never.")
@@ -26,7 +28,7 @@ class OutputOptions(BaseModel):
     keywords: str = Field(
         "", description="Tags of the LoRA in its metadata, with commas between; captions keep their own."
     )
-    thumbnail: str = Field("", description="Picture that stands for the LoRA; it goes small into the metadata.")
+    thumbnail: FilePath = Field("", description="Picture that stands for the LoRA; it goes small into the metadata.")
     save_state_every: int = Field(100, ge=1, description="Steps between checkpoints from which a rerun continues.")
     keep_states: int = Field(2, ge=1, description="Checkpoints kept.")
 

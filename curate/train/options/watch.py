@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from curate.core.path_options import FilePath
+
 Sampler = Literal[
     "ddim",
     "pndm",
@@ -33,10 +35,12 @@ class WatchOptions(BaseModel):
     validation: float = Field(
         0, ge=0, lt=1, description="Share of each concept's pictures held out: never trained, their loss is measured."
     )
-    validation_folder: str = Field("", description="Folder of N_name sub-folders of which the loss is measured too.")
+    validation_folder: FilePath = Field(
+        "", description="Folder of N_name sub-folders of which the loss is measured too."
+    )
     validate_every_n_steps: int = Field(0, ge=0, description="Steps between measurements; default once an epoch.")
     validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between measurements; default 1.")
-    sample_prompts: str = Field(
+    sample_prompts: FilePath = Field(
         "", description="File of prompts to draw pictures of, one a line, with --n --w --h --d --l --s --ss as kohya's."
     )
     sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures; default once an epoch.")
