@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Generator, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -40,7 +40,7 @@ class Convert(RecordStage):
         description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full.",
     )
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4  # 4: colours declared by numbers (cICP, nclx)
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "encoding", "notes"})
@@ -96,4 +96,15 @@ class Convert(RecordStage):
             record = record.noting(
                 f"a damaged file: {f'{rows} of {height} rows' if rows < height else 'not all of it'} could be read"
             )
+        record = record.noting(*_colour_notes(decoded.facts))
         return env.keep(record, decoded.pixels, key=key, encoding=self.encoding, facts=facts)
+
+
+def _colour_notes(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What a person would want to know of a picture's colours."""
+    if signal := facts.get("tone_mapped"):
+        yield f"high dynamic range ({signal}): highlights compressed to sRGB by ITU-R BT.2390, paper white 203 cd/m²"
+    if error := facts.get("cicp_error"):
+        yield f"its colours are taken for sRGB: {error}"
+    if error := facts.get("profile_error"):
+        yield f"its colour profile cannot be used, its colours are taken as they are: {error}"

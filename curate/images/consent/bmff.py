@@ -6,10 +6,10 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from curate.images.consent.boxes import Box, in_file
 from curate.images.consent.heif import items
 from curate.images.consent.packet import Gap, Packet, Part, UnreadableError, read, unbrotli
 from curate.images.consent.tiff import exif
+from curate.images.iso_boxes import Box, in_file
 
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")

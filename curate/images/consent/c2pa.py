@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from curate.images.consent.boxes import in_bytes
 from curate.images.consent.packet import Gap, UnreadableError, unbrotli
+from curate.images.iso_boxes import in_bytes
 
 _DEEPEST = 32
 _LABELS = ("c2pa.training-mining", "cawg.training-mining")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from curate.images.consent.boxes import in_bytes
 from curate.images.consent.packet import LARGEST, Gap, Packet, Part, UnreadableError, inflate, read, unbrotli
 from curate.images.consent.tiff import exif
+from curate.images.iso_boxes import in_bytes
 
 _IN_FILE, _IN_IDAT, _IN_ITEM = 0, 1, 2
 _DEEPEST = 8

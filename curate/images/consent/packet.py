@@ -6,6 +6,8 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from curate.images.iso_boxes import UnreadableError
+
 LARGEST = 64 << 20
 """Bytes of metadata that are read at most, packed and unpacked: a hundred times the largest that programs write."""
 
@@ -26,10 +28,6 @@ class Gap:
 
 
 Part = Packet | Gap
-
-
-class UnreadableError(ValueError):
-    """The container does not hold together from here on."""
 
 
 def read(file: BinaryIO, size: int) -> bytes:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from curate.core.stage import Pixels
-from curate.images.decode import bit_depth, pillow_memory, png_gamma
+from curate.images.decode import bit_depth, declared_colours, pillow_memory
+from curate.images.decode.calibration import Calibration
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
@@ -24,14 +25,17 @@ Alpha = NDArray[np.uint8]
 def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[str, Any], into: Pixels) -> None:
     """Writes the loaded picture into `into`, H×W×3: sRGB, transparent parts on the background.
 
-    Notes the facts had_alpha, transparent, depth, gamma, profile and profile_error.
+    Notes the facts had_alpha, transparent, depth, gamma, cicp, cicp_error, tone_mapped, profile and profile_error.
     """
-    calibrated = png_gamma.of(image)
-    if calibrated is not None:
-        facts["gamma"] = round(image.info["gamma"], 5)
-    image, alpha = _shallow(image, facts, calibrated)
+    calibration, profile_is_void = declared_colours.of(image, facts)
+    if profile_is_void:
+        image.info.pop("icc_profile", None)
+    image, alpha = _shallow(image, facts, calibration)
     # what was deep has been calibrated in its full depth
-    convert = _to_srgb(image, facts) if calibrated is None or "depth" in facts else _Calibrated(calibrated, facts)
+    if calibration is None or "depth" in facts:
+        convert = _to_srgb(image, facts)
+    else:
+        convert = _Calibrated(_measured(calibration, image), facts)
     facts["had_alpha"] = False
     as_it_is = image.mode == "RGB" and alpha is None and convert.idle and not image.has_transparency_data
     if as_it_is and pillow_memory.whole_into(image, into):
@@ -62,23 +66,34 @@ def over(rgb: Pixels, alpha: Alpha, background: tuple[int, int, int]) -> Pixels:
 
 
 def _shallow(
-    image: Image.Image, facts: dict[str, Any], calibrated: png_gamma.Calibration | None
+    image: Image.Image, facts: dict[str, Any], calibration: Calibration | None
 ) -> tuple[Image.Image, Alpha | None]:
     """The picture in 8 bits; where its depth had to be taken from it, its alpha apart."""
     info = {k: v for k, v in image.info.items() if k == "icc_profile"}
     if bit_depth.is_deep(image):
         alpha = _matching(image)
         gray = bit_depth.to_gray(image, facts)
-        if calibrated is not None and facts.get("depth") == 16:
-            gray = calibrated.to_srgb(np.asarray(image).astype(np.uint16))
+        if calibration is not None and facts.get("depth") == 16:
+            gray = _deep(calibration, np.asarray(image).astype(np.uint16))
         shallow = Image.fromarray(gray)
-    elif exact := bit_depth.exact_colours(image, calibrated.to_srgb if calibrated else bit_depth.scale_16):
+    elif exact := bit_depth.exact_colours(
+        image, functools.partial(_deep, calibration) if calibration else bit_depth.scale_16
+    ):
         facts["depth"] = 16
         shallow, alpha = Image.fromarray(np.ascontiguousarray(exact[0])), exact[1]
     else:
         return image, None
     shallow.info = info
     return shallow, alpha
+
+
+def _deep(calibration: Calibration, values: NDArray[np.uint16]) -> Pixels:
+    return calibration.measured(values).to_srgb(values)
+
+
+def _measured(calibration: Calibration, image: Image.Image) -> Calibration:
+    """The calibration for this picture; only a high range has to look at it for that."""
+    return calibration if calibration.high_range is None else calibration.measured(np.asarray(_plain(image)[0]))
 
 
 def _matching(image: Image.Image) -> Alpha | None:
@@ -115,15 +130,15 @@ class _Converter:
 
 
 class _Calibrated:
-    """Takes a strip of a PNG that states its own gamma to sRGB."""
+    """Takes a strip of a picture that declares its colours by numbers to sRGB."""
 
-    def __init__(self, calibrated: png_gamma.Calibration, facts: dict[str, Any]) -> None:
-        self._calibrated = calibrated
+    def __init__(self, calibration: Calibration, facts: dict[str, Any]) -> None:
+        self._calibration = calibration
         self.idle = False
         facts["profile"] = ""
 
     def __call__(self, strip: Image.Image) -> Image.Image:
-        return Image.fromarray(self._calibrated.to_srgb(np.asarray(strip))).convert("RGB")
+        return Image.fromarray(self._calibration.to_srgb(np.asarray(strip))).convert("RGB")
 
 
 def _to_srgb(image: Image.Image, facts: dict[str, Any]) -> _Converter:

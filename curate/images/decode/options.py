@@ -35,12 +35,13 @@ class DecodeOptions:
 class Decoded:
     """Pixels after entry and the JSON-able facts that flattening loses.
 
-    Facts always there: format, mode, width, height (as stored), had_alpha (some pixel is not opaque), profile (name of the
-    embedded ICC profile, empty without one), orientation (EXIF value that was applied, 1 without). Where they apply: frames
-    (pages or frames in the file, absent where counting fails), frame (index of this one), animated, transparent (share of
-    fully transparent pixels), truncated and rows (a damaged file was accepted; rows that could be read), depth (bits per
-    sample above 8), gamma (a PNG's, applied), texts (a PNG's that were not read), profile_error, exif_error, scaled (n where a
-    JPEG was decoded at 1/n).
+    Facts always there: format, mode, width, height (as stored), had_alpha (some pixel is not opaque), profile (name
+    of the embedded ICC profile, empty without one), orientation (EXIF value that was applied, 1 without). Where
+    they apply: frames (pages or frames in the file, absent where counting fails), frame (index of this one),
+    animated, transparent (share of fully transparent pixels), truncated and rows (a damaged file was accepted; rows
+    that could be read), depth (bits per sample above 8), gamma (a PNG's, applied), cicp (names of the primaries and
+    transfer that a PNG, HEIF or AVIF declares by numbers, applied), cicp_error, tone_mapped (PQ or HLG), texts (a
+    PNG's that were not read), profile_error, exif_error, scaled (n where a JPEG was decoded at 1/n).
     """
 
     pixels: Pixels

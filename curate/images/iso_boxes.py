@@ -6,7 +6,9 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from curate.images.consent.packet import UnreadableError
+
+class UnreadableError(ValueError):
+    """The container does not hold together from here on."""
 
 
 class Box(NamedTuple):
