@@ -84,8 +84,8 @@ def hlg(luminance: Floats) -> HighRange:
 
 def compressed(nits: Floats, peak: float) -> Floats:
     """The EETF of ITU-R BT.2390, 5.4, from 0..`peak` to 0..PAPER_WHITE cd/m², for a black of 0 on both sides."""
-    top = float(pq_encoded(np.float64(peak)))
-    most = float(pq_encoded(np.float64(PAPER_WHITE))) / top
+    top = float(pq_encoded(np.asarray(peak)))
+    most = float(pq_encoded(np.asarray(PAPER_WHITE))) / top
     knee = 1.5 * most - 0.5
     value = np.minimum(pq_encoded(nits) / top, 1)
     t = (value - knee) / (1 - knee)
