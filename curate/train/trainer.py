@@ -20,7 +20,7 @@ from curate.train.monitor.periodic_saves import Saves
 from curate.train.monitor.setup import watching
 from curate.train.network.build import attach
 from curate.train.network.network import Network
-from curate.train.options import TrainOptions, resolve
+from curate.train.options import TrainOptions, imported, resolve
 from curate.train.output import lora_file, runs
 from curate.train.output.fingerprint import identify
 from curate.train.planning import checks, dry_model, estimate
@@ -44,6 +44,8 @@ def train(options: TrainOptions, context: Context) -> Path:
         found, data = team.turn(lambda: identify(options, context.folder, context.offline, context.left_out))
         for line in data.warnings:
             context.note("warning", line)
+        for line in imported(options.from_kohya).notes:
+            context.note("info", f"from_kohya: {line}")
         if found.stands(context.folder):
             return recalled(options, found, data, context, team)
         return Training(options, context, team, found, data).carried_out()

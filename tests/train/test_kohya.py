@@ -62,7 +62,7 @@ WANTED: dict[str, Any] = {
     "alpha": 8,
     "factor": 4,
     "preset": ("attn-mlp",),
-    "conv_rank": 8,
+    "conv_rank": None,  # the preset holds no convolutions larger than 1x1
     "tucker": True,
     "decompose_both": False,
     "text_lr": 0,
@@ -168,7 +168,8 @@ def gui(tmp_path: Path, **changes: Any) -> str:
 def test_the_guis_file(tmp_path: Path) -> None:
     options = TrainOptions(from_kohya=(gui(tmp_path),))
     assert (options.algo, options.rank, options.alpha, options.conv_rank) == ("loha", 8, 4, 1)
-    assert resolve.preset(options) == "full" and options.epochs == 12 and options.steps is None
+    # the GUI takes its epochs only where it has no number of steps
+    assert resolve.preset(options) == "full" and options.epochs is None and options.steps == 1600
     assert (options.optimizer, options.optimizer_args) == ("prodigy", ("decouple=True", "weight_decay=0.1"))
     assert (options.resolution, options.max_tokens, options.warmup) == (1024, 225, 0.1)
     assert (options.multires_steps, options.multires_discount) == (8, 0.2)
@@ -179,9 +180,10 @@ def test_the_guis_file(tmp_path: Path) -> None:
     [
         ({"random_crop": True}, "random_crop = True has no counterpart"),
         ({"color_aug": True}, "color_aug = True has no counterpart"),
-        ({"LoRA_type": "Flux1"}, "LoRA_type Flux1 is of another kind"),
+        ({"LoRA_type": "Flux1"}, "LoRA_type = 'Flux1' has no counterpart: it is of another kind"),
+        ({"flux1_checkbox": True}, "Flux is another family"),
         ({"text_encoder_lr": [1e-5, 2e-5]}, "both text encoders have one rate"),
-        ({"additional_parameters": "--x"}, "give them as options"),
+        ({"additional_parameters": "--random_crop"}, "additional_parameters: random_crop = True has no counterpart"),
     ],
 )
 def test_what_cannot_be_taken_over_stops(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -40,10 +40,12 @@ class TrainOptions(
         if not isinstance(values, dict):
             return values
         read = imported(values.get("from_kohya"))
-        if read.problems:
-            raise ValueError("\n".join(read.problems))
-        found = {option: value for option, value in read.values.items() if option not in values}
-        return cls._working({**presets.beneath({**found, **values}), **found}, values)
+        if refused := read.refused(values):
+            raise ValueError("\n".join(refused))
+        found, defaults = kohya.beneath(read, values)
+        guide = presets.beneath({**found, **values})
+        # a guide is whole: what it leaves out goes with it, not with the file
+        return cls._working({**(guide or defaults), **found}, values)
 
     @classmethod
     def _working(cls, found: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -76,15 +78,17 @@ def imported(paths: Any) -> kohya.Imported:
     given = [paths] if isinstance(paths, str) else list(paths) if isinstance(paths, list | tuple) else []
     if not given:
         return kohya.Imported()
-    made = kohya.read(given, TrainOptions.model_fields.keys())
+    result = kohya.read(given, TrainOptions.model_fields.keys())
     try:
-        TrainOptions.model_validate(made.values)
+        TrainOptions.model_validate({**result.defaults, **result.values})
     except ValidationError as error:
         for one in error.errors():
-            if one["loc"] and (where := made.said.get(str(one["loc"][0]))):
-                said = one["msg"].removeprefix("Value error, ")
-                made.problems.append(f"{where} = {one['input']!r}: {said[:1].lower()}{said[1:]}")
-    return made
+            option = str(one["loc"][0]) if one["loc"] else ""
+            if where := result.origins.get(option):
+                reason = one["msg"].removeprefix("Value error, ")
+                message = f"{where} = {one['input']!r}: {reason[:1].lower()}{reason[1:]}"
+                result.problems.append(kohya.Problem(message, option))
+    return result
 
 
 NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {

@@ -80,6 +80,8 @@ OPTIONS: Final[Mapping[str, str]] = {
     "sample_every_n_steps": "sample_every_n_steps",
     "sample_every_n_epochs": "sample_every_n_epochs",
     "validation_split": "validation",
+    "validate_every_n_steps": "validate_every_n_steps",
+    "validate_every_n_epochs": "validate_every_n_epochs",
     "sample_at_first": "sample_at_start",
     "sample_sampler": "sample_sampler",
     "metadata_title": "title",
@@ -98,6 +100,11 @@ OPTIONS: Final[Mapping[str, str]] = {
     "decompose_both": "decompose_both",
     "use_tucker": "tucker",
     "use_cp": "tucker",
+    "use_conv_cp": "tucker",
+    "constraint": "constraint",
+    "rescaled": "rescaled",
+    "unit": "dylora_unit",
+    "block_size": "dylora_unit",
     "use_scalar": "scalar",
     "rs_lora": "rs_lora",
     "dora_wd": "dora",
@@ -112,24 +119,9 @@ OPTIONS: Final[Mapping[str, str]] = {
 }
 """kohya's key, in its command line's spelling, to our option."""
 
-GUI: Final[Mapping[str, str]] = {
-    "epoch": "max_train_epochs",
-    "optimizer": "optimizer_type",
-    "max_resolution": "resolution",
-    "LyCORIS_preset": "preset",
-    "reg_data_dir": "reg_data_dir",
-    "sample_prompts_file": "sample_prompts",
-    "decompose_both": "decompose_both",
-    "logging_dir": "logging_dir",
-}
-"""The GUI's own spellings of those keys."""
-
 _GROUPS: Final = (
-    (
-        "it is taken with the keys it belongs to",
-        """network_module network_args dataset_config LoRA_type model_list network_train_unet_only use_8bit_adam
-        network_train_text_encoder_only use_lion_optimizer lr_warmup full_matrix save_last_n_steps""",
-    ),
+    ("what it names is read too", "config_file dataset_config"),
+    ("it belongs to the window of the GUI", "model_list training_preset save_as_bool"),
     (
         "this is always so here",
         "cache_latents cache_latents_to_disk enable_bucket save_state save_model_as save_state_on_train_end",
@@ -138,7 +130,9 @@ _GROUPS: Final = (
     (
         "it changes how training is carried out there, not what is learnt",
         """xformers sdpa mem_eff_attn lowram highvram dynamo_backend dynamo_mode dynamo_use_dynamic
-        dynamo_use_fullgraph max_data_loader_n_workers persistent_data_loader_workers vae_batch_size num_machines
+        dynamo_use_fullgraph cpu_offload_checkpointing blocks_to_swap
+        deepspeed zero_stage torch_compile_mode max_data_loader_n_workers persistent_data_loader_workers vae_batch_size
+        num_machines
         num_cpu_threads_per_process num_processes gpu_ids multi_gpu main_process_port machine_rank ddp_timeout
         ddp_gradient_as_bucket_view ddp_static_graph disable_mmap_load_safetensors debug_dataset console_log_level
         console_log_simple console_log_file skip_cache_check extra_accelerate_launch_args use_safetensors noise_offset_type
@@ -154,7 +148,7 @@ _GROUPS: Final = (
         "checkpoints are kept by keep_states, LoRA files by keep_saves",
         "save_last_n_epochs_state save_last_n_steps_state",
     ),
-    ("the LoRA's own weights are always trained in fp32", "full_fp16 full_bf16 fp8_base fp8_base_unet"),
+    ("the LoRA's own weights are always trained in fp32", "full_fp16 full_bf16 fp8_base fp8_base_unet fp8_scaled"),
     ("FOLDER and its N_name sub-folders say this", "train_data_dir image_dir num_repeats class_tokens is_reg"),
     ("captions are read beside the pictures", "dataset_repeats"),
     (
@@ -164,7 +158,7 @@ _GROUPS: Final = (
     ),
     (
         "it has no part in the result",
-        "output_config config_file tokenizer_cache_dir no_metadata wd_on_output",
+        "output_config tokenizer_cache_dir no_metadata wd_on_output cache_info validation_seed max_validation_steps",
     ),
     (
         "the metadata say of this what is so, or nothing",
@@ -207,18 +201,65 @@ REFUSED: Final[Mapping[str, str]] = {
     "alpha_mask": "masks come from FOLDER/masks",
     "in_json": "captions are read beside the pictures",
     "metadata_file": "captions are read beside the pictures",
-    "additional_parameters": "give them as options",
+    "unbalanced_factorization": "both sides of a weight are split alike",
+    "train_inpainting": "models for inpainting are not trained",
+    "huber_scale": "huber and smooth-l1 keep the strength of l2",
+    "resize_interpolation": "pictures are resized by area and Lanczos",
+    "network_multiplier": "a LoRA is trained at its full strength",
+    "custom_attributes": "captions are read beside the pictures",
     "fused_backward_pass": "gradients are clipped together",
     "stop_text_encoder_training": "give stop_text_after as a share of the run",
 }
 """Keys that would change what is learnt and have no counterpart: an error where they are on."""
 
 
-def _no(value: Any) -> bool:
-    return not _bool(value)
+INSTEAD: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("keep_tokens_separator",), "keep_tokens"),
+    **dict.fromkeys(("secondary_separator",), "caption_separator"),
+    **dict.fromkeys(("base_weights", "base_weights_multiplier"), "start_from"),
+    **dict.fromkeys(
+        ("lr_scheduler_args", "lr_decay_steps", "lr_scheduler_min_lr_ratio", "lr_scheduler_timescale"), "schedule"
+    ),
+    **dict.fromkeys(("down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr"), "block_ranks"),
+    **dict.fromkeys(("loraplus_lr_ratio", "loraplus_unet_lr_ratio"), "unet_lr"),
+    "loraplus_text_encoder_lr_ratio": "text_lr",
+    "conditioning_data_dir": "masked_loss",
+    "alpha_mask": "masked_loss",
+    "huber_scale": "huber_c",
+    "stop_text_encoder_training": "stop_text_after",
+}
+"""The option that takes the place of a refused key where the user gives it."""
+
+NEUTRAL: Final[Mapping[str, float]] = {
+    **{
+        "huber_scale": 1,
+        "network_multiplier": 1,
+        "token_warmup_min": 1,
+        "loraplus_lr_ratio": 1,
+        "base_weights_multiplier": 1,
+    },
+    **{"loraplus_unet_lr_ratio": 1, "loraplus_text_encoder_lr_ratio": 1},
+}
+"""Values of refused keys that change nothing."""
+
+OTHER_FAMILIES: Final = re.compile(
+    r"""(flux1?|sd3|hunyuan(_image)?|anima|lumina|t5xxl|t5|clip_[lg]|ggpo|img_(attn|mlp|mod)|txt_(attn|mlp|mod)|single|double
+    |in_dims|ae$|apply_t5|discrete_flow|guidance_scale|logit_|mode_scale|model_prediction|model_type|sigmoid_scale|split_(mode|qkv)
+    |timestep_sampling|train_(blocks|double|single|t5xxl|lora_ggpo)|weighting_scheme|mem_eff_save|pos_emb|enable_scaled
+    |enable_all_linear|save_(clip|t5xxl)|show_timesteps|gemma2|byt5|qwen3|text_encoder(_batch_size)?$|attn_mode|vae_chunk|llm_adapter
+    |leco|compile_)""",
+    re.VERBOSE,
+)
+"""Keys of models that are not trained here, as the GUI's files hold them beside the others."""
 
 
-def _bool(value: Any) -> bool:
+def names(text: str) -> frozenset[str]:
+    """Names that stand with blanks between them."""
+    return frozenset(text.split())
+
+
+def truth(value: Any) -> bool:
+    """A truth value, also where it was written as text."""
     return value.strip().lower() in ("true", "1", "yes") if isinstance(value, str) else bool(value)
 
 
@@ -227,12 +268,18 @@ def plain(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.strip().lower() in ("true", "false"):
-        return _bool(value)
+        return truth(value)
     try:
         number = float(value)
     except ValueError:
         return value
+    if not math.isfinite(number):
+        return value
     return int(number) if number == int(number) and not {".", "e", "E"} & set(value) else number
+
+
+def _no(value: Any) -> bool:
+    return not truth(value)
 
 
 def _resolution(value: Any) -> int:
@@ -269,8 +316,8 @@ CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
     "precision": _precision,
     "save_precision": _save_precision,
     "upscale": _no,
-    "prediction": lambda value: "v" if _bool(value) else None,
-    "ztsnr": lambda value: True if _bool(value) else None,
+    "prediction": lambda value: "v" if truth(value) else None,
+    "ztsnr": lambda value: True if truth(value) else None,
     "loss": lambda value: str(value).replace("_", "-"),
     "epochs": _optional(plain),
     "steps": _optional(plain),

@@ -72,7 +72,7 @@ def outline(options: TrainOptions, data: Dataset, base: Any) -> Outline:
 def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
     """Every option as it was given, or as a file, a guide or its default has it."""
     guide = next(iter(presets.named(options.preset)), "")
-    read = imported(options.from_kohya).values
+    read = imported(options.from_kohya)
     found: dict[str, Value] = {}
     for name in type(options).model_fields:
         if name not in TrainOptions.model_fields:
@@ -83,7 +83,9 @@ def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str
             how
             if name in given
             else "kohya's file"
-            if name in read
+            if name in read.values
+            else "kohya's default"
+            if not guide and name in read.defaults and value == read.defaults[name]
             else f"preset {guide}"
             if guide and not plain and name in presets.GUIDES[guide].values
             else "default"

@@ -1,0 +1,91 @@
+"""Reads kohya's settings into our options, with a word on every setting.
+
+Every file becomes the arguments that kohya's training script would get (`files`, `gui`, `easy`, `dataset`, `command_line`);
+those are translated with the defaults that the script and LyCORIS have for what is not said (`network`, `training`, `data`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from curate.train.options.kohya import data, files, network, training
+from curate.train.options.kohya.merge import beneath
+from curate.train.options.kohya.settings import NETWORK, Imported, Outcome, Problem, Settings, Translation, is_off
+from curate.train.options.kohya_keys import (
+    CONVERT,
+    IGNORED,
+    INSTEAD,
+    NEUTRAL,
+    OPTIONS,
+    OTHER_FAMILIES,
+    REFUSED,
+    names,
+    plain,
+)
+
+__all__ = ["Imported", "Outcome", "Problem", "beneath", "read"]
+
+ZERO_COUNTS = frozenset(("text_lr", "unet_lr", "max_grad_norm", "prior_loss_weight", "keep_tokens"))
+"""Options of which 0 is a choice."""
+OF_DATASETS = names(
+    """resolution train_batch_size enable_bucket min_bucket_reso max_bucket_reso bucket_reso_steps bucket_no_upscale
+    shuffle_caption keep_tokens keep_tokens_separator caption_separator caption_extension caption_dropout_rate
+    caption_dropout_every_n_epochs caption_tag_dropout_rate flip_aug color_aug random_crop face_crop_aug_range caption_prefix
+    caption_suffix secondary_separator enable_wildcard token_warmup_min token_warmup_step alpha_mask cache_info
+    conditioning_data_dir custom_attributes resize_interpolation validation_split validation_seed network_multiplier
+    metadata_file"""
+)
+"""Arguments that a dataset file may hold alone: they say nothing of a network."""
+
+
+def read(paths: Sequence[str], option_names: Collection[str]) -> Imported:
+    """All files as options; `option_names` are those that exist. Later files stand above earlier ones."""
+    result = Imported()
+    settings: Settings = {}
+    for path in paths:
+        settings |= files.read(Path(path).expanduser(), result)
+    t = Translation(settings, result)
+    trains = bool(settings.keys() - OF_DATASETS)
+    data.translate(t, trains)
+    if trains:
+        network.translate(t)
+        training.translate(t)
+    for name in list(t.left):
+        _by_table(t, name, option_names)
+    if result.defaults:
+        told = ", ".join(f"{option} {value}" for option, value in result.defaults.items())
+        result.notes.append(f"not set, and taken as kohya's scripts have it: {told}")
+    return result
+
+
+def _by_table(t: Translation, name: str, option_names: Collection[str]) -> None:
+    """A setting that means the same with and without the others."""
+    setting = t.left[name]
+    key = name.removeprefix(NETWORK)
+    option = OPTIONS.get(key)
+    if option in option_names and option is not None:
+        value = plain(setting.value)
+        if is_off(value) and not (option in ZERO_COUNTS and isinstance(value, int | float) and value is not False):
+            t.left.pop(name)
+            return
+        try:
+            converted = CONVERT.get(option, plain)(setting.value)
+        except (ValueError, TypeError) as error:
+            t.result.problems.append(Problem(f"{setting.where} = {setting.value!r} cannot be read: {error}", option))
+            return
+        t.take_any(name)
+        if converted is not None:
+            t.put(option, converted, name)
+    elif is_off(setting.value) or plain(setting.value) == NEUTRAL.get(key, ""):
+        t.left.pop(name)
+    elif key in IGNORED:
+        t.note(name, f"is not needed: {IGNORED[key]}")
+    elif key in REFUSED:
+        t.refuse(name, REFUSED[key], INSTEAD.get(key, ""))
+    elif option is not None:
+        t.note(name, f"is left out: there is no option {option}")
+    elif OTHER_FAMILIES.match(key):
+        t.note(name, "has no effect: it belongs to other families of models")
+    else:
+        t.note(name, "is not known and left out")

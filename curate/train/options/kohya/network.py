@@ -1,0 +1,212 @@
+"""What is learnt: the network's module and arguments, with the defaults that kohya's modules and LyCORIS have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from curate.train.options.kohya.settings import NETWORK, Setting, Translation
+from curate.train.options.kohya_keys import names, truth
+
+LYCORIS = "lycoris.kohya"
+MODULES = {
+    "networks.lora": "lora",
+    "networks.dylora": "dylora",
+    "networks.loha": "loha",
+    "networks.lokr": "lokr",
+    LYCORIS: "",
+}
+ALGORITHMS = {
+    **{name: name for name in ("locon", "loha", "lokr", "dylora", "glora", "ia3", "full", "diag-oft", "boft")},
+    **{"lora": "locon", "native": "full", "diag_oft": "diag-oft", "oft": "diag-oft"},
+}
+"""LyCORIS' names; its LoRA trains convolutions too."""
+PRESETS = (
+    "full",
+    "full-lin",
+    "attn-mlp",
+    "attn-only",
+    "unet-only",
+    "unet-transformer-only",
+    "unet-convblock-only",
+    "ia3",
+)
+CONVOLUTIONAL = frozenset(("full", "unet-only", "unet-convblock-only"))
+"""LyCORIS' presets that hold kernels larger than 1×1."""
+ARGUMENTS = {
+    "networks.lora": names(
+        "conv_dim conv_alpha block_dims block_alphas conv_block_dims conv_block_alphas rank_dropout module_dropout"
+    ),
+    "networks.dylora": names("conv_dim conv_alpha unit"),
+    "networks.loha": names("conv_dim conv_alpha use_tucker rank_dropout module_dropout"),
+    "networks.lokr": names("conv_dim conv_alpha use_tucker rank_dropout module_dropout factor"),
+    LYCORIS: names(
+        """algo preset conv_dim conv_alpha dropout rank_dropout module_dropout use_tucker use_cp use_conv_cp use_scalar
+        block_size train_norm constraint rescaled dora_wd wd_on_output full_matrix bypass_mode rs_lora
+        unbalanced_factorization decompose_both factor"""
+    ),
+}
+"""Arguments that each module reads, beside those that are refused."""
+RATES = (
+    *("down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr_zero_threshold"),
+    *("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"),
+)
+RANK, ALPHA, UNIT, LYCORIS_UNIT = 4, 1.0, 1, 4
+"""Defaults of kohya's modules and of LyCORIS."""
+FULL = 100_000
+"""Ranks of this size and above are how LyCORIS is asked for a full matrix."""
+UNRANKED = ("ia3", "full")
+
+
+def split(t: Translation) -> None:
+    """Takes `network_args` apart: each `name=value` becomes a setting."""
+    lines = t.left.pop("network_args", None)
+    given: Any = lines.value if lines else ()
+    words: Sequence[Any] = given.split() if isinstance(given, str) else list(given or ())
+    for line in words:
+        name, equals, value = str(line).partition("=")
+        name, value = name.strip().strip("\"'"), value.strip().strip("\"'")
+        where = f"{lines.where if lines else ''}: {name}"
+        if equals:
+            t.left[NETWORK + name] = Setting(value, where)
+            t.taken.pop(NETWORK + name, None)
+        else:
+            t.left["network_args"] = Setting(line, lines.where if lines else "")
+            t.refuse("network_args", f"{line!r} is not name=value")
+
+
+def translate(t: Translation) -> None:
+    """Algorithm, layers, ranks and what holds them back."""
+    split(t)
+    module = str(t.take("network_module") or "networks.lora")
+    if module not in MODULES:
+        reason = f"read are the modules {', '.join(MODULES)}"
+        t.refuse("network_module", reason, "algo")
+    reads = ARGUMENTS.get(module, ARGUMENTS["networks.lora"])
+    for name in [name for name in t.left if name.startswith(NETWORK)]:
+        argument = name.removeprefix(NETWORK)
+        if argument not in reads and argument not in RATES and t.has(name):
+            t.note(name, f"has no effect: {module} does not read it")
+    algo = _algorithm(t, module)
+    if _from_file(t):
+        return
+    convolutional = _layers(t, module, algo)
+    _ranks(t, module, algo, convolutional)
+    _blocks(t)
+    _forms(t, module, algo)
+
+
+def _algorithm(t: Translation, module: str) -> str:
+    if module != LYCORIS:
+        algo = MODULES.get(module, "lora")
+        convolutions = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
+        algo = "locon" if algo == "lora" and convolutions else algo
+        if module in MODULES:
+            _given(t, "algo", "network_module", algo)
+        return algo
+    named = str(t.take(f"{NETWORK}algo") or "lora").lower()
+    if named not in ALGORITHMS:
+        t.refuse(f"{NETWORK}algo", f"one of {', '.join(ALGORITHMS)} is read", "algo")
+        return "locon"
+    algo = ALGORITHMS[named]
+    preset = str(t.left[f"{NETWORK}preset"].value) if t.has(f"{NETWORK}preset") else "full"
+    if named == "lora" and preset not in CONVOLUTIONAL:
+        algo = "lora"
+    t.put("algo", algo, f"{NETWORK}algo" if f"{NETWORK}algo" in t.taken else "network_module")
+    return algo
+
+
+def _from_file(t: Translation) -> bool:
+    """Whether layers, ranks and alphas are those of a LoRA file that training goes on from."""
+    if not (t.has("dim_from_weights") and t.has("network_weights")):
+        return False
+    t.result.values.pop("algo", None)
+    t.idle(("network_dim", "network_alpha"), "dim_from_weights takes them from network_weights")
+    return True
+
+
+def _layers(t: Translation, module: str, algo: str) -> bool:
+    """Which layers are trained; whether kernels larger than 1×1 are among them."""
+    if module != LYCORIS:
+        convolutional = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
+        if convolutional and algo != "locon":
+            t.default("preset", ("full",))
+        if convolutional and not t.has("sdxl"):
+            reason = (
+                "trains conv_in, conv_out and the time embedding of SD 1.x and 2.x here too, which it does not there"
+            )
+            t.result.notes.append(f"{NETWORK}conv_dim {reason}")
+        return convolutional
+    preset = str(t.take(f"{NETWORK}preset") or "full")
+    if preset not in PRESETS:
+        t.refuse(f"{NETWORK}preset", f"one of {', '.join(PRESETS)} is read", "preset")
+    elif f"{NETWORK}preset" in t.taken:
+        t.put("preset", (preset,), f"{NETWORK}preset")
+    else:
+        t.default("preset", (preset,))
+    return preset in CONVOLUTIONAL
+
+
+def _ranks(t: Translation, module: str, algo: str, convolutional: bool) -> None:
+    full = truth(t.take(f"{NETWORK}full_matrix") or False) and algo == "lokr"
+    rank = t.take("network_dim") or RANK
+    if algo in UNRANKED:
+        t.idle((f"{NETWORK}conv_dim", f"{NETWORK}conv_alpha", "network_alpha"), f"{algo} has no rank")
+        return
+    if algo == "lokr" and (full or (isinstance(rank, int) and rank >= FULL)):
+        # the full matrix is what lokr is here without a rank
+        t.taken.pop("network_dim", None)
+        names = ("network_alpha", f"{NETWORK}conv_dim", f"{NETWORK}conv_alpha")
+        t.idle(names, "the full matrix has neither rank nor alpha")
+        return
+    _given(t, "rank", "network_dim", rank)
+    scaled = algo not in ("diag-oft", "boft")
+    alpha = t.take("network_alpha") or ALPHA
+    if scaled:
+        _given(t, "alpha", "network_alpha", alpha)
+    conv, conv_alpha = f"{NETWORK}conv_dim", f"{NETWORK}conv_alpha"
+    if not convolutional:
+        t.idle((conv, conv_alpha), "no convolutions larger than 1x1 are trained")
+        return
+    _given(t, "conv_rank", conv, t.take(conv) or rank)
+    if scaled:
+        _given(t, "conv_alpha", conv_alpha, t.take(conv_alpha) or (alpha if module == LYCORIS else ALPHA))
+
+
+def _given(t: Translation, option: str, name: str, value: Any) -> None:
+    """Sets an option by a setting where there is one, else by the default that was worked out."""
+    if name in t.taken:
+        t.put(option, value, name)
+    else:
+        t.default(option, value)
+
+
+def _blocks(t: Translation) -> None:
+    """Ranks per block; every block has the network's alpha where none are given for them."""
+    blocks = t.take(f"{NETWORK}block_dims")
+    others = ("block_alphas", "conv_block_dims", "conv_block_alphas")
+    if blocks is None:
+        t.idle((NETWORK + name for name in others), "there are no block_dims")
+        return
+    t.put("block_ranks", listed(blocks), f"{NETWORK}block_dims")
+    alpha = t.result.values.get("alpha", ALPHA)
+    if not t.has(f"{NETWORK}block_alphas"):
+        t.default("block_alphas", ",".join([str(alpha)] * len(listed(blocks).split(","))))
+
+
+def listed(value: Any) -> str:
+    """Numbers between commas, also where they were written as a list."""
+    return ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _forms(t: Translation, module: str, algo: str) -> None:
+    """Forms that single algorithms have."""
+    unit, default = (f"{NETWORK}block_size", LYCORIS_UNIT) if module == LYCORIS else (f"{NETWORK}unit", UNIT)
+    if algo == "dylora":
+        _given(t, "dylora_unit", unit, t.take(unit) or default)
+    if algo == "lokr":
+        factor = f"{NETWORK}factor"
+        _given(t, "factor", factor, t.take(factor) or -1)
+    for owner, arguments in (("dylora", (unit,)), ("lokr", (f"{NETWORK}factor", f"{NETWORK}decompose_both"))):
+        if algo != owner:
+            t.idle(arguments, f"it belongs to {owner}, and {algo} is trained")
