@@ -6,6 +6,7 @@ those that change no byte of the LoRA.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -88,7 +89,18 @@ def imported(paths: Any) -> kohya.Imported:
                 reason = one["msg"].removeprefix("Value error, ")
                 message = f"{where} = {one['input']!r}: {reason[:1].lower()}{reason[1:]}"
                 result.problems.append(kohya.Problem(message, option))
+    _note_idle(result)
     return result
+
+
+def _note_idle(result: kohya.Imported) -> None:
+    """Names the files' settings that do nothing beside the others."""
+    trial = TrainOptions.model_construct(**{**result.defaults, **result.values})
+    for option in result.values.keys() & NEEDS.keys():
+        needed, works = NEEDS[option]
+        with contextlib.suppress(TypeError):  # a value of a wrong type, which is named as such
+            if result.values[option] != TrainOptions.model_fields[option].default and not works(trial):
+                result.notes.append(f"{result.origins[option].rpartition(': ')[2]} has no effect without {needed}")
 
 
 NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {

@@ -55,6 +55,6 @@ def _folder(row: Table) -> str:
     """The sub-folder here that stands for a subset."""
     given = str(row["image_dir"])
     last = (PureWindowsPath if paths.is_windows(given) else PurePosixPath)(given).name
-    words = row.get("class_tokens") or names.concept_folder(last)[1]
+    words = row.get("class_tokens") or names.folder_name(last).words
     home = "the folder that reg_folder names, as REG" if row.get("is_reg") else "FOLDER"
     return f"{home}/{row.get('num_repeats', 1)}_{words}"

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.train.options.kohya import command_line
+from curate.adapters.algorithm import LYCORIS, choices
+from curate.train.options.kohya import command_line, network
 from curate.train.options.kohya.settings import (
     NETWORK,
     Imported,
@@ -20,58 +21,34 @@ from curate.train.options.kohya.settings import (
     Translation,
     is_off,
 )
-from curate.train.options.kohya_keys import plain, truth
+from curate.train.options.kohya_keys import names, plain, truth
 
 Table = Mapping[str, Any]
 _NATIVE = "block_dims block_alphas conv_block_dims conv_block_alphas rank_dropout module_dropout"
 _BLOCK_RATES = "down_lr_weight mid_lr_weight up_lr_weight block_lr_zero_threshold"
-_FACTORS = "LyCORIS_preset conv_dim conv_alpha use_tucker rank_dropout bypass_mode dora_wd module_dropout use_scalar"
-# LoRA type: network module, algorithm of LyCORIS, and the fields that are passed on as arguments of the network
-TYPES: Mapping[str, tuple[str, str, str]] = {
-    "Standard": ("networks.lora", "", f"{_NATIVE} {_BLOCK_RATES}"),
-    "Kohya LoCon": ("networks.lora", "", f"conv_dim conv_alpha {_NATIVE} {_BLOCK_RATES}"),
-    "Kohya DyLoRA": ("networks.dylora", "", f"conv_dim conv_alpha unit {_NATIVE} {_BLOCK_RATES}"),
-    "Kohya LoHa": ("networks.loha", "", "conv_dim conv_alpha use_tucker rank_dropout module_dropout"),
-    "Kohya LoKr": ("networks.lokr", "", "conv_dim conv_alpha use_tucker factor rank_dropout module_dropout"),
-    "LyCORIS/LoCon": ("lycoris.kohya", "locon", f"{_FACTORS} train_norm rank_dropout_scale"),
-    "LyCORIS/LoHa": ("lycoris.kohya", "loha", f"{_FACTORS} train_norm rank_dropout_scale"),
-    "LyCORIS/LoKr": (
-        "lycoris.kohya",
-        "lokr",
-        f"{_FACTORS.replace('use_tucker ', '')} factor use_cp decompose_both train_norm rank_dropout_scale",
-    ),
-    "LyCORIS/iA3": ("lycoris.kohya", "ia3", "LyCORIS_preset conv_dim conv_alpha train_on_input"),
-    "LyCORIS/DyLoRA": (
-        "lycoris.kohya",
-        "dylora",
-        "LyCORIS_preset conv_dim conv_alpha use_tucker unit rank_dropout module_dropout train_norm",
-    ),
-    "LyCORIS/GLoRA": (
-        "lycoris.kohya",
-        "glora",
-        "LyCORIS_preset conv_dim conv_alpha use_tucker rank_dropout module_dropout rank_dropout_scale train_norm",
-    ),
-    "LyCORIS/Diag-OFT": (
-        "lycoris.kohya",
-        "diag-oft",
-        "LyCORIS_preset conv_dim conv_alpha module_dropout use_tucker rank_dropout rank_dropout_scale constrain rescaled "
-        "train_norm",
-    ),
-    "LyCORIS/BOFT": (
-        "lycoris.kohya",
-        "boft",
-        "LyCORIS_preset conv_dim conv_alpha module_dropout use_tucker rank_dropout rank_dropout_scale train_norm",
-    ),
-    "LyCORIS/Native Fine-Tuning": (
-        "lycoris.kohya",
-        "full",
-        "LyCORIS_preset rank_dropout module_dropout rank_dropout_scale train_norm",
-    ),
+_OWN = "conv_dim conv_alpha use_tucker rank_dropout module_dropout"
+_LYCORIS = "LyCORIS_preset conv_dim conv_alpha rank_dropout module_dropout rank_dropout_scale train_norm"
+_FACTORS = f"{_LYCORIS} bypass_mode dora_wd use_scalar"
+PASSED: Mapping[str, str] = {
+    "Standard": f"{_NATIVE} {_BLOCK_RATES}",
+    "Kohya LoCon": f"conv_dim conv_alpha {_NATIVE} {_BLOCK_RATES}",
+    "Kohya DyLoRA": f"conv_dim conv_alpha unit {_NATIVE} {_BLOCK_RATES}",
+    "Kohya LoHa": _OWN,
+    "Kohya LoKr": f"{_OWN} factor",
+    "LyCORIS/LoCon": f"{_FACTORS} use_tucker",
+    "LyCORIS/LoHa": f"{_FACTORS} use_tucker",
+    "LyCORIS/LoKr": f"{_FACTORS} factor use_cp decompose_both",
+    "LyCORIS/iA3": "LyCORIS_preset conv_dim conv_alpha train_on_input",
+    "LyCORIS/DyLoRA": f"{_LYCORIS.replace(' rank_dropout_scale', '')} use_tucker unit",
+    "LyCORIS/Diag-OFT": f"{_LYCORIS} use_tucker constrain rescaled",
+    "LyCORIS/Native Fine-Tuning": _LYCORIS.replace(" conv_dim conv_alpha", ""),
 }
+"""LoRA type: the fields that are passed on as arguments of the network; those of other types of LyCORIS are OTHERS."""
+OTHERS = f"{_LYCORIS} use_tucker"
 OLD_TYPES = {"LoCon": "LyCORIS/LoCon"}
 FIELDS = {"LyCORIS_preset": "preset", "constrain": "constraint"}
 """Fields whose argument has another name."""
-OF_NETWORK = frozenset(" ".join(fields for _, _, fields in TYPES.values()).split())
+OF_NETWORK = names(" ".join((*PASSED.values(), OTHERS)))
 RENAMED = {
     "optimizer": "optimizer_type",
     "max_resolution": "resolution",
@@ -113,26 +90,36 @@ def read(table: Table, path: Path, result: Imported) -> Settings:
     return settings | command_line.flags(given, extra.where if extra else "", result)
 
 
+def types() -> dict[str, tuple[str, str]]:
+    """The GUI's names of LoRA types: the network's module, and the algorithm where that is LyCORIS'."""
+    own = {f"Kohya {choices()[name].title}": (module, "") for module, name in network.NATIVE.items()}
+    for name, found in choices().items():
+        native = choices()[found.conv_form_of or name].trainer
+        own |= {kind: (LYCORIS, name) if kind.startswith("LyCORIS/") else (native, "") for kind in found.gui}
+    return own
+
+
 def _network(t: Translation, settings: Settings) -> None:
     kind = t.left.pop("LoRA_type", Setting("Standard", "LoRA_type"))
     t.taken["LoRA_type"] = kind
     name = OLD_TYPES.get(str(kind.value), str(kind.value))
-    if name not in TYPES:
-        reason = f"it is of another kind; read are {', '.join(TYPES)}"
-        t.refuse("LoRA_type", reason, "algo")
+    known = types()
+    if name not in known:
+        t.refuse("LoRA_type", f"it is of another kind; read are {', '.join(known)}", "algo")
         return
-    module, algorithm, fields = TYPES[name]
+    module, algorithm = known[name]
     settings["network_module"] = Setting(module, kind.where)
     if algorithm:
         settings[f"{NETWORK}algo"] = Setting(algorithm, kind.where)
-    active = fields.split()
+    active = PASSED.get(name, OTHERS).split()
     for field in active:
         setting = t.left.pop(field, None)
         # LyCORIS reads the words False and 0; kohya's own modules get what is switched on alone
         if setting is not None and setting.value not in ("", None) and (algorithm or not is_off(setting.value)):
-            argument = "block_size" if (field, algorithm) == ("unit", "dylora") else FIELDS.get(field, field)
+            argument = "block_size" if algorithm and field == "unit" else FIELDS.get(field, field)
             settings[NETWORK + argument] = setting
-    t.idle([field for field in t.left if field in OF_NETWORK and field not in active], f"LoRA_type is {name}")
+    others = [field for field in t.left if field in OF_NETWORK and field not in active]
+    t.idle(others, f"LoRA_type is {name}")
 
 
 def _noise(t: Translation) -> None:

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from curate.adapters.algorithm import LYCORIS, Algorithm, choices
 from curate.train.options.kohya.settings import NETWORK, Setting, Translation
 from curate.train.options.kohya_keys import names, truth
 
-LYCORIS = "lycoris.kohya"
-MODULES = {
-    "networks.lora": "lora",
-    "networks.dylora": "dylora",
-    "networks.loha": "loha",
-    "networks.lokr": "lokr",
-    LYCORIS: "",
-}
-ALGORITHMS = {
-    **{name: name for name in ("locon", "loha", "lokr", "dylora", "glora", "ia3", "full", "diag-oft", "boft")},
-    **{"lora": "locon", "native": "full", "diag_oft": "diag-oft", "oft": "diag-oft"},
-}
-"""LyCORIS' names; its LoRA trains convolutions too."""
 PRESETS = (
     "full",
     "full-lin",
@@ -47,6 +35,8 @@ ARGUMENTS = {
     ),
 }
 """Arguments that each module reads, beside those that are refused."""
+NATIVE = {"networks.loha": "loha", "networks.lokr": "lokr"}
+"""Modules of kohya's own whose files are LyCORIS' all the same."""
 RATES = (
     *("down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr_zero_threshold"),
     *("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"),
@@ -55,7 +45,24 @@ RANK, ALPHA, UNIT, LYCORIS_UNIT = 4, 1.0, 1, 4
 """Defaults of kohya's modules and of LyCORIS."""
 FULL = 100_000
 """Ranks of this size and above are how LyCORIS is asked for a full matrix."""
-UNRANKED = ("ia3", "full")
+
+
+def modules() -> dict[str, str]:
+    """kohya's own modules, and the algorithm that each trains."""
+    return {found.trainer: name for name, found in choices().items() if found.trainer} | NATIVE
+
+
+def lycoris_algorithm(named: str) -> str:
+    """The algorithm that LyCORIS' settings mean by a name; "" for none. Its LoRA trains convolutions too."""
+    for name, found in choices().items():
+        if named in (found.conv_form_of, found.lycoris):
+            return name
+    return named if named in choices() else ""
+
+
+def conv_form(algo: str) -> str:
+    """The algorithm that one becomes where convolutions are given a rank."""
+    return next((name for name, found in choices().items() if found.conv_form_of == algo), algo)
 
 
 def split(t: Translation) -> None:
@@ -79,8 +86,8 @@ def translate(t: Translation) -> None:
     """Algorithm, layers, ranks and what holds them back."""
     split(t)
     module = str(t.take("network_module") or "networks.lora")
-    if module not in MODULES:
-        reason = f"read are the modules {', '.join(MODULES)}"
+    if module not in (*modules(), LYCORIS):
+        reason = f"read are the modules {', '.join(modules())} and {LYCORIS}"
         t.refuse("network_module", reason, "algo")
     reads = ARGUMENTS.get(module, ARGUMENTS["networks.lora"])
     for name in [name for name in t.left if name.startswith(NETWORK)]:
@@ -93,25 +100,28 @@ def translate(t: Translation) -> None:
     convolutional = _layers(t, module, algo)
     _ranks(t, module, algo, convolutional)
     _blocks(t)
-    _forms(t, module, algo)
+    _forms(t, module, choices()[algo])
 
 
 def _algorithm(t: Translation, module: str) -> str:
+    """The algorithm's name. One that is unknown is refused, and taken for the module's default."""
+    known = modules()
     if module != LYCORIS:
-        algo = MODULES.get(module, "lora")
-        convolutions = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
-        algo = "locon" if algo == "lora" and convolutions else algo
-        if module in MODULES:
+        algo = known.get(module, "lora")
+        if t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims"):
+            algo = conv_form(algo)
+        if module in known:
             _given(t, "algo", "network_module", algo)
         return algo
+    default = next(name for name, found in choices().items() if found.lycoris_default)
     named = str(t.take(f"{NETWORK}algo") or "lora").lower()
-    if named not in ALGORITHMS:
-        t.refuse(f"{NETWORK}algo", f"one of {', '.join(ALGORITHMS)} is read", "algo")
-        return "locon"
-    algo = ALGORITHMS[named]
+    algo = lycoris_algorithm(named)
+    if not algo:
+        t.refuse(f"{NETWORK}algo", f"one of {', '.join(choices())} is read", "algo")
+        return default
     preset = str(t.left[f"{NETWORK}preset"].value) if t.has(f"{NETWORK}preset") else "full"
-    if named == "lora" and preset not in CONVOLUTIONAL:
-        algo = "lora"
+    if named == choices()[algo].conv_form_of and preset not in CONVOLUTIONAL:
+        algo = named
     t.put("algo", algo, f"{NETWORK}algo" if f"{NETWORK}algo" in t.taken else "network_module")
     return algo
 
@@ -129,7 +139,7 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
     """Which layers are trained; whether kernels larger than 1×1 are among them."""
     if module != LYCORIS:
         convolutional = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
-        if convolutional and algo != "locon":
+        if convolutional and choices()[algo].layers not in CONVOLUTIONAL:
             t.default("preset", ("full",))
         if convolutional and not t.has("sdxl"):
             reason = (
@@ -148,19 +158,20 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
 
 
 def _ranks(t: Translation, module: str, algo: str, convolutional: bool) -> None:
-    full = truth(t.take(f"{NETWORK}full_matrix") or False) and algo == "lokr"
+    declared = choices()[algo]
+    full = truth(t.take(f"{NETWORK}full_matrix") or False)
     rank = t.take("network_dim") or RANK
-    if algo in UNRANKED:
+    if "rank" not in declared.options:
         t.idle((f"{NETWORK}conv_dim", f"{NETWORK}conv_alpha", "network_alpha"), f"{algo} has no rank")
         return
-    if algo == "lokr" and (full or (isinstance(rank, int) and rank >= FULL)):
-        # the full matrix is what lokr is here without a rank
+    if declared.full_matrix and (full or (isinstance(rank, int) and rank >= FULL)):
+        # without a rank it has its full matrix here
         t.taken.pop("network_dim", None)
         names = ("network_alpha", f"{NETWORK}conv_dim", f"{NETWORK}conv_alpha")
         t.idle(names, "the full matrix has neither rank nor alpha")
         return
     _given(t, "rank", "network_dim", rank)
-    scaled = algo not in ("diag-oft", "boft")
+    scaled = "alpha" in declared.options
     alpha = t.take("network_alpha") or ALPHA
     if scaled:
         _given(t, "alpha", "network_alpha", alpha)
@@ -199,14 +210,13 @@ def listed(value: Any) -> str:
     return ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
-def _forms(t: Translation, module: str, algo: str) -> None:
+def _forms(t: Translation, module: str, declared: Algorithm) -> None:
     """Forms that single algorithms have."""
     unit, default = (f"{NETWORK}block_size", LYCORIS_UNIT) if module == LYCORIS else (f"{NETWORK}unit", UNIT)
-    if algo == "dylora":
-        _given(t, "dylora_unit", unit, t.take(unit) or default)
-    if algo == "lokr":
-        factor = f"{NETWORK}factor"
-        _given(t, "factor", factor, t.take(factor) or -1)
-    for owner, arguments in (("dylora", (unit,)), ("lokr", (f"{NETWORK}factor", f"{NETWORK}decompose_both"))):
-        if algo != owner:
-            t.idle(arguments, f"it belongs to {owner}, and {algo} is trained")
+    factor = f"{NETWORK}factor"
+    for option, name, value in (("dylora_unit", unit, default), ("factor", factor, -1)):
+        if option in declared.options:
+            _given(t, option, name, t.take(name) or value)
+        else:
+            t.idle((name,), f"{declared.name} has none")
+            t.left.pop(name, None)
