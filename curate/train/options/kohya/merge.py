@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.train.options.kohya.settings import Imported
-from curate.train.options.run import finds_rate
+from curate.train.options.optimizer import finds_rate
 
 LENGTHS = ("epochs", "steps", "showings")
 
