@@ -11,10 +11,11 @@ import torch
 from curate.core.events import Listener, Note
 from curate.diffusion.base import Backbone, Prediction
 from curate.errors import InputError, Interrupted
-from curate.train.data import buckets, latents, masks
-from curate.train.data.dataset import Dataset, Picture, read_dataset, reg_repeats, split
+from curate.train.data import latents, masks
+from curate.train.data.dataset import Dataset, Picture, read_dataset, split
 from curate.train.data.order import Order
-from curate.train.options import TrainOptions, resolve
+from curate.train.data.outline import Fitting, outline
+from curate.train.options import TrainOptions
 from curate.train.runtime import memory
 from curate.train.storage.paths import home
 
@@ -61,29 +62,9 @@ class Job:
     held: list[latents.Entry] = field(default_factory=list[latents.Entry])
 
 
-def bucket_step(options: TrainOptions, resolution: int) -> int:
-    """What sides of buckets are multiples of."""
-    return options.bucket_step or (64 if resolution >= 256 else 32)
-
-
-def sides_of(options: TrainOptions, resolution: int) -> tuple[int, int]:
-    """The shortest and the longest side that a bucket may have."""
-    shortest = options.bucket_min or max(bucket_step(options, resolution), resolution // 2)
-    return shortest, options.bucket_max or resolution * 2
-
-
-def sizes_for(options: TrainOptions, resolution: int) -> tuple[int, list[buckets.Size]]:
-    """Step and sizes of the buckets. Raises InputError where there are none."""
-    step = bucket_step(options, resolution)
-    smallest, largest = sides_of(options, resolution)
-    if not smallest <= resolution <= largest:
-        raise InputError(f"resolution {resolution} is not between bucket_min {smallest} and bucket_max {largest}")
-    return step, buckets.resolutions(resolution, smallest, largest, step)
-
-
 def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: Context) -> Job:
     """Fits pictures to buckets, encodes what is not on disk yet, works out the length of the run."""
-    fitted = Fitting(options, backbone)
+    fitting = Fitting(options, backbone.resolution)
     trained, held = split(data.pictures, options.validation, options.seed)
     if options.validation_folder:
         other = Path(options.validation_folder).expanduser()
@@ -96,32 +77,25 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
 
     def encoded(pictures: Sequence[Picture], flip: bool = False) -> list[latents.Entry]:
         place = home(context.folder) / "latents"
-        fits = [fitted.of(p) for p in pictures]
+        fits = [fitting.of(p) for p in pictures]
         placed = latents.place(pictures, fits, backbone.vae_digest, place, flip)
         with memory.memory_errors(options, "encoding pictures"):
             return _encoded(placed, backbone, context, flip)
 
     entries = encoded([*trained, *data.reg])
     mirrored = encoded([e.picture for e in entries], flip=True) if options.flip else []
-    order = Order(
-        groups=[(e.picture.reg, e.picture.concept, e.fit.bucket) for e in entries],
-        repeats=shown_repeats(entries),
-        batch=options.batch,
-        accumulate=options.accumulate,
-        seed=options.seed,
-    )
-    own = sum(not e.picture.reg for e in entries)
-    if not own:
+    pictures = [e.picture for e in entries]
+    if all(p.reg for p in pictures):
         raise InputError(f"none of the pictures in {context.folder} can be read")
     if options.masked_loss:
-        _check_masks([e.picture for e in entries], context)
-    if unused := sum(e.picture.reg and not shown for e, shown in zip(entries, order.repeats, strict=True)):
+        _check_masks(pictures, context)
+    made = outline(options, pictures, [e.fit for e in entries])
+    if unused := made.hidden:
         context.note(
             "warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts"
         )
-    own_showings = sum(e.picture.repeats for e in entries if not e.picture.reg)
-    steps, epochs = resolve.length(options, order.steps_per_epoch, own, own_showings)
-    return Job(options, data, backbone, entries, mirrored, order, steps, epochs, encoded(held) if held else [])
+    later = encoded(held) if held else []
+    return Job(options, data, backbone, entries, mirrored, made.order, made.steps, made.epochs, later)
 
 
 def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
@@ -134,29 +108,6 @@ def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
     context.note(
         "warning", f"{len(black)} masks are black all over, and nothing is learnt from their pictures: {names}"
     )
-
-
-class Fitting:
-    """The buckets that options and base make."""
-
-    def __init__(self, options: TrainOptions, backbone: Backbone) -> None:
-        """Raises InputError where no bucket is left."""
-        self.resolution = options.resolution or backbone.resolution
-        self.upscale = options.upscale
-        self.step, self.sizes = sizes_for(options, self.resolution)
-
-    def of(self, picture: Picture) -> buckets.Fit:
-        """A picture's bucket and its place in it."""
-        if self.upscale:
-            return buckets.fit(picture.width, picture.height, self.sizes)
-        return buckets.fit_no_upscale(picture.width, picture.height, self.resolution, self.step)
-
-
-def shown_repeats(entries: Sequence[latents.Entry]) -> list[int]:
-    """Showings per epoch: the folders' repeats, and regularisation pictures as often as all others together."""
-    own = [e.picture.repeats for e in entries if not e.picture.reg]
-    reg = [e.picture.repeats for e in entries if e.picture.reg]
-    return own + (reg_repeats(reg, sum(own)) if reg else [])
 
 
 def _encoded(

@@ -54,13 +54,19 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps per epoch."""
+        """Optimizer steps per epoch."""
         return math.ceil(self.batches_per_epoch / self.accumulate)
 
     @property
     def showings_per_epoch(self) -> int:
         """Pictures shown per epoch, repeats counted."""
         return sum(self.repeats)
+
+    def showings(self, steps: int) -> int:
+        """Pictures shown in so many steps from the first; the last epoch may be cut short."""
+        whole, rest = divmod(steps, self.steps_per_epoch)
+        cut = self.epoch(whole)[:rest] if rest else []
+        return whole * self.showings_per_epoch + sum(len(batch) for batches in cut for batch in batches)
 
     def epoch(self, epoch: int) -> list[list[list[Showing]]]:
         """The steps of an epoch (from 0), each a list of batches."""

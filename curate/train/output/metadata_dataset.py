@@ -6,8 +6,9 @@ from collections import Counter
 from typing import Any
 
 from curate.train.data import buckets
-from curate.train.data.job import Job, resolution_of, sides_of
+from curate.train.data.job import Job, resolution_of
 from curate.train.data.latents import Entry
+from curate.train.data.outline import bucket_sides
 
 
 def dataset_values(job: Job) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def dataset_values(job: Job) -> dict[str, Any]:
         said = [tag.strip() for tag in entry.picture.caption.split(",") if tag.strip()]
         tags.setdefault(entry.picture.concept, Counter()).update(said)
     shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(shown.items()))}
-    smallest, largest = sides_of(job.options, resolution_of(job))
+    smallest, largest = bucket_sides(job.options, resolution_of(job))
     return {
         "num_train_images": sum(shown.values()),
         "num_reg_images": job.order.showings_per_epoch - sum(shown.values()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from curate.core.stage import Findings
 from curate.diffusion.detect import Traits, traits
 from curate.errors import MissingError
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset, split
-from curate.train.data.job import Fitting, shown_repeats
 from curate.train.data.order import Order
+from curate.train.data.outline import Fitting, Outline, bucket_sides, bucket_step, outline
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
 from curate.train.options.algorithms import applies
@@ -29,44 +29,12 @@ class Value:
     source: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Outline:
-    """What a folder and options come to: `shapes` counts pictures by bucket, `own` those that are no regularisation."""
-
-    order: Order
-    steps: int
-    epochs: int
-    own: int
-    shapes: Mapping[tuple[int, int], int]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Entry:
-    """A picture in its place, as `shown_repeats` takes it."""
-
-    picture: Any
-
-
-def outline(options: TrainOptions, data: Dataset, base: Any) -> Outline:
-    """The length of the run, from the pictures' sizes alone; `base` has a native resolution."""
-    fitted = Fitting(options, base)
+def outline_of(options: TrainOptions, data: Dataset, native: int) -> Outline:
+    """The length of the run on a base of that native resolution, from the pictures' sizes alone."""
+    fitting = Fitting(options, native)
     trained, _ = split(data.pictures, options.validation, options.seed)
     pictures = [*trained, *data.reg]
-    fits = [fitted.of(p).bucket for p in pictures]
-    entries: Any = [_Entry(p) for p in pictures]
-    order = Order(
-        [(p.reg, p.concept, bucket) for p, bucket in zip(pictures, fits, strict=True)],
-        shown_repeats(entries),
-        options.batch,
-        options.accumulate,
-        options.seed,
-    )
-    own = [p for p in pictures if not p.reg]
-    steps, epochs = resolve.length(options, order.steps_per_epoch, len(own), sum(p.repeats for p in own))
-    shapes: dict[tuple[int, int], int] = {}
-    for bucket in fits:
-        shapes[bucket] = shapes.get(bucket, 0) + 1
-    return Outline(order, steps, epochs, len(own), dict(sorted(shapes.items())))
+    return outline(options, pictures, [fitting.of(p) for p in pictures])
 
 
 def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
@@ -124,11 +92,11 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
         return
     resolution = options.resolution or base.resolution
     put("resolution", resolution, "base")
-    step = options.bucket_step or (64 if resolution >= 256 else 32)
-    put("bucket_step", step, "resolution")
+    put("bucket_step", bucket_step(options, resolution), "resolution")
     if options.upscale:
-        put("bucket_min", max(step, resolution // 2), "resolution")
-        put("bucket_max", resolution * 2, "resolution")
+        shortest, longest = bucket_sides(options, resolution)
+        put("bucket_min", shortest, "resolution")
+        put("bucket_max", longest, "resolution")
     put("prediction", base.prediction or "not said by the base", "base")
     put("ztsnr", base.ztsnr, "base")
 
@@ -149,7 +117,7 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
     closing = [missing] if missing else []
     facts: dict[str, Any] = {}
     if base:
-        made = outline(options, data, base)
+        made = outline_of(options, data, base.resolution)
         if options.epochs is None:
             values["epochs"] = Value(made.epochs, "steps" if options.steps else "data and showings")
         if options.steps is None or options.epochs is not None:
@@ -190,9 +158,17 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
         f"{len(order.groups)} pictures × their repeats = {order.showings_per_epoch} showings per epoch; buckets {shapes}",
         f"÷ batch {options.batch}, bucket by bucket and concept by concept = {order.batches_per_epoch} batches "
         f"÷ accumulate {options.accumulate} = {order.steps_per_epoch} steps per epoch",
-        f"× {made.epochs} epochs = {made.steps} steps; each picture is shown "
-        f"{made.epochs * order.showings_per_epoch / max(1, len(order.groups)):g} times on average",
+        _total(order, made),
     ]
+
+
+def _total(order: Order, made: Outline) -> str:
+    each = f"each picture is shown {round(made.showings / max(1, len(order.groups)), 2):g} times on average"
+    whole = made.epochs * order.steps_per_epoch
+    epochs = f"{made.epochs} {'epoch' if made.epochs == 1 else 'epochs'}"
+    if made.steps == whole:
+        return f"× {epochs} = {made.steps} steps; {each}"
+    return f"{made.steps} of the {whole} steps of {epochs} are trained; {each}"
 
 
 def _length(options: TrainOptions, made: Outline) -> dict[str, Any]:
@@ -205,6 +181,7 @@ def _length(options: TrainOptions, made: Outline) -> dict[str, Any]:
         "steps_per_epoch": made.order.steps_per_epoch,
         "epochs": made.epochs,
         "steps": made.steps,
+        "showings": made.showings,
         "buckets": {f"{w}x{h}": n for (w, h), n in made.shapes.items()},
     }
 

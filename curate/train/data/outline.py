@@ -1,0 +1,91 @@
+"""The one place where the course of a training run is worked out: buckets, repeats, order, steps and epochs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from curate.errors import InputError
+from curate.train.data import buckets
+from curate.train.data.dataset import Picture, reg_repeats
+from curate.train.data.order import Order
+from curate.train.options import TrainOptions, resolve
+
+
+def bucket_step(options: TrainOptions, resolution: int) -> int:
+    """What sides of buckets are multiples of."""
+    return options.bucket_step or (64 if resolution >= 256 else 32)
+
+
+def bucket_sides(options: TrainOptions, resolution: int) -> tuple[int, int]:
+    """The shortest and the longest side that a bucket may have."""
+    shortest = options.bucket_min or max(bucket_step(options, resolution), resolution // 2)
+    return shortest, options.bucket_max or resolution * 2
+
+
+class Fitting:
+    """The buckets that options and a base of that native resolution make."""
+
+    def __init__(self, options: TrainOptions, native: int) -> None:
+        """Raises InputError where no bucket is left."""
+        self.resolution = options.resolution or native
+        self.upscale = options.upscale
+        self.step = bucket_step(options, self.resolution)
+        smallest, largest = bucket_sides(options, self.resolution)
+        if not smallest <= self.resolution <= largest:
+            raise InputError(
+                f"resolution {self.resolution} is not between bucket_min {smallest} and bucket_max {largest}"
+            )
+        self.sizes = buckets.resolutions(self.resolution, smallest, largest, self.step)
+
+    def of(self, picture: Picture) -> buckets.Fit:
+        """A picture's bucket and its place in it."""
+        if self.upscale:
+            return buckets.fit(picture.width, picture.height, self.sizes)
+        return buckets.fit_no_upscale(picture.width, picture.height, self.resolution, self.step)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What pictures and options come to.
+
+    own     pictures that are no regularisation
+    hidden  regularisation pictures that are never shown
+    shapes  pictures by bucket
+    """
+
+    order: Order
+    steps: int
+    epochs: int
+    own: int
+    hidden: int
+    shapes: dict[buckets.Size, int]
+
+    @property
+    def showings(self) -> int:
+        """Pictures shown over the whole run."""
+        return self.order.showings(self.steps)
+
+
+def outline(options: TrainOptions, pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> Outline:
+    """The course of a run over these pictures, the concepts' before those for regularisation; `fits` are theirs."""
+    order = Order(
+        groups=[(p.reg, p.concept, fit.bucket) for p, fit in zip(pictures, fits, strict=True)],
+        repeats=shown_repeats(pictures),
+        batch=options.batch,
+        accumulate=options.accumulate,
+        seed=options.seed,
+    )
+    own = [p for p in pictures if not p.reg]
+    steps, epochs = resolve.length(options, order.steps_per_epoch, len(own), sum(p.repeats for p in own))
+    hidden = sum(p.reg and not shown for p, shown in zip(pictures, order.repeats, strict=True))
+    shapes = dict(sorted(Counter(fit.bucket for fit in fits).items()))
+    return Outline(order, steps, epochs, len(own), hidden, shapes)
+
+
+def shown_repeats(pictures: Sequence[Picture]) -> list[int]:
+    """Showings per epoch: the folders' repeats, and regularisation pictures as often as all others together."""
+    own = [p.repeats for p in pictures if not p.reg]
+    reg = [p.repeats for p in pictures if p.reg]
+    return own + (reg_repeats(reg, sum(own)) if reg else [])
