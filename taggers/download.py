@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from taggers.errors import MissingModelError
 from taggers.family import Model
 
@@ -31,8 +33,7 @@ def by_hand(model: Model) -> Path:
     base = os.environ.get(FOLDER)
     if base:
         return Path(base) / model.name
-    cache = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(cache or Path.home() / ".cache") / "curate" / "models" / model.name
+    return user_cache_path("curate", appauthor=False) / "models" / model.name
 
 
 def cached(model: Model) -> Path | None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from taggers.errors import BadTableError
 from taggers.implications import Table
 
@@ -45,8 +47,7 @@ def home() -> Path:
     given = os.environ.get("CURATE_CACHE")
     if given:
         return Path(given) / "tags"
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "curate" / "tags"
+    return user_cache_path("curate", appauthor=False) / "tags"
 
 
 def kept(vocabulary: str) -> tuple[Path, Path]:

@@ -10,6 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from cleaners.errors import BadModelError, MissingModelError
 from cleaners.upscalers.hub import from_hub
 
@@ -108,8 +110,7 @@ def folder() -> Path:
     """Where fetched files are kept: $CURATE_MODELS, else the user's cache folder."""
     if given := os.environ.get("CURATE_MODELS"):
         return Path(given) / "upscalers"
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "curate" / "upscalers"
+    return user_cache_path("curate", appauthor=False) / "upscalers"
 
 
 def _fetch(entry: Known, offline: bool) -> Path:

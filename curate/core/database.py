@@ -14,12 +14,14 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 2
-"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages."""
+VERSION = 3
+"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one algorithm."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file_digests (
+    path TEXT NOT NULL, algorithm TEXT NOT NULL, size INTEGER, mtime INTEGER, digest TEXT NOT NULL,
+    PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS consent (
     origin TEXT NOT NULL, reader INTEGER NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (origin, reader)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS written (
@@ -70,6 +72,8 @@ class Database:
                 self._db.execute(statement)
             if version == 1:
                 _migrate_1(self._db)
+            if 1 <= version <= 2:
+                _migrate_2(self._db)
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def __enter__(self) -> Self:
@@ -129,6 +133,12 @@ def _migrate_1(db: sqlite3.Connection) -> None:
         row = (key.removeprefix("export:"), "export", "", digests)
         db.execute("INSERT OR REPLACE INTO side_files VALUES (?, ?, ?, ?)", row)
     db.execute("DELETE FROM results WHERE key GLOB 'consent:*' OR key = 'publish:masks' OR key GLOB 'export:*'")
+
+
+def _migrate_2(db: sqlite3.Connection) -> None:
+    """Moves digests of files into the table that holds those of several algorithms."""
+    db.execute("INSERT OR IGNORE INTO file_digests SELECT path, 'blake2b', size, mtime, digest FROM files")
+    db.execute("DROP TABLE files")
 
 
 def chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

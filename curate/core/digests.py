@@ -1,12 +1,22 @@
-"""Digests of files and texts, remembered while a file's size and time of change stay."""
+"""Digests of files and texts; a file is read again only where its size or its time of change is another."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
-from curate.core import files
+from curate.core.database import Database, chunks
+from curate.core.files import digest_file
+
+Algorithm = Literal["blake2b", "sha256"]
+"""blake2b (160 bits) names records and results. sha256 stands in LoRA files' metadata and in the ids of training runs."""
+
+CLOCK_GRAIN = 2_000_000_000
+"""Nanoseconds within which a file may change again without another time: the coarsest clock of a file system, FAT's."""
 
 
 def text_digest(*parts: str) -> str:
@@ -14,42 +24,57 @@ def text_digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-class Known:
-    """Digests by path, size and time of change, kept in one JSON file."""
+class FileDigests:
+    """The one cache of file digests: a table of a folder's ledger, or nothing remembered without one."""
 
-    def __init__(self, path: Path) -> None:
-        """An unreadable file counts as empty: it is only a memory."""
-        self.path = path
-        self.changed = False
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            self.rows: dict[str, list[str]] = found if isinstance(found, dict) else {}
-        except (OSError, ValueError):
-            self.rows = {}
+    def __init__(self, database: Database | None = None) -> None:
+        self._database = database
 
-    def of(self, path: Path) -> str:
-        """The file's sha256."""
-        stat = path.stat()
-        stamp = f"{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ino}"
-        key = str(path.resolve())
-        row = self.rows.get(key)
-        if row and row[0] == stamp:
-            return row[1]
-        digest = _sha256(path)
-        self.rows[key] = [stamp, digest]
-        self.changed = True
+    def of(self, path: Path, algorithm: Algorithm = "sha256") -> str:
+        """The digest of one file. Raises OSError."""
+        [(_, _, digest)] = self.sized([path], algorithm)
+        if isinstance(digest, OSError):
+            raise digest
         return digest
 
-    def save(self) -> None:
-        """Writes what was learnt, if anything."""
-        if self.changed:
-            write_atomic(self.path, json.dumps(self.rows, indent=0, sort_keys=True).encode())
-            self.changed = False
+    def sized(self, paths: Sequence[Path], algorithm: Algorithm) -> Iterator[tuple[Path, int, str | OSError]]:
+        """(path, size in bytes, digest) in order; OSError in the place of the digest where a file cannot be read."""
+        for part in chunks(paths):
+            names = [_text(p) for p in part]
+            known = self._known(names, algorithm)
+            for path, name in zip(part, names, strict=True):
+                try:
+                    stat = path.stat()
+                    size, mtime, digest = known.get(name, (None, None, ""))
+                    if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
+                        digest = _read(path, algorithm)
+                        self._keep(name, algorithm, stat.st_size, stat.st_mtime_ns, digest)
+                    yield path, stat.st_size, digest
+                except OSError as error:
+                    yield path, 0, error
+
+    def commit(self) -> None:
+        """Lets other processes see what was learnt."""
+        if self._database is not None:
+            self._database.commit()
+
+    def _known(self, names: Sequence[str], algorithm: Algorithm) -> dict[str, tuple[int, int, str]]:
+        if self._database is None:
+            return {}
+        select = "SELECT path, size, mtime, digest FROM file_digests WHERE algorithm = ? AND path IN"
+        rows = self._database.read_among(select, names, [algorithm])
+        return {path: (size, mtime, digest) for path, size, mtime, digest in rows}
+
+    def _keep(self, name: str, algorithm: Algorithm, size: int, mtime: int, digest: str) -> None:
+        # a file changed within the clock's grain of now could change again unseen: do not trust its time
+        if self._database is not None and time.time_ns() - mtime > CLOCK_GRAIN:
+            row = (name, algorithm, size, mtime, digest)
+            self._database.write("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?, ?, ?)", [row])
 
 
-def file_digest(path: Path, known: Known | None = None) -> str:
-    """sha256 of a file's bytes."""
-    return known.of(path) if known is not None else _sha256(path)
+def file_digest(path: Path, digests: FileDigests | None = None) -> str:
+    """sha256 of a file's bytes, from the cache where there is one. Raises OSError."""
+    return (digests or FileDigests()).of(path)
 
 
 def legacy_digest(path: Path) -> str:
@@ -59,14 +84,12 @@ def legacy_digest(path: Path) -> str:
         return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
-def _sha256(path: Path) -> str:
+def _read(path: Path, algorithm: Algorithm) -> str:
+    if algorithm == "blake2b":
+        return digest_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that a crash leaves the old one or the new one, whole.
-
-    Raises a CurateError where the disk refuses.
-    """
-    files.write_atomic(path, lambda work: work.write_bytes(data))
+def _text(path: Path) -> str:
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -84,6 +84,11 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     write_atomic(path, lambda p: p.write_bytes(text.encode("utf-8", "surrogatepass")), sync=sync)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes bytes atomically. Raises a CurateError naming the file where the disk refuses."""
+    write_atomic(path, lambda p: p.write_bytes(data))
+
+
 def copy_file(source: Path, target: Path) -> None:
     """Copies content atomically; no disk is used for it where the file system can share blocks."""
     write_atomic(target, lambda p: shutil.copyfile(source, p), sync=False)

@@ -71,7 +71,7 @@ class Runner:
             present = len(manifest.present)
             if isinstance(group, DatasetStage):
                 recalled = None if open_ else self._recall_dataset(group, manifest)
-                if recalled is None:
+                if recalled is None or not group.is_current(recalled, self.env, self.tell):
                     plans.append(Planned(group.name, 0 if open_ else present, 0, present if open_ else 0))
                     open_ = {r.key for r in manifest.present}
                 else:
@@ -205,24 +205,23 @@ class Runner:
         )
 
     def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
+        """The manifest with the results that are known of the stage; None where none are."""
         key = self._dataset_key(stage, manifest)
         known = self.store.recall([key]).get(key)
         if known is None:
             return None
-        recalled = Manifest(
-            changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest
-        )
-        return recalled if stage.is_current(recalled, self.env, self.tell) else None
+        return Manifest(changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest)
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
         present = len(manifest.present)
         recalled = self._recall_dataset(stage, manifest)
-        if recalled is not None:
-            self.tell(StageRecalled(stage.name, present))
-            return recalled
-        self.tell(StageStarted(stage.name, present, 0))
         begun = time.perf_counter()
-        made = stage.run(manifest, self.env, self.tell)
+        made = stage.recall_or_run(
+            manifest, recalled, self.env, self.tell, lambda: self.tell(StageStarted(stage.name, present, 0))
+        )
+        if made is recalled:
+            self.tell(StageRecalled(stage.name, present))
+            return made
         if [r.key for r in made] != [r.key for r in manifest]:
             raise TypeError(f"stage {stage.name} must return the records it was given")
         after = Manifest(merge(old, new, stage) for old, new in zip(manifest, made, strict=True))

@@ -313,6 +313,18 @@ class DatasetStage(Stage):
         """
         return True
 
+    def recall_or_run(
+        self, manifest: Manifest, recalled: Manifest | None, env: Env, tell: Listener, started: Callable[[], None]
+    ) -> Manifest:
+        """`recalled`, the known result, where `is_current` says so; else what `run` makes, after a call of `started`.
+
+        A stage overrides it where finding out and running share work.
+        """
+        if recalled is not None and self.is_current(recalled, env, tell):
+            return recalled
+        started()
+        return self.run(manifest, env, tell)
+
 
 class CompositeStage(Stage):
     """Has no work of its own: its steps do it one after the other, each keyed and cached apart."""

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from curate.core.database import Database, chunks
-from curate.core.files import digest_file
+from curate.core.cache import cache_folder
+from curate.core.database import Database
+from curate.core.digests import FileDigests, text_digest
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
+
+
+def ledger_place(folder: Path) -> Path:
+    """The folder whose LEDGER keeps what is known of `folder`: itself, or one in the cache where it takes no files."""
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return folder
+    whole = folder.resolve()
+    return cache_folder() / "folders" / f"{whole.name}-{text_digest(str(whole))[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Store(Database):
         self.folder = folder
         self.root = folder / LEDGER
         super().__init__(self.root / "ledger.sqlite")
+        self.file_digests = FileDigests(self)
 
     # results of stages ------------------------------------------------------------------------------------------------
 
@@ -100,27 +110,7 @@ class Store(Database):
 
     def sized_digests(self, paths: Sequence[Path]) -> Iterator[tuple[Path, int, str | OSError]]:
         """`digests`, with the size in bytes."""
-        for part in chunks(paths):
-            marks = ",".join("?" * len(part))
-            names = [_text(p) for p in part]
-            rows = self.read(f"SELECT path, size, mtime, digest FROM files WHERE path IN ({marks})", names)
-            known = {path: (size, mtime, digest) for path, size, mtime, digest in rows}
-            for path, name in zip(part, names, strict=True):
-                try:
-                    stat = path.stat()
-                    size, mtime, digest = known.get(name, (None, None, ""))
-                    if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
-                        digest = digest_file(path)
-                        # a file changed within the clock's grain of now could change again
-                        # unseen: do not trust its time
-                        if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
-                            self.write(
-                                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-                                [(name, stat.st_size, stat.st_mtime_ns, digest)],
-                            )
-                    yield path, stat.st_size, digest
-                except OSError as error:
-                    yield path, 0, error
+        return self.file_digests.sized(paths, "blake2b")
 
     # what was written to the folder -----------------------------------------------------------------------------------
 
@@ -203,7 +193,3 @@ def _json(value: Any, encoder: json.JSONEncoder = _ENCODER) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"), sort_keys=encoder.sort_keys)
     return text
-
-
-def _text(path: Path) -> str:
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from curate.core.digests import Known, file_digest, legacy_digest, text_digest
+from curate.core.digests import FileDigests, file_digest, legacy_digest, text_digest
 from curate.diffusion.base import Backbone, Prediction
 from curate.diffusion.checkpoint_file import load_parts
 from curate.diffusion.clip_text import ClipText
@@ -58,7 +58,7 @@ class _Found:
     schedule: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def load(base: str, offline: bool, want: Want | None = None, known: Known | None = None) -> Backbone:
+def load(base: str, offline: bool, want: Want | None = None, known: FileDigests | None = None) -> Backbone:
     """Loads a base model on the CPU, frozen.
 
     Raises InputError for what cannot be trained and MissingError for what is not on this machine.
@@ -90,14 +90,14 @@ def load(base: str, offline: bool, want: Want | None = None, known: Known | None
     )
 
 
-def _hashes(file: Path, what: str, known: Known | None) -> dict[str, str]:
+def _hashes(file: Path, what: str, known: FileDigests | None) -> dict[str, str]:
     """kohya's hashes of a model that is one file; a folder has none."""
     if not file.is_file():
         return {}
     return {f"{what}_hash": legacy_digest(file), f"new_{what}_hash": file_digest(file, known)}
 
 
-def _own_vae_digest(place: Path, known: Known | None) -> str:
+def _own_vae_digest(place: Path, known: FileDigests | None) -> str:
     """Of the autoencoder's own files, or of the whole checkpoint that holds it."""
     files = [place] if place.is_file() else sorted(p for p in (place / "vae").glob("*") if p.is_file())
     return text_digest(*(file_digest(p, known) for p in files))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curate.core.digests import Known, file_digest, text_digest
+from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion import tiny
 from curate.errors import InputError, MissingError
 
@@ -59,7 +59,7 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     return [place / "config.json", *plain]
 
 
-def vae_digest(vae: str, offline: bool, known: Known | None = None) -> str:
+def vae_digest(vae: str, offline: bool, known: FileDigests | None = None) -> str:
     """Identifies an autoencoder's weights without loading it."""
     return text_digest(*(file_digest(path, known) for path in vae_files(vae, offline)))
 
@@ -97,7 +97,7 @@ def _remedy(error: Exception) -> str:
     return "check the connection, or give a folder or a file on disk"
 
 
-def base_digest(base: str, offline: bool, known: Known | None = None) -> str:
+def base_digest(base: str, offline: bool, known: FileDigests | None = None) -> str:
     """Identifies the weights of a base model without loading it."""
     if base == "tiny":
         return tiny.digest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from curate.core.cache import cache_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,15 +70,6 @@ smile open closed mouth eyes hair ears tail hands arms legs face head body full 
 wearing style detailed soft blurry sharp outdoors indoors window door table chair bed book cup bottle bag box ball shape
 trigger character object pose clothing subject masterpiece quality best high low resolution absurdres highres
 """)
-
-
-def cache_folder() -> Path:
-    """Where built models are kept: `CURATE_CACHE`, else the platform's cache folder; created on use."""
-    if given := os.environ.get("CURATE_CACHE"):
-        return Path(given)
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "curate" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "curate"
 
 
 def folder() -> Path:

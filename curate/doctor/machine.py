@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import os
 import platform
 import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
+from curate.core.machine import memory_bytes
 from curate.doctor.findings import OPTIONAL, Device, Findings, Machine, OnDisk, Onnx, Torch
 
 
@@ -36,33 +34,9 @@ def _machine(folder: Path) -> Machine:
         place = place.parent
     system = f"{platform.system()} {platform.release()}"
     free = shutil.disk_usage(place).free
-    return Machine(platform.python_version(), system, platform.machine(), available_cpus(), _memory(), str(place), free)
-
-
-def _memory() -> int:
-    """Bytes of memory this process may use, 0 where it cannot be told."""
-    sizes: list[int] = []
-    try:
-        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        if sys.platform == "win32":
-            sizes.append(_windows_memory())
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        sizes += [int(limit)] if limit.isdigit() else []
-    except OSError:
-        pass
-    return min((s for s in sizes if s > 0), default=0)
-
-
-def _windows_memory() -> int:
-    import ctypes
-
-    # MEMORYSTATUSEX: length, load, then seven 64-bit counts of which the first is physical memory
-    status = (ctypes.c_uint64 * 8)()
-    ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)
-    kernel: Any = getattr(ctypes, "windll").kernel32  # noqa: B009
-    return int(status[1]) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
+    return Machine(
+        platform.python_version(), system, platform.machine(), available_cpus(), memory_bytes(), str(place), free
+    )
 
 
 def _torch() -> Torch:

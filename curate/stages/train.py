@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.core import registry
-from curate.core.events import Listener, Saved
+from curate.core.events import Listener
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings
+from curate.errors import CurateError
 from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
+
+if TYPE_CHECKING:
+    from curate.train.data.job import Context
 
 
 class Train(TrainOptions, DatasetStage):
@@ -82,48 +87,63 @@ class Train(TrainOptions, DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
-        from curate.train.data.job import Context
-        from curate.train.runtime.device import chosen_device
         from curate.train.trainer import train
 
-        train(
-            self,
-            Context(
-                env.output,
-                env.door.read,
-                chosen_device(env.device, env.require_gpu),
-                env.offline,
-                tell,
-                env.stopping,
-                _set_aside(manifest),
-            ),
-        )
+        with self._context(manifest, env, tell) as context:
+            train(self, context)
         return manifest
 
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
-        from curate.errors import CurateError
-        from curate.train.output import runs
-        from curate.train.output.fingerprint import identify
-        from curate.train.output.metadata_user import stand
-        from curate.train.planning import checks
         from curate.train.runtime import distributed
+        from curate.train.trainer import finished, identity_of
 
         if distributed.size() > 1:
-            # found out together, in `run`
-            return False
-        try:
-            run, _ = identify(self, env.output, env.offline, _set_aside(manifest))
-            if not run.stands(env.output) or not stand(self, run.path(env.output)):
-                return False
-            checks.check(self, env.output)
-        except CurateError:
-            # told in `run`
-            return False
-        if run.path(env.output).parent.resolve() != runs.output_folder(self, env.output).resolve():
-            return False
-        tell(Saved("lora", str(run.path(env.output)), recalled=True))
-        return True
+            return False  # several processes find it out together, in `run`
+        with self._context(manifest, env, tell) as context:
+            try:
+                return finished(self, context, identity_of(self, context)[0])
+            except CurateError:
+                return False  # `run` says why
+
+    def recall_or_run(
+        self, manifest: Manifest, recalled: Manifest | None, env: Env, tell: Listener, started: Callable[[], None]
+    ) -> Manifest:
+        """The files are read once: what they make of the run serves to recall it and to train."""
+        from curate.train.runtime import distributed
+        from curate.train.trainer import finished, identity_of, train
+
+        with self._context(manifest, env, tell) as context:
+            try:
+                identity = identity_of(self, context) if distributed.size() == 1 else None
+                if recalled is not None and identity and finished(self, context, identity[0]):
+                    return recalled
+            except CurateError:
+                started()
+                raise
+            started()
+            train(self, context, identity)
+        return manifest
+
+    @contextlib.contextmanager
+    def _context(self, manifest: Manifest, env: Env, tell: Listener) -> Generator[Context]:
+        """What training works with; the ledger is the driver's, or the folder's own where no driver has it open."""
+        from curate.core.store import Store, ledger_place
+        from curate.train.data.job import Context
+        from curate.train.runtime.device import chosen_device
+
+        with contextlib.ExitStack() as stack:
+            store = env.store or stack.enter_context(Store(ledger_place(env.output)))
+            yield Context(
+                folder=env.output,
+                read=env.door.read,
+                device=chosen_device(env.device, env.require_gpu),
+                offline=env.offline,
+                tell=tell,
+                stopping=env.stopping,
+                left_out=_set_aside(manifest),
+                digests=store.file_digests,
+            )
 
 
 def _set_aside(manifest: Manifest) -> frozenset[Path]:

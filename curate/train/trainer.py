@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from curate.core.digests import Known
 from curate.core.events import Event, Saved
 from curate.diffusion.base import Backbone
 from curate.diffusion.load import Want, load
@@ -23,32 +22,38 @@ from curate.train.network.network import Network
 from curate.train.options import TrainOptions, imported, resolve
 from curate.train.output import lora_file, runs
 from curate.train.output.fingerprint import identify
+from curate.train.output.metadata_user import stand
 from curate.train.planning import checks, dry_model, estimate
 from curate.train.planning.preflight import preflight
 from curate.train.runtime import compile, distributed, memory
 from curate.train.runtime.device import reproducible
 from curate.train.runtime.distributed import Team
-from curate.train.storage.paths import home
 
 
-def train(options: TrainOptions, context: Context) -> Path:
+def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dataset] | None = None) -> Path:
     """Trains and returns the LoRA's path; a finished run of the same options and data is recalled.
 
-    Several processes, as a launcher starts them, share each step's batches: the same as one that accumulates more.
+    `identity` is what `identity_of` says, where it was asked already. Several processes, as a launcher starts them, share
+    each step's batches: the same as one that accumulates more.
     """
     with distributed.together(context.device) as team:
         options = effective(options, team.size)
         context = replace(context, left_out=team.hear(context.left_out))
         if not team.first:
             context = replace(context, tell=unheard)
-        found, data = team.turn(lambda: identify(options, context.folder, context.offline, context.left_out))
+        run, data = identity or team.turn(lambda: identity_of(options, context))
         for line in data.warnings:
             context.note("warning", line)
         for line in imported(options.from_kohya).notes:
             context.note("info", f"from_kohya: {line}")
-        if found.stands(context.folder):
-            return recalled(options, found, data, context, team)
-        return Training(options, context, team, found, data).carried_out()
+        if run.stands(context.folder):
+            return recalled(options, run, data, context, team)
+        return Training(options, context, team, run, data).carried_out()
+
+
+def identity_of(options: TrainOptions, context: Context) -> tuple[runs.Run, Dataset]:
+    """The run that options and the folder's present content make, and that content."""
+    return identify(options, context.folder, context.offline, context.left_out, context.digests)
 
 
 def unheard(event: Event) -> None:
@@ -60,9 +65,24 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
     return options if processes == 1 else options.model_copy(update={"accumulate": options.accumulate * processes})
 
 
+def finished(options: TrainOptions, context: Context, run: runs.Run) -> bool:
+    """Whether the run's LoRA is there as it was written, where and with the words that are wanted; tells where.
+
+    Raises CurateError for options that a fresh run would refuse.
+    """
+    path = run.path(context.folder)
+    if not run.stands(context.folder) or not stand(options, path):
+        return False
+    checks.check(options, context.folder, context.digests)
+    if path.parent.resolve() != runs.output_folder(options, context.folder).resolve():
+        return False
+    context.tell(Saved("lora", str(path), recalled=True))
+    return True
+
+
 def recalled(options: TrainOptions, run: runs.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
-    team.turn(lambda: checks.check(options, context.folder))
+    team.turn(lambda: checks.check(options, context.folder, context.digests))
     before = run.path(context.folder)
     path = lora_file.bring(options, data, run, context.folder) if team.first else before
     same = path.resolve() == before.resolve()
@@ -87,13 +107,10 @@ class Training:
         if team.first:
             self.run.device = str(context.device)
             self.run.save(self.folder)
-        team.turn(lambda: checks.check(options, self.folder))
-        known = Known(home(self.folder) / "digests.json")
+        team.turn(lambda: checks.check(options, self.folder, context.digests))
         dtype = resolve.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
-        backbone = team.turn(lambda: load(options.base, context.offline, want, known))
-        if team.first:
-            known.save()
+        backbone = team.turn(lambda: load(options.base, context.offline, want, context.digests))
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):
                 backbone.to(context.device, dtype)

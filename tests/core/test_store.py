@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sqlite3
@@ -9,10 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from curate.core.database import readable
+from curate.core.digests import FileDigests
+from curate.core.files import digest_bytes
 from curate.core.store import SideFile, Store, Written, as_json
 from curate.errors import CurateError, InputError, LockedError, MissingError
 
@@ -110,6 +114,7 @@ INSERT INTO results VALUES ('publish:masks', 'publish',
 INSERT INTO results VALUES ('export:dataset.toml', 'export', '["t0","t1"]');
 INSERT INTO written VALUES ('1_dog/a.png','dog/a','aa','d',1,2,'1_dog/a.txt','dog','{}');
 INSERT INTO edits VALUES ('aa', 'dog/a', 'my dog');
+INSERT INTO files VALUES ('/raw/a.png', 3, 4, 'aa');
 PRAGMA user_version=1;
 """
 
@@ -130,6 +135,7 @@ def test_a_ledger_of_version_1_is_recalled(tmp_path: Path) -> None:
             }
             assert store.side_files("export") == {"dataset.toml": SideFile("", ("t0", "t1"))}
             assert [w.key for w in store.written().values()] == ["dog/a"]
+            assert store.read("SELECT * FROM file_digests") == [("/raw/a.png", "blake2b", 3, 4, "aa")]
             assert store.edits() == {("aa", "dog/a"): "my dog"}
 
 
@@ -236,3 +242,19 @@ def test_a_file_that_is_gone_is_an_answer(tmp_path: Path) -> None:
         gone, there = store.digests([tmp_path / "gone", tmp_path / "there"])
     assert isinstance(gone[1], FileNotFoundError)
     assert isinstance(there[1], str)
+
+
+@pytest.mark.parametrize("algorithm", ["blake2b", "sha256"])
+def test_each_algorithm_has_its_own_digest_of_a_file(tmp_path: Path, algorithm: Any) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    os.utime(path, (1, 1))
+    expected = {"blake2b": digest_bytes(b"one"), "sha256": hashlib.sha256(b"one").hexdigest()}
+    with Store(tmp_path) as store:
+        assert {name: store.file_digests.of(path, name) for name in ("blake2b", "sha256")} == expected
+        path.write_bytes(b"two")
+        os.utime(path, (1, 1))  # as a tool that goes by time and size would not see it
+        assert store.file_digests.of(path, algorithm) == expected[algorithm]
+        assert FileDigests().of(path, algorithm) != expected[algorithm]
+        with pytest.raises(FileNotFoundError):
+            store.file_digests.of(tmp_path / "gone", algorithm)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
 
-from curate.core.digests import Known
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env
+from curate.core.store import Store
 from curate.errors import InputError
 from curate.stages.train import Train
 from curate.train.data.dataset import picture_size, read_dataset
@@ -53,16 +55,19 @@ def test_what_was_set_aside_is_not_trained(folder: Path, tmp_path: Path) -> None
         Train(base="tiny", steps=1).run(Manifest(aside), env, lambda event: None)
 
 
-def test_known_digests_are_the_same(folder: Path, tmp_path: Path) -> None:
-    memory = tmp_path / "known.json"
-    known = Known(memory)
-    first = read_dataset(folder, known=known).digest
-    known.save()
-    again = Known(memory)
-    assert again.rows and read_dataset(folder, known=again).digest == first == read_dataset(folder).digest
-    assert not again.changed
-    Pillow.new("RGB", (64, 64)).save(folder / "2_zwx dog" / "0.png")
-    assert read_dataset(folder, known=again).digest != first
+def test_remembered_digests_are_the_same(folder: Path, tmp_path: Path) -> None:
+    old = time.time() - 60
+    for path in folder.rglob("*.png"):
+        os.utime(path, (old, old))
+    with Store(tmp_path) as store:
+        first = read_dataset(folder, digests=store.file_digests).digest
+    with Store(tmp_path) as store:
+        rows = store.read("SELECT COUNT(*) FROM file_digests WHERE algorithm = 'sha256'")
+        assert rows == [(4,)]
+        assert read_dataset(folder, digests=store.file_digests).digest == first == read_dataset(folder).digest
+        assert store.read("SELECT COUNT(*) FROM file_digests") == rows
+        Pillow.new("RGB", (64, 64)).save(folder / "2_zwx dog" / "0.png")
+        assert read_dataset(folder, digests=store.file_digests).digest != first
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.captions import read_caption
-from curate.core.digests import Known, file_digest, text_digest
+from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.errors import InputError
 from curate.images.consent import check
 from curate.train.data import folders
@@ -57,7 +57,7 @@ class Dataset:
 def read_dataset(
     folder: Path,
     extension: str = ".txt",
-    known: Known | None = None,
+    digests: FileDigests | None = None,
     *,
     masks: bool = False,
     reg: bool = False,
@@ -96,11 +96,11 @@ def read_dataset(
             caption, mask = beside
             if caption is None:
                 uncaptioned.append(path)
-            digest = file_digest(path, known)
+            digest = file_digest(path, digests)
             text = words if caption is None else caption
             pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
             lines.append(
-                f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, known)}" if mask else "")
+                f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, digests)}" if mask else "")
             )
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
@@ -191,9 +191,9 @@ def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def add_regularisation(data: Dataset, folder: Path, extension: str, known: Known | None = None) -> None:
+def add_regularisation(data: Dataset, folder: Path, extension: str, digests: FileDigests | None = None) -> None:
     """Reads regularisation pictures in; they are part of what the digest stands for."""
-    found = read_dataset(folder, extension, known, reg=True)
+    found = read_dataset(folder, extension, digests, reg=True)
     data.reg = found.pictures
     data.warnings += [f"{folder.name}: {line}" for line in found.warnings]
     data.digest = text_digest(data.digest, found.digest)

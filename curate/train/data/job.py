@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from curate.core.digests import FileDigests
 from curate.core.events import Listener, Note
 from curate.diffusion.base import Backbone, Prediction
 from curate.errors import InputError, Interrupted
@@ -27,6 +28,7 @@ class Context:
     read      decodes a picture file to uint8 H×W×3; raises PictureError
     stopping  asked between units of work
     left_out  absolute paths of pictures in the folder that are not trained
+    digests   digests of files, remembered in the ledger
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class Context:
     tell: Listener
     stopping: Callable[[], bool]
     left_out: frozenset[Path] = frozenset()
+    digests: FileDigests = field(default_factory=FileDigests)
 
     def note(self, level: str, message: str) -> None:
         """Tells the user a line."""

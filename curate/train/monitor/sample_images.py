@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from curate.core.digests import write_atomic
+from curate.core.files import write_bytes
 from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
@@ -152,7 +152,7 @@ def write(place: Path, name: str, prompt: Prompt, pixels: NDArray[np.uint8]) -> 
     while True:
         path = place / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
         if not path.exists():
-            write_atomic(path, held.getvalue())
+            write_bytes(path, held.getvalue())
             return path
         if path.read_bytes() == held.getvalue():
             return path

@@ -1,37 +1,40 @@
-"""Which run a folder and options make: known without loading a model, so that a rerun is quick."""
+"""Which run a folder and options make: digests without loading a model, so that a rerun is quick."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from curate.core.digests import Known, file_digest, text_digest
+from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion.detect import yaml_prediction
 from curate.diffusion.locate import base_digest, located, vae_digest
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.options import TrainOptions
 from curate.train.output import runs
-from curate.train.storage.paths import home
 
 
 def identify(
-    options: TrainOptions, folder: Path, offline: bool, left_out: frozenset[Path] = frozenset()
+    options: TrainOptions,
+    folder: Path,
+    offline: bool,
+    left_out: frozenset[Path] = frozenset(),
+    digests: FileDigests | None = None,
 ) -> tuple[runs.Run, Dataset]:
     """The run that these options and the folder's present content make, as far as it came, and that content."""
-    known = Known(home(folder) / "digests.json")
-    data = read_dataset(folder, options.caption_extension, known, masks=options.masked_loss, left_out=left_out)
+    data = read_dataset(folder, options.caption_extension, digests, masks=options.masked_loss, left_out=left_out)
     if options.reg_folder:
-        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension, known)
-    weights = base_digest(options.base, offline, known)
+        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_extension, digests)
+    weights = base_digest(options.base, offline, digests)
     place = located(options.base, offline)
     if place.is_file() and yaml_prediction(place) == "v":
         weights = text_digest(weights, "v")
     if options.vae:
-        weights = text_digest(weights, vae_digest(options.vae, offline, known))
+        weights = text_digest(weights, vae_digest(options.vae, offline, digests))
     if options.start_from:
         from curate.train.network.warm_start import start_files
 
-        weights = text_digest(weights, *(file_digest(path, known) for path in start_files(options.start_from)))
+        weights = text_digest(weights, *(file_digest(path, digests) for path in start_files(options.start_from)))
     run = runs.Run.of(folder, runs.run_id(options, data.digest, weights))
     run.options, run.data, run.base = runs.keyed(options), data.digest, weights
-    known.save()
+    if digests is not None:
+        digests.commit()
     return run, data

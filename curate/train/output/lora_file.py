@@ -11,7 +11,7 @@ from torch import Tensor
 
 from curate.adapters import safetensors_file
 from curate.adapters.algorithm import algorithm
-from curate.core.digests import write_atomic
+from curate.core.files import write_bytes
 from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Job
@@ -70,7 +70,7 @@ def put(place: Path, wanted: str, ending: str, made: Callable[[str], bytes]) -> 
         name = (wanted if number == 1 else f"{wanted}-{number}") + ending
         path, data = place / f"{name}.safetensors", made(name)
         if not path.exists():
-            write_atomic(path, data)
+            write_bytes(path, data)
         elif path.read_bytes() != data:
             number += 1
             continue

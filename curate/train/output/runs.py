@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from curate import names
-from curate.core.digests import text_digest, write_atomic
+from curate.core.digests import text_digest
+from curate.core.files import write_bytes
 from curate.train.options import UNKEYED, TrainOptions, resolve
 from curate.train.storage.paths import home
 
@@ -71,7 +72,7 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Writes the state file."""
-        write_atomic(self.place(folder) / "run.json", json.dumps(asdict(self), indent=1).encode())
+        write_bytes(self.place(folder) / "run.json", json.dumps(asdict(self), indent=1).encode())
 
     def path(self, folder: Path) -> Path:
         """Where the LoRA is or will be."""

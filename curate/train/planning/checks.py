@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from curate.core.digests import Known
+from curate.core.digests import FileDigests
 from curate.core.files import disk_errors
 from curate.errors import InputError
 from curate.train.data.dataset import read_dataset
@@ -13,10 +13,9 @@ from curate.train.data.prompts import read_prompts
 from curate.train.options import TrainOptions
 from curate.train.output.metadata_user import words
 from curate.train.output.runs import output_folder
-from curate.train.storage.paths import home
 
 
-def check(options: TrainOptions, folder: Path) -> None:
+def check(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:
     """Raises InputError for a file of prompts, a folder or a picture that cannot be read, and a folder that takes no file."""
     if options.sample_prompts:
         read_prompts(Path(options.sample_prompts).expanduser())
@@ -25,9 +24,7 @@ def check(options: TrainOptions, folder: Path) -> None:
         if given and Path(given).expanduser().resolve() == folder.resolve():
             raise InputError(f"{option} {given} is the folder that is trained", "give pictures of their own")
     if options.validation_folder:
-        known = Known(home(folder) / "digests.json")
-        read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, known, reg=True)
-        known.save()
+        read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, digests, reg=True)
     words(options, "")
     place = output_folder(options, folder)
     with disk_errors(f"to {place}"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from curate.core.machine import memory_bytes
 from curate.errors import MissingError
 from curate.train.options import TrainOptions
 
@@ -41,11 +41,8 @@ def room(place: Path, needed: float, what: str) -> None:
 
 
 def installed() -> float:
-    """GiB of memory that the machine has; 0 where that cannot be told."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    except (ValueError, OSError, AttributeError):
-        return 0.0
+    """GiB of memory that this process may use."""
+    return memory_bytes() / GIB
 
 
 def refused(error: Exception) -> bool:

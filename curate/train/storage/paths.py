@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from curate.core.store import LEDGER, ledger_place
+
 
 def home(folder: Path) -> Path:
-    """Where runs, latents and digests of a prepared folder are kept."""
-    return folder / ".curate" / "train"
+    """Where runs, latents and logs of a prepared folder are kept: in its ledger's folder."""
+    return ledger_place(folder) / LEDGER / "train"
