@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 from curate.core.events import Event, Saved
 from curate.diffusion.base import Backbone
 from curate.diffusion.load import Want, load
-from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare
-from curate.train.loop import checkpoint
 from curate.train.loop.loop import Loop
-from curate.train.monitor.periodic_saves import Saves
-from curate.train.monitor.setup import watching
+from curate.train.monitor.periodic_saves import LoraFiles
+from curate.train.monitor.setup import monitor_of
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions, imported, resolve
@@ -36,19 +33,19 @@ def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dat
     `identity` is what `identity_of` says, where it was asked already. Several processes, as a launcher starts them, share
     each step's batches: the same as one that accumulates more.
     """
-    with distributed.together(context.device) as team:
+    with distributed.process_group(context.device) as team:
         options = effective(options, team.size)
-        context = replace(context, left_out=team.hear(context.left_out))
+        context = replace(context, left_out=team.broadcast(context.left_out))
         if not team.first:
-            context = replace(context, tell=unheard)
-        run, data = identity or team.turn(lambda: identity_of(options, context))
+            context = replace(context, tell=ignore)
+        run, data = identity or team.first_then_others(lambda: identity_of(options, context))
         for line in data.warnings:
             context.note("warning", line)
         for line in imported(options.from_kohya).notes:
             context.note("info", f"from_kohya: {line}")
         if run.stands(context.folder):
             return recalled(options, run, data, context, team)
-        return Training(options, context, team, run, data).carried_out()
+        return Training(options, context, team, run, data).execute()
 
 
 def identity_of(options: TrainOptions, context: Context) -> tuple[runs.Run, Dataset]:
@@ -56,8 +53,8 @@ def identity_of(options: TrainOptions, context: Context) -> tuple[runs.Run, Data
     return identify(options, context.folder, context.offline, context.left_out, context.digests)
 
 
-def unheard(event: Event) -> None:
-    """What processes other than the first tell."""
+def ignore(event: Event) -> None:
+    """Where events of processes other than the first go."""
 
 
 def effective(options: TrainOptions, processes: int) -> TrainOptions:
@@ -82,7 +79,7 @@ def finished(options: TrainOptions, context: Context, run: runs.Run) -> bool:
 
 def recalled(options: TrainOptions, run: runs.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
-    team.turn(lambda: checks.check(options, context.folder, context.digests))
+    team.first_then_others(lambda: checks.check(options, context.folder, context.digests))
     before = run.path(context.folder)
     path = lora_file.bring(options, data, run, context.folder) if team.first else before
     same = path.resolve() == before.resolve()
@@ -101,23 +98,23 @@ class Training:
         self.options, self.context, self.team, self.run, self.data = options, context, team, run, data
         self.folder = context.folder
 
-    def carried_out(self) -> Path:
+    def execute(self) -> Path:
         """Trains to the end and writes the LoRA."""
         context, options, team = self.context, self.options, self.team
         if team.first:
             self.run.device = str(context.device)
             self.run.save(self.folder)
-        team.turn(lambda: checks.check(options, self.folder, context.digests))
+        team.first_then_others(lambda: checks.check(options, self.folder, context.digests))
         dtype = resolve.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
-        backbone = team.turn(lambda: load(options.base, context.offline, want, context.digests))
+        backbone = team.first_then_others(lambda: load(options.base, context.offline, want, context.digests))
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):
                 backbone.to(context.device, dtype)
-            job: Job = team.turn(lambda: prepare(options, self.data, backbone, context))
+            job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))
             for level, line in preflight(job):
                 context.note(level, line)
-            network = self.attached(backbone)
+            network = self.attach(backbone)
             expected = estimate.of_job(job, network, context.device)
             memory.room(
                 self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
@@ -125,11 +122,9 @@ class Training:
             memory.room(runs.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
-            path = self.looped(job, network)
-        context.tell(Saved("lora", str(path)))
-        return path
+            return self.loop(job, network)
 
-    def attached(self, backbone: Backbone) -> Network:
+    def attach(self, backbone: Backbone) -> Network:
         """The adapters, on the device."""
         dry_model.fits_memory(self.options, backbone)
         network = attach(self.options, backbone)
@@ -144,33 +139,19 @@ class Training:
             self.context.note("info", "the first steps compile the network's blocks, which takes minutes")
         return network
 
-    def looped(self, job: Job, network: Network) -> Path:
+    def loop(self, job: Job, network: Network) -> Path:
         """Runs the loop; the finished file."""
         loop = Loop(job, network, self.context, self.run.place(self.folder), self.team)
-        loop.after = Saves(loop, self.run, self.folder)
         if loop.state.step:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
         elif other := runs.interrupted(self.run, self.folder):
             self.context.note("info", f"starting at the first step: {other}")
-        watch = loop.watcher = watching(loop, self.run)
+        monitor = monitor_of(loop, self.run)
         try:
             with memory.memory_errors(self.options, "training"), compile.compiling(self.options.compile):
-                loop.run()
+                loop.run(LoraFiles(loop, self.run, self.folder), monitor)
         finally:
-            watch.close()
-        path = Path()
-        if self.team.first:
-            path = self.finished(loop)
-            checkpoint.clear(self.run.place(self.folder))
+            monitor.close()
         self.team.wait()
-        return path if self.team.first else runs.Run.of(self.folder, self.run.id).path(self.folder)
-
-    def finished(self, loop: Loop) -> Path:
-        """Writes the LoRA; where that fails, a checkpoint of the last step, from which a rerun only writes it."""
-        try:
-            with loop.looking():
-                return lora_file.finish(loop.job, loop.network, self.run, self.folder)
-        except (OSError, CurateError):
-            with contextlib.suppress(OSError, CurateError):
-                loop.save()
-            raise
+        run = self.run if self.team.first else runs.Run.of(self.folder, self.run.id)
+        return run.path(self.folder)

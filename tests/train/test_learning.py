@@ -88,8 +88,8 @@ def learnt(given: dict[str, Any], place: Path, state: Path, share: float, most: 
                 break
             loss = loop.losses(batch).mean()
             loss.backward()
-            loop.optimiser.step()
-            loop.optimiser.zero_grad(set_to_none=True)
+            loop.optimizer.step()
+            loop.optimizer.zero_grad(set_to_none=True)
             last = float(loss.detach())
     finally:
         network.detach()

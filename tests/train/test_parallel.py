@@ -121,7 +121,12 @@ def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> N
 
 def test_one_process_is_a_team_of_itself() -> None:
     team = Team()
-    assert team.first and team.share([1, 2, 3]) == [1, 2, 3] and team.turn(lambda: 7) == 7 and team.hear("x") == "x"
+    assert (
+        team.first
+        and team.share([1, 2, 3]) == [1, 2, 3]
+        and team.first_then_others(lambda: 7) == 7
+        and team.broadcast("x") == "x"
+    )
     assert Team(1, 3).share([0, 1, 2, 3, 4]) == [1, 4] and not Team(1, 3).first
 
 

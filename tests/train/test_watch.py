@@ -17,7 +17,7 @@ from curate.errors import InputError
 from curate.stages.train import Train
 from curate.train.data.prompts import Prompt, read_prompts
 from curate.train.monitor import sample_images
-from curate.train.monitor.watch import Rhythm
+from curate.train.monitor.watch import Interval
 from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, run
 
@@ -98,13 +98,13 @@ def test_one_picture_a_concept_leaves_nothing_to_hold_out(tmp_path: Path) -> Non
 
 
 def test_rhythm() -> None:
-    def steps(rhythm: Rhythm) -> list[int]:
-        return [n for n in range(26) if rhythm.due(n)]
+    def steps(rhythm: Interval) -> list[int]:
+        return [n for n in range(26) if rhythm.is_due(n)]
 
-    assert steps(Rhythm(0, 0, 10, 25)) == [10, 20, 25]
-    assert steps(Rhythm(0, 2, 10, 25, at_start=True)) == [0, 20, 25]
-    assert steps(Rhythm(8, 0, 10, 25)) == [8, 16, 24, 25]
-    assert steps(Rhythm(8, 1, 10, 25)) == [8, 10, 16, 20, 24, 25]
+    assert steps(Interval(0, 0, 10, 25)) == [10, 20, 25]
+    assert steps(Interval(0, 2, 10, 25, at_start=True)) == [0, 20, 25]
+    assert steps(Interval(8, 0, 10, 25)) == [8, 16, 24, 25]
+    assert steps(Interval(8, 1, 10, 25)) == [8, 10, 16, 20, 24, 25]
 
 
 def test_prompt_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from curate.train.network.network import Network
 class State:
     """What changes while training. Draws and rates are functions of the step and need no saving.
 
-    step      optimiser steps done
+    step      optimizer steps done
     average   moving average of the loss
     """
 
@@ -29,7 +29,7 @@ def save(
     folder: Path,
     state: State,
     network: Network,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     keep: int,
 ) -> Path:
@@ -38,7 +38,7 @@ def save(
     content: dict[str, Any] = {
         "state": vars(state),
         "parameters": {name: parameter.detach() for name, parameter in network.named_parameters()},
-        "optimiser": optimiser.state_dict(),
+        "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
     }
     files.write_atomic(path, lambda work: _write(content, work))
@@ -69,8 +69,8 @@ def _write(content: dict[str, Any], work: Path) -> None:
         raise refused[0] if refused else error from error
 
 
-def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> State:
-    """The newest checkpoint that can be read, put into network and optimiser; a fresh state without one."""
+def restore(folder: Path, network: Network, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> State:
+    """The newest checkpoint that can be read, put into network and optimizer; a fresh state without one."""
     for path in reversed(_all(folder)):
         try:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -80,7 +80,8 @@ def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer, sc
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 parameter.copy_(saved[name])
-        optimiser.load_state_dict(content["optimiser"])
+        # checkpoints of earlier versions spell it otherwise
+        optimizer.load_state_dict(content["optimizer"] if "optimizer" in content else content["optimiser"])
         if content["scaler"]:
             scaler.load_state_dict(content["scaler"])
         return State(**content["state"])

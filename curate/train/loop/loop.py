@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,29 +28,41 @@ SMOOTHING = 0.98
 BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
 
 
-class Watcher(Protocol):
-    """Who looks at a run; what it does must not change the run."""
+class Observer(Protocol):
+    """Who watches a run; what it does must not change the run."""
 
-    def step(self, told: TrainStep) -> None:
+    def record(self, step: TrainStep) -> None:
         """A step's figures, known a step late."""
         ...
 
-    def due(self, done: int) -> bool:
-        """Whether something is to be looked at after so many steps."""
+    def is_due(self, done: int) -> bool:
+        """Whether it has something to do after so many steps."""
         ...
 
-    def look(self, done: int) -> None:
+    def observe(self, done: int) -> None:
         """Does it."""
+        ...
+
+
+class Saver(Protocol):
+    """Who writes LoRA files of a run."""
+
+    def save_due(self, done: int) -> None:
+        """Writes what is due after so many steps, all but the last."""
+        ...
+
+    def save_last(self) -> None:
+        """Writes the finished LoRA."""
         ...
 
 
 @dataclass(slots=True)
 class Pending:
-    """A step whose loss is still on the device; `told` is [loss, processes that want to stop]."""
+    """A step whose loss is still on the device; `figures` are [loss, processes that want to stop]."""
 
     step: int
     rate: float
-    told: Tensor
+    figures: Tensor
     batches: list[list[Showing]]
 
 
@@ -65,16 +77,14 @@ class Loop:
         folder: Path,
         team: Team | None = None,
     ) -> None:
-        """`after` is called with the steps done after each but the last, before their checkpoint."""
-        self.after: Callable[[int], None] | None = None
         self.team = team or Team()
         self.job, self.network, self.context, self.folder = job, network, context, folder
         self.batches = Batches(job, context.device)
         self.dtype = resolve.precision(job.options, context.device)
-        self.optimiser = optimizer.build(network, job.options)
+        self.optimizer = optimizer.build(network, job.options)
         self.scaler = torch.amp.GradScaler(context.device.type, enabled=self.dtype == torch.float16)
-        self.state = checkpoint.restore(folder, network, self.optimiser, self.scaler)
-        self.parameters: list[nn.Parameter] = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.state = checkpoint.restore(folder, network, self.optimizer, self.scaler)
+        self.parameters: list[nn.Parameter] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.reached: list[nn.Parameter] | None = None
         self.text = {name for name, site in network.sites.items() if site.part != "unet"}
         self.conditioner = Conditioner(job, bool(self.text))
@@ -82,72 +92,90 @@ class Loop:
         self.chooses = any(adapter.algorithm.switching for adapter in network.adapters.values())
         self.pending: list[Pending] = []
         self.stopped = False
-        self.watcher: Watcher | None = None
+        self.observer: Observer | None = None
 
-    def run(self) -> None:
-        """Trains to the end. Raises Interrupted after saving, and CurateError where the loss is not finite."""
+    def run(self, saver: Saver | None = None, observer: Observer | None = None) -> None:
+        """Trains to the end. Raises Interrupted after saving, and CurateError where the loss is not finite.
+
+        What is due after a step is saved before its checkpoint: a run that is killed between them saves it again. The
+        finished LoRA is written before the observer's last turn, which may take minutes.
+        """
         options, order, steps = self.job.options, self.job.order, self.job.steps
         freeze_at = resolve.text_stop(options, steps)
-        if self.watcher and self.state.step == 0 and self.watcher.due(0):
-            self.watcher.look(0)
+        self.observer = observer
+        if self.state.step == 0:
+            self.observe(0)
         for step, _, batches in order.steps(self.state.step, steps):
             if self.stopped or (self.team.size == 1 and self.context.stopping()):
                 self.save()
                 raise Interrupted(f"training stopped at step {step} of {steps}", "run the same command to continue")
             if freeze_at is not None and step >= freeze_at:
                 self.freeze_text()
-            rate = optimizer.set_rate(self.optimiser, optimizer.factor(options, step, steps))
+            rate = optimizer.set_rate(self.optimizer, optimizer.factor(options, step, steps))
             self.pending.append(Pending(step, rate, self.step(step, batches), batches))
             self.report(keep=1)
-            done = self.state.step = step + 1
-            if self.after and done < steps:
-                self.after(done)
-            if done % options.save_state_every == 0 and done < steps:
-                self.save()
-            if self.watcher and self.watcher.due(done):
-                self.report(keep=0)
-                self.watcher.look(done)
+            self.state.step = step + 1
+            if self.state.step < steps:
+                self.after_step(saver)
         self.report(keep=0)
+        if saver:
+            saver.save_last()
+        self.observe(steps)
+
+    def after_step(self, saver: Saver | None) -> None:
+        """What is due after any step but the last."""
+        done = self.state.step
+        if saver:
+            saver.save_due(done)
+        if done % self.job.options.save_state_every == 0:
+            self.save()
+        self.observe(done)
+
+    def observe(self, done: int) -> None:
+        """The observer's turn, where something is due."""
+        if self.observer and self.observer.is_due(done):
+            self.report(keep=0)
+            self.observer.observe(done)
 
     def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
-        """One optimiser step; [the mean loss of its samples, who wants to stop], still on the device."""
-        told = torch.zeros(2, device=self.context.device)
+        """One optimizer step; [the mean loss of its samples, who wants to stop], still on the device."""
+        figures = torch.zeros(2, device=self.context.device)
         total = sum(len(b) for b in batches)
-        for turn, part in enumerate(self.team.rounds(list(enumerate(batches)), self.context.device)):
-            if turn and not self.team.first:
+        for number, part in enumerate(self.team.rounds(list(enumerate(batches)), self.context.device)):
+            if number and not self.team.first:
                 # the first has the sum so far
-                self.optimiser.zero_grad(set_to_none=True)
-                told.zero_()
+                self.optimizer.zero_grad(set_to_none=True)
+                figures.zero_()
             for index, showings in self.team.share(part):
                 if self.drops:
                     seed_all(derived(self.job.options.seed, "dropout", step, index), self.context.device)
                 loss = self.losses(self.batches.make(showings)).sum() / total
                 self.scaler.scale(loss).backward()
-                told[0] += loss.detach()
+                figures[0] += loss.detach()
             if self.team.size > 1:
-                told[1] += float(self.context.stopping())
-                self.team.add([*self.gradients(), told])
+                figures[1] += float(self.context.stopping())
+                self.team.sum([*self.gradients(), figures])
         if self.job.options.max_grad_norm:
-            self.scaler.unscale_(self.optimiser)
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.job.options.max_grad_norm)
         with optimizer.step_errors(self.job.options):
-            self.scaler.step(self.optimiser)
+            self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         if self.job.options.scale_weight_norms:
             for adapter in self.network.adapters.values():
                 adapter.limit(self.job.options.scale_weight_norms)
-        return told
+        return figures
 
     def gradients(self) -> list[Tensor]:
         """The gradients to be summed over the processes: zeros where this one had no batch.
 
         Which parameters the loss reaches is asked once, or each time where adapters choose anew what they train: a gradient
-        of zero is not the same to an optimiser as none.
+        of zero is not the same to an optimizer as none.
         """
         if self.reached is None or self.chooses:
             has = torch.tensor([float(p.grad is not None) for p in self.parameters], device=self.context.device)
-            self.team.add([has])
+            self.team.sum([has])
             self.reached = [p for p, any_has in zip(self.parameters, has.tolist(), strict=True) if any_has]
         for parameter in self.reached:
             if parameter.grad is None:
@@ -156,7 +184,7 @@ class Loop:
 
     def losses(self, batch: Batch) -> Tensor:
         """Weighted loss of each sample [batch]."""
-        with self.computing():
+        with self.mixed_precision():
             conditions = self.conditioner.of(batch.captions, batch.tokens, batch.sizes)
             prediction = self.job.backbone.predict(batch.noisy.to(self.dtype), batch.timesteps, conditions)
         elementwise = self.batches.distance.of(prediction, batch.target, batch.thresholds)
@@ -172,18 +200,18 @@ class Loop:
         self.reached = None
 
     @contextlib.contextmanager
-    def computing(self) -> Generator[None]:
+    def mixed_precision(self) -> Generator[None]:
         """Mixed precision where the computation is not in float32."""
         with torch.autocast(self.context.device.type, self.dtype, enabled=self.dtype != torch.float32):
             yield
 
     @contextlib.contextmanager
-    def looking(self) -> Generator[None]:
+    def evaluating(self) -> Generator[None]:
         """The network as it would be used: no gradients, no dropouts."""
         was = {name: adapter.training for name, adapter in self.network.adapters.items()}
         self.network.train(False)
         try:
-            with optimizer.averaged(self.optimiser), torch.no_grad(), self.computing():
+            with optimizer.averaged(self.optimizer), torch.no_grad(), self.mixed_precision():
                 yield
         finally:
             for name, training in was.items():
@@ -193,7 +221,7 @@ class Loop:
         """Tells of all but the last `keep` steps: reading a loss at once would make the GPU wait."""
         while len(self.pending) > keep:
             one = self.pending.pop(0)
-            loss, stops = one.told.tolist()
+            loss, stops = one.figures.tolist()
             if not math.isfinite(loss):
                 names = [str(self.job.entries[s.picture].picture.path) for b in one.batches for s in b]
                 raise CurateError(
@@ -203,11 +231,11 @@ class Loop:
             state = self.state
             state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
             self.stopped = self.stopped or stops > 0
-            told = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate)
+            figures = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate)
             if self.team.first:
-                self.context.tell(told)
-            if self.watcher:
-                self.watcher.step(told)
+                self.context.tell(figures)
+            if self.observer:
+                self.observer.record(figures)
 
     def save(self) -> None:
         """Writes a checkpoint of the last finished step. Raises CurateError, and keeps the last good one, where a weight
@@ -218,5 +246,5 @@ class Loop:
             raise CurateError(f"weights are not finite after step {self.state.step}", BLOWN_UP)
         if self.team.first:
             keep = self.job.options.keep_states
-            path = checkpoint.save(self.folder, self.state, self.network, self.optimiser, self.scaler, keep)
+            path = checkpoint.save(self.folder, self.state, self.network, self.optimizer, self.scaler, keep)
             self.context.tell(Saved("checkpoint", str(path)))

@@ -19,20 +19,25 @@ TIMESTEPS = 4
 class Validation:
     """Measures the mean loss, without weights by timestep, so that runs that weigh otherwise compare."""
 
-    def __init__(self, feed: Batches, losses: Callable[[Batch], Tensor]) -> None:
+    def __init__(self, batches: Batches, losses: Callable[[Batch], Tensor]) -> None:
         """`losses` gives the loss of each sample of a batch."""
-        self.feed, self.losses = feed, losses
-        options = feed.job.options
-        first, last = options.min_timestep, min(options.max_timestep, len(feed.schedule.alphas))
+        self.batches, self.losses = batches, losses
+        options = batches.job.options
+        first, last = options.min_timestep, min(options.max_timestep, len(batches.schedule.alphas))
         self.times = torch.tensor([first + int((i + 0.5) * (last - first) / TIMESTEPS) for i in range(TIMESTEPS)])
 
-    def measure(self) -> float:
-        """The mean over all held-out pictures and timesteps."""
-        return float(torch.stack([self.losses(self.batch(entry)).mean() for entry in self.feed.job.held]).mean())
+    def measure(self, stopping: Callable[[], bool] = lambda: False) -> float | None:
+        """The mean over all held-out pictures and timesteps; None where `stopping`, asked between pictures, said so."""
+        losses: list[Tensor] = []
+        for entry in self.batches.job.held:
+            if stopping():
+                return None
+            losses.append(self.losses(self.batch(entry)).mean())
+        return float(torch.stack(losses).mean())
 
     def batch(self, entry: Entry) -> Batch:
         """One picture at all timesteps."""
-        feed, job = self.feed, self.feed.job
+        batches, job = self.batches, self.batches.job
         caption = entry.picture.caption.split("\n", 1)[0].strip()
         latent = entry.load()[0].expand(TIMESTEPS, -1, -1, -1)
         draw = torch.Generator().manual_seed(derived(job.options.seed, "validation", entry.picture.digest))
@@ -42,15 +47,15 @@ class Validation:
             masks.weights(entry.picture, entry.fit, False).expand(TIMESTEPS, -1, -1, -1) if entry.picture.mask else None
         )
         return Batch(
-            noisy=feed.send(feed.schedule.noisy(latent, noise, self.times)),
-            target=feed.send(feed.schedule.target(latent, noise, self.times)),
-            timesteps=feed.send(self.times),
-            weights=feed.send(torch.ones(TIMESTEPS)),
+            noisy=batches.send(batches.schedule.noisy(latent, noise, self.times)),
+            target=batches.send(batches.schedule.target(latent, noise, self.times)),
+            timesteps=batches.send(self.times),
+            weights=batches.send(torch.ones(TIMESTEPS)),
             thresholds=None
-            if feed.distance.kind == "l2"
-            else feed.send(feed.distance.threshold(feed.schedule, self.times)),
-            tokens=[feed.send(torch.stack([ids] * TIMESTEPS)) for ids in tokens],
+            if batches.distance.kind == "l2"
+            else batches.send(batches.distance.threshold(batches.schedule, self.times)),
+            tokens=[batches.send(torch.stack([ids] * TIMESTEPS)) for ids in tokens],
             captions=[caption] * TIMESTEPS,
-            sizes=feed.send(torch.tensor([sizes_of(entry, False)] * TIMESTEPS, dtype=torch.float32)),
-            mask=None if mask is None else feed.send(mask.contiguous()),
+            sizes=batches.send(torch.tensor([sizes_of(entry, False)] * TIMESTEPS, dtype=torch.float32)),
+            mask=None if mask is None else batches.send(mask.contiguous()),
         )

@@ -1,27 +1,44 @@
-"""LoRA files saved along the way: after every n-th epoch or step, and which of them are kept."""
+"""LoRA files of a run: after every n-th epoch or step, which of them are kept, and the finished one."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 from curate.core.events import Removed, Saved
+from curate.errors import CurateError
+from curate.train.loop import checkpoint
 from curate.train.loop.loop import Loop
 from curate.train.output import lora_file, runs
 
 
-class Saves:
-    """Called after each step; a file carries its epoch or step in its name, as kohya's do."""
+class LoraFiles:
+    """Writes the LoRA files of a loop; one that is not the last carries its epoch or step in its name, as kohya's do."""
 
     def __init__(self, loop: Loop, run: runs.Run, folder: Path) -> None:
         self.loop, self.run, self.folder = loop, run, folder
         self.options = loop.job.options
 
-    def __call__(self, done: int) -> None:
+    def save_due(self, done: int) -> None:
         """Saves what is due after so many steps. Raises CurateError where a value is not finite."""
         if self.loop.team.first:
             for ending in self.endings(done):
                 self.save(done, ending)
+
+    def save_last(self) -> None:
+        """Writes the finished LoRA; where that fails, a checkpoint of the last step, from which a rerun only writes it."""
+        if not self.loop.team.first:
+            return
+        try:
+            with self.loop.evaluating():
+                path = lora_file.finish(self.loop.job, self.loop.network, self.run, self.folder)
+        except (OSError, CurateError):
+            with contextlib.suppress(OSError, CurateError):
+                self.loop.save()
+            raise
+        checkpoint.clear(self.run.place(self.folder))
+        self.loop.context.tell(Saved("lora", str(path)))
 
     def endings(self, done: int) -> list[str]:
         """What the names of the files that are due end with."""
@@ -37,7 +54,7 @@ class Saves:
         """Writes one, and removes the earliest where fewer are to be kept."""
         loop = self.loop
         loop.report(keep=0)
-        with loop.looking():
+        with loop.evaluating():
             path, data = lora_file.write(loop.job, loop.network, self.run, self.folder, done, ending)
         one = [str(path.absolute()), hashlib.sha256(data).hexdigest()]
         self.run.along = [*(other for other in self.run.along if other[0] != one[0]), one]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 from curate.core.files import write_bytes
 from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.library_logging import quiet
-from curate.errors import InputError
+from curate.errors import InputError, Interrupted
 from curate.train.data.prompts import Prompt
 from curate.train.loop.objective import Prediction
 from curate.train.runtime.seeds import derived
@@ -74,19 +74,27 @@ class Artist:
     """Draws one prompt after another. It must be called where gradients are off and precision is set."""
 
     def __init__(
-        self, backbone: Backbone, made: Mapping[str, Any], seed: int, resolution: int, device: torch.device
+        self,
+        backbone: Backbone,
+        schedulers: Mapping[str, Any],
+        seed: int,
+        resolution: int,
+        device: torch.device,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`made` are schedulers by what prompts call them; `seed` and `resolution` serve prompts without their own."""
+        """`schedulers` are by what prompts call them; `seed` and `resolution` serve prompts without their own; `stopping`
+        is asked between a sampler's steps.
+        """
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
         from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
 
-        self.made = made
+        self.schedulers, self.stopping = schedulers, stopping
         self.backbone, self.seed, self.resolution, self.device = backbone, seed, resolution, device
         self.xl = backbone.family == "sdxl"
         parts: dict[str, Any] = {
             "vae": backbone.vae,
             "unet": backbone.parts["unet"],
-            "scheduler": made[next(iter(made))],
+            "scheduler": schedulers[next(iter(schedulers))],
         }
         parts |= {"text_encoder": None, "tokenizer": None}
         with quiet():
@@ -102,19 +110,22 @@ class Artist:
             )
         self.pipeline.set_progress_bar_config(disable=True)
 
-    def told(self, text: str) -> Conditions:
+    def conditions(self, text: str) -> Conditions:
         """The conditions of one text, as training makes them."""
         tokens = [ids[None].to(self.device) for ids in self.backbone.tokens(text)]
         return self.backbone.condition(tokens, None)
 
     def draw(self, prompt: Prompt, index: int) -> NDArray[np.uint8]:
-        """The picture of a prompt, H×W×3; without a seed of its own it gets one from the run's and its index."""
-        wanted, unwanted = self.told(prompt.text), self.told(prompt.negative)
+        """The picture of a prompt, H×W×3; without a seed of its own it gets one from the run's and its index.
+
+        Raises Interrupted where the user stops.
+        """
+        wanted, unwanted = self.conditions(prompt.text), self.conditions(prompt.negative)
         given: dict[str, Any] = {"prompt_embeds": wanted.context, "negative_prompt_embeds": unwanted.context}
         if self.xl:
             given |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         seed = derived(self.seed, "sample", index) if prompt.seed is None else prompt.seed
-        self.pipeline.scheduler = self.made[prompt.sampler]
+        self.pipeline.scheduler = self.schedulers[prompt.sampler]
         latents = self.pipeline(
             **given,
             width=prompt.width or self.resolution,
@@ -123,12 +134,18 @@ class Artist:
             guidance_scale=prompt.scale,
             generator=torch.Generator().manual_seed(seed),
             output_type="latent",
+            callback_on_step_end=self._after_step,
         ).images
         with torch.autocast(self.device.type, enabled=False):
             vae: Any = self.backbone.vae
             decoded = vae.decode(latents.float() / self.backbone.scaling, return_dict=False)[0]
         picture = ((decoded[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return picture.permute(1, 2, 0).cpu().numpy()
+
+    def _after_step(self, _pipeline: Any, _step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        if self.stopping():
+            raise Interrupted("stopped while a sample picture was drawn", "run the same command to continue")
+        return values
 
 
 def read(path: Path) -> NDArray[np.uint8]:
@@ -142,12 +159,12 @@ def write(place: Path, name: str, prompt: Prompt, pixels: NDArray[np.uint8]) -> 
 
     The prompt stands in it.
     """
-    said = PngImagePlugin.PngInfo()
-    said.add_itxt(
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt(
         "parameters", f"{prompt.text}\nNegative prompt: {prompt.negative}\nSteps: {prompt.steps}, CFG: {prompt.scale}"
     )
     held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "PNG", pnginfo=said)
+    Image.fromarray(pixels).save(held, "PNG", pnginfo=text)
     number = 1
     while True:
         path = place / (f"{name}.png" if number == 1 else f"{name}-{number}.png")

@@ -1,4 +1,4 @@
-"""What the options ask to look at while a loop runs: its measurements, sample pictures and TensorBoard."""
+"""What the options ask to watch while a loop runs: its measurements, sample pictures and TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,90 +8,110 @@ from pathlib import Path
 
 import torch
 
-from curate.core.events import Note, Saved
+from curate.core.events import Saved
+from curate.errors import Interrupted
 from curate.train.data.job import prediction_of, resolution_of, zero_terminal
 from curate.train.data.prompts import Prompt, read_prompts
 from curate.train.loop.loop import Loop
 from curate.train.loop.validation import Validation
 from curate.train.monitor import sample_images
-from curate.train.monitor.watch import Board, Look, Rhythm, Watch, board_command, validating
+from curate.train.monitor.watch import Action, Board, Interval, Monitor, board_command, validating
 from curate.train.output import lora_file, runs
 from curate.train.storage.paths import home
 
 
-def watching(loop: Loop, run: runs.Run) -> Watch:
-    """What the options ask for, ready to be told of steps. Raises InputError for a wrong prompt file."""
+def monitor_of(loop: Loop, run: runs.Run) -> Monitor:
+    """What the options ask to watch. Raises InputError for a wrong prompt file."""
     job, context, options = loop.job, loop.context, loop.job.options
-    board = None
-    if options.tensorboard and loop.team.first:
-        logs = home(context.folder) / "logs"
-        said = json.dumps(options.model_dump(mode="json"), indent=1, sort_keys=True)
-        board = Board(
-            logs / f"{lora_file.usual_name(job.options, job.data, context.folder)}-{run.id[:8]}",
-            loop.state.step + 1,
-            f"```\n{said}\n```",
-        )
-        context.note("info", f"to watch: {board_command(logs)}")
-    looks: list[tuple[Rhythm, Look]] = []
+    board = board_of(loop, run) if options.tensorboard and loop.team.first else None
+    actions: list[tuple[Interval, Action]] = []
     each, last = job.order.steps_per_epoch, job.steps
     if job.held and loop.team.first:
         validation = Validation(loop.batches, loop.losses)
+        # where several processes train, all of them stop after the same step
+        stopping = context.stopping if loop.team.size == 1 else lambda: False
 
-        def measure() -> float:
-            with loop.looking():
-                return validation.measure()
+        def measure() -> float | None:
+            with loop.evaluating():
+                return validation.measure(stopping)
 
-        rhythm = Rhythm(options.validate_every_n_steps, options.validate_every_n_epochs, each, last)
-        looks.append((rhythm, validating(measure, last, context, board)))
+        interval = Interval(options.validate_every_n_steps, options.validate_every_n_epochs, each, last)
+        actions.append((interval, validating(measure, last, context, board)))
     if options.sample_prompts:
-        rhythm = Rhythm(
+        interval = Interval(
             options.sample_every_n_steps, options.sample_every_n_epochs, each, last, options.sample_at_start
         )
-        looks.append((rhythm, sampling(loop, run, board)))
-    return Watch(looks, board)
+        actions.append((interval, Sampling(loop, run, board).draw_all))
+    return Monitor(actions, board)
 
 
-def sampling(loop: Loop, run: runs.Run, board: Board | None) -> Look:
-    """Draws the prompts of the file; several processes share them out. Raises InputError for a wrong file."""
-    job, context, options = loop.job, loop.context, loop.job.options
-    prompts = read_prompts(Path(options.sample_prompts).expanduser())
-    warn_long(prompts, loop)
-    prediction = prediction_of(job)
-    zero = zero_terminal(options, job.backbone)
-    made = {
-        sampler: sample_images.scheduler(sampler or options.sample_sampler, job.backbone.schedule, prediction, zero)
-        for sampler in {prompt.sampler for prompt in prompts}
-    }
-    artist = sample_images.Artist(job.backbone, made, options.seed, resolution_of(job), context.device)
-    place = runs.output_folder(options, context.folder) / "samples"
-    name = f"{lora_file.usual_name(job.options, job.data, context.folder)}-{run.id[:8]}"
+def board_of(loop: Loop, run: runs.Run) -> Board:
+    """TensorBoard's files of a run, with its options as text."""
+    job, context = loop.job, loop.context
+    logs = home(context.folder) / "logs"
+    text = json.dumps(job.options.model_dump(mode="json"), indent=1, sort_keys=True)
+    context.note("info", f"to watch: {board_command(logs)}")
+    return Board(logs / run_name(loop, run), loop.state.step + 1, f"```\n{text}\n```")
 
-    def drawn(done: int, index: int, prompt: Prompt) -> tuple[int, Path] | None:
+
+def run_name(loop: Loop, run: runs.Run) -> str:
+    """What sample pictures and logs of a run are called by."""
+    return f"{lora_file.usual_name(loop.job.options, loop.job.data, loop.context.folder)}-{run.id[:8]}"
+
+
+class Sampling:
+    """Draws the prompts of the file; several processes share them out."""
+
+    def __init__(self, loop: Loop, run: runs.Run, board: Board | None) -> None:
+        """Raises InputError for a wrong prompt file."""
+        job, context, options = loop.job, loop.context, loop.job.options
+        self.loop, self.context, self.board = loop, context, board
+        self.prompts = read_prompts(Path(options.sample_prompts).expanduser())
+        warn_long(self.prompts, loop)
+        prediction, zero = prediction_of(job), zero_terminal(options, job.backbone)
+        schedulers = {
+            sampler: sample_images.scheduler(sampler or options.sample_sampler, job.backbone.schedule, prediction, zero)
+            for sampler in {prompt.sampler for prompt in self.prompts}
+        }
+        self.artist = sample_images.Artist(
+            job.backbone, schedulers, options.seed, resolution_of(job), context.device, context.stopping
+        )
+        self.place = runs.output_folder(options, context.folder) / "samples"
+        self.name = run_name(loop, run)
+
+    def draw_all(self, done: int) -> None:
+        """Pictures of all prompts after so many steps. Where the user stops, the rest is left out."""
+        mine: list[tuple[int, Path]] = []
+        for index, prompt in self.loop.team.share(list(enumerate(self.prompts))):
+            if self.context.stopping():
+                break
+            if (path := self.draw(done, index, prompt)) is not None:
+                mine.append((index, path))
+        theirs = self.loop.team.gather(mine)[1:]
+        # the first process alone is heard: it tells what the others drew
+        for index, path in chain.from_iterable(theirs) if self.loop.team.first else ():
+            self.report(done, index, path)
+
+    def draw(self, done: int, index: int, prompt: Prompt) -> Path | None:
+        """Draws one picture and tells where it is; None where memory did not hold it or the user stopped."""
         try:
-            with loop.looking():
-                pixels = artist.draw(prompt, index)
+            with self.loop.evaluating():
+                pixels = self.artist.draw(prompt, index)
         except torch.OutOfMemoryError:
-            context.tell(Note("warning", f"no memory for a sample picture of {prompt.text!r}", stage="train"))
+            self.context.note("warning", f"no memory for a sample picture of {prompt.text!r}")
             torch.cuda.empty_cache()
             return None
-        path = sample_images.write(place, f"{name}-{done:06d}-{index:02d}", prompt, pixels)
-        shown(done, index, path)
-        return index, path
+        except Interrupted:
+            return None
+        path = sample_images.write(self.place, f"{self.name}-{done:06d}-{index:02d}", prompt, pixels)
+        self.report(done, index, path)
+        return path
 
-    def shown(done: int, index: int, path: Path) -> None:
-        context.tell(Saved("sample", str(path)))
-        if board:
-            board.picture(f"sample/{index:02d}", done, sample_images.read(path))
-
-    def look(done: int) -> None:
-        mine = [drawn(done, index, prompt) for index, prompt in loop.team.share(list(enumerate(prompts)))]
-        theirs = loop.team.gather(mine)[1:]
-        # the first process alone is heard: it tells what the others drew
-        for one in chain.from_iterable(theirs) if loop.team.first else ():
-            if one:
-                shown(done, *one)
-
-    return look
+    def report(self, done: int, index: int, path: Path) -> None:
+        """Tells of a picture."""
+        self.context.tell(Saved("sample", str(path)))
+        if self.board:
+            self.board.picture(f"sample/{index:02d}", done, sample_images.read(path))
 
 
 def warn_long(prompts: list[Prompt], loop: Loop) -> None:

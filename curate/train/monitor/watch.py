@@ -1,4 +1,4 @@
-"""Looks at a run while it trains (validation loss, sample pictures, TensorBoard) and changes nothing of it."""
+"""Watches a run while it trains (validation loss, sample pictures, TensorBoard) and changes nothing of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from curate.train.data.job import Context
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Interval:
     """After which steps something is due: every n steps or epochs, by default each epoch, and at the end."""
 
     steps: int
@@ -22,7 +22,7 @@ class Rhythm:
     last: int
     at_start: bool = False
 
-    def due(self, done: int) -> bool:
+    def is_due(self, done: int) -> bool:
         """Whether it is after so many steps."""
         if done == 0:
             return self.at_start
@@ -31,29 +31,30 @@ class Rhythm:
         return done == self.last or by_epoch or (bool(self.steps) and done % self.steps == 0)
 
 
-Look = Callable[[int], None]
+Action = Callable[[int], None]
+"""What is done after so many steps."""
 
 
-class Watch:
-    """What a loop tells of its steps, and what is looked at in which rhythm."""
+class Monitor:
+    """The observer of a loop: its figures go to TensorBoard, and each action is carried out in its own interval."""
 
-    def __init__(self, looks: Sequence[tuple[Rhythm, Look]], board: Board | None = None) -> None:
-        self.looks, self.board = looks, board
+    def __init__(self, actions: Sequence[tuple[Interval, Action]], board: Board | None = None) -> None:
+        self.actions, self.board = actions, board
 
-    def step(self, told: TrainStep) -> None:
+    def record(self, step: TrainStep) -> None:
         """A step's figures go to TensorBoard."""
         if self.board:
-            self.board.scalars(told.step, {"loss/step": told.loss, "loss/average": told.average, "rate": told.rate})
+            self.board.scalars(step.step, {"loss/step": step.loss, "loss/average": step.average, "rate": step.rate})
 
-    def due(self, done: int) -> bool:
-        """Whether anything is."""
-        return any(rhythm.due(done) for rhythm, _ in self.looks)
+    def is_due(self, done: int) -> bool:
+        """Whether any action is."""
+        return any(interval.is_due(done) for interval, _ in self.actions)
 
-    def look(self, done: int) -> None:
-        """Does what is due."""
-        for rhythm, look in self.looks:
-            if rhythm.due(done):
-                look(done)
+    def observe(self, done: int) -> None:
+        """Carries out what is due."""
+        for interval, action in self.actions:
+            if interval.is_due(done):
+                action(done)
 
     def close(self) -> None:
         """Writes what is left to be written."""
@@ -64,13 +65,13 @@ class Watch:
 class Board:
     """TensorBoard's event files, written by a thread of their own."""
 
-    def __init__(self, folder: Path, first_step: int, said: str = "") -> None:
-        """Figures of `first_step` and later that an interrupted run left are hidden. `said` is shown as text."""
+    def __init__(self, folder: Path, first_step: int, text: str = "") -> None:
+        """Figures of `first_step` and later that an interrupted run left are hidden. `text` is shown beside them."""
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self.writer: Any = SummaryWriter(str(folder), purge_step=first_step if first_step > 1 else None, flush_secs=10)
-        if said and first_step <= 1:
-            self.writer.add_text("options", said)
+        if text and first_step <= 1:
+            self.writer.add_text("options", text)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Values by name."""
@@ -91,13 +92,15 @@ def board_command(logs: Path) -> str:
     return f"tensorboard --logdir {shlex.quote(str(logs))}"
 
 
-def validating(measure: Callable[[], float], steps: int, context: Context, board: Board | None) -> Look:
-    """Measures and tells the validation loss."""
+def validating(measure: Callable[[], float | None], steps: int, context: Context, board: Board | None) -> Action:
+    """Measures and tells the validation loss; `measure` gives None where the user stopped it."""
 
-    def look(done: int) -> None:
+    def validate(done: int) -> None:
         loss = measure()
+        if loss is None:
+            return
         context.tell(Validated(done, steps, loss))
         if board:
             board.scalars(done, {"loss/validation": loss})
 
-    return look
+    return validate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,7 +56,7 @@ class Team:
         if self.size > 1:
             import torch.distributed as distributed
 
-            with meeting():
+            with peer_errors():
                 distributed.barrier()
 
     def rounds(self, items: Sequence[T], device: torch.device) -> list[Sequence[T]]:
@@ -67,7 +67,7 @@ class Team:
             return [items]
         return [items[at : at + self.size] for at in range(0, len(items), self.size)]
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def sum(self, tensors: Sequence[Tensor]) -> None:
         """Puts into each tensor the sum of all processes' ones, on a CPU in their order, through one buffer."""
         if self.size == 1 or not tensors:
             return
@@ -77,56 +77,56 @@ class Team:
         flat = torch.cat([t.detach().flatten().float() for t in tensors])
         if flat.device.type == "cpu":
             parts = [torch.empty_like(flat) for _ in range(self.size)]
-            with meeting():
+            with peer_errors():
                 distributed.all_gather(parts, flat)
             flat = parts[0]
             for part in parts[1:]:
                 flat += part
         else:
-            with meeting():
+            with peer_errors():
                 distributed.all_reduce(flat)
         at = 0
         for tensor in tensors:
             tensor.detach().copy_(flat[at : at + tensor.numel()].view_as(tensor))
             at += tensor.numel()
 
-    def hear(self, said: T) -> T:
-        """What the first process says, whatever this one would."""
+    def broadcast(self, value: T) -> T:
+        """The first process's value, whatever this one's is."""
         if self.size == 1:
-            return said
+            return value
         import torch.distributed as distributed
 
-        held: list[Any] = [said]
-        with meeting():
+        held: list[Any] = [value]
+        with peer_errors():
             distributed.broadcast_object_list(held)
         return held[0]
 
-    def gather(self, said: T) -> list[T]:
-        """What each process says, in their order."""
+    def gather(self, value: T) -> list[T]:
+        """Each process's value, in their order."""
         if self.size == 1:
-            return [said]
+            return [value]
         import torch.distributed as distributed
 
         held: list[Any] = [None] * self.size
-        with meeting():
-            distributed.all_gather_object(held, said)
+        with peer_errors():
+            distributed.all_gather_object(held, value)
         return held
 
-    def turn(self, work: Any) -> Any:
+    def first_then_others(self, work: Callable[[], T]) -> T:
         """`work` done by the first process, then by the others, which find on disk what it wrote."""
         if self.size == 1:
             return work()
         if self.first:
-            found = work()
+            result = work()
             self.wait()
-            return found
+            return result
         self.wait()
         return work()
 
 
 @contextlib.contextmanager
-def meeting() -> Generator[None]:
-    """Raises CurateError where another process does not come any more, whose own words say why."""
+def peer_errors() -> Generator[None]:
+    """Raises CurateError where another process has ended; its own message says why."""
     try:
         yield
     except RuntimeError as error:
@@ -134,11 +134,11 @@ def meeting() -> Generator[None]:
 
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise CurateError("another process of this run has ended", "what it said itself tells why") from error
+        raise CurateError("another process of this run has ended", "its own last message tells why") from error
 
 
 @contextlib.contextmanager
-def together(device: torch.device) -> Generator[Team]:
+def process_group(device: torch.device) -> Generator[Team]:
     """The processes that the launcher started; accelerate knows every launcher's ways."""
     if size() == 1:
         yield Team()
@@ -148,9 +148,9 @@ def together(device: torch.device) -> Generator[Team]:
 
     mine = not distributed.is_initialized()
     # one prepares pictures or measures for hours while the others wait; where one ends, the launcher ends all
-    state = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
+    group = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
     try:
-        yield Team(state.process_index, state.num_processes)
+        yield Team(group.process_index, group.num_processes)
     finally:
         if mine:
-            state.destroy_process_group()
+            group.destroy_process_group()
