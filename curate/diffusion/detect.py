@@ -31,6 +31,11 @@ def traits(base: str, offline: bool) -> Traits:
     return _of_folder(place, base) if place.is_dir() else of_keys(keys(place), place)
 
 
+def traits_of_family(family: str) -> Traits:
+    """What most base models of a family are; SD 2.x comes with either prediction."""
+    return Traits(family, RESOLUTION[family], "" if family == "sd2" else "epsilon", False)
+
+
 def folder_family(index: dict[str, Any], base: str, linear: bool) -> str:
     """The family of a diffusers folder from its model_index.json. Raises InputError naming other pipelines."""
     kind = str(index.get("_class_name", "pipeline of no name"))

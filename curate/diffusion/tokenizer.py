@@ -36,10 +36,33 @@ def tokenizer(given: str, place: Path, offline: bool) -> Any:
         carried = None if given else packaged()
         if carried is not None:
             return from_merges(carried)
-        raise MissingError(
-            f"no CLIP tokenizer for {place.name}: {name} cannot be had",
-            "give a folder with vocab.json and merges.txt as tokenizer, or install open_clip_torch, which carries one",
-        ) from error
+        raise _absent(name, place) from error
+
+
+def check(given: str, place: Path, offline: bool) -> None:
+    """Raises MissingError where `tokenizer` would find none; nothing is loaded or fetched. Online, the hub has it."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    beside = place.parent / "tokenizer"
+    name = given or (str(beside) if beside.is_dir() else TOKENIZER)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        there = all((folder / file).is_file() for file in ("vocab.json", "merges.txt"))
+    else:
+        try:
+            there = not offline or isinstance(try_to_load_from_cache(name, "vocab.json"), str)
+        except HFValidationError:
+            there = False
+    if not there and (given or packaged() is None):
+        raise _absent(name, place)
+
+
+def _absent(name: str, place: Path) -> MissingError:
+    return MissingError(
+        f"no CLIP tokenizer for {place.name}: {name} cannot be had",
+        "give a folder with vocab.json and merges.txt as tokenizer, or install open_clip_torch, which carries one",
+    )
 
 
 def packaged() -> Path | None:

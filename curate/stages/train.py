@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.core import registry
 from curate.core.events import Listener
 from curate.core.record import Manifest
-from curate.core.stage import DatasetStage, Env, Findings
+from curate.core.stage import DatasetStage, Env, Findings, Missing
 from curate.errors import CurateError
 from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
 
@@ -71,6 +71,12 @@ class Train(TrainOptions, DatasetStage):
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
+
+    def missing(self, env: Env) -> Sequence[Missing]:
+        """Base, VAE, tokenizer, prompts, folders, LoRA to start from, optimizer, device and room for the LoRA."""
+        from curate.train.planning import requirements
+
+        return requirements.missing(self, env.output, env.device, env.require_gpu, env.offline)
 
     def check_source(self, source: Path) -> None:
         """Raises InputError for a folder in another layout."""

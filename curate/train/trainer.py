@@ -9,6 +9,7 @@ from typing import Any
 from curate.core.events import Event, Saved
 from curate.diffusion.base import Backbone
 from curate.diffusion.load import Want, load
+from curate.diffusion.locate import located
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.loop import Loop
@@ -21,6 +22,7 @@ from curate.train.output import lora_file, runs
 from curate.train.output.fingerprint import identify
 from curate.train.output.metadata_user import stand
 from curate.train.planning import checks, dry_model, estimate
+from curate.train.planning.base_checks import base_traits, check_base
 from curate.train.planning.preflight import preflight
 from curate.train.runtime import compile, distributed, memory
 from curate.train.runtime.device import reproducible
@@ -105,6 +107,8 @@ class Training:
             self.run.device = str(context.device)
             self.run.save(self.folder)
         team.first_then_others(lambda: checks.check(options, self.folder, context.digests))
+        place = located(options.base, context.offline)
+        check_base(options, base_traits(options, place), place, context.device)
         dtype = resolve.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
         backbone = team.first_then_others(lambda: load(options.base, context.offline, want, context.digests))

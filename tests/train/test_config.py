@@ -12,6 +12,7 @@ import torch
 from curate.core.events import Note
 from curate.diffusion.detect import Traits, traits
 from curate.diffusion.load import load
+from curate.diffusion.locate import located
 from curate.errors import InputError
 from curate.train.data.order import Order
 from curate.train.network.build import attach
@@ -92,7 +93,7 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"algo": "loha", "rank": 3}, {"algo": "lokr"}, {"algo": "locon", "text_lr": 0}])
 def test_numbers_to_train_are_counted_as_they_are_made(options: dict[str, Any]) -> None:
     made = TrainOptions(**options)
-    outlined = dry_model.frame(made, traits("tiny", True), True)
+    outlined = dry_model.frame(traits("tiny", True), "tiny", located("tiny", True))
     backbone = load("tiny", True)
     counted = estimate.counts(outlined, 0)
     assert counted == estimate.counts(backbone, 0)
@@ -109,7 +110,7 @@ def test_full_size_families_without_their_weights(family: str, tmp_path: Path, m
 
     monkeypatch.setattr(module, "located", lambda base, offline: tmp_path / "x.safetensors")
     options = TrainOptions(rank=16)
-    outlined = dry_model.frame(options, Traits(family, 1024, "epsilon", False), True)
+    outlined = dry_model.frame(Traits(family, 1024, "epsilon", False), family, None)
     counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
     assert (counted.unet, counted.texts, counted.vae) == FULL[family]
     if family == "sdxl":

@@ -20,6 +20,7 @@ from curate.diffusion.library_logging import quiet
 from curate.errors import InputError, Interrupted
 from curate.train.data.prompts import Prompt
 from curate.train.loop.objective import Prediction
+from curate.train.options.watch import ZERO_TERMINAL
 from curate.train.runtime.seeds import derived
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -35,8 +36,6 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "dpmsingle": ("DPMSolverSinglestepScheduler", {}),
 }
-ZERO_TERMINAL = ("ddim", "euler", "euler_a", "dpmsolver++")
-"""Samplers that can start from a timestep that holds no signal."""
 
 
 def scheduler(name: str, config: dict[str, Any], prediction: Prediction, ztsnr: bool) -> Any:

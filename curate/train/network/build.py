@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+
+import torch
 
 from curate.adapters.algorithm import algorithm, for_norms, make
 from curate.adapters.base import Adapter, Plan, Shape
@@ -12,7 +14,7 @@ from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site, chosen
 from curate.errors import InputError
 from curate.train.network import warm_start
-from curate.train.network.network import Network
+from curate.train.network.network import Make, Network, no_layer, trainable
 from curate.train.network.plan import plan as layer_plan
 from curate.train.network.plan import rate
 from curate.train.options import TrainOptions, presets, resolve
@@ -26,12 +28,15 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
     Raises InputError where an option fits no layer of this base, before anything is trained.
     """
     started = warm_start.read(options.start_from, backbone.sites()) if options.start_from else None
-    if started is not None and options.rank_from_file:
-        network = _as_file(options, backbone, started)
-    else:
-        network = _as_options(options, backbone)
+    file = started if options.rank_from_file else None
+    sites, make_one = _choice(options, backbone, file)
+
+    def decomposed(site: Site) -> bool:
+        return options.dora if file is None else "dora_scale" in file[site.name]
+
+    network = Network.attach(backbone, sites, make_one, options.seed, decomposed)
     try:
-        check(options, network)
+        check(options, network.adapters, network.sites)
         if started is not None:
             warm_start.fits(network.adapters, started)
             for name, adapter in network.adapters.items():
@@ -42,15 +47,44 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
     return network
 
 
-def _as_options(options: TrainOptions, backbone: Backbone) -> Network:
+def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter]:
+    """The adapters that `attach` would put on a backbone, without values; nothing is attached.
+
+    Raises InputError as `attach` does for all but the values in a file to go on from.
+    """
+    started = warm_start.read(options.start_from, backbone.sites()) if options.start_from else None
+    adapters: dict[str, Adapter] = {}
+    used: dict[str, Site] = {}
+    with torch.device("meta"):
+        sites, make_one = _choice(options, backbone, started if options.rank_from_file else None)
+        for site in sites:
+            layer = trainable(backbone, site)
+            adapter = make_one(site, Shape.of(layer)) if layer is not None else None
+            if adapter is not None:
+                adapters[site.name], used[site.name] = adapter, site
+    if not adapters:
+        raise no_layer()
+    check(options, adapters, used)
+    if started is not None:
+        warm_start.fits(adapters, started)
+    return adapters
+
+
+def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers | None) -> tuple[list[Site], Make]:
+    """Which layers are trained, and what makes the adapter of one: as the options say, or as a file has them."""
+    if file is not None:
+        # those of a part whose rate is 0 would be lost, which is an error
+        plans = warm_start.maker(file, options)
+        sites = [site for site in backbone.sites() if site.name in file and rate(options, site)]
+        return sites, lambda site, shape: warm_start.build(shape, plans[site.name], site.name)
     sites = kept(options, chosen(backbone.sites(), resolve.preset(options), options.train_norm))
     layers = Layers(options, backbone.sites(), sites)
 
-    def one(site: Site, shape: Shape) -> Adapter | None:
+    def make_one(site: Site, shape: Shape) -> Adapter | None:
         found = None if rate(options, site) == 0 else layers.plan(site, shape)
         return made(site, shape, *found) if found else None
 
-    return Network.attach(backbone, sites, one, options.seed, lambda _: options.dora)
+    return sites, make_one
 
 
 def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
@@ -59,17 +93,6 @@ def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
         return make(algo, shape, plan)
     except ValueError as error:
         raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
-
-
-def _as_file(options: TrainOptions, backbone: Backbone, layers: warm_start.Layers) -> Network:
-    """The layers of a file, each as it is there; those of a part whose rate is 0 would be lost, which is an error."""
-    plans = warm_start.maker(layers, options)
-    sites = [site for site in backbone.sites() if site.name in layers and rate(options, site)]
-
-    def one(site: Site, shape: Shape) -> Adapter:
-        return warm_start.build(shape, plans[site.name], site.name)
-
-    return Network.attach(backbone, sites, one, options.seed, lambda site: "dora_scale" in layers[site.name])
 
 
 class Layers:
@@ -153,19 +176,19 @@ def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:
 SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "tucker")
 
 
-def check(options: TrainOptions, network: Network) -> None:
-    """Raises InputError for an option that was given, not by a guide, and changes no layer of this network."""
+def check(options: TrainOptions, adapters: Mapping[str, Adapter], sites: Mapping[str, Site]) -> None:
+    """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
     guided = {k: v for name in presets.named(options.preset) for k, v in presets.GUIDES[name].values.items()}
-    spatial = any(adapter.shape.spatial for adapter in network.adapters.values())
+    spatial = any(adapter.shape.spatial for adapter in adapters.values())
     for name in SPATIAL:
         value = getattr(options, name)
         if value and not spatial and guided.get(name) != value:
             raise InputError(
                 f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
             )
-    if options.train_norm and not any(adapter.algorithm.norms for adapter in network.adapters.values()):
+    if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
         raise InputError(f"train_norm has no effect: preset {resolve.preset(options)} holds no norm layers")
-    blocks = any(site.block >= 0 for site in network.sites.values())
+    blocks = any(site.block >= 0 for site in sites.values())
     for name in ("block_ranks", "block_alphas"):
         if getattr(options, name) and not blocks:
             raise InputError(f"{name} has no effect: no block of the UNet is trained")

@@ -17,6 +17,11 @@ from curate.train.runtime.seeds import derived
 Make = Callable[[Site, Shape], Adapter | None]
 
 
+def no_layer() -> InputError:
+    """What is raised where the options leave nothing to train."""
+    return InputError("no layer of the base model is left to train", "choose another preset")
+
+
 class Adapted(nn.Module):
     """A frozen layer and its adapter in the layer's place."""
 
@@ -70,7 +75,7 @@ class Network:
             backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site
         if not adapters:
-            raise InputError("no layer of the base model is left to train", "choose another preset")
+            raise no_layer()
         return cls(backbone, adapters, kept)
 
     def detach(self) -> None:

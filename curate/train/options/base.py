@@ -18,6 +18,10 @@ class BaseOptions(BaseModel):
         min_length=1,
         description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
     )
+    family: Literal["sd1", "sd2", "sdxl"] | None = Field(
+        None,
+        description="What the base is; another is refused. With it --print-config works without the base.",
+    )
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
     )
@@ -38,5 +42,5 @@ class BaseOptions(BaseModel):
 
 
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
-UNKEYED = frozenset(("from_kohya",))
-"""What the files said is in the other options."""
+UNKEYED = frozenset(("from_kohya", "family"))
+"""What the files said is in the other options, and the family is the base's in any case."""

@@ -29,6 +29,10 @@ Sampler = Literal[
 ]
 
 
+ZERO_TERMINAL = ("ddim", "euler", "euler_a", "dpmsolver++")
+"""Samplers that can start from a timestep that holds no signal."""
+
+
 class WatchOptions(BaseModel):
     """What is looked at while training: validation loss, sample pictures, TensorBoard."""
 

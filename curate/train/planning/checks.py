@@ -15,8 +15,8 @@ from curate.train.output.metadata_user import words
 from curate.train.output.runs import output_folder
 
 
-def check(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:
-    """Raises InputError for a file of prompts, a folder or a picture that cannot be read, and a folder that takes no file."""
+def check_files(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:
+    """Raises InputError for a file of prompts, a folder or a picture that cannot be read. Nothing is written."""
     if options.sample_prompts:
         read_prompts(Path(options.sample_prompts).expanduser())
     for option in ("reg_folder", "validation_folder"):
@@ -26,6 +26,11 @@ def check(options: TrainOptions, folder: Path, digests: FileDigests | None = Non
     if options.validation_folder:
         read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, digests, reg=True)
     words(options, "")
+
+
+def check(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:
+    """`check_files`, and makes the folder that the LoRA goes to. Raises InputError where it takes no file."""
+    check_files(options, folder, digests)
     place = output_folder(options, folder)
     with disk_errors(f"to {place}"):
         place.mkdir(parents=True, exist_ok=True)

@@ -6,19 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from curate.adapters.base import Shape
 from curate.diffusion import skeleton
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
-from curate.diffusion.layer_names import chosen
 from curate.diffusion.load import FAMILIES
-from curate.diffusion.locate import located
 from curate.errors import MissingError
-from curate.train.network import plan
-from curate.train.network.build import Layers, kept, made
-from curate.train.options import TrainOptions, resolve
+from curate.train.network.build import plan_network
+from curate.train.options import TrainOptions
 from curate.train.runtime import memory
 
 CLIP_L: dict[str, Any] = {
@@ -65,9 +59,8 @@ VAE: dict[str, Any] = {
 }
 
 
-def frame(options: TrainOptions, base: Traits, offline: bool) -> Backbone:
-    """The base on the meta device: of a folder's configuration, of a checkpoint as its family is made."""
-    place = located(options.base, offline)
+def frame(base: Traits, name: str, place: Path | None) -> Backbone:
+    """The base on the meta device: of a folder's configuration; of a checkpoint, or without one, as its family is made."""
     names = ("text_encoder", "text_encoder_2")
     texts = [
         skeleton.text(_config(place, name) or known, projects=number > 0)
@@ -76,32 +69,24 @@ def frame(options: TrainOptions, base: Traits, offline: bool) -> Backbone:
     parts: dict[str, Any] = {f"te{i}": text for i, text in enumerate(texts, 1)}
     parts["unet"] = skeleton.unet(_config(place, "unet") or UNETS[base.family])
     vae = skeleton.vae(_config(place, "vae") or VAE)
-    return FAMILIES[base.family](
-        options.base, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr
-    )
+    return FAMILIES[base.family](name, parts, vae, [], base.resolution, base.prediction or "epsilon", base.ztsnr)
 
 
-def _config(place: Path, part: str) -> dict[str, Any]:
+def _config(place: Path | None, part: str) -> dict[str, Any]:
+    if place is None:
+        return {}
     path = place / part / "config.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def adapter_parameters(options: TrainOptions, backbone: Backbone) -> int:
     """Numbers that a run trains, without making any of them. Raises InputError where an option fits no layer."""
-    sites = kept(options, chosen(backbone.sites(), resolve.preset(options)))
-    layers, total = Layers(options, backbone.sites(), sites), 0
-    with torch.device("meta"):
-        for site in sites:
-            layer = backbone.layer(site)
-            found = layers.plan(site, Shape.of(layer)) if layer is not None and plan.rate(options, site) else None
-            if layer is not None and found is not None:
-                total += sum(p.numel() for p in made(site, Shape.of(layer), *found).parameters())
-    return total
+    return sum(p.numel() for adapter in plan_network(options, backbone).values() for p in adapter.parameters())
 
 
 def fits_memory(options: TrainOptions, backbone: Backbone) -> None:
     """Raises MissingError where the adapters alone exceed this machine's memory; nothing of them is made."""
-    numbers = 0 if options.rank_from_file else adapter_parameters(options, backbone)
+    numbers = adapter_parameters(options, backbone)
     needed, there = numbers * 4 / memory.GIB, memory.installed()
     if there and needed > there:
         raise MissingError(

@@ -10,15 +10,18 @@ from typing import Any
 import torch
 
 from curate.core.stage import Findings
-from curate.diffusion.detect import Traits, traits
+from curate.diffusion.detect import Traits
 from curate.errors import MissingError
-from curate.train.data.dataset import Dataset, add_regularisation, read_dataset, split
+from curate.train.data import buckets
+from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset, split
 from curate.train.data.order import Order
 from curate.train.data.outline import Fitting, Outline, bucket_sides, bucket_step, outline
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
 from curate.train.options.algorithms import applies
-from curate.train.planning import advice, dry_model, estimate
+from curate.train.planning import advice, checks, dry_model, estimate
+from curate.train.planning.base_checks import base_place, base_traits, check_base
+from curate.train.planning.preflight import fit_warnings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +34,15 @@ class Value:
 
 def outline_of(options: TrainOptions, data: Dataset, native: int) -> Outline:
     """The length of the run on a base of that native resolution, from the pictures' sizes alone."""
+    return outline(options, *fitted(options, data, native))
+
+
+def fitted(options: TrainOptions, data: Dataset, native: int) -> tuple[list[Picture], list[buckets.Fit]]:
+    """The pictures that are trained, and how each becomes its bucket's size."""
     fitting = Fitting(options, native)
     trained, _ = split(data.pictures, options.validation, options.seed)
     pictures = [*trained, *data.reg]
-    return outline(options, pictures, [fitting.of(p) for p in pictures])
+    return pictures, [fitting.of(p) for p in pictures]
 
 
 def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
@@ -91,6 +99,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     if base is None:
         return
     resolution = options.resolution or base.resolution
+    put("family", base.family, "base")
     put("resolution", resolution, "base")
     put("bucket_step", bucket_step(options, resolution), "resolution")
     if options.upscale:
@@ -107,14 +116,18 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
     Raises InputError.
     """
     data = content(options, folder)
-    missing = ""
+    checks.check_files(options, folder)
+    absent, base, place = "", None, None
     try:
-        base = traits(options.base, offline=True)
+        place = base_place(options)
+        base = base_traits(options, place)
     except MissingError as error:
-        base, missing = None, f"{error.args[0]}: what it decides is not known yet"
+        absent = f"{error.message}: what it decides is not known yet; family sd1, sd2 or sdxl tells it"
+    if base and place is None:
+        absent = f"without the base on this machine: this is worked out for {base.family}"
     values = sources(options, given, "command line")
     settle(values, options, base, device)
-    closing = [missing] if missing else []
+    closing = [absent] if absent else []
     facts: dict[str, Any] = {}
     if base:
         made = outline_of(options, data, base.resolution)
@@ -123,13 +136,14 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         if options.steps is None or options.epochs is not None:
             values["steps"] = Value(made.steps, "data and epochs")
         closing += length_lines(options, made)
-        outlined = dry_model.frame(options, base, offline=True)
+        outlined = check_base(options, base, place, device)
         counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
         files = resolve.files(options, made.steps, made.order.steps_per_epoch)
         expected = estimate.of(options, base.family, counted, made.shapes, made.steps, device, files)
         closing += expected.lines()
         setting = advice.Setting(base.family, base.resolution, base.ztsnr)
         closing += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
+        closing += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, base.resolution))]
         facts = {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
     closing += [f"warning: {line}" for line in data.warnings]
     closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from curate.train.data import buckets
+from curate.train.data.dataset import Picture
 from curate.train.data.job import Job
 from curate.train.options import resolve
 from curate.train.planning import advice
+
+MOST_CUT, MOST_ENLARGED = 1 / 3, 4
+"""Share of a picture that a bucket may cut off, and how many times it may be enlarged, without a word."""
+NAMED = 10
+
+
+def fit_warnings(pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> Iterator[str]:
+    """Names pictures of which a bucket cuts off much, and those that are enlarged much."""
+    cut = [p for p, f in zip(pictures, fits, strict=True) if cut_off(f) > MOST_CUT]
+    small = [p for p, f in zip(pictures, fits, strict=True) if f.scaled[0] > MOST_ENLARGED * p.width]
+    if cut:
+        yield f"buckets cut off more than a third of {_names(cut)}: crop them, or allow longer buckets with bucket_max"
+    if small:
+        yield f"enlarged more than {MOST_ENLARGED} times, and soft: {_names(small)}: give larger files, or leave them out"
+
+
+def cut_off(fit: buckets.Fit) -> float:
+    """The share of a picture's area outside its bucket."""
+    return 1 - fit.bucket[0] * fit.bucket[1] / (fit.scaled[0] * fit.scaled[1])
+
+
+def _names(pictures: Sequence[Picture]) -> str:
+    names = ", ".join(f"{p.path.parent.name}/{p.path.name}" for p in pictures[:NAMED])
+    return (
+        f"{len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'} ({names}{' …' * (len(pictures) > NAMED)})"
+    )
 
 
 def preflight(job: Job) -> list[tuple[str, str]]:
@@ -24,6 +53,9 @@ def preflight(job: Job) -> list[tuple[str, str]]:
         lines.append(("warning", f"stop_text_after has no effect: the run has {job.steps} steps"))
     base = advice.Setting(job.backbone.family, job.backbone.resolution, job.backbone.ztsnr)
     lines += advice.lines(options, base, order)
+    lines += [
+        ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])
+    ]
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(

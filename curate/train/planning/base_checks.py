@@ -1,0 +1,90 @@
+"""What a base model refuses of the options, found out from its configuration alone: nothing of it is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.diffusion.base import Backbone
+from curate.diffusion.detect import Traits, traits, traits_of_family
+from curate.diffusion.locate import located
+from curate.errors import CurateError, InputError, MissingError
+from curate.train.data.prompts import read_prompts
+from curate.train.loop import objective_options, optimizer
+from curate.train.network import build
+from curate.train.options import TrainOptions
+from curate.train.options.watch import ZERO_TERMINAL
+from curate.train.planning import dry_model
+from curate.train.runtime import compile
+
+
+def base_place(options: TrainOptions) -> Path | None:
+    """Where the base is on this machine. None where it is not there, or not named, and `family` says what it is.
+
+    Raises InputError and MissingError without a family.
+    """
+    if options.family is not None and "base" not in options.model_fields_set:
+        return None
+    try:
+        return located(options.base, offline=True)
+    except CurateError:
+        if options.family is None:
+            raise
+        return None
+
+
+def base_traits(options: TrainOptions, place: Path | None) -> Traits:
+    """What the base at a place is; that of its family without one. Raises InputError for what cannot be trained."""
+    if place is None:
+        assert options.family is not None
+        return traits_of_family(options.family)
+    base = traits(options.base, offline=True)
+    check_family(options, base.family)
+    return base
+
+
+def check_family(options: TrainOptions, family: str) -> None:
+    """Raises InputError where the base is of another family than the user says."""
+    if options.family is not None and options.family != family:
+        raise InputError(
+            f"family {options.family}: the base {options.base} is {family}", "give another base, or leave family out"
+        )
+
+
+def check_base(options: TrainOptions, base: Traits, place: Path | None, device: torch.device) -> Backbone:
+    """The base without values. Raises what training would raise of these options on this base before its first step."""
+    frame = dry_model.frame(base, options.base, place)
+    if options.tokenizer and place is not None and place.is_dir():
+        raise InputError(f"tokenizer has no effect: {options.base} has its own")
+    if not base.prediction and place is not None and options.prediction == "auto":
+        raise InputError(
+            f"{place.name} does not say whether it predicts epsilon or v",
+            "set prediction, or put its .yaml file beside it",
+        )
+    _check_clip_skip(options, frame)
+    objective_options.noise_schedule(options, frame)
+    build.plan_network(options, frame)
+    optimizer.check(options)
+    _check_samplers(options, base)
+    if options.compile and (lack := compile.lacking(device)):
+        raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
+    return frame
+
+
+def _check_clip_skip(options: TrainOptions, frame: Backbone) -> None:
+    config: Any = frame.parts["te1"].config
+    layers = int(config["num_hidden_layers"])
+    if frame.family != "sdxl" and options.clip_skip > max(1, layers):
+        raise InputError(f"clip_skip {options.clip_skip} is more than the {layers} layers of the base's text encoder")
+
+
+def _check_samplers(options: TrainOptions, base: Traits) -> None:
+    zero = base.ztsnr if options.ztsnr is None else options.ztsnr
+    if not zero or not options.sample_prompts:
+        return
+    for prompt in read_prompts(Path(options.sample_prompts).expanduser()):
+        name = (prompt.sampler or options.sample_sampler).removeprefix("k_")
+        if name not in ZERO_TERMINAL:
+            raise InputError(f"sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")

@@ -1,0 +1,120 @@
+"""Everything that a training run will need and that is not there: all of it at once, and nothing heavy is loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from curate.core.stage import Missing
+from curate.diffusion import locate, tokenizer
+from curate.diffusion.detect import traits
+from curate.errors import CurateError, InputError, MissingError
+from curate.train.data import folders
+from curate.train.data.prompts import read_prompts
+from curate.train.loop import optimizer
+from curate.train.network.warm_start import start_file
+from curate.train.options import TrainOptions
+from curate.train.output.metadata_user import words
+from curate.train.output.runs import output_folder
+from curate.train.planning.base_checks import check_family
+from curate.train.runtime import compile
+from curate.train.runtime.device import chosen_device
+
+LORA_BYTES = 1 << 20
+"""What the smallest LoRA takes at the least; how much this one takes is told once base and pictures are known."""
+
+
+def missing(options: TrainOptions, folder: Path, device: str, require_gpu: bool, offline: bool) -> list[Missing]:
+    """What training into `folder` will need and does not find. A hub name counts as there unless `offline` is set."""
+    checks: list[Callable[[], None]] = [
+        lambda: _base(options, offline),
+        lambda: _vae(options, offline),
+        lambda: _tokenizer(options, offline),
+        lambda: _prompts(options),
+        lambda: _pictures(options.reg_folder, "reg_folder"),
+        lambda: _pictures(options.validation_folder, "validation_folder"),
+        lambda: _start(options),
+        lambda: optimizer.check(options),
+        lambda: _device(options, device, require_gpu),
+        lambda: _output(options, folder),
+        lambda: words(options, "") and None,
+    ]
+    return list(_failures(checks))
+
+
+def _failures(checks: list[Callable[[], None]]) -> Iterator[Missing]:
+    for check in checks:
+        try:
+            check()
+        except CurateError as error:
+            yield Missing(error.message, error.remedy)
+
+
+def _on_hub(error: CurateError, offline: bool) -> None:
+    """Raises the error again unless the hub may still have what is not on this machine."""
+    if offline or not isinstance(error, MissingError):
+        raise error
+
+
+def _base(options: TrainOptions, offline: bool) -> None:
+    try:
+        locate.located(options.base, offline=True)
+        if options.family is not None:
+            check_family(options, traits(options.base, offline=True).family)
+    except CurateError as error:
+        _on_hub(error, offline)
+
+
+def _vae(options: TrainOptions, offline: bool) -> None:
+    if not options.vae:
+        return
+    try:
+        locate.vae_files(options.vae, offline=True)
+    except CurateError as error:
+        _on_hub(error, offline)
+
+
+def _tokenizer(options: TrainOptions, offline: bool) -> None:
+    base = Path(options.base).expanduser()
+    if options.tokenizer or base.is_file():
+        tokenizer.check(options.tokenizer, base, offline)
+
+
+def _prompts(options: TrainOptions) -> None:
+    if options.sample_prompts:
+        read_prompts(Path(options.sample_prompts).expanduser())
+
+
+def _pictures(given: str, option: str) -> None:
+    """A folder of N_name folders."""
+    if not given:
+        return
+    place = Path(given).expanduser()
+    if not place.is_dir():
+        raise InputError(f"{option}: there is no folder {place}", "give a folder with sub-folders called N_name")
+    folders.concepts(place)
+
+
+def _start(options: TrainOptions) -> None:
+    if options.start_from:
+        start_file(options.start_from)
+
+
+def _device(options: TrainOptions, device: str, require_gpu: bool) -> None:
+    chosen = chosen_device(device, require_gpu)
+    if options.compile and (lack := compile.lacking(chosen)):
+        raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
+
+
+def _output(options: TrainOptions, folder: Path) -> None:
+    """The place for the LoRA takes files; it is not made yet."""
+    from curate.train.runtime import memory
+
+    place = output_folder(options, folder)
+    there = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to {place}: {there} is a file", "choose another output_dir")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"cannot write to {place}: {there} may not be written to", "choose another output_dir")
+    memory.room(there, LORA_BYTES / memory.GIB, "the LoRA")
