@@ -34,7 +34,7 @@ def printed(folder: Path, **options: Any) -> list[str]:
         ({"prediction": "v", "v_like": 0.5}, "v_like has no effect"),
         ({"conv_rank": 4}, "conv_rank has no effect: no kernel larger than 1×1"),
         ({"train_norm": True, "preset": "attn-only"}, "train_norm has no effect"),
-        ({"block_ranks": "1,2"}, "block_ranks has 2 values"),
+        ({"block_ranks": ",".join(["2"] * 23)}, "block_ranks has 23 values, and the base model has 25 blocks"),
         ({"include": ("nowhere",)}, "include: no layer of preset attn-only matches"),
         ({"optimizer_args": ("momentum=0.5",)}, "optimizer adamw does not take momentum"),
         ({"optimizer": "lion", "optimizer_args": ("betas=0.9",)}, "optimizer lion does not take these arguments"),
@@ -68,8 +68,9 @@ def test_a_family_stands_for_a_base_that_is_not_here(
     assert data["length"]["steps"] == 3 and data["estimate"]["steps"] == 3
     with pytest.raises(InputError, match="conv_rank has no effect"):
         printed(folder, **base, family=family, conv_rank=4)
-    with pytest.raises(InputError, match=f"block_ranks has 2 values, and the base model has {blocks} blocks"):
-        printed(folder, **base, family=family, block_ranks="1,2")
+    other = 48 - blocks  # SD 1.x and 2.x have 25 blocks, SDXL 23
+    with pytest.raises(InputError, match=f"block_ranks has {other} values, and the base model has {blocks} blocks"):
+        printed(folder, **base, family=family, block_ranks=",".join(["2"] * other))
 
 
 def test_training_another_family_than_said_is_refused(folder: Path) -> None:
