@@ -13,7 +13,7 @@ from curate.core.database import Database, chunks
 from curate.core.files import digest_file
 
 Algorithm = Literal["blake2b", "sha256"]
-"""blake2b (160 bits) names records and results. sha256 stands in LoRA files' metadata and in the ids of training runs."""
+"""blake2b (160 bits) names records and results; sha256 stands in LoRA files and in the ids of training runs."""
 
 CLOCK_GRAIN = 2_000_000_000
 """Nanoseconds within which a file may change again without another time: the coarsest clock of a file system, FAT's."""

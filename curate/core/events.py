@@ -67,7 +67,7 @@ class StageRecalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrainStep(Event):
-    """An optimiser step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several."""
+    """An optimizer step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several."""
 
     step: int
     steps: int
@@ -78,7 +78,7 @@ class TrainStep(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validated(Event):
-    """The mean `loss` of pictures that are never trained, measured after `step` of `steps` optimiser steps."""
+    """The mean `loss` of pictures that are never trained, measured after `step` of `steps` optimizer steps."""
 
     step: int
     steps: int

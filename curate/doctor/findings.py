@@ -11,7 +11,7 @@ OPTIONAL = {
     "pillow-heif": "HEIC and AVIF pictures of telephones",
     "pillow-jxl-plugin": "JPEG XL pictures",
     "realesrgan": "Real-ESRGAN's own upscaler",
-    "bitsandbytes": "8-bit optimisers",
+    "bitsandbytes": "8-bit optimizers",
 }
 
 

@@ -16,7 +16,7 @@ from curate.core.events import Note
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
-from curate.core.store import LEDGER, Store
+from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.follower import follow, follows
 from curate.drive.matching import with_edits
 from curate.drive.session import Done, Job, Result, Session, carry_out, quoted
@@ -77,12 +77,16 @@ def _looked(c: Command) -> Result:
 
 def _carried_out(c: Command) -> Result:
     quiet_stage = c.stage.name if c.stage.read_only else ""
-    job = Job(c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage)
+    # what only adds files may add them elsewhere: a folder that takes none serves as it is
+    ledger = ledger_place(c.source) if adds_only(type(c.stage)) and not c.stage.read_only else c.target
+    job = Job(c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage, ledger)
     return carry_out(job, lambda session: _work(c, session))
 
 
 def _work(c: Command, session: Session) -> Done:
     store, env, tell = session.store, session.env, session.tell
+    if store.folder not in (c.target, c.source):
+        tell(Note("info", f"{c.source} takes no files: what curate keeps of it is in {store.root}"))
     if c.out is None and folder.unfinished(store):
         what, _ = folder.undo(c.source, store)
         tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))

@@ -36,7 +36,8 @@ _NAMED = 20
 class Job:
     """What is to be done where: `output` is written to, `stages` are named in events.
 
-    Notes of the stage `quiet_stage` are not reported, since its findings say the same.
+    Notes of the stage `quiet_stage` are not reported, since its findings say the same. `ledger` is the folder whose ledger
+    is used, where it is not `output`.
     """
 
     output: Path
@@ -45,6 +46,7 @@ class Job:
     concepts: Mapping[str, Concept]
     quiet: bool = False
     quiet_stage: str = ""
+    ledger: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
     Raises what `work` raises, and Interrupted where the user stopped it.
     """
     with (
-        run_lock(job.output),
-        Store(job.output) as store,
+        run_lock(job.ledger or job.output),
+        Store(job.ledger or job.output) as store,
         open_report(store.root / "events.jsonl", job.quiet) as report,
         process_state(report.tell) as stop,
     ):
-        env = env_over(job.output, job.output, job.options, job.concepts, store, stop)
+        env = env_over(store.folder, job.output, job.options, job.concepts, store, stop)
         workers = job.options.workers
         runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _told(report, job))
         begun = time.perf_counter()

@@ -32,8 +32,8 @@ from curate.train.runtime.distributed import Team
 def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dataset] | None = None) -> Path:
     """Trains and returns the LoRA's path; a finished run of the same options and data is recalled.
 
-    `identity` is what `identity_of` says, where it was asked already. Several processes, as a launcher starts them, share
-    each step's batches: the same as one that accumulates more.
+    `identity` is what `identity_of` says, where it was asked already. Several processes, as a launcher starts them,
+    share each step's batches: the same as one that accumulates more.
     """
     with distributed.process_group(context.device) as team:
         options = effective(options, team.size)

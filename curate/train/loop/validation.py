@@ -1,4 +1,4 @@
-"""The loss of pictures that are never trained, at the same noise and timesteps each time: numbers that can be compared."""
+"""The loss of pictures that are never trained, at the same noise and timesteps each time, so that losses compare."""
 
 from __future__ import annotations
 

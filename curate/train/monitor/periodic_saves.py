@@ -14,7 +14,7 @@ from curate.train.output import lora_file, runs
 
 
 class LoraFiles:
-    """Writes the LoRA files of a loop; one that is not the last carries its epoch or step in its name, as kohya's do."""
+    """Writes the LoRA files of a loop; all but the last carry their epoch or step in the name, as kohya's do."""
 
     def __init__(self, loop: Loop, run: runs.Run, folder: Path) -> None:
         self.loop, self.run, self.folder = loop, run, folder
@@ -27,7 +27,7 @@ class LoraFiles:
                 self.save(done, ending)
 
     def save_last(self) -> None:
-        """Writes the finished LoRA; where that fails, a checkpoint of the last step, from which a rerun only writes it."""
+        """Writes the finished LoRA; where that fails, a checkpoint of the last step, from which a rerun writes it."""
         if not self.loop.team.first:
             return
         try:

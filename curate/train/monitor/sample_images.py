@@ -81,8 +81,9 @@ class Artist:
         device: torch.device,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`schedulers` are by what prompts call them; `seed` and `resolution` serve prompts without their own; `stopping`
-        is asked between a sampler's steps.
+        """`schedulers` are by what prompts call them; `stopping` is asked between a sampler's steps.
+
+        `seed` and `resolution` serve prompts without their own.
         """
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
         from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline

@@ -16,7 +16,7 @@ class BaseOptions(BaseModel):
     base: Annotated[str, PathOption(names=True, carried=("tiny",))] = Field(
         "tiny",
         min_length=1,
-        description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (embedded, for trials).",
+        description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (carried, for trials).",
     )
     family: Literal["sd1", "sd2", "sdxl"] | None = Field(
         None,

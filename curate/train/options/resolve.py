@@ -48,12 +48,12 @@ def preset(options: TrainOptions) -> str:
 
 
 def adaptive(options: TrainOptions) -> bool:
-    """Whether the optimiser finds its own rate."""
+    """Whether the optimizer finds its own rate."""
     return finds_rate(options.optimizer)
 
 
 def learning_rate(options: TrainOptions) -> float:
-    """As given, or the optimiser's."""
+    """As given, or the optimizer's."""
     return options.learning_rate or (1.0 if adaptive(options) else algorithm(options.algo).rate)
 
 
@@ -67,7 +67,7 @@ def part_rate(options: TrainOptions, part: str) -> float:
 
 
 def schedule(options: TrainOptions) -> Schedule:
-    """As given, or the optimiser's."""
+    """As given, or the optimizer's."""
     constant = options.optimizer in OWN_SCHEDULE or relative_step(options)
     return options.schedule or ("constant" if constant else "cosine")
 
@@ -91,7 +91,8 @@ def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
     """The dtype of the computation."""
     import torch
 
-    wanted = options.precision if options.precision != "auto" else ("fp32" if device.type == "cpu" else "bf16")
+    usual = "fp32" if device.type == "cpu" else "bf16"
+    wanted = usual if options.precision == "auto" else options.precision
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted]
 
 

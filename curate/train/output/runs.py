@@ -1,4 +1,4 @@
-"""What is remembered of training runs beside a prepared folder: which run this is, how far it came, which file it made."""
+"""What is remembered of training runs: which run this is, how far it came, which file it made."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ VAE: dict[str, Any] = {
 
 
 def frame(base: Traits, name: str, place: Path | None) -> Backbone:
-    """The base on the meta device: of a folder's configuration; of a checkpoint, or without one, as its family is made."""
+    """The base on the meta device: of a folder's configuration; else as its family is made."""
     names = ("text_encoder", "text_encoder_2")
     texts = [
         skeleton.text(_config(place, name) or known, projects=number > 0)

@@ -60,7 +60,7 @@ STATES = {
     "came": 5,
     "prodigy": 16,
 }
-"""Bytes of optimiser state per trained number; 8 where it is not named, as AdamW's."""
+"""Bytes of optimizer state per trained number; 8 where it is not named, as AdamW's."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def of(
     memory = {
         "base": (counts.unet + counts.texts) * bytes_each / GIB,
         "autoencoder": counts.vae * 4 / GIB,
-        "adapters and optimiser": trained,
+        "adapters and optimizer": trained,
         "activations": kept,
     }
     file = counts.adapters * {"fp32": 4, "fp16": 2, "bf16": 2}[options.save_precision] / GIB

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from curate.core.stage import Findings
+from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
 from curate.errors import MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset, split
 from curate.train.data.order import Order
 from curate.train.data.outline import Fitting, Outline, bucket_sides, bucket_step, outline
+from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
 from curate.train.options.algorithms import applies
@@ -55,17 +57,15 @@ def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str
             continue
         value = getattr(options, name)
         plain = value == TrainOptions.model_fields[name].default
-        source = (
-            how
-            if name in given
-            else "kohya's file"
-            if name in read.values
-            else "kohya's default"
-            if not guide and name in read.defaults and value == read.defaults[name]
-            else f"preset {guide}"
-            if guide and not plain and name in presets.GUIDES[guide].values
-            else "default"
-        )
+        source = "default"
+        if name in given:
+            source = how
+        elif name in read.values:
+            source = "kohya's file"
+        elif not guide and name in read.defaults and value == read.defaults[name]:
+            source = "kohya's default"
+        elif guide and not plain and name in presets.GUIDES[guide].values:
+            source = f"preset {guide}"
         found[name] = Value(value, source)
     return found
 
@@ -113,47 +113,57 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
 def findings(options: TrainOptions, folder: Path, given: Collection[str], device: torch.device) -> Findings:
     """Tables of every effective value and source, the length worked out, the estimate and the advice.
 
-    Raises InputError.
+    Raises what training would raise of the options: InputError, and MissingError where an optimizer is not installed.
     """
     data = content(options, folder)
     checks.check_files(options, folder)
-    absent, base, place = "", None, None
+    closing: list[str] = []
+    base, place = None, None
     try:
         place = base_place(options)
         base = base_traits(options, place)
     except MissingError as error:
-        absent = f"{error.message}: what it decides is not known yet; family sd1, sd2 or sdxl tells it"
+        closing.append(f"{error.message}: what it decides is not known yet; family sd1, sd2 or sdxl tells it")
+        optimizer.check(options)
     if base and place is None:
-        absent = f"without the base on this machine: this is worked out for {base.family}"
+        closing.append(f"without the base on this machine: this is worked out for {base.family}")
     values = sources(options, given, "command line")
     settle(values, options, base, device)
-    closing = [absent] if absent else []
     facts: dict[str, Any] = {}
     if base:
+        frame = check_base(options, base, place, device)
         made = outline_of(options, data, base.resolution)
-        if options.epochs is None:
-            values["epochs"] = Value(made.epochs, "steps" if options.steps else "data and showings")
-        if options.steps is None or options.epochs is not None:
-            values["steps"] = Value(made.steps, "data and epochs")
-        closing += length_lines(options, made)
-        outlined = check_base(options, base, place, device)
-        counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
-        files = resolve.files(options, made.steps, made.order.steps_per_epoch)
-        expected = estimate.of(options, base.family, counted, made.shapes, made.steps, device, files)
-        closing += expected.lines()
-        setting = advice.Setting(base.family, base.resolution, base.ztsnr)
-        closing += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
-        closing += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, base.resolution))]
-        facts = {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
+        settle_length(values, options, made)
+        lines, facts = _course(options, data, made, frame, device)
+        closing += lines
     closing += [f"warning: {line}" for line in data.warnings]
     closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
-    rows = [
-        (name, _text(values[name].value), values[name].source)
-        for group in GROUPS.values()
-        for name in group.model_fields
-    ]
-    said = {name: dataclasses.asdict(value) for name, value in values.items()}
-    return Findings([[("option", "value", "from"), *rows]], closing, {"options": said, "notes": closing, **facts})
+    names = [name for group in GROUPS.values() for name in group.model_fields]
+    rows = [(name, _text(values[name].value), values[name].source) for name in names]
+    plain = {name: dataclasses.asdict(value) for name, value in values.items()}
+    return Findings([[("option", "value", "from"), *rows]], closing, {"options": plain, "notes": closing, **facts})
+
+
+def settle_length(values: dict[str, Value], options: TrainOptions, made: Outline) -> None:
+    """Steps and epochs as they come out."""
+    if options.epochs is None:
+        values["epochs"] = Value(made.epochs, "steps" if options.steps else "data and showings")
+    if options.steps is None or options.epochs is not None:
+        values["steps"] = Value(made.steps, "data and epochs")
+
+
+def _course(
+    options: TrainOptions, data: Dataset, made: Outline, frame: Backbone, device: torch.device
+) -> tuple[list[str], dict[str, Any]]:
+    """Length, estimate and advice of a run: as lines, and as values."""
+    counted = estimate.counts(frame, dry_model.adapter_parameters(options, frame))
+    files = resolve.files(options, made.steps, made.order.steps_per_epoch)
+    expected = estimate.of(options, frame.family, counted, made.shapes, made.steps, device, files)
+    setting = advice.Setting(frame.family, frame.resolution, frame.ztsnr)
+    lines = [*length_lines(options, made), *expected.lines()]
+    lines += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
+    lines += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, frame.resolution))]
+    return lines, {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
 
 
 def content(options: TrainOptions, folder: Path) -> Dataset:
@@ -205,4 +215,6 @@ def _text(value: Any) -> str:
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else "-" if value in (None, "") else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "-" if value in (None, "") else str(value)

@@ -20,7 +20,8 @@ def fit_warnings(pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> It
     cut = [p for p, f in zip(pictures, fits, strict=True) if cut_off(f) > MOST_CUT]
     small = [p for p, f in zip(pictures, fits, strict=True) if f.scaled[0] > MOST_ENLARGED * p.width]
     if cut:
-        yield f"buckets cut off more than a third of {_names(cut)}: crop them, or allow longer buckets with bucket_max"
+        remedy = "crop them, or allow longer buckets with bucket_max"
+        yield f"buckets cut off more than a third of {_names(cut)}: {remedy}"
     if small:
         yield f"enlarged more than {MOST_ENLARGED} times, and soft: {_names(small)}: give larger files, or leave them out"
 

@@ -1,4 +1,4 @@
-"""What a machine cannot give: too little disk is found before the start, too little memory is told with what to change."""
+"""What a machine cannot give: too little disk, found before the start, and too little memory, with what to change."""
 
 from __future__ import annotations
 

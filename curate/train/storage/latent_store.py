@@ -1,4 +1,4 @@
-"""Latents of one bucket in one memory-mapped file, found by key: thousands of pictures, one open file, no copy in memory."""
+"""Latents of one bucket in one memory-mapped file, found by key: one open file for thousands of pictures."""
 
 from __future__ import annotations
 
