@@ -170,8 +170,8 @@ class Loop:
     def gradients(self) -> list[Tensor]:
         """The gradients to be summed over the processes: zeros where this one had no batch.
 
-        Which parameters the loss reaches is asked once, or each time where adapters choose anew what they train: a gradient
-        of zero is not the same to an optimizer as none.
+        Which parameters the loss reaches is asked once, or each time where adapters choose anew what they train: a
+        gradient of zero is not the same to an optimizer as none.
         """
         if self.reached is None or self.chooses:
             has = torch.tensor([float(p.grad is not None) for p in self.parameters], device=self.context.device)
@@ -238,8 +238,9 @@ class Loop:
                 self.observer.record(figures)
 
     def save(self) -> None:
-        """Writes a checkpoint of the last finished step. Raises CurateError, and keeps the last good one, where a weight
-        is not finite: the loss only tells of the step after.
+        """Writes a checkpoint of the last finished step.
+
+        Raises CurateError, and keeps the last good one, where a weight is not finite: the loss only shows it a step later.
         """
         self.report(keep=0)
         if not all(bool(p.isfinite().all()) for p in self.parameters):

@@ -115,7 +115,7 @@ class Layers:
                     raise InputError(f"{name} has {count} values, and the base model has {blocks} blocks")
 
     def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
-        """Algorithm and plan of a layer: the first rule that fits, else its block's, else the run's; None leaves it out."""
+        """Algorithm and plan of a layer: of the first rule that fits, else its block's, else the run's; or None."""
         if site.kind in ("norm", "resnet-norm"):
             return for_norms(), Plan(1, 1.0)
         rule = next((r for r in self.rules if matches(r.pattern, site)), None)

@@ -47,7 +47,7 @@ def stand(options: TrainOptions, path: Path) -> bool:
 
 
 def thumbnail(path: str) -> str:
-    """A picture as a data URL, as ModelSpec has it: a JPEG of at most `SIDE` pixels a side; one that is a data URL is kept.
+    """A picture as a data URL, as ModelSpec has it: a JPEG of at most `SIDE` pixels a side. A data URL is kept.
 
     Raises InputError.
     """

@@ -41,7 +41,8 @@ def _network(o: TrainOptions) -> Iterator[str]:
     if spatial and conv_most and o.conv_rank and o.conv_rank > conv_most:
         yield f"conv_rank {o.conv_rank}: convolutions of a rank above {conv_most} learn texture and noise first"
     if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
-        yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is taken {ranks.alpha / ranks.rank:g} times as far"
+        times = ranks.alpha / ranks.rank
+        yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is taken {times:g} times as far"
     if o.dora and o.dropout:
         yield "dropout has little to work on with dora: rank_dropout or module_dropout serve"
 
@@ -58,7 +59,8 @@ def _run(o: TrainOptions) -> Iterator[str]:
         if resolve.schedule(o) != "cosine":
             yield f"{o.optimizer} with schedule {resolve.schedule(o)}: what finds its own rate does best with cosine"
         if o.learning_rate is not None and not 0.1 <= o.learning_rate <= 2:
-            yield f"{o.optimizer} finds its own rate: learning_rate {o.learning_rate:g} only scales it, and is 1 as a rule"
+            given = f"learning_rate {o.learning_rate:g}"
+            yield f"{o.optimizer} finds its own rate: {given} only scales it, and is 1 as a rule"
     elif rates := algorithm(o.algo).rates:
         low, high = rates
         if not low <= resolve.learning_rate(o) <= high:
@@ -93,7 +95,8 @@ def _data(o: TrainOptions, order: Order) -> Iterator[str]:
         sizes[group] += repeats
     small = sum(count < o.batch for count in sizes.values())
     if small:
-        yield f"{small} of {len(sizes)} buckets are shown fewer times an epoch than a batch holds: their batches are smaller"
+        which = f"{small} of {len(sizes)} buckets"
+        yield f"{which} are shown fewer times an epoch than a batch holds: their batches are smaller"
 
 
 def _length(o: TrainOptions, order: Order) -> Iterator[str]:
@@ -104,4 +107,5 @@ def _length(o: TrainOptions, order: Order) -> Iterator[str]:
     if o.schedule == "cosine-restarts" and steps and o.cycles > max(1, steps // 2):
         yield f"cycles {o.cycles} are more than a run of {steps} steps can have"
     if o.accumulate > each:
-        yield f"accumulate {o.accumulate} has no effect above {each}: an epoch has no more batches, and a step ends with it"
+        reason = "an epoch has no more batches, and a step ends with it"
+        yield f"accumulate {o.accumulate} has no effect above {each}: {reason}"

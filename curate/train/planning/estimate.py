@@ -1,7 +1,7 @@
 """What a run will take: arithmetic, time, memory and disk, from counts made on models without values.
 
-The arithmetic and the memory of the three UNets were counted once with PyTorch's FLOP counter and hooks on saved tensors
-(attention without its matrix), in bf16, at three sizes; they fit a line and a parabola in latent pixels to 1 %.
+The arithmetic and the memory of the three UNets were counted once with PyTorch's FLOP counter and hooks on saved
+tensors (attention without its matrix), in bf16, at three sizes; they fit a line and a parabola in latent pixels to 1 %.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ SHARE = 0.4
 """Of a matrix product's speed that a whole step reaches, as a rule."""
 
 CALLS = 8
-"""What a layer and its adapter, forward and backward, cost at the least, in smallest linear layers and their backward."""
+"""What a layer and its adapter cost at the least, forward and backward, in smallest linear layers."""
 
 LIKE_MEASURED = 0.2
-"""Share of a full-size UNet's parameters below which arithmetic tells no time: narrow layers are nowhere near that speed."""
+"""Share of a full-size UNet's parameters below which arithmetic tells no time: narrow layers are far slower."""
 
 STATES = {
     "adamw8bit": 2,

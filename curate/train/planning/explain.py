@@ -179,7 +179,8 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     order = made.order
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in made.shapes.items())
     return [
-        f"{len(order.groups)} pictures × their repeats = {order.showings_per_epoch} showings per epoch; buckets {shapes}",
+        f"{len(order.groups)} pictures × their repeats = {order.showings_per_epoch} showings per epoch; "
+        f"buckets {shapes}",
         f"÷ batch {options.batch}, bucket by bucket and concept by concept = {order.batches_per_epoch} batches "
         f"÷ accumulate {options.accumulate} = {order.steps_per_epoch} steps per epoch",
         _total(order, made),

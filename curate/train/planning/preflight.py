@@ -23,7 +23,8 @@ def fit_warnings(pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> It
         remedy = "crop them, or allow longer buckets with bucket_max"
         yield f"buckets cut off more than a third of {_names(cut)}: {remedy}"
     if small:
-        yield f"enlarged more than {MOST_ENLARGED} times, and soft: {_names(small)}: give larger files, or leave them out"
+        remedy = "give larger files, or leave them out"
+        yield f"enlarged more than {MOST_ENLARGED} times, and soft: {_names(small)}: {remedy}"
 
 
 def cut_off(fit: buckets.Fit) -> float:

@@ -18,8 +18,8 @@ COMPILERS = ("g++", "clang++", "c++", "cl")
 VARIANTS = 64
 """How many shapes and modes of a block are compiled before further ones run as they are: buckets, widths, drawing."""
 REMEDY = (
-    "leave compile out: the result is the same. It needs a C++ compiler and Python's headers (Debian, Ubuntu: apt install g++ "
-    "python3-dev), and on a GPU Triton, which comes with PyTorch on Linux"
+    "leave compile out: the result is the same. It needs a C++ compiler and Python's headers "
+    "(Debian, Ubuntu: apt install g++ python3-dev), and on a GPU Triton, which comes with PyTorch on Linux"
 )
 
 
@@ -46,7 +46,7 @@ def compile_blocks(unet: Any, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def compiling(wanted: bool) -> Generator[None]:
-    """Turns what a failing compiler raises at a block's first use into one MissingError; its warnings are not the user's."""
+    """Turns what a failing compiler raises at a block's first use into one MissingError, and hides its warnings."""
     try:
         with warnings.catch_warnings():
             if wanted:

@@ -60,8 +60,10 @@ class Team:
                 distributed.barrier()
 
     def rounds(self, items: Sequence[T], device: torch.device) -> list[Sequence[T]]:
-        """What is shared out between two sums. On a CPU an item each, so that sums keep the order of one process, to the last
-        bit; on GPUs, where no bit is promised, everything at once.
+        """What is shared out between two sums.
+
+        On a CPU an item each, so that sums keep the order of one process, to the last bit; on GPUs, where no bit is
+        promised, everything at once.
         """
         if self.size == 1 or device.type != "cpu":
             return [items]
