@@ -38,7 +38,7 @@ def missing(options: TrainOptions, folder: Path, device: str, require_gpu: bool,
         lambda: optimizer.check(options),
         lambda: _device(options, device, require_gpu),
         lambda: _output(options, folder),
-        lambda: words(options, "") and None,
+        lambda: _thumbnail(options),
     ]
     return list(_failures(checks))
 
@@ -99,6 +99,10 @@ def _pictures(given: str, option: str) -> None:
 def _start(options: TrainOptions) -> None:
     if options.start_from:
         start_file(options.start_from)
+
+
+def _thumbnail(options: TrainOptions) -> None:
+    words(options, "")
 
 
 def _device(options: TrainOptions, device: str, require_gpu: bool) -> None:
