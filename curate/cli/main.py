@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -17,7 +17,7 @@ from curate.cli.help import Group, command_class
 from curate.cli.stages import Json, Quiet, Strict, close, pair, stage_command
 from curate.core import registry
 from curate.core.stage import Kind
-from curate.errors import CurateError, MissingError, unloadable
+from curate.errors import CurateError, InputError, MissingError, unloadable
 
 HELP = """Raw pictures in; a balanced, captioned dataset and a trained LoRA out.
 
@@ -71,8 +71,20 @@ def init_command(
     output: Annotated[
         str | None, typer.Option("--prepared", metavar="FOLDER", help="The folder that runs will write to.")
     ] = None,
-    kind: Annotated[Kind | None, typer.Option("--kind", help="What is learnt.")] = None,
-    base: Annotated[str | None, typer.Option("--base", help="Base model: a hub name, a folder, or tiny.")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="[CONCEPT=]KIND",
+            help=f"What is learnt: {', '.join(get_args(Kind))}; of one concept or of all. Repeatable.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or tiny.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", help="sd1, sd2 or sdxl, where the base's name does not tell it.")
+    ] = None,
     gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,
     trigger: Annotated[
         list[str] | None,
@@ -85,11 +97,27 @@ def init_command(
 
     pairs = dict(pair(one, "--trigger") for one in trigger or ())
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    answers = init.ask(init.Given(source, output, kind, base, gpu, pairs), target, interactive=interactive)
+    init.check_target(target, force=force)
+    given = init.Given(source, output, _kinds(kind or ()), base, gpu, pairs, family)
+    answers = init.ask(given, target, interactive=interactive)
     init.write(target, init.pipeline_text(answers), force=force)
+    prompts = init.write_prompts(target, answers)
     for caution in init.cautions(answers):
         _say(caution)
-    typer.echo(f"wrote {target}; next: curate run {target}", err=True)
+    beside = f" and {prompts}" if prompts else ""
+    typer.echo(f"wrote {target}{beside}; next: curate run {target}", err=True)
+
+
+def _kinds(given: Sequence[str]) -> dict[str, Kind]:
+    """KIND or CONCEPT=KIND as a mapping; "" stands for all concepts. Raises InputError for an unknown kind."""
+    kinds: dict[str, Kind] = {}
+    for one in given:
+        concept, _, name = one.rpartition("=")
+        kind = next((kind for kind in get_args(Kind) if kind == name.strip()), None)
+        if kind is None:
+            raise InputError(f'--kind: unknown kind "{name}"', registry.nearest(name, get_args(Kind)))
+        kinds[concept.strip()] = kind
+    return kinds
 
 
 @app.command("run", rich_help_panel="Pipeline")

