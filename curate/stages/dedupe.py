@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,54 +15,112 @@ from pydantic import Field
 
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
+from curate.core.runner import stopped
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
-from curate.errors import PictureError
+from curate.images.duplicates.choice import FACT, Match, choose
+from curate.images.duplicates.inheritance import inherit
+from curate.images.duplicates.keeper import Rule, by_name, is_noisier
 
 if TYPE_CHECKING:
     from curate.images.duplicates.likeness import Likeness
 
 
-_COPY = re.compile(r"(?i)^(copy|kopie) (of|von) |[ _-](copy|kopie|copie|copia)([ _-]*\(?\d+\)?)?$|\(\d+\)$")
-
-
 class _Fingerprint(RecordStage):
-    """Hashes of each picture and its sharpness, noted as the fact `fingerprint`."""
+    """Hashes of each picture and what tells a good copy from a bad one, noted as the fact `fingerprint`."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
+        from cleaners.measures.noise import signs
         from curate.images.analysis import metrics
         from curate.images.duplicates import likeness, perceptual_hash
 
         def one(record: Record) -> Record:
             pixels = env.pixels(record)
             whole, parts = perceptual_hash.hashes(likeness.small(pixels))
-            found = {
+            fingerprint = {
                 "pixels": perceptual_hash.pixel_digest(pixels),
                 "whole": f"{whole:016x}",
                 "parts": "".join(f"{p:016x}" for p in parts),
+                "noise": signs(pixels).score,
+                "blocks": metrics.blockiness(pixels),
                 "sharpness": metrics.sharpness(pixels),
                 "area": pixels.shape[0] * pixels.shape[1],
                 "reduced": _is_reduced(pixels),
             }
-            return record.noting(fingerprint=found)
+            return record.noting(fingerprint=fingerprint)
 
         yield lambda records: [one(record) for record in records]
 
 
+class _Search(DatasetStage):
+    """Finds pictures that are alike, and notes them as the fact `alike`."""
+
+    near: bool
+    crops: bool
+    variants: bool
+    distance: int
+    correlation: float
+    difference: float
+    smallest: float
+    across: bool
+
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts"})
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """The records with the fact `alike`. Raises Interrupted once the user stops: half a search is no result."""
+        rows = sorted((r for r in manifest if not r.aside and "fingerprint" in r.facts), key=by_name)
+        alike: dict[str, dict[str, tuple[float, float]]] = {}
+        first: dict[tuple[str, str], Record] = {}
+        for record in rows:
+            same = (record.facts["fingerprint"]["pixels"], "" if self.across else record.concept)
+            if first.setdefault(same, record) is not record:
+                alike.setdefault(first[same].key, {})[record.key] = (1.0, 1.0)
+        if self.near:
+            for one, other, likeness in self._near(list(first.values()), env):
+                alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
+        return Manifest(r.noting(**{FACT: alike[r.key]}) if r.key in alike else r for r in manifest)
+
+    def _near(self, rows: Sequence[Record], env: Env) -> Generator[tuple[Record, Record, Likeness]]:
+        from curate.images.duplicates.candidates import candidates
+        from curate.images.duplicates.comparison import Comparison, Limits
+
+        prints = [r.facts["fingerprint"] for r in rows]
+        whole = [int(p["whole"], 16) for p in prints]
+        parts = [_unpacked(p["parts"]) if self.crops else [] for p in prints]
+        pairs = sorted(candidates(whole, parts, self.distance))
+        if not self.across:
+            pairs = [(a, b) for a, b in pairs if rows[a].concept == rows[b].concept]
+        limits = Limits(self.correlation, self.difference, self.smallest, self.crops, self.variants)
+        compare = Comparison(env, limits)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for start in range(0, len(pairs), 64):
+                if env.stopping():
+                    raise stopped()
+                some = [(rows[a], rows[b]) for a, b in pairs[start : start + 64]]
+                for (one, other), likeness in zip(some, pool.map(compare, some), strict=True):
+                    if likeness is not None:
+                        yield one, other, likeness
+
+
 class Dedupe(DatasetStage):
-    """Set aside duplicates: equal pixels, and near ones by hash and a look at the pictures themselves."""
+    """Set aside duplicates: equal pixels, and near ones by hash and a comparison of the pictures themselves.
+
+    What differs in color or in one place (another expression, other words) is a picture of its own. Captions and edits
+    of a duplicate go to the picture that stays.
+    """
 
     near: bool = Field(
-        default=True, description="Also find copies that were scaled, recompressed, recoloured or cropped."
+        default=True, description="Also find copies that were scaled, recompressed, brightened or cropped."
     )
     crops: bool = Field(default=True, description="Count a picture that is a part of another as its duplicate.")
     variants: bool = Field(
-        default=False, description="Count pictures alike but for one place (another face) as duplicates."
+        default=False, description="Count pictures alike but for one place (another face) or a color as duplicates."
     )
     distance: int = Field(
         default=10, ge=0, le=11, description="Bits of 64 in which the hashes of near pictures may differ."
@@ -79,143 +135,66 @@ class Dedupe(DatasetStage):
         default=0.68, ge=0.4, le=1, description="A part below this share of the other's sides is a picture of its own."
     )
     across: bool = Field(default=True, description="Look for duplicates across concepts, not only within each.")
-    keep: Literal["largest", "sharpest", "first"] = Field(
+    keep: Rule = Field(
         default="largest",
-        description="Which copy stays: the largest (then sharpest), the sharpest, or the first by name.",
+        description="Which copy stays: the largest, the sharpest (neither with added noise), or the first by name.",
     )
 
-    version: ClassVar[int] = 2
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
-    writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside"})
+    version: ClassVar[int] = 3
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "edited", "tags", "sentence", "trigger"})
+    writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside", "imported", "edited", "tags", "sentence", "notes"})
 
     def parts(self) -> Sequence[Stage]:
-        """The fingerprints, remembered picture by picture, then the search."""
-        return (_Fingerprint(), self)
+        """The fingerprints, remembered picture by picture; the search; then the choice, which an edit asks for again."""
+        return (_Fingerprint(), _Search(**self.model_dump(exclude={"keep"})), self)
+
+    def keyed(self) -> dict[str, Any]:
+        """The choice minds one option; the others are those of the search."""
+        return {"keep": self.keep}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
-        """The duplicates set aside, with the facts duplicate (equal, near), duplicate_of, likeness and, for a part, share."""
-        rows = [r for r in manifest if not r.aside and "fingerprint" in r.facts]
-        rows.sort(key=self._rank)
-        likenesses = self._pairs(rows, env)
-        found: dict[str, Record] = {}
-        for n, record in enumerate(rows):
-            if record.key in found:
-                continue
-            # copies of what stays, not copies of copies: a chain would drift from picture to picture
-            for other in sorted(likenesses.get(n, {})):
-                copy = rows[other]
-                if other > n and copy.key not in found:
-                    found[copy.key] = _set_aside(copy, record, likenesses[n][other])
-        if found:
-            exact = sum(r.facts["duplicate"] == "equal" for r in found.values())
-            tell(
-                Note(
-                    "info",
-                    f"{len(found)} duplicate{'' if len(found) == 1 else 's'}: {exact} equal, {len(found) - exact} near",
-                    self.name,
-                )
-            )
-        return Manifest(found.get(r.key, r) for r in manifest)
+        """The duplicates set aside, with the facts duplicate, duplicate_of, likeness and, for a part, share."""
+        rows = {r.key: r for r in manifest if not r.aside and "fingerprint" in r.facts}
+        changed: dict[str, Record] = {}
+        for kept, copies in choose(rows, self.keep):
+            noisier = {r.key for r, _ in copies if self.keep != "first" and is_noisier(r, [kept])}
+            for copy, match in copies:
+                changed[copy.key] = _set_aside(copy, kept, match, noisier=copy.key in noisier)
+            changed[kept.key] = self._inheriting(kept, copies, tell)
+        duplicates = [r for r in changed.values() if r.aside]
+        if duplicates:
+            exact = sum(r.facts["duplicate"] == "equal" for r in duplicates)
+            plural = "" if len(duplicates) == 1 else "s"
+            line = f"{len(duplicates)} duplicate{plural}: {exact} equal, {len(duplicates) - exact} near"
+            tell(Note("info", line, self.name))
+        return Manifest(changed.get(r.key, r) for r in manifest)
 
-    def _rank(self, record: Record) -> tuple[float, float, float, bool, int, str]:
-        if self.keep == "first":
-            return 0.0, 0.0, 0.0, False, 0, record.key
-        found = record.facts["fingerprint"]
-        # dots and bands of few colours are measured as sharp, and are none of it
-        large, sharp, reduced = -float(found["area"]), -float(found["sharpness"]), float(found["reduced"])
-        order = (large, reduced, sharp) if self.keep == "largest" else (reduced, sharp, large)
-        # of equals the original stays: what copies are called is longer, and often says so
-        stem = PurePosixPath(record.key).stem
-        return *order, _COPY.search(stem) is not None, len(stem), record.key
-
-    def _pairs(self, rows: Sequence[Record], env: Env) -> dict[int, dict[int, Likeness]]:
-        """Likeness of every pair of duplicates, both ways round."""
-        from curate.images.duplicates.likeness import Likeness
-
-        found: dict[int, dict[int, Likeness]] = {}
-
-        def add(a: int, b: int, likeness: Likeness) -> None:
-            found.setdefault(a, {})[b] = found.setdefault(b, {})[a] = likeness
-
-        first: dict[tuple[str, str], int] = {}
-        for n, record in enumerate(rows):
-            same = (record.facts["fingerprint"]["pixels"], "" if self.across else record.concept)
-            if first.setdefault(same, n) != n:
-                add(first[same], n, Likeness(1.0, 0.0))
-        if self.near:
-            for (a, b), likeness in self._near(rows, sorted(first.values()), env):
-                add(a, b, likeness)
-        return found
-
-    def _near(self, rows: Sequence[Record], chosen: list[int], env: Env) -> Generator[tuple[tuple[int, int], Likeness]]:
-        from curate.images.duplicates.candidates import candidates
-
-        prints = [rows[n].facts["fingerprint"] for n in chosen]
-        whole = [int(p["whole"], 16) for p in prints]
-        parts = [_unpacked(p["parts"]) if self.crops else [] for p in prints]
-        pairs = sorted((chosen[a], chosen[b]) for a, b in candidates(whole, parts, self.distance))
-        if not self.across:
-            pairs = [(a, b) for a, b in pairs if rows[a].concept == rows[b].concept]
-        workers = os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            look = _Looks(rows, env, parts=self.crops)
-            for start in range(0, len(pairs), 64):
-                if env.stopping():
-                    return
-                some = pairs[start : start + 64]
-                for pair, likeness in zip(some, pool.map(look, some), strict=True):
-                    if likeness is not None and self._alike(likeness):
-                        yield pair, likeness
-
-    def _alike(self, found: Likeness) -> bool:
-        if found.correlation < self.correlation or found.difference > self.difference or found.share < self.smallest:
-            return False
-        return self.variants or found.focus <= _ONE_PLACE or found.difference <= _IMPERCEPTIBLE
+    def _inheriting(self, kept: Record, copies: Sequence[tuple[Record, Match]], tell: Listener) -> Record:
+        """The picture that stays with the captions and edits of its copies, best match first; each is told."""
+        for copy, (_, share) in sorted(copies, key=lambda item: (-item[1][1], -item[1][0], item[0].key)):
+            kept, lines = inherit(kept, copy, same_content=share == 1)
+            for line in lines:
+                tell(Note("info", line, self.name, kept.key))
+            kept = kept.noting(*(f"dedupe: {line}" for line in lines))
+        return kept
 
 
-# measured: scaled, recompressed, recoloured and cropped photographs stay below 18, drawings with another face above 28
-_ONE_PLACE = 22.0
-_IMPERCEPTIBLE = 3.0
-
-
-class _Looks:
-    """Compares pairs of pictures; small versions of those seen are kept, 50 KB each."""
-
-    def __init__(self, rows: Sequence[Record], env: Env, *, parts: bool) -> None:
-        self._rows, self._env, self._parts = rows, env, parts
-        self._seen: dict[int, Any] = {}
-
-    def __call__(self, pair: tuple[int, int]) -> Likeness | None:
-        from curate.images.duplicates.likeness import likeness
-
-        first, second = self._small(pair[0]), self._small(pair[1])
-        return None if first is None or second is None else likeness(first, second, parts=self._parts)
-
-    def _small(self, n: int) -> Any:
-        from curate.images.duplicates.likeness import small
-
-        if n not in self._seen:
-            try:
-                self._seen[n] = small(self._env.pixels(self._rows[n]))
-            except PictureError:  # its file went since it was hashed: whoever reads it next says so
-                self._seen[n] = None
-        return self._seen[n]
-
-
-def _set_aside(copy: Record, kept: Record, likeness: Likeness) -> Record:
+def _set_aside(copy: Record, kept: Record, match: Match, *, noisier: bool) -> Record:
     equal = copy.facts["fingerprint"]["pixels"] == kept.facts["fingerprint"]["pixels"]
+    correlation, share = match
     facts: dict[str, Any] = {
         "duplicate": "equal" if equal else "near",
         "duplicate_of": kept.key,
-        "likeness": likeness.correlation,
+        "likeness": correlation,
     }
-    if likeness.share < 1:
-        facts["share"] = likeness.share
-    return dataclasses.replace(copy.noting(**facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
+    if share < 1:
+        facts["share"] = share
+    lines = [f"dedupe: {kept.key} stays, it has less noise"] if noisier else []
+    return dataclasses.replace(copy.noting(*lines, **facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
 
 
 def _is_reduced(pixels: Pixels) -> bool:
-    """Whether the picture has no more than the 256 colours of a palette or of greys, by a sample of up to 128×128."""
+    """Whether the picture has no more than the 256 colors of a palette or of greys, by a sample of up to 128×128."""
     height, width = pixels.shape[:2]
     some = pixels[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3).astype(np.uint32)
     return len(np.unique(some @ np.array([65536, 256, 1], np.uint32))) <= 256

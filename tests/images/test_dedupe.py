@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from curate.core.record import Manifest, Record
-from curate.core.stage import Env, Pixels, RecordStage
+from curate.core.stage import DatasetStage, Env, Pixels, RecordStage
 from curate.images import read_picture
 from curate.images.duplicates.perceptual_hash import near_pairs
 from curate.stages.dedupe import Dedupe
@@ -39,11 +39,14 @@ def jpeg(pixels: Pixels, quality: int = 40) -> Pixels:
 
 def deduped(where: Env, records: list[Record], **options: object) -> dict[str, Record]:
     stage = Dedupe(**options)
-    first, last = stage.parts()
+    first, *rest = stage.parts()
     assert isinstance(first, RecordStage)
-    assert last == stage
+    assert rest[-1] == stage
     measured = run(first, where, *records)
-    after = stage.run(Manifest(measured), where, lambda _: None)
+    after = Manifest(measured)
+    for step in rest:
+        assert isinstance(step, DatasetStage)
+        after = step.run(after, where, lambda _: None)
     return {r.key: r for r in after}
 
 

@@ -1,4 +1,4 @@
-"""Whether two pictures show the same thing: whole against whole, or one as a part of the other."""
+"""Whether two pictures may show the same thing: whole against whole, or one as a part of the other, at a small size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from curate.core.stage import Pixels
 
 Plane = NDArray[np.float32]
+Place = tuple[float, float, float, float]
+"""Left, top, width and height of a part, as shares of the picture it lies in."""
 
 SIDE = 128
-_CELL = 9  # side of the neighbourhoods that must agree, of SIDE
+_CELL = 9  # side of the neighborhoods that are compared, of SIDE
+_WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +23,24 @@ class Likeness:
     """How alike two pictures are once they lie on one another.
 
     correlation  of luma over the whole common area, -1 to 1
-    difference   largest mean difference of any neighbourhood, 0 to 255, after the best change of brightness and contrast
-    focus        that difference over the mean one: large where the pictures are the same but for one place
-    share        sides of the smaller common area as a share of the larger picture's, 1 for whole against whole
+    difference   largest mean difference of any neighborhood, 0 to 255, after the best change of brightness and contrast
+    place        where the smaller common area lies in the larger picture
+    inside       whether the first picture is the part, and the second the larger one
     """
 
     correlation: float
     difference: float
-    focus: float = 1.0
-    share: float = 1.0
+    place: Place = _WHOLE
+    inside: bool = False
+
+    @property
+    def share(self) -> float:
+        """Longer side of the common area as a share of the larger picture's, 1 for whole against whole."""
+        return round(max(self.place[2:]), 2)
 
 
 def small(pixels: Pixels) -> NDArray[np.uint8]:
-    """The picture at a longest side of SIDE: all that `likeness` looks at."""
+    """The picture at a longest side of SIDE: all that `likeness` needs."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -47,8 +55,8 @@ def likeness(first: NDArray[np.uint8], second: NDArray[np.uint8], *, parts: bool
     if abs(np.log(_aspect(first) / _aspect(second))) < 0.06:
         best = _compare(first, second)
     if parts and best.correlation < 0.98:
-        inside = [_inside(first, second), _inside(second, first)]
-        best = max([best, *inside], key=lambda found: found.correlation)
+        parted = [_part(first, second), replace(_part(second, first), inside=True)]
+        best = max([best, *parted], key=lambda one: one.correlation)
     return best
 
 
@@ -56,7 +64,7 @@ def _aspect(picture: NDArray[np.uint8]) -> float:
     return picture.shape[1] / picture.shape[0]
 
 
-def _inside(whole: NDArray[np.uint8], cut: NDArray[np.uint8]) -> Likeness:
+def _part(whole: NDArray[np.uint8], cut: NDArray[np.uint8]) -> Likeness:
     """The best place for `cut` as a part of `whole`, at 50 to 100 % of its size."""
     import cv2
 
@@ -67,15 +75,16 @@ def _inside(whole: NDArray[np.uint8], cut: NDArray[np.uint8]) -> Likeness:
         height, width = max(8, round(part.shape[0] * fits * share)), max(8, round(part.shape[1] * fits * share))
         height, width = min(height, large.shape[0]), min(width, large.shape[1])
         template = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
-        found = cv2.matchTemplate(large, template, cv2.TM_CCOEFF_NORMED)
-        _, value, _, (left, top) = cv2.minMaxLoc(found)
+        matches = cv2.matchTemplate(large, template, cv2.TM_CCOEFF_NORMED)
+        _, value, _, (left, top) = cv2.minMaxLoc(matches)
         return (value if np.isfinite(value) else -1.0), share, (top, left, height, width)
 
     coarse = max(map(at, np.arange(0.5, 1.001, 0.05)))
     fine = max(map(at, np.clip(coarse[1] + np.arange(-0.04, 0.041, 0.01), 0.4, 1.0)))
-    _, share, (top, left, height, width) = max(coarse, fine)
+    _, _, (top, left, height, width) = max(coarse, fine)
     found = _compare(whole[top : top + height, left : left + width], cut)
-    return replace(found, share=round(float(share), 2))
+    rows, columns = large.shape
+    return replace(found, place=(left / columns, top / rows, width / columns, height / rows))
 
 
 def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
@@ -91,14 +100,12 @@ def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
         spread = float(x.var())
         gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 1 else 0.0
         worst += np.abs(y - y.mean() - gain * (x - x.mean())) / 3
-    around = cv2.blur(worst, (_CELL, _CELL))
     if min(a.std(), b.std()) > 0.5:
         correlation = float(np.corrcoef(_luma(a).ravel(), _luma(b).ravel())[0, 1])
-    else:  # blank pages are alike where their colours are
+    else:  # blank pages are alike where their colors are
         apart = float(np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1))).max())
         correlation = 1.0 if max(a.std(), b.std()) <= 0.5 and apart < 4 else 0.0
-    largest = float(around.max())
-    return Likeness(round(correlation, 4), round(largest, 1), round(largest / (float(around.mean()) + 0.1), 1))
+    return Likeness(round(correlation, 4), round(float(cv2.blur(worst, (_CELL, _CELL)).max()), 1))
 
 
 def _luma(picture: NDArray[np.uint8] | Plane) -> Plane:

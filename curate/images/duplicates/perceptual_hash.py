@@ -31,8 +31,8 @@ def pixel_digest(pixels: Pixels) -> str:
 def hashes(pixels: Pixels) -> tuple[int, list[int]]:
     """The 64-bit hash of the whole picture, and of each of CROPS.
 
-    DCT hash (pHash): the signs of the lowest 8×8 frequencies but the constant one, around their median, of luma averaged
-    to 32×32. Luma is stretched first, so that changes of brightness and contrast leave it alone.
+    DCT hash (pHash): the signs of the lowest 8×8 frequencies but the constant one, around their median, of luma
+    averaged to 32×32. Luma is stretched first, so that changes of brightness and contrast leave it alone.
     """
     import cv2
 
@@ -59,7 +59,7 @@ def _hash(luma: NDArray[np.float32]) -> int:
 def near_pairs(
     queries: Hashes, base: Hashes, distance: int, flips: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Index pairs (of queries, of base) whose hashes differ in at most `distance` bits, 0 to 11; a pair may come twice.
+    """Index pairs (of queries, of base) of hashes that differ in at most `distance` bits, 0 to 11; some come twice.
 
     Multi-index hashing (Norouzi et al. 2012): of four 16-bit quarters, one differs in at most distance / 4 bits. So each
     quarter of the queries, and its neighbours of so many flipped bits, is looked up in the sorted quarters of the base.

@@ -1,0 +1,82 @@
+"""Which pictures of a set are duplicates of which, from what is alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from curate.core.record import Record
+from curate.images.duplicates.keeper import Rule, keeper
+
+FACT = "alike"
+"""Fact of the first by name of alike pictures: key of each other one -> [correlation, share]."""
+
+Match = tuple[float, float]
+"""How well a copy correlates with the picture that stays, and the share of the larger one's side that both show."""
+
+Copies = list[tuple[Record, Match]]
+
+
+def choose(records: Mapping[str, Record], rule: Rule) -> Iterator[tuple[Record, Copies]]:
+    """Each picture that stays in place of others, with those.
+
+    A duplicate is alike to the picture that stays itself, not to another duplicate: a chain would drift from picture
+    to picture. Pictures equal to the pixel share one fate.
+    """
+    equal, near = _edges(records)
+    for group in _groups(near, equal):
+        yield from _of_group({key: records[key] for key in group}, near, equal, records, rule)
+
+
+def _edges(records: Mapping[str, Record]) -> tuple[dict[str, list[str]], dict[str, dict[str, Match]]]:
+    """Under the first of each set of equal pictures the others, and the matches of those that are alike, both ways."""
+    equal: dict[str, list[str]] = {}
+    near: dict[str, dict[str, Match]] = {}
+    for key in sorted(records):
+        for other, (correlation, share) in records[key].facts.get(FACT, {}).items():
+            if other not in records:
+                continue
+            if _pixels(records[key]) == _pixels(records[other]):
+                equal.setdefault(key, []).append(other)
+            else:
+                near.setdefault(key, {})[other] = near.setdefault(other, {})[key] = (correlation, share)
+    return equal, near
+
+
+def _groups(near: Mapping[str, Mapping[str, Match]], equal: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Keys that are connected by matches; equal pictures stand for themselves."""
+    seen: set[str] = set()
+    for start in sorted({*near, *equal}):
+        if start in seen:
+            continue
+        group, open_ = [], [start]
+        seen.add(start)
+        while open_:
+            key = open_.pop()
+            group.append(key)
+            fresh = [other for other in near.get(key, {}) if other not in seen]
+            seen.update(fresh)
+            open_.extend(fresh)
+        yield sorted(group)
+
+
+def _of_group(
+    left: dict[str, Record],
+    near: Mapping[str, Mapping[str, Match]],
+    equal: Mapping[str, list[str]],
+    records: Mapping[str, Record],
+    rule: Rule,
+) -> Iterator[tuple[Record, Copies]]:
+    while left:
+        kept = keeper(list(left.values()), rule)
+        del left[kept.key]
+        copies: Copies = [(records[key], (1.0, 1.0)) for key in equal.get(kept.key, [])]
+        for key, match in sorted(near.get(kept.key, {}).items()):
+            if key in left:
+                copies.extend((records[k], match) for k in (key, *equal.get(key, [])))
+                del left[key]
+        if copies:
+            yield kept, copies
+
+
+def _pixels(record: Record) -> str:
+    return record.facts["fingerprint"]["pixels"]
