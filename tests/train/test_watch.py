@@ -136,6 +136,57 @@ def test_wrong_prompt_file_is_explained(tmp_path: Path, text: str, message: str)
         read_prompts(path)
 
 
+COMMON = {"negative_prompt": "grain", "width": 128, "scale": 6.5}
+FORMS = [
+    (
+        "a.toml",
+        '[prompt]\nnegative_prompt = "grain"\nwidth = 128\nscale = 6.5\n[[prompt.subset]]\nprompt = "zwx robe"\n'
+        '[[prompt.subset]]\nprompt = "zwx robe, night"\nwidth = 192\nseed = 3\nsample_sampler = "DDIM"\n',
+        [
+            Prompt("zwx robe", "grain", width=128, scale=6.5),
+            Prompt("zwx robe, night", "grain", width=192, seed=3, scale=6.5, sampler="ddim"),
+        ],
+    ),
+    ("one.toml", '[prompt]\nprompt = "alone"\nsample_steps = 4\n', [Prompt("alone", steps=4)]),
+    (
+        "b.json",
+        json.dumps(
+            [{"prompt": "a fox", **COMMON}, "a hen --W 64 --h 72 --n dark", {"prompt": "--w is text", "enum": 2}]
+        ),
+        [Prompt("a fox", "grain", width=128, scale=6.5), Prompt("a hen", "dark", 64, 72), Prompt("--w is text")],
+    ),
+    ("c.txt", "\n# off\na cat --L 5.5 --S 12\n", [Prompt("a cat", scale=5.5, steps=12)]),
+    ("d.prompts", "a cow --d 7\n", [Prompt("a cow", seed=7)]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "prompts"), FORMS, ids=[form[0] for form in FORMS])
+def test_every_form_of_kohyas_prompt_files(tmp_path: Path, name: str, text: str, prompts: list[Prompt]) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_prompts(tmp_path / name) == prompts
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.toml", "[prompt]\nwidth = 64\n[[prompt.subset]]\nseed = 1\n", r"a\.toml: prompt 1 has no text"),
+        ("a.toml", "width = 64\n", r"holds no table \[prompt\]"),
+        ("a.toml", "[prompt\n", "is no TOML"),
+        ("a.toml", '[prompt]\n[[prompt.subset]]\nprompt = "a"\nwidth = "wide"\n', "prompt 1: width wants a width"),
+        ("a.json", '[{"prompt": "a"}, {"prompt": "b", "steps": 3}]', "prompt 2: steps is unknown"),
+        ("a.json", '[{"prompt": "a", "guidance_scale": 3}]', "guidance_scale has no effect: it steers other families"),
+        ("a.json", '{"prompt": "a"}', "holds no list of prompts"),
+        ("a.json", "[5]", "5 is no prompt"),
+        ("a.json", "[", "is no JSON"),
+        ("a.txt", "a --cn pose.png", "--cn has no effect: sample pictures are drawn without a ControlNet"),
+    ],
+)
+def test_a_wrong_prompt_file_of_any_form_is_explained(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_prompts(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", sorted({*sample_images.SCHEDULERS, "k_lms", "k_dpm_2_a"}))
 def test_every_sampler_denoises(name: str) -> None:
     """With the true noise as prediction, each sampler arrives at the picture that the noise was put on."""

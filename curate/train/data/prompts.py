@@ -1,13 +1,15 @@
-"""Reads the file of prompts for sample pictures, in the form that kohya's scripts take."""
+"""Reads the file of prompts for sample pictures, in the three forms that kohya's scripts take: lines, TOML, JSON."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 from curate.errors import InputError
 from curate.train.options.watch import Sampler
@@ -71,29 +73,94 @@ FLAGS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "s": ("steps", _steps, f"a number of steps up to {MOST_STEPS}"),
     "ss": ("sampler", _sampler, f"one of {', '.join(SAMPLERS)}"),
 }
+KEYS = {
+    **{"negative_prompt": "n", "width": "w", "height": "h", "seed": "d", "scale": "l", "sample_steps": "s"},
+    "sample_sampler": "ss",
+}
+"""What TOML and JSON call the flags."""
+ELSEWHERE = {
+    **dict.fromkeys(("g", "guidance_scale", "fs", "flow_shift"), "it steers other families of models"),
+    **dict.fromkeys(("ctr", "cfg_trunc_ratio", "rcfg", "renorm_cfg"), "it steers other families of models"),
+    **dict.fromkeys(("cn", "controlnet_image"), "sample pictures are drawn without a ControlNet"),
+}
+"""Flags and keys of kohya's scripts that have no effect here."""
+Table = Mapping[str, Any]
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """The prompts of a file, one a line; empty lines and those that start with # are passed over.
+    """The prompts of a file.
 
-    `dog on grass --n blurry --w 512 --h 768 --d 1 --l 7 --s 28 --ss ddim`. Raises InputError naming the line.
+    Lines: `dog on grass --n blurry --w 512 --h 768 --d 1 --l 7 --s 28 --ss ddim`; empty ones and those that start with #
+    are passed over. `.toml`: a table `[prompt]` for all and `[[prompt.subset]]` for each. `.json`: a list of tables and of
+    such lines. Raises InputError naming the line or the prompt's number.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path} of prompts") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read as a file of prompts: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: {error}", "save it as UTF-8") from error
-    found = [
-        _prompt(line.strip(), f"{path}:{n}")
-        for n, line in enumerate(lines, 1)
-        if line.strip() and line.strip()[0] != "#"
-    ]
-    if not found:
+    readers = {".toml": _toml, ".json": _json}
+    prompts = list(readers.get(path.suffix.lower(), _lines)(text, path))
+    if not prompts:
         raise InputError(f"{path} holds no prompt", "write one a line")
-    return found
+    return prompts
+
+
+def _lines(text: str, path: Path) -> Iterator[Prompt]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and line.strip()[0] != "#":
+            yield _prompt(line.strip(), f"{path}:{number}")
+
+
+def _toml(text: str, path: Path) -> Iterator[Prompt]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
+    common: Any = table.get("prompt")
+    if not isinstance(common, dict):
+        raise InputError(
+            f"{path} holds no table [prompt]", "as kohya's scripts read it, with a [[prompt.subset]] for each"
+        )
+    shared = {key: value for key, value in cast(Table, common).items() if key != "subset"}
+    subsets = common.get("subset", [{}])
+    if not isinstance(subsets, list):
+        raise InputError(f"{path}: subset is no list", "write [[prompt.subset]] for each prompt")
+    for number, subset in enumerate(cast(Sequence[Any], subsets), 1):
+        yield _entry({**shared, **subset} if isinstance(subset, dict) else subset, f"{path}: prompt {number}")
+
+
+def _json(text: str, path: Path) -> Iterator[Prompt]:
+    try:
+        entries: Any = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise InputError(f"{path} holds no list of prompts", 'as [{"prompt": "dog on grass", "width": 512}]')
+    for number, entry in enumerate(cast(Sequence[Any], entries), 1):
+        yield _entry(entry, f"{path}: prompt {number}")
+
+
+def _entry(entry: Any, where: str) -> Prompt:
+    """A prompt of a TOML or a JSON: a table, or a line with flags."""
+    if isinstance(entry, str):
+        return _prompt(entry.strip(), where)
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: {entry!r} is no prompt", "give a table, or a text with flags")
+    table = cast(Table, entry)
+    text = table.get("prompt")
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{where} has no text", 'give it as prompt = "…"')
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in ("prompt", "enum"):
+            flag = KEYS.get(key, "")
+            name, converted = _value(flag, key, value, where, KEYS)
+            values[name] = converted
+    return Prompt(text.strip(), **values)  # type: ignore[arg-type]
 
 
 def _prompt(line: str, where: str) -> Prompt:
@@ -101,11 +168,25 @@ def _prompt(line: str, where: str) -> Prompt:
     values: dict[str, object] = {}
     for part in rest:
         flag, _, value = part.partition(" ")
-        if flag not in FLAGS:
-            raise InputError(f"{where}: --{flag} is unknown", f"known are {', '.join('--' + f for f in FLAGS)}")
-        name, convert, wanted = FLAGS[flag]
-        try:
-            values[name] = convert(value.strip())
-        except ValueError as error:
-            raise InputError(f"{where}: --{flag} wants {wanted}, not {value.strip()!r}") from error
+        name, converted = _value(flag.lower(), f"--{flag}", value.strip(), where, [f"--{f}" for f in FLAGS])
+        values[name] = converted
     return Prompt(text.strip(), **values)  # type: ignore[arg-type]
+
+
+def _value(
+    flag: str, written: str, value: Any, where: str, known: Sequence[str] | Mapping[str, str]
+) -> tuple[str, object]:
+    """The field of a flag and its value. Raises InputError for a flag or a value that is none."""
+    if flag not in FLAGS:
+        reason = ELSEWHERE.get(written.lstrip("-").lower())
+        raise InputError(
+            f"{where}: {written} has no effect: {reason}" if reason else f"{where}: {written} is unknown",
+            "leave it out" if reason else f"known are {', '.join(known)}",
+        )
+    name, convert, wanted = FLAGS[flag]
+    try:
+        if isinstance(value, bool | list | dict):
+            raise ValueError(value)  # noqa: TRY004 – told as a wrong value, as the others
+        return name, convert(str(value))
+    except ValueError as error:
+        raise InputError(f"{where}: {written} wants {wanted}, not {value!r}") from error
