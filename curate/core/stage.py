@@ -118,6 +118,7 @@ class Env:
     concepts  what the user said about each concept
     store     the ledger of the folder being written (driver only)
     stop      asked between units of work: True once the user wants to stop (driver only)
+    training  options of the training that follows, for files by which other programs train the same (driver only)
     """
 
     root: Path
@@ -129,6 +130,7 @@ class Env:
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     store: Store | None = None
     stop: Callable[[], bool] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
 
     def path(self, image: Image) -> Path:
@@ -253,6 +255,10 @@ class Stage(Options):
         Asked where `prints_config` is set. Raises InputError.
         """
         raise NotImplementedError(f"{self.name} sets prints_config and has no configuration")
+
+    def training_options(self) -> Mapping[str, Any]:
+        """What the stage would train with; nothing for a stage that trains nothing. See `Env.training`."""
+        return {}
 
     def key_options(self) -> dict[str, Any]:
         """The options that take part in the key: all but `unkeyed`, unless a step uses only some."""

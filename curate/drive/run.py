@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from curate import folder
 from curate.core.lock import run_lock
@@ -26,7 +27,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
     alone("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
-    job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet)
+    job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
     page = pipeline.output / REPORT
     exported = "export" in names
 
@@ -46,6 +47,12 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
         write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, env.root)
     return result
+
+
+def _training(pipeline: Pipeline) -> dict[str, Any]:
+    """Options of the training that follows an export which writes files for other trainers; the base may be read for them."""
+    wanted = any(getattr(stage, "also", ()) for stage in pipeline.stages)
+    return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()} if wanted else {}
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
@@ -73,7 +80,7 @@ def plan(pipeline: Pipeline) -> list[Planned]:
         else:
             ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store(ledger))
-        env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store)
+        env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         manifest = scan(pipeline.input, store, env, silent, consent=pipeline.consent, skip=pipeline.output)
         edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)

@@ -47,6 +47,7 @@ class Job:
     quiet: bool = False
     quiet_stage: str = ""
     ledger: Path | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         open_report(store.root / "events.jsonl", job.quiet) as report,
         process_state(report.tell) as stop,
     ):
-        env = env_over(store.folder, job.output, job.options, job.concepts, store, stop)
+        env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
         workers = job.options.workers
         runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _told(report, job))
         begun = time.perf_counter()
@@ -149,6 +150,7 @@ def env_over(
     concepts: Mapping[str, Concept],
     store: Store | None,
     stop: Callable[[], bool] | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> Env:
     """What stages may use: the ledger folder `ledger`, the folder `output` that is written to."""
     return Env(
@@ -162,6 +164,7 @@ def env_over(
         concepts=dict(concepts),
         store=store,
         stop=stop,
+        training=dict(training or {}),
     )
 
 

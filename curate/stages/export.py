@@ -17,7 +17,7 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import SideFile, Store
 from curate.errors import InputError
-from curate.images import masks
+from curate.folder import sd_scripts
 from curate.names import safe, unique
 
 _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
@@ -48,7 +48,7 @@ class Export(DatasetStage):
         paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
         self._warn(present, tell)
-        wanted = self._extras(present, paths)
+        wanted = self._extras(present, paths, env)
         for name in get_args(Extra):
             _further(env.output / name, wanted.get(name), store, tell)
         return manifest
@@ -59,7 +59,15 @@ class Export(DatasetStage):
         paths = self.paths(present)
         if not folder.stands(manifest, paths, env.output, _store(env), env, tell):
             return False
-        return all((env.output / name).is_file() for name in self.also)
+        known = _store(env).side_files("export")
+        for name, text in self._extras(present, paths, env).items():
+            written = known[name].digests if name in known else ()
+            if not (env.output / name).is_file():
+                return False
+            # the options of a training that follows are no part of the key, and stand in dataset.toml
+            if digest_bytes(text.encode()) not in written and digest_file(env.output / name) in written:
+                return False
+        return True
 
     def paths(self, present: Manifest) -> dict[str, PurePosixPath]:
         """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
@@ -77,13 +85,14 @@ class Export(DatasetStage):
 
         return unique(map(wanted, sorted(present, key=lambda r: r.key)))
 
-    def _extras(self, present: Manifest, paths: dict[str, PurePosixPath]) -> dict[str, str]:
+    def _extras(self, present: Manifest, paths: dict[str, PurePosixPath], env: Env) -> dict[str, str]:
         files: dict[str, str] = {}
         if "metadata.jsonl" in self.also:
             rows = ({"file_name": paths[r.key].as_posix(), "text": _text(r)} for r in present)
             files["metadata.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         if "dataset.toml" in self.also:
-            files["dataset.toml"] = _toml(present)
+            folders = sd_scripts.folders_of(present, folder_name)
+            files["dataset.toml"] = sd_scripts.dataset_toml(folders, env.output, env.training)
         return files
 
     @staticmethod
@@ -134,25 +143,6 @@ def _further(path: Path, text: str | None, store: Store, tell: Listener) -> None
 
 def _text(record: Record) -> str:
     return record.edited if record.edited is not None else captions.render(record)
-
-
-def _toml(present: Manifest) -> str:
-    """A dataset file for sd-scripts: one subset per folder, with its repeats and keep_tokens."""
-    folders = {folder_name(r): r for r in sorted(present, key=lambda r: r.key)}
-    lines = [
-        "[general]",
-        f"caption_extension = {json.dumps(next(iter(present)).style.extension)}",
-        "shuffle_caption = true",
-        "",
-        "[[datasets]]",
-    ]
-    for name, record in folders.items():
-        quoted = json.dumps(str(Path(name)), ensure_ascii=False)
-        lines += ["", "  [[datasets.subsets]]", f"  image_dir = {quoted}"]
-        if any(r.mask for r in present if folder_name(r) == name):
-            lines.append(f"  conditioning_data_dir = {json.dumps(f'{masks.FOLDER}/{name}', ensure_ascii=False)}")
-        lines += [f"  num_repeats = {record.repeats}", f"  keep_tokens = {len(record.trigger)}"]
-    return "\n".join(lines) + "\n"
 
 
 def _store(env: Env) -> Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.core import registry
 from curate.core.events import Listener
@@ -83,6 +83,16 @@ class Train(TrainOptions, DatasetStage):
         from curate.train.data import folders
 
         folders.check(source)
+
+    def training_options(self) -> Mapping[str, Any]:
+        """The options, with the base's resolution where none is given and the base is on disk."""
+        from curate.diffusion.detect import traits
+
+        options = self.model_dump()
+        if self.resolution is None:
+            with contextlib.suppress(CurateError):
+                options["resolution"] = traits(self.base, offline=True).resolution
+        return options
 
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing."""

@@ -167,7 +167,7 @@ def test_captions_that_are_no_text_stop_nothing(project: Project) -> None:
 def test_further_files_are_written_and_kept_where_a_person_changed_them(dogs: Project) -> None:
     dogs.stages = ["convert", "trigger", {"export": {"also": ["dataset.toml", "metadata.jsonl"]}}]
     dogs.run()
-    assert 'image_dir = "1_zwx dog"' in dogs.files()["dataset.toml"].decode()
+    assert f'image_dir = "{(dogs.out / "1_zwx dog").as_posix()}"' in dogs.files()["dataset.toml"].decode()
     (dogs.out / "dataset.toml").write_text("# mine\n")
     dogs.concepts["dog"]["repeats"] = 2
     dogs.run()

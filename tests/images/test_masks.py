@@ -76,7 +76,9 @@ def test_marks_are_masked_where_they_are_and_masks_follow_their_pictures(raw: Pa
     prepared = tmp_path / "prepared"
     carry_out(Export(also=("dataset.toml",)), third, prepared)
     assert np.array_equal(mask(prepared / "masks" / "1_dog" / "4.png"), small)
-    assert 'conditioning_data_dir = "masks/1_dog"' in (prepared / "dataset.toml").read_text()
+    assert (
+        f'conditioning_data_dir = "{(prepared / "masks/1_dog").as_posix()}"' in (prepared / "dataset.toml").read_text()
+    )
 
 
 def test_a_mask_drawn_by_hand_is_kept_and_used(raw: Path, tmp_path: Path) -> None:
