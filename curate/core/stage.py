@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from curate.core.events import Listener
 from curate.core.record import Image, Manifest, Record, to_plain
 from curate.core.store import Store
+from curate.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -242,9 +243,10 @@ class Stage(Options):
     def missing(self, env: Env) -> Sequence[Missing]:
         """Everything that this stage needs and that is not there: models, files, folders; all of it, not the first.
 
-        Quick: asked before the first picture is touched, and by `plan`. It loads no model and fetches nothing.
+        Asked before the first picture is touched, and by `plan`. It loads no model. By default it looks for `files`
+        of all parts, which may fetch what a hub has.
         """
-        return ()
+        return [lack for part in self.parts() for lack in _missing_files(part, env)]
 
     def check_source(self, source: Path) -> None:
         """Raises InputError for a folder that the stage's command cannot work on; asked before anything is written."""
@@ -280,6 +282,18 @@ class Stage(Options):
         if "image" in self.reads:
             plain["image"] = record.image.digest
         return plain
+
+
+def _missing_files(stage: Stage, env: Env) -> Sequence[Missing]:
+    try:
+        paths = stage.files(env)
+    except (InputError, MissingError) as error:
+        return [Missing(error.message, error.remedy)]
+    return [
+        Missing(f"{stage.name.partition(' ')[0]}: {path} does not exist", "check the path of the file")
+        for path in paths
+        if not path.exists()
+    ]
 
 
 class RecordStage(Stage):

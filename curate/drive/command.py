@@ -19,7 +19,8 @@ from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.follower import follow, follows
 from curate.drive.matching import with_edits
-from curate.drive.session import Done, Job, Result, Session, carry_out, quoted
+from curate.drive.requirements import check_requirements
+from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted
 from curate.errors import InputError
 from curate.names import folder_name, safe, unique
 from curate.pipeline import RunOptions
@@ -64,6 +65,8 @@ def command(c: Command) -> Result:
     if follows():
         return follow(c.stage, c.target, c.options)
     _check_folders(c)
+    env = env_over(c.target, c.target, c.options, c.concepts, None)
+    check_requirements([c.stage], env, writes=not adds_only(type(c.stage)))
     if c.stage.read_only:
         return _looked(c)
     return _carried_out(c)

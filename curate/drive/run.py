@@ -17,6 +17,7 @@ from curate.core.store import LEDGER, Store
 from curate.drive.follower import alone
 from curate.drive.health import REPORT, write_report
 from curate.drive.matching import with_edits
+from curate.drive.requirements import check_requirements
 from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted, silent
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
@@ -27,6 +28,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
     alone("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
+    check_requirements(
+        pipeline.stages, env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
+    )
     job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
     page = pipeline.output / REPORT
     exported = "export" in names
@@ -81,6 +85,7 @@ def plan(pipeline: Pipeline) -> list[Planned]:
             ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store(ledger))
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
+        check_requirements(pipeline.stages, env)
         manifest = scan(pipeline.input, store, env, silent, consent=pipeline.consent, skip=pipeline.output)
         edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
