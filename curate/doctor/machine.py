@@ -108,8 +108,11 @@ def _embedded() -> list[OnDisk]:
 
 
 def _hub() -> tuple[list[OnDisk], list[str]]:
-    """Models in the Hugging Face cache, and what is damaged in it."""
-    from huggingface_hub import scan_cache_dir
+    """Models in the Hugging Face cache, and what is damaged in it.
+
+    Other programs keep files of their own there (diffusers a version number): they are neither.
+    """
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     from taggers import catalogue
@@ -125,7 +128,16 @@ def _hub() -> tuple[list[OnDisk], list[str]]:
         base = "base model" if "model_index.json" in files else repo.repo_type
         kind = "tagger" if repo.repo_id in published else base
         found.append(OnDisk(published.get(repo.repo_id, repo.repo_id), kind, str(repo.repo_path), repo.size_on_disk))
-    return found, [_line(warning) for warning in cache.warnings]
+    whole = {repo.repo_path for repo in cache.repos}
+    entries = sorted(Path(constants.HF_HUB_CACHE).iterdir())
+    return found, [str(path) for path in entries if _is_repository(path) and path not in whole]
+
+
+def _is_repository(path: Path) -> bool:
+    """Whether an entry of the cache is meant to hold a model; a note that the hub lacks a file makes a folder too."""
+    kind = path.name.partition("--")[0]
+    noted = (path / ".no_exist").is_dir() and not (path / "snapshots").exists()
+    return kind in ("models", "datasets", "spaces") and path.is_dir() and not noted
 
 
 def _line(error: BaseException) -> str:

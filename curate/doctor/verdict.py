@@ -85,8 +85,8 @@ def _of_the_rest(found: Findings) -> Iterator[Problem]:
     for fault in found.broken:
         yield Problem(
             "warning",
-            f"the model cache is damaged: {fault}",
-            "delete what it names; it is downloaded again when needed",
+            f"the model cache is damaged: {fault} holds no whole model",
+            "delete this folder; the model is downloaded again when needed",
         )
     if not found.optional["pillow-heif"]:
         yield Problem("note", "HEIC pictures cannot be read", "pip install pillow-heif")

@@ -10,8 +10,8 @@ from pathlib import Path
 from curate.core.stage import Env, Missing, Stage
 from curate.errors import MissingError
 
-ROOM = 16 << 20
-"""Bytes that must be free where a run writes; less holds not even the ledger and a few pictures."""
+ROOM = 1 << 20
+"""Bytes that must be free where a run writes; less holds not even the ledger."""
 
 
 def check_requirements(stages: Sequence[Stage], env: Env, *, writes: bool = True) -> None:
@@ -35,5 +35,11 @@ def _output(output: Path) -> Iterator[Missing]:
         yield Missing(f"cannot write to {output}: {place} is a file", "choose another output folder")
     elif not os.access(place, os.W_OK | os.X_OK):
         yield Missing(f"cannot write to {output}: no permission to write to {place}", "choose another output folder")
-    elif shutil.disk_usage(place).free < ROOM:
-        yield Missing(f"the disk of {output} is full", "free some space, or choose another output folder")
+    elif _is_full(place):
+        yield Missing(f"the disk is full where {output} is to be", "free some space, or choose another output folder")
+
+
+def _is_full(place: Path) -> bool:
+    disk = shutil.disk_usage(place)
+    # file systems of the kernel have no size
+    return disk.total > 0 and disk.free < ROOM

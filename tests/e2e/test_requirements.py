@@ -21,6 +21,12 @@ LACKS = {
     "detector of noise": ("denoise: {methods: [adverse], detector: models/noise.onnx}", "models/noise.onnx"),
     "detector of pictures": ("crop: {model: models/faces.onnx}", "models/faces.onnx"),
     "detector of text": ("marks: {model: models/text.onnx}", "models/text.onnx"),
+    "base": ("train: {base: owner/no-such-base}", "owner/no-such-base"),
+    "autoencoder": ("train: {vae: models/vae.safetensors}", "models/vae.safetensors"),
+    "prompts": ("train: {sample_prompts: prompts.txt}", "prompts.txt"),
+    "pictures of the class": ("train: {reg_folder: reg}", "reg"),
+    "pictures to validate on": ("train: {validation_folder: held out}", "held out"),
+    "LoRA to start from": ("train: {start_from: old.safetensors}", "old.safetensors"),
 }
 """A stage that lacks one thing, and what the message names."""
 
@@ -50,8 +56,9 @@ def test_one_thing_missing(lack: str, carry_out: Callable[..., object], tmp_path
 
 
 def test_everything_missing_is_told_at_once(tmp_path: Path, raw: Path) -> None:
+    options = [line.partition("{")[2].rstrip("}") for line, _ in LACKS.values() if line.startswith("train")]
     lines = [line for line, _ in LACKS.values() if not line.startswith(("train", "tag"))]
-    lines += ["tag: {tagger: wd-vit-tagger-v3, describe: owner/no-such-model}"]
+    lines += ["tag: {tagger: wd-vit-tagger-v3, describe: owner/no-such-model}", f"train: {{{', '.join(options)}}}"]
     file = offline(pipeline(tmp_path, raw, stages=stages(*lines)))
     with pytest.raises(MissingError) as error:
         drive.run(load(file))

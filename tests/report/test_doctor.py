@@ -109,6 +109,11 @@ print(json.dumps(doctor.as_dict(found)))
     (cache / "models--SmilingWolf--wd-vit-tagger-v3" / "refs").mkdir()
     (cache / "models--SmilingWolf--wd-vit-tagger-v3" / "refs" / "main").write_text("a" * 40)
     (cache / "models--broken--one").mkdir()
+    # what other programs keep there, and what a failed look-up leaves
+    for name in ("version_diffusers_cache.txt", "version.txt", "CACHEDIR.TAG", ".DS_Store", "models--a--file"):
+        (cache / name).write_text("1")
+    for name in (".locks/models--x--y", "tmp", "models--asked--for/.no_exist/abc", "models--asked--for/refs"):
+        (cache / name).mkdir(parents=True)
     base = cache / "models--some--base" / "snapshots" / ("b" * 40)
     base.mkdir(parents=True)
     (base / "model_index.json").write_text("{}")
@@ -125,5 +130,6 @@ print(json.dumps(doctor.as_dict(found)))
     assert models[("palette", "tagger")] == 0 and ("tiny", "base model") in models
     assert models[("wd-vit-tagger-v3", "tagger")] == 1000
     assert ("some/base", "base model") in models
+    assert found["broken"] == [str(cache / "models--broken--one")]
     assert any("broken" in p["what"] for p in found["problems"])
     assert "palette (in curate)" in done.stderr and "\x1b" not in done.stderr

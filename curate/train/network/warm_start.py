@@ -161,7 +161,9 @@ def start_file(path: str) -> Path:
             )
         return inside[0]
     if not place.is_file() or place.suffix != ".safetensors":
-        raise InputError(f"start_from: {place} is no .safetensors file that is there")
+        raise InputError(
+            f"start_from: {place} is no .safetensors file that is there", "give the LoRA file to go on from"
+        )
     return place
 
 
