@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Layer
+from curate.core.declarations import name_of
 from curate.diffusion.clip_text import ClipText
+from curate.diffusion.family import PACKAGE, Family, Prediction
 from curate.diffusion.layer_names import Site
-
-Prediction = Literal["epsilon", "v"]
 
 
 @dataclass(slots=True)
@@ -22,12 +23,46 @@ class Conditions:
     """What the UNet is told besides the noisy latents.
 
     context  [batch, tokens, width] of the text encoders; pooled [batch, width] or None
-    sizes    [batch, 6] of SDXL: original height, width, crop top, left, target height, width; or None
+    sizes    [batch, 6], where a family takes them: original height, width, crop top, left, target height, width; or None
     """
 
     context: Tensor
     pooled: Tensor | None = None
     sizes: Tensor | None = None
+
+
+@dataclass
+class Want:
+    """How a base is loaded.
+
+    clip_skip    layer of the text encoder, from the end, in families that have the choice
+    max_tokens   75, 150 or 225
+    dtype        of the adaptable parts; the VAE stays float32
+    tokenizer    folder or hub name of a CLIP tokenizer, for one-file checkpoints
+    prediction   what the user says of it, or auto
+    vae          another autoencoder than its own: file, folder or hub name
+    """
+
+    clip_skip: int = 1
+    max_tokens: int = 75
+    dtype: torch.dtype = torch.float32
+    tokenizer: str = ""
+    prediction: str = "auto"
+    vae: str = ""
+
+
+@dataclass
+class Parts:
+    """What a family reads of a folder or file: adaptable models by name, all of them frozen.
+
+    schedule   of the noise, as diffusers' configurations have it
+    """
+
+    models: dict[str, nn.Module]
+    vae: nn.Module
+    texts: list[ClipText]
+    resolution: int
+    schedule: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass
@@ -39,14 +74,13 @@ class Backbone(ABC):
     hashes      of a checkpoint and of an autoencoder in one file, as kohya names and computes them
     """
 
-    family: ClassVar[str]
-    version: ClassVar[str]
-    """Value of `ss_base_model_version`."""
-    architecture: ClassVar[str]
-    """Value of `modelspec.architecture`, without "/lora"."""
+    family: ClassVar[Family]
+    """What the class declares of itself; its name is the file's."""
 
-    implementation: ClassVar[str] = "diffusers"
-    """Value of `modelspec.implementation`: whose names for layers its files use."""
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "family" in vars(cls):
+            cls.family = replace(cls.family, name=name_of(PACKAGE, cls.__module__))
 
     name: str
     parts: dict[str, nn.Module]
@@ -73,13 +107,32 @@ class Backbone(ABC):
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """The UNet's output for noisy latents [batch, 4, h, w] at timesteps [batch]."""
 
-    def labels(self, prediction: Prediction) -> tuple[str, str]:
-        """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of what is trained for a prediction."""
-        return self.version, self.architecture
+    @classmethod
+    @abstractmethod
+    def from_folder(cls, place: Path, base: str, want: Want) -> Parts:
+        """The models of a folder in diffusers' layout. Raises InputError for one that cannot be trained."""
+
+    @classmethod
+    @abstractmethod
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, want: Want, offline: bool) -> Parts:
+        """The models of a checkpoint's tensors. Raises InputError for one that is not whole."""
+
+    @classmethod
+    @abstractmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        """Parts and autoencoder without values; `configuration` is empty for a part of which nothing is known."""
+
+    @abstractmethod
+    def pipeline(self, scheduler: Any) -> Any:
+        """diffusers' pipeline that draws pictures with these parts, for prompts that are encoded."""
+
+    @abstractmethod
+    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
+        """The pipeline's arguments for what a picture is to show and what it is not to."""
 
     def stored_as_point(self, site: Site) -> bool:
         """Whether files hold a linear layer's tensors as those of a 1×1 convolution."""
-        return False
+        return site.path.endswith(self.family.point_layers)
 
     def tokens(self, caption: str) -> list[Tensor]:
         """Token ids [chunks, 77] of one caption, per text encoder."""

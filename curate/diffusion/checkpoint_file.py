@@ -1,11 +1,10 @@
-"""One-file checkpoints of SD 1.x, SD 2.x and SDXL: told apart by their keys, configured from their shapes."""
+"""One-file checkpoints: read, and their UNets, text encoders and autoencoders configured from the tensors' shapes."""
 
 from __future__ import annotations
 
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +15,6 @@ from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
-# a key that only one family has, and what it is called
-FAMILIES = {
-    "conditioner.embedders.1.model.ln_final.weight": "sdxl",
-    "cond_stage_model.model.ln_final.weight": "sd2",
-    "cond_stage_model.transformer.text_model.final_layer_norm.weight": "sd1",
-    "cond_stage_model.transformer.final_layer_norm.weight": "sd1",
-}
-OTHERS = {
-    "distilled_guidance_layer.": "Chroma",
-    "double_blocks.": "FLUX",
-    "single_transformer_blocks.": "FLUX",
-    "adaln_single.": "PixArt",
-    "y_embedder.y_proj.": "PixArt",
-    "caption_norm.": "Sana",
-    "text_embedding.0.": "Wan",
-    "joint_blocks.": "Stable Diffusion 3",
-    "double_layers.": "AuraFlow",
-    "cap_embedder.": "Lumina or Z-Image",
-    "mlp_t5.": "HunyuanDiT",
-    "img_in.": "Qwen-Image",
-    "effnet_mapper.": "Stable Cascade",
-    "conditioner.embedders.0.model.ln_final.weight": "the SDXL refiner",
-    "lora_up.weight": "a LoRA",
-    "lora_down.weight": "a LoRA",
-    "lora_A.weight": "a LoRA",
-    "hada_w1_a": "a LoHa",
-    "lokr_w": "a LoKr",
-    "control_model.": "a ControlNet",
-    "input_hint_block.": "a ControlNet",
-    "emb_params": "an embedding",
-    "encoder.down.0.block.0.conv1.weight": "an autoencoder alone",
-    "model.diffusion_model.input_blocks.0.0.weight": "a UNet without text encoder",
-    "down_blocks.0.resnets.0.conv1.weight": "one part of a diffusers model",
-}
-"""What other files hold: a part of a key, and what it is called. The first that fits counts."""
-
-
-@dataclass
-class Parts:
-    """What a file holds, as models; `marks` are the markers of v-prediction and zero terminal SNR in it."""
-
-    family: str
-    unet: nn.Module
-    vae: nn.Module
-    texts: list[nn.Module]
-    marks: frozenset[str]
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -86,36 +39,8 @@ def read(path: Path) -> dict[str, Tensor]:
     return {key: value for key, value in found.items() if isinstance(value, Tensor)}
 
 
-def family(keys: Mapping[str, Any], name: str) -> str:
-    """sd1, sd2 or sdxl. Raises InputError that names other families."""
-    for key, found in FAMILIES.items():
-        if key in keys:
-            return found
-    for mark, other in OTHERS.items():
-        if any(mark in key for key in keys):
-            raise InputError(f"{name} is {other}, which cannot be trained", "SD 1.x, SD 2.x and SDXL can")
-    raise InputError(f"{name} is no checkpoint of SD 1.x, SD 2.x or SDXL")
-
-
-def load_parts(path: Path, dtype: torch.dtype) -> Parts:
-    """The models of a checkpoint, frozen text encoders and UNet in `dtype`, the VAE in float32."""
-    state = read(path)
-    found = family(state, path.name)
-    if any(key.startswith("edm_") for key in state):
-        raise InputError(f"{path.name} is an EDM model, which cannot be trained")
-    try:
-        texts = _texts(state, found, dtype)
-        unet, vae = _unet(state, found, dtype), vae_of(state, 0.13025 if found == "sdxl" else 0.18215)
-    except (KeyError, StopIteration, ValueError, IndexError) as error:
-        remedy = "fetch the whole model: UNet, text encoder and autoencoder in one file"
-        raise InputError(
-            f"{path.name} is no whole checkpoint of {found}: it lacks {error or 'layers'}", remedy
-        ) from error
-    return Parts(found, unet, vae, texts, frozenset(state.keys() & {"v_pred", "ztsnr"}))
-
-
-def unet_config(state: Mapping[str, Tensor], found: str) -> dict[str, Any]:
-    """A UNet's configuration, read off the shapes of its tensors.
+def unet_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A UNet's configuration, read off the shapes of its tensors; transformer blocks by level, heads of 64 channels.
 
     Raises InputError for other inputs than 4 channels.
     """
@@ -137,39 +62,30 @@ def unet_config(state: Mapping[str, Tensor], found: str) -> dict[str, Any]:
         depths.append(len(blocks))
     widths, depths = widths[::2], depths[::2]  # two residual blocks a level
     cross = next(t.shape[1] for k, t in state.items() if k.startswith(UNET) and k.endswith("attn2.to_k.weight"))
-    heads = 8 if found == "sd1" else tuple(max(1, w // 64) for w in widths)
-    config: dict[str, Any] = {
-        "sample_size": {"sd1": 64, "sd2": 96, "sdxl": 128}[found],
+    return {
         "block_out_channels": tuple(widths),
         "down_block_types": tuple("CrossAttnDownBlock2D" if d else "DownBlock2D" for d in depths),
         "up_block_types": tuple("CrossAttnUpBlock2D" if d else "UpBlock2D" for d in reversed(depths)),
-        "transformer_layers_per_block": tuple(max(1, d) for d in depths) if found == "sdxl" else 1,
+        "transformer_layers_per_block": tuple(max(1, d) for d in depths),
         "layers_per_block": 2,
         "cross_attention_dim": cross,
-        "attention_head_dim": heads,
-        "use_linear_projection": found != "sd1",
-        "upcast_attention": found == "sd2",
+        "attention_head_dim": tuple(max(1, w // 64) for w in widths),
+        "use_linear_projection": True,
     }
-    if found == "sdxl":
-        config |= {
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 256,
-            "projection_class_embeddings_input_dim": state[f"{UNET}label_emb.0.0.weight"].shape[1],
-        }
-    return config
 
 
-def _unet(state: dict[str, Tensor], found: str, dtype: torch.dtype) -> nn.Module:
+def unet_of(state: Mapping[str, Tensor], config: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
+    """The UNet of a checkpoint, frozen. Raises InputError."""
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     with torch.device("meta"), quiet():
-        unet = UNet2DConditionModel(**unet_config(state, found))
+        unet = UNet2DConditionModel(**config)
     converted = convert_ldm_unet_checkpoint({k: v for k, v in state.items() if k.startswith(UNET)}, unet.config)
     return filled(unet, converted, dtype)
 
 
-def vae_of(state: dict[str, Tensor], scaling: float) -> nn.Module:
+def vae_of(state: Mapping[str, Tensor], scaling: float) -> nn.Module:
     """The autoencoder of a checkpoint, its keys under `first_stage_model.`, configured from its shapes."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -187,21 +103,13 @@ def vae_of(state: dict[str, Tensor], scaling: float) -> nn.Module:
     }
     with torch.device("meta"), quiet():
         vae = AutoencoderKL(layers_per_block=each, scaling_factor=scaling, **config)
-    return filled(vae, convert_ldm_vae_checkpoint(state, vae.config), torch.float32)
+    return filled(vae, convert_ldm_vae_checkpoint(dict(state), vae.config), torch.float32)
 
 
-def _texts(state: Mapping[str, Tensor], found: str, dtype: torch.dtype) -> list[nn.Module]:
-    if found == "sd2":
-        return [_open_clip(state, "cond_stage_model.model.", dtype, last_but_one=True)]
-    prefix = "cond_stage_model.transformer." if found == "sd1" else "conditioner.embedders.0.transformer."
-    first = _clip(
-        {k.removeprefix(prefix).removeprefix("text_model."): v for k, v in state.items() if k.startswith(prefix)}, dtype
-    )
-    return (
-        [first]
-        if found == "sd1"
-        else [first, _open_clip(state, "conditioner.embedders.1.model.", dtype, last_but_one=False)]
-    )
+def clip_of(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype) -> nn.Module:
+    """CLIP's text encoder under a prefix, with or without the `text_model` level. Raises KeyError for one not whole."""
+    held = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    return _clip({k.removeprefix("text_model."): v for k, v in held.items()}, dtype)
 
 
 def _clip(tensors: Mapping[str, Tensor], dtype: torch.dtype, act: str = "quick_gelu", projection: int = 0) -> nn.Module:
@@ -233,7 +141,7 @@ def _clip(tensors: Mapping[str, Tensor], dtype: torch.dtype, act: str = "quick_g
     return made
 
 
-def _open_clip(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, last_but_one: bool) -> nn.Module:
+def open_clip_of(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, last_but_one: bool) -> nn.Module:
     """OpenCLIP's names to CLIP's: its attention holds query, key and value in one matrix."""
     held = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     out: dict[str, Tensor] = {

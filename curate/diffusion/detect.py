@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from curate.diffusion import foreign
+from curate.diffusion.family import Family, families, family, titles
 from curate.diffusion.locate import located
 from curate.errors import InputError
-
-RESOLUTION = {"sd1": 512, "sd2": 768, "sdxl": 1024}
-"""Native resolution by family, where no configuration says another."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """A base model's family (sd1, sd2, sdxl), native resolution and what it predicts; `prediction` is empty where unsaid."""
+    """A base model's family by name, native resolution and what it predicts; `prediction` is empty where unsaid."""
 
     family: str
     resolution: int
@@ -31,45 +30,36 @@ def traits(base: str, offline: bool) -> Traits:
     return _of_folder(place, base) if place.is_dir() else of_keys(keys(place), place)
 
 
-def traits_of_family(family: str) -> Traits:
-    """What most base models of a family are; SD 2.x comes with either prediction."""
-    return Traits(family, RESOLUTION[family], "" if family == "sd2" else "epsilon", False)
+def traits_of_family(name: str) -> Traits:
+    """What most base models of a family are; some families come with either prediction, and theirs is unsaid."""
+    found = family(name)
+    return Traits(name, found.resolution, found.prediction, False)
 
 
-def folder_family(index: dict[str, Any], base: str, linear: bool) -> str:
-    """The family of a diffusers folder from its model_index.json. Raises InputError naming other pipelines."""
-    kind = str(index.get("_class_name", "pipeline of no name"))
-    if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
-        what = NAMES.get(kind.removesuffix("Pipeline"), f"a {kind}")
-        raise InputError(f"{base} is {what}, which cannot be trained", "SD 1.x, SD 2.x and SDXL models can")
-    # what tells SD 2 from SD 1 in a configuration: its transformers' projections are linear
-    return "sdxl" if kind == "StableDiffusionXLPipeline" else "sd2" if linear else "sd1"
+def family_of_folder(place: Path, base: str) -> Family:
+    """The family of a folder in diffusers' layout. Raises InputError naming other pipelines."""
+    kind = str(read_json(place / "model_index.json").get("_class_name", "pipeline of no name"))
+    for found in families().values():
+        if kind in found.pipelines and all(
+            _fits(read_json(place / part / "config.json"), values) for part, values in found.configuration.items()
+        ):
+            return found
+    raise InputError(f"{base} is {foreign.of_pipeline(kind)}, which cannot be trained", f"{titles()} models can")
 
 
-NAMES = {
-    "StableDiffusion3": "Stable Diffusion 3",
-    "Flux": "FLUX",
-    "Flux2": "FLUX.2",
-    "StableDiffusionXLImg2Img": "the SDXL refiner",
-    "StableDiffusionInpaint": "an inpainting model",
-    "StableDiffusionXLInpaint": "an inpainting model",
-    "StableDiffusionInstructPix2Pix": "an editing model",
-    "PixArtAlpha": "PixArt",
-    "PixArtSigma": "PixArt Sigma",
-    "Sana": "Sana",
-    "AuraFlow": "AuraFlow",
-    "Lumina": "Lumina",
-    "Lumina2": "Lumina 2",
-    "QwenImage": "Qwen-Image",
-    "Chroma": "Chroma",
-    "HunyuanDiT": "HunyuanDiT",
-    "Kolors": "Kolors",
-    "StableCascade": "Stable Cascade",
-    "WuerstchenDecoder": "Würstchen",
-    "Wan": "Wan",
-    "ZImage": "Z-Image",
-}
-"""Pipelines of other families, as their users call them."""
+def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a configuration has these values; what it is silent on is false."""
+    return all((configuration.get(key) or False) == value for key, value in values.items())
+
+
+def family_of_keys(names: Collection[str], file: str) -> Family:
+    """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
+    for found in families().values():
+        if any(key in names for key in found.keys):
+            return found
+    if other := foreign.of_keys(names):
+        raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
+    raise InputError(f"{file} is no checkpoint of {titles('or')}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -86,12 +76,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _of_folder(place: Path, base: str) -> Traits:
-    unet, schedule = read_json(place / "unet" / "config.json"), read_json(place / "scheduler" / "scheduler_config.json")
-    family = folder_family(read_json(place / "model_index.json"), base, bool(unet.get("use_linear_projection")))
-    size = unet.get("sample_size")
-    resolution = size * 8 if isinstance(size, int) else RESOLUTION[family]
+    found = family_of_folder(place, base)
+    schedule = read_json(place / "scheduler" / "scheduler_config.json")
+    size = read_json(place / found.core / "config.json").get("sample_size")
+    resolution = size * 8 if isinstance(size, int) else found.resolution
     prediction = "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"
-    return Traits(family, resolution, prediction, bool(schedule.get("rescale_betas_zero_snr")))
+    return Traits(found.name, resolution, prediction, bool(schedule.get("rescale_betas_zero_snr")))
 
 
 def keys(place: Path) -> list[str]:
@@ -109,13 +99,10 @@ def keys(place: Path) -> list[str]:
 
 def of_keys(names: Iterable[str], place: Path) -> Traits:
     """A checkpoint's traits from the names of its tensors and the .yaml beside it."""
-    from curate.diffusion.checkpoint_file import family
-
-    found = dict.fromkeys(names)
-    kind = family(found, place.name)
-    said = yaml_prediction(place)
-    prediction = "v" if "v_pred" in found else said or ("" if kind == "sd2" else "epsilon")
-    return Traits(kind, RESOLUTION[kind], prediction, "ztsnr" in found)
+    held = dict.fromkeys(names)
+    found = family_of_keys(held, place.name)
+    prediction = "v" if "v_pred" in held else yaml_prediction(place) or found.prediction
+    return Traits(found.name, found.resolution, prediction, "ztsnr" in held)
 
 
 def yaml_prediction(place: Path) -> Literal["epsilon", "v", ""]:

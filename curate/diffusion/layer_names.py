@@ -90,7 +90,7 @@ def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
             yield f"transformer_blocks.{n}.{inner}", kind
 
 
-def sdxl_block(name: str) -> int:
+def original_block(name: str) -> int:
     """Index among kohya's 23: embeddings 0, input blocks from 1, the middle's three from 10, output blocks from 13, out 22."""
     for start, first in (("input_blocks_", 1), ("middle_block_", 10), ("output_blocks_", 13)):
         if name.startswith(start):
@@ -99,7 +99,9 @@ def sdxl_block(name: str) -> int:
 
 
 def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
-    """The layers of an SD or SDXL UNet, in forward order; `original_names` gives SDXL's file names.
+    """The layers of a UNet, in forward order; `original_names` gives the file names of the original checkpoint.
+
+    With those, edges and embeddings of the UNet are in no preset: no peer trains them on SDXL.
 
     A layer that a given UNet lacks (conv_shortcut where channels do not change) is left out on attaching.
     """
@@ -109,7 +111,8 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
 
     def add(path: str, original: str, kind: Kind, block: int) -> None:
         name = original if original_names else path.replace(".", "_")
-        block = sdxl_block(original) if original_names else min(block, middle + levels * (each + 1))
+        kind = "unused" if original_names and kind in ("edge", "time") else kind
+        block = original_block(original) if original_names else min(block, middle + levels * (each + 1))
         sites.append(Site(f"lora_unet_{name}", "unet", path, kind, block))
 
     def resnet(path: str, original: str, block: int) -> None:
@@ -163,7 +166,7 @@ def _kinds(words: str) -> frozenset[Kind]:
     return frozenset(cast(list[Kind], words.split()))
 
 
-# what each preset's name promises; on SDXL no peer trains the edges and embeddings, and neither does `full`
+# what each preset's name promises
 PRESETS: dict[str, frozenset[Kind]] = {
     "full": _kinds("text-attn text-mlp attn mlp resnet resnet-lin resample edge time"),
     "full-lin": _kinds("text-attn text-mlp attn mlp resnet-lin time"),
@@ -184,11 +187,9 @@ NORMS: dict[str, frozenset[Kind]] = {
 
 
 def chosen(sites: list[Site], preset: str, norms: bool = False) -> list[Site]:
-    """The sites a preset holds, with the norms beside them where wanted. SDXL's edges and embeddings are in none."""
+    """The sites a preset holds, with the norms beside them where wanted."""
     for algorithm in algorithms().values():
         if endings := algorithm.presets.get(preset):
             return [s for s in sites if s.path.endswith(endings)]
     kinds = PRESETS[preset] | (NORMS.get(preset, frozenset()) if norms else frozenset())
-    original = any(s.name == "lora_unet_label_emb_0_0" for s in sites)
-    left_out = {"edge", "time", "unused"} if original else {"unused"}
-    return [s for s in sites if s.kind in kinds and s.kind not in left_out]
+    return [s for s in sites if s.kind in kinds]

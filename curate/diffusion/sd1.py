@@ -1,24 +1,59 @@
-"""Stable Diffusion 1.x and 2.x: one text encoder, epsilon or v-prediction."""
+"""Stable Diffusion 1.x: one text encoder, epsilon or v-prediction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion.base import Backbone, Conditions
+from curate.diffusion.base import Conditions
+from curate.diffusion.checkpoint_file import clip_of
+from curate.diffusion.family import Family
 from curate.diffusion.layer_names import Site, text_sites, unet_sites
 from curate.diffusion.shape import text_layers, unet_shape
+from curate.diffusion.stable_diffusion import StableDiffusion
 
 
-class Sd1(Backbone):
+class Sd1(StableDiffusion):
     """SD 1.x."""
 
-    family: ClassVar[str] = "sd1"
-    version: ClassVar[str] = "sd_v1"
-    architecture: ClassVar[str] = "stable-diffusion-v1"
+    family = Family(
+        title="SD 1.x",
+        order=1,
+        pipelines=("StableDiffusionPipeline",),
+        configuration={"unet": {"use_linear_projection": False}},
+        keys=(
+            "cond_stage_model.transformer.text_model.final_layer_norm.weight",
+            "cond_stage_model.transformer.final_layer_norm.weight",
+        ),
+        resolution=512,
+        blocks=25,
+        clip_skip=True,
+        versions=("sd_v1", "sd_v1"),
+        architectures=("stable-diffusion-v1", "stable-diffusion-v1"),
+        encoder_layer=True,
+        texts=({"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},),
+        unet={"cross_attention_dim": 768},
+        parameters=859_520_964,
+        forward=(1.664e-4, 7.256e-9),
+        backward=(1.677e-4, 1.821e-8),
+        kept=1.757e-4,
+        kept_checkpointed=3.5e-5,
+    )
+
+    @override
+    @classmethod
+    def text_models(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> list[nn.Module]:
+        return [clip_of(state, "cond_stage_model.transformer.", dtype)]
+
+    @override
+    @classmethod
+    def unet_configuration(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        own = {"transformer_layers_per_block": 1, "attention_head_dim": 8, "use_linear_projection": False}
+        return super().unet_configuration(state) | own
 
     @override
     def sites(self) -> list[Site]:

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import torch
+from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion.base import Prediction
-from curate.diffusion.layer_names import Site
+from curate.diffusion.checkpoint_file import open_clip_of
+from curate.diffusion.family import Family
 from curate.diffusion.sd1 import Sd1
 
 
 class Sd2(Sd1):
     """SD 2.x. Files hold its projections as 1×1 convolutions, as kohya loads the model."""
 
-    family: ClassVar[str] = "sd2"
-    version: ClassVar[str] = "sd_v2"
-    architecture: ClassVar[str] = "stable-diffusion-v2-512"
+    family = Family(
+        title="SD 2.x",
+        order=2,
+        pipelines=("StableDiffusionPipeline",),
+        configuration={"unet": {"use_linear_projection": True}},
+        keys=("cond_stage_model.model.ln_final.weight",),
+        resolution=768,
+        prediction="",
+        blocks=25,
+        clip_skip=True,
+        versions=("sd_v2", "sd_v2_v"),
+        architectures=("stable-diffusion-v2-512", "stable-diffusion-v2-768-v"),
+        v2=True,
+        point_layers=(".proj_in", ".proj_out"),
+        texts=({"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16},),
+        unet={"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True},
+        parameters=865_910_724,
+        forward=(1.666e-4, 7.256e-9),
+        backward=(1.679e-4, 1.821e-8),
+        kept=1.65e-4,
+        kept_checkpointed=2.5e-5,
+    )
+    pads_with_zero: ClassVar[bool] = True
 
     @override
-    def labels(self, prediction: Prediction) -> tuple[str, str]:
-        return ("sd_v2_v", "stable-diffusion-v2-768-v") if prediction == "v" else (self.version, self.architecture)
+    @classmethod
+    def text_models(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> list[nn.Module]:
+        return [open_clip_of(state, "cond_stage_model.model.", dtype, last_but_one=True)]
 
     @override
-    def stored_as_point(self, site: Site) -> bool:
-        return site.path.endswith((".proj_in", ".proj_out"))
+    @classmethod
+    def unet_configuration(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        shared = super().unet_configuration(state)
+        heads = {"attention_head_dim": tuple(width // 64 for width in shared["block_out_channels"])}
+        return shared | heads | {"use_linear_projection": True, "upcast_attention": True}

@@ -2,25 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion.base import Backbone, Conditions
+from curate.diffusion.base import Conditions, Want
+from curate.diffusion.checkpoint_file import UNET, clip_of, open_clip_of
+from curate.diffusion.clip_text import ClipText
+from curate.diffusion.family import Family
 from curate.diffusion.layer_names import Site, text_sites, unet_sites
 from curate.diffusion.shape import text_layers, unet_shape
+from curate.diffusion.stable_diffusion import StableDiffusion
 
 
-class Sdxl(Backbone):
+class Sdxl(StableDiffusion):
     """SDXL and what was made of it (Pony, Illustrious, NoobAI …)."""
 
-    family: ClassVar[str] = "sdxl"
-    version: ClassVar[str] = "sdxl_base_v1-0"
-    architecture: ClassVar[str] = "stable-diffusion-xl-v1-base"
-    implementation: ClassVar[str] = "https://github.com/Stability-AI/generative-models"
+    family = Family(
+        title="SDXL",
+        order=3,
+        pipelines=("StableDiffusionXLPipeline",),
+        keys=("conditioner.embedders.1.model.ln_final.weight",),
+        resolution=1024,
+        scaling=0.13025,
+        blocks=23,
+        versions=("sdxl_base_v1-0", "sdxl_base_v1-0"),
+        architectures=("stable-diffusion-xl-v1-base", "stable-diffusion-xl-v1-base"),
+        implementation="https://github.com/Stability-AI/generative-models",
+        texts=(
+            {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},
+            {
+                "hidden_size": 1280,
+                "intermediate_size": 5120,
+                "num_hidden_layers": 32,
+                "num_attention_heads": 20,
+                "projection_dim": 1280,
+            },
+        ),
+        unet={
+            "block_out_channels": (320, 640, 1280),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            "transformer_layers_per_block": (1, 2, 10),
+            "attention_head_dim": (5, 10, 20),
+            "cross_attention_dim": 2048,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": 2816,
+            "use_linear_projection": True,
+        },
+        parameters=2_567_463_684,
+        forward=(3.796e-4, 2.017e-9),
+        backward=(3.826e-4, 6.218e-9),
+        kept=3.04e-4,
+        kept_checkpointed=2.87e-5,
+    )
+    pads_with_zero: ClassVar[bool] = True
+
+    @override
+    @classmethod
+    def text_models(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> list[nn.Module]:
+        first = clip_of(state, "conditioner.embedders.0.transformer.", dtype)
+        return [first, open_clip_of(state, "conditioner.embedders.1.model.", dtype, last_but_one=False)]
+
+    @override
+    @classmethod
+    def unet_configuration(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {
+            **super().unet_configuration(state),
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": state[f"{UNET}label_emb.0.0.weight"].shape[1],
+        }
+
+    @override
+    @classmethod
+    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], want: Want) -> list[ClipText]:
+        """Both encoders are read one layer before the end, without the final norm; clip skip has no say."""
+        pairs = zip(models, tokenizers, strict=True)
+        return [ClipText(model, words, want.max_tokens, 2, False, int(words.pad_token_id)) for model, words in pairs]
 
     @override
     def sites(self) -> list[Site]:
@@ -40,3 +103,19 @@ class Sdxl(Backbone):
         added = {"text_embeds": conditions.pooled, "time_ids": conditions.sizes.to(conditions.pooled.dtype)}
         unet = self.parts["unet"]
         return unet(latents, timesteps, conditions.context, added_cond_kwargs=added, return_dict=False)[0]
+
+    @override
+    def pipeline(self, scheduler: Any) -> Any:
+        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+
+        return StableDiffusionXLPipeline(
+            **self.drawing_parts(scheduler),
+            text_encoder_2=None,  # pyright: ignore[reportArgumentType]
+            tokenizer_2=None,  # pyright: ignore[reportArgumentType]
+            add_watermarker=False,
+        )
+
+    @override
+    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
+        pooled = {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
+        return {**super().prompts(wanted, unwanted), **pooled}

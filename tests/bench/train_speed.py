@@ -31,12 +31,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from curate.adapters.algorithm import make
 from curate.adapters.base import Plan
 from curate.diffusion.base import Backbone
+from curate.diffusion.family import families
 from curate.diffusion.layer_names import Site, chosen, unet_sites
 from curate.diffusion.sd1 import Sd1
 from curate.diffusion.sdxl import Sdxl
 from curate.diffusion.shape import unet_shape
 from curate.train.network.network import Network
-from curate.train.planning.dry_model import UNETS
 
 FULL = 100_000
 GOALS = {"lora 16": 1.25, "loha 8": 1.6, "lokr 8 full": 1.2}
@@ -94,7 +94,7 @@ def backbone(family: str, width: int, device: torch.device, dtype: torch.dtype) 
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     torch.manual_seed(0)
-    given = UNETS[family]
+    given = families()[family].unet
     widths = tuple(w * width // 320 for w in given.get("block_out_channels", WIDTHS))
     unet: nn.Module = UNet2DConditionModel(**{**given, "block_out_channels": widths})
     unet.requires_grad_(False).eval().to(device, dtype)

@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from curate.adapters import safetensors_file
-from curate.diffusion import checkpoint_file as single
 from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
+from curate.diffusion.detect import family_of_keys
+from curate.diffusion.family import family_class
 from curate.diffusion.load import Want, load
+from curate.diffusion.stable_diffusion import StableDiffusion
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.trainer import attach
@@ -56,17 +58,22 @@ def full_size(family: str) -> dict[str, Tensor]:
     return state
 
 
+def models_of(family: str, state: dict[str, Tensor]) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
+    made = family_class(family)
+    assert issubclass(made, StableDiffusion)
+    return made.models_of(state, "x.safetensors", torch.float32)
+
+
 @pytest.mark.parametrize("family", FULL)
-def test_real_checkpoints_keys_make_whole_models(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_checkpoints_keys_make_whole_models(family: str) -> None:
     state = full_size(family)
-    monkeypatch.setattr(single, "read", lambda path: state)
-    parts = single.load_parts(Path("x.safetensors"), torch.float32)
-    assert parts.family == family and not parts.marks
-    config: Any = parts.unet.config
+    assert family_of_keys(state, "x.safetensors").name == family
+    unet, _, _ = models_of(family, state)
+    config: Any = unet.config
     assert config["cross_attention_dim"] == {"sd1": 768, "sd2": 1024, "sdxl": 2048}[family]
     widths = {"sd1": (320, 640, 1280, 1280), "sd2": (320, 640, 1280, 1280), "sdxl": (320, 640, 1280)}[family]
     assert tuple(config["block_out_channels"]) == widths
-    count = sum(p.numel() for p in parts.unet.parameters())
+    count = sum(p.numel() for p in unet.parameters())
     assert count == {"sd1": 859_520_964, "sd2": 865_910_724, "sdxl": 2_567_463_684}[family]
 
 
@@ -79,12 +86,9 @@ def test_keys_and_shapes_on_full_size_models(
     if not table.exists():
         pytest.skip(f"{table} is not here")
     state = full_size(family)
-    monkeypatch.setattr(single, "read", lambda path: state)
-    from curate.diffusion.load import FAMILIES
-
-    parts = single.load_parts(Path("x.safetensors"), torch.float32)
-    named = {**{f"te{i}": t for i, t in enumerate(parts.texts, 1)}, "unet": parts.unet}
-    backbone = FAMILIES[family]("x", named, parts.vae, [], 512, "epsilon")
+    unet, vae, texts = models_of(family, state)
+    named = {**{f"te{i}": t for i, t in enumerate(texts, 1)}, "unet": unet}
+    backbone = family_class(family)("x", named, vae, [], 512, "epsilon")
     monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda t, **k: t)
     with torch.device("meta"):
         network = attach(TrainOptions(algo="lora", rank=4, preset=preset), backbone)  # type: ignore[arg-type]
@@ -276,7 +280,7 @@ def test_one_file_is_the_folder(family: str, suffix: str, folders: dict[str, Pat
     path = one_file(family, folders[family], tmp_path / f"x{suffix}")
     want = Want(tokenizer=str(tiny.folder() / "tokenizer"), prediction="v" if family == "sd2" else "auto")
     whole, file = load(str(folders[family]), True), load(str(path), True, want)
-    assert file.family == whole.family == family
+    assert file.family.name == whole.family.name == family
     assert {s.name for s in file.sites()} == {s.name for s in whole.sites()}
     torch.testing.assert_close(answer(file), answer(whole), rtol=1e-4, atol=1e-5)
     pictures = torch.rand(1, 3, 64, 64)
@@ -294,7 +298,7 @@ def test_what_a_file_says_of_its_prediction(folders: dict[str, Path], tmp_path: 
         load(str(two), True, want)
     two.with_suffix(".yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
     backbone = load(str(two), True, want)
-    assert backbone.labels(backbone.prediction)[0] == "sd_v2_v"
+    assert backbone.family.labels(backbone.prediction)[0] == "sd_v2_v"
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:

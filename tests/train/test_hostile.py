@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from curate.core.record import Manifest
-from curate.diffusion.checkpoint_file import family, read
-from curate.diffusion.detect import read_json
+from curate.diffusion.checkpoint_file import read
+from curate.diffusion.detect import family_of_keys, read_json
 from curate.diffusion.load import Want, load
 from curate.errors import CurateError, InputError, MissingError
 from curate.stages.train import Train
@@ -106,7 +106,7 @@ def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
 )
 def test_other_families_are_named(key: str, name: str) -> None:
     with pytest.raises(InputError, match=f"x is {name}, which cannot be trained"):
-        family(dict.fromkeys(key.split("/")), "x")
+        family_of_keys(dict.fromkeys(key.split("/")), "x")
 
 
 def test_checkpoints_that_are_not_whole_are_named(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from torch import Tensor
 from curate.adapters.algorithm import algorithm, make
 from curate.adapters.base import Shape
 from curate.diffusion.base import Backbone
+from curate.diffusion.family import family_class
 from curate.diffusion.layer_names import PRESETS, Site, chosen
-from curate.diffusion.load import FAMILIES, load
+from curate.diffusion.load import load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach
 from curate.train.options import TrainOptions
@@ -84,7 +85,7 @@ def full_size(family: str) -> Backbone:
         for number, text in enumerate(texts, 1):
             kind = CLIPTextModel if number == 1 else CLIPTextModelWithProjection
             parts[f"te{number}"] = kind(CLIPTextConfig(num_attention_heads=text["hidden_size"] // 64, **text))
-    return FAMILIES[family](family, parts, torch.nn.Identity(), [], 512, "epsilon")
+    return family_class(family)(family, parts, torch.nn.Identity(), [], 512, "epsilon")
 
 
 def held(family: str, options: TrainOptions, sites: list[Site]) -> dict[str, Shapes]:

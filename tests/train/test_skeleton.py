@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from curate.diffusion import skeleton, tiny
-from curate.train.planning import dry_model
+from curate.diffusion import skeleton, stable_diffusion, tiny
+from curate.diffusion.family import families
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,9 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return found
 
 
-@pytest.mark.parametrize("config", [*dry_model.UNETS.values(), tiny.UNET], ids=[*dry_model.UNETS, "tiny"])
+@pytest.mark.parametrize(
+    "config", [*(found.unet for found in families().values()), tiny.UNET], ids=[*families(), "tiny"]
+)
 def test_unets(config: dict[str, Any]) -> None:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -34,7 +36,7 @@ def test_unets(config: dict[str, Any]) -> None:
         assert shapes(skeleton.unet(config)) == shapes(UNet2DConditionModel(**config))
 
 
-@pytest.mark.parametrize("config", [dry_model.VAE, tiny.VAE], ids=["full", "tiny"])
+@pytest.mark.parametrize("config", [stable_diffusion.VAE, tiny.VAE], ids=["full", "tiny"])
 def test_autoencoders(config: dict[str, Any]) -> None:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -43,7 +45,9 @@ def test_autoencoders(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [dry_model.CLIP_L, dry_model.CLIP_H, dry_model.TEXTS["sdxl"][1], tiny.TEXT], ids=["L", "H", "G", "tiny"]
+    "config",
+    [*families()["sdxl"].texts, *families()["sd2"].texts, tiny.TEXT],
+    ids=["L", "G", "H", "tiny"],
 )
 @pytest.mark.parametrize("projects", [False, True])
 def test_texts(config: dict[str, Any], projects: bool) -> None:

@@ -85,29 +85,10 @@ class Artist:
 
         `seed` and `resolution` serve prompts without their own.
         """
-        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
-        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
-
         self.schedulers, self.stopping = schedulers, stopping
         self.backbone, self.seed, self.resolution, self.device = backbone, seed, resolution, device
-        self.xl = backbone.family == "sdxl"
-        parts: dict[str, Any] = {
-            "vae": backbone.vae,
-            "unet": backbone.parts["unet"],
-            "scheduler": schedulers[next(iter(schedulers))],
-        }
-        parts |= {"text_encoder": None, "tokenizer": None}
         with quiet():
-            self.pipeline: Any = (
-                StableDiffusionXLPipeline(**parts, text_encoder_2=None, tokenizer_2=None, add_watermarker=False)  # pyright: ignore[reportArgumentType]
-                if self.xl
-                else StableDiffusionPipeline(
-                    **parts,
-                    safety_checker=None,  # pyright: ignore[reportArgumentType]
-                    feature_extractor=None,  # pyright: ignore[reportArgumentType]
-                    requires_safety_checker=False,
-                )
-            )
+            self.pipeline: Any = backbone.pipeline(schedulers[next(iter(schedulers))])
         self.pipeline.set_progress_bar_config(disable=True)
 
     def conditions(self, text: str) -> Conditions:
@@ -121,13 +102,10 @@ class Artist:
         Raises Interrupted where the user stops.
         """
         wanted, unwanted = self.conditions(prompt.text), self.conditions(prompt.negative)
-        given: dict[str, Any] = {"prompt_embeds": wanted.context, "negative_prompt_embeds": unwanted.context}
-        if self.xl:
-            given |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         seed = derived(self.seed, "sample", index) if prompt.seed is None else prompt.seed
         self.pipeline.scheduler = self.schedulers[prompt.sampler]
         latents = self.pipeline(
-            **given,
+            **self.backbone.prompts(wanted, unwanted),
             width=prompt.width or self.resolution,
             height=prompt.height or self.resolution,
             num_inference_steps=prompt.steps,

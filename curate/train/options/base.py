@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from curate.core.path_options import FilePath, ModelName, PathOption
+from curate.diffusion.family import families, family, titles
+from curate.errors import InputError
+
+
+def _known_family(name: str) -> str:
+    """The name of a family. Raises ValueError."""
+    try:
+        return family(name).name
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 class BaseOptions(BaseModel):
@@ -16,11 +26,13 @@ class BaseOptions(BaseModel):
     base: Annotated[str, PathOption(names=True, carried=("tiny",))] = Field(
         "tiny",
         min_length=1,
-        description="SD 1.x, SD 2.x or SDXL: a diffusers folder, a checkpoint, a hub name, or `tiny` (carried, for trials).",
+        description=f"{titles('or')}: a diffusers folder, a checkpoint, a hub name, or `tiny` (carried, for trials).",
     )
-    family: Literal["sd1", "sd2", "sdxl"] | None = Field(
+    family: Annotated[str, AfterValidator(_known_family), WithJsonSchema({"enum": list(families())})] | None = Field(
         None,
-        description="What the base is; another is refused. With it --print-config works without the base.",
+        description=f"What the base is ({', '.join(families())}); another is refused. With it --print-config works "
+        "without the base.",
+        examples=list(families()),
     )
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
@@ -36,7 +48,11 @@ class BaseOptions(BaseModel):
         None, description="Zero terminal SNR (v-prediction only); default as the base was trained."
     )
     clip_skip: int = Field(
-        1, ge=1, le=12, description="Text encoder layer counted from the end (SD 1.x; anime models use 2)."
+        1,
+        ge=1,
+        le=12,
+        description="Text encoder layer counted from the end "
+        f"({', '.join(found.title for found in families().values() if found.clip_skip)}; anime models use 2).",
     )
     max_tokens: Literal[75, 150, 225] = Field(75, description="Caption tokens that are used.")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BLOCKS = {25: "SD 1.x and 2.x", 23: "SDXL"}
-"""Blocks that kohya's ranks per block count: by family."""
+from curate.diffusion.family import by_blocks
+
 _RULE = re.compile(r"(?:(?P<algo>[A-Za-z_][A-Za-z0-9_.-]*):?)?(?P<rank>\d+)?(?:/(?P<alpha>\d+(?:\.\d+)?))?")
 
 
@@ -48,8 +48,8 @@ def block_numbers(name: str, text: str, whole: bool) -> None:
         found = numbers(text)
     except ValueError:
         raise ValueError(f"{name} is not a list of numbers with commas: {text!r}") from None
-    if len(found) not in BLOCKS:
-        wanted = " or ".join(f"{n} ({family})" for n, family in BLOCKS.items())
+    if len(found) not in by_blocks():
+        wanted = " or ".join(f"{n} ({titles})" for n, titles in by_blocks().items())
         raise ValueError(f"{name} has {len(found)} values; one for each block is wanted: {wanted}")
     if any(n < 0 or (whole and n != int(n)) for n in found):
         raise ValueError(f"{name} has a value that is {'no whole number or ' * whole}below 0")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_val
 from curate.adapters.algorithm import algorithm
 from curate.core.path_options import FilePath
 from curate.core.registry import names_schema
+from curate.diffusion.family import by_blocks
 from curate.diffusion.layer_names import PRESETS
 from curate.train.options import algorithms, presets
 from curate.train.options.layer_rules import Rule, block_numbers, rules
@@ -60,7 +61,9 @@ class NetworkOptions(BaseModel):
         f"{algorithms.defaults(lambda a: algorithms.conv_text(a.conv_alpha, 'as alpha'), 'alpha')}.",
     )
     block_ranks: str = Field(
-        "", description="Rank of each UNet block, 25 (SD 1.x, 2.x) or 23 (SDXL) with commas; 0 leaves a block out."
+        "",
+        description="Rank of each UNet block, "
+        f"{' or '.join(f'{count} ({titles})' for count, titles in by_blocks().items())} with commas; 0 leaves a block out.",
     )
     block_alphas: str = Field("", description="Alpha of each UNet block; without it every block keeps the run's scale.")
     conv_block_ranks: str = Field("", description="As block_ranks, for convolutions larger than 1×1.")

@@ -29,7 +29,7 @@ def metadata(job: Job, network: Network, name: str, identity: str, step: int) ->
         "steps": step,
         "epoch": -(-step // job.order.steps_per_epoch),
         "session_id": str(int(identity, 16) >> 32),
-        "base_model_version": job.backbone.labels(prediction_of(job))[0],
+        "base_model_version": job.backbone.family.labels(prediction_of(job))[0],
     }
     values = {f"ss_{key}": value if isinstance(value, str) else _text(value) for key, value in plain.items()}
     return {
@@ -95,7 +95,7 @@ def _training(job: Job) -> dict[str, Any]:
         "loss_type": options.loss.replace("-", "_"),
         "huber_schedule": options.huber_schedule,
         "huber_c": options.huber_c,
-        "v2": job.backbone.family == "sd2",
+        "v2": job.backbone.family.v2,
         "sd_model_name": _model_name(job.backbone.name),
         **({"vae_name": _model_name(options.vae)} if options.vae else {}),
         **job.backbone.hashes,
@@ -113,13 +113,13 @@ def _modelspec(job: Job) -> dict[str, str]:
     trained = [e.picture.concept for e in job.entries if not e.picture.reg]
     said = {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": f"{job.backbone.labels(prediction_of(job))[1]}/lora",
-        "modelspec.implementation": job.backbone.implementation,
+        "modelspec.architecture": f"{job.backbone.family.labels(prediction_of(job))[1]}/lora",
+        "modelspec.implementation": job.backbone.family.implementation,
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": prediction_of(job),
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[concept] for concept in trained)),
     }
-    if job.backbone.family == "sd1":
+    if job.backbone.family.encoder_layer:
         said["modelspec.encoder_layer"] = str(options.clip_skip)
     if (options.min_timestep, options.max_timestep) != (0, 1000):
         said["modelspec.timestep_range"] = f"{options.min_timestep},{options.max_timestep}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curate.adapters.algorithm import algorithm
+from curate.diffusion.family import family
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.presets import GUIDES, named
@@ -74,8 +75,9 @@ def _run(o: TrainOptions) -> Iterator[str]:
 def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
     if o.resolution and o.resolution > setting.native:
         yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may double"
-    if setting.family == "sdxl" and o.clip_skip > 1:
-        yield "clip_skip has no effect: SDXL always reads the last but one layer"
+    own = family(setting.family)
+    if not own.clip_skip and o.clip_skip > 1:
+        yield f"clip_skip has no effect: {own.title} always reads the same layer of its text encoders"
     ztsnr = setting.ztsnr if o.ztsnr is None else o.ztsnr
     if ztsnr and o.scale_v:
         yield "scale_v takes away what zero terminal SNR is for: the loss of the last timestep becomes 0"

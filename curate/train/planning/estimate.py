@@ -14,30 +14,13 @@ from typing import Any
 import torch
 
 from curate.adapters.algorithm import algorithm
+from curate.diffusion.family import family as family_named
 from curate.train.options import TrainOptions, resolve
 
 GIB = 1 << 30
 LAYERS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """A full-size UNet: parameters; TFLOP of forward and of the backward to its inputs, as (pixels, pixels²) per latent
-    pixel; GiB that a forward keeps for its backward per latent pixel in 2-byte numbers, plain and checkpointed.
-    """
-
-    parameters: int
-    forward: tuple[float, float]
-    backward: tuple[float, float]
-    kept: float
-    kept_checkpointed: float
-
-
-COSTS: Mapping[str, Cost] = {
-    "sd1": Cost(859_520_964, (1.664e-4, 7.256e-9), (1.677e-4, 1.821e-8), 1.757e-4, 3.5e-5),
-    "sd2": Cost(865_910_724, (1.666e-4, 7.256e-9), (1.679e-4, 1.821e-8), 1.65e-4, 2.5e-5),
-    "sdxl": Cost(2_567_463_684, (3.796e-4, 2.017e-9), (3.826e-4, 6.218e-9), 3.04e-4, 2.87e-5),
-}
 INPUTS = 1.36
 """What adapters add to the memory kept: the inputs of the layers that they stand beside."""
 
@@ -115,7 +98,7 @@ def of(
     files: int = 1,
 ) -> Estimate:
     """`shapes` counts pictures by bucket, in pixels; `files` LoRA files are there at once."""
-    cost, pictures = COSTS[family], max(1, sum(shapes.values()))
+    cost, pictures = family_named(family), max(1, sum(shapes.values()))
     size = counts.unet / cost.parameters
     pixels = {(w // 8) * (h // 8): n for (w, h), n in shapes.items()}
     forward = sum(_curve(cost.forward, p) * n for p, n in pixels.items()) / pictures
@@ -162,7 +145,7 @@ def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
     counted = counts(job.backbone, 0)
     own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers)
     files = resolve.files(job.options, job.steps, job.order.steps_per_epoch)
-    return of(job.options, job.backbone.family, own, shapes, job.steps, device, files)
+    return of(job.options, job.backbone.family.name, own, shapes, job.steps, device, files)
 
 
 def _curve(cost: tuple[float, float], pixels: int) -> float:

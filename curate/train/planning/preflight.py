@@ -53,7 +53,7 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     stop = resolve.text_stop(options, job.steps)
     if stop is not None and stop >= job.steps:
         lines.append(("warning", f"stop_text_after has no effect: the run has {job.steps} steps"))
-    base = advice.Setting(job.backbone.family, job.backbone.resolution, job.backbone.ztsnr)
+    base = advice.Setting(job.backbone.family.name, job.backbone.resolution, job.backbone.ztsnr)
     lines += advice.lines(options, base, order)
     lines += [
         ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])

@@ -1,0 +1,109 @@
+"""The families of base models: what each declares in its own file, read without torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from curate.core import declarations, registry
+
+if TYPE_CHECKING:
+    from curate.diffusion.base import Backbone
+
+PACKAGE = "curate.diffusion"
+Prediction = Literal["epsilon", "v"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What a family's class declares, in literal values.
+
+    name             the file's; filled in by the reader
+    title, order     what people call it, and its place in help
+    pipelines        its classes in model_index.json
+    configuration    values that tell it from families with the same pipeline, by part of the folder
+    keys             keys of a checkpoint that no other family has
+    core             folder of the model that predicts
+    resolution       native, in pixels, where no configuration says another
+    prediction       of checkpoints that say nothing; "" where they must say it
+    scaling          of latents in checkpoints, which do not say it
+    blocks           UNet blocks that ranks per block count; 0 where there are none
+    clip_skip        whether its text encoders can be read at another layer
+    versions         ss_base_model_version for epsilon and v
+    architectures    modelspec.architecture, without "/lora", for epsilon and v
+    implementation   modelspec.implementation: whose names for layers its files use
+    v2               what kohya's metadata say under v2
+    encoder_layer    whether the metadata name the layer of the text encoder
+    point_layers     endings of the paths of linear layers that files hold as 1×1 convolutions
+    texts, unet      configurations of a checkpoint's text encoders and UNet, to count with
+    parameters       numbers in the full-size UNet
+    forward          TFLOP of a forward as (pixels, pixels²) per latent pixel; `backward` of that to its inputs
+    kept             GiB that a forward keeps for its backward, per latent pixel in 2-byte numbers
+    kept_checkpointed   the same with gradient checkpointing
+    """
+
+    name: str = ""
+    title: str
+    order: int = 100
+    pipelines: tuple[str, ...] = ()
+    configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    keys: tuple[str, ...] = ()
+    core: str = "unet"
+    resolution: int
+    prediction: Literal["epsilon", "v", ""] = "epsilon"
+    scaling: float = 0.18215
+    blocks: int = 0
+    clip_skip: bool = False
+    versions: tuple[str, str]
+    architectures: tuple[str, str]
+    implementation: str = "diffusers"
+    v2: bool = False
+    encoder_layer: bool = False
+    point_layers: tuple[str, ...] = ()
+    texts: tuple[Mapping[str, Any], ...] = ()
+    unet: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    parameters: int
+    forward: tuple[float, float]
+    backward: tuple[float, float]
+    kept: float
+    kept_checkpointed: float
+
+    def labels(self, prediction: Prediction) -> tuple[str, str]:
+        """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of what is trained for a prediction."""
+        number = 1 if prediction == "v" else 0
+        return self.versions[number], self.architectures[number]
+
+
+def families() -> dict[str, Family]:
+    """Every family of this folder by name, in the order of help."""
+    return declarations.declared(PACKAGE, Family)
+
+
+def family(name: str) -> Family:
+    """The family of that name. Raises InputError."""
+    return declarations.find(PACKAGE, Family, name, "family")
+
+
+def family_class(name: str) -> type[Backbone]:
+    """The class of a family. Raises InputError."""
+    from curate.diffusion.base import Backbone
+
+    family(name)
+    return registry.defined(importlib.import_module(declarations.module_of(PACKAGE, name)), Backbone)
+
+
+def titles(last: str = "and") -> str:
+    """What people call the families: `SD 1.x, SD 2.x and SDXL`."""
+    *most, final = [found.title for found in families().values()]
+    return f"{', '.join(most)} {last} {final}" if most else final
+
+
+def by_blocks() -> dict[int, str]:
+    """Titles of the families by their number of UNet blocks."""
+    found: dict[int, list[str]] = {}
+    for one in families().values():
+        if one.blocks:
+            found.setdefault(one.blocks, []).append(one.title)
+    return {blocks: " and ".join(names) for blocks, names in found.items()}

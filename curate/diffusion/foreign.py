@@ -1,0 +1,74 @@
+"""What cannot be trained, by what its file or folder holds, as its users call it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from curate.adapters.algorithm import algorithms
+
+PIPELINES = {
+    "StableDiffusion3": "Stable Diffusion 3",
+    "Flux": "FLUX",
+    "Flux2": "FLUX.2",
+    "StableDiffusionXLImg2Img": "the SDXL refiner",
+    "StableDiffusionInpaint": "an inpainting model",
+    "StableDiffusionXLInpaint": "an inpainting model",
+    "StableDiffusionInstructPix2Pix": "an editing model",
+    "PixArtAlpha": "PixArt",
+    "PixArtSigma": "PixArt Sigma",
+    "Sana": "Sana",
+    "AuraFlow": "AuraFlow",
+    "Lumina": "Lumina",
+    "Lumina2": "Lumina 2",
+    "QwenImage": "Qwen-Image",
+    "Chroma": "Chroma",
+    "HunyuanDiT": "HunyuanDiT",
+    "Kolors": "Kolors",
+    "StableCascade": "Stable Cascade",
+    "WuerstchenDecoder": "Würstchen",
+    "Wan": "Wan",
+    "ZImage": "Z-Image",
+}
+"""Of diffusers, without the ending Pipeline."""
+KEYS = {
+    "distilled_guidance_layer.": "Chroma",
+    "double_blocks.": "FLUX",
+    "single_transformer_blocks.": "FLUX",
+    "adaln_single.": "PixArt",
+    "y_embedder.y_proj.": "PixArt",
+    "caption_norm.": "Sana",
+    "text_embedding.0.": "Wan",
+    "joint_blocks.": "Stable Diffusion 3",
+    "double_layers.": "AuraFlow",
+    "cap_embedder.": "Lumina or Z-Image",
+    "mlp_t5.": "HunyuanDiT",
+    "img_in.": "Qwen-Image",
+    "effnet_mapper.": "Stable Cascade",
+    "conditioner.embedders.0.model.ln_final.weight": "the SDXL refiner",
+    "lora_A.weight": "a LoRA",
+    "control_model.": "a ControlNet",
+    "input_hint_block.": "a ControlNet",
+    "emb_params": "an embedding",
+    "encoder.down.0.block.0.conv1.weight": "an autoencoder alone",
+    "model.diffusion_model.input_blocks.0.0.weight": "a UNet without text encoder",
+    "down_blocks.0.resnets.0.conv1.weight": "one part of a diffusers model",
+}
+"""A part of a checkpoint's key; the first that fits counts."""
+
+
+def of_pipeline(kind: str) -> str:
+    """What a folder of diffusers with this pipeline is called."""
+    return PIPELINES.get(kind.removesuffix("Pipeline"), f"a {kind}")
+
+
+def of_keys(keys: Collection[str]) -> str:
+    """What a file with these keys is called; "" where nothing is known of it."""
+    for mark, name in KEYS.items():
+        if any(mark in key for key in keys):
+            return name
+    for found in algorithms().values():
+        # suffixes that a model's own tensors cannot have, alone or with a number behind: lokr_w1_a
+        own = [f".{suffix}" for suffix in (found.detects, *found.tensors) if "_" in suffix or suffix == found.detects]
+        if any(key.endswith(end) or f"{end}_" in key for end in own if end != "." for key in keys):
+            return f"a {found.title}"
+    return ""

@@ -1,0 +1,163 @@
+"""What the families of Stable Diffusion share: a UNet, CLIP's text encoders, folders of diffusers and one-file checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.diffusion import checkpoint_file, skeleton
+from curate.diffusion.base import Backbone, Conditions, Parts, Want
+from curate.diffusion.clip_text import ClipText
+from curate.diffusion.detect import read_json, yaml_prediction
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.tokenizer import tokenizer
+from curate.errors import InputError
+
+TEXT_FOLDERS = ("text_encoder", "text_encoder_2")
+TOKENIZER_FOLDERS = ("tokenizer", "tokenizer_2")
+VAE: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+}
+"""The autoencoder of every published model."""
+
+
+class StableDiffusion(Backbone):
+    """Base of the families; how many text encoders there are is the length of the declared `texts`."""
+
+    pads_with_zero: ClassVar[bool] = False
+    """Whether captions for the last text encoder of a checkpoint are padded with the id 0 instead of the end token."""
+
+    @classmethod
+    @abstractmethod
+    def text_models(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> list[nn.Module]:
+        """The text encoders of a checkpoint. Raises KeyError for one that is not whole."""
+
+    @classmethod
+    def unet_configuration(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The UNet's configuration of a checkpoint. Raises KeyError for one that is not whole."""
+        return {**checkpoint_file.unet_config(state), "sample_size": cls.family.resolution // 8}
+
+    @classmethod
+    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], want: Want) -> list[ClipText]:
+        """The text encoders as they are read: at clip skip's layer, with the final norm."""
+        skip = want.clip_skip if want.clip_skip > 1 else 0
+        layers = int(models[0].config.num_hidden_layers)
+        if skip > layers:
+            raise InputError(f"clip_skip {skip} is more than the {layers} layers of the base's text encoder")
+        return [ClipText(models[0], tokenizers[0], want.max_tokens, skip, True, int(tokenizers[0].pad_token_id))]
+
+    @override
+    @classmethod
+    def from_folder(cls, place: Path, base: str, want: Want) -> Parts:
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+        given: dict[str, Any] = {"local_files_only": True}
+        with quiet(), whole(place):
+            unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=want.dtype, **given)
+            vae = AutoencoderKL.from_pretrained(place / "vae", torch_dtype=torch.float32, **given)
+            texts: list[Any] = []
+            for declared, folder in zip(cls.family.texts, TEXT_FOLDERS, strict=False):
+                kind: Any = CLIPTextModelWithProjection if "projection_dim" in declared else CLIPTextModel
+                texts.append(kind.from_pretrained(place / folder, dtype=want.dtype, **given))
+            folders = TOKENIZER_FOLDERS[: len(texts)]
+            tokenizers = [CLIPTokenizer.from_pretrained(place / folder, **given) for folder in folders]
+        channels = int(unet.config["in_channels"])
+        if channels != 4:
+            raise InputError(f"{base} is an inpainting or editing model: its UNet takes {channels} channels")
+        for model in (unet, vae, *texts):
+            model.requires_grad_(False).eval()
+        schedule = read_json(place / "scheduler" / "scheduler_config.json")
+        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, want), schedule)
+
+    @override
+    @classmethod
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, want: Want, offline: bool) -> Parts:
+        unet, vae, texts = cls.models_of(state, place.name, want.dtype)
+        schedule: dict[str, Any] = {"prediction_type": "epsilon", "rescale_betas_zero_snr": "ztsnr" in state}
+        said = yaml_prediction(place)
+        if "v_pred" in state or said == "v":
+            schedule["prediction_type"] = "v_prediction"
+        elif not cls.family.prediction and not said and want.prediction == "auto":
+            raise InputError(
+                f"{place.name} does not say whether it predicts epsilon or v",
+                "set prediction, or put its .yaml file beside it",
+            )
+        tokenizers = [tokenizer(want.tokenizer, place, offline) for _ in texts]
+        if cls.pads_with_zero:
+            tokenizers[-1].pad_token = tokenizers[-1].convert_ids_to_tokens(0)
+        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, want), schedule)
+
+    @classmethod
+    def models_of(
+        cls, state: Mapping[str, Tensor], file: str, dtype: torch.dtype
+    ) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
+        """UNet, autoencoder (in float32) and text encoders of a checkpoint, frozen. Raises InputError."""
+        if any(key.startswith("edm_") for key in state):
+            raise InputError(f"{file} is an EDM model, which cannot be trained")
+        try:
+            texts = cls.text_models(state, dtype)
+            unet = checkpoint_file.unet_of(state, cls.unet_configuration(state), dtype)
+            return unet, checkpoint_file.vae_of(state, cls.family.scaling), texts
+        except (KeyError, StopIteration, ValueError, IndexError) as error:
+            raise InputError(
+                f"{file} is no whole checkpoint of {cls.family.name}: it lacks {error or 'layers'}",
+                "fetch the whole model: UNet, text encoder and autoencoder in one file",
+            ) from error
+
+    @classmethod
+    def _parts(
+        cls, unet: Any, vae: nn.Module, models: Sequence[nn.Module], texts: list[ClipText], schedule: dict[str, Any]
+    ) -> Parts:
+        named = {f"te{number}": model for number, model in enumerate(models, 1)}
+        return Parts({**named, "unet": unet}, vae, texts, int(unet.config["sample_size"]) * 8, schedule)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        parts: dict[str, nn.Module] = {}
+        for number, (folder, declared) in enumerate(zip(TEXT_FOLDERS, cls.family.texts, strict=False), 1):
+            given = configuration(folder) or declared
+            parts[f"te{number}"] = skeleton.text(given, projects="projection_dim" in declared)
+        parts["unet"] = skeleton.unet(configuration("unet") or cls.family.unet)
+        return parts, skeleton.vae(configuration("vae") or VAE)
+
+    @override
+    def pipeline(self, scheduler: Any) -> Any:
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
+        return StableDiffusionPipeline(
+            **self.drawing_parts(scheduler),
+            safety_checker=None,  # pyright: ignore[reportArgumentType]
+            feature_extractor=None,  # pyright: ignore[reportArgumentType]
+            requires_safety_checker=False,
+        )
+
+    def drawing_parts(self, scheduler: Any) -> dict[str, Any]:
+        """What a pipeline is made of; captions are encoded before."""
+        own: dict[str, Any] = {"vae": self.vae, "unet": self.parts["unet"], "scheduler": scheduler}
+        return {**own, "text_encoder": None, "tokenizer": None}
+
+    @override
+    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
+        return {"prompt_embeds": wanted.context, "negative_prompt_embeds": unwanted.context}
+
+
+@contextlib.contextmanager
+def whole(place: Path) -> Generator[None]:
+    """Says which folder is not whole where a part of it cannot be loaded. Raises InputError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InputError(f"{place} is no whole diffusers model: {str(error)[:300]}", "fetch the model again") from error
