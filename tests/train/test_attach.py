@@ -15,7 +15,7 @@ from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.network.build import Layers, attach, matches
 from curate.train.options import TrainOptions
-from tests.train.test_sites import sd15, sdxl
+from tests.diffusion.helpers import sd15, sdxl
 
 
 @functools.cache

@@ -18,9 +18,8 @@ from curate.diffusion import tiny
 from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.output import metadata_user
+from tests.diffusion.helpers import another_vae, narrow, one_file
 from tests.train.conftest import SIZES, run
-from tests.train.test_backbones import narrow, one_file
-from tests.train.test_loading import another_vae
 
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/lora/ss_metadata_kohya_2023.filtered.json"
 # what kohya's train_network.py writes of every run

@@ -21,11 +21,10 @@ from curate.train.network import warm_start
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions
+from tests.diffusion.helpers import narrow, sd15, sdxl
 from tests.train.conftest import run
 from tests.train.test_attach import base_model
-from tests.train.test_backbones import narrow
 from tests.train.test_files import effect, kohya_layers
-from tests.train.test_sites import sd15, sdxl
 
 KEYS = Path(__file__).parents[2] / "../shared/data"
 FORMS: dict[str, dict[str, Any]] = {

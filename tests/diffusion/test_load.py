@@ -20,12 +20,12 @@ from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
 from curate.diffusion import tiny, tokenizer
 from curate.diffusion.detect import traits
-from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import Want, load
 from curate.diffusion.locate import located, vae_digest
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.output.fingerprint import identify
+from tests.diffusion.helpers import another_vae
 from tests.train.conftest import run
 
 MARKS = {
@@ -212,22 +212,6 @@ def test_v_and_zero_terminal_snr_from_end_to_end(folder: Path, tmp_path: Path) -
     tensors, said = safetensors_file.read(path)
     assert said["modelspec.prediction_type"] == "v" and said["ss_zero_terminal_snr"] == "True"
     assert all(torch.isfinite(t).all() for t in tensors.values())
-
-
-def another_vae(place: Path) -> Path:
-    """A narrow autoencoder with values of its own."""
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-
-    blocks: dict[str, Any] = {
-        "down_block_types": ("DownEncoderBlock2D",) * 4,
-        "up_block_types": ("UpDecoderBlock2D",) * 4,
-    }
-    torch.manual_seed(8)
-    with quiet():
-        AutoencoderKL(block_out_channels=(32,) * 4, layers_per_block=1, scaling_factor=0.5, **blocks).save_pretrained(
-            place
-        )
-    return place
 
 
 def test_another_autoencoder_from_folder_and_file(tmp_path: Path) -> None:

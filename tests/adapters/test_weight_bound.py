@@ -13,7 +13,7 @@ from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.boft import butterfly
 from curate.adapters.dylora import Dylora
 from curate.train.network.network import Adapted
-from tests.train.test_adapters import LAYERS, MORE, sample, shaken
+from tests.adapters.helpers import LAYERS, MORE, sample, shaken
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "glora": ("glora", {"rank": 3, "alpha": 1.5}),

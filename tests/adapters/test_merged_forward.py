@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Adapter, Shape
-from tests.train.test_adapters import CASES, LAYERS, built, sample, shaken
+from tests.adapters.helpers import CASES, LAYERS, built, sample, shaken
 
 
 def compared(adapter: Adapter, layer: nn.Module, x: Tensor, given: tuple[Tensor, ...]) -> None:

@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from curate.diffusion.layer_names import PRESETS, Site, UnetShape, chosen, text_sites, unet_sites
+from curate.diffusion.layer_names import PRESETS, Site, chosen
+from tests.diffusion.helpers import sd15, sdxl
 
 DATA = Path(__file__).parents[2] / "../shared/data/lora"
-
-
-def sd15() -> list[Site]:
-    return text_sites("lora_te", "te1", 12) + unet_sites(UnetShape((1, 1, 1, 0), (0, 1, 1, 1), 1), original_names=False)
-
-
-def sdxl() -> list[Site]:
-    text = text_sites("lora_te1", "te1", 12) + text_sites("lora_te2", "te2", 32)
-    return text + unet_sites(UnetShape((0, 2, 10), (10, 2, 0), 10), original_names=True)
 
 
 @pytest.mark.parametrize(("family", "sites"), [("sd15", sd15()), ("sdxl", sdxl())])

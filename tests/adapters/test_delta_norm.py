@@ -10,7 +10,7 @@ from torch import nn
 
 from curate.adapters.algorithm import make
 from curate.adapters.base import PORTION, Adapter, Plan, Shape
-from tests.train.test_adapters import Largest, shaken
+from tests.adapters.helpers import Largest, shaken
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "loha": ("loha", {"rank": 4}),
