@@ -1,0 +1,72 @@
+"""Every family of base models keeps the contract: declared and made alike, found by what it declares, layers unique."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from curate.diffusion.detect import family_of_folder, family_of_keys, traits
+from curate.diffusion.family import families, family_class
+from curate.diffusion.layer_names import PRESETS, chosen
+from curate.diffusion.load import load
+from tests.diffusion.helpers import narrow
+from tests.train.conftest import one_thread, own_cache
+
+__all__ = ["one_thread", "own_cache"]
+EVERY = pytest.mark.parametrize("name", families())
+
+
+@EVERY
+def test_what_the_source_declares_is_what_the_class_has(name: str) -> None:
+    assert family_class(name).family == families()[name]
+
+
+@EVERY
+def test_it_is_found_by_what_it_declares(name: str, tmp_path: Path) -> None:
+    found = families()[name]
+    for key in found.keys:
+        assert family_of_keys([key, "other.weight"], "x").name == name
+    for pipeline in found.pipelines:
+        (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}), "utf-8")
+        for part, values in found.configuration.items():
+            (tmp_path / part).mkdir(exist_ok=True)
+            (tmp_path / part / "config.json").write_text(json.dumps(values), "utf-8")
+        assert family_of_folder(tmp_path, "x").name == name
+
+
+@EVERY
+def test_its_outline_has_the_parameters_that_it_declares(name: str) -> None:
+    made = family_class(name)
+    parts, vae = made.outline(lambda part: {})
+    assert sum(p.numel() for p in parts[made.family.core].parameters()) == made.family.parameters
+    assert all(p.device.type == "meta" for model in (*parts.values(), vae) for p in model.parameters())
+    backbone = made(name, parts, vae, [], made.family.resolution, "epsilon")
+    sites = backbone.sites()
+    assert len({site.name for site in sites}) == len(sites)
+    assert 1 + max(site.block for site in sites) == made.family.blocks
+    for preset in PRESETS:
+        layers = [backbone.layer(site) for site in chosen(sites, preset)]
+        assert any(layer is not None for layer in layers)
+
+
+@EVERY
+def test_a_loaded_one_predicts_one_by_one_as_in_a_batch(name: str, tmp_path: Path) -> None:
+    place = narrow(tmp_path / name, name)
+    assert traits(str(place), True).family == name
+    backbone = load(str(place), True)
+    assert backbone.family.name == name
+    torch.manual_seed(0)
+    ids = [torch.stack(rows) for rows in zip(*(backbone.tokens(text) for text in ("a dog", "a red hat")), strict=True)]
+    sizes = torch.tensor([[64.0, 64, 0, 0, 64, 64]] * 2)
+    noisy, times = torch.randn(2, 4, 8, 8), torch.tensor([10, 700])
+    with torch.no_grad():
+        whole = backbone.predict(noisy, times, backbone.condition(ids, sizes))
+        for n in range(2):
+            row = slice(n, n + 1)
+            conditions = backbone.condition([one[row] for one in ids], sizes[row])
+            torch.testing.assert_close(
+                backbone.predict(noisy[row], times[row], conditions), whole[row], rtol=1e-4, atol=1e-5
+            )
