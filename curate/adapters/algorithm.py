@@ -120,7 +120,7 @@ def adapter_class(name: str) -> type[Adapter]:
 
 def make(name: str, shape: Shape, plan: Plan) -> Adapter:
     """A new adapter; its parameters hold no values before `start`."""
-    return adapter_class(name)(shape, plan)
+    return adapter_class(name).create(shape, plan)
 
 
 def algorithm_of(tensors: Mapping[str, Tensor], plugins: Iterable[str] = ()) -> str | None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from curate.adapters.algorithm import PACKAGE, Algorithm
 from curate.core.declarations import name_of
@@ -117,60 +118,115 @@ PORTION = 1 << 20
 
 
 class Adapter(nn.Module):
-    """ΔW beside one frozen layer: y = layer(x) + ΔW·x, with parameters in float32.
-
-    `forward` gives only what is added (no bias), in the cheapest form the algorithm has; `delta` is the dense ΔW.
-    At the start ΔW is zero.
-    """
+    """A change of one frozen layer, with parameters in float32; at the start it changes nothing."""
 
     algorithm: ClassVar[Algorithm]
     """What the class declares of itself; its name is the file's."""
-    scalar: nn.Parameter | None
+    dora_scale: nn.Parameter | None
+    """Lengths of the changed weight's columns where they are learnt apart (DoRA), [1, in(, 1, 1)]."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "algorithm" in vars(cls):
+        if "algorithm" in vars(cls) and not cls.algorithm.name:
             cls.algorithm = replace(cls.algorithm, name=name_of(PACKAGE, cls.__module__))
-
-    def meet(self, layer: Layer) -> None:
-        """Told of the layer it will change, once, before `start`."""
-
-    def over(self, layer: Layer, x: Tensor) -> Tensor:
-        """What the layer gives with the adapter: layer(x) + ΔW·x, with dropouts while training."""
-        x = self.lengthened(x, layer.weight)
-        return layer(x) + self(x) if self.training and self.draws else self.joined(layer, x)
-
-    def joined(self, layer: Layer, x: Tensor) -> Tensor:
-        """layer(x) + ΔW·x without dropouts; in one, where the algorithm has a cheaper form for that."""
-        return layer(x) + self(x)
-
-    @property
-    def draws(self) -> bool:
-        """Whether training draws random numbers in here."""
-        return bool(self.plan.dropout or self.plan.rank_dropout or self.plan.module_dropout)
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__()
         self.shape, self.plan = shape, plan
-        self.rank = plan.rank
-        self.scale = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
-        self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
-        self.dora_scale: nn.Parameter | None = None
+        self.rank, self.scale = plan.rank, 1.0
+        self.dora_scale = None
+
+    @classmethod
+    def create(cls, shape: Shape, plan: Plan) -> Adapter:
+        """An adapter without values; a class that has several forms chooses one by the plan."""
+        return cls(shape, plan)
 
     @classmethod
     @abstractmethod
     def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
         """The plan that makes an adapter of a file's tensors of one layer, alpha aside."""
 
+    def attach(self, layer: Layer) -> None:
+        """Takes the layer that it will change; asked once, before `start`."""
+
+    @abstractmethod
+    def start(self, draw: torch.Generator) -> None:
+        """Draws the start values; nothing is changed afterwards."""
+
+    @abstractmethod
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
+        """The changed layer's output for input x, with dropouts while training."""
+
+    @abstractmethod
+    def delta(self) -> Tensor:
+        """ΔW, float32, in the layer weight's shape."""
+
+    @abstractmethod
+    def bare_tensors(self) -> dict[str, Tensor]:
+        """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds for this layer, by suffix."""
+        return {name: tensor.detach() for name, tensor in self.bare_tensors().items()}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of a file's tensors, of any float type.
+
+        Raises ValueError where names or shapes differ.
+        """
+        own = self.bare_tensors() | ({} if self.dora_scale is None else {"dora_scale": self.dora_scale})
+        if odd := sorted((tensors.keys() - {"alpha"}) ^ own.keys()):
+            raise ValueError(f"{odd[0]} is {'not wanted' if odd[0] in tensors else 'missing'}")
+        for name, parameter in own.items():
+            given = tensors[name]
+            if bare(given.shape) != bare(parameter.shape):
+                raise ValueError(f"{name} is {list(given.shape)}, and {list(parameter.shape)} is wanted")
+            parameter.copy_(given.reshape(parameter.shape))
+
     @property
-    def stored_alpha(self) -> float:
-        """The alpha of a file, such that a reader's alpha/rank is our scale."""
-        return self.scale * self.rank
+    def is_random(self) -> bool:
+        """Whether training draws random numbers in here."""
+        return bool(self.plan.dropout or self.plan.rank_dropout or self.plan.module_dropout)
 
     @property
     def given_alpha(self) -> float:
         """The alpha that the plan would be given for this scale."""
         return self.scale * (self.plan.rank**0.5 if self.plan.rs else self.plan.rank)
+
+    def limit(self, longest: float) -> None:
+        """Shortens ΔW to at most this norm; nothing where an algorithm has no ΔW to shorten."""
+
+    def rescale(self, scale: float) -> None:
+        """Another scale for the same ΔW; nothing where an algorithm has none."""
+
+
+class LinearAdapter(Adapter):
+    """ΔW beside one frozen layer: y = layer(x) + ΔW·x.
+
+    `forward` gives only what is added (no bias), in the cheapest form the algorithm has; `delta` is the dense ΔW.
+    """
+
+    scalar: nn.Parameter | None
+
+    def __init__(self, shape: Shape, plan: Plan) -> None:
+        super().__init__(shape, plan)
+        self.scale = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
+        self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
+
+    @override
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
+        x = self.scale_columns(x, layer.weight)
+        return layer(x) + self(x) if self.training and self.is_random else self.output(layer, x)
+
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
+        """layer(x) + ΔW·x without dropouts; in one, where the algorithm has a cheaper form for that."""
+        return layer(x) + self(x)
+
+    @property
+    def stored_alpha(self) -> float:
+        """The alpha of a file, such that a reader's alpha/rank is our scale."""
+        return self.scale * self.rank
 
     @property
     def factor(self) -> Tensor | float:
@@ -182,20 +238,12 @@ class Adapter(nn.Module):
         return part if self.scalar is None and self.scale == 1 else part * self.factor
 
     @abstractmethod
-    def start(self, draw: torch.Generator) -> None:
-        """Draws the start values; ΔW is zero afterwards."""
-
-    @abstractmethod
     def bare_delta(self) -> Tensor:
         """ΔW without the scale, in the layer weight's shape."""
 
     @abstractmethod
     def bare_forward(self, x: Tensor) -> Tensor:
         """ΔW·x without the scale."""
-
-    @abstractmethod
-    def bare_tensors(self) -> dict[str, Tensor]:
-        """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
 
     def product(self, x: Tensor) -> Tensor:
         """ΔW·x, dropouts aside."""
@@ -204,15 +252,15 @@ class Adapter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """What the adapter adds to the layer's output for input x, with dropouts while training."""
         plan = self.plan
-        if not self.training or not self.draws:
+        if not self.training or not self.is_random:
             return self.product(x)
-        out = self.dropped(x)
+        out = self.product_with_dropout(x)
         if plan.module_dropout:
             # a factor instead of a branch: every adapter gets a gradient, and the GPU need not be asked
             out = out * (torch.rand((), device=x.device) >= plan.module_dropout)
         return out
 
-    def dropped(self, x: Tensor) -> Tensor:
+    def product_with_dropout(self, x: Tensor) -> Tensor:
         """ΔW·x with values of x and rows of ΔW dropped, the rest scaled up to the same mean."""
         out = self.product(functional.dropout(x, self.plan.dropout))
         if self.plan.rank_dropout:
@@ -232,9 +280,10 @@ class Adapter(nn.Module):
         squares = [rows(slice(at, at + each)).square().sum() for at in range(0, self.shape.out, each)]
         return torch.stack(squares).sum().sqrt() * abs(self.factor)
 
+    @override
     @torch.no_grad()
     def limit(self, longest: float) -> None:
-        """Shortens ΔW to at most this norm; every factor takes an equal part of it."""
+        # every factor takes an equal part of it
         parts = [p for p in self.parameters() if p is not self.dora_scale]
         norm = self.norm()
         ratio = (longest / norm.clamp(min=longest)) ** (1 / len(parts))
@@ -253,7 +302,7 @@ class Adapter(nn.Module):
         whole = weight.to(delta.dtype) + delta
         return whole.transpose(0, 1).flatten(1).norm(dim=1)
 
-    def lengthened(self, x: Tensor, weight: Tensor) -> Tensor:
+    def scale_columns(self, x: Tensor, weight: Tensor) -> Tensor:
         """x with each channel scaled as DoRA scales the weight's columns; the length of W+ΔW counts as constant (§4.3)."""
         if self.dora_scale is None:
             return x
@@ -262,13 +311,14 @@ class Adapter(nn.Module):
         gain = (self.dora_scale.flatten() / lengths.clamp(min=1e-12)).to(x.dtype)
         return x * (gain.reshape(-1, 1, 1) if self.shape.kernel else gain)
 
+    @override
     def delta(self) -> Tensor:
-        """ΔW, float32, in the layer weight's shape."""
         return self.bare_delta() * self.factor
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """What a file holds for this layer, by suffix; the learnt scalar is folded in."""
-        out = {name: tensor.detach() for name, tensor in self.bare_tensors().items()}
+        """With the learnt scalar folded in."""
+        out = super().tensors()
         if self.scalar is not None:
             first = next(iter(out))
             out[first] = out[first] * self.scalar.detach()
@@ -276,20 +326,11 @@ class Adapter(nn.Module):
             out["dora_scale"] = self.dora_scale.detach()
         return {**out, "alpha": torch.tensor(float(self.stored_alpha))}
 
+    @override
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes the values of a file's tensors, of any float type; without an alpha it is the rank.
-
-        Raises ValueError where names or shapes differ.
-        """
-        mine = self.bare_tensors() | ({} if self.dora_scale is None else {"dora_scale": self.dora_scale})
-        if odd := sorted((tensors.keys() - {"alpha"}) ^ mine.keys()):
-            raise ValueError(f"{odd[0]} is {'not wanted' if odd[0] in tensors else 'missing'}")
-        for name, parameter in mine.items():
-            given = tensors[name]
-            if bare(given.shape) != bare(parameter.shape):
-                raise ValueError(f"{name} is {list(given.shape)}, and {list(parameter.shape)} is wanted")
-            parameter.copy_(given.reshape(parameter.shape))
+        """Without an alpha it is the rank."""
+        super().load(tensors)
         self.scale = self.scale_of(tensors)
         if self.scalar is not None:
             self.scalar.fill_(1.0)
@@ -298,9 +339,9 @@ class Adapter(nn.Module):
         """The scale that a reader gives a file's tensors."""
         return float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
 
+    @override
     @torch.no_grad()
     def rescale(self, scale: float) -> None:
-        """Another scale for the same ΔW."""
         first = next(iter(self.bare_tensors().values()))
         first.mul_(self.scale / scale)
         self.scale = scale

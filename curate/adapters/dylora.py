@@ -10,10 +10,10 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Plan, Shape, kaiming
+from curate.adapters.base import LinearAdapter, Plan, Shape, kaiming
 
 
-class Dylora(Adapter):
+class Dylora(LinearAdapter):
     """`unit` ranks at a time: those before are used as they are, those behind not at all, at the scale alpha/ranks used.
 
     That is the paper's frozen form with its scale; a file holds the whole as a plain LoRA.
@@ -45,7 +45,7 @@ class Dylora(Adapter):
 
     @property
     @override
-    def draws(self) -> bool:
+    def is_random(self) -> bool:
         return True
 
     @override

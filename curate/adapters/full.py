@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Layer, Plan, Shape
+from curate.adapters.base import Layer, Plan, Shape
 from curate.adapters.weight_bound import Bound
 
 
@@ -43,8 +43,8 @@ class Full(Bound):
         self.diff_b: nn.Parameter | None = None
 
     @override
-    def meet(self, layer: Layer) -> None:
-        super().meet(layer)
+    def attach(self, layer: Layer) -> None:
+        super().attach(layer)
         if layer.bias is not None:
             self.diff_b = nn.Parameter(torch.empty(self.shape.out))
 
@@ -60,9 +60,9 @@ class Full(Bound):
             nn.init.zeros_(parameter)
 
     @override
-    def over(self, layer: Layer, x: Tensor) -> Tensor:
-        if not self.exact or (self.training and self.draws):
-            return Adapter.over(self, layer, x)
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
+        if not self.exact:
+            return super().output(layer, x)
         bias = None if layer.bias is None or self.diff_b is None else layer.bias + self.diff_b
         return self.shape.apply(x, layer.weight + self.diff, bias)
 

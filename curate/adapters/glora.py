@@ -10,7 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
+from curate.adapters.base import Layer, Plan, Shape, kaiming
 from curate.adapters.weight_bound import Bound
 
 
@@ -59,9 +59,9 @@ class Glora(Bound):
                 kaiming(parameter, draw)
 
     @override
-    def over(self, layer: Layer, x: Tensor) -> Tensor:
-        if not self.exact or (self.training and self.draws):
-            return Adapter.over(self, layer, x)
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
+        if not self.exact:
+            return super().output(layer, x)
         return layer(x + self._before(x)) + self._beside(x)
 
     def _inner(self, x: Tensor, down: Tensor, apply: bool) -> Tensor:
@@ -84,7 +84,7 @@ class Glora(Bound):
         return self.shape.apply(self._before(x), self.layer.weight) + self._beside(x)
 
     @override
-    def dropped(self, x: Tensor) -> Tensor:
+    def product_with_dropout(self, x: Tensor) -> Tensor:
         return self.product(x)
 
     @override

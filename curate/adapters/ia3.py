@@ -9,37 +9,19 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Layer, Plan, Shape
-from curate.adapters.weight_bound import Turning
+from curate.adapters.base import Layer, LinearAdapter, Plan, Shape
+from curate.adapters.weight_bound import Bound, Turning
 
 
-class Ia3(Turning):
-    """weight [dim], or [1, dim, 1, 1] for a convolution; `on_input` says which axis it is."""
+class _Gains(Bound):
+    """A factor for each of `width` channels, along the axis of the weight that `on_input` says."""
 
-    algorithm = Algorithm(
-        title="(IA)³",
-        order=60,
-        help="very small, styles",
-        use="very small, for styles",
-        options=("rank_dropout", "scale_weight_norms"),
-        rate=5e-3,
-        rates=(5e-3, 1e-2),
-        layers="ia3",
-        # what stands before the inputs of these layers is an activation: there the inputs are scaled
-        presets={"ia3": (".to_k", ".to_v", ".k_proj", ".v_proj", ".ff.net.2", ".mlp.fc2")},
-        input_layers=(".ff.net.2", ".mlp.fc2"),
-        tensors=("weight", "on_input"),
-        kernel_axes=("weight",),
-        detects="on_input",
-        cost=1.001,
-        gui=("LyCORIS/iA3",),
-    )
+    on_input = False
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
-        self.scale, self.on_input = 1.0, plan.on_input
-        width = shape.into if plan.on_input else shape.out
-        self.gain = nn.Parameter(torch.empty(width))
+        self.scale = 1.0
+        self.gain = nn.Parameter(torch.empty(shape.into if self.on_input else shape.out))
 
     @override
     @classmethod
@@ -50,30 +32,6 @@ class Ia3(Turning):
     def start(self, draw: torch.Generator) -> None:
         """All factors are 1: w is zero."""
         nn.init.zeros_(self.gain)
-
-    @override
-    def over(self, layer: Layer, x: Tensor) -> Tensor:
-        if not self.on_input:
-            return super().over(layer, x)
-        if self.exact and not (self.training and self.draws):
-            return layer(x + self._scaled(x))
-        return Adapter.over(self, layer, x)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        return Adapter.forward(self, x) if self.on_input else super().forward(x)
-
-    def _scaled(self, x: Tensor) -> Tensor:
-        gain = self.gain.to(x.dtype)
-        return x * (gain[:, None, None] if self.shape.kernel else gain)
-
-    @override
-    def turned(self, out: Tensor) -> Tensor:
-        return out * self.gain[:, None].to(out.dtype)
-
-    @override
-    def bare_forward(self, x: Tensor) -> Tensor:
-        return self.shape.apply(self._scaled(x), self.layer.weight) if self.on_input else super().bare_forward(x)
 
     @override
     def bare_delta(self) -> Tensor:
@@ -101,3 +59,54 @@ class Ia3(Turning):
         if "on_input" in tensors and bool(tensors["on_input"]) != self.on_input:
             raise ValueError("on_input of the file is another")
         super().load({k: v for k, v in tensors.items() if k != "on_input"})
+
+
+class Ia3(_Gains, Turning):
+    """weight [dim], or [1, dim, 1, 1] for a convolution, on the outputs; `create` gives the form for inputs."""
+
+    algorithm = Algorithm(
+        title="(IA)³",
+        order=60,
+        help="very small, styles",
+        use="very small, for styles",
+        options=("rank_dropout", "scale_weight_norms"),
+        rate=5e-3,
+        rates=(5e-3, 1e-2),
+        layers="ia3",
+        # what stands before the inputs of these layers is an activation: there the inputs are scaled
+        presets={"ia3": (".to_k", ".to_v", ".k_proj", ".v_proj", ".ff.net.2", ".mlp.fc2")},
+        input_layers=(".ff.net.2", ".mlp.fc2"),
+        tensors=("weight", "on_input"),
+        kernel_axes=("weight",),
+        detects="on_input",
+        cost=1.001,
+        gui=("LyCORIS/iA3",),
+    )
+
+    @override
+    @classmethod
+    def create(cls, shape: Shape, plan: Plan) -> LinearAdapter:
+        return _InputIa3(shape, plan) if plan.on_input else cls(shape, plan)
+
+    @override
+    def turned(self, out: Tensor) -> Tensor:
+        return out * self.gain[:, None].to(out.dtype)
+
+
+class _InputIa3(_Gains):
+    """The same on the inputs: no product with the weight beside the layer's own where that is exact."""
+
+    algorithm = Ia3.algorithm
+    on_input = True
+
+    @override
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
+        return layer(x + self._scaled(x)) if self.exact else super().output(layer, x)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        gain = self.gain.to(x.dtype)
+        return x * (gain[:, None, None] if self.shape.kernel else gain)
+
+    @override
+    def bare_forward(self, x: Tensor) -> Tensor:
+        return self.shape.apply(self._scaled(x), self.layer.weight)

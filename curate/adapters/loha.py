@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, low_rank, merged, positions
-from curate.adapters.base import Adapter, Layer, Plan, Shape
+from curate.adapters.base import Layer, LinearAdapter, Plan, Shape
 
 
 def khatri_rao(a: Tensor, b: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ ENTRY = 100
 """What making an entry of ΔW and the gradients of its factors costs beside the products, in multiplications."""
 
 
-class Loha(Adapter):
+class Loha(LinearAdapter):
     """Two rank-r products multiplied entrywise reach rank r².
 
     Since (A·B)∘(C·D) = KR(A, C)·KR(Bᵀ, Dᵀ)ᵀ, the forward needs no ΔW while r² stays small.
@@ -102,7 +102,7 @@ class Loha(Adapter):
         return self.work < self.dense
 
     @override
-    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
         # beside W + ΔW a step needs the product for the gradient of ΔW, and ΔW itself;
         # beside factors each of theirs thrice
         if exact(layer, x):
@@ -110,7 +110,7 @@ class Loha(Adapter):
             if self.dense * (steps + 8 * self.rank + ENTRY) < 3 * steps * self.work:
                 return merged(self.shape, layer, x, self._whole, *self._factors())
         if self.tucker or not self.factored:
-            return super().joined(layer, x)
+            return super().output(layer, x)
         one, two = self.scaled(self.hada_w1_a), self.hada_w2_a
         return low_rank(self.shape, layer, x, self._down(), khatri_rao(one.T.contiguous(), two.T.contiguous()).T)
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, merged, mixed, positions
-from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
+from curate.adapters.base import Layer, LinearAdapter, Plan, Shape, kaiming
 from curate.adapters.kronecker import beside, lean, linear
 
 ENTRY = 60
@@ -39,7 +39,7 @@ def factorization(dimension: int, factor: int) -> tuple[int, int]:
     return min(m, n), max(m, n)
 
 
-class Lokr(Adapter):
+class Lokr(LinearAdapter):
     """w1 [out_l, in_m] (or two factors) and w2 [out_k, in_n(, k, k)] (or two, with tucker three)."""
 
     algorithm = Algorithm(
@@ -176,14 +176,14 @@ class Lokr(Adapter):
         return linear(x, first, self.second())
 
     @override
-    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
         first, narrow = self.scaled(self.first()), self._narrow
         if exact(layer, x):
             steps, entries = positions(self.shape, x), self.shape.out * self.shape.into * self.shape.area
             if entries * (steps + ENTRY) < CUT * steps * self._work(narrow):
                 return merged(self.shape, layer, x, self._whole, first, self.second())
         if self.shape.kernel or narrow:
-            return super().joined(layer, x)
+            return super().output(layer, x)
         return beside(self.shape, layer, x, first, self.second())
 
     @property

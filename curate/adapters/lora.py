@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import low_rank
-from curate.adapters.base import Adapter, Layer, Plan, Shape, kaiming
+from curate.adapters.base import Layer, LinearAdapter, Plan, Shape, kaiming
 
 
-class Lora(Adapter):
+class Lora(LinearAdapter):
     """down [r, in(, k, k)] then up [out, r]; with tucker a 1×1 down, a k×k core [r, r, k, k] and a 1×1 up."""
 
     algorithm = Algorithm(
@@ -83,13 +83,13 @@ class Lora(Adapter):
         return self.shape.point(self.inner(x) * self.factor, self.lora_up.flatten(1))
 
     @override
-    def joined(self, layer: Layer, x: Tensor) -> Tensor:
+    def output(self, layer: Layer, x: Tensor) -> Tensor:
         if self.lora_mid is not None:
-            return super().joined(layer, x)
+            return super().output(layer, x)
         return low_rank(self.shape, layer, x, self.scaled(self.lora_down), self.lora_up.flatten(1))
 
     @override
-    def dropped(self, x: Tensor) -> Tensor:
+    def product_with_dropout(self, x: Tensor) -> Tensor:
         inner = functional.dropout(self.inner(x) * self.factor, self.plan.dropout)
         if self.plan.rank_dropout:
             size = (len(x), *(1,) * (x.dim() - 2), self.rank) if not self.shape.kernel else (len(x), self.rank, 1, 1)

@@ -27,7 +27,6 @@ class Norm(Adapter):
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
-        self.scale = 1.0
         self.w_norm, self.b_norm = (nn.Parameter(torch.empty(shape.out)) for _ in range(2))
 
     @override
@@ -42,7 +41,7 @@ class Norm(Adapter):
         nn.init.zeros_(self.b_norm)
 
     @override
-    def over(self, layer: Layer | NormLayer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer | NormLayer, x: Tensor) -> Tensor:
         assert isinstance(layer, NormLayer)
         # in the parameters' precision: a small change to a weight of 1 would be lost in a shorter one
         wide = self.w_norm.dtype
@@ -54,21 +53,9 @@ class Norm(Adapter):
         return out if torch.is_autocast_enabled(x.device.type) else out.to(x.dtype)
 
     @override
-    def limit(self, longest: float) -> None:
-        """Leaves it: there is no ΔW."""
-
-    @override
-    def bare_delta(self) -> Tensor:
+    def delta(self) -> Tensor:
         return self.w_norm[:, None]
-
-    @override
-    def bare_forward(self, x: Tensor) -> Tensor:
-        raise NotImplementedError("what a norm adds hangs on its own statistics: `over` has them")
 
     @override
     def bare_tensors(self) -> dict[str, Tensor]:
         return {"w_norm": self.w_norm, "b_norm": self.b_norm}
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {name: tensor.detach() for name, tensor in self.bare_tensors().items()}

@@ -10,20 +10,20 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.autograd import WHOLE
-from curate.adapters.base import Adapter, Layer
+from curate.adapters.base import Layer, LinearAdapter
 
 
-class Bound(Adapter):
+class Bound(LinearAdapter):
     """Knows its layer; the layer stays the model's own and is no part of this module."""
 
     @override
-    def meet(self, layer: Layer) -> None:
-        self._met = (layer,)
+    def attach(self, layer: Layer) -> None:
+        self._attached = (layer,)
 
     @property
     def layer(self) -> Layer:
         """The adapted layer."""
-        return self._met[0]
+        return self._attached[0]
 
     @property
     def weight(self) -> Tensor:
@@ -55,7 +55,7 @@ class Turning(Bound):
         """What is added, for the base's output [P, out, S] without its bias."""
 
     @override
-    def over(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         out = layer(x)
         bias = layer.bias
         bare = out if bias is None else out - (bias[:, None, None] if self.shape.kernel else bias).to(out.dtype)

@@ -30,7 +30,7 @@ def built(form: str, kind: str) -> Adapter:
     algo, plan = FORMS[form]
     layer = LAYERS[kind]
     adapter = make(algo, Shape.of(layer), Plan(**{"alpha": 2.0, **plan}))
-    adapter.meet(layer)
+    adapter.attach(layer)
     adapter.start(torch.Generator().manual_seed(0))
     return shaken(adapter)
 

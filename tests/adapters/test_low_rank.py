@@ -313,5 +313,5 @@ def test_lycoris_reads_dora_on_the_input_axis() -> None:
     theirs = LoConModule("it", layer, 1.0, 4, float(held["alpha"]), weight_decompose=True, wd_on_out=False)
     theirs.load_state_dict(held, strict=False)
     x = torch.randn(5, 12, generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(ours.eval().over(layer, x), theirs.eval()(x), atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(ours.over(layer, x), layer(x), atol=1e-2)
+    torch.testing.assert_close(ours.eval().apply_to(layer, x), theirs.eval()(x), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(ours.apply_to(layer, x), layer(x), atol=1e-2)

@@ -16,7 +16,7 @@ def compared(adapter: Adapter, layer: nn.Module, x: Tensor, given: tuple[Tensor,
     def gradients(out: Tensor) -> tuple[Tensor, ...]:
         return torch.autograd.grad((out * wide).sum(), given)
 
-    ours = adapter.over(layer, x)  # type: ignore[arg-type]
+    ours = adapter.apply_to(layer, x)  # type: ignore[arg-type]
     dense = layer(x) + adapter.shape.apply(x, adapter.delta())
     torch.testing.assert_close(ours, dense, rtol=1e-10, atol=1e-10)
     for mine, wanted in zip(gradients(ours), gradients(dense), strict=True):
@@ -62,7 +62,7 @@ def test_mixed_precision_keeps_a_change_too_small_for_the_weight(algo: str, kind
     x = torch.cat([sample(layer)] * 40).bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         wide = torch.randn_like(layer(x))
-        out = adapter.over(layer, x)  # type: ignore[arg-type]
+        out = adapter.apply_to(layer, x)  # type: ignore[arg-type]
         change = out - layer(x)
     assert out.dtype == torch.bfloat16
     found = torch.autograd.grad((out * wide).sum(), [x, *adapter.parameters()])
@@ -94,5 +94,5 @@ def test_few_and_many_take_different_forms(monkeypatch: pytest.MonkeyPatch) -> N
         layer = nn.Linear(256, 256).requires_grad_(False)
         adapter = built(algo, layer, name, torch.float32)
         for rows in (2, 20_000):
-            adapter.over(layer, torch.zeros(rows, 256))
+            adapter.apply_to(layer, torch.zeros(rows, 256))
         assert seen == [20_000 * 256]

@@ -33,7 +33,7 @@ SINGLE = torch.float32
 def met(form: str, layer: Any, dtype: torch.dtype = torch.float64, **more: Any) -> Adapter:
     algo, plan = FORMS[form]
     adapter = make(algo, Shape.of(layer), Plan(**{**plan, **more}))
-    adapter.meet(layer)
+    adapter.attach(layer)
     adapter.start(torch.Generator().manual_seed(0))
     return adapter.to(dtype)
 
@@ -50,14 +50,14 @@ def test_forward_and_gradients_equal_the_dense_form(form: str, kind: str) -> Non
     layer = LAYERS[kind]().double().requires_grad_(False)
     adapter = met(form, layer).eval()
     x = sample(layer).requires_grad_()
-    torch.testing.assert_close(adapter.over(layer, x), layer(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(adapter.apply_to(layer, x), layer(x), rtol=1e-12, atol=1e-12)
     shaken(adapter)
 
     def gradients(out: Tensor) -> list[Tensor]:
         torch.manual_seed(2)
         return list(torch.autograd.grad((out * torch.randn_like(out)).sum(), [x, *adapter.parameters()]))
 
-    ours, theirs = adapter.over(layer, x), dense(adapter, layer, x)
+    ours, theirs = adapter.apply_to(layer, x), dense(adapter, layer, x)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
     torch.testing.assert_close(layer(x) + adapter(x), theirs, rtol=1e-10, atol=1e-11)
     for mine, wanted in zip(gradients(ours), gradients(theirs), strict=True):
@@ -69,7 +69,7 @@ def test_the_first_step_has_a_gradient(form: str) -> None:
     layer = LAYERS["conv"]().requires_grad_(False)
     adapter = met(form, layer, SINGLE)
     x = sample(layer).float()
-    out = adapter.over(layer, x)
+    out = adapter.apply_to(layer, x)
     (out * torch.randn_like(out)).sum().backward()
     gradients = [p.grad for p in adapter.parameters() if p.grad is not None]
     assert any(g.any() for g in gradients) and all(g.isfinite().all() for g in gradients)
@@ -83,7 +83,7 @@ def test_lycoris_has_the_same_effect(form: str, kind: str) -> None:
     layer = LAYERS[kind]().requires_grad_(False)
     adapter = shaken(met(form, layer, SINGLE)).eval()
     x = sample(layer).float()
-    wanted = adapter.over(layer, x)
+    wanted = adapter.apply_to(layer, x)
     tensors = {f"lora_x.{key}": value for key, value in adapter.tensors().items()}
     if form.startswith("ia3"):
         # its own reader of (IA)³ files raises a TypeError: the module takes the state as it is
@@ -109,11 +109,11 @@ def test_tensors_read_back(form: str, kind: str) -> None:
     again = met(form, layer, SINGLE, scalar=False).eval()
     again.load(tensors)
     read = make(algo, Shape.of(layer), adapter_class(algo).plan_of(tensors))
-    read.meet(layer)
+    read.attach(layer)
     read.load(tensors)
     x = sample(layer).float()
     for other in (again, read.eval()):
-        torch.testing.assert_close(other.over(layer, x), adapter.over(layer, x), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(other.apply_to(layer, x), adapter.apply_to(layer, x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["glora", "ia3", "ia3-in", "full", "dylora"])
@@ -146,10 +146,10 @@ def test_dropouts_drop_while_training_alone(form: str, which: str) -> None:
     layer = LAYERS["linear"]().requires_grad_(False)
     adapter = shaken(met(form, layer, SINGLE, **{which: 0.4}))
     x = sample(layer).float()
-    outs = [adapter.over(layer, x) for _ in range(12)]
+    outs = [adapter.apply_to(layer, x) for _ in range(12)]
     assert any(not torch.equal(outs[0], out) for out in outs)
     adapter.eval()
-    torch.testing.assert_close(adapter.over(layer, x), dense(adapter, layer, x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(adapter.apply_to(layer, x), dense(adapter, layer, x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["full", "glora", "ia3-in", "diag-oft", "boft"])

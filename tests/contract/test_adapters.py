@@ -16,11 +16,11 @@ from curate.train.options import TrainOptions
 from tests.adapters.helpers import sample, shaken
 
 LAYERS: dict[str, Any] = {
-    "linear": lambda: nn.Linear(24, 40),
-    "bare": lambda: nn.Linear(24, 40, bias=False),
-    "point": lambda: nn.Conv2d(24, 40, 1),
-    "conv": lambda: nn.Conv2d(12, 20, 3, padding=1),
-    "strided": lambda: nn.Conv2d(12, 20, 3, stride=2, padding=1),
+    "linear": lambda: nn.Linear(24, 32),
+    "bare": lambda: nn.Linear(24, 32, bias=False),
+    "point": lambda: nn.Conv2d(24, 32, 1),
+    "conv": lambda: nn.Conv2d(12, 16, 3, padding=1),
+    "strided": lambda: nn.Conv2d(12, 16, 3, stride=2, padding=1),
 }
 NORMS: dict[str, Any] = {"layer-norm": lambda: nn.LayerNorm(24), "group-norm": lambda: nn.GroupNorm(4, 24)}
 CASES = [(name, kind) for name, found in algorithms().items() for kind in (NORMS if found.norms else LAYERS)]

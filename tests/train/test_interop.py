@@ -103,7 +103,7 @@ def held(family: str, options: TrainOptions, sites: list[Site]) -> dict[str, Sha
             assert plan is not None
             with torch.device("meta"):
                 adapter = make(plan[0], shape, plan[1])
-                adapter.meet(layer)
+                adapter.attach(layer)
                 seen[key] = {suffix: tuple(t.shape) for suffix, t in adapter.tensors().items()}
         found[site.name] = seen[key]
     return found

@@ -88,7 +88,7 @@ class Loop:
         self.reached: list[nn.Parameter] | None = None
         self.text = {name for name, site in network.sites.items() if site.part != "unet"}
         self.conditioner = Conditioner(job, bool(self.text))
-        self.drops = any(adapter.draws for adapter in network.adapters.values())
+        self.drops = any(adapter.is_random for adapter in network.adapters.values())
         self.chooses = any(adapter.algorithm.switching for adapter in network.adapters.values())
         self.pending: list[Pending] = []
         self.stopped = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from curate.adapters.base import Adapter, Layer, NormLayer, Shape
+from curate.adapters.base import Adapter, Layer, LinearAdapter, NormLayer, Shape
 from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
@@ -32,7 +32,7 @@ class Adapted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """layer(x) + ΔW·x."""
-        return self.adapter.over(self.layer, x) if self.enabled else self.layer(x)  # pyright: ignore[reportArgumentType]
+        return self.adapter.apply_to(self.layer, x) if self.enabled else self.layer(x)  # pyright: ignore[reportArgumentType]
 
     @property
     def weight(self) -> Tensor:
@@ -68,9 +68,9 @@ class Network:
             adapter = make(site, Shape.of(layer)) if layer is not None else None
             if layer is None or adapter is None:
                 continue
-            adapter.meet(layer)  # pyright: ignore[reportArgumentType]
+            adapter.attach(layer)  # pyright: ignore[reportArgumentType]
             adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
-            if "dora" in adapter.algorithm.options and dora(site):
+            if isinstance(adapter, LinearAdapter) and "dora" in adapter.algorithm.options and dora(site):
                 adapter.decompose(layer.weight)
             backbone.place(site, Adapted(layer, adapter))
             adapters[site.name], kept[site.name] = adapter, site
