@@ -112,13 +112,13 @@ class Train(TrainOptions, DatasetStage):
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
         from curate.train.runtime import distributed
-        from curate.train.trainer import finished, identity_of
+        from curate.train.trainer import identity_of, is_current
 
         if distributed.size() > 1:
             return False  # several processes find it out together, in `run`
         with self._context(manifest, env, tell) as context:
             try:
-                return finished(self, context, identity_of(self, context)[0])
+                return is_current(self, context, identity_of(self, context)[0])
             except CurateError:
                 return False  # `run` says why
 
@@ -127,12 +127,12 @@ class Train(TrainOptions, DatasetStage):
     ) -> Manifest:
         """The files are read once: what they make of the run serves to recall it and to train."""
         from curate.train.runtime import distributed
-        from curate.train.trainer import finished, identity_of, train
+        from curate.train.trainer import identity_of, is_current, train
 
         with self._context(manifest, env, tell) as context:
             try:
                 identity = identity_of(self, context) if distributed.size() == 1 else None
-                if recalled is not None and identity and finished(self, context, identity[0]):
+                if recalled is not None and identity and is_current(self, context, identity[0]):
                     return recalled
             except CurateError:
                 started()

@@ -20,7 +20,7 @@ from curate.train.network.network import Network
 from curate.train.options import TrainOptions, imported, resolve
 from curate.train.output import lora_file, runs
 from curate.train.output.fingerprint import identify
-from curate.train.output.metadata_user import stand
+from curate.train.output.metadata_user import has_words
 from curate.train.planning import checks, dry_model, estimate
 from curate.train.planning.base_checks import base_traits, check_base
 from curate.train.planning.preflight import preflight
@@ -45,8 +45,8 @@ def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dat
             context.note("warning", line)
         for line in imported(options.from_kohya).notes:
             context.note("info", f"from_kohya: {line}")
-        if run.stands(context.folder):
-            return recalled(options, run, data, context, team)
+        if run.is_finished(context.folder):
+            return recall(options, run, data, context, team)
         return Training(options, context, team, run, data).execute()
 
 
@@ -64,13 +64,13 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
     return options if processes == 1 else options.model_copy(update={"accumulate": options.accumulate * processes})
 
 
-def finished(options: TrainOptions, context: Context, run: runs.Run) -> bool:
+def is_current(options: TrainOptions, context: Context, run: runs.Run) -> bool:
     """Whether the run's LoRA is there as it was written, where and with the words that are wanted; tells where.
 
     Raises CurateError for options that a fresh run would refuse.
     """
     path = run.path(context.folder)
-    if not run.stands(context.folder) or not stand(options, path):
+    if not run.is_finished(context.folder) or not has_words(options, path):
         return False
     checks.check(options, context.folder, context.digests)
     if path.parent.resolve() != runs.output_folder(options, context.folder).resolve():
@@ -79,7 +79,7 @@ def finished(options: TrainOptions, context: Context, run: runs.Run) -> bool:
     return True
 
 
-def recalled(options: TrainOptions, run: runs.Run, data: Dataset, context: Context, team: Team) -> Path:
+def recall(options: TrainOptions, run: runs.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
     team.first_then_others(lambda: checks.check(options, context.folder, context.digests))
     before = run.path(context.folder)

@@ -44,6 +44,16 @@ def test_a_machine_without_a_compiler_is_told_before_the_start(tmp_path: Path, m
         run(draw_folder(tmp_path / "prepared"), steps=1, rank=2, compile=True)
 
 
+def test_the_limit_of_variants_is_given_back() -> None:
+    import torch._dynamo as dynamo
+
+    before = dynamo.config.cache_size_limit
+    with pytest.raises(ZeroDivisionError), compile.compiling(True):
+        assert dynamo.config.cache_size_limit == max(compile.VARIANTS, before) > before
+        raise ZeroDivisionError
+    assert dynamo.config.cache_size_limit == before
+
+
 def test_only_compilers_errors_are_taken_for_theirs() -> None:
     from torch._dynamo.exc import TorchDynamoException
 

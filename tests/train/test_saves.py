@@ -107,7 +107,7 @@ def test_other_words_are_written_without_training(folder: Path) -> None:
     assert not Train(**options).is_current(Manifest(), env_of(folder), lambda _: None)
     back, _ = made(folder, **SHORT)
     assert back == plain and names(folder) == ["prepared-2.safetensors", "prepared.safetensors"]
-    assert runs.Run.of(folder, said["curate.run"]).stands(folder)
+    assert runs.Run.of(folder, said["curate.run"]).is_finished(folder)
 
 
 @pytest.mark.parametrize(

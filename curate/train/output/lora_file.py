@@ -19,7 +19,7 @@ from curate.train.network.network import Network
 from curate.train.options import TrainOptions
 from curate.train.output import runs
 from curate.train.output.metadata import metadata
-from curate.train.output.metadata_user import KEYS, stand, words
+from curate.train.output.metadata_user import KEYS, has_words, words
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 COMMON = frozenset(("alpha", "dora_scale"))
@@ -43,7 +43,7 @@ def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
 def bring(options: TrainOptions, data: Dataset, run: runs.Run, folder: Path) -> Path:
     """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
     path, place = run.path(folder), runs.output_folder(options, folder)
-    same = stand(options, path)
+    same = has_words(options, path)
     if same and path.parent.resolve() == place.resolve():
         return path
 

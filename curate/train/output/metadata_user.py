@@ -25,7 +25,7 @@ def words(options: TrainOptions, name: str) -> dict[str, str]:
 
     Raises InputError for a thumbnail that is no picture.
     """
-    said = {
+    values = {
         "modelspec.title": options.title or name,
         "modelspec.author": options.author,
         "modelspec.description": options.comment,
@@ -34,16 +34,17 @@ def words(options: TrainOptions, name: str) -> dict[str, str]:
         "modelspec.thumbnail": thumbnail(options.thumbnail) if options.thumbnail else "",
         "ss_training_comment": options.comment,
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
-def stand(options: TrainOptions, path: Path) -> bool:
-    """Whether a LoRA file says just these words. Raises InputError for a thumbnail that is no picture."""
+def has_words(options: TrainOptions, path: Path) -> bool:
+    """Whether a LoRA file's metadata hold just these words. Raises InputError for a thumbnail that is no picture."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="np") as file:
-        said = dict(file.metadata() or {})
-    return {key: said[key] for key in KEYS if key in said} == words(options, said.get("ss_output_name", ""))
+        metadata = dict(file.metadata() or {})
+    name = metadata.get("ss_output_name", "")
+    return {key: metadata[key] for key in KEYS if key in metadata} == words(options, name)
 
 
 def thumbnail(path: str) -> str:

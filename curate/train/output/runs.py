@@ -78,7 +78,7 @@ class Run:
         """Where the LoRA is or will be."""
         return folder / self.file
 
-    def stands(self, folder: Path) -> bool:
+    def is_finished(self, folder: Path) -> bool:
         """Whether the finished file is there as it was written."""
         if not self.sha256:
             return False

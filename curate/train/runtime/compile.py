@@ -38,25 +38,37 @@ def compile_blocks(unet: Any, device: torch.device) -> None:
     """
     if lack := lacking(device):
         raise MissingError(f"compile: this machine lacks {lack}", REMEDY)
-    import torch._dynamo  # loaded only here: it takes seconds
-
-    torch._dynamo.config.cache_size_limit = max(VARIANTS, torch._dynamo.config.cache_size_limit)
     unet.compile_repeated_blocks()
 
 
 @contextlib.contextmanager
 def compiling(wanted: bool) -> Generator[None]:
     """Turns what a failing compiler raises at a block's first use into one MissingError, and hides its warnings."""
+    if not wanted:
+        yield
+        return
     try:
-        with warnings.catch_warnings():
-            if wanted:
-                warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+        with _variants(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
             yield
     except Exception as error:
-        if not wanted or not _of_compiler(error):
+        if not _of_compiler(error):
             raise
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise MissingError(f"compile: {lines[0] if lines else type(error).__name__}", REMEDY) from error
+
+
+@contextlib.contextmanager
+def _variants() -> Generator[None]:
+    """Lets PyTorch compile as many variants of a block as a run has; its own limit comes back afterwards."""
+    import torch._dynamo  # loaded only here: it takes seconds
+
+    before = torch._dynamo.config.cache_size_limit
+    torch._dynamo.config.cache_size_limit = max(VARIANTS, before)
+    try:
+        yield
+    finally:
+        torch._dynamo.config.cache_size_limit = before
 
 
 def _of_compiler(error: Exception) -> bool:
