@@ -27,6 +27,7 @@ from curate.train.planning.preflight import preflight
 from curate.train.runtime import compile, distributed, memory
 from curate.train.runtime.device import reproducible
 from curate.train.runtime.distributed import Team
+from curate.train.storage.paths import home
 
 
 def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dataset] | None = None) -> Path:
@@ -120,10 +121,10 @@ class Training:
                 context.note(level, line)
             network = self.attach(backbone)
             expected = estimate.of_job(job, network, context.device)
-            memory.room(
-                self.folder, expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
+            memory.require_disk(
+                home(self.folder), expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
             )
-            memory.room(runs.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
+            memory.require_disk(runs.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             return self.loop(job, network)

@@ -24,9 +24,9 @@ CPU = torch.device("cpu")
 
 
 def test_disk(tmp_path: Path) -> None:
-    memory.room(tmp_path / "not" / "there", 0, "nothing")
+    memory.require_disk(tmp_path / "not" / "there", 0, "nothing")
     with pytest.raises(MissingError, match=r"GiB free, and checkpoints will take 1000000000.00 GiB\n.*another disk"):
-        memory.room(tmp_path / "not" / "there", 1e9, "checkpoints")
+        memory.require_disk(tmp_path / "not" / "there", 1e9, "checkpoints")
 
 
 def test_memory_that_is_not_there_is_told() -> None:

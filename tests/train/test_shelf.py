@@ -14,7 +14,7 @@ from curate.errors import PictureError
 from curate.train.data import latents
 from curate.train.data.buckets import Fit
 from curate.train.data.dataset import read_dataset
-from curate.train.storage.latent_store import EACH, Shelf
+from curate.train.storage.latent_store import EACH, LatentFile
 from tests.train.conftest import PlainDoor, draw_folder
 
 
@@ -23,12 +23,12 @@ def row(number: float) -> np.ndarray:
 
 
 def test_rows_are_found_again(tmp_path: Path) -> None:
-    one = Shelf(tmp_path / "64x64-a", (2, 3))
+    one = LatentFile(tmp_path / "64x64-a", (2, 3))
     one.add("a", row(1))
     one.add("b", row(2))
     assert "b" in one and "c" not in one
     assert np.array_equal(one.read("b"), row(2))
-    two = Shelf(tmp_path / "64x64-a", (2, 3))
+    two = LatentFile(tmp_path / "64x64-a", (2, 3))
     assert np.array_equal(two.read("a"), row(1))
     two.add("c", row(3))
     assert [two.read(k)[0, 0] for k in "abc"] == [1, 2, 3]
@@ -38,11 +38,11 @@ def test_rows_are_found_again(tmp_path: Path) -> None:
 
 
 def test_unindexed_rows_of_a_killed_run_are_written_over(tmp_path: Path) -> None:
-    killed = Shelf(tmp_path / "x", (2, 3))
+    killed = LatentFile(tmp_path / "x", (2, 3))
     killed.add("a", row(1))
     killed.save()
     killed.add("b", row(2))
-    after = Shelf(tmp_path / "x", (2, 3))
+    after = LatentFile(tmp_path / "x", (2, 3))
     assert "a" in after and "b" not in after
     after.add("c", row(3))
     after.save()
@@ -50,22 +50,22 @@ def test_unindexed_rows_of_a_killed_run_are_written_over(tmp_path: Path) -> None
 
 
 def test_index_is_written_now_and_then(tmp_path: Path) -> None:
-    long = Shelf(tmp_path / "x", (2, 3))
+    long = LatentFile(tmp_path / "x", (2, 3))
     for number in range(EACH + 1):
         long.add(str(number), row(number))
-    assert len(Shelf(tmp_path / "x", (2, 3)).rows) == EACH
+    assert len(LatentFile(tmp_path / "x", (2, 3)).rows) == EACH
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 7}', '{"a": "x"}'])
 def test_damaged_index_or_short_data_count_as_nothing(tmp_path: Path, text: str) -> None:
-    shelf = Shelf(tmp_path / "x", (2, 3))
+    shelf = LatentFile(tmp_path / "x", (2, 3))
     shelf.add("a", row(1))
     shelf.save()
     shelf.index.write_text(text)
-    assert "a" not in Shelf(tmp_path / "x", (2, 3))
+    assert "a" not in LatentFile(tmp_path / "x", (2, 3))
     shelf.index.write_text(json.dumps({"a": 0}))
     shelf.data.write_bytes(b"x")
-    assert "a" not in Shelf(tmp_path / "x", (2, 3))
+    assert "a" not in LatentFile(tmp_path / "x", (2, 3))
 
 
 def test_entries_come_in_order_and_errors_with_them(tmp_path: Path) -> None:

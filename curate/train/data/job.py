@@ -118,7 +118,7 @@ def _encoded(
 ) -> list[latents.Entry]:
     good: set[int] = set()
     missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.known)
-    memory.room(context.folder, missing / memory.GIB, "the latents")
+    memory.require_disk(home(context.folder), missing / memory.GIB, "the latents")
     # one picture at a time on a CPU: there a picture's latents must not depend on what shares its batch
     batch = 1 if context.device.type == "cpu" else 8
     for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):

@@ -20,7 +20,7 @@ from curate.errors import InputError, PictureError
 from curate.train.data import buckets
 from curate.train.data.dataset import Picture
 from curate.train.runtime import memory
-from curate.train.storage.latent_store import Shelf
+from curate.train.storage.latent_store import LatentFile
 
 Read = Callable[[Path], NDArray[np.uint8]]
 VERSION = 2
@@ -32,32 +32,32 @@ class Entry:
 
     picture: Picture
     fit: buckets.Fit
-    shelf: Shelf
+    file: LatentFile
     key: str
 
     @property
     def known(self) -> bool:
         """Whether they are encoded."""
-        return self.key in self.shelf
+        return self.key in self.file
 
     def load(self) -> Tensor:
         """The stored mean and deviation."""
-        return torch.from_numpy(self.shelf.read(self.key).copy())
+        return torch.from_numpy(self.file.read(self.key).copy())
 
 
 def place(
     pictures: Sequence[Picture], fits: Sequence[buckets.Fit], vae_digest: str, folder: Path, flip: bool = False
 ) -> list[Entry]:
     """Says where each picture's latents belong, by its bytes, the autoencoder and its bucket; nothing is encoded."""
-    shelves: dict[buckets.Size, Shelf] = {}
+    files: dict[buckets.Size, LatentFile] = {}
     entries: list[Entry] = []
     for picture, how in zip(pictures, fits, strict=True):
         key = text_digest(picture.digest, repr(how), str(flip))[:40]
         width, height = how.bucket
-        if how.bucket not in shelves:
+        if how.bucket not in files:
             name = f"{width}x{height}-{text_digest(vae_digest, str(VERSION))[:12]}"
-            shelves[how.bucket] = Shelf(folder / name, (2, 4, height // 8, width // 8))
-        entries.append(Entry(picture, how, shelves[how.bucket], key))
+            files[how.bucket] = LatentFile(folder / name, (2, 4, height // 8, width // 8))
+        entries.append(Entry(picture, how, files[how.bucket], key))
     return entries
 
 
@@ -96,8 +96,8 @@ def encode_missing(
         for held in waiting.values():
             yield from encoded(held)
     finally:
-        for shelf in {id(e.shelf): e.shelf for e in entries}.values():
-            shelf.save()
+        for file in {id(e.file): e.file for e in entries}.values():
+            file.save()
 
 
 def _ahead(
@@ -131,5 +131,5 @@ def _encode(
                 f"the autoencoder gives no finite latents for {entry.picture.path}",
                 "choose another with vae; it computes in float32 already",
             )
-        entry.shelf.add(entry.key, latent.numpy())
+        entry.file.add(entry.key, latent.numpy())
         yield entry, ""

@@ -121,4 +121,4 @@ def _output(options: TrainOptions, folder: Path) -> None:
         raise InputError(f"cannot write to {place}: {there} is a file", "choose another output_dir")
     if not os.access(there, os.W_OK):
         raise InputError(f"cannot write to {place}: {there} may not be written to", "choose another output_dir")
-    memory.room(there, LORA_BYTES / memory.GIB, "the LoRA")
+    memory.require_disk(there, LORA_BYTES / memory.GIB, "the LoRA")

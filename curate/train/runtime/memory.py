@@ -28,7 +28,7 @@ def size(gib: float) -> str:
     return f"{gib:.2f} GiB" if gib >= 1 else f"{gib * 1024:.1f} MiB"
 
 
-def room(place: Path, needed: float, what: str) -> None:
+def require_disk(place: Path, needed: float, what: str) -> None:
     """Raises MissingError where the disk of a folder has less than `needed` GiB free."""
     while not place.exists():
         place = place.parent
@@ -45,7 +45,7 @@ def installed() -> float:
     return memory_bytes() / GIB
 
 
-def refused(error: Exception) -> bool:
+def is_allocation_error(error: Exception) -> bool:
     """Whether an error is an allocator's: the device's or the machine's memory ends here."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or any(phrase in str(error).lower() for phrase in SAYS_NO_MEMORY)
@@ -57,7 +57,7 @@ def memory_errors(options: TrainOptions, what: str) -> Generator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not refused(error):
+        if not is_allocation_error(error):
             raise
         said = f": {str(error).splitlines()[0]}" if str(error) else ""
         raise MissingError(f"not enough memory while {what}{said}", "; ".join(REMEDIES[what](options))) from error
@@ -77,7 +77,7 @@ class Portions:
             try:
                 found = list(compute(part))
             except (RuntimeError, MemoryError) as error:
-                if len(part) == 1 or not refused(error):
+                if len(part) == 1 or not is_allocation_error(error):
                     raise
                 found = None
             if found is None:  # what the failed call held is free only now that its error is gone

@@ -15,7 +15,7 @@ EACH = 64
 """Rows that are written between two indexes: what a killed run encodes anew at most."""
 
 
-class Shelf:
+class LatentFile:
     """Rows of one shape, float32. Rows that no index names are those of a killed run, and are written over."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
