@@ -27,8 +27,9 @@ def text_digest(*parts: str) -> str:
 class FileDigests:
     """The one cache of file digests: a table of a folder's ledger, or nothing remembered without one."""
 
-    def __init__(self, database: Database | None = None) -> None:
-        self._database = database
+    def __init__(self, database: Database | None = None, *, keeps: bool = True) -> None:
+        """Without `keeps` the table is only read: another process writes it."""
+        self._database, self._keeps = database, keeps
 
     def of(self, path: Path, algorithm: Algorithm = "sha256") -> str:
         """The digest of one file. Raises OSError."""
@@ -67,7 +68,7 @@ class FileDigests:
 
     def _keep(self, name: str, algorithm: Algorithm, size: int, mtime: int, digest: str) -> None:
         # a file changed within the clock's grain of now could change again unseen: do not trust its time
-        if self._database is not None and time.time_ns() - mtime > CLOCK_GRAIN:
+        if self._database is not None and self._keeps and time.time_ns() - mtime > CLOCK_GRAIN:
             row = (name, algorithm, size, mtime, digest)
             self._database.write("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?, ?, ?)", [row])
 

@@ -143,13 +143,19 @@ class Train(TrainOptions, DatasetStage):
 
     @contextlib.contextmanager
     def _context(self, manifest: Manifest, env: Env, tell: Listener) -> Generator[Context]:
-        """What training works with; the ledger is the driver's, or the folder's own where no driver has it open."""
+        """What training works with. The ledger is the driver's, or the folder's own where no driver has it open.
+
+        Further processes of a launcher only read it: the first holds it for as long as it trains.
+        """
+        from curate.core.digests import FileDigests
         from curate.core.store import Store, ledger_place
         from curate.train.data.job import Context
+        from curate.train.runtime import distributed
         from curate.train.runtime.device import chosen_device
 
         with contextlib.ExitStack() as stack:
             store = env.store or stack.enter_context(Store(ledger_place(env.output)))
+            digests = store.file_digests if distributed.rank() == 0 else FileDigests(store, keeps=False)
             yield Context(
                 folder=env.output,
                 read=env.door.read,
@@ -158,7 +164,7 @@ class Train(TrainOptions, DatasetStage):
                 tell=tell,
                 stopping=env.stopping,
                 left_out=_set_aside(manifest),
-                digests=store.file_digests,
+                digests=digests,
             )
 
 

@@ -258,3 +258,21 @@ def test_each_algorithm_has_its_own_digest_of_a_file(tmp_path: Path, algorithm: 
         assert FileDigests().of(path, algorithm) != expected[algorithm]
         with pytest.raises(FileNotFoundError):
             store.file_digests.of(tmp_path / "gone", algorithm)
+
+
+def test_a_ledger_that_another_process_writes_is_only_read(tmp_path: Path) -> None:
+    known, new = tmp_path / "known", tmp_path / "new"
+    for path in (known, new):
+        path.write_bytes(b"one")
+        os.utime(path, (1, 1))
+    with Store(tmp_path) as first:
+        digest = first.file_digests.of(known)
+        first.file_digests.commit()
+        first.remember("resize", {"held": []})  # a transaction that stays open
+        with Store(tmp_path) as second:
+            digests = FileDigests(second, keeps=False)
+            known.write_bytes(b"two")
+            os.utime(known, (1, 1))
+            assert digests.of(known) == digest  # recalled: size and time are the same
+            assert digests.of(new) == digest  # read, and not kept: that would wait for the first
+            assert second.read("SELECT COUNT(*) FROM file_digests") == [(1,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from curate.train.data.dataset import Picture
 from curate.train.options import TrainOptions
 from curate.train.planning.explain import findings
 from curate.train.planning.preflight import fit_warnings
+from curate.train.planning.requirements import lora_bytes
 from tests.train.conftest import env_of, run
 
 CPU = torch.device("cpu")
@@ -110,6 +112,20 @@ def test_nothing_is_missing_where_everything_is_there(folder: Path, tmp_path: Pa
     env.offline = False
     assert list(Train(base="owner/model").missing(env)) == []
     assert len(Train(base="owner/model").missing(env_of(folder))) == 1
+
+
+def test_a_lora_that_the_disk_does_not_hold_is_told(folder: Path) -> None:
+    stage = Train(base="tiny", rank=1_000_000, preset="full", save_precision="fp32")
+    if shutil.disk_usage(folder).free > lora_bytes(stage):
+        pytest.skip("this disk holds any LoRA")
+    [lack] = stage.missing(env_of(folder))
+    assert "free, and the LoRA will take" in lack.message
+
+
+def test_the_size_of_a_lora_is_that_of_its_file(folder: Path) -> None:
+    path, _ = run(folder, steps=1, rank=300, tensorboard=False)
+    size = lora_bytes(Train(base="tiny", rank=300, save_precision="fp32"))
+    assert 0.9 * size < path.stat().st_size < 1.1 * size
 
 
 def picture(width: int, height: int) -> Picture:

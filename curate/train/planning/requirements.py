@@ -15,14 +15,16 @@ from curate.train.data.prompts import read_prompts
 from curate.train.loop import optimizer
 from curate.train.network.warm_start import start_file
 from curate.train.options import TrainOptions
+from curate.train.output.lora_file import DTYPES
 from curate.train.output.metadata_user import words
 from curate.train.output.runs import output_folder
-from curate.train.planning.base_checks import check_family
-from curate.train.runtime import compile
+from curate.train.planning import dry_model
+from curate.train.planning.base_checks import base_place, base_traits, check_family
+from curate.train.runtime import compile, memory
 from curate.train.runtime.device import chosen_device
 
-LORA_BYTES = 1 << 20
-"""What the smallest LoRA takes at the least; how much this one takes is told once base and pictures are known."""
+SMALLEST = 1 << 20
+"""Bytes of the smallest LoRA."""
 
 
 def missing(options: TrainOptions, folder: Path, device: str, require_gpu: bool, offline: bool) -> list[Missing]:
@@ -113,12 +115,22 @@ def _device(options: TrainOptions, device: str, require_gpu: bool) -> None:
 
 def _output(options: TrainOptions, folder: Path) -> None:
     """The place for the LoRA takes files; it is not made yet."""
-    from curate.train.runtime import memory
-
     place = output_folder(options, folder)
     there = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
     if not there.is_dir():
         raise InputError(f"cannot write to {place}: {there} is a file", "choose another output_dir")
     if not os.access(there, os.W_OK):
         raise InputError(f"cannot write to {place}: {there} may not be written to", "choose another output_dir")
-    memory.require_disk(there, LORA_BYTES / memory.GIB, "the LoRA")
+    memory.require_disk(there, lora_bytes(options) / memory.GIB, "the LoRA")
+
+
+def lora_bytes(options: TrainOptions) -> int:
+    """Size of the finished LoRA, from the base's configuration; where that is not known, the least there is."""
+    try:
+        place = base_place(options)
+        if place is not None and place.suffix not in ("", ".safetensors"):
+            return SMALLEST  # the names in a pickle are known only once all of it is read
+        frame = dry_model.frame(base_traits(options, place), options.base, place)
+        return max(SMALLEST, dry_model.adapter_parameters(options, frame) * DTYPES[options.save_precision].itemsize)
+    except CurateError:
+        return SMALLEST
