@@ -31,8 +31,18 @@ def check_files(options: TrainOptions, folder: Path, digests: FileDigests | None
 def check(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:
     """`check_files`, and makes the folder that the LoRA goes to. Raises InputError where it takes no file."""
     check_files(options, folder, digests)
+    check_output(options, folder)
     place = output_folder(options, folder)
     with disk_errors(f"to {place}"):
         place.mkdir(parents=True, exist_ok=True)
-    if not os.access(place, os.W_OK):
-        raise InputError(f"cannot write to {place}", "choose another output_dir")
+
+
+def check_output(options: TrainOptions, folder: Path) -> Path:
+    """The nearest folder to that of the LoRA that is there. Raises InputError where it takes no file."""
+    place = output_folder(options, folder)
+    there = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to {place}: {there} is a file", "choose another output_dir")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"cannot write to {place}: {there} takes no files", "choose another output_dir")
+    return there

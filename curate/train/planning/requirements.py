@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from curate.train.network.warm_start import start_file
 from curate.train.options import TrainOptions
 from curate.train.output.lora_file import DTYPES
 from curate.train.output.metadata_user import words
-from curate.train.output.runs import output_folder
 from curate.train.planning import dry_model
 from curate.train.planning.base_checks import base_place, base_traits, check_family
+from curate.train.planning.checks import check_output
 from curate.train.runtime import compile, memory
 from curate.train.runtime.device import chosen_device
 
@@ -114,13 +113,8 @@ def _device(options: TrainOptions, device: str, require_gpu: bool) -> None:
 
 
 def _output(options: TrainOptions, folder: Path) -> None:
-    """The place for the LoRA takes files; it is not made yet."""
-    place = output_folder(options, folder)
-    there = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
-    if not there.is_dir():
-        raise InputError(f"cannot write to {place}: {there} is a file", "choose another output_dir")
-    if not os.access(there, os.W_OK):
-        raise InputError(f"cannot write to {place}: {there} may not be written to", "choose another output_dir")
+    """The place for the LoRA takes files, and holds it; it is not made yet."""
+    there = check_output(options, folder)
     memory.require_disk(there, lora_bytes(options) / memory.GIB, "the LoRA")
 
 
