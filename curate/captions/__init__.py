@@ -1,23 +1,34 @@
 """Captions: caption files as text, text as tags and a sentence, and a record's caption as the line that is written."""
 
-from curate.captions.encoding import Decoded, FolderTexts, decode, read_caption, read_folder, read_text
-from curate.captions.files import EXTENSIONS, caption_file
+from curate.captions.encoding import Decoded, decode, misread_message, read_caption, read_text, read_together
+from curate.captions.files import EXTENSIONS, Beside, caption_file, sort_files
+from curate.captions.folder import Caption, FolderCaptions, read_folder
+from curate.captions.form import FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
-from curate.captions.text import KAOMOJI, canonical, parse, render, spaced
+from curate.captions.text import canonical, parse, parse_imported, render, spaced
 
 __all__ = [
     "EXTENSIONS",
-    "KAOMOJI",
+    "Beside",
+    "Caption",
     "Decoded",
-    "FolderTexts",
+    "FolderCaptions",
+    "FolderForm",
     "canonical",
     "caption_file",
+    "decide",
     "decode",
     "is_prose",
+    "misread_message",
+    "normalize",
     "parse",
+    "parse_imported",
     "read_caption",
     "read_folder",
     "read_text",
+    "read_together",
+    "readings",
     "render",
+    "sort_files",
     "spaced",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
+_CALLED = {"utf-8-sig": "UTF-8 with a byte-order mark", "utf-16": "UTF-16", "utf-32": "UTF-32"}
 _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
 _OTHERS = (
     "gb18030",
@@ -51,6 +52,11 @@ class Decoded:
 
     text: str
     encoding: str
+
+    @property
+    def has_mark(self) -> bool:
+        """Whether the file begins with a byte-order mark."""
+        return self.encoding in {name for _, name in _MARKS}
 
     @property
     def is_plain(self) -> bool:
@@ -148,20 +154,11 @@ def read_text(path: Path | str) -> str | None:
         return raw.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class FolderTexts:
-    """The captions of one folder, read with one encoding.
+def read_together(paths: Iterable[Path], encoding: str = "") -> dict[Path, Decoded | InputError]:
+    """The captions of one folder; one that cannot be read has the error instead.
 
-    texts     by file; one that cannot be read has the error instead
-    messages  for the person, about files that are not UTF-8
+    Without `encoding`, what is not UTF-8 is told from all such files together.
     """
-
-    texts: Mapping[Path, Decoded | InputError]
-    messages: tuple[str, ...] = ()
-
-
-def read_folder(paths: Iterable[Path], encoding: str = "") -> FolderTexts:
-    """The captions of one folder. Without `encoding`, what is not UTF-8 is told from all such files together."""
     texts: dict[Path, Decoded | InputError] = {}
     unclear: dict[Path, bytes] = {}
     for path in paths:
@@ -173,27 +170,37 @@ def read_folder(paths: Iterable[Path], encoding: str = "") -> FolderTexts:
             texts[path] = error
             if not encoding and isinstance(error.__cause__, UnicodeDecodeError):
                 unclear[path] = raw
-    if not unclear:
-        return FolderTexts(texts)
-    common = detect(unclear.values())
+    common = detect(unclear.values()) if unclear else ""
     for path, raw in unclear.items():
         try:
-            texts[path] = _decoded(path, raw, common)  # where they fit no single encoding, each for itself
+            # where they fit no single encoding, each for itself
+            texts[path] = _decoded(path, raw, common)
         except InputError as error:
             texts[path] = error
-    return FolderTexts(texts, tuple(_messages(texts, unclear)))
+    return texts
 
 
-def _messages(texts: Mapping[Path, Decoded | InputError], unclear: Iterable[Path]) -> Iterable[str]:
+def misread_message(place: str, encodings: Mapping[str, str]) -> str:
+    """Names the captions (by name, with their encoding) that other trainers misread; "" where all are plain UTF-8."""
+    odd = {name: encoding for name, encoding in encodings.items() if encoding != UTF8}
+    if not odd:
+        return ""
+    names = ", ".join(f"{name} ({_CALLED.get(e, e)})" for name, e in list(odd.items())[:3])
+    count = "1 caption is" if len(odd) == 1 else f"{len(odd)} captions are"
+    return f"{place}: {count} not saved as plain UTF-8, so other trainers misread them: {names}{' …' * (len(odd) > 3)}"
+
+
+def encoding_messages(place: str, texts: Mapping[Path, Decoded]) -> Iterator[str]:
+    """A line for each encoding besides UTF-8 among a folder's captions, with an example to judge it by."""
     by_name: dict[str, list[tuple[Path, str]]] = {}
-    for path in unclear:
-        if isinstance(decoded := texts[path], Decoded):
+    for path, decoded in texts.items():
+        if not decoded.has_mark and not decoded.is_plain:
             by_name.setdefault(decoded.encoding, []).append((path, decoded.text))
     for name, rows in by_name.items():
         path, text = max(rows, key=lambda row: sum(not c.isascii() for c in row[1]))
         captions = f"{len(rows)} captions are" if len(rows) > 1 else "1 caption is"
         yield (
-            f"{path.parent}: {captions} not UTF-8 and read as {name}, {path.name} as {_excerpt(text)!r}; "
+            f"{place}: {captions} not UTF-8 and read as {name}, {path.name} as {_excerpt(text)!r}; "
             "if that is wrong, say how they are written with caption_encoding"
         )
 

@@ -1,13 +1,96 @@
-"""Files: which caption lies beside a picture."""
+"""Files: what lies beside the pictures of a folder, by name: captions, masks, and what is neither."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 EXTENSIONS = (".txt", ".caption")
+"""Endings of captions in the order in which they are looked for."""
+MASK, CONDITION = "-masklabel.png", "-condlabel.png"
+"""OneTrainer's files beside a picture: what of it counts, and what it is conditioned on."""
+_LISTS = frozenset(("metadata.jsonl", "metadata.csv", "meta_cap.json", "meta_lat.json", "captions.json"))
+_OTHERS = (".cap", ".tags", ".json", ".csv", ".md")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The files of one folder, by name.
+
+    pictures  without masks and condition pictures
+    captions  caption files of each picture that has any, the one to be taken first in front
+    masks     the mask of each picture that has one beside it
+    messages  on what is left out
+    """
+
+    pictures: Sequence[str]
+    captions: Mapping[str, Sequence[str]]
+    masks: Mapping[str, str]
+    messages: Sequence[str]
+
+
+def sort_files(
+    place: str, names: Iterable[str], is_picture: Callable[[str], bool], extension: str = EXTENSIONS[0]
+) -> Beside:
+    """Tells pictures, captions and masks of one folder apart; `place` is its name in messages.
+
+    Captions are `a.txt` or `a.caption`, then `a.png.txt`; an `extension` of another kind stands for itself alone.
+    """
+    names = sorted(names)
+    pictures = [n for n in names if is_picture(n)]
+    stems = {_stem(n).casefold() for n in pictures if not _is_label(n)}
+    labels = [n for n in pictures if _is_label(n)]
+    masks_of = {n[: -len(MASK)].casefold(): n for n in labels if n.lower().endswith(MASK)}
+    endings = EXTENSIONS if extension.casefold() in EXTENSIONS else (extension,)
+    endings = tuple(dict.fromkeys((extension, *endings)))
+    texts = {n.casefold(): n for n in names if n.casefold().endswith(tuple(e.casefold() for e in endings))}
+    own = [n for n in pictures if not _is_label(n)]
+    captions: dict[str, list[str]] = {}
+    for name in own:
+        wanted = [f"{base}{e}".casefold() for base in (_stem(name), name) for e in endings]
+        if found := [texts[w] for w in wanted if w in texts]:
+            captions[name] = found
+    masks = {n: masks_of[_stem(n).casefold()] for n in own if _stem(n).casefold() in masks_of}
+    messages = [*_label_messages(place, labels, stems), *_text_messages(place, names, own, endings)]
+    return Beside(own, captions, masks, messages)
 
 
 def caption_file(picture: Path) -> Path | None:
     """The caption that lies beside a picture: `a.txt` or `a.caption`, else `a.png.txt`; None without one."""
     names = [picture.stem + e for e in EXTENSIONS] + [picture.name + e for e in EXTENSIONS]
     return next((p for p in (picture.with_name(n) for n in names) if p.is_file()), None)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]  # noqa: PTH122 – of many thousands of names
+
+
+def _is_label(name: str) -> bool:
+    return name.lower().endswith((MASK, CONDITION))
+
+
+def _label_messages(place: str, labels: Sequence[str], stems: Iterable[str]) -> Iterable[str]:
+    known = set(stems)
+    conditions = [n for n in labels if n.lower().endswith(CONDITION)]
+    if conditions:
+        yield f"{place}: left out: {_some(conditions)}, pictures to condition on, which nothing here uses"
+    alone = [n for n in labels if n not in conditions and n[: -len(MASK)].casefold() not in known]
+    if alone:
+        yield f"{place}: left out: {_some(alone)}, masks of pictures that are not there"
+
+
+def _text_messages(place: str, names: Sequence[str], pictures: Sequence[str], endings: Sequence[str]) -> Iterable[str]:
+    lists = [n for n in names if n.lower() in _LISTS]
+    if lists:
+        yield f"{place}: not read: {_some(lists)}; captions are read from a text file beside each picture"
+    bases = {base for n in pictures for base in (_stem(n), n)}
+    others = [n for n in names if n.lower().endswith(_OTHERS) and not n.endswith(tuple(endings)) and n not in lists]
+    beside = [n for n in others if _stem(n) in bases]
+    if beside:
+        yield f"{place}: not read as captions: {_some(beside)}; they end in {' or '.join(EXTENSIONS)}"
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return f"{len(names)} files ({', '.join(names[:most])}{' …' if len(names) > most else ''})"

@@ -7,43 +7,20 @@ from collections.abc import Collection, Sequence
 
 from curate.captions.prose import SENTENCE_END, is_prose, sentence_start
 from curate.core.record import CaptionStyle, Record
+from taggers.underscores import keeps_underscores
 
-KAOMOJI = frozenset(
-    [
-        "0_0",
-        "(o)_(o)",
-        "+_+",
-        "+_-",
-        "._.",
-        "<o>_<o>",
-        "<|>_<|>",
-        "=_=",
-        ">_<",
-        "3_3",
-        "6_9",
-        ">_o",
-        "@_@",
-        "^_^",
-        "o_o",
-        "u_u",
-        "x_x",
-        "|_|",
-        "||_||",
-    ]
-)
-"""Tags whose underscore is part of the face and stays."""
-
-_PLAIN = CaptionStyle()
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([()\\])")
 _TO_ESCAPE = re.compile(r"([()\\])")
 
 
-def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None = None) -> tuple[tuple[str, ...], str]:
+def parse(
+    text: str, trigger: Collection[str] = (), style: CaptionStyle | None = None, *, spaces: bool = True
+) -> tuple[tuple[str, ...], str]:
     """Canonical tags in order, without repetition, and the sentence ("" without one).
 
     What equals a trigger word stays as it stands there. Without a `style` the separator is a comma or a line end,
-    or a space where the text has underscores and no comma. A caption is tags, a sentence, or both in either order;
+    or (`spaces`) a space where the text has underscores and no comma. A caption is tags, a sentence, or both in either order;
     prose is told from tags by its form (see `is_prose`).
     """
     style = style or CaptionStyle(escape=True)
@@ -54,7 +31,7 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
         else ", ".join(line for line in text.splitlines() if line.strip())
     )
     words = {t.casefold(): t for t in trigger}
-    pieces = _cut(whole, style)
+    pieces = _cut(whole, style, spaces)
     parts = [p for _, p in pieces]
     first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p)), None)
     if first is None:
@@ -63,6 +40,19 @@ def parse(text: str, trigger: Collection[str] = (), style: CaptionStyle | None =
     before, prose = parts[:first], whole[pieces[first][0] :]
     sentence, after = _before_tags(prose, style)
     return _tags([*before, *after], words, style), _clean(sentence)
+
+
+def parse_imported(record: Record, trigger: Collection[str] | None = None) -> tuple[tuple[str, ...], str]:
+    """Tags and sentence of the caption that came with a picture; nothing where none did."""
+    trigger = record.trigger if trigger is None else trigger
+    text = record.imported or ""
+    if record.facts.get("caption_form") != "sentence":
+        # the form of its folder was decided where it was read
+        return parse(text, trigger, spaces=False)
+    words, lead = {t.casefold(): t for t in trigger}, []
+    while text and (piece := text.partition(",")[0].strip().casefold()) in words:
+        lead, text = [*lead, words[piece]], text.partition(",")[2].strip()
+    return tuple(dict.fromkeys(lead)), _clean(text)
 
 
 def render(record: Record) -> str:
@@ -93,8 +83,8 @@ def canonical(tag: str) -> str:
 
 
 def spaced(tag: str) -> str:
-    """A canonical tag with spaces, faces excepted."""
-    return tag if tag in KAOMOJI else tag.replace("_", " ")
+    """A canonical tag with spaces, but for tags whose underscores are part of the word (^_^, score_9)."""
+    return tag if keeps_underscores(tag) else tag.replace("_", " ")
 
 
 def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
@@ -112,11 +102,14 @@ def _clean(sentence: str) -> str:
     return _SPACE.sub(" ", sentence).strip()
 
 
-def _cut(text: str, style: CaptionStyle) -> list[tuple[int, str]]:
+def _cut(text: str, style: CaptionStyle, spaces: bool = True) -> list[tuple[int, str]]:
     """The pieces between separators, blank ones left out, each with its place in the text."""
     pieces: list[tuple[int, str]] = []
     start = 0
-    for end, following in [*((m.start(), m.end()) for m in re.finditer(_separator(text, style), text)), (len(text), 0)]:
+    for end, following in [
+        *((m.start(), m.end()) for m in re.finditer(_separator(text, style, spaces), text)),
+        (len(text), 0),
+    ]:
         piece = text[start:end]
         if piece.strip():
             pieces.append((start + len(piece) - len(piece.lstrip()), piece.strip()))
@@ -124,14 +117,14 @@ def _cut(text: str, style: CaptionStyle) -> list[tuple[int, str]]:
     return pieces
 
 
-def _separator(text: str, style: CaptionStyle) -> str:
+def _separator(text: str, style: CaptionStyle, spaces: bool) -> str:
     mark = style.separator.strip() or ","
     if mark != ",":
         # other marks are part of faces such as <|>_<|> and ;) as well: only with their spaces they separate
         before, after = (r"\s+" if s else "" for s in (style.separator[:1].isspace(), style.separator[-1:].isspace()))
         return before + re.escape(mark) + (f"(?:{after}|$)" if after else "")
-    words = text.split()
-    booru = "," not in text and len(words) > 1 and any("_" in w.strip("_") and w not in KAOMOJI for w in words)
+    words = text.split() if spaces else []
+    booru = "," not in text and len(words) > 1 and any("_" in w.strip("_") and not keeps_underscores(w) for w in words)
     return r"\s+" if booru and not SENTENCE_END.search(text + " ") else ","
 
 

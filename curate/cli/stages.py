@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from curate.cli.help import EVERY_STAGE, HELP_ALL, show_all
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, codec
 from curate.core.stage import Concept, Findings, Stage, adds_only
 from curate.errors import InputError
 
@@ -54,7 +55,10 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
             )
             show(explained, as_json)
             return
-        concepts, consent = _concepts_of(given["concepts"])
+        concepts, consent, reading = _concepts_of(given["concepts"])
+        reading = CaptionReading(
+            given.get("caption_form") or reading.form, _encoding(given.get("caption_encoding")) or reading.encoding
+        )
         made = _validated(name, stage, options)
         if not given.get("out"):
             made.check_source(given["source"])
@@ -74,6 +78,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
                 only=tuple(given.get("concept") or ()),
                 concepts=concepts,
                 consent=given["consent"] or consent,
+                captions=reading,
                 options=_validated("run", RunOptions, run_options),
                 quiet=given["quiet"],
             )
@@ -88,7 +93,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     if stage.prints_config:
         parameters.append(inspect.Parameter("print_config", positional, default=False, annotation=_PRINT))
     unwanted = ("out", "in_place") if stage.read_only else ("out", "in_place", "concept") if adds_only(stage) else ()
-    common = {f: c for f, c in _COMMON.items() if f not in unwanted}
+    common = {f: c for f, c in _COMMON.items() if f not in unwanted and f not in fields}
     parameters += [inspect.Parameter(f, positional, default=d, annotation=a) for f, (a, d) in common.items()]
     if stage.usual:
         parameters.append(inspect.Parameter("help_all", positional, default=False, annotation=_HELP_ALL))
@@ -159,6 +164,14 @@ _COMMON: Mapping[str, tuple[Any, Any]] = {
                 rich_help_panel=EVERY_STAGE,
             ),
         ],
+        None,
+    ),
+    "caption_form": (
+        Annotated[CaptionForm | None, typer.Option("--caption-form", help=FORM_HELP, rich_help_panel=EVERY_STAGE)],
+        None,
+    ),
+    "caption_encoding": (
+        Annotated[str | None, typer.Option("--caption-encoding", help=ENCODING_HELP, rich_help_panel=EVERY_STAGE)],
         None,
     ),
     "workers": (
@@ -313,13 +326,20 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
         ) from error
 
 
-def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], ConsentChoice]:
+def _encoding(name: str | None) -> str:
+    try:
+        return codec(name) if name else ""
+    except ValueError as error:
+        raise InputError(f"--caption-encoding: {error}") from error
+
+
+def _concepts_of(path: Path | None) -> tuple[dict[str, Concept], ConsentChoice, CaptionReading]:
     if path is None:
-        return {}, ""
+        return {}, "", CaptionReading()
     from curate.pipeline import load
 
     pipeline = load(path)
-    return pipeline.concepts, pipeline.consent
+    return pipeline.concepts, pipeline.consent, pipeline.captions
 
 
 def show(found: Findings, as_json: bool) -> None:

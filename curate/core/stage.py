@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, U
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from curate.core.caption_options import CaptionEncoding, CaptionForm
 from curate.core.events import Listener
 from curate.core.record import Image, Manifest, Record, to_plain
 from curate.core.store import Store
@@ -78,6 +79,12 @@ class Concept(Options):
     repeats: int | None = Field(default=None, ge=1, description="Fix the number of repeats instead of balancing it.")
     absorb: tuple[str, ...] = Field(
         default=(), description="Tags that belong to the trigger and are removed from captions."
+    )
+    caption_form: CaptionForm | None = Field(
+        default=None, description="What separates the tags of its captions, instead of the pipeline's caption_form."
+    )
+    caption_encoding: CaptionEncoding | None = Field(
+        default=None, description="Encoding of its captions, instead of the pipeline's caption_encoding."
     )
     flip: tuple[str, ...] = Field(
         default=(), description="Files to mirror so that an asymmetric subject faces one way."
@@ -201,6 +208,8 @@ class Stage(Options):
     """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
     read_only: ClassVar[bool] = False
     """Whether the stage's command only reads FOLDER and prints `findings`: it needs no output folder and leaves no trace."""
+    reads_folder: ClassVar[bool] = False
+    """Whether the stage reads its folder from disk itself and names what is odd there, so that scanning need not."""
     distributed: ClassVar[bool] = False
     """Whether all processes of a launcher take part in `run`; of other stages the first process does everything."""
     usual: ClassVar[frozenset[str]] = frozenset()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from curate import folder
-from curate.core.events import Note
+from curate.core.caption_options import CaptionReading
+from curate.core.events import Listener, Note
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
@@ -51,6 +52,7 @@ class Command:
     only: tuple[str, ...] = ()
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     consent: ConsentChoice = ""
+    captions: CaptionReading = field(default_factory=CaptionReading)
     options: RunOptions = field(default_factory=RunOptions)
     quiet: bool = False
 
@@ -118,11 +120,19 @@ def _records(c: Command, session: Session) -> Manifest:
         edits = folder.look(c.source, ledger, tell) if ledger else {}
         if c.out is not None:
             edits = {**edits, **folder.look(c.out, store, tell)}
+        scan_tell = _without_notes(tell) if c.stage.reads_folder else tell
         if ledger:
-            manifest = reopen(c.source, ledger, store, env, tell, consent=c.consent, edits=edits)
+            manifest = reopen(
+                c.source, ledger, store, env, scan_tell, consent=c.consent, edits=edits, reading=c.captions
+            )
         else:
-            manifest = scan([c.source], store, env, tell, consent=c.consent, skip=c.out)
+            manifest = scan([c.source], store, env, scan_tell, consent=c.consent, skip=c.out, reading=c.captions)
     return with_edits(manifest, edits)
+
+
+def _without_notes(tell: Listener) -> Listener:
+    """A listener that hears of pictures, but not of how the folder was read: the stage says that itself."""
+    return lambda event: None if isinstance(event, Note) else tell(event)
 
 
 def _check_folders(c: Command) -> None:

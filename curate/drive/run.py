@@ -38,7 +38,13 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     def work(session: Session) -> Done:
         edits = folder.look(pipeline.output, session.store, session.tell)
         manifest = scan(
-            pipeline.input, session.store, session.env, session.tell, consent=pipeline.consent, skip=pipeline.output
+            pipeline.input,
+            session.store,
+            session.env,
+            session.tell,
+            consent=pipeline.consent,
+            skip=pipeline.output,
+            reading=pipeline.captions,
         )
         manifest = with_edits(manifest, edits)
         for stage in pipeline.stages:
@@ -86,7 +92,15 @@ def plan(pipeline: Pipeline) -> list[Planned]:
         store = stack.enter_context(Store(ledger))
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         check_requirements(pipeline.stages, env)
-        manifest = scan(pipeline.input, store, env, silent, consent=pipeline.consent, skip=pipeline.output)
+        manifest = scan(
+            pipeline.input,
+            store,
+            env,
+            silent,
+            consent=pipeline.consent,
+            skip=pipeline.output,
+            reading=pipeline.captions,
+        )
         edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
         return runner.plan(pipeline.stages, with_edits(manifest, edits))

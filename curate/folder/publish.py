@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from curate import captions
 from curate.core.events import Listener, Note
 from curate.core.files import copy_file, digest_file, disk_errors, write_text
 from curate.core.record import Manifest, Record
@@ -211,6 +212,6 @@ class _Publisher(Scene):
     def _is_ours(self, caption: str, text: str) -> bool:
         """Whether a caption file holds what we wrote there, an edit that the ledger keeps, or in place what was imported."""
         about = self.captions.get(fold(caption), ())
-        if self.journal is not None and text.strip() in self.imported:
+        if self.journal is not None and not self.imported.isdisjoint(captions.readings(text)):
             return True
         return any(self.wrote(row, text) for row in about)

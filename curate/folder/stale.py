@@ -64,7 +64,7 @@ def remove_sources(scene: Scene, sources: Sequence[tuple[Record, Path]], targets
             scene.remove(source)
         beside = captions.caption_file(source)
         if beside is not None and beside.relative_to(scene.folder).as_posix() not in texts:
-            text = (read_text(beside) or "").removeprefix("\ufeff").strip()
-            if record.imported is not None and text == record.imported.strip():
+            readings = captions.readings(read_text(beside) or "")
+            if record.imported is not None and record.imported.strip() in readings:
                 scene.remove(beside)
         prune_empty(source.parent, scene.folder)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from curate.core import registry
+from curate.core.caption_options import CaptionReading
 from curate.core.path_options import resolve_paths
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
-from curate.pipeline.options import SAMPLE, Pipeline, RunOptions
+from curate.pipeline.options import SAMPLE, CaptionOptions, Pipeline, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.reader import Problem, Reader, entry_name
 from curate.pipeline.words import describe
@@ -26,7 +27,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     """
     reader = Reader(path, settings)
     values = reader.parse()
-    known = ("input", "output", "concepts", "consent", "stages", "run")
+    known = ("input", "output", "caption_form", "caption_encoding", "concepts", "consent", "stages", "run")
     for key in [k for k in values if k not in known]:
         reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, known)}', at_key=True)
     base = path.resolve().parent
@@ -34,6 +35,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     output = _output(reader, values, base, inputs)
     concepts = _concepts(reader, values, inputs)
     consent = _consent(reader, values)
+    reading = _captions(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     if until is not None:
@@ -52,6 +54,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         input=tuple(inputs),
         output=output,
         concepts=concepts,
+        captions=reading,
         consent=consent,
         stages=tuple(stages),
         run=options,
@@ -164,6 +167,12 @@ def _consent(reader: Reader, values: Mapping[str, Any]) -> ConsentChoice:
             f'"{UNCHECKED}" (include pictures whose files cannot be checked for a refusal), or nothing',
         )
     return ""
+
+
+def _captions(reader: Reader, values: Mapping[str, Any]) -> CaptionReading:
+    given = {key: values[key] for key in CaptionOptions.model_fields if key in values}
+    options = reader.typed(CaptionOptions, given, (), "pipeline") or CaptionOptions()
+    return CaptionReading(options.caption_form, options.caption_encoding)
 
 
 def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:

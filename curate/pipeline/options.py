@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionEncoding, CaptionForm, CaptionReading
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.scan import ConsentChoice
@@ -44,6 +45,15 @@ class RunOptions(BaseModel):
         return value
 
 
+class CaptionOptions(BaseModel):
+    """How captions that came with the pictures are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    caption_form: CaptionForm = Field(default="auto", description=FORM_HELP)
+    caption_encoding: CaptionEncoding = Field(default="auto", description=ENCODING_HELP)
+
+
 class Pipeline(BaseModel):
     """A checked pipeline.yaml; paths are resolved against the file's folder."""
 
@@ -55,6 +65,7 @@ class Pipeline(BaseModel):
     output: Path
     concepts: dict[str, Concept]
     consent: ConsentChoice
+    captions: CaptionReading
     stages: tuple[Stage, ...]
     run: RunOptions
 

@@ -106,7 +106,7 @@ class Reader:
             value = YAML(typ="safe", pure=True).load(text) if text.strip() else text
         except MarkedYAMLError:
             value = text
-        if parts[0] in ("input", "output", "consent", "run", "concepts"):
+        if parts[0] in ("input", "output", "caption_form", "caption_encoding", "consent", "run", "concepts"):
             self._assign(values, tuple(parts), value, origin)
             return
         stages = values.get("stages")

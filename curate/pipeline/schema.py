@@ -6,7 +6,7 @@ from typing import Any
 
 from curate.core import registry
 from curate.core.stage import Concept, Options, takes_list
-from curate.pipeline.options import RunOptions
+from curate.pipeline.options import CaptionOptions, RunOptions
 from curate.scan import RIGHTS, UNCHECKED
 
 
@@ -59,6 +59,7 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": concept,
                 "description": "What is said of each concept, by folder.",
             },
+            **CaptionOptions.model_json_schema()["properties"],
             "consent": {
                 "enum": [UNCHECKED, RIGHTS],
                 "description": f"{UNCHECKED} includes pictures whose files cannot be checked for a refusal of AI training; "

@@ -60,7 +60,7 @@ class Captions(RecordStage):
     )
 
     version: ClassVar[int] = 2
-    reads: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "scores", "trigger", "imported"})
+    reads: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "scores", "trigger", "imported", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "style", "notes", "aside"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"absorb"})
     resources: ClassVar[Resources] = Resources(cpus=0)
@@ -130,6 +130,7 @@ class Captions(RecordStage):
             "tags": record.tags,
             "sentence": record.sentence,
             "imported": record.imported,
+            **({"caption_form": form} if (form := record.facts.get("caption_form")) else {}),
             "trigger": _occurring(record),
             "scores": record.scores.packed.hex() if its.order == "score" or its.cap or came else "",
             **({"concept": record.concept} if record.concept in self.per_concept else {}),
@@ -262,7 +263,7 @@ def _screened(record: Record) -> str:
     """Pictures without a caption of their own were screened where they were tagged."""
     if record.imported is None:
         return ""
-    own, sentence = captions.parse(record.imported, _occurring(record))
+    own, sentence = captions.parse_imported(record, _occurring(record))
     said, scores = f"{sentence} {record.sentence}", record.scores.unpack()
     return screening.screen(scores, {*own, *record.tags}, said, {model: taggers.vocabulary(model) for model in scores})
 

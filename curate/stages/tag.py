@@ -98,7 +98,7 @@ class _Selection(RecordStage):
 
     options: Tag
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
     resources: ClassVar[Resources] = Resources(cpus=0)
@@ -114,13 +114,14 @@ class _Selection(RecordStage):
         """Trigger words matter only among the tags of a caption that came with the picture."""
         trigger: list[str] = []
         if record.imported is not None:
-            among = set(captions.parse(record.imported, record.trigger)[0])
+            among = set(captions.parse_imported(record)[0])
             trigger = [t for t in record.trigger if t in among]
         said = self._said(record)
         return {
             "scores": record.scores.packed.hex(),
             "facts": [said, _found_before(record)],
             "imported": record.imported,
+            **_form(record),
             "trigger": trigger,
         }
 
@@ -169,7 +170,7 @@ class _Selection(RecordStage):
 
     def _select(self, record: Record, rules: select.Rules, vocabularies: Mapping[str, str]) -> Record:
         scores = record.scores.unpack()
-        own, sentence = captions.parse(record.imported, record.trigger) if record.imported is not None else ((), "")
+        own, sentence = captions.parse_imported(record)
         said = self._said(record)
         reason = screening.screen(scores, own, f"{sentence} {said}", vocabularies)
         if reason:
@@ -190,6 +191,12 @@ class _Selection(RecordStage):
                 note=f"tag: added {len(added)} tags to its own caption",
             )
         return _with(record, tags=picked, sentence=said)
+
+
+def _form(record: Record) -> Mapping[str, Any]:
+    """Part of the key where the person said that captions are sentences."""
+    form = record.facts.get("caption_form")
+    return {"caption_form": form} if form else {}
 
 
 def _found_before(record: Record) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate import captions
+from curate.core.caption_options import CaptionReading
 from curate.errors import InputError
 
 FOLDERS = {
@@ -35,9 +36,8 @@ def test_a_folder_is_read_as_it_was_written_and_the_guess_is_told_once(encoding:
     texts = FOLDERS[encoding]
     paths = put(tmp_path / "10_zwx", texts, encoding)
     plain = put(tmp_path / "10_zwx" / "more", ["zwx, red scarf", "красный"], "utf-8")
-    result = captions.read_folder([*paths, *plain])
-    decoded = [d.text for d in result.texts.values() if isinstance(d, captions.Decoded)]
-    assert decoded == [*texts, "zwx, red scarf", "красный"]
+    result = captions.read_folder("10_zwx", {p: [p] for p in [*paths, *plain]}, CaptionReading("tags"))
+    assert [c.text for c in result.captions.values()] == [*texts, "zwx, red scarf", "красный"]
     [message] = result.messages
     assert f"{len(texts)} captions are not UTF-8 and read as " in message
     assert "10_zwx" in message and "caption_encoding" in message
@@ -46,11 +46,10 @@ def test_a_folder_is_read_as_it_was_written_and_the_guess_is_told_once(encoding:
 @pytest.mark.parametrize("encoding", FOLDERS)
 def test_the_option_is_heeded_and_nothing_is_guessed(encoding: str, tmp_path: Path) -> None:
     # a single word says too little of its encoding
-    paths = put(tmp_path, [FOLDERS[encoding][-1].split()[0]], encoding)
-    result = captions.read_folder(paths, encoding)
-    assert [d.text for d in result.texts.values() if isinstance(d, captions.Decoded)] == [
-        FOLDERS[encoding][-1].split()[0]
-    ]
+    word = FOLDERS[encoding][-1].split()[0].strip(",")
+    [path] = put(tmp_path, [word], encoding)
+    result = captions.read_folder("x", {path: [path]}, CaptionReading(encoding=encoding))
+    assert result.captions[path].text == word
     assert not result.messages
 
 
@@ -63,7 +62,7 @@ def test_a_mark_says_the_encoding_and_is_no_part_of_the_text(encoding: str, text
     assert captions.read_text(tmp_path / "a.txt") == text + "\r\n"
     # the mark knows better than a person who speaks of the folder's other captions
     assert captions.read_caption(tmp_path / "a.txt", "cp1251") == text
-    [decoded] = captions.read_folder([tmp_path / "a.txt"]).texts.values()
+    [decoded] = captions.read_together([tmp_path / "a.txt"]).values()
     assert isinstance(decoded, captions.Decoded) and not decoded.is_plain
 
 
@@ -72,7 +71,7 @@ def test_what_cannot_be_told_is_named_and_loses_no_other_caption(raw: bytes, tmp
     [good] = put(tmp_path, ["zwx"], "utf-8")
     bad = tmp_path / "bad.txt"
     bad.write_bytes(raw)
-    texts = captions.read_folder([good, bad]).texts
+    texts = captions.read_together([good, bad])
     assert isinstance(texts[good], captions.Decoded)
     assert isinstance(error := texts[bad], InputError) and "bad.txt" in error.message
     with pytest.raises(InputError, match=r"bad\.txt"):

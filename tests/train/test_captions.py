@@ -65,6 +65,6 @@ def test_captions_are_dropped_whole_as_often_as_asked() -> None:
     assert abs(seen[""] / ROUNDS - 0.25) < 0.025
 
 
-def test_only_the_first_line_is_shown_and_untouched_captions_stay_as_written() -> None:
-    assert set(many("zwx dog,a ,  b\na sentence.")) == {"zwx dog,a ,  b"}
+def test_untouched_captions_stay_as_written() -> None:
+    assert set(many("zwx dog,a ,  b")) == {"zwx dog,a ,  b"}
     assert set(many("zwx dog;a;b", trigger="zwx dog", tag_dropout=1e-9, caption_separator=";")) == {"zwx dog; a; b"}

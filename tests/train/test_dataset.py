@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
+from curate.core.caption_options import CaptionReading
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import Store
@@ -92,8 +93,8 @@ def test_wrong_level_is_explained(folder: Path) -> None:
 
 
 def test_no_captions_at_all(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"none of the 4 pictures .* \.caption"):
-        read_dataset(folder, ".caption")
+    with pytest.raises(InputError, match=r"none of the 4 pictures .* \.cap"):
+        read_dataset(folder, CaptionReading(extension=".cap"))
 
 
 def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Path) -> None:

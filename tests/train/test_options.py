@@ -150,7 +150,7 @@ def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     options = TrainOptions(**given)
     context = Context(folder_of(place), PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     backbone = base_model(options.clip_skip, options.max_tokens)
-    data = read_dataset(context.folder, options.caption_extension, masks=options.masked_loss)
+    data = read_dataset(context.folder, options.caption_reading, masks=options.masked_loss)
     job = prepare(options, data, backbone, context)
     network = attach(options, backbone)
     try:

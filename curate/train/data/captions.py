@@ -30,22 +30,34 @@ def is_fixed(options: TrainOptions) -> bool:
     )
 
 
-def shown(caption: str, trigger: str, options: TrainOptions, epoch: int, draw: random.Random) -> str:
-    """The caption of one showing (epoch counted from 0), in kohya's order: dropout, first line, shuffle, tag dropout."""
+def shown(
+    caption: str,
+    trigger: str,
+    options: TrainOptions,
+    epoch: int,
+    draw: random.Random,
+    marked: tuple[int, int] | None = None,
+) -> str:
+    """The caption of one showing (epoch counted from 0), in kohya's order: dropout, shuffle, tag dropout.
+
+    `marked` are the tags that the caption itself keeps first and last; they come before `keep_tokens`.
+    """
     every = options.caption_dropout_every_n_epochs
     if every and (epoch + 1) % every == 0:
         return ""
     if options.caption_dropout and draw.random() < options.caption_dropout:
         return ""
-    caption = caption.split("\n", 1)[0].strip()
+    caption = caption.strip()
     if not (options.shuffle or options.tag_dropout):
         return caption
     separator = options.caption_separator.strip() or options.caption_separator
     tags = [tag.strip() for tag in caption.split(separator) if tag.strip()]
-    keep = options.keep_tokens if options.keep_tokens is not None else kept(caption, trigger, separator)
-    fixed, free = tags[:keep], tags[keep:]
+    keep, last = marked or (options.keep_tokens, 0)
+    keep = kept(caption, trigger, separator) if keep is None else keep
+    end = len(tags) - last
+    fixed, free, after = tags[:keep], tags[keep:end], tags[max(keep, end) :]
     if options.shuffle:
         draw.shuffle(free)
     if options.tag_dropout:
         free = [tag for tag in free if draw.random() >= options.tag_dropout]
-    return (f"{separator} " if separator.strip() else separator).join(fixed + free)
+    return (f"{separator} " if separator.strip() else separator).join(fixed + free + after)

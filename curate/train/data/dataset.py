@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.captions import read_caption
+from curate import captions, names
+from curate.captions import Caption
+from curate.core.caption_options import CaptionReading
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.errors import InputError
 from curate.images.consent import check
 from curate.train.data import folders
-from curate.train.data.folders import MASKS, SUFFIXES
+from curate.train.data.folders import MASKS, SUFFIXES, Concept
 
 EXIF_ORIENTATION = 0x0112
+_READING = CaptionReading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Picture:
     """A training picture. `digest` is of the file's bytes; width and height are after orientation.
 
     words   of its folder: what it is called without a caption, and which tags stay in front
+    kept    how many tags its caption itself keeps first and last (`|||`), None where it says nothing of it
     mask    a grey picture that says what of it counts
     reg     shows the class for regularisation, not the concept
     """
@@ -35,6 +39,7 @@ class Picture:
     words: str = ""
     mask: Path | None = None
     reg: bool = False
+    kept: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class Dataset:
 
 def read_dataset(
     folder: Path,
-    extension: str = ".txt",
+    reading: CaptionReading = _READING,
     digests: FileDigests | None = None,
     *,
     masks: bool = False,
@@ -81,45 +86,87 @@ def read_dataset(
     uncaptioned: list[Path] = []
     triggers: dict[str, str] = {}
     for concept in concepts:
-        place, words = concept.place, concept.words
-        triggers[place.name] = words
-        found = _files(place, left_out)
-        if not found:
-            warnings.append(f"{place.name} holds no pictures")
-        warnings += folders.unread(place)
-        _warn_twins(found, warnings)
-        for path in found:
+        triggers[concept.place.name] = concept.words
+        content = read_concept(concept, reading, left_out)
+        warnings += content.messages
+        for path in content.pictures:
             size = _usable_size(path, reg, warnings)
-            beside = None if size is None else _beside(folder, path, extension, masks, warnings)
-            if size is None or beside is None:
+            mask = mask_of(folder, path, content.masks) if masks else None
+            if size is None or not _is_usable(path, content, mask, warnings):
                 continue
-            caption, mask = beside
+            caption = content.captions.get(path)
             if caption is None:
                 uncaptioned.append(path)
-            digest = file_digest(path, digests)
-            text = words if caption is None else caption
-            pictures.append(Picture(path, place.name, concept.repeats, text, digest, *size, words, mask, reg))
-            lines.append(
-                f"{place.name}/{path.name}\0{digest}\0{caption}" + (f"\0{file_digest(mask, digests)}" if mask else "")
-            )
+            one = _picture(path, concept, size, caption, mask, reg, digests)
+            pictures.append(one)
+            lines.append(_identity(one, caption, digests))
+        if content.masks and not (masks or reg):
+            warnings.append(f"{concept.place.name}: {len(content.masks)} masks are not used: masked_loss is off")
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
     if masks and not any(p.mask for p in pictures):
         raise InputError(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
-            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png: white is learnt, black is not",
+            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png or 10_dog/a-masklabel.png: white is learnt, black is not",
         )
     if not masks and not reg and (folder / MASKS).is_dir():
         warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
     if not reg:
-        _check_captions(folder, extension, len(pictures), uncaptioned, warnings)
+        _check_captions(folder, reading.extension, len(pictures), uncaptioned, warnings)
     return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
 
 
-def _files(place: Path, left_out: frozenset[Path]) -> list[Path]:
-    """The picture files of a concept's folder, by name."""
-    there = (p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in there if p.is_file() and p.absolute() not in left_out)
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The files of a concept's folder, by name: pictures, their captions, and masks that lie beside them."""
+
+    pictures: list[Path]
+    captions: Mapping[Path, Caption]
+    errors: Mapping[Path, InputError]
+    masks: Mapping[Path, Path]
+    messages: list[str]
+
+
+def read_concept(concept: Concept, reading: CaptionReading, left_out: frozenset[Path] = frozenset()) -> Content:
+    """What the folder of a concept holds, captions read; pictures in `left_out` are passed over."""
+    place = concept.place
+    files = [p.name for p in place.iterdir() if not p.name.startswith(".") and p.is_file()]
+    beside = captions.sort_files(place.name, files, _is_picture, reading.extension)
+    pictures = [p for p in (place / name for name in beside.pictures) if p.absolute() not in left_out]
+    candidates = {p: [place / text for text in beside.captions.get(p.name, ())] for p in pictures}
+    result = captions.read_folder(place.name, candidates, reading, names.words(concept.words))
+    messages = [] if pictures else [f"{place.name} holds no pictures"]
+    misread = captions.misread_message(place.name, {c.file.name: c.encoding for c in result.captions.values()})
+    messages += [*beside.messages, *result.messages, *([misread] if misread else []), *folders.unread(place)]
+    _warn_twins(pictures, messages)
+    masks = {p: place / beside.masks[p.name] for p in pictures if p.name in beside.masks}
+    return Content(pictures, result.captions, result.errors, masks, messages)
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _picture(
+    path: Path,
+    concept: Concept,
+    size: tuple[int, int],
+    caption: Caption | None,
+    mask: Path | None,
+    reg: bool,
+    digests: FileDigests | None,
+) -> Picture:
+    text, kept = (concept.words, None) if caption is None else (caption.text, caption.kept)
+    digest = file_digest(path, digests)
+    return Picture(path, path.parent.name, concept.repeats, text, digest, *size, concept.words, mask, reg, kept)
+
+
+def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | None) -> str:
+    """What of a picture decides what is learnt, as a line of the dataset's digest."""
+    text = None if caption is None else caption.text
+    line = f"{picture.concept}/{picture.path.name}\0{picture.digest}\0{text}"
+    line += f"\0{file_digest(picture.mask, digests)}" if picture.mask else ""
+    return line + (f"\0{picture.kept}" if picture.kept else "")
 
 
 def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
@@ -149,26 +196,19 @@ def _withheld(path: Path) -> str:
     return ""
 
 
-def _beside(
-    folder: Path, path: Path, extension: str, masks: bool, warnings: list[str]
-) -> tuple[str | None, Path | None] | None:
-    """A picture's caption and mask; None, with a warning, where one cannot be read: without it the picture would teach what
-    it should not.
-    """
+def _is_usable(path: Path, content: Content, mask: Path | None, warnings: list[str]) -> bool:
+    """False, with a warning, where caption or mask cannot be read: without it the picture would teach what it should not."""
     name = f"{path.parent.name}/{path.name}"
-    try:
-        caption = _caption(path.with_suffix(extension))
-    except InputError as error:
-        warnings.append(f"{name} is left out: {error}")
-        return None
-    mask = mask_of(folder, path.parent.name, path.stem) if masks else None
+    if path in content.errors:
+        warnings.append(f"{name} is left out: {content.errors[path]}")
+        return False
     try:
         if mask is not None:
             picture_size(mask)
     except Exception as error:  # as of pictures
         warnings.append(f"{name} is left out: its mask cannot be read: {error}")
-        return None
-    return caption, mask
+        return False
+    return True
 
 
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:
@@ -181,19 +221,20 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
         )
     if without:
         named = ", ".join(f"{p.parent.name}/{p.name}" for p in without[:5]) + (" …" if len(without) > 5 else "")
-        line = f"{len(without)} pictures have no caption and are trained with their folder's words: {named}"
-        warnings.append(line + (f"; files ending in {other} lie beside some of them and are not read" if other else ""))
+        warnings.append(f"{len(without)} pictures have no caption and are trained with their folder's words: {named}")
 
 
-def mask_of(folder: Path, concept: str, stem: str) -> Path | None:
-    """The mask of a picture, where there is one: FOLDER/masks/CONCEPT/STEM.png."""
-    path = folder / MASKS / concept / f"{stem}.png"
-    return path if path.is_file() else None
+def mask_of(folder: Path, picture: Path, beside: Mapping[Path, Path]) -> Path | None:
+    """The mask of a picture: FOLDER/masks/CONCEPT/STEM.png, else the one beside it (STEM-masklabel.png), None without one."""
+    path = folder / MASKS / picture.parent.name / f"{picture.stem}.png"
+    return path if path.is_file() else beside.get(picture)
 
 
-def add_regularisation(data: Dataset, folder: Path, extension: str, digests: FileDigests | None = None) -> None:
+def add_regularisation(
+    data: Dataset, folder: Path, reading: CaptionReading = _READING, digests: FileDigests | None = None
+) -> None:
     """Reads regularisation pictures in; they are part of what the digest stands for."""
-    found = read_dataset(folder, extension, digests, reg=True)
+    found = read_dataset(folder, reading, digests, reg=True)
     data.reg = found.pictures
     data.warnings += [f"{folder.name}: {line}" for line in found.warnings]
     data.digest = text_digest(data.digest, found.digest)
@@ -244,11 +285,6 @@ def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
         if other := seen.get(path.stem):
             warnings.append(f"{path.parent.name}: {other.name} and {path.name} share one caption")
         seen[path.stem] = path
-
-
-def _caption(path: Path) -> str | None:
-    """The caption as it stands in the file, without surrounding blanks; None where there is none. Raises InputError."""
-    return (read_caption(path) or None) if path.is_file() else None
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def other_endings(pictures: Iterable[Path], wanted: str) -> str:
     counts: dict[str, int] = {}
     for picture in pictures:
         for beside in picture.parent.glob(f"{_literal(picture.stem)}.*"):
-            if beside.suffix.lower() in (".txt", ".caption", ".cap") and beside.suffix != wanted:
+            if beside.suffix.lower() in (".txt", ".caption", ".cap", ".tags") and beside.suffix != wanted:
                 counts[beside.suffix] = counts.get(beside.suffix, 0) + 1
     return max(counts, key=lambda ending: (counts[ending], ending), default="")
 

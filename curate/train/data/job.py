@@ -71,7 +71,7 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     trained, held = split(data.pictures, options.validation, options.seed)
     if options.validation_folder:
         other = Path(options.validation_folder).expanduser()
-        validation = read_dataset(other, options.caption_extension, masks=False, reg=True)
+        validation = read_dataset(other, options.caption_reading, masks=False, reg=True)
         held += validation.pictures
         for line in validation.warnings:
             context.note("warning", f"{other.name}: {line}")

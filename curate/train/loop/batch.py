@@ -106,7 +106,7 @@ class Batches:
         """The caption as this showing has it."""
         picture, options = self.job.entries[showing.picture].picture, self.job.options
         draw = random.Random(showing.seed(options.seed, "caption"))
-        return captions.shown(picture.caption, picture.words, options, showing.epoch, draw)
+        return captions.shown(picture.caption, picture.words, options, showing.epoch, draw, picture.kept)
 
     def _tokens(self, showing: Showing) -> list[Tensor]:
         caption = self.caption(showing)

@@ -38,7 +38,7 @@ class Validation:
     def batch(self, entry: Entry) -> Batch:
         """One picture at all timesteps."""
         batches, job = self.batches, self.batches.job
-        caption = entry.picture.caption.split("\n", 1)[0].strip()
+        caption = entry.picture.caption.strip()
         latent = entry.load()[0].expand(TIMESTEPS, -1, -1, -1)
         draw = torch.Generator().manual_seed(derived(job.options.seed, "validation", entry.picture.digest))
         noise = torch.randn(latent.shape, generator=draw)

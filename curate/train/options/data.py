@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, Field
 
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionEncoding, CaptionForm, CaptionReading
 from curate.core.path_options import FilePath
 
 
@@ -21,7 +22,13 @@ class DataOptions(BaseModel):
     bucket_min: int | None = Field(None, ge=64, description="Shortest bucket side; default half the resolution.")
     bucket_max: int | None = Field(None, ge=64, description="Longest bucket side; default twice the resolution.")
     upscale: bool = Field(True, description="Enlarge pictures smaller than their bucket.")
-    caption_extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of caption files.")
+    caption_extension: str = Field(
+        ".txt",
+        pattern=r"^\.\w+$",
+        description="Ending of caption files; with .txt or .caption the other is read where there is none.",
+    )
+    caption_form: CaptionForm = Field("auto", description=FORM_HELP)
+    caption_encoding: CaptionEncoding = Field("auto", description=ENCODING_HELP)
     shuffle: bool = Field(False, description="Shuffle a caption's tags behind the kept ones each time.")
     keep_tokens: int | None = Field(
         None, ge=0, description="Tags kept in front when shuffling; default those of the trigger."
@@ -40,6 +47,11 @@ class DataOptions(BaseModel):
     )
     prior_loss_weight: float = Field(1.0, ge=0, description="What the loss of regularisation pictures counts.")
 
+    @property
+    def caption_reading(self) -> CaptionReading:
+        """How captions are read."""
+        return CaptionReading(self.caption_form, self.caption_encoding, self.caption_extension)
+
 
 NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
     "keep_tokens": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),
@@ -48,4 +60,5 @@ NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
     "bucket_min": ("upscale", lambda o: o.upscale),
     "bucket_max": ("upscale", lambda o: o.upscale),
 }
-UNKEYED: frozenset[str] = frozenset()
+UNKEYED = frozenset({"caption_form", "caption_encoding"})
+"""They change the captions that are read, and those are part of the data."""

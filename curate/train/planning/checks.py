@@ -24,7 +24,7 @@ def check_files(options: TrainOptions, folder: Path, digests: FileDigests | None
         if given and Path(given).expanduser().resolve() == folder.resolve():
             raise InputError(f"{option} {given} is the folder that is trained", "give pictures of their own")
     if options.validation_folder:
-        read_dataset(Path(options.validation_folder).expanduser(), options.caption_extension, digests, reg=True)
+        read_dataset(Path(options.validation_folder).expanduser(), options.caption_reading, digests, reg=True)
     words(options, "")
 
 

@@ -1,0 +1,47 @@
+"""Caption options: how captions that came with pictures are read, where a person says it."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+CaptionForm = Literal["auto", "tags", "spaces", "lines", "semicolons", "sentence"]
+"""What stands between tags: commas, spaces, line ends or semicolons; a sentence has none. auto: what the folder shows."""
+
+FORM_HELP = (
+    "What separates the tags of captions: tags (commas), spaces, lines, semicolons; sentence: the caption is one "
+    "sentence; auto: what most captions of the folder show."
+)
+ENCODING_HELP = (
+    "Encoding of captions without a byte-order mark: utf-8, gb18030, cp1251, shift_jis ...; "
+    "auto: UTF-8, else what the captions of the folder show."
+)
+
+
+def codec(value: str) -> str:
+    """The name by which Python knows an encoding; auto stays. Raises ValueError."""
+    if value == "auto":
+        return value
+    try:
+        "a".encode(value)
+        return codecs.lookup(value).name
+    except LookupError:
+        raise ValueError(
+            f'there is no text encoding "{value}": for example utf-8, gb18030, cp1251, shift_jis'
+        ) from None
+
+
+CaptionEncoding = Annotated[str, AfterValidator(codec)]
+"""A codec of Python's, or auto."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionReading:
+    """How captions are read: their form, their encoding, and the ending that comes before the others."""
+
+    form: CaptionForm = "auto"
+    encoding: str = "auto"
+    extension: str = ".txt"

@@ -1,0 +1,16 @@
+"""Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
+
+from curate.scan.pictures import SourcePicture, legible, list_pictures
+from curate.scan.records import RIGHTS, TRAINED, UNCHECKED, ConsentChoice, reopen, scan
+
+__all__ = [
+    "RIGHTS",
+    "TRAINED",
+    "UNCHECKED",
+    "ConsentChoice",
+    "SourcePicture",
+    "legible",
+    "list_pictures",
+    "reopen",
+    "scan",
+]

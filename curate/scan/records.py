@@ -1,0 +1,217 @@
+"""Records: the first record of each picture in the input folders, with its caption, mask and consent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from curate import captions
+from curate.core.caption_options import CaptionReading
+from curate.core.events import Listener, Note, Scanned
+from curate.core.record import Image, Manifest, Record, from_plain
+from curate.core.stage import Concept, Env
+from curate.core.store import Store, Written
+from curate.errors import InputError
+from curate.images import masks
+from curate.images.consent import Consent, check
+from curate.names import words
+from curate.scan.pictures import SourcePicture, list_pictures
+from taggers import screening
+
+RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
+"""The statement under `consent:` that includes pictures which refuse AI training, and those that cannot be checked."""
+
+UNCHECKED: Literal["keep-unchecked"] = "keep-unchecked"
+"""The statement under `consent:` that includes pictures whose files cannot be checked for a refusal."""
+
+ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]
+"""What the user states under `consent:`; empty for nothing."""
+
+TRAINED = "lora"
+"""The folder inside a prepared one where training puts what it made; sample pictures there are no dataset."""
+
+_UNSAID = Concept()
+_READING = CaptionReading()
+
+_READER = 2
+"""Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
+
+
+def scan(
+    inputs: Sequence[Path],
+    store: Store,
+    env: Env,
+    tell: Listener,
+    *,
+    consent: ConsentChoice,
+    skip: Path | None = None,
+    reading: CaptionReading = _READING,
+) -> Manifest:
+    """The records of all pictures under the inputs, with imported captions, triggers and consent resolved.
+
+    Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
+    """
+    found = list_pictures(inputs, tell, skip)
+    where = ", ".join(map(str, inputs))
+    if not found:
+        raise InputError(f"no pictures in {where}", "put pictures in it, one sub-folder for each concept")
+    records: list[Record] = []
+    counts: dict[str, int] = {}
+    for one, (path, digest) in zip(found, store.digests([f.path for f in found]), strict=True):
+        counts[one.concept] = counts.get(one.concept, 0) + 1
+        if isinstance(digest, OSError):
+            records.append(Record(one.key, one.concept, "", Image(""), aside=f"cannot be read: {digest.strerror}"))
+        else:
+            records.append(_first(one, str(path.absolute()), digest, env.concepts))
+    records = _captioned(records, found, env.concepts, reading, tell)
+    records = _masked(records, found, store, env, tell)
+    tell(Scanned(len(records), counts))
+    return Manifest(_consenting(records, store, consent))
+
+
+def _masked(
+    records: list[Record], found: Sequence[SourcePicture], store: Store, env: Env, tell: Listener
+) -> list[Record]:
+    """The records with the masks that lie beside their pictures, taken into the ledger folder."""
+    files = {one.mask: n for n, one in enumerate(found) if one.mask is not None and not records[n].aside}
+    for path, digest in store.digests(list(files)):
+        n = files[path]
+        if isinstance(digest, OSError):
+            tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=records[n].key))
+        else:
+            records[n] = dataclasses.replace(records[n], mask=masks.adopt(path, digest, env.root))
+    return records
+
+
+def _first(one: SourcePicture, path: str, digest: str, concepts: Mapping[str, Concept]) -> Record:
+    name = one.name
+    settings = concepts.get(one.concept, _UNSAID)
+    return Record(
+        key=one.key,
+        concept=one.concept,
+        origin=digest,
+        image=Image(digest, path),
+        trigger=settings.trigger or words(name.words),
+        repeats=settings.repeats or name.repeats or 1,
+    )
+
+
+def _captioned(
+    records: list[Record],
+    found: Sequence[SourcePicture],
+    concepts: Mapping[str, Concept],
+    reading: CaptionReading,
+    tell: Listener,
+) -> list[Record]:
+    """The records with the captions that lie beside their pictures, read folder by folder."""
+    folders: dict[tuple[Path, str], dict[Path, int]] = {}
+    for n, one in enumerate(found):
+        if one.captions and not records[n].aside:
+            folders.setdefault((one.root, one.folder), {})[one.path] = n
+    for (_, folder), numbers in folders.items():
+        first = records[next(iter(numbers.values()))]
+        said = concepts.get(first.concept, _UNSAID)
+        its = CaptionReading(said.caption_form or reading.form, said.caption_encoding or reading.encoding)
+        files = {path: found[n].captions for path, n in numbers.items()}
+        result = captions.read_folder(folder, files, its, first.trigger)
+        for line in result.messages:
+            tell(Note("warning", line))
+        for path, error in result.errors.items():
+            tell(Note("warning", f"the caption is not used: {error.message}", key=records[numbers[path]].key))
+        for path, caption in result.captions.items():
+            records[numbers[path]] = _with_imported(records[numbers[path]], caption.text, its)
+    return records
+
+
+def _with_imported(record: Record, text: str, reading: CaptionReading) -> Record:
+    if reading.form == "sentence":
+        record = record.noting(caption_form="sentence")
+    record = dataclasses.replace(record, imported=text)
+    tags, sentence = captions.parse_imported(record)
+    return dataclasses.replace(record, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence))
+
+
+def _consenting(records: Sequence[Record], store: Store, choice: ConsentChoice) -> Iterator[Record]:
+    """Sets aside what refuses AI training and what cannot be checked, unless the user's choice includes it."""
+    known = store.consent(_READER, list({r.origin for r in records if r.origin}))
+    for record in records:
+        if record.aside:
+            yield record
+            continue
+        if record.origin not in known:
+            answer = check(Path(record.image.path))
+            known[record.origin] = [answer.answer, answer.reason]
+            store.keep_consent(_READER, {record.origin: known[record.origin]})
+        yield _with_consent(record, Consent(*known[record.origin]), choice)
+
+
+def _with_consent(record: Record, answer: Consent, choice: ConsentChoice) -> Record:
+    """The record with the fact `consent` (a refusal) or `unchecked` (why it could not be checked).
+
+    It is set aside unless the user's choice includes it.
+    """
+    reason = answer.reason
+    if answer.answer == "refused":
+        if choice == RIGHTS:
+            return record.noting(f"refuses AI training ({reason}); included: the rights are held", consent=reason)
+        return dataclasses.replace(record.noting(consent=reason), aside=f"refuses AI training: {reason}")
+    if answer.answer == "unchecked":
+        unknown = "whether it refuses AI training could not be checked"
+        if choice:
+            return record.noting(f"{unknown} ({reason}); included by consent: {choice}", unchecked=reason)
+        aside = f"{unknown}: {reason}; consent: {UNCHECKED} includes it"
+        return dataclasses.replace(record.noting(unchecked=reason), aside=aside)
+    return record
+
+
+def reopen(
+    folder: Path,
+    ledger: Store,
+    store: Store,
+    env: Env,
+    tell: Listener,
+    *,
+    consent: ConsentChoice,
+    edits: Mapping[tuple[str, str], str],
+    reading: CaptionReading = _READING,
+) -> Manifest:
+    """The records of a folder that commands work on: as its ledger left them where it knows the picture, else as scanned.
+
+    `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
+    """
+    known = ledger.written()
+    scanned = scan([folder], store, env, tell, consent=consent, skip=folder / TRAINED, reading=reading)
+    return Manifest(_known(record, known, folder, env.concepts, edits) for record in scanned)
+
+
+def _known(
+    record: Record,
+    known: Mapping[str, Written],
+    folder: Path,
+    concepts: Mapping[str, Concept],
+    edits: Mapping[tuple[str, str], str],
+) -> Record:
+    if record.aside:
+        return record
+    row = known.get(Path(record.image.path).relative_to(folder.absolute()).as_posix())
+    if row is None:
+        return record
+    before = from_plain(row.record)
+    settings = concepts.get(record.concept)
+    return dataclasses.replace(
+        before,
+        key=record.key,
+        origin=row.origin,
+        concept=record.concept,
+        # what was encoded stands on disk now, and may have been edited there
+        image=dataclasses.replace(record.image, width=before.image.width, height=before.image.height)
+        if record.image.digest == row.digest
+        else record.image,
+        trigger=settings.trigger if settings and settings.trigger else before.trigger,
+        repeats=settings.repeats if settings and settings.repeats else record.repeats,
+        edited=edits.get((row.origin, row.key)),
+        imported=before.imported,
+        mask=record.mask,
+    )
