@@ -81,7 +81,8 @@ def read(target: Path, concepts: Sequence[str] = ()) -> list[Captioned]:
         )
     missing = set(concepts) - {c.concept for c in found}
     if missing:
-        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}")
+        names = sorted({c.concept for c in list_pictures([target], _silent)})
+        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {', '.join(names)}")
     return found
 
 
@@ -129,9 +130,9 @@ def count(found: Sequence[Captioned]) -> dict[str, Counter[str]]:
 
 
 def matching(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a tag is one of these; `*` stands for anything, underscores and spaces are the same."""
+    """Whether a tag is one of these; `*` stands for anything, underscores and spaces are the same, and so are cases."""
     globs = [re.escape(captions.canonical(p)).replace(r"\*", ".*") for p in patterns if p.strip()]
-    pattern = re.compile("|".join(f"(?:{g})" for g in globs) or r"(?!)")
+    pattern = re.compile("|".join(f"(?:{g})" for g in globs) or r"(?!)", re.IGNORECASE)
     return lambda tag: pattern.fullmatch(captions.canonical(tag)) is not None
 
 

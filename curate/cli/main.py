@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, NoReturn, get_args
 
 import typer
 
@@ -153,11 +153,12 @@ def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = 
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return
     width = max(len(row.stage) for row in rows)
-    typer.echo(f"{'stage':<{width}}  {'compute':>8}  {'recalled':>8}  {'open':>8}")
+    typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'known':>8}  {'unclear':>8}")
     for row in rows:
         typer.echo(f"{row.stage:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
     if any(row.unknown for row in rows):
-        typer.echo("open: depends on what an earlier stage makes of the picture")
+        typer.echo("to do: pictures that a run computes; known: those an earlier run computed")
+        typer.echo("unclear: depends on what an earlier stage makes of the picture")
 
 
 @app.command("schema", rich_help_panel="Pipeline")
@@ -277,32 +278,59 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    refused = _Refusal("--json" in given, show_traceback)
     try:
         _mount(given)
-        app(args=given, prog_name="curate", standalone_mode=True)
+        code = app(args=given, prog_name="curate", standalone_mode=False)
     except (CurateError, ImportError) as error:
-        if show_traceback:
-            traceback.print_exc()
-        told = unloadable(error) if isinstance(error, ImportError) else error
-        _say(str(told))
-        raise SystemExit(told.exit_code) from None
+        known = unloadable(error) if isinstance(error, ImportError) else error
+        refused.end(known.exit_code, known.message, known.remedy)
     except KeyboardInterrupt:
-        _say("stopped\n  run the same command again to continue: what is done is kept")
-        raise SystemExit(130) from None
+        refused.end(130, "stopped", "run the same command again to continue: what is done is kept")
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
     except OSError as error:
-        if show_traceback:
-            traceback.print_exc()
-        _say(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
-        raise SystemExit(1) from None
+        refused.end(1, f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except Exception as error:
-        if show_traceback:
+        if type(error).__name__ == "Abort":  # a question was answered by the end of the input
+            refused.end(1, "aborted")
+        if hasattr(error, "format_message"):  # wrong words on the command line
+            refused.usage(error)
+        refused.end(
+            1,
+            f"unexpected {type(error).__name__}: {error}",
+            "this is a fault in curate: --traceback shows where; what was done is kept",
+        )
+    if isinstance(code, int) and code:
+        raise SystemExit(code)
+
+
+class _Refusal:
+    """Ends a command that did not do what was asked: a message on stderr, and with --json an object on stdout."""
+
+    def __init__(self, as_json: bool, show_traceback: bool) -> None:
+        self._as_json, self._show_traceback = as_json, show_traceback
+
+    def end(self, code: int, message: str, remedy: str = "") -> NoReturn:
+        """Prints and exits."""
+        if self._show_traceback and code != 130:
             traceback.print_exc()
-        _say(f"unexpected {type(error).__name__}: {error}")
-        _say("this is a fault in curate: --traceback shows where; what was done is kept")
-        raise SystemExit(1) from None
+        _say(message + (f"\n  {remedy}" if remedy else ""))
+        self._json(code, message, remedy)
+        raise SystemExit(code) from None
+
+    def usage(self, error: Any) -> NoReturn:
+        """What the parser of the command line says, with the usage above it as it prints it."""
+        error.show()
+        self._json(error.exit_code, error.format_message(), "")
+        raise SystemExit(error.exit_code) from None
+
+    def _json(self, code: int, message: str, remedy: str) -> None:
+        if self._as_json and sys.stdout is not None:
+            status = "interrupted" if code == 130 else "refused" if code in (2, 3) else "failed"
+            row = {"status": status, "error": message, "remedy": remedy, "exit_code": code}
+            typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
 
 
 def _say(message: str) -> None:

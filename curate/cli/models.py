@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -28,17 +29,36 @@ def models_command(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    width = max(len(r["name"]) for r in rows)
+    typer.echo("\n".join(table(rows)))
+
+
+_FOOTNOTES = {
+    "g": "gated: its author asks for consent on the hub first",
+    "u": "unverified: its rules were not checked against a reference program",
+    "m": "not pinned: fetches what the hub's main holds that day",
+}
+
+
+def _marks(row: Mapping[str, Any]) -> str:
+    """The letters of the footnotes that a tagger has."""
+    applies = {"g": row["gated"], "u": not row["verified"], "m": row["revision"] == "main"}
+    return "".join(letter for letter in _FOOTNOTES if applies[letter])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The taggers as lines of at most 80 columns where their names allow it; what a letter means stands below."""
+    name, words, licence = (max(len(row[c]) for row in rows) for c in ("name", "vocabulary", "licence"))
+    yield f"{'tagger':<{name}}  {'tags':<{words}}  {'licence':<{licence}}  {'size':>7}  {'here':<8}"
+    used: set[str] = set()
     for row in rows:
-        marks = [row["vocabulary"], row["licence"]]
-        marks += ["gated: its author asks for consent"] if row["gated"] else []
-        marks += [] if row["verified"] else ["unverified: its rules were not checked against a reference program"]
-        marks += (
-            ["revision not pinned: what the hub's main holds when it is fetched"] if row["revision"] == "main" else []
-        )
-        marks += [row["note"]] if row["note"] else []
+        marks = _marks(row)
+        used |= set(marks)
         size = f"{row['megabytes']} MB" if row["megabytes"] else ""
-        typer.echo(f"{row['name']:<{width}}  {row['here']:<9}  {size:>8}  {row['family']}: {'; '.join(marks)}")
+        line = f"{row['name']:<{name}}  {row['vocabulary']:<{words}}  {row['licence']:<{licence}}  {size:>7}"
+        yield f"{line}  {row['here']:<8} {marks}".rstrip()
+    notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
+    yield from ("", *(f"{letter}  {_FOOTNOTES[letter]}" for letter in _FOOTNOTES if letter in used))
+    yield from ("", *notes) if notes else ()
 
 
 @app.command("fetch")

@@ -67,13 +67,31 @@ class StageRecalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrainStep(Event):
-    """An optimizer step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several."""
+    """An optimizer step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several.
+
+    `epoch` counts from 1 to `epochs`; both are 0 where nobody knows.
+    """
 
     step: int
     steps: int
     loss: float
     average: float
     rate: float
+    epoch: int = 0
+    epochs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase(Event):
+    """What a stage is busy with before or between its pictures and steps: "encoding pictures", `done` of `total`.
+
+    `total` is 0 where there is nothing to count.
+    """
+
+    stage: str
+    task: str
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

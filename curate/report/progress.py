@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
@@ -15,6 +16,7 @@ from rich.text import Text
 from curate.core.events import (
     Event,
     Note,
+    Phase,
     RecordDone,
     Removed,
     RunFinished,
@@ -30,28 +32,44 @@ from curate.report.pace import Pace
 from curate.report.text import console, counted, live, pace, span, visible
 
 _QUIET_SECONDS = 10.0  # between two progress lines where there are no bars
-_ASIDE_LINES = 20  # the summary names them all; a broken folder must not scroll everything away
+_NARROW, _WIDE = 8, 48  # columns of a bar
 _COLOURS = {"warning": "yellow", "advice": "cyan"}
 
 
 @dataclass
 class _Job:
-    """A stage at work: `unit` is empty for pictures, it for training steps."""
+    """A stage at work: `unit` is empty for pictures, it for training steps; `printed` is when a line was last printed."""
 
     stage: str
     total: int
     pace: Pace
-    said: float
+    printed: float
     unit: str = ""
+    phase: str = ""
+    epoch: str = ""
     loss: str = ""
+    average: str = ""
     validation: str = ""
-    moved: bool = False
 
-    def figures(self) -> str:
-        """The moving part of a progress line."""
+    def figures(self, room: int = 1000) -> str:
+        """The moving part of a progress line in at most `room` columns: what matters least goes first.
+
+        The count, the time left and the loss stay longest.
+        """
         left = self.pace.left(self.total)
-        parts = [f"{self.pace.count:,}/{self.total:,}", self.loss, self.validation, pace(self.pace.rate, self.unit)]
-        return ", ".join([*(p for p in parts if p), *([f"{span(left)} left"] if left is not None else [])])
+        ranked = [
+            (0, self.phase or f"{self.pace.count:,}/{self.total:,}"),
+            (3, self.epoch),
+            (1, f"{span(left)} left" if left is not None and not self.phase else ""),
+            (2, self.loss),
+            (5, self.average),
+            (4, self.validation),
+            (6, pace(self.pace.rate, self.unit)),
+        ]
+        kept = [part for part in ranked if part[1]]
+        while len(kept) > 1 and len(", ".join(text for _, text in kept)) > room:
+            kept.remove(max(kept))
+        return ", ".join(text for _, text in kept)
 
 
 class Progress:
@@ -63,7 +81,6 @@ class Progress:
         self._bars = _bars(self, self._console) if live(stream) else None
         self._tasks: dict[str, TaskID] = {}
         self._jobs: dict[str, _Job] = {}
-        self._asides: set[str] = set()
 
     def tell(self, event: Event) -> None:
         """The listener."""
@@ -77,6 +94,8 @@ class Progress:
                 self._move(event)
             case TrainStep():
                 self._train(event)
+            case Phase():
+                self._enter(event)
             case Validated():
                 self._measured(event)
             case StageFinished():
@@ -121,12 +140,6 @@ class Progress:
         job = self._jobs.get(event.stage)
         if job:
             self._advance(job, job.pace.count + 1)
-        # stages that run fused all tell of a picture that leaves their pass
-        if event.aside and event.key not in self._asides and len(self._asides) <= _ASIDE_LINES:
-            self._asides.add(event.key)
-            full = len(self._asides) > _ASIDE_LINES
-            more = "further pictures set aside are listed in the summary"
-            self._say(more if full else f"set aside: {visible(event.key)}: {visible(event.aside)}", "yellow")
 
     def _train(self, event: TrainStep) -> None:
         job = next(reversed(self._jobs.values()), None)
@@ -135,8 +148,24 @@ class Progress:
         if job.unit != "it":
             # steps before the first one heard of took no time now: loading a model and resuming are not progress
             job.unit, job.total, job.pace = "it", event.steps, Pace(self._clock, event.step)
-        job.loss = f"loss {event.loss:.4f} (average {event.average:.4f})"
+        job.phase, job.loss, job.average = "", f"loss {event.loss:.4f}", f"average {event.average:.4f}"
+        job.epoch = f"epoch {event.epoch:,}/{event.epochs:,}" if event.epochs else ""
         self._advance(job, event.step)
+
+    def _enter(self, event: Phase) -> None:
+        """Shows what a stage is busy with until its next step; without bars only where it begins, or goes on for long."""
+        job = self._jobs.get(event.stage)
+        if job is None:
+            return
+        begins = not job.phase.startswith(event.task)
+        count = f" {event.done:,}/{event.total:,}" if event.total else ""
+        job.phase = event.task + count
+        if self._bars:
+            done = event.done if event.total else None
+            self._bars.update(self._tasks[job.stage], completed=done or 0, total=event.total or None)
+        elif begins or self._clock() - job.printed >= _QUIET_SECONDS:
+            job.printed = self._clock()
+            self._say(f"{visible(job.stage)}: {job.phase}")
 
     def _measured(self, event: Validated) -> None:
         job = next(reversed(self._jobs.values()), None)
@@ -148,8 +177,8 @@ class Progress:
         job.pace.reach(count)
         if self._bars:
             self._bars.update(self._tasks[job.stage], completed=count, total=job.total)
-        elif self._clock() - job.said >= _QUIET_SECONDS and count < job.total:
-            job.said = self._clock()
+        elif self._clock() - job.printed >= _QUIET_SECONDS and count < job.total:
+            job.printed = self._clock()
             self._say(f"{visible(job.stage)}: {job.figures()}")
 
     def _end(self, event: StageFinished) -> None:
@@ -158,7 +187,7 @@ class Progress:
         aside = f"{event.aside:,} set aside" if event.aside else ""
         line = ", ".join(
             part
-            for part in (done, aside, job.loss if job else "", job.validation if job else "", span(event.seconds))
+            for part in (done, aside, *((job.loss, job.average, job.validation) if job else ()), span(event.seconds))
             if part
         )
         if self._bars and event.stage in self._tasks:
@@ -170,15 +199,24 @@ class Progress:
 class _Figures(ProgressColumn):
     """What stands right of a bar."""
 
-    def __init__(self, job: Callable[[str], _Job | None]) -> None:
+    def __init__(self, job: Callable[[str], _Job | None], shown: Console, names: Callable[[], int]) -> None:
         super().__init__()
-        self._job = job
+        self._job, self._console, self._names = job, shown, names
 
     def render(self, task: Task) -> Text:
         job = self._job(task.fields["stage"])
-        return Text(task.fields.get("end") or (job.figures() if job else ""), no_wrap=True, overflow="ellipsis")
+        room = self._console.width - _bar_width(self._console) - self._names() - 2
+        text = task.fields.get("end") or (job.figures(room) if job else "")
+        return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _bar_width(shown: Console) -> int:
+    """Columns of a bar: a fifth of the terminal, within reason."""
+    return min(_WIDE, max(_NARROW, shown.width // 5))
 
 
 def _bars(progress: Progress, shown: Console) -> Bars:
     name = TextColumn("{task.description}", markup=False)
-    return Bars(name, BarColumn(bar_width=24), _Figures(progress.job), console=shown, refresh_per_second=5)
+    figures = _Figures(progress.job, shown, lambda: max((cell_len(t.description) for t in bars.tasks), default=0))
+    bars = Bars(name, BarColumn(bar_width=_bar_width(shown)), figures, console=shown, refresh_per_second=5)
+    return bars

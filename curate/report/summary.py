@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.text import Text
 
 from curate.core.events import Note
-from curate.core.record import Manifest
+from curate.core.record import Manifest, Record
 from curate.report import cleaning
 from curate.report.tally import StageRow, Tally
 from curate.report.text import console, counted, listed, span, visible
@@ -37,6 +37,8 @@ def summarise(
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
+        "changed": _changed(rows),
+        "split": _split(rows),
         "stages": [_stage(row) for row in tally.rows],
         "cleaning": cleaning.figures(rows),
         "training": _training(tally),
@@ -46,6 +48,26 @@ def summarise(
         "where": {name: str(path) for name, path in where.items()},
         "next": next_command,
     }
+
+
+_CHANGES = {"cropped": "crop", "mirrored": "flipped"}
+"""What was done to pictures, by the fact that stages leave on a record."""
+
+
+def _changed(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Which pictures were cropped and which mirrored: what a person wants to look at again."""
+    names = {what: [r.key for r in records if r.facts.get(fact)] for what, fact in _CHANGES.items()}
+    return {what: keys for what, keys in names.items() if keys}
+
+
+def _split(records: Sequence[Record]) -> dict[str, int]:
+    """How many pictures each of those became that were taken apart: figures of a sheet, frames of an animation."""
+    parts: dict[str, int] = {}
+    for record in records:
+        whole, mark, _ = record.key.partition("#")
+        if mark:
+            parts[whole] = parts.get(whole, 0) + 1
+    return parts
 
 
 def _stage(row: StageRow) -> dict[str, Any]:
@@ -113,10 +135,15 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     yield Text(f"{_HEADS.get(figures['status'], 'Done')}{seconds}", style=style)
     concepts = ", ".join(f"{visible(name)} {number:,}" for name, number in figures["concepts"].items())
     yield _row("pictures", f"{figures['pictures']:,}" + (f"  ({concepts})" if concepts else ""))
+    if parts := figures["split"]:
+        whole, made = counted(len(parts), "picture"), counted(sum(parts.values()), "picture")
+        yield _row("split", f"{whole} became {made}: {listed(list(parts))}")
     yield _row("prepared", f"{figures['prepared']:,}")
     yield _row("set aside", f"{len(figures['aside']):,}")
     if figures["edited"]:
         yield _row("kept", f"{counted(len(figures['edited']), 'caption')} edited by hand: {listed(figures['edited'])}")
+    for what, keys in figures["changed"].items():
+        yield _row(what, f"{counted(len(keys), 'picture')}: {listed(keys)}")
 
 
 def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
@@ -131,11 +158,11 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         ended = span(max(row["seconds"] for row in rows)) if all(row["finished"] for row in rows) else "not finished"
         yield _row(
             names[turn],
-            f"{computed:,} computed" + (f", {recalled:,} recalled" if recalled else "") + f", {ended}",
+            f"{computed:,} done" + (f", {recalled:,} known already" if recalled else "") + f", {ended}",
             width=width,
         )
     if known:
-        yield _row("recalled", ", ".join(known) + ("" if turns else ": nothing had changed"))
+        yield _row("known", ", ".join(known) + ("" if turns else ": nothing had changed"))
     for name, said in cleaning.lines(figures["cleaning"]):
         yield _row(name, visible(said))
     if cleaning.drawn(figures["cleaning"]):

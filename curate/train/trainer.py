@@ -112,6 +112,7 @@ class Training:
         check_base(options, base_traits(options, place), place, context.device)
         dtype = resolve.precision(options, context.device)
         want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
+        context.phase("loading the base model")
         backbone = team.first_then_others(lambda: load(options.base, context.offline, want, context.digests))
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):

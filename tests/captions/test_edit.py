@@ -207,10 +207,12 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {r["name"]: r for r in model_rows()}
     assert rows["palette"]["here"] == "built in"
     assert rows["wd-vit-tagger-v3"]["here"] == "here"
-    listed = {line.split()[0]: line for line in curate(to=models_app).stdout.splitlines()}
-    assert "not pinned" in listed["jtp-pilot2"]
-    assert "not pinned" not in listed["wd-vit-tagger-v3"]
+    lines = curate(to=models_app).stdout.splitlines()
+    listed = {line.split()[0]: line for line in lines[1 : lines.index("")]}
+    assert listed["jtp-pilot2"].endswith("m") and "m  not pinned" in "\n".join(lines)
+    assert listed["wd-vit-tagger-v3"].endswith("here")
     assert listed.keys() == rows.keys()
+    assert max(map(len, lines)) <= 80
     assert rows["jtp-pilot2"]["vocabulary"] == "e621"
     printed = curate(to=models_app).stdout
     assert "GPL-3.0" in printed

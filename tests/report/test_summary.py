@@ -85,10 +85,10 @@ def test_text() -> None:
         "  prepared      1",
         "  set aside     2",
         "  kept          1 caption edited by hand: dog/a.png",
-        "  convert + resize  2 computed, 1 recalled, 2.5 s",
-        "  balance           2 computed, 0.01 s",
-        "  train             2 computed, 1 min 01 s",
-        "  recalled      tag",
+        "  convert + resize  2 done, 1 known already, 2.5 s",
+        "  balance           2 done, 0.01 s",
+        "  train             2 done, 1 min 01 s",
+        "  known         tag",
         "  trained       22 of 40 steps, loss 0.5000 on average, validation loss 0.8000",
         "",
         "2 pictures set aside:",
@@ -118,7 +118,7 @@ def test_nothing_had_changed() -> None:
     )
     figures = summarise(tally, None, {})
     assert figures["computed"] == 0 and figures["recalled"] == 4
-    assert "  recalled      convert, tag: nothing had changed" in printed(figures)
+    assert "  known         convert, tag: nothing had changed" in printed(figures)
 
 
 def test_an_interrupted_run_says_that_a_rerun_continues() -> None:
@@ -130,7 +130,7 @@ def test_an_interrupted_run_says_that_a_rerun_continues() -> None:
     )
     lines = printed(summarise(tally, None, {}))
     assert "Interrupted in 3.0 s" in lines
-    assert "  tag           1 computed, not finished" in lines
+    assert "  tag           1 done, not finished" in lines
     assert lines[-1] == "  next          the same command again continues where this stopped"
 
 
@@ -186,3 +186,13 @@ def test_a_file_that_was_removed_again_is_not_offered() -> None:
     saved = [Saved("lora", f"/p/lora/{name}.safetensors") for name in ("dog-step2", "dog-step4", "dog")]
     figures = summarise(tallied(*RUN[:1], saved[0], saved[1], Removed(saved[0].path), saved[2]), RECORDS, {})
     assert figures["saved"] == [{"kind": "lora", "path": one.path} for one in saved[1:]]
+
+
+def test_numbers_add_up_where_pictures_were_taken_apart() -> None:
+    parts = [Record(f"a.png#{n}", "x", "1", Image(str(n)), facts={"view": n}) for n in (1, 2, 3)]
+    rest = [Record("b.png", "x", "2", Image("b"), facts={"crop": [0, 0, 4, 4]}), Record("c.png", "x", "3", Image("c"))]
+    figures = summarise(tallied(Scanned(3, {"x": 3})), Manifest([*parts, *rest]), {})
+    assert (figures["pictures"], figures["prepared"], figures["split"]) == (3, 5, {"a.png": 3})
+    lines = printed(figures)
+    assert "  split         1 picture became 3 pictures: a.png" in lines
+    assert "  cropped       1 picture: b.png" in lines

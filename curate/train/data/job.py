@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from curate.core.digests import FileDigests
-from curate.core.events import Listener, Note
+from curate.core.events import Listener, Note, Phase
 from curate.diffusion.base import Backbone, Prediction
 from curate.errors import InputError, Interrupted
 from curate.train.data import latents, masks
@@ -43,6 +43,10 @@ class Context:
     def note(self, level: str, message: str) -> None:
         """Tells the user a line."""
         self.tell(Note(level, message, stage="train"))
+
+    def phase(self, task: str, done: int = 0, total: int = 0) -> None:
+        """Tells the user what takes time before or between the steps."""
+        self.tell(Phase("train", task, done, total))
 
 
 @dataclass
@@ -121,7 +125,9 @@ def _encoded(
     memory.require_disk(home(context.folder), missing / memory.GIB, "the latents")
     # one picture at a time on a CPU: there a picture's latents must not depend on what shares its batch
     batch = 1 if context.device.type == "cpu" else 8
-    for entry, error in latents.encode_missing(entries, backbone, context.read, context.device, batch, flip):
+    encoded = latents.encode_missing(entries, backbone, context.read, context.device, batch, flip)
+    for count, (entry, error) in enumerate(encoded, 1):
+        context.phase("encoding pictures", count, len(entries))
         if error:
             context.note("warning", f"{entry.picture.path} cannot be read and is left out: {error}")
         else:

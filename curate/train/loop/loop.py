@@ -231,7 +231,8 @@ class Loop:
             state = self.state
             state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
             self.stopped = self.stopped or stops > 0
-            figures = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate)
+            epoch = one.step // self.job.order.steps_per_epoch + 1
+            figures = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate, epoch, self.job.epochs)
             if self.team.first:
                 self.context.tell(figures)
             if self.observer:

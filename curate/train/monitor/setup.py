@@ -85,6 +85,7 @@ class Sampling:
         for index, prompt in self.loop.team.share(list(enumerate(self.prompts))):
             if self.context.stopping():
                 break
+            self.context.phase("drawing sample pictures", index, len(self.prompts))
             if (path := self.draw(done, index, prompt)) is not None:
                 mine.append((index, path))
         theirs = self.loop.team.gather(mine)[1:]

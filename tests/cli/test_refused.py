@@ -1,0 +1,53 @@
+"""A command that is refused says why: on stderr in words, with --json on stdout as an object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from curate.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "remedy"),
+    [
+        (("resize", "nowhere", "-o", "out"), "does not exist", "give a folder"),
+        (("resize", "--banana"), "No such option: --banana", ""),
+        (("plan", "missing.yaml"), "missing.yaml", ""),
+        (("train", ".", "--rank", "banana"), "--rank", ""),
+        (("tags", "find", ".", "x", "--concept", "cat"), "no concept cat", "there are: dog, robe"),
+    ],
+)
+def test_json_of_a_refused_command(
+    arguments: tuple[str, ...],
+    error: str,
+    remedy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("dog/a.png", "robe/b.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    row = json.loads(out)
+    assert (ended.value.code, row["exit_code"], row["status"]) == (2, 2, "refused")
+    assert error in row["error"] and remedy in row["remedy"]
+    assert error in err
+    with pytest.raises(SystemExit):
+        main([*arguments])
+    assert capsys.readouterr().out == ""
+
+
+def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, caption in enumerate(["Zwx Dog, Blue_Eyes", "zwx dog, blue eyes", "cat"]):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+        (tmp_path / f"{number}.txt").write_text(caption)
+    for wanted in ("blue_eyes", "BLUE EYES", "Blue*"):
+        main(["tags", "find", str(tmp_path), wanted])
+        assert len(capsys.readouterr().out.splitlines()) == 2
