@@ -13,7 +13,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, DatasetStage, Env, Findings, RecordStage, Resources, Stage, Worker
 from curate.images.analysis import quality
-from curate.images.analysis.quality import Fault
+from curate.images.analysis.quality import Fault, SizeRule
 
 # pictures for a concept: floor, least, best, most
 _ADVICE = {"style": (8, 50, "125 to 150", 200)}
@@ -23,7 +23,7 @@ _OTHERS = (8, 15, "about 30", 50)
 class _Measure(RecordStage):
     """Measurements of each picture, noted as the fact `measures`."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -31,7 +31,7 @@ class _Measure(RecordStage):
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         from curate.images import read_picture
-        from curate.images.analysis import metrics
+        from curate.images.analysis import boxes, enlargement, metrics
 
         def one(record: Record) -> Record:
             entered = None if record.key in env.held else read_picture(env.path(record.image))
@@ -41,11 +41,13 @@ class _Measure(RecordStage):
                 "width": pixels.shape[1],
                 "height": pixels.shape[0],
                 "blur": metrics.blur(pixels),
+                "enlarged": enlargement.factor(pixels),
                 "blocks": metrics.blockiness(pixels),
                 "noise": metrics.noise(pixels),
                 "blank": metrics.uniform(pixels),
                 "border": "#{:02x}{:02x}{:02x}".format(*colour),
                 "border_share": share,
+                "borders": list(boxes.borders(pixels)),
                 "white": min(colour) >= 245 and share >= 0.9,
                 "profile": entered.facts.get("profile", "") if entered else "",
             }
@@ -57,8 +59,15 @@ class _Measure(RecordStage):
 class Inspect(DatasetStage):
     """Measure pictures, tell the fine ones from those that need editing, and compare counts with what is advised."""
 
-    resolution: int = Field(default=1024, ge=64, description="Training resolution; pictures of less area are small.")
+    resolution: int = Field(default=1024, ge=64, description="Training resolution, by which size is judged.")
+    growth: float = Field(
+        default=2.0, ge=1, description="A picture is small where training enlarges it more than this many times."
+    )
     blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
+    enlarged: float = Field(
+        default=1.2, ge=1, description="How many times enlarged a picture must look to count as enlarged."
+    )
+    border: int = Field(default=2, ge=1, description="Pixels of a frame or bar from which on it counts as a border.")
     blocks: float = Field(default=1.6, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
     noise: float = Field(
         default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255."
@@ -138,18 +147,26 @@ class Inspect(DatasetStage):
         )
 
     def _judged(self, record: Record) -> Record:
+        from curate.train.data.buckets import enlargement
+
         own = self._own_limits()
-        found = quality.found(own, own, record)
-        dropped = list(
-            quality.found({f: own[f] if x is None else x for f, x in self._limits().items()}, own, record).values()
-        )
-        noted = record.noting(triage="edit" if found else "fine", faults=found)
+        faults = quality.faults(own, own, SizeRule(self.growth, enlargement), record)
+        given = {fault: x for fault, x in self._limits().items() if x is not None}
+        unset = {fault: own[fault] for fault, x in self._limits().items() if x is None}
+        # a resolution that is given for size alone is meant to the pixel
+        dropped = [
+            *quality.faults(unset, own, SizeRule(self.growth, enlargement), record).values(),
+            *quality.faults(given, own, SizeRule(1, enlargement), record).values(),
+        ]
+        noted = record.noting(triage="edit" if faults else "fine", faults=faults)
         return dataclasses.replace(noted, aside="; ".join(dropped)) if dropped else noted
 
     def _own_limits(self) -> dict[Fault, float]:
         return {
             "blank": self.blank,
             "blur": self.blur,
+            "enlarged": self.enlarged,
+            "border": float(self.border),
             "blocks": self.blocks,
             "noise": self.noise,
             "aspect": self.aspect,

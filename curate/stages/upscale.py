@@ -50,6 +50,7 @@ class Upscale(RecordStage):
         "spandrel", description="What runs the model; realesrgan is that program itself, where it is installed."
     )
 
+    version: ClassVar[int] = 2  # 2: a picture as large as its bucket is large enough
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
@@ -106,7 +107,7 @@ class Upscale(RecordStage):
     def target(self, width: int, height: int) -> tuple[int, int] | None:
         """The size a picture is brought to; None where it is large enough."""
         now = {"area": math.sqrt(width * height), "short": min(width, height), "long": max(width, height)}[self.by]
-        if now >= self.size:
+        if now >= self.size or (self.by == "area" and _fills_a_bucket(width, height, self.size)):
             return None
         return max(1, round(width * self.size / now)), max(1, round(height * self.size / now))
 
@@ -133,6 +134,13 @@ class Upscale(RecordStage):
         return env.keep(
             record.noting(f"upscale: {width}×{height} to {done.shape[1]}×{done.shape[0]}", upscaled=fact), done
         )
+
+
+def _fills_a_bucket(width: int, height: int, resolution: int) -> bool:
+    """Whether training at the resolution enlarges the picture by no part: 1344×768 is a bucket of 1024."""
+    from curate.train.data.buckets import enlargement
+
+    return enlargement(width, height, resolution) <= 1
 
 
 def _enlarged(pixels: Pixels, enlarge: Enlarge, wanted: tuple[int, int] | None) -> Pixels:

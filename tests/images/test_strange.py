@@ -114,7 +114,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "no data.png": (lambda: png((b"IDAT", b"")), "damaged"),
     "no rows.png": (lambda: png((b"IDAT", zlib.compress(b""))), "damaged"),
     "unknown filter.png": (lambda: png(rows(COLOURS, b"\x09")), "damaged"),
-    "vast.png": (lambda: png(size=(2**31 - 1, 2**31 - 1)), "more pixels than the limit"),
+    "vast.png": (lambda: png(size=(2**31 - 1, 2**31 - 1)), "raise it with convert's max_pixels"),
     "no width.png": (lambda: png(rows(COLOURS), size=(0, 48)), ""),
     "no palette.png": (lambda: png(rows(RAMP), kind=3), "palette"),
     "vast.jpg": (lambda: with_height(as_("JPEG"), 65500, 65500), "more pixels than the limit"),

@@ -40,7 +40,7 @@ def blur(pixels: Pixels) -> float:
     """Perceptual blur at full size, 0 sharp to 1 blurred (Crete et al. 2007): how little a further blur changes."""
     import cv2
 
-    plane = luma(_middle(pixels, 1024))
+    plane = luma(middle(pixels, 1024))
     found = 0.0
     for kernel in ((9, 1), (1, 9)):
         axis = 1 if kernel[0] > 1 else 0
@@ -58,7 +58,7 @@ def blockiness(pixels: Pixels) -> float:
     The larger of both directions, over all eight places the grid may lie after a crop. Compared is with the next
     larger of the places: what repeats at other distances (enlarged pixels, tiles, stripes) has two that stand out.
     """
-    plane = luma(_middle(pixels, 1024))
+    plane = luma(middle(pixels, 1024))
     return round(max(_grid_ratio(plane), _grid_ratio(plane.T)), 3)
 
 
@@ -77,7 +77,7 @@ def noise(pixels: Pixels) -> float:
     """Standard deviation of noise in luma, 0 to 255 (Immerkær 1996), over the half of the picture with the fewest edges."""
     import cv2
 
-    plane = luma(_middle(pixels, 1024))
+    plane = luma(middle(pixels, 1024))
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     found = np.abs(cv2.filter2D(plane, cv2.CV_32F, kernel))[1:-1, 1:-1]
     edges = cv2.blur(np.abs(cv2.Laplacian(cv2.GaussianBlur(plane, (0, 0), 2), cv2.CV_32F)), (15, 15))[1:-1, 1:-1]
@@ -108,7 +108,7 @@ def border_colour(pixels: Pixels) -> tuple[tuple[int, int, int], float]:
     return (red, green, blue), round(share, 4)
 
 
-def _middle(pixels: Pixels, most: int) -> Pixels:
+def middle(pixels: Pixels, most: int) -> Pixels:
     """The middle of the picture, at most `most` pixels each way: enough for statistics."""
     height, width = pixels.shape[:2]
     top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from curate.core.record import Record
 
-Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged"]
+Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged", "enlarged", "border"]
 
 # fault: least and most that a limit can be, and what the measure says
 _RANGES: dict[str, tuple[float, float, str]] = {
@@ -16,7 +17,9 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "noise": (0, 255, "the noise in luma"),
     "blank": (0, 1, "the share of one colour"),
     "aspect": (1, 1000, "the ratio of the sides"),
-    "small": (1, 100_000, "the side of a square of that area in pixels"),
+    "small": (1, 100_000, "the training resolution in pixels"),
+    "enlarged": (1, 100, "how many times it was enlarged"),
+    "border": (1, 100_000, "pixels of the widest side"),
 }
 
 
@@ -38,32 +41,61 @@ def limit(fault: Any, given: Any) -> float | None:
     return value
 
 
-def found(limits: Mapping[Fault, float], own: Mapping[Fault, float], record: Record) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class SizeRule:
+    """A picture is small where training enlarges it more than `growth` times; `enlargement` takes width, height, resolution."""
+
+    growth: float
+    enlargement: Callable[[int, int, int], float]
+
+
+def faults(
+    limits: Mapping[Fault, float], own: Mapping[Fault, float], sizes: SizeRule, record: Record
+) -> dict[str, str]:
     """Faults from these limits on, and reasons; what is blank by the stage's own limit is not called blurred besides."""
-    reasons = {fault: reason for fault, least in limits.items() if (reason := _reason(fault, least, record))}
-    if _reason("blank", own["blank"], record):
-        reasons.pop("blur", None)
+    reasons = {fault: reason for fault, least in limits.items() if (reason := _reason(fault, least, sizes, record))}
+    if _reason("blank", own["blank"], sizes, record):
+        for fault in ("blur", "enlarged", "border"):
+            reasons.pop(fault, None)
+    if _reason("blur", own["blur"], sizes, record):
+        reasons.pop("enlarged", None)
     return reasons
 
 
-def _reason(fault: str, least: float, record: Record) -> str:
+def _reason(fault: str, least: float, sizes: SizeRule, record: Record) -> str:
     """Why the picture has the fault from this least on, empty where it has not."""
-    found: dict[str, Any] = record.facts["measures"]
-    width, height = found["width"], found["height"]
+    measures: dict[str, Any] = record.facts["measures"]
+    width, height = measures["width"], measures["height"]
     match fault:
-        case "blank" if found["blank"] >= least:
-            return f"nearly blank ({found['blank']:.0%} of one colour)"
-        case "blur" if found["blur"] >= least:
-            return f"blurred ({found['blur']:.2f})"
-        case "blocks" if found["blocks"] >= least:
-            return f"JPEG blocks show ({found['blocks']:.1f})"
-        case "noise" if found["noise"] >= least:
-            return f"noisy ({found['noise']:.1f})"
+        case "blank" if measures["blank"] >= least:
+            return f"nearly blank ({measures['blank']:.0%} of one color)"
+        case "blur" if measures["blur"] >= least:
+            return f"blurred ({measures['blur']:.2f})"
+        case "enlarged" if measures["enlarged"] > 1 and measures["enlarged"] >= least:
+            return _enlarged(measures["enlarged"], width, height)
+        case "blocks" if measures["blocks"] >= least:
+            return f"JPEG blocks show ({measures['blocks']:.1f})"
+        case "noise" if measures["noise"] >= least:
+            return f"noisy ({measures['noise']:.1f})"
+        case "border" if max(measures["borders"]) >= least:
+            return _bordered(measures["borders"])
         case "aspect" if max(width, height) >= least * min(width, height):
             return f"extremely {'wide' if width > height else 'tall'} ({width}×{height})"
-        case "small" if width * height < least**2:
-            return f"smaller than {least:.0f}×{least:.0f} ({width}×{height})"
+        case "small" if (times := sizes.enlargement(width, height, round(least))) > sizes.growth:
+            return f"smaller than {least:.0f}×{least:.0f} ({width}×{height}): training enlarges it {times:.1f} times"
         case "damaged" if record.facts.get("truncated"):
             return "a damaged file of which only a part could be read"
         case _:
             return ""
+
+
+def _enlarged(times: float, width: int, height: int) -> str:
+    size = f"{max(1, round(width / times))}×{max(1, round(height / times))}"
+    return f"enlarged or out of focus: about as much detail as {size}"
+
+
+def _bordered(widths: Sequence[int]) -> str:
+    sides = zip(("left", "top", "right", "bottom"), widths, strict=True)
+    return (
+        "a border: " + ", ".join(f"{width} px {side}" for side, width in sides if width) + "; `curate crop` cuts it off"
+    )

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from curate.core.stage import Pixels
 from curate.errors import PictureError
 from curate.images.decode import colour, pillow_fixes, pillow_settings, truncation, truncation_png
-from curate.images.decode.errors import BROKEN, reason
+from curate.images.decode.errors import BROKEN, LIMIT_REMEDY, reason
 from curate.images.decode.formats import REFUSED, register_plugins
 from curate.images.decode.options import Decoded, DecodeOptions
 
@@ -47,7 +47,9 @@ def frames(path: Path, options: DecodeOptions) -> list[Decoded]:
         start = 1 if animated and image.info.get("default_image") else 0  # shown only where the animation is not
         wanted = range(start, count, options.every) if animated else range(1)
         if len(wanted) * image.width * image.height > options.max_pixels:
-            raise PictureError(f"{len(wanted)} frames of {image.width}×{image.height} are more pixels than the limit")
+            raise PictureError(
+                f"{len(wanted)} frames of {image.width}×{image.height} are more pixels than the limit: {LIMIT_REMEDY}"
+            )
         found: list[Decoded] = []
         for index in wanted:
             if animated:
@@ -148,7 +150,8 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
 
 def _check_size(image: Image.Image, options: DecodeOptions) -> None:
     if image.width * image.height > options.max_pixels:
-        raise PictureError(f"{image.width}×{image.height} pixels are more than the limit of {options.max_pixels}")
+        size = f"{image.width}×{image.height}"
+        raise PictureError(f"{size} pixels are more than the limit of {options.max_pixels:,}: {LIMIT_REMEDY}")
     if not image.width or not image.height:
         raise PictureError("no pixels")
 

@@ -51,6 +51,9 @@ _OTHERS = (
 )
 _HEAD = 512
 
+LIMIT_REMEDY = "where you trust the file, raise it with convert's max_pixels (--max-pixels)"
+"""What is said of a picture above the limit of pixels."""
+
 
 def reason(error: BaseException, path: Path) -> str:
     """What is told of a file that raised this."""
@@ -71,7 +74,7 @@ def reason(error: BaseException, path: Path) -> str:
                 return kind
             return "damaged: its header cannot be read" if sniff(path) else "not a picture in any known format"
         case Image.DecompressionBombError():
-            return "more pixels than the limit (a decompression bomb?)"
+            return f"more pixels than the limit (a decompression bomb?): {LIMIT_REMEDY}"
         case MemoryError():
             return "the picture does not fit into memory"
         case _ if str(error).lower().startswith(_MUTE):

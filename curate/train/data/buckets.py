@@ -35,6 +35,18 @@ def resolutions(resolution: int, smallest: int, largest: int, step: int) -> list
     return sorted(found)
 
 
+def enlargement(width: int, height: int, resolution: int, step: int = 64) -> float:
+    """How many times training at a resolution enlarges a picture; at most 1 where it does not.
+
+    A picture as large as its bucket is not enlarged, though its area may be less than the resolution's square; nor is one
+    of that area, whose bucket may be a few pixels longer.
+    """
+    sizes = resolutions(resolution, max(step, resolution // 2), resolution * 2, step)
+    bucket = fit(width, height, sizes).bucket
+    by_bucket = max(bucket[0] / width, bucket[1] / height)
+    return min(by_bucket, resolution / math.sqrt(width * height))
+
+
 def fit(width: int, height: int, sizes: list[Size]) -> Fit:
     """The bucket of the nearest aspect (an exact size first), covered by the scaled picture, cropped in the middle."""
     if (width, height) in sizes:
