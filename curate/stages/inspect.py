@@ -151,8 +151,8 @@ class Inspect(DatasetStage):
 
         own = self._own_limits()
         faults = quality.faults(own, own, SizeRule(self.growth, enlargement), record)
-        given = {fault: x for fault, x in self._limits().items() if x is not None}
-        unset = {fault: own[fault] for fault, x in self._limits().items() if x is None}
+        given: dict[Fault, float] = {fault: x for fault, x in self._limits().items() if x is not None}
+        unset: dict[Fault, float] = {fault: own[fault] for fault, x in self._limits().items() if x is None}
         # a resolution that is given for size alone is meant to the pixel
         dropped = [
             *quality.faults(unset, own, SizeRule(self.growth, enlargement), record).values(),
