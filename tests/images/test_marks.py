@@ -115,6 +115,36 @@ def test_nothing_is_found_in_photos_of_their_own_sizes(tmp_path: Path, data: Pat
     assert not any("marks" in r.facts for r in found_in(env(tmp_path), [read_picture(f).pixels for f in files]))
 
 
+def test_nothing_is_found_in_random_sets_of_untouched_photos_and_sprites(data: Path) -> None:
+    files = [*sorted((data / "photos").rglob("*.jpg")), *sorted((data / "sprites").rglob("*.png"))]
+    pictures = [read_picture(f).pixels for f in files]
+    places = [(corner, scaled) for corner in watermarks.CORNERS for scaled in (True, False)]
+    fields = [[watermarks.field(p, corner, scaled=scaled) for p in pictures] for corner, scaled in places]
+    rng = np.random.default_rng(12)
+    for _ in range(25):
+        some = rng.permutation(len(files))[: rng.integers(5, 22)]
+        for (corner, scaled), every in zip(places, fields, strict=True):
+            mark = watermarks.find([every[n] for n in some], corner, scaled=scaled, least=4)
+            assert mark is None, [files[some[n]].name for n in mark.members]
+
+
+def outlines(seed: int) -> Pixels:
+    """Noise with long lines, each picture's own, and one that all have nearly in common."""
+    rng = np.random.default_rng(seed)
+    canvas = Image.fromarray(rng.integers(90, 166, (400, 400, 3), np.uint8))
+    draw = ImageDraw.Draw(canvas)
+    draw.line((0, 40 + int(rng.integers(-1, 2)), 200, 60), fill=(20, 20, 20), width=4)
+    for _ in range(4):
+        draw.line(tuple(rng.integers(0, 400, 4).tolist()), fill=(230, 230, 230), width=3)
+    return np.asarray(canvas)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_line_in_common_is_no_mark(tmp_path: Path, seed: int) -> None:
+    pictures = [outlines(100 * seed + n) for n in range(9)]
+    assert not any("marks" in r.facts for r in found_in(env(tmp_path), pictures))
+
+
 def test_pictures_that_were_not_learnt_from_are_compared_with_what_was_found(photos: list[Pixels]) -> None:
     pictures = [signed(p, 128) if n in SIGNED else p for n, p in enumerate(photos)]
     fields = [watermarks.field(p, "bottom right", scaled=True) for p in pictures]

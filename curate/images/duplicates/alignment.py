@@ -54,7 +54,8 @@ def _exact(part: NDArray[np.uint8], whole: NDArray[np.uint8], guess: Any) -> Any
     """The affine map from `part` to `whole` that a gradient search finds (ECC, Evangelidis and Psarakis 2008)."""
     import cv2
 
-    stop: Any = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-5)
+    search: Any = cv2.findTransformECC  # its types know no missing mask
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-5)
     moves, tried = guess, 0.0
     for level in _LEVELS:
         factor = min(1.0, level / max(part.shape[:2]))
@@ -65,7 +66,7 @@ def _exact(part: NDArray[np.uint8], whole: NDArray[np.uint8], guess: Any) -> Any
         here = moves.copy()
         here[:, 2] *= factor
         try:
-            _, here = cv2.findTransformECC(planes[0], planes[1], here, cv2.MOTION_AFFINE, stop, None, 5)
+            _, here = search(planes[0], planes[1], here, cv2.MOTION_AFFINE, stop, None, 5)
         except cv2.error:  # it does not converge on flat pictures: the guess is what there is
             continue
         here = np.asarray(here, np.float32).copy()
