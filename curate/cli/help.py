@@ -24,6 +24,27 @@ class Command(TyperCommand):
 
     usual: Collection[str] = ()
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As click does; another program's name of an option is answered with ours."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as raised:
+            error: Any = raised
+            # typer carries a click of its own, whose exceptions it does not export
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            name = str(error.option_name).lstrip("-")
+            own = {parameter.name for parameter in self.params}
+            option, reason = _counterpart(self.name or "", name)
+            same = name.replace("-", "_")
+            meant = same if same in own else option
+            if meant:
+                error.possibilities = []
+                error.message += f". Here it is --{meant.replace('_', '-')}."
+            elif reason:
+                error.message += f". Leave it out: {reason}."
+            raise
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes a section for each heading, in the order in which they first come."""
         everything = bool(ctx.meta.get(HELP_ALL)) or not self.usual
@@ -57,6 +78,13 @@ class Group(TyperGroup):
             heading = panel if isinstance(panel, str) else "Commands"
             sections.setdefault(heading, []).append((name, command.get_short_help_str(max(room, 10_000))))
         write_sections(formatter, sections)
+
+
+def _counterpart(command: str, name: str) -> tuple[str, str]:
+    """What a stage knows of another program's name: our option, or why there is none."""
+    from curate.core import registry
+
+    return registry.stage(command).counterpart(name) if command in registry.stage_names() else ("", "")
 
 
 def write_sections(formatter: Any, sections: Mapping[str, Rows]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -90,6 +91,14 @@ def init_command(
         list[str] | None,
         typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept; repeatable."),
     ] = None,
+    from_kohya: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-kohya",
+            metavar="FILE",
+            help="Train as kohya's settings say: a command, a TOML or the GUI's JSON; repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a commented pipeline.yaml for your pictures; asks for what the options do not say."""
@@ -98,9 +107,13 @@ def init_command(
     pairs = dict(pair(one, "--trigger") for one in trigger or ())
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     init.check_target(target, force=force)
+    kohya = init.training(from_kohya, base) if from_kohya else init.Training()
+    source, base, family = source or kohya.pictures, base or kohya.base, family or kohya.family
     given = init.Given(source, output, _kinds(kind or ()), base, gpu, pairs, family)
     answers = init.ask(given, target, interactive=interactive)
-    init.write(target, init.pipeline_text(answers), force=force)
+    if kohya.lines:
+        answers = dataclasses.replace(answers, prompts="")
+    init.write(target, init.pipeline_text(answers, kohya.lines), force=force)
     prompts = init.write_prompts(target, answers)
     for caution in init.cautions(answers):
         _say(caution)

@@ -267,6 +267,11 @@ class Stage(Options):
         """
         raise NotImplementedError(f"{self.name} sets prints_config and has no configuration")
 
+    @classmethod
+    def counterpart(cls, name: str) -> tuple[str, str]:
+        """The option that another program calls by a name, and why there is none: one of the two is empty, or both."""
+        return "", ""
+
     def training_options(self) -> Mapping[str, Any]:
         """What the stage would train with; nothing for a stage that trains nothing. See `Env.training`."""
         return {}

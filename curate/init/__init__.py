@@ -2,6 +2,7 @@
 
 from curate.init.answers import Answers, ConceptAnswer, Given
 from curate.init.bases import Base, base_of
+from curate.init.kohya_file import Training, training
 from curate.init.pipeline_file import cautions, check_target, pipeline_text, write, write_prompts
 from curate.init.prompts import prompts_text
 from curate.init.questions import ask, concepts_in, suggested
@@ -11,6 +12,7 @@ __all__ = [
     "Base",
     "ConceptAnswer",
     "Given",
+    "Training",
     "ask",
     "base_of",
     "cautions",
@@ -19,6 +21,7 @@ __all__ = [
     "pipeline_text",
     "prompts_text",
     "suggested",
+    "training",
     "write",
     "write_prompts",
 ]

@@ -69,8 +69,11 @@ def cautions(answers: Answers) -> list[str]:
     return found
 
 
-def pipeline_text(answers: Answers) -> str:
-    """The pipeline file: valid as it stands, each value with its reason. Pure but for the list of known taggers."""
+def pipeline_text(answers: Answers, training: Sequence[str] = ()) -> str:
+    """The pipeline file: valid as it stands, each value with its reason. Pure but for the list of known taggers.
+
+    `training` are the lines of the train stage below its base; without them those of a recipe.
+    """
     base = base_for(answers)
     parts = [
         *_opening(answers, base),
@@ -79,7 +82,7 @@ def pipeline_text(answers: Answers) -> str:
         *_concepts(answers.concepts),
         "",
         "stages:",
-        *_stages(answers, base),
+        *_stages(answers, base, training),
         "",
         "# How it runs; nothing here changes a result.",
         "run: {workers: auto, device: auto}",
@@ -119,7 +122,7 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
         yield "  # The repeats are those of your folders' names; leave them out, and concepts are balanced by their pictures."
 
 
-def _stages(answers: Answers, base: Base) -> Iterator[str]:
+def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[str]:
     tagger, vocabulary = _tagger(base, answers.gpu)
     table = vocabulary if vocabulary == "e621" else "danbooru"
     yield "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as garbage, so it is laid on white."
@@ -153,7 +156,7 @@ def _stages(answers: Answers, base: Base) -> Iterator[str]:
     yield "  - export"
     yield "  - train:"
     yield f"      base: {_scalar(answers.base)}"
-    yield from _training(answers, base)
+    yield from (f"      {line}" for line in training) if training else _training(answers, base)
 
 
 def _tagger(base: Base, gpu: float) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from curate.core import registry
+from curate.core.stage import Stage
 from curate.errors import InputError
 from curate.pipeline.options import PipelineError
 from curate.pipeline.words import describe, dotted, explain, mistakes
@@ -180,13 +181,21 @@ class Reader:
             return None
         known = list(model.model_fields)
         for key in [k for k in values if k not in model.model_fields]:
-            self.problem((*where, key), f'{what} has no option "{key}": {registry.nearest(key, known)}', at_key=True)
+            self.problem((*where, key), f'{what} has no option "{key}": {_hint(model, str(key), known)}', at_key=True)
         try:
             return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
         except ValidationError as error:
             for one in mistakes(error.errors()):
                 self.problem((*where, *one["loc"]), f"{dotted((what, *one['loc']))}: {explain(one)}")
             return None
+
+
+def _hint(model: type[BaseModel], key: str, known: Sequence[str]) -> str:
+    """What a key that is none may have meant: another program's name, or a misspelt one."""
+    option, reason = model.counterpart(key) if issubclass(model, Stage) else ("", "")
+    if option:
+        return f'here it is "{option}"'
+    return f"leave it out: {reason}" if reason else registry.nearest(key, known)
 
 
 def entry_name(entry: Any) -> str | None:

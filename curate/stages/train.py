@@ -12,7 +12,7 @@ from curate.core.events import Listener
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings, Missing
 from curate.errors import CurateError
-from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
+from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms, kohya_keys
 
 if TYPE_CHECKING:
     from curate.train.data.job import Context
@@ -84,6 +84,11 @@ class Train(TrainOptions, DatasetStage):
         from curate.train.data import folders
 
         folders.check(source)
+
+    @classmethod
+    def counterpart(cls, name: str) -> tuple[str, str]:
+        """kohya's names."""
+        return kohya_keys.counterpart(name)
 
     def training_options(self) -> Mapping[str, Any]:
         """The options, with the base's resolution where none is given and the base is on disk."""

@@ -39,7 +39,8 @@ class BaseOptions(BaseModel):
     )
     vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
     from_kohya: tuple[FilePath, ...] = Field(
-        (), description="Take settings of kohya's beneath yours: a training TOML, a dataset TOML or the GUI's JSON."
+        (),
+        description="Take settings of kohya's beneath yours: a command line, a TOML or the GUI's JSON.",
     )
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the base predicts; auto reads it off the base."

@@ -230,6 +230,23 @@ INSTEAD: Final[Mapping[str, str]] = {
 }
 """The option that takes the place of a refused key where the user gives it."""
 
+ALSO: Final[Mapping[str, str]] = {
+    **{"network_module": "algo", "network_args": "algo", "LoRA_type": "algo", "network_train_unet_only": "text_lr"},
+    **{"lr": "learning_rate", "dim": "rank", "batch_size": "batch", "epoch": "epochs", "max_resolution": "resolution"},
+    **{"network_train_text_encoder_only": "unet_lr", "lr_warmup": "warmup", "LyCORIS_preset": "preset"},
+    **{"use_8bit_adam": "optimizer", "use_lion_optimizer": "optimizer", "save_last_n_steps": "keep_saves"},
+    **{"lr_scheduler_type": "schedule", "config_file": "from_kohya", "dataset_config": "from_kohya"},
+}
+"""Names that several settings together stand for, or that people use, and the option that comes nearest."""
+
+
+def counterpart(name: str) -> tuple[str, str]:
+    """Our option for one of kohya's names, and why there is none: one of the two is empty, both for a name of nobody's."""
+    key = name.strip("-").replace("-", "_")
+    option = OPTIONS.get(key) or ALSO.get(key) or INSTEAD.get(key, "")
+    return option, "" if option else IGNORED.get(key) or REFUSED.get(key, "")
+
+
 NEUTRAL: Final[Mapping[str, float]] = {
     **{
         "huber_scale": 1,

@@ -1,0 +1,89 @@
+"""The training part of a pipeline file from kohya's settings: every option, and what became of every setting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from curate.errors import InputError
+
+PATHS = ("base", "vae", "start_from", "reg_folder", "sample_prompts", "thumbnail", "output_dir")
+"""Options that kohya's files mean from where its scripts are started, and a pipeline from its own folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What kohya's files say: the base and its family, the lines of the train stage below it, and the folder of pictures."""
+
+    base: str | None = None
+    family: str | None = None
+    lines: tuple[str, ...] = ()
+    pictures: str | None = None
+
+
+def training(files: Sequence[str], base: str | None) -> Training:
+    """Reads kohya's files; `base` stands above theirs. Raises InputError for what cannot be taken over."""
+    from curate.train.options import TrainOptions, imported
+
+    given: dict[str, Any] = {"base": base} if base else {}
+    result = imported(files)
+    if refused := result.refused(given):
+        raise InputError("\n".join(refused), "take it out of the file, or change it there")
+    try:
+        options = TrainOptions(from_kohya=tuple(files), **given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InputError("\n".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from error
+    chosen = {name: getattr(options, name) for name in options.model_fields_set - {"from_kohya", "base"}}
+    origins = {name: where.rpartition(": ")[2] for name, where in result.origins.items()}
+    order = [name for name in type(options).model_fields if name in chosen]
+    above = [f"# base: {origins['base']}"] if "base" in origins else []
+    lines = [*above, *_options(chosen, order, origins), *_rest(result.notes)]
+    told = {outcome.name.lstrip("-"): outcome.value for outcome in result.outcomes}
+    pictures = str(told.get("train_data_dir") or "")
+    return Training(
+        base=_place("base", options.base) if "base" in options.model_fields_set else None,
+        family=_family(told),
+        lines=tuple(lines),
+        pictures=pictures if pictures and Path(pictures).is_dir() else None,
+    )
+
+
+def _family(settings: Mapping[str, Any]) -> str | None:
+    """The base's family, which kohya's script and one of its flags tell."""
+    names = {name.rpartition("/")[2].removesuffix(".py") for name in settings}
+    if "sdxl" in names or "sdxl_train_network" in names:
+        return "sdxl"
+    return "sd2" if "v2" in names else None
+
+
+def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str]) -> Iterator[str]:
+    for name in order:
+        value = chosen[name]
+        if value is not None:
+            source = origins.get(name, "kohya's default")
+            yield f"{name}: {_yaml(_place(name, value))}  # {source}"
+
+
+def _rest(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "# What became no option of its own:"
+    for note in notes:
+        yield f"#   {' '.join(note.split())}"
+
+
+def _place(name: str, value: Any) -> Any:
+    """A path as a pipeline in any folder means it; a name on a hub stays."""
+    if name not in PATHS or not value:
+        return value
+    path = Path(value).expanduser()
+    return str(path.absolute()) if name == "output_dir" or path.exists() else value
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML takes it on one line: JSON is YAML."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
