@@ -158,8 +158,8 @@ def _course(
     """Length, estimate and advice of a run: as lines, and as values."""
     counted = estimate.counts(frame, dry_model.adapter_parameters(options, frame))
     files = resolve.files(options, made.steps, made.order.steps_per_epoch)
-    expected = estimate.of(options, frame.family, counted, made.shapes, made.steps, device, files)
-    setting = advice.Setting(frame.family, frame.resolution, frame.ztsnr)
+    expected = estimate.of(options, frame.family.name, counted, made.shapes, made.steps, device, files)
+    setting = advice.Setting(frame.family.name, frame.resolution, frame.ztsnr)
     lines = [*length_lines(options, made), *expected.lines()]
     lines += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
     lines += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, frame.resolution))]
