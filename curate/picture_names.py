@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 
 
 def names(key: str) -> set[str]:
-    """What a record's key may be called: its file's name or path in the concept, each with or without suffix.
+    """What a record's key may be called: its file's name, its path in the concept or with it, each with or without suffix.
 
     Frames and parts (`#n`) go by the name of their file.
     """
     path = PurePosixPath(key.partition("/")[2] or key)
     whole = path.with_name(path.name.partition("#")[0]) if "#" in path.suffix else path
-    return {str(whole), whole.name, whole.stem, str(whole.with_suffix("")), key}
+    stem = str(PurePosixPath(key).with_suffix(""))
+    return {str(whole), whole.name, whole.stem, str(whole.with_suffix("")), key, stem}
 
 
 def match(key: str, patterns: Iterable[str]) -> str | None:

@@ -67,7 +67,9 @@ def read(target: Path, concepts: Sequence[str] = ()) -> list[Captioned]:
         if concepts and one.concept not in concepts:
             continue
         row = rows.get(one.path.relative_to(target).as_posix())
-        file = one.caption or one.path.with_suffix(_extension(row))
+        known = folder.caption_path(target, row) if row is not None else ""
+        beside = one.caption or one.path.with_suffix(_extension(row))
+        file = target / known if known else beside
         text = captions.read_caption(file) if file.is_file() else ""
         found.append(
             Captioned(
@@ -186,7 +188,7 @@ def _ledger(target: Path) -> tuple[dict[str, Written], Mapping[tuple[str, str], 
     if not (target / LEDGER / "ledger.sqlite").is_file():
         return {}, {}, {}
     with Store(target) as store:
-        edits = folder.look(target, store, _silent)
+        edits = folder.read_changes(target, store, _silent).edits
         return store.written(), edits, _bulk(store)
 
 
@@ -241,7 +243,7 @@ def _write(target: Path, changes: Sequence[Change], command: str) -> None:
                 bulk[change.caption.path.relative_to(target).as_posix()] = change.after
         journal.finish()
         write_text(store.root / _BULK, json.dumps(bulk, ensure_ascii=False), sync=False)
-        folder.look(target, store, _silent)
+        folder.read_changes(target, store, _silent)
 
 
 def _plain(tag: str) -> str:

@@ -165,6 +165,29 @@ def rename_command(
     _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json)
 
 
+@app.command("restore")
+def restore_command(
+    folder: Folder,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*); without any, all of them."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would come back, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring back pictures that you removed from a prepared folder, with the next run."""
+    from curate.drive import restore
+
+    keys = restore(folder, names or (), dry_run=dry_run)
+    if as_json:
+        _print({"restored": keys, "dry_run": dry_run})
+        return
+    for key in keys:
+        typer.echo(key)
+    count = f"{len(keys)} picture{'' if len(keys) == 1 else 's'}"
+    typer.echo(f"{count} would come back" if dry_run else f"{count} will come back with the next run", err=True)
+
+
 def _edit(
     folder: Path, rule: Any, concept: list[str] | None, dry_run: bool, edited_too: bool, in_place: bool, as_json: bool
 ) -> None:

@@ -14,8 +14,9 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 3
-"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one algorithm."""
+VERSION = 4
+"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one algorithm;
+3 noted no removals."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -28,10 +29,19 @@ CREATE TABLE IF NOT EXISTS written (
     path TEXT PRIMARY KEY, key TEXT NOT NULL, origin TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
     mtime INTEGER NOT NULL, caption_path TEXT NOT NULL, caption TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS writing AS SELECT * FROM written WHERE 0;
+CREATE TABLE IF NOT EXISTS removing (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS side_files (
     path TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, digests TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS edits (
     origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sources (origin TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unplaced (
+    path TEXT PRIMARY KEY, origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (
+    origin TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, captioned INTEGER NOT NULL,
+    PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS repeats (
+    concept TEXT PRIMARY KEY, repeats INTEGER NOT NULL, generated INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -74,6 +84,9 @@ class Database:
                 _migrate_1(self._db)
             if 1 <= version <= 2:
                 _migrate_2(self._db)
+            if 1 <= version <= 3:
+                # a run of an older version that was killed may have taken away any of them
+                self._db.execute("INSERT INTO removing SELECT path FROM written WHERE EXISTS (SELECT 1 FROM writing)")
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def __enter__(self) -> Self:

@@ -29,6 +29,14 @@ class Scanned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SourcesChanged(Event):
+    """The keys of pictures that came into the input since the last run, and of those that left it."""
+
+    came: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StageStarted(Event):
     """A stage has work to do: `todo` pictures to compute, `recalled` already known."""
 

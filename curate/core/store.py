@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.core.cache import cache_folder
-from curate.core.database import Database
 from curate.core.digests import FileDigests, text_digest
+from curate.core.person import PersonTables
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
@@ -65,7 +65,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-class Store(Database):
+class Store(PersonTables):
     """The ledger in `folder/.curate/ledger.sqlite`. The driver alone writes; what is committed survives kill -9."""
 
     def __init__(self, folder: Path) -> None:
@@ -122,22 +122,30 @@ class Store(Database):
         """Notes pictures as written."""
         self.write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
 
-    def intend(self, rows: Iterable[Written]) -> None:
-        """Notes, and commits, what is about to be written: after a kill a file that matches is known to be ours.
+    def intend(self, rows: Iterable[Written], removing: Iterable[str]) -> None:
+        """Notes, and commits, what is about to be written and which pictures are about to be taken away.
 
-        What an earlier run intended is forgotten: `look` has settled by now which of it was done.
+        After a kill a file that matches is known to be ours, and one that is gone was not removed by a person. What an
+        earlier run intended is forgotten: `folder.read_changes` has settled by now which of it was done.
         """
         self.write("DELETE FROM writing", [()])
+        self.write("DELETE FROM removing", [()])
         self.write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
+        self.write("INSERT INTO removing VALUES (?)", [(path,) for path in removing])
         self.commit()
 
     def intended(self) -> list[Written]:
         """What a run that was killed was about to write; empty after a whole one."""
         return [Written(*row) for row in self.read("SELECT * FROM writing")]
 
+    def removing(self) -> set[str]:
+        """The paths of pictures that a run that was killed was about to take away."""
+        return {path for (path,) in self.read("SELECT path FROM removing")}
+
     def settle(self) -> None:
         """Forgets the intentions: everything is as `written` says."""
         self.write("DELETE FROM writing", [()])
+        self.write("DELETE FROM removing", [()])
         self.commit()
 
     def forget_written(self, paths: Iterable[str]) -> None:
@@ -160,20 +168,6 @@ class Store(Database):
     def forget_side_files(self, paths: Iterable[str]) -> None:
         """Drops files that are no longer ours."""
         self.write("DELETE FROM side_files WHERE path = ?", [(path,) for path in paths])
-
-    # what a person changed --------------------------------------------------------------------------------------------
-
-    def edits(self) -> dict[tuple[str, str], str]:
-        """Captions as edited by hand, by (origin digest, record key)."""
-        return {(origin, key): text for origin, key, text in self.read("SELECT origin, key, text FROM edits")}
-
-    def keep_edit(self, origin: str, key: str, text: str) -> None:
-        """Keeps a caption that a person wrote."""
-        self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
-
-    def drop_edit(self, origin: str, key: str) -> None:
-        """Forgets an edit that the person took back."""
-        self.write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
 
 
 def _row(w: Written) -> tuple[Any, ...]:

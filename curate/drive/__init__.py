@@ -3,9 +3,9 @@
 from curate.drive.command import Command, command, undo
 from curate.drive.follower import follows
 from curate.drive.health import REPORT, consent_of, report
-from curate.drive.matching import with_edits
 from curate.drive.run import plan, run
 from curate.drive.session import Result
+from curate.drive.words import restore
 
 __all__ = [
     "REPORT",
@@ -16,7 +16,7 @@ __all__ = [
     "follows",
     "plan",
     "report",
+    "restore",
     "run",
     "undo",
-    "with_edits",
 ]

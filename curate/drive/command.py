@@ -19,9 +19,9 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.follower import follow, follows
-from curate.drive.matching import with_edits
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted
+from curate.drive.triggers import triggers_first
 from curate.errors import InputError
 from curate.names import folder_name, safe, unique
 from curate.pipeline import RunOptions
@@ -100,6 +100,8 @@ def _work(c: Command, session: Session) -> Done:
     before = Manifest(r for r in manifest if r.key in chosen)
     c.stage.check_records(before, env, tell)
     after = session.runner.run([c.stage], before)
+    if "tags" in c.stage.writes and c.stage.name != "trigger":
+        after = triggers_first(before, after)
     final = _joined(manifest, after, chosen)
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
         _publish(c, session, manifest, final)
@@ -117,9 +119,7 @@ def _records(c: Command, session: Session) -> Manifest:
     store, env, tell = session.store, session.env, session.tell
     with contextlib.ExitStack() as stack:
         ledger = store if c.out is None else _ledger_of(c, stack)
-        edits = folder.look(c.source, ledger, tell) if ledger else {}
-        if c.out is not None:
-            edits = {**edits, **folder.look(c.out, store, tell)}
+        edits = folder.read_changes(c.source, ledger, tell).edits if ledger else {}
         scan_tell = _without_notes(tell) if c.stage.reads_folder else tell
         if ledger:
             manifest = reopen(
@@ -127,7 +127,10 @@ def _records(c: Command, session: Session) -> Manifest:
             )
         else:
             manifest = scan([c.source], store, env, scan_tell, consent=c.consent, skip=c.out, reading=c.captions)
-    return with_edits(manifest, edits)
+    if c.out is None or c.stage.read_only:
+        return manifest
+    changes = folder.read_changes(c.out, store, tell)
+    return folder.recognize(manifest, changes, c.out, store, env, tell).manifest
 
 
 def _without_notes(tell: Listener) -> Listener:
@@ -203,6 +206,7 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
     store, tell = session.store, session.tell
     files = {r.key: Path(r.image.path) for r in before if r.image.path}
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
+    after = folder.with_words(after, store.edits(), store.removed())
     present = after.present
     paths = Export().paths(present) if c.stage.layout == "repeats" else _same_places(c.source, present, files)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
@@ -232,7 +236,10 @@ def _same_places(source: Path, present: Manifest, files: Mapping[str, Path]) -> 
 
     def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
         for record in sorted(present, key=lambda r: r.key):
-            whole, _, part = record.key.partition("#") if record.key not in files else (record.key, "", "")
+            whole = record.key
+            while whole not in files:
+                whole = whole.rpartition("#")[0]
+            part = record.key[len(whole) + 1 :]
             relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
             stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
             parts = [safe(p) for p in relative.parts[:-1]]

@@ -46,7 +46,7 @@ def report(target: Path, out: Path) -> int:
     figures = json.loads(summary.read_text(encoding="utf-8"))
     with run_lock(target), Store(target) as store:
         env = env_over(target, target, RunOptions(), {}, store)
-        edits = folder.look(target, store, silent)
+        edits = folder.read_changes(target, store, silent).edits
         manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
     write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, env.root)
     return len(manifest)

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
+from curate.core.events import SourcesChanged
 from curate.core.lock import run_lock
-from curate.core.record import Record
+from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store
 from curate.drive.follower import alone
 from curate.drive.health import REPORT, write_report
-from curate.drive.matching import with_edits
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted, silent
+from curate.drive.words import excluded, restored, with_repeats
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
@@ -36,17 +37,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     exported = "export" in names
 
     def work(session: Session) -> Done:
-        edits = folder.look(pipeline.output, session.store, session.tell)
-        manifest = scan(
-            pipeline.input,
-            session.store,
-            session.env,
-            session.tell,
-            consent=pipeline.consent,
-            skip=pipeline.output,
-            reading=pipeline.captions,
-        )
-        manifest = with_edits(manifest, edits)
+        manifest = _records(pipeline, session)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         manifest = session.runner.run(pipeline.stages, manifest)
@@ -63,6 +54,21 @@ def _training(pipeline: Pipeline) -> dict[str, Any]:
     """Options of the training that follows an export which writes files for other trainers; the base may be read for them."""
     wanted = any(getattr(stage, "also", ()) for stage in pipeline.stages)
     return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()} if wanted else {}
+
+
+def _records(pipeline: Pipeline, session: Session) -> Manifest:
+    """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder."""
+    store, env, tell = session.store, session.env, session.tell
+    changes = folder.read_changes(pipeline.output, store, tell)
+    env.concepts = with_repeats(pipeline.concepts, changes.repeats, tell)
+    manifest = scan(
+        pipeline.input, store, env, tell, consent=pipeline.consent, skip=pipeline.output, reading=pipeline.captions
+    )
+    changes = restored(changes, pipeline.restore, pipeline.output, store, tell)
+    recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
+    if recognized.came or recognized.left:
+        tell(SourcesChanged(recognized.came, recognized.left))
+    return excluded(recognized.manifest, pipeline.exclude, tell)
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
@@ -92,6 +98,8 @@ def plan(pipeline: Pipeline) -> list[Planned]:
         store = stack.enter_context(Store(ledger))
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         check_requirements(pipeline.stages, env)
+        changes = folder.read_changes(ledger, store, silent)
+        env.concepts = with_repeats(pipeline.concepts, changes.repeats, silent)
         manifest = scan(
             pipeline.input,
             store,
@@ -101,6 +109,6 @@ def plan(pipeline: Pipeline) -> list[Planned]:
             skip=pipeline.output,
             reading=pipeline.captions,
         )
-        edits = folder.look(pipeline.output, store, silent) if ledger == pipeline.output else {}
+        manifest = folder.recognize(manifest, changes, ledger, store, env, silent, keep=False).manifest
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-        return runner.plan(pipeline.stages, with_edits(manifest, edits))
+        return runner.plan(pipeline.stages, excluded(manifest, pipeline.exclude, silent))

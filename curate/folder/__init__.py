@@ -1,20 +1,31 @@
 """Folder: a prepared folder on disk. What we wrote, what a person changed there, and how it is brought up to date."""
 
-from curate.folder.compare import same_text, unchanged
-from curate.folder.edits import look
+from curate.folder.compare import caption_path, same_text
+from curate.folder.edits import Changes, read_changes
+from curate.folder.identity import source_key
 from curate.folder.journal import Journal, undo, unfinished
-from curate.folder.publish import publish, stands
-from curate.folder.scene import Published, suffix
+from curate.folder.publish import is_current, publish
+from curate.folder.recognize import recognize, with_words
+from curate.folder.removals import matching_removals, restore
+from curate.folder.state import Published, suffix
+from curate.folder.strays import report_strays
 
 __all__ = [
+    "Changes",
     "Journal",
     "Published",
-    "look",
+    "caption_path",
+    "is_current",
+    "matching_removals",
     "publish",
+    "read_changes",
+    "recognize",
+    "report_strays",
+    "restore",
     "same_text",
-    "stands",
+    "source_key",
     "suffix",
-    "unchanged",
     "undo",
     "unfinished",
+    "with_words",
 ]

@@ -1,4 +1,4 @@
-"""Compare: what stands in a prepared folder against what the ledger says was written there."""
+"""Compare: what is in a prepared folder against what the ledger says was written there."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import os
 from pathlib import Path
 
 from curate import captions
-from curate.captions import read_text
 from curate.core.files import digest_file
 from curate.core.store import Written
 
 
 def same_text(a: str, b: str) -> bool:
     """Whether two captions say the same: a final newline, a byte-order mark or CRLF that an editor adds is no edit."""
-    return _bare(a) == _bare(b)
+    return plain_text(a).rstrip("\n") == plain_text(b).rstrip("\n")
 
 
-def _bare(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").rstrip("\n")
+def plain_text(text: str) -> str:
+    """A caption as it is kept and written: without byte-order marks, lines ended by a line feed."""
+    return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def unchanged(folder: Path, row: Written) -> bool:
+def read_text(path: Path | str) -> str | None:
+    """A caption's plain text, whatever encoding an editor saved it in; None where there is no file to read."""
+    text = captions.read_text(path)
+    return None if text is None else plain_text(text)
+
+
+def picture_unchanged(folder: Path, row: Written) -> bool:
     """Whether the picture file is still as we wrote it (by size and time, by content where the time differs)."""
     path = f"{folder}/{row.path}"
     try:
@@ -32,23 +38,23 @@ def unchanged(folder: Path, row: Written) -> bool:
         return False
 
 
-def same_as_one(text: str | None, *known: str | None) -> bool:
+def is_any_of(text: str | None, *known: str | None) -> bool:
     """Whether the text is one of those known; None is never one."""
     return text is not None and any(k is not None and same_text(text, k) for k in known)
 
 
 def caption_path(folder: Path, row: Written) -> str:
-    """Where the caption of a picture of ours is; also one that a person wrote where none was generated.
+    """Where the caption of a picture of ours is; also one that a person wrote where none was generated, or renamed.
 
     "" without one.
     """
-    if row.caption_path:
+    if row.caption_path and os.path.exists(f"{folder}/{row.caption_path}"):  # noqa: PTH110
         return row.caption_path
     beside = captions.caption_file(folder / row.path)
-    return beside.relative_to(folder).as_posix() if beside else ""
+    return beside.relative_to(folder).as_posix() if beside else row.caption_path
 
 
-def caption_of(folder: Path, row: Written) -> str | None:
+def caption_text(folder: Path, row: Written) -> str | None:
     """The text of that caption; None where there is none."""
     path = caption_path(folder, row)
     return read_text(f"{folder}/{path}") if path else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, remove_leftovers, write_text
 from curate.core.store import Store, Written
 from curate.errors import InputError
-from curate.folder.compare import read_text, same_as_one
+from curate.folder.compare import is_any_of, read_text
 
 
 @dataclass
@@ -109,6 +109,7 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
     rows = [Written(**row) for row in facts["rows"]]
     store.wrote(_timed(folder, row) for row in rows)
     store.settle()
+    store.forget_unplaced([path for path in store.unplaced() if not (folder / path).exists()])
     shutil.rmtree(place)
     return facts["command"], len(steps)
 
@@ -155,7 +156,7 @@ def _known(folder: Path, place: Path, relative: str, store: Store) -> bool:
         if digest == digest_file(place / "files" / relative):
             return True
     text = read_text(path)
-    return same_as_one(text, *(row.caption for row in rows), *store.edits().values())
+    return is_any_of(text, *(row.caption for row in rows), *store.edits().values())
 
 
 def unfinished(store: Store) -> bool:

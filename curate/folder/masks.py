@@ -10,7 +10,7 @@ from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empt
 from curate.core.record import Record
 from curate.core.store import SideFile
 from curate.errors import PictureError
-from curate.folder.scene import Scene
+from curate.folder.state import FolderState
 from curate.images import masks
 
 
@@ -28,73 +28,73 @@ def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dic
     return found
 
 
-def stand(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
-    """Whether `bring` would find nothing to do."""
-    known, targets = scene.store.side_files("mask"), wanted(records, paths)
+def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
+    """Whether `update` would find nothing to do."""
+    known, targets = state.store.side_files("mask"), wanted(records, paths)
     return known.keys() == targets.keys() and all(
-        known[path].source == _source(record) and (scene.folder / path).is_file() for path, record in targets.items()
+        known[path].source == _source(record) and (state.folder / path).is_file() for path, record in targets.items()
     )
 
 
-def bring(scene: Scene, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
+def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
     """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
-    known, targets = scene.store.side_files("mask"), wanted(records, paths)
+    known, targets = state.store.side_files("mask"), wanted(records, paths)
     for path, record in targets.items():
         before, source = known.get(path), _source(record)
-        if before and before.source == source and (scene.folder / path).is_file():
+        if before and before.source == source and (state.folder / path).is_file():
             continue
-        data = _drawn(scene, record)
+        data = _drawn(state, record)
         digest, earlier = digest_bytes(data), before.digests if before else ()
-        if _is_hand_made(scene, path, (*earlier, digest)):
+        if _is_hand_made(state, path, (*earlier, digest)):
             continue
         # both digests, so that whichever a kill leaves is known to be ours; no source, so that it is written again then
-        scene.store.keep_side_files("mask", {path: SideFile("", (digest, *earlier))})
-        _write(scene, scene.folder / path, data)
-        scene.store.keep_side_files("mask", {path: SideFile(source, (digest,))})
+        state.store.keep_side_files("mask", {path: SideFile("", (digest, *earlier))})
+        _write(state, state.folder / path, data)
+        state.store.keep_side_files("mask", {path: SideFile(source, (digest,))})
     unwanted = known.keys() - targets.keys()
     for path in unwanted:
-        if (scene.folder / path).exists() and not _is_hand_made(scene, path, known[path].digests):
-            _remove(scene, scene.folder / path)
-    scene.store.forget_side_files(unwanted)
+        if (state.folder / path).exists() and not _is_hand_made(state, path, known[path].digests):
+            _remove(state, state.folder / path)
+    state.store.forget_side_files(unwanted)
 
 
 def _source(record: Record) -> str:
     return f"{record.mask} {record.image.width} {record.image.height}"
 
 
-def _drawn(scene: Scene, record: Record) -> bytes:
+def _drawn(state: FolderState, record: Record) -> bytes:
     width, height = record.image.width, record.image.height
     if not width or not height:
-        height, width = scene.env.pixels(record).shape[:2]
+        height, width = state.env.pixels(record).shape[:2]
     whole = masks.white(width, height)
     if not record.mask:
         return masks.encoded(whole)
     try:
-        return masks.encoded(masks.fitted(masks.read(scene.env.root / record.mask), width, height))
+        return masks.encoded(masks.fitted(masks.read(state.env.root / record.mask), width, height))
     except PictureError as error:
-        scene.tell(Note("warning", f"{error}: the whole picture counts", key=record.key))
+        state.tell(Note("warning", f"{error}: the whole picture counts", key=record.key))
         return masks.encoded(whole)
 
 
-def _is_hand_made(scene: Scene, path: str, ours: Sequence[str]) -> bool:
+def _is_hand_made(state: FolderState, path: str, ours: Sequence[str]) -> bool:
     """Whether a file stands there that we did not write; said where it does."""
-    file = scene.folder / path
+    file = state.folder / path
     with disk_errors(str(file)):
         if not file.exists() or digest_file(file) in ours:
             return False
-    scene.tell(Note("warning", f"{path} was drawn by hand: it is kept as it is"))
+    state.tell(Note("warning", f"{path} was drawn by hand: it is kept as it is"))
     return True
 
 
-def _write(scene: Scene, path: Path, data: bytes) -> None:
-    if scene.journal is not None:
-        scene.journal.replacing(path)
+def _write(state: FolderState, path: Path, data: bytes) -> None:
+    if state.journal is not None:
+        state.journal.replacing(path)
     write_atomic(path, lambda p: p.write_bytes(data))
 
 
-def _remove(scene: Scene, path: Path) -> None:
-    if scene.journal is not None:
-        scene.journal.replacing(path)
+def _remove(state: FolderState, path: Path) -> None:
+    if state.journal is not None:
+        state.journal.replacing(path)
     with disk_errors(str(path)):
         path.unlink(missing_ok=True)
-    prune_empty(path.parent, scene.folder)
+    prune_empty(path.parent, state.folder)

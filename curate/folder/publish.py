@@ -14,10 +14,10 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
-from curate.folder import masks, stale
-from curate.folder.compare import caption_of, read_text, same_as_one, same_text, unchanged
+from curate.folder import masks, stale, unplaced
+from curate.folder.compare import caption_text, is_any_of, picture_unchanged, plain_text, read_text, same_text
 from curate.folder.journal import Journal
-from curate.folder.scene import Published, Scene
+from curate.folder.state import FolderState, Published
 from curate.names import fold
 
 
@@ -40,44 +40,51 @@ def publish(
     return _Publisher(folder, store, env, tell, journal).run(manifest.present, paths)
 
 
-def stands(
+def is_current(
     manifest: Manifest, paths: Mapping[str, PurePosixPath], folder: Path, store: Store, env: Env, tell: Listener
 ) -> bool:
     """Whether the folder already is as `publish` would make it."""
     try:
-        scene = Scene(folder, store, env, tell, None)
-        return scene.stands(manifest.present, paths) and masks.stand(scene, manifest.present, paths)
+        state = FolderState(folder, store, env, tell, None)
+        records = manifest.present
+        return (
+            state.is_current(records, paths)
+            and masks.is_current(state, records, paths)
+            and unplaced.is_current(state, records)
+        )
     except InputError:
         return False
 
 
-class _Publisher(Scene):
+class _Publisher(FolderState):
     """The writing side."""
 
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
         self.origins = {r.origin for r in records}
         self.imported = {r.imported.strip() for r in records if r.imported is not None}
         wanted = self.wanted(records, paths)
-        todo = [w for w in wanted if not self.right(*w)]
+        todo = [w for w in wanted if not self.is_right(*w)]
         if todo:
             records = self._edited_meanwhile(records)
-            self._hand_over(records)
+            self._keep_new_edits(records)
             latest = {r.key: r for r in records}
             wanted = [(latest[r.key], source, row) for r, source, row in wanted]
             todo = [(latest[r.key], source, row) for r, source, row in todo]
         self.done.unchanged = len(wanted) - len(todo)
         self.done.edited = [r.key for r in records if r.edited is not None]
-        self.store.intend(row for _, _, row in todo)
         targets = {row.path for _, _, row in wanted}
+        self.store.intend((row for _, _, row in todo), self.rows.keys() - targets)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
         placed = [self._place(record, source, row, targets) for record, source, row in todo]
         texts = {self.caption_name(record, row) for record, _, row in wanted}
+        unplaced.write(self, records)
         stale.remove_stale(self, targets, texts)
         stale.tell_leftovers(self, targets)
-        masks.bring(self, records, paths)
+        masks.update(self, records, paths)
         if self.journal is not None:
             stale.remove_sources(self, sources, targets, texts)
+        unplaced.remove(self, records)
         self.store.wrote(row for row in placed if row is not None)
         self.store.settle()
         if self.journal is not None:
@@ -89,8 +96,8 @@ class _Publisher(Scene):
         found: list[Record] = []
         for record in records:
             before = self.by_key.get(record.key)
-            text = caption_of(self.folder, before) if before and before.origin == record.origin else None
-            if before is not None and text is not None and not same_as_one(text, before.caption, record.edited):
+            text = caption_text(self.folder, before) if before and before.origin == record.origin else None
+            if before is not None and text is not None and not is_any_of(text, before.caption, record.edited):
                 self.store.keep_edit(record.origin, record.key, text)
                 self.edits[record.origin, record.key] = text
                 found.append(dataclasses.replace(record, edited=text))
@@ -98,20 +105,12 @@ class _Publisher(Scene):
             found.append(record)
         return found
 
-    def _hand_over(self, records: Sequence[Record]) -> None:
-        """An edit that came to a record under another name (its source was renamed) goes by the new name from now on."""
-        keys: dict[str, set[str]] = {}
+    def _keep_new_edits(self, records: Sequence[Record]) -> None:
+        """Edits that came with the records, from another prepared folder, are known here from now on."""
         for record in records:
-            keys.setdefault(record.origin, set()).add(record.key)
-        for record in records:
-            if record.edited is None or (record.origin, record.key) in self.edits:
-                continue
-            self.store.keep_edit(record.origin, record.key, record.edited)
-            same = [k for k in self.edits if k[0] == record.origin and k[1] not in keys[record.origin]]
-            for origin, key in [k for k in same if same_text(self.edits[k], record.edited)][:1]:
-                self.store.drop_edit(origin, key)
-                del self.edits[origin, key]
-            self.edits[record.origin, record.key] = record.edited
+            if record.edited is not None and (record.origin, record.key) not in self.edits:
+                self.store.keep_edit(record.origin, record.key, record.edited)
+                self.edits[record.origin, record.key] = record.edited
 
     def _saved(self, source: Path, row: Written, targets: set[str]) -> Path:
         """In place, a picture whose file another one is about to take is set by first."""
@@ -130,7 +129,7 @@ class _Publisher(Scene):
         ours = True
         with disk_errors(str(target)):
             if source.absolute() == target or (
-                known is not None and known.digest == row.digest and unchanged(self.folder, known)
+                known is not None and known.digest == row.digest and picture_unchanged(self.folder, known)
             ):
                 pass
             elif known is None and os.path.lexists(target) and not self._may_take(target, row.digest):
@@ -142,7 +141,7 @@ class _Publisher(Scene):
                     )
                 )
                 return None
-            elif known is not None and target.exists() and not unchanged(self.folder, known):
+            elif known is not None and target.exists() and not picture_unchanged(self.folder, known):
                 self.tell_hand_made(row)
                 ours = False
             elif (
@@ -170,7 +169,7 @@ class _Publisher(Scene):
     def _moved_by_hand(self, before: Written, target: Path) -> bool:
         """An edited picture whose place changes goes along, edits and all."""
         old = self.folder / before.path
-        if not old.exists() or target.exists() or unchanged(self.folder, before):
+        if not old.exists() or target.exists() or picture_unchanged(self.folder, before):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         old.replace(target)
@@ -193,7 +192,7 @@ class _Publisher(Scene):
         copy_file(source, target)
 
     def _caption(self, record: Record, row: Written) -> None:
-        text = record.edited if record.edited is not None else row.caption
+        text = plain_text(record.edited) if record.edited is not None else row.caption
         name = self.caption_name(record, row)
         if not name:
             return

@@ -27,7 +27,18 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     """
     reader = Reader(path, settings)
     values = reader.parse()
-    known = ("input", "output", "caption_form", "caption_encoding", "concepts", "consent", "stages", "run")
+    known = (
+        "input",
+        "output",
+        "caption_form",
+        "caption_encoding",
+        "concepts",
+        "consent",
+        "exclude",
+        "restore",
+        "stages",
+        "run",
+    )
     for key in [k for k in values if k not in known]:
         reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, known)}', at_key=True)
     base = path.resolve().parent
@@ -47,6 +58,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
             )
         elif until in names:
             stages = stages[: names.index(until) + 1]
+    exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
     reader.finish()
     return Pipeline(
         path=path,
@@ -56,6 +68,8 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         concepts=concepts,
         captions=reading,
         consent=consent,
+        exclude=exclude,
+        restore=restore,
         stages=tuple(stages),
         run=options,
     )
@@ -173,6 +187,19 @@ def _captions(reader: Reader, values: Mapping[str, Any]) -> CaptionReading:
     given = {key: values[key] for key in CaptionOptions.model_fields if key in values}
     options = reader.typed(CaptionOptions, given, (), "pipeline") or CaptionOptions()
     return CaptionReading(options.caption_form, options.caption_encoding)
+
+
+def _patterns(reader: Reader, values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Names and patterns of pictures."""
+    given = values.get(key)
+    rows = given if isinstance(given, list) else [given]
+    if given is None:
+        return ()
+    for i, one in enumerate(rows):
+        if not isinstance(one, str) or not one.strip():
+            where = (key, i) if isinstance(given, list) else (key,)
+            reader.problem(where, f"{key}: takes names or patterns of pictures (a.png, dog/*), found {describe(one)}")
+    return tuple(one for one in rows if isinstance(one, str))
 
 
 def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:

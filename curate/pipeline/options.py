@@ -66,6 +66,8 @@ class Pipeline(BaseModel):
     concepts: dict[str, Concept]
     consent: ConsentChoice
     captions: CaptionReading
+    exclude: tuple[str, ...] = ()
+    restore: tuple[str, ...] = ()
     stages: tuple[Stage, ...]
     run: RunOptions
 

@@ -41,6 +41,7 @@ def schema() -> dict[str, Any]:
         }
     )
     folders = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+    names = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     concept = _loosened(Concept, Concept.model_json_schema())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,6 +65,14 @@ def schema() -> dict[str, Any]:
                 "enum": [UNCHECKED, RIGHTS],
                 "description": f"{UNCHECKED} includes pictures whose files cannot be checked for a refusal of AI training; "
                 f"{RIGHTS} also those that refuse it.",
+            },
+            "exclude": {
+                **names,
+                "description": "Pictures that are left out, by name (a.png, dog/a) or pattern (*_old, dog/sub/*).",
+            },
+            "restore": {
+                **names,
+                "description": "Pictures that come back although you removed them from the prepared folder.",
             },
             "stages": {
                 "type": "array",

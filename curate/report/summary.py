@@ -39,6 +39,8 @@ def summarise(
         "edited": edited,
         "changed": _changed(rows),
         "split": _split(rows),
+        "came": list(tally.came),
+        "left": list(tally.left),
         "stages": [_stage(row) for row in tally.rows],
         "cleaning": cleaning.figures(rows),
         "training": _training(tally),
@@ -140,6 +142,10 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
         yield _row("split", f"{whole} became {made}: {listed(list(parts))}")
     yield _row("prepared", f"{figures['prepared']:,}")
     yield _row("set aside", f"{len(figures['aside']):,}")
+    if figures["came"]:
+        yield _row("new", f"{counted(len(figures['came']), 'picture')} since the last run: {listed(figures['came'])}")
+    if figures["left"]:
+        yield _row("gone", f"{counted(len(figures['left']), 'picture')} left the input: {listed(figures['left'])}")
     if figures["edited"]:
         yield _row("kept", f"{counted(len(figures['edited']), 'caption')} edited by hand: {listed(figures['edited'])}")
     for what, keys in figures["changed"].items():

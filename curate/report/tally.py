@@ -13,6 +13,7 @@ from curate.core.events import (
     RunStarted,
     Saved,
     Scanned,
+    SourcesChanged,
     StageFinished,
     StageRecalled,
     StageStarted,
@@ -47,6 +48,8 @@ class Tally:
     rows: list[StageRow] = field(default_factory=list[StageRow])
     aside: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     notes: list[Note] = field(default_factory=list[Note])
+    came: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
     curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -62,6 +65,8 @@ class Tally:
                 self.output, self.device = event.output, event.device
             case Scanned():
                 self.pictures, self.concepts = event.pictures, dict(event.concepts)
+            case SourcesChanged():
+                self.came, self.left = event.came, event.left
             case StageStarted() | StageRecalled() | StageFinished():
                 self._stage(event)
             case RecordDone():

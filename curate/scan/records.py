@@ -183,7 +183,11 @@ def reopen(
     """
     known = ledger.written()
     scanned = scan([folder], store, env, tell, consent=consent, skip=folder / TRAINED, reading=reading)
-    return Manifest(_known(record, known, folder, env.concepts, edits) for record in scanned)
+    records = [_known(record, known, folder, env.concepts, edits) for record in scanned]
+    if len({r.key for r in records}) < len(records):
+        # after a kill a picture may be there twice: its paths tell them apart
+        records = [dataclasses.replace(new, key=old.key) for old, new in zip(scanned, records, strict=True)]
+    return Manifest(records)
 
 
 def _known(
@@ -202,11 +206,12 @@ def _known(
     settings = concepts.get(record.concept)
     return dataclasses.replace(
         before,
-        key=record.key,
+        key=row.key,
         origin=row.origin,
         concept=record.concept,
         # what was encoded stands on disk now, and may have been edited there
-        image=dataclasses.replace(record.image, width=before.image.width, height=before.image.height)
+        # by the name that its pixels had in the run, so that what models said of them is recalled
+        image=dataclasses.replace(before.image, path=record.image.path)
         if record.image.digest == row.digest
         else record.image,
         trigger=settings.trigger if settings and settings.trigger else before.trigger,

@@ -33,20 +33,25 @@ class Export(DatasetStage):
         default=(), description="Further files to write: dataset.toml (sd-scripts), metadata.jsonl (imagefolder)."
     )
 
+    version: ClassVar[int] = 2
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
     reads: ClassVar[frozenset[str]] = frozenset(
         {"image", "encoding", "mask", "trigger", "tags", "sentence", "imported", "edited", "style", "repeats"}
     )
+    writes: ClassVar[frozenset[str]] = frozenset({"edited", "aside"})
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Brings the output folder up to date. Raises InputError where no picture is left."""
+        store = _store(env)
+        # parts of a picture come into being after the run began by looking for a person's words
+        manifest = folder.with_words(manifest, store.edits(), store.removed())
         present = manifest.present
         if not len(present):
             reasons = "; ".join(sorted({r.aside for r in manifest})[:3])
             raise InputError("no picture is left to export", f"all were set aside: {reasons}")
-        store = _store(env)
         paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
+        folder.report_strays(env.output, store, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths, env)
         for name in get_args(Extra):
@@ -55,11 +60,17 @@ class Export(DatasetStage):
 
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
+        store = _store(env)
+        if any(
+            a is not b
+            for a, b in zip(folder.with_words(manifest, store.edits(), store.removed()), manifest, strict=True)
+        ):
+            return False
         present = manifest.present
         paths = self.paths(present)
-        if not folder.stands(manifest, paths, env.output, _store(env), env, tell):
+        if not folder.is_current(manifest, paths, env.output, store, env, tell):
             return False
-        known = _store(env).side_files("export")
+        known = store.side_files("export")
         for name, text in self._extras(present, paths, env).items():
             written = known[name].digests if name in known else ()
             if not (env.output / name).is_file():
@@ -67,6 +78,8 @@ class Export(DatasetStage):
             # the options of a training that follows are no part of the key, and stand in dataset.toml
             if digest_bytes(text.encode()) not in written and digest_file(env.output / name) in written:
                 return False
+        folder.report_strays(env.output, store, tell)
+        self._warn(present, tell)
         return True
 
     def paths(self, present: Manifest) -> dict[str, PurePosixPath]:

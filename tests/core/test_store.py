@@ -62,8 +62,8 @@ def test_written_rows_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_new_intentions_replace_old_ones(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        store.intend([row(caption="old")])
-        store.intend([row(caption="new"), row("b.png")])
+        store.intend([row(caption="old")], [])
+        store.intend([row(caption="new"), row("b.png")], [])
         assert [(w.path, w.caption) for w in store.intended()] == [("1_dog/a.png", "new"), ("b.png", "dog")]
         store.settle()
         assert store.intended() == []

@@ -28,6 +28,8 @@ class Project:
     stages: list[Any] = field(default_factory=lambda: ["convert", "trigger", "export"])
     concepts: dict[str, Any] = field(default_factory=dict)
     name: str = "out"
+    exclude: list[str] = field(default_factory=list)
+    restore: list[str] = field(default_factory=list)
 
     @property
     def out(self) -> Path:
@@ -46,6 +48,8 @@ class Project:
             "input": "in",
             "output": self.name,
             "concepts": self.concepts,
+            "exclude": self.exclude,
+            "restore": self.restore,
             "stages": self.stages,
             "run": {"workers": 1},
         }

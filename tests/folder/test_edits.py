@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from curate.core.store import Store
-from tests.folder.helpers import Project
+from tests.folder.helpers import Project, killed
 
 MINE = "zwx dog, written by me"
 PLAIN = "zwx dog, grass, sky"
@@ -201,3 +203,121 @@ def test_edits_are_known_by_picture(dogs: Project, tmp_path: Path) -> None:
     with Store(dogs.out) as store:
         row = store.written()["1_zwx dog/1.png"]
     assert dogs.edits() == {(row.origin, "dog/1.png"): MINE}
+
+
+def _noise(path: Path, seed: int, size: int = 64) -> Path:
+    """Soft shapes, other ones for each seed."""
+    rough = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rough).resize((size, size), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+@pytest.fixture
+def shapes(project: Project) -> Project:
+    """Three pictures that can be told apart by their looks; the caption of one is edited."""
+    for n in range(3):
+        _noise(project.place / f"in/dog/{n}.png", n)
+    project.run()
+    project.edit("1_dog/1.txt", MINE)
+    return project
+
+
+def _saved_again(project: Project, name: str, quality: int = 60, box: tuple[int, int, int, int] | None = None) -> None:
+    old = project.place / "in/dog/1.png"
+    with Image.open(old) as image:
+        saved = image.crop(box) if box else image
+        saved.save(project.place / "in/dog" / name, quality=quality)
+    if name != "1.png":
+        old.unlink()
+
+
+@pytest.mark.parametrize("name", ["1.png", "1.jpg", "1.webp", "other.png", "other.jpg"])
+@pytest.mark.parametrize("box", [None, (6, 4, 62, 60)])
+def test_an_edit_follows_a_source_that_is_saved_again(
+    shapes: Project, name: str, box: tuple[int, int, int, int] | None
+) -> None:
+    _saved_again(shapes, name, box=box)
+    for _ in range(2):
+        shapes.run()
+        stem = name.partition(".")[0]
+        assert shapes.captions() == {"1_dog/0.txt": "dog", f"1_dog/{stem}.txt": MINE, "1_dog/2.txt": "dog"}
+
+
+def test_the_summary_says_which_source_was_saved_again(shapes: Project) -> None:
+    _saved_again(shapes, "1.jpg")
+    shapes.run()
+    assert "its source took the place of dog/1.png: the caption you edited is kept" in shapes.notes()
+
+
+def test_an_edit_goes_to_no_picture_that_was_there_before(shapes: Project) -> None:
+    _noise(shapes.place / "in/dog/1.bmp", 7)
+    shapes.run()
+    edited = next(n for n, t in shapes.captions().items() if t == MINE)
+    (shapes.place / "in/dog/1.png").unlink()
+    shapes.run()
+    assert MINE not in {t for n, t in shapes.captions().items() if n.startswith("1_")}
+    assert edited
+    assert shapes.captions()["unplaced captions/dog/1.png.txt"] == MINE
+
+
+def test_an_edit_whose_picture_is_gone_is_kept_where_a_person_finds_it(shapes: Project) -> None:
+    data = (shapes.place / "in/dog/1.png").read_bytes()
+    (shapes.place / "in/dog/1.png").unlink()
+    for _ in range(2):
+        figures = shapes.run().figures
+        assert shapes.captions()["unplaced captions/dog/1.png.txt"] == MINE
+        assert [n["pictures"] for n in figures["notes"] if "has no picture any more" in n["message"]] == [["dog/1.png"]]
+    (shapes.out / "unplaced captions/dog/1.png.txt").write_text("better", encoding="utf-8")
+    (shapes.place / "in/dog/1.png").write_bytes(data)
+    shapes.run()
+    assert shapes.captions()["1_dog/1.txt"] == "better"
+    assert not (shapes.out / "unplaced captions").exists()
+
+
+def test_an_unplaced_caption_that_is_removed_is_given_up(shapes: Project) -> None:
+    data = (shapes.place / "in/dog/1.png").read_bytes()
+    (shapes.place / "in/dog/1.png").unlink()
+    shapes.run()
+    (shapes.out / "unplaced captions/dog/1.png.txt").unlink()
+    (shapes.place / "in/dog/1.png").write_bytes(data)
+    shapes.run()
+    assert shapes.captions()["1_dog/1.txt"] == "dog"
+
+
+def test_each_frame_keeps_its_own_edit(project: Project) -> None:
+    frames = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (0, 120, 250)]
+    path = project.place / "in/dog/a.gif"
+    path.parent.mkdir(parents=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    project.stages = [{"convert": {"frames": "all"}}, "trigger", "export"]
+    project.run()
+    second = sorted(project.captions())[1]
+    project.edit(second, MINE)
+    for _ in range(2):
+        project.run()
+        assert [t for n, t in sorted(project.captions().items())] == ["dog", MINE, "dog"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xef\xbb\xbfmine\r\nmore", b"\xef\xbb\xbf\xef\xbb\xbfmine\nmore\r\n", b"mine\rmore"]
+)
+def test_marks_and_line_ends_are_not_doubled(dogs: Project, data: bytes) -> None:
+    (dogs.out / "1_zwx dog/1.txt").write_bytes(data)
+    for repeats in (2, 3):
+        dogs.concepts["dog"]["repeats"] = repeats
+        dogs.run()
+        assert dogs.files()[f"{repeats}_zwx dog/1.txt"].rstrip() == b"mine\nmore"
+
+
+def test_a_folder_renamed_after_a_kill_leaves_no_copy(dogs: Project) -> None:
+    dogs.edit("1_zwx dog/1.txt", MINE)
+    dogs.concepts["dog"]["trigger"] = ["qqq"]
+    for after in range(0, 24, 3):
+        project = dogs.twin(f"killed{after}")
+        killed(project.run, after)
+        for n, place in enumerate(p for p in sorted(project.out.glob("1_*"))):
+            place.rename(project.out / f"my folder {n}")
+        project.run()
+        assert sorted(project.files()) == [f"1_qqq/{n}.{e}" for n in range(3) for e in ("png", "txt")], after
+        assert project.captions()["1_qqq/1.txt"] == MINE

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from PIL import Image
 
+from curate import drive
+from curate.errors import InputError
 from tests.folder.helpers import Project
 
 PLAIN = "zwx dog, grass, sky"
@@ -86,11 +89,112 @@ def test_an_untouched_file_with_another_time_is_ours(dogs: Project) -> None:
     assert not any(n.startswith("1_") for n in dogs.files())
 
 
-def test_a_deleted_picture_comes_back(dogs: Project) -> None:
+def test_a_removed_picture_stays_away_until_it_is_restored(dogs: Project) -> None:
     before = dogs.files()
     (dogs.out / "1_zwx dog/1.png").unlink()
+    for _ in range(2):
+        [aside] = dogs.run().figures["aside"]
+        assert aside["key"] == "dog/1.png"
+        assert aside["reason"].startswith("you removed it from the prepared folder")
+        assert sorted(dogs.files()) == [f"1_zwx dog/{n}.{e}" for n in (0, 2) for e in ("png", "txt")]
+    assert drive.restore(dogs.out, ["1.*"], dry_run=True) == ["dog/1.png"]
+    assert drive.restore(dogs.out, ["1"]) == ["dog/1.png"]
     dogs.run()
     assert dogs.files() == before
+    with pytest.raises(InputError, match=r'no picture called "1.png"'):
+        drive.restore(dogs.out, ["1.png"])
+
+
+def test_the_pipeline_restores_a_removed_picture(dogs: Project) -> None:
+    before = dogs.files()
+    (dogs.out / "1_zwx dog/1.png").unlink()
+    (dogs.out / "1_zwx dog/1.txt").unlink()
+    dogs.restore = ["dog/1"]
+    assert dogs.run().figures["aside"] == []
+    assert dogs.files() == before
+
+
+def test_a_picture_put_back_by_hand_is_wanted_again(dogs: Project) -> None:
+    before = dogs.files()
+    path = dogs.out / "1_zwx dog/1.png"
+    path.unlink()
+    dogs.run()
+    path.write_bytes(before["1_zwx dog/1.png"])
+    assert dogs.run().figures["aside"] == []
+    assert dogs.files() == before
+
+
+def test_a_removal_outlives_a_source_that_is_saved_again(dogs: Project) -> None:
+    (dogs.out / "1_zwx dog/1.png").unlink()
+    dogs.run()
+    dogs.picture("dog/1.png", 99)
+    assert [a["key"] for a in dogs.run().figures["aside"]] == ["dog/1.png"]
+
+
+def test_all_pictures_removed_are_made_anew(dogs: Project) -> None:
+    before = dogs.files()
+    shutil.rmtree(dogs.out / "1_zwx dog")
+    assert dogs.run().figures["aside"] == []
+    assert dogs.files() == before
+
+
+def test_a_caption_that_was_removed_comes_back_and_the_summary_says_so(dogs: Project) -> None:
+    (dogs.out / "1_zwx dog/1.txt").unlink()
+    dogs.run()
+    assert dogs.captions()["1_zwx dog/1.txt"] == PLAIN
+    assert any("caption was removed" in note for note in dogs.notes())
+
+
+def test_strays_are_named(dogs: Project) -> None:
+    Image.new("RGB", (6, 6), (1, 2, 3)).save(dogs.out / "1_zwx dog/extra.png")
+    for _ in range(2):
+        notes = dogs.run().figures["notes"]
+        assert any("trained all the same" in n["message"] and n["pictures"] == ["1_zwx dog/extra.png"] for n in notes)
+
+
+def test_pictures_that_came_and_left_are_named(dogs: Project) -> None:
+    dogs.picture("dog/new.png", 40)
+    (dogs.place / "in/dog/0.png").unlink()
+    (dogs.place / "in/dog/2.png").rename(dogs.place / "in/dog/two.png")
+    figures = dogs.run().figures
+    assert (figures["came"], figures["left"]) == (["dog/new.png"], ["dog/0.png"])
+    figures = dogs.run().figures
+    assert (figures["came"], figures["left"]) == ([], [])
+
+
+def test_excluded_pictures_are_left_out(dogs: Project) -> None:
+    dogs.exclude = ["dog/1.png", "2*", "wrong.png"]
+    figures = dogs.run().figures
+    assert [a["reason"] for a in figures["aside"]] == [
+        "excluded in the pipeline (dog/1.png)",
+        "excluded in the pipeline (2*)",
+    ]
+    assert [n for n in dogs.files() if n.endswith(".png")] == ["1_zwx dog/0.png"]
+    assert any('"wrong.png"' in note for note in dogs.notes())
+    dogs.exclude = []
+    dogs.run()
+    assert len(dogs.files()) == 6
+
+
+def test_a_renamed_folders_number_is_kept_as_repeats(dogs: Project) -> None:
+    (dogs.out / "1_zwx dog").rename(dogs.out / "5_zwx dog")
+    dogs.stages = ["convert", "trigger", "balance", "export"]
+    for _ in range(2):
+        dogs.run()
+        assert {n.partition("/")[0] for n in dogs.files()} == {"5_zwx dog"}
+        assert any("5 repeats, since you renamed its folder" in note for note in dogs.notes())
+    (dogs.out / "5_zwx dog").rename(dogs.out / "1_zwx dog")
+    dogs.run()
+    assert {n.partition("/")[0] for n in dogs.files()} == {"1_zwx dog"}
+    assert not any("since you renamed" in note for note in dogs.notes())
+
+
+def test_the_pipelines_repeats_count_more_than_a_renamed_folder(dogs: Project) -> None:
+    (dogs.out / "1_zwx dog").rename(dogs.out / "5_zwx dog")
+    dogs.concepts["dog"]["repeats"] = 2
+    dogs.run()
+    assert {n.partition("/")[0] for n in dogs.files()} == {"2_zwx dog"}
+    assert any("the pipeline counts" in note for note in dogs.notes())
 
 
 def test_a_picture_taken_from_the_input_leaves_the_folder(dogs: Project) -> None:

@@ -8,7 +8,7 @@ from curate.train.data import buckets
 from curate.train.data.dataset import Picture
 from curate.train.data.job import Job
 from curate.train.options import resolve
-from curate.train.planning import advice
+from curate.train.planning import advice, trigger_words
 
 MOST_CUT, MOST_ENLARGED = 1 / 3, 4
 """Share of a picture that a bucket may cut off, and how many times it may be enlarged, without a word."""
@@ -58,6 +58,7 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     lines += [
         ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])
     ]
+    lines += [("warning", line) for line in trigger_words.lacking(e.picture for e in job.entries)]
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(

@@ -1,4 +1,4 @@
-"""Scene: a folder as it is, beside what the ledger says of it and what a run wants there."""
+"""State: a folder as it is, beside what the ledger says of it and what a run wants there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from curate.core.record import Record, to_plain
 from curate.core.stage import Env
 from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
-from curate.folder.compare import caption_path, read_text, same_as_one, same_text, unchanged
+from curate.folder.compare import caption_path, is_any_of, picture_unchanged, read_text, same_text
 from curate.folder.journal import Journal
 from curate.names import fold
 
@@ -40,7 +40,8 @@ def suffix(record: Record) -> str:
     return os.path.splitext(record.image.path)[1]  # noqa: PTH122
 
 
-def _row(record: Record, size: int, digest: str, path: PurePosixPath) -> Written:
+def _row(record: Record, size: int, digest: str, path: PurePosixPath, had_caption: bool) -> Written:
+    """What is to be written; `had_caption` keeps a caption file that has become empty."""
     text = captions.render(record)
     kept = to_plain(record)
     kept["edited"], kept["aside"] = None, ""
@@ -52,7 +53,7 @@ def _row(record: Record, size: int, digest: str, path: PurePosixPath) -> Written
         digest=digest,
         size=size,
         mtime=0,
-        caption_path=_beside(name, record.style.extension) if text else "",
+        caption_path=_beside(name, record.style.extension) if text or had_caption else "",
         caption=text,
         stored=as_json(kept),
     )
@@ -73,13 +74,14 @@ def _same_file(a: Path, b: Path) -> bool:
         return False
 
 
-class Scene:
-    """What stands in `folder`, what was written there before, and whether it is what is wanted now."""
+class FolderState:
+    """What is in `folder`, what was written there before, and whether it is what is wanted now."""
 
     def __init__(self, folder: Path, store: Store, env: Env, tell: Listener, journal: Journal | None) -> None:
         self.folder, self.store, self.env, self.tell, self.journal = folder.absolute(), store, env, tell, journal
         self.rows = store.written()
         self.edits = store.edits()
+        self.intended = store.intended()
         self.by_key = {w.key: w for w in self.rows.values()}
         self.by_fold = {fold(path): w for path, w in self.rows.items()}
         self.origins: set[str] = set()
@@ -101,16 +103,23 @@ class Scene:
                     f"{source} is gone: {digest.strerror}",
                     "leave the input folder alone while curate runs, then run again",
                 )
-            wanted.append((record, source, _row(record, size, digest, paths[record.key])))
+            had_caption = self.journal is not None and self._had_caption(record)
+            wanted.append((record, source, _row(record, size, digest, paths[record.key], had_caption)))
         return wanted
 
-    def stands(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
-        """Whether `run` would find nothing to do."""
+    def _had_caption(self, record: Record) -> bool:
+        known = self.by_key.get(record.key)
+        return record.imported is not None or (known is not None and bool(known.caption_path))
+
+    def is_current(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
+        """Whether `publish` would find nothing to do."""
         wanted = self.wanted(records, paths)
         targets = {row.path for _, _, row in wanted}
-        return not (self.rows.keys() - targets) and not self.store.intended() and all(self.right(*w) for w in wanted)
+        return not (self.rows.keys() - targets or self.store.intended() or self.store.removing()) and all(
+            self.is_right(*w) for w in wanted
+        )
 
-    def right(self, record: Record, source: Path, row: Written) -> bool:
+    def is_right(self, record: Record, source: Path, row: Written) -> bool:
         """Whether folder and ledger already say what is wanted."""
         known = self.rows.get(row.path)
         if known is None or _identity(row) != _identity(known):
@@ -118,7 +127,7 @@ class Scene:
         text = record.edited if record.edited is not None else row.caption
         if record.edited is None and row.stored != known.stored:
             return False
-        if not unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
+        if not picture_unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
             if not (self.folder / row.path).exists():
                 return False
             self.tell_hand_made(row)
@@ -145,7 +154,7 @@ class Scene:
 
     def wrote(self, row: Written, text: str | None) -> bool:
         """Whether a text is the caption generated for a picture, or one of the edits that are kept for it."""
-        return same_as_one(text, row.caption, *self.edits_of.get(row.origin, ()))
+        return is_any_of(text, row.caption, *self.edits_of.get(row.origin, ()))
 
     @functools.cached_property
     def edits_of(self) -> dict[str, list[str]]:
@@ -157,10 +166,12 @@ class Scene:
 
     @functools.cached_property
     def captions(self) -> dict[str, list[Written]]:
-        """The rows by the path of their captions."""
+        """The rows by the path of their captions, with what a killed run was about to write there."""
         found: dict[str, list[Written]] = {}
         for row in self.rows.values():
             found.setdefault(fold(caption_path(self.folder, row)), []).append(row)
+        for row in self.intended:
+            found.setdefault(fold(row.caption_path), []).append(row)
         return found
 
     def is_also(self, name: str, kept: Mapping[str, str]) -> bool:

@@ -1,0 +1,106 @@
+"""Person tables: what a person changed in a prepared folder, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from curate.core.database import Database
+
+Identity = tuple[str, str]
+"""What a person's word belongs to: the digest of the source file, and the record's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """An edited caption without a picture, and the text that was last written to its file."""
+
+    identity: Identity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A picture that a person removed from the prepared folder: where it was, and whether its caption was left there."""
+
+    path: str
+    captioned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatsOverride:
+    """Repeats that a person chose by renaming a folder, and those that had been generated for it."""
+
+    repeats: int
+    generated: int
+
+
+class PersonTables(Database):
+    """Edits, removals and repeats by a person."""
+
+    def edits(self) -> dict[Identity, str]:
+        """Captions as edited by hand."""
+        return {(origin, key): text for origin, key, text in self.read("SELECT origin, key, text FROM edits")}
+
+    def keep_edit(self, origin: str, key: str, text: str) -> None:
+        """Keeps a caption that a person wrote."""
+        self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
+
+    def drop_edit(self, origin: str, key: str) -> None:
+        """Forgets an edit that the person took back."""
+        self.write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
+
+    def unplaced(self) -> dict[str, Unplaced]:
+        """The files of edited captions that have no picture, by path."""
+        return {path: Unplaced((origin, key), text) for path, origin, key, text in self.read("SELECT * FROM unplaced")}
+
+    def keep_unplaced(self, path: str, one: Unplaced) -> None:
+        """Notes, and commits, that the file holds an edited caption without a picture."""
+        self.write("INSERT OR REPLACE INTO unplaced VALUES (?, ?, ?, ?)", [(path, *one.identity, one.text)])
+        self.commit()
+
+    def forget_unplaced(self, paths: Iterable[str]) -> None:
+        """Forgets, and commits, files that are about to go, or gone."""
+        self.write("DELETE FROM unplaced WHERE path = ?", [(path,) for path in paths])
+        self.commit()
+
+    def removed(self) -> dict[Identity, Removal]:
+        """The pictures that a person removed from the folder."""
+        rows = self.read("SELECT origin, key, path, captioned FROM removed")
+        return {(origin, key): Removal(path, bool(captioned)) for origin, key, path, captioned in rows}
+
+    def keep_removed(self, identity: Identity, removal: Removal) -> None:
+        """Notes that a person removed a picture."""
+        self.write("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)", [(*identity, removal.path, removal.captioned)])
+
+    def forget_removed(self, identities: Iterable[Identity]) -> None:
+        """The pictures are wanted again."""
+        self.write("DELETE FROM removed WHERE origin = ? AND key = ?", identities)
+
+    def repeats(self) -> dict[str, RepeatsOverride]:
+        """Repeats that a person chose by renaming a folder, by concept."""
+        rows = self.read("SELECT concept, repeats, generated FROM repeats")
+        return {concept: RepeatsOverride(repeats, generated) for concept, repeats, generated in rows}
+
+    def keep_repeats(self, concept: str, override: RepeatsOverride) -> None:
+        """Keeps repeats that a person chose."""
+        self.write("INSERT OR REPLACE INTO repeats VALUES (?, ?, ?)", [(concept, override.repeats, override.generated)])
+
+    def forget_repeats(self, concept: str) -> None:
+        """The generated repeats count again."""
+        self.write("DELETE FROM repeats WHERE concept = ?", [(concept,)])
+
+    def sources(self) -> set[Identity]:
+        """The source pictures of the last run, those that were set aside too; empty before the first."""
+        return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources")}
+
+    def keep_sources(self, identities: Iterable[Identity]) -> None:
+        """Notes the source pictures of this run."""
+        self.write("DELETE FROM sources", [()])
+        self.write("INSERT INTO sources VALUES (?, ?)", identities)
+
+    def identify(self, old: Identity, new: Identity) -> None:
+        """What is known of a picture under one identity goes by another from now on, written file and words alike."""
+        for table in ("written", "edits", "removed", "unplaced"):
+            sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
+            self.write(sql, [(*new, *old)])

@@ -1,0 +1,182 @@
+"""Moves: pictures of ours that a person moved or renamed keep what is known of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from curate import images
+from curate.core.events import Listener, Note
+from curate.core.person import Identity, RepeatsOverride
+from curate.core.store import LEDGER, Store, Written
+from curate.folder.compare import is_any_of, read_text
+from curate.names import folder_name
+
+Move = tuple[Written, str]
+"""A picture as it was written, and the path where it is now."""
+
+
+def follow_moves(
+    folder: Path,
+    store: Store,
+    rows: dict[str, Written],
+    adrift: Sequence[Written],
+    edits: Mapping[Identity, str],
+    tell: Listener,
+) -> None:
+    """Finds pictures that are not in their place, and gives them their new paths in `rows` and the ledger.
+
+    `adrift` are pictures that a killed run may have written and that are not in their place either.
+    """
+    missing = [row for row in rows.values() if not os.path.exists(f"{folder}/{row.path}")]  # noqa: PTH110
+    if not missing and not adrift:
+        return
+    strangers = [path for path in pictures(folder) if path not in rows]
+    moves = _by_content(folder, store, [*adrift, *missing], strangers, edits)
+    moves += _by_name(folder, missing, strangers, moves)
+    for row, new in moves:
+        moved = dataclasses.replace(
+            row, path=new, mtime=(folder / new).stat().st_mtime_ns, caption_path=_caption_path(folder, row, new)
+        )
+        if rows.get(row.path) is row:
+            store.forget_written([row.path])
+            del rows[row.path]
+        store.wrote([moved])
+        rows[new] = moved
+        tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is followed", key=row.key))
+    _with_moved_captions(folder, store, rows, moves)
+    _keep_repeats(folder, store, moves, tell)
+
+
+def pictures(folder: Path) -> list[str]:
+    """The paths of all picture files in a prepared folder, whoever put them there; those of the ledger are left out."""
+    paths: list[str] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != LEDGER]
+        relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        paths += [(relative / name).as_posix() for name in names if images.looks_like_picture(f"{place}/{name}")]
+    return sorted(paths)
+
+
+def _by_content(
+    folder: Path, store: Store, lost: Sequence[Written], strangers: Sequence[str], edits: Mapping[Identity, str]
+) -> list[Move]:
+    """Each lost picture with the file that holds its content. Equal ones are told apart by caption, folder and name."""
+    by_digest: dict[str, list[Written]] = {}
+    for row in lost:
+        by_digest.setdefault(row.digest, []).append(row)
+    digests = store.digests([folder / path for path in strangers])
+    known = {
+        path: digest
+        for path, (_, digest) in zip(strangers, digests, strict=True)
+        if isinstance(digest, str) and digest in by_digest
+    }
+    votes = _votes((row, path) for path, digest in known.items() for row in by_digest[digest])
+    moves: list[Move] = []
+    for path, digest in known.items():
+        candidates = by_digest[digest]
+        if not candidates:
+            continue
+
+        def likelihood(row: Written, path: str = path) -> tuple[bool, int, bool]:
+            text = read_text(folder / PurePosixPath(path).with_suffix(PurePosixPath(row.caption_path or ".txt").suffix))
+            says = is_any_of(text, edits.get((row.origin, row.key)), row.caption)
+            return says, votes[_parents(row, path)], PurePosixPath(row.path).name == PurePosixPath(path).name
+
+        row = max(candidates, key=likelihood)
+        candidates.remove(row)
+        moves.append((row, path))
+    return moves
+
+
+def _by_name(folder: Path, missing: Sequence[Written], strangers: Sequence[str], moves: Sequence[Move]) -> list[Move]:
+    """Pictures that were changed as well: under their name where others of their folder went, or where it was renamed."""
+    votes = _votes(moves)
+    followed = {id(row) for row, _ in moves}
+    free = set(strangers) - {path for _, path in moves}
+    found: list[Move] = []
+    for row in missing:
+        if id(row) in followed:
+            continue
+        old = PurePosixPath(row.path)
+        places = [(folder / path).parent for path in free if PurePosixPath(path).name == old.name]
+        voted = [place for place in places if votes[old.parent.as_posix(), place.relative_to(folder).as_posix()]]
+        if not voted and not (folder / old.parent).exists():
+            voted = places
+        if len(voted) == 1:
+            path = (voted[0] / old.name).relative_to(folder).as_posix()
+            free.remove(path)
+            found.append((row, path))
+    return found
+
+
+def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], moves: Sequence[Move]) -> None:
+    """A picture that was removed may have left its caption in a folder that was renamed since."""
+    votes = _votes(moves)
+    for row in list(rows.values()):
+        if not row.caption_path or (folder / row.caption_path).exists() or (folder / row.path).exists():
+            continue
+        old = PurePosixPath(row.caption_path)
+        for before, after in votes:
+            caption = PurePosixPath(after) / old.name
+            if before == old.parent.as_posix() and (folder / caption).exists():
+                rows[row.path] = dataclasses.replace(row, caption_path=caption.as_posix())
+                store.wrote([rows[row.path]])
+
+
+def _parents(row: Written, path: str) -> tuple[str, str]:
+    return PurePosixPath(row.path).parent.as_posix(), PurePosixPath(path).parent.as_posix()
+
+
+def _votes(moves: Iterable[Move]) -> Counter[tuple[str, str]]:
+    """How many pictures of the same name speak for a folder's having become another."""
+    return Counter(
+        _parents(row, path) for row, path in moves if PurePosixPath(row.path).name == PurePosixPath(path).name
+    )
+
+
+def _caption_path(folder: Path, row: Written, new: str) -> str:
+    """Where the caption of a moved picture is: beside it, under its old name there, or still where it was."""
+    if not row.caption_path:
+        return ""
+    old, moved = PurePosixPath(row.caption_path), PurePosixPath(new)
+    beside = moved.with_suffix(old.suffix)
+    for place in (beside, moved.parent / old.name, old):
+        if (folder / place).exists():
+            return place.as_posix()
+    return beside.as_posix()
+
+
+def _keep_repeats(folder: Path, store: Store, moves: Sequence[Move], tell: Listener) -> None:
+    """`1_dog` renamed to `5_dog` is a person's word on its repeats; renamed back it is taken back."""
+    overrides = store.repeats()
+    for concept, old, new in _renamed_folders(folder, moves):
+        before, after = folder_name(old), folder_name(new)
+        if not before.repeats or before.repeats == after.repeats:
+            continue
+        if before.words != after.words or not after.repeats:
+            message = f"{old} was renamed to {new}: the name follows from trigger and repeats, so it is taken back"
+            tell(Note("warning", f"{message}; to keep it say so under `concepts: {concept}:` in the pipeline"))
+            continue
+        generated = overrides[concept].generated if concept in overrides else before.repeats
+        if after.repeats == generated:
+            store.forget_repeats(concept)
+        else:
+            store.keep_repeats(concept, RepeatsOverride(after.repeats, generated))
+    store.commit()
+
+
+def _renamed_folders(folder: Path, moves: Sequence[Move]) -> Iterator[tuple[str, str, str]]:
+    """Concept, old and new name of each folder that is gone and whose pictures went to one other."""
+    targets: dict[str, set[str]] = {}
+    concepts: dict[str, set[str]] = {}
+    for row, path in moves:
+        old, new = _parents(row, path)
+        targets.setdefault(old, set()).add(new)
+        concepts.setdefault(old, set()).add(str(row.record.get("concept", "")))
+    for old, new in targets.items():
+        if len(new) == 1 and len(concepts[old]) == 1 and not (folder / old).exists():
+            yield next(iter(concepts[old])), old, next(iter(new))

@@ -1,0 +1,73 @@
+"""Recognize: the records of a run with what a person said of them in the prepared folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.core.events import Listener, Note
+from curate.core.person import Identity
+from curate.core.record import Manifest, Record
+from curate.core.stage import Env
+from curate.core.store import Store
+from curate.folder.edits import Changes
+from curate.folder.identity import assign, source_key
+from curate.folder.resemblance import Resemblance
+
+REMOVED = "you removed it from the prepared folder"
+"""Why a picture is set aside that a person removed there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """The records with a person's words on them, and the keys of pictures that came and left since the last run."""
+
+    manifest: Manifest
+    came: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def recognize(
+    manifest: Manifest, changes: Changes, folder: Path, store: Store, env: Env, tell: Listener, *, keep: bool = True
+) -> Recognized:
+    """Gives edits and removals to the records that they belong to now, and tells where that is another file than before.
+
+    With `keep` the ledger knows the pictures by their new names from then on.
+    """
+    rows = store.written()
+    before = store.sources() or {(row.origin, source_key(row.key)) for row in rows.values()}
+    known = {*before, *((row.origin, row.key) for row in rows.values())}
+    records = [r for r in manifest if r.origin]
+    words = sorted({*changes.edits, *changes.removed})
+    changed = assign(words, sorted(known), records, Resemblance(folder, rows, env))
+    edits = {changed.get(one, one): text for one, text in changes.edits.items()}
+    removed = {changed.get(one, one): path for one, path in changes.removed.items()}
+    for old, new in changed.items():
+        if keep:
+            store.identify(old, new)
+        if old in changes.edits and old[0] != new[0]:
+            what = "was saved again" if old[1] == new[1] else f"took the place of {old[1]}"
+            tell(Note("warning", f"its source {what}: the caption you edited is kept", key=new[1]))
+    now = {(r.origin, r.key) for r in records}
+    if keep and now != before:
+        store.keep_sources(sorted(now))
+    store.commit()
+    same = {changed.get(one, one) for one in before}
+    came = tuple(r.key for r in records if before and (r.origin, r.key) not in same)
+    left = tuple(sorted(key for _, key in same - now))
+    return Recognized(with_words(manifest, edits, removed), came, left)
+
+
+def with_words(manifest: Manifest, edits: Mapping[Identity, str], removed: Mapping[Identity, object]) -> Manifest:
+    """The records with the edits that are known by their identity, and those set aside that a person removed."""
+
+    def worded(record: Record) -> Record:
+        identity = (record.origin, record.key)
+        if identity in removed and not record.aside:
+            record = dataclasses.replace(record, aside=f"{REMOVED} (`curate tags restore` brings it back)")
+        text = edits.get(identity)
+        return record if text is None or text == record.edited else dataclasses.replace(record, edited=text)
+
+    return Manifest(map(worded, manifest))

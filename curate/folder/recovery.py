@@ -1,0 +1,67 @@
+"""Recovery: after a kill, what had been written of a run's intentions becomes known as ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.core.files import digest_file, remove_leftovers
+from curate.core.person import Identity
+from curate.core.store import Store, Written
+from curate.folder.compare import is_any_of, read_text
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Whether a run was killed, pictures it was to write that are not in their place, and paths it was to take away."""
+
+    interrupted: bool
+    adrift: tuple[Written, ...]
+    removing: frozenset[str]
+
+
+def recover(folder: Path, store: Store, rows: dict[str, Written], edits: Mapping[Identity, str]) -> Recovery:
+    """Adds to `rows` and the ledger what a killed run had written."""
+    intended, removing = store.intended(), store.removing()
+    for place, folders, _ in os.walk(folder) if intended or removing else ():
+        # all folders, since a person may have renamed the one that was being written
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        remove_leftovers(Path(place))
+    written: list[Written] = []
+    adrift: list[Written] = []
+    for row in intended:
+        path = folder / row.path
+        try:
+            stat = path.stat()
+            if stat.st_size == row.size and digest_file(path) == row.digest:
+                known = _with_old_caption(folder, row, rows.get(row.path), edits)
+                written.append(dataclasses.replace(known, mtime=stat.st_mtime_ns))
+        except OSError:
+            adrift.append(row)
+    store.wrote(written)
+    rows.update({row.path: row for row in written})
+    return Recovery(bool(intended or removing), tuple(adrift), frozenset(removing))
+
+
+def _with_old_caption(folder: Path, row: Written, old: Written | None, edits: Mapping[Identity, str]) -> Written:
+    """The row, with the caption that was there before where the new one had not been written yet."""
+    edit = edits.get((row.origin, row.key))
+    if old is None:
+        return row
+    before = read_text(folder / old.caption_path) if old.caption_path else None
+    was_ours = before is None or is_any_of(before, old.caption, edit, edits.get((old.origin, old.key)))
+    moved = old.caption_path != row.caption_path
+    if row.caption_path and is_any_of(read_text(folder / row.caption_path), row.caption, edit):
+        if was_ours or not moved:
+            if old.caption_path and moved:
+                (folder / old.caption_path).unlink(missing_ok=True)
+            return row
+        # a person edited the old caption while the new one was there already, under another suffix
+        (folder / row.caption_path).unlink()
+    # the caption is still the old one, or a person's: either way the old text is what it is compared with
+    same_picture = (old.origin, old.key) == (row.origin, row.key)
+    text = old.caption if same_picture or not was_ours or before is None else before
+    return dataclasses.replace(row, caption=text, caption_path=old.caption_path)

@@ -1,0 +1,28 @@
+"""Strays: pictures in a prepared folder that are not curate's, which a trainer would train all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from curate.core.events import Listener, Note
+from curate.core.store import Store
+from curate.folder.moves import pictures
+from curate.images import masks
+from curate.names import folder_name
+
+_APART = frozenset({"lora", "samples", masks.FOLDER})
+"""What training writes, and masks."""
+
+
+def report_strays(folder: Path, store: Store, tell: Listener) -> list[str]:
+    """Tells of each picture that the ledger does not know; those in `N_name` folders are trained."""
+    ours = {*store.written(), *store.side_files("mask")}
+    strays = [path for path in pictures(folder) if path not in ours and path.partition("/")[0] not in _APART]
+    for path in strays:
+        place = PurePosixPath(path).parts[0]
+        if folder_name(place).repeats:
+            message = "not curate's, and trained all the same: move it out of the folder, or put it into the input"
+        else:
+            message = "not curate's, and not trained"
+        tell(Note("warning", message, key=path))
+    return strays

@@ -1,0 +1,97 @@
+"""Unplaced: edited captions that have no picture in the folder are kept where a person finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from curate.core.events import Note
+from curate.core.files import disk_errors, prune_empty, write_text
+from curate.core.person import Identity, Unplaced
+from curate.core.record import Record
+from curate.core.store import Store
+from curate.folder.compare import read_text, same_text
+from curate.folder.state import FolderState
+from curate.names import safe
+
+FOLDER = "unplaced captions"
+"""The folder inside a prepared one; it holds no pictures, so that no trainer takes it for a concept."""
+
+
+def wanted(store: Store, records: Sequence[Record]) -> dict[Identity, str]:
+    """The edited captions that none of the records carries, but for those that a person removed with their picture."""
+    placed = {(r.origin, r.key) for r in records}
+    given_up = {identity for identity, removal in store.removed().items() if not removal.captioned}
+    return {one: text for one, text in store.edits().items() if one not in placed and one not in given_up}
+
+
+def is_current(state: FolderState, records: Sequence[Record]) -> bool:
+    """Whether every such caption has its file, and no other has one; tells of those that do."""
+    known = {one.identity: one.text for one in state.store.unplaced().values()}
+    texts = wanted(state.store, records)
+    if known != texts:
+        return False
+    _tell(state, texts)
+    return True
+
+
+def write(state: FolderState, records: Sequence[Record]) -> None:
+    """Writes files of edited captions that have no picture any more."""
+    files = state.store.unplaced()
+    known = {one.identity: path for path, one in files.items()}
+    texts = wanted(state.store, records)
+    for identity, text in sorted(texts.items()):
+        path = known.get(identity) or _free_path(state.folder, identity, text, set(known.values()))
+        known[identity] = path
+        found = read_text(state.folder / path)
+        if found is not None and path in files and not same_text(found, files[path].text):
+            continue  # edited in the meantime: the next run reads it
+        if found is None or not same_text(found, text):
+            if state.journal is not None:
+                state.journal.replacing(state.folder / path)
+            write_text(state.folder / path, text)
+        state.store.keep_unplaced(path, Unplaced(identity, text))
+    _tell(state, texts)
+
+
+def remove(state: FolderState, records: Sequence[Record]) -> None:
+    """Takes files away whose caption has found its picture, or was given up with it."""
+    texts = wanted(state.store, records)
+    edits = state.store.edits()
+    files = {path: (one.identity, one.text) for path, one in state.store.unplaced().items()}
+    # what a killed run had forgotten and not yet taken away
+    for identity, text in edits.items() if (state.folder / FOLDER).is_dir() else ():
+        files.setdefault(_path(identity), (identity, text))
+    for path, (identity, text) in files.items():
+        found = read_text(state.folder / path)
+        if identity in texts or found is None or not same_text(found, text):
+            continue
+        state.store.forget_unplaced([path])
+        if state.journal is not None:
+            state.journal.replacing(state.folder / path)
+        with disk_errors(str(state.folder / path)):
+            (state.folder / path).unlink(missing_ok=True)
+        prune_empty((state.folder / path).parent, state.folder)
+
+
+def _path(identity: Identity, number: int = 0) -> str:
+    concept, _, name = identity[1].partition("/")
+    stem = safe((name or concept).replace("/", "_")) + (f"-{number}" if number else "")
+    return PurePosixPath(FOLDER, safe(concept), stem + ".txt").as_posix()
+
+
+def _free_path(folder: Path, identity: Identity, text: str, taken: set[str]) -> str:
+    """`concept/picture.png.txt`, numbered where another text is there already."""
+    number = 0
+    while True:
+        path = _path(identity, number)
+        found = read_text(folder / path)
+        if path not in taken and (found is None or same_text(found, text)):
+            return path
+        number += 1
+
+
+def _tell(state: FolderState, texts: dict[Identity, str]) -> None:
+    for _, key in sorted(texts):
+        message = f'an edited caption has no picture any more: it is kept in the folder "{FOLDER}" beside the pictures'
+        state.tell(Note("warning", message, key=key))

@@ -1,0 +1,37 @@
+"""Trigger words: captions that lack the words that their folder's name says they are learnt by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from curate.names import safe, words
+from curate.train.data.dataset import Picture
+
+_NAMED = 5
+
+
+def lacking(pictures: Iterable[Picture]) -> list[str]:
+    """A line for each folder with captions that lack one of its words: how many, which words, which files."""
+    counts: dict[str, int] = {}
+    missing: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for picture in pictures:
+        folder = picture.path.parent.name
+        counts[folder] = counts.get(folder, 0) + 1
+        # folder names hold no colons and the like: a caption is compared as it would stand in one
+        caption = _comparable(picture.caption)
+        lacks = tuple(word for word in words(picture.words) if _comparable(word) not in caption)
+        if lacks and not picture.reg:
+            missing.setdefault(folder, []).append((picture.path.name, lacks))
+    lines: list[str] = []
+    for folder, rows in sorted(missing.items()):
+        some = dict.fromkeys(word for _, lacks in rows for word in lacks)
+        names = ", ".join(name for name, _ in rows[:_NAMED])
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        quoted = ", ".join(f'"{word}"' for word in some)
+        lines.append(f"{len(rows)} of {counts[folder]} captions in {folder} lack its words {quoted}: {names}{more}")
+    return lines
+
+
+def _comparable(text: str) -> str:
+    """Words as a folder's name holds them, without case and underscores."""
+    return ", ".join(safe(part) for part in text.split(",")).casefold().replace("_", " ")
