@@ -76,7 +76,7 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
 def _check_clip_skip(options: TrainOptions, frame: Backbone) -> None:
     config: Any = frame.parts["te1"].config
     layers = int(config["num_hidden_layers"])
-    if frame.family != "sdxl" and options.clip_skip > max(1, layers):
+    if frame.family.clip_skip and options.clip_skip > max(1, layers):
         raise InputError(f"clip_skip {options.clip_skip} is more than the {layers} layers of the base's text encoder")
 
 

@@ -12,6 +12,7 @@ import torch
 from curate.core.stage import Findings
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
+from curate.diffusion.family import families
 from curate.errors import MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset, split
@@ -20,7 +21,7 @@ from curate.train.data.outline import Fitting, Outline, bucket_sides, bucket_ste
 from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
-from curate.train.options.algorithms import applies
+from curate.train.options.algorithms import applies, either
 from curate.train.planning import advice, checks, dry_model, estimate
 from curate.train.planning.base_checks import base_place, base_traits, check_base
 from curate.train.planning.preflight import fit_warnings
@@ -123,7 +124,7 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         place = base_place(options)
         base = base_traits(options, place)
     except MissingError as error:
-        closing.append(f"{error.message}: what it decides is not known yet; family sd1, sd2 or sdxl tells it")
+        closing.append(f"{error.message}: what it decides is not known yet; family {either(families())} tells it")
         optimizer.check(options)
     if base and place is None:
         closing.append(f"without the base on this machine: this is worked out for {base.family}")

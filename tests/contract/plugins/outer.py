@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Plan, Shape, kaiming
+from curate.adapters.base import LinearAdapter, Plan, Shape, kaiming
 
 
-class Outer(Adapter):
+class Outer(LinearAdapter):
     """outer_u [out] and outer_v [in(, k, k)], of rank 1 whatever is asked for."""
 
     algorithm = Algorithm(
