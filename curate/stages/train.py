@@ -31,7 +31,7 @@ class Train(TrainOptions, DatasetStage):
     loha, lokr and ia3 are hard to carry over to other bases; attention alone loses fidelity.
 
     \b
-    Presets by guide, beneath your own options:
+    Guides (--guide), beneath your own options:
       valstrix        Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased
       lycoris-lora, lycoris-loha, lycoris-lokr
                       the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8
@@ -51,7 +51,7 @@ class Train(TrainOptions, DatasetStage):
 
     usual: ClassVar[frozenset[str]] = frozenset(
         (
-            *("base", "from_kohya", "preset", "algo", "rank", "alpha", "resolution", "flip", "shuffle"),
+            *("base", "from_kohya", "guide", "layer_preset", "algo", "rank", "alpha", "resolution", "flip", "shuffle"),
             "caption_dropout",
             *("epochs", "steps", "batch", "gradient_checkpointing", "seed", "learning_rate", "text_lr", "optimizer"),
             *("schedule", "min_snr", "output_name", "save_every_n_epochs", "validation", "sample_prompts"),

@@ -86,7 +86,7 @@ def test_an_algorithm(drop: Drop, tmp_path: Path, name: str) -> None:
     assert (ranks.rank, ranks.alpha, resolve.learning_rate(options)) == (2, 1.0, 3e-3)
     with pytest.raises(ValidationError, match="tucker has no effect without algo"):
         TrainOptions(algo=name, tucker=True)
-    path, events = run(draw_folder(tmp_path / "one" / "prepared"), algo=name, preset="attn-only", **SHORT)
+    path, events = run(draw_folder(tmp_path / "one" / "prepared"), algo=name, layer_preset="attn-only", **SHORT)
     assert len([e for e in events if isinstance(e, TrainStep)]) == 3
     tensors, metadata = safetensors_file.read(path)
     assert {key.partition(".")[2] for key in tensors} == {"outer_u", "outer_v", "alpha"}
@@ -95,7 +95,7 @@ def test_an_algorithm(drop: Drop, tmp_path: Path, name: str) -> None:
     layer = next(key.partition(".")[0] for key in tensors)
     held = {key.partition(".")[2]: tensor for key, tensor in tensors.items() if key.startswith(f"{layer}.")}
     assert algorithm_of(held, () if name == "outer" else (name,)) == name
-    given = {"rank_from_file": True} if name == "outer" else {"algo": name, "preset": "attn-only"}
+    given = {"rank_from_file": True} if name == "outer" else {"algo": name, "layer_preset": "attn-only"}
     again, _ = run(draw_folder(tmp_path / "two" / "prepared"), start_from=str(path), **given, **SHORT)
     assert set(safetensors_file.read(again)[0]) == set(tensors)
 
@@ -124,7 +124,7 @@ def test_a_family(drop: Drop, tmp_path: Path) -> None:
     assert "toy" in families()
     assert traits(str(base), True).family == "toy"
     folder = draw_folder(tmp_path / "prepared")
-    path, events = run(folder, base=str(base), rank=2, preset="attn-only", **SHORT)
+    path, events = run(folder, base=str(base), rank=2, layer_preset="attn-only", **SHORT)
     assert len([e for e in events if isinstance(e, TrainStep)]) == 3
     tensors, metadata = safetensors_file.read(path)
     assert all(key.startswith("lora_unet_") for key in tensors)

@@ -122,9 +122,11 @@ NO_PATHS = {
     ("flip", "pictures"),
     ("tag", "family"),
     ("train", "algo"),
+    ("train", "caption_encoding"),
     ("train", "caption_extension"),
     ("train", "output_name"),
-    ("train", "preset"),
+    ("train", "guide"),
+    ("train", "layer_preset"),
     ("trigger", "words"),
 }
 """Options whose help speaks of files, folders or models, and that name none."""

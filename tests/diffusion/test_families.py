@@ -59,7 +59,7 @@ def test_keys_and_shapes_on_full_size_models(
     backbone = family_class(family)("x", named, vae, [], 512, "epsilon")
     monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda t, **k: t)
     with torch.device("meta"):
-        network = attach(TrainOptions(algo="lora", rank=4, preset=preset), backbone)  # type: ignore[arg-type]
+        network = attach(TrainOptions(algo="lora", rank=4, layer_preset=preset), backbone)  # type: ignore[arg-type]
     rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()[1:]]
     wanted = {row[0]: tuple(map(int, row[1].split("x"))) for row in rows if preset in row[3].split(",")}
     assert set(network.adapters) == set(wanted)

@@ -203,12 +203,12 @@ def test_a_mark_that_contradicts_an_option_is_refused(
 ) -> None:
     base = marked(tmp_path, prediction_type="v_prediction", rescale_betas_zero_snr=True)
     with pytest.raises(InputError, match=message):
-        run(folder, base=base, steps=1, preset="attn-only", rank=1, **options)
+        run(folder, base=base, steps=1, layer_preset="attn-only", rank=1, **options)
 
 
 def test_v_and_zero_terminal_snr_from_end_to_end(folder: Path, tmp_path: Path) -> None:
     base = marked(tmp_path, prediction_type="v_prediction", rescale_betas_zero_snr=True)
-    path, _ = run(folder, base=base, steps=2, preset="attn-only", rank=1)
+    path, _ = run(folder, base=base, steps=2, layer_preset="attn-only", rank=1)
     tensors, said = safetensors_file.read(path)
     assert said["modelspec.prediction_type"] == "v" and said["ss_zero_terminal_snr"] == "True"
     assert all(torch.isfinite(t).all() for t in tensors.values())
@@ -228,7 +228,7 @@ def test_another_autoencoder_from_folder_and_file(tmp_path: Path) -> None:
 
 
 def test_another_autoencoder_is_another_run(folder: Path, tmp_path: Path) -> None:
-    given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1}
+    given: dict[str, Any] = {"steps": 1, "layer_preset": "attn-only", "rank": 1}
     first, _ = run(folder, **given)
     second, _ = run(folder, vae=str(another_vae(tmp_path / "vae")), **given)
     a, b = safetensors_file.read(first), safetensors_file.read(second)
@@ -248,7 +248,7 @@ def test_an_autoencoder_that_overflows_in_half_precision_is_run_in_single(folder
     vae.save_pretrained(tmp_path / "wild")
     assert not vae.half().encode(torch.rand(1, 3, 64, 64).half()).latent_dist.mean.isfinite().all()
     (tmp_path / "p.txt").write_text("zwx dog --w 64 --h 64 --s 2")
-    given: dict[str, Any] = {"steps": 1, "preset": "attn-only", "rank": 1, "precision": "fp16"}
+    given: dict[str, Any] = {"steps": 1, "layer_preset": "attn-only", "rank": 1, "precision": "fp16"}
     path, events = run(folder, vae=str(tmp_path / "wild"), sample_prompts=str(tmp_path / "p.txt"), **given)
     assert all(tensor.isfinite().all() for tensor in safetensors_file.read(path)[0].values())
     losses = [e.loss for e in events if isinstance(e, TrainStep)]

@@ -358,8 +358,8 @@ def test_what_a_list_holds_is_said_once(place: Path) -> None:
     assert mistakes(place, with_stages("denoise: {methods: [bogus]}")) == [
         '4:25: denoise.methods.0: unknown cleaner "bogus": choose from adverse, diffusion, down-up, upscale'
     ]
-    (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, preset: [bogus]}"))
-    assert "unknown preset bogus" in one and not one.endswith("found a list")
+    (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, layer_preset: bogus}"))
+    assert "unknown layer_preset bogus" in one and not one.endswith("found a list")
     (empty,) = mistakes(place, with_stages("denoise: {methods: []}"))
     assert "at least 1 item" in empty
 

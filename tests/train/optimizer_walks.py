@@ -18,7 +18,7 @@ def sizes(backbone: Backbone, steps: int = 40, **given: Any) -> tuple[float, flo
 
     The gradient reaches each layer through its ΔW, as in training: at the start `up` is zero, and `down` gets no gradient.
     """
-    options = TrainOptions(algo="lora", rank=4, alpha=4, preset="attn-only", **given)
+    options = TrainOptions(algo="lora", rank=4, alpha=4, layer_preset="attn-only", **given)
     network = attach(options, backbone)
     network.detach()
     draw = torch.Generator().manual_seed(0)

@@ -77,7 +77,11 @@ def test_block_ranks_and_alphas() -> None:
     ranks = [n % 3 for n in range(25)]
     alphas = [1 + n / 10 for n in range(25)]
     made = adapters(
-        rank=8, alpha=4.0, block_ranks=",".join(map(str, ranks)), block_alphas=",".join(map(str, alphas)), preset="full"
+        rank=8,
+        alpha=4.0,
+        block_ranks=",".join(map(str, ranks)),
+        block_alphas=",".join(map(str, alphas)),
+        layer_preset="full",
     )
     assert rank_and_alpha(made["lora_te_text_model_encoder_layers_0_mlp_fc1"]) == (8, 4.0)
     assert not any(name.startswith("lora_unet_mid_block") for name in made)  # block 12: rank 0
@@ -107,7 +111,7 @@ def test_wrong_counts_say_so(name: str) -> None:
     with pytest.raises(ValueError, match=rf"{name} has 24 values; .*25 \(SD 1.x and SD 2.x\) or 23 \(SDXL\)"):
         TrainOptions(**{name: ",".join(["4"] * 24)})
     with pytest.raises(InputError, match=f"{name} has 23 values, and the base model has 25 blocks"):
-        adapters(**{name: ",".join(["4"] * 23)}, preset="full")
+        adapters(**{name: ",".join(["4"] * 23)}, layer_preset="full")
     Layers(TrainOptions(**{name: ",".join(["4"] * 23)}), sdxl(), sdxl())
     with pytest.raises(InputError, match="has 25 values, and the base model has 23 blocks"):
         Layers(TrainOptions(**{name: ",".join(["4"] * 25)}), sdxl(), sdxl())
@@ -136,8 +140,8 @@ def test_what_cannot_be_read_is_refused(options: dict[str, Any], message: str) -
     ("options", "message"),
     [
         ({"layers": ("atn1=8",)}, "layers: no trained layer matches 'atn1'"),
-        ({"include": ("attn1", "banana")}, "include: no layer of preset attn-mlp matches 'banana'"),
-        ({"exclude": ("resnets",)}, "exclude: no layer of preset attn-mlp matches 'resnets'"),
+        ({"include": ("attn1", "banana")}, "include: no layer of layer_preset attn-mlp matches 'banana'"),
+        ({"exclude": ("resnets",)}, "exclude: no layer of layer_preset attn-mlp matches 'resnets'"),
         ({"include": ("attn1",), "exclude": ("attn1",)}, "no layer of the base model is left"),
         ({"conv_rank": 4}, "conv_rank has no effect: no kernel larger than 1×1"),
         ({"tucker": True}, "tucker has no effect"),
@@ -151,9 +155,9 @@ def test_what_fits_no_layer_is_refused(options: dict[str, Any], message: str) ->
 
 
 def test_what_a_guide_says_of_kernels_may_meet_none() -> None:
-    assert adapters(preset=["valstrix", "attn-only"])
+    assert adapters(guide="valstrix", layer_preset="attn-only")
     with pytest.raises(InputError, match="conv_rank has no effect"):
-        adapters(preset=["valstrix", "attn-only"], conv_rank=5)
+        adapters(guide="valstrix", layer_preset="attn-only", conv_rank=5)
 
 
 def test_rules_by_layer() -> None:
@@ -198,7 +202,7 @@ def test_dora_is_on_layers_that_can_have_it_alone(other: str) -> None:
     # on others the file would hold lengths that training did not use, or training use
     # lengths that the file does not hold
     mixed: dict[str, Any] = (
-        {"train_norm": True, "preset": "full"} if other == "norm" else {"layers": (f"attn2={other}:4",)}
+        {"train_norm": True, "layer_preset": "full"} if other == "norm" else {"layers": (f"attn2={other}:4",)}
     )
     found = adapters(dora=True, rank=4, **mixed)
     assert {a.algorithm.name for a in found.values()} == {"lora", other}

@@ -30,7 +30,7 @@ def explained(folder: Path, *given: str, **options: Any) -> dict[str, Any]:
 def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> None:
     toml = tmp_path / "kohya.toml"
     toml.write_text("noise_offset = 0.05\nsdpa = true\n", encoding="utf-8")
-    found = explained(folder, preset=("valstrix",), rank=4, from_kohya=(str(toml),), batch=2)["options"]
+    found = explained(folder, guide="valstrix", rank=4, from_kohya=(str(toml),), batch=2)["options"]
     assert set(found) == set(TrainOptions.model_fields)
 
     def of(name: str) -> tuple[Any, str]:
@@ -38,7 +38,7 @@ def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> No
 
     assert of("rank") == (4, "command line")
     assert of("noise_offset") == (0.05, "kohya's file")
-    assert of("min_snr") == (5, "preset valstrix")
+    assert of("min_snr") == (5, "guide valstrix")
     assert of("alpha") == (1, "optimizer prodigy")
     assert of("learning_rate") == (1, "optimizer prodigy")
     assert of("resolution") == (128, "base")
@@ -53,7 +53,7 @@ def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> No
 
 
 def test_the_length_is_what_the_run_then_has(folder: Path) -> None:
-    given: dict[str, Any] = {"batch": 2, "accumulate": 2, "epochs": 3, "preset": "attn-only", "rank": 1}
+    given: dict[str, Any] = {"batch": 2, "accumulate": 2, "epochs": 3, "layer_preset": "attn-only", "rank": 1}
     length = explained(folder, **given)["length"]
     # 2 pictures twice and 2 once, in buckets of their own: 1 + 1 batches of two, 1 + 1 of one
     assert (length["pictures"], length["showings_per_epoch"], length["batches_per_epoch"]) == (4, 6, 4)
@@ -174,7 +174,7 @@ def test_too_little_memory_is_said_with_the_remedy() -> None:
         ({"batch": 2}, "1 of 2 buckets"),
         ({"resolution": 768}, "above the base's own 512"),
         ({"dora": True, "dropout": 0.2}, "little to work on with dora"),
-        ({"preset": ("pony",)}, "written for sdxl, and the base is sd1"),
+        ({"guide": "pony"}, "written for sdxl, and the base is sd1"),
         ({"prediction": "v", "ztsnr": True, "scale_v": True}, "takes away what zero terminal SNR is for"),
         ({"prediction": "v", "ztsnr": True, "noise_offset": 0.05}, "serves nothing"),
     ],
@@ -191,7 +191,7 @@ def test_nothing_is_said_against_the_defaults() -> None:
     order = Order(["a"], [10], 1, 1, 0)
     for algo in ("lora", "locon", "loha", "lokr"):
         assert advice.lines(TrainOptions(algo=algo), advice.Setting("sd1", 512), order) == []  # type: ignore[arg-type]
-    assert advice.lines(TrainOptions(preset=("valstrix",)), advice.Setting("sd1", 512), order) == []  # type: ignore[arg-type]
+    assert advice.lines(TrainOptions(guide="valstrix"), advice.Setting("sd1", 512), order) == []  # type: ignore[arg-type]
 
 
 def test_a_folder_made_by_hand_wants_two_words(folder: Path) -> None:

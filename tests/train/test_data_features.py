@@ -22,7 +22,13 @@ from curate.train.data.buckets import Fit, fit
 from curate.train.data.dataset import Picture, read_dataset, reg_repeats, split
 from tests.train.conftest import draw_folder, run
 
-SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "preset": "attn-only", "tensorboard": False, "save_state_every": 2}
+SHORT: dict[str, Any] = {
+    "steps": 6,
+    "rank": 2,
+    "layer_preset": "attn-only",
+    "tensorboard": False,
+    "save_state_every": 2,
+}
 
 
 def same(one: Path, two: Path, ending: str = "") -> bool:
@@ -197,7 +203,7 @@ def test_text_encoders_stop_is_resumed(tmp_path: Path, stop_at: int) -> None:
 
 
 def test_stop_of_what_is_not_trained_is_refused() -> None:
-    for beside in ({"text_lr": 0}, {"unet_lr": 0}, {"preset": "unet-only"}):
+    for beside in ({"text_lr": 0}, {"unet_lr": 0}, {"layer_preset": "unet-only"}):
         with pytest.raises(ValueError, match="stop_text_after has no effect"):
             Train(stop_text_after=0.5, **beside)
 

@@ -27,13 +27,13 @@ from tests.train.conftest import run
 OPTIONS: list[dict[str, Any]] = [
     {"algo": "lora", "rank": 4, "alpha": 2.0},
     {"algo": "locon", "rank": 4, "alpha": 2.0, "conv_rank": 2},
-    {"algo": "loha", "rank": 2, "preset": "full"},
-    {"algo": "lokr", "factor": 8, "preset": "full"},
+    {"algo": "loha", "rank": 2, "layer_preset": "full"},
+    {"algo": "lokr", "factor": 8, "layer_preset": "full"},
     {"algo": "lokr", "factor": 4, "rank": 2, "decompose_both": True},
-    {"algo": "glora", "rank": 2, "preset": "full"},
+    {"algo": "glora", "rank": 2, "layer_preset": "full"},
     {"algo": "diag-oft", "rank": 8, "rescaled": True},
     {"algo": "boft", "rank": 16, "constraint": 0.01},
-    {"algo": "full", "preset": "full", "train_norm": True},
+    {"algo": "full", "layer_preset": "full", "train_norm": True},
     {"algo": "dylora", "rank": 4, "dylora_unit": 2},
 ]
 
@@ -94,7 +94,7 @@ def test_lycoris_loads_the_file_with_the_same_effect(tmp_path: Path, options: di
 def test_diffusers_loads_the_file_with_the_same_effect(tmp_path: Path, options: dict[str, Any]) -> None:
     diffusers = pytest.importorskip("diffusers")
     pytest.importorskip("peft")
-    backbone, network = shaken({**options, "preset": "unet-only" if options["algo"] == "locon" else "attn-mlp"})
+    backbone, network = shaken({**options, "layer_preset": "unet-only" if options["algo"] == "locon" else "attn-mlp"})
     ours = effect(backbone)
     path = saved(network, tmp_path / "x.safetensors")
     with warnings.catch_warnings():

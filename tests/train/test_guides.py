@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from curate.train.options import TrainOptions, presets, resolve
+from curate.train.output import runs
 
 WRITTEN = """
 valstrix: {algo: locon, rank: 32, conv_rank: 16, conv_alpha: 1, optimizer: prodigy, schedule: cosine, weight_decay: 0.1,
@@ -29,8 +30,8 @@ LAYERS = {
 }
 
 
-def made(*preset: str, **given: Any) -> TrainOptions:
-    return TrainOptions(preset=preset, **given)  # type: ignore[arg-type]
+def made(guide: str, **given: Any) -> TrainOptions:
+    return TrainOptions(guide=guide, **given)
 
 
 @pytest.mark.parametrize("name", presets.GUIDES)
@@ -38,7 +39,7 @@ def test_a_guide_sets_what_it_says(name: str) -> None:
     options, wanted = made(name), YAML(typ="safe", pure=True).load(WRITTEN)[name]
     assert {option: getattr(options, option) for option in wanted} == wanted
     if name in LAYERS:
-        assert resolve.preset(options) == LAYERS[name]
+        assert resolve.layer_preset(options) == LAYERS[name]
 
 
 def test_the_users_word_stands_above() -> None:
@@ -65,17 +66,42 @@ def test_what_another_algorithm_cannot_use_is_left_out() -> None:
 
 
 def test_layers_beside_a_guide() -> None:
-    assert resolve.preset(made("lycoris-loha", "full")) == "full"
-    assert resolve.preset(made("attn-only", "pony")) == "attn-only"
-    assert resolve.preset(TrainOptions(preset="full-lin")) == "full-lin"  # type: ignore[arg-type]
+    assert resolve.layer_preset(made("lycoris-loha", layer_preset="full")) == "full"
+    assert resolve.layer_preset(made("pony", layer_preset="attn-only")) == "attn-only"
+    assert resolve.layer_preset(made("lycoris-loha")) == "attn-mlp"
+    assert resolve.layer_preset(TrainOptions(layer_preset="full-lin")) == "full-lin"
 
 
-@pytest.mark.parametrize("names", [("pony", "style"), ("full", "attn-mlp")])
-def test_two_of_a_kind_are_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="give one"):
-        made(*names)
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("valstrix", "write guide: valstrix"),
+        ("full", "write layer_preset: full"),
+        (["pony", "attn-only"], "write guide: pony and layer_preset: attn-only"),
+        (("style",), "write guide: style"),
+        ([], "see the help of both"),
+    ],
+)
+def test_the_old_option_says_what_to_write(written: Any, instead: str) -> None:
+    with pytest.raises(ValueError, match=f"preset is two options now.*{instead}"):
+        TrainOptions(preset=written)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("options", "identity"),
+    [
+        ({}, "09562541e26684b8"),
+        ({"layer_preset": "full", "rank": 8}, "4fe361e1dd0ca97a"),
+        ({"guide": "pony"}, "c24334a78e7a9173"),
+        ({"guide": "valstrix", "layer_preset": "attn-only"}, "5c653519efca97bb"),
+        ({"guide": "lycoris-loha", "rank": 2}, "ca9de2fa80f17c7c"),
+    ],
+)
+def test_runs_of_the_time_of_one_option_are_still_known(options: dict[str, Any], identity: str) -> None:
+    """What was trained before the option was split is recalled: identities as that version made them."""
+    assert runs.run_id(TrainOptions(**options), "data", "base") == identity
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match="preset"):
+    with pytest.raises(ValueError, match="unknown guide"):
         made("ponny")

@@ -47,7 +47,8 @@ make: Any = TrainOptions
         ("rank", 10**9, "less than or equal"),
         ("resolution", 10**6, "less than or equal"),
         ("base", "", "at least 1 character"),
-        ("preset", "banana", "unknown preset banana; choose from"),
+        ("layer_preset", "banana", "unknown layer_preset banana; choose from"),
+        ("guide", "banana", "unknown guide banana; choose from"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(option: str, value: Any, said: str) -> None:
@@ -64,7 +65,7 @@ def test_a_factor_that_splits_nothing_is_refused(factor: int) -> None:
 def test_options_that_do_nothing_in_a_run_are_warned_of() -> None:
     order = Order(groups=["a"], repeats=[4], batch=1, accumulate=8, seed=0)
     made: dict[str, Any] = {"steps": 4, "accumulate": 8, "warmup": 4, "schedule": "cosine-restarts", "cycles": 3}
-    options = make(**made, text_lr=1e-5, preset=("unet-only",))
+    options = make(**made, text_lr=1e-5, layer_preset="unet-only")
     said = "\n".join(line for _, line in advice.lines(options, advice.Setting("sd1", 512), order))
     for start in (
         "accumulate 8 has no effect above 4",

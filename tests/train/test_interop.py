@@ -185,23 +185,22 @@ FILES: list[tuple[dict[str, Any], float]] = [
     ({"algo": "lora", "rank": 8}, 9.5),
     ({"algo": "lora", "rank": 32}, 37),
     ({"algo": "lora", "rank": 64}, 73),
-    ({"algo": "lora", "rank": 32, "preset": "attn-only"}, 18),
-    ({"algo": "lora", "rank": 32, "preset": "full"}, 75),
+    ({"algo": "lora", "rank": 32, "layer_preset": "attn-only"}, 18),
+    ({"algo": "lora", "rank": 32, "layer_preset": "full"}, 75),
     ({"algo": "loha", "rank": 16}, 37),
-    ({"algo": "loha", "rank": 16, "preset": "attn-only"}, 18),
-    ({"algo": "loha", "rank": 16, "preset": "full"}, 75),
+    ({"algo": "loha", "rank": 16, "layer_preset": "attn-only"}, 18),
+    ({"algo": "loha", "rank": 16, "layer_preset": "full"}, 75),
     ({"algo": "lokr", "factor": 8}, 12),
     ({"algo": "lokr", "factor": 4}, 43),
-    ({"algo": "lokr", "factor": 4, "preset": "full"}, 113),
+    ({"algo": "lokr", "factor": 4, "layer_preset": "full"}, 113),
     ({"algo": "full"}, 673),
 ]
 
 
 def mib(**given: Any) -> float:
-    options = TrainOptions(**{"preset": "attn-mlp", **given})
+    options = TrainOptions(**{"layer_preset": "attn-mlp", **given})
     backbone = full_size("sd1")
-    preset = options.preset[0] if isinstance(options.preset, tuple) else options.preset
-    sites = [s for s in chosen(backbone.sites(), str(preset)) if backbone.layer(s) is not None]
+    sites = [s for s in chosen(backbone.sites(), options.layer_preset) if backbone.layer(s) is not None]
     return sum(2 * math.prod(size) for found in held("sd1", options, sites).values() for size in found.values()) / MIB
 
 
@@ -230,7 +229,7 @@ def test_peft_has_the_same_effect(given: dict[str, Any], config: str) -> None:
     """Names as PEFT's converter of SD adapters has them: lora_down is lora_A, lora_up lora_B, the rest as it is."""
     peft = pytest.importorskip("peft")
     preset = "unet-only" if given["algo"] != "lokr" else "unet-transformer-only"
-    backbone, network = shaken({**given, "preset": preset})
+    backbone, network = shaken({**given, "layer_preset": preset})
     wanted = effect(backbone)
     tensors = network.tensors()
     network.detach()

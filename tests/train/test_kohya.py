@@ -61,7 +61,7 @@ WANTED: dict[str, Any] = {
     "rank": 16,
     "alpha": 8,
     "factor": 4,
-    "preset": ("attn-mlp",),
+    "layer_preset": "attn-mlp",
     "conv_rank": None,  # the preset holds no convolutions larger than 1x1
     "tucker": True,
     "decompose_both": False,
@@ -114,7 +114,7 @@ def test_what_does_not_arrive_is_named_with_the_reason(training: Path) -> None:
 
 
 def test_the_command_line_stands_above_and_a_guide_below(training: Path) -> None:
-    options = TrainOptions(from_kohya=(str(training),), preset=("style",), rank=4, epochs=2)  # type: ignore[arg-type]
+    options = TrainOptions(from_kohya=(str(training),), guide="style", rank=4, epochs=2)  # type: ignore[arg-type]
     assert (options.rank, options.epochs, options.algo, options.showings) == (4, 2, "lokr", 100)
 
 
@@ -169,7 +169,7 @@ def test_the_guis_file(tmp_path: Path) -> None:
     options = TrainOptions(from_kohya=(gui(tmp_path),))
     assert (options.algo, options.rank, options.alpha, options.conv_rank) == ("loha", 8, 4, 1)
     # the GUI takes its epochs only where it has no number of steps
-    assert resolve.preset(options) == "full" and options.epochs is None and options.steps == 1600
+    assert resolve.layer_preset(options) == "full" and options.epochs is None and options.steps == 1600
     assert (options.optimizer, options.optimizer_args) == ("prodigy", ("decouple=True", "weight_decay=0.1"))
     assert (options.resolution, options.max_tokens, options.warmup) == (1024, 225, 0.1)
     assert (options.multires_steps, options.multires_discount) == (8, 0.2)

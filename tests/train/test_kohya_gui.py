@@ -104,7 +104,7 @@ def test_the_lora_type_decides_which_fields_count(
 ) -> None:
     made = TrainOptions(from_kohya=(write(tmp_path, **fields),))
     assert {name: getattr(made, name) for name in options} == options
-    assert resolve.preset(made) == layers
+    assert resolve.layer_preset(made) == layers
 
 
 REST: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -225,7 +225,7 @@ def test_other_families_are_refused(field: str, tmp_path: Path) -> None:
         ({"LoRA_type": "LoRA-FA"}, {"algo": "lora"}),
         ({"additional_parameters": "--text_encoder_lr 1e-5 2e-5"}, {"text_lr": 1e-5}),
         ({"lr_scheduler": "inverse_sqrt"}, {"schedule": "linear"}),
-        ({"LyCORIS_preset": "own.toml", "LoRA_type": "LyCORIS/LoHa"}, {"preset": ("full",)}),
+        ({"LyCORIS_preset": "own.toml", "LoRA_type": "LyCORIS/LoHa"}, {"layer_preset": "full"}),
         ({"network_dim": "many"}, {"rank": 8}),
         ({"pretrained_model_name_or_path": "E:/models/a.safetensors"}, {"base": "tiny"}),
     ],

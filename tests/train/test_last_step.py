@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
 ]
-SHORT: dict[str, Any] = {"base": "tiny", "steps": 2, "rank": 1, "preset": "attn-only", "tensorboard": False}
+SHORT: dict[str, Any] = {"base": "tiny", "steps": 2, "rank": 1, "layer_preset": "attn-only", "tensorboard": False}
 
 
 def prompts_of(tmp_path: Path, steps: int) -> str:

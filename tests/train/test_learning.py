@@ -19,7 +19,7 @@ from curate.train.network.build import attach
 from curate.train.options import TrainOptions
 from tests.train.conftest import PlainDoor, draw_folder
 
-COMMON: dict[str, Any] = {"resolution": 64, "bucket_step": 64, "learning_rate": 1e-2, "rank": 8, "preset": "full"}
+COMMON: dict[str, Any] = {"resolution": 64, "bucket_step": 64, "learning_rate": 1e-2, "rank": 8, "layer_preset": "full"}
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "lora": {},
     "locon": {"algo": "locon", "conv_rank": 8, "conv_alpha": 8},

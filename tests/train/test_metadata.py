@@ -35,7 +35,7 @@ KOHYAS = """session_id output_name learning_rate text_encoder_lr unet_lr num_tra
     reg_dataset_dirs tag_frequency bucket_info sd_model_name"""
 # when and by which of kohya's commits a file was made, and what changes no byte of it
 NEVER = {"training_started_at", "training_finished_at", "sd_scripts_commit_hash", "gradient_checkpointing"}
-SHORT: dict[str, Any] = {"steps": 3, "preset": "attn-only", "rank": 2, "resolution": 128}
+SHORT: dict[str, Any] = {"steps": 3, "layer_preset": "attn-only", "rank": 2, "resolution": 128}
 
 
 def legacy(path: Path) -> str:

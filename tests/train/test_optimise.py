@@ -33,7 +33,7 @@ def backbone() -> Backbone:
 @pytest.fixture
 def built(backbone: Backbone) -> Any:
     def build(**given: Any) -> tuple[TrainOptions, Network, torch.optim.Optimizer]:
-        options = TrainOptions(algo="lora", rank=2, preset="attn-only", unet_lr=0, **given)
+        options = TrainOptions(algo="lora", rank=2, layer_preset="attn-only", unet_lr=0, **given)
         network = attach(options, backbone)
         network.detach()
         return options, network, optimizer.build(network, options)

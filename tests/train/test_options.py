@@ -24,18 +24,18 @@ from curate.train.output import lora_file
 from curate.train.trainer import attach
 from tests.train.conftest import PlainDoor, draw_folder, run
 
-BASE: dict[str, Any] = {"steps": 2, "rank": 2, "preset": "attn-only", "learning_rate": 1e-2}
+BASE: dict[str, Any] = {"steps": 2, "rank": 2, "layer_preset": "attn-only", "learning_rate": 1e-2}
 # option: (its value, what it is set beside)
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "algo": ("loha", {}),
     "rank": (3, {}),
     "alpha": (1.0, {}),
-    "conv_rank": (3, {"preset": "unet-convblock-only"}),
-    "conv_alpha": (1.0, {"preset": "unet-convblock-only"}),
+    "conv_rank": (3, {"layer_preset": "unet-convblock-only"}),
+    "conv_alpha": (1.0, {"layer_preset": "unet-convblock-only"}),
     "block_ranks": (",".join(["3"] * 12 + ["0"] * 13), {}),
     "block_alphas": (",".join(["0.5"] * 25), {}),
-    "conv_block_ranks": (",".join(["3"] * 25), {"preset": "unet-convblock-only"}),
-    "conv_block_alphas": (",".join(["0.5"] * 25), {"preset": "unet-convblock-only"}),
+    "conv_block_ranks": (",".join(["3"] * 25), {"layer_preset": "unet-convblock-only"}),
+    "conv_block_alphas": (",".join(["0.5"] * 25), {"layer_preset": "unet-convblock-only"}),
     "layers": (("attn2=loha:3/1",), {}),
     "include": (("attn2",), {}),
     "exclude": (("lora_te_*",), {}),
@@ -44,8 +44,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "dylora_unit": (1, {"algo": "dylora", "rank": 4}),
     "constraint": (1e-9, {"algo": "diag-oft", "rank": 8}),
     "rescaled": (True, {"algo": "boft", "rank": 8}),
-    "train_norm": (True, {"preset": "unet-transformer-only"}),
-    "tucker": (True, {"preset": "unet-convblock-only"}),
+    "train_norm": (True, {"layer_preset": "unet-transformer-only"}),
+    "tucker": (True, {"layer_preset": "unet-convblock-only"}),
     "scalar": (True, {}),
     "rs_lora": (True, {}),
     "dora": (True, {}),
@@ -53,7 +53,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "rank_dropout": (0.5, {}),
     "module_dropout": (0.5, {}),
     "scale_weight_norms": (0.01, {}),
-    "preset": ("attn-mlp", {}),
+    "guide": ("style", {}),
+    "layer_preset": ("attn-mlp", {}),
     "showings": (6, {"steps": None, "showings": 1}),
     "epochs": (1, {}),
     "steps": (3, {}),

@@ -17,7 +17,7 @@ from curate.train.runtime.distributed import Team
 from tests.train.conftest import draw_folder, run
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--preset", "attn-only"]
+OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--layer-preset", "attn-only"]
 OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
 
 
@@ -73,7 +73,7 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     assert pictures_shown(folder) == {"sample/00", "sample/01"}
     (ours,) = (folder / "lora").glob("*.safetensors")
     other = draw_folder(tmp_path / "b" / "prepared")
-    options = {"steps": 3, "rank": 2, "preset": "attn-only", "dropout": 0.1}
+    options = {"steps": 3, "rank": 2, "layer_preset": "attn-only", "dropout": 0.1}
     theirs, _ = run(other, **options, accumulate=2, tensorboard=False)
     assert ours.read_bytes() == theirs.read_bytes()
     # a run of what is trained already ends in all processes alike

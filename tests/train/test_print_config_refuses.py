@@ -21,7 +21,7 @@ from curate.train.planning.requirements import lora_bytes
 from tests.train.conftest import env_of, run
 
 CPU = torch.device("cpu")
-SHORT: dict[str, Any] = {"steps": 1, "rank": 1, "preset": "attn-only", "tensorboard": False}
+SHORT: dict[str, Any] = {"steps": 1, "rank": 1, "layer_preset": "attn-only", "tensorboard": False}
 
 
 def printed(folder: Path, **options: Any) -> list[str]:
@@ -35,9 +35,9 @@ def printed(folder: Path, **options: Any) -> list[str]:
         ({"scale_v": True}, "scale_v has no effect"),
         ({"prediction": "v", "v_like": 0.5}, "v_like has no effect"),
         ({"conv_rank": 4}, "conv_rank has no effect: no kernel larger than 1×1"),
-        ({"train_norm": True, "preset": "attn-only"}, "train_norm has no effect"),
+        ({"train_norm": True, "layer_preset": "attn-only"}, "train_norm has no effect"),
         ({"block_ranks": ",".join(["2"] * 23)}, "block_ranks has 23 values, and the base model has 25 blocks"),
-        ({"include": ("nowhere",)}, "include: no layer of preset attn-only matches"),
+        ({"include": ("nowhere",)}, "include: no layer of layer_preset attn-only matches"),
         ({"optimizer_args": ("momentum=0.5",)}, "optimizer adamw does not take momentum"),
         ({"optimizer": "lion", "optimizer_args": ("betas=0.9",)}, "optimizer lion does not take these arguments"),
         ({"clip_skip": 3}, "clip_skip 3 is more than the 2 layers"),
@@ -115,7 +115,7 @@ def test_nothing_is_missing_where_everything_is_there(folder: Path, tmp_path: Pa
 
 
 def test_a_lora_that_the_disk_does_not_hold_is_told(folder: Path) -> None:
-    stage = Train(base="tiny", rank=1_000_000, preset="full", save_precision="fp32")
+    stage = Train(base="tiny", rank=1_000_000, layer_preset="full", save_precision="fp32")
     if shutil.disk_usage(folder).free > lora_bytes(stage):
         pytest.skip("this disk holds any LoRA")
     [lack] = stage.missing(env_of(folder))

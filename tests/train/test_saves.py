@@ -19,7 +19,7 @@ from curate.train.options import TrainOptions, resolve
 from curate.train.output import runs
 from tests.train.conftest import draw_folder, env_of, run
 
-SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "preset": "attn-only", "save_state_every": 2}
+SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "layer_preset": "attn-only", "save_state_every": 2}
 
 
 def made(folder: Path, tell: Callable[[Event], None] = lambda _: None, **options: Any) -> tuple[Path, list[Event]]:

@@ -23,7 +23,7 @@ def lengths(path: Path) -> list[float]:
 
 
 def test_max_norm_bounds_every_layer_of_the_file(tmp_path: Path) -> None:
-    given: dict[str, Any] = {**SHORT, "rank": 2, "preset": "attn-only", "learning_rate": 1e-2}
+    given: dict[str, Any] = {**SHORT, "rank": 2, "layer_preset": "attn-only", "learning_rate": 1e-2}
     free = lengths(run(draw_folder(tmp_path / "a" / "prepared", each=1), **given)[0])
     most = sorted(free)[len(free) // 2]
     held = lengths(run(draw_folder(tmp_path / "b" / "prepared", each=1), **given, scale_weight_norms=most)[0])
@@ -33,7 +33,12 @@ def test_max_norm_bounds_every_layer_of_the_file(tmp_path: Path) -> None:
 
 def test_block_ranks_are_those_of_the_file(folder: Path) -> None:
     ranks = [0] * 12 + [3] + [0] * 4 + [5] * 8
-    given: dict[str, Any] = {**SHORT, "text_lr": 0.0, "preset": "attn-only", "block_ranks": ",".join(map(str, ranks))}
+    given: dict[str, Any] = {
+        **SHORT,
+        "text_lr": 0.0,
+        "layer_preset": "attn-only",
+        "block_ranks": ",".join(map(str, ranks)),
+    }
     tensors, _ = safetensors_file.read(run(folder, **given)[0])
     found = {(name.split("_attentions")[0], len(t)) for name, t in tensors.items() if name.endswith("lora_down.weight")}
     # output blocks 4 to 11 of 12 are the last of level 1 and all of levels 2 and 3
@@ -41,7 +46,7 @@ def test_block_ranks_are_those_of_the_file(folder: Path) -> None:
 
 
 def test_a_guide_is_what_was_trained(folder: Path) -> None:
-    path, events = run(folder, **SHORT, preset=("valstrix", "attn-only"), rank=2)
+    path, events = run(folder, **SHORT, guide="valstrix", layer_preset="attn-only", rank=2)
     said = safetensors_file.read(path)[1]
     assert said["ss_min_snr_gamma"] == "5.0" and said["ss_network_dim"] == "2" and "rodigy" in said["ss_optimizer"]
     assert next(e.rate for e in events if isinstance(e, TrainStep)) == 1
@@ -60,7 +65,7 @@ def test_kohyas_file_is_what_was_trained(folder: Path, tmp_path: Path) -> None:
     path, events = run(
         folder,
         resolution=64,
-        preset="attn-only",
+        layer_preset="attn-only",
         tensorboard=False,
         from_kohya=(str(toml),),
         learning_rate=1e-4,

@@ -30,11 +30,11 @@ KEYS = Path(__file__).parents[2] / "../shared/data"
 FORMS: dict[str, dict[str, Any]] = {
     "lora": {"rank": 4, "alpha": 2.0},
     "locon": {"algo": "locon", "rank": 4, "alpha": 2.0, "conv_rank": 2, "tucker": True},
-    "loha": {"algo": "loha", "rank": 2, "alpha": 3.0, "preset": "full"},
-    "loha-tucker": {"algo": "loha", "rank": 2, "preset": "unet-convblock-only", "tucker": True},
+    "loha": {"algo": "loha", "rank": 2, "alpha": 3.0, "layer_preset": "full"},
+    "loha-tucker": {"algo": "loha", "rank": 2, "layer_preset": "unet-convblock-only", "tucker": True},
     "lokr": {"algo": "lokr", "factor": 4, "rank": 1, "alpha": 0.5, "decompose_both": True},
-    "lokr-whole": {"algo": "lokr", "preset": "full"},
-    "lokr-tucker": {"algo": "lokr", "factor": 4, "rank": 1, "preset": "full", "tucker": True},
+    "lokr-whole": {"algo": "lokr", "layer_preset": "full"},
+    "lokr-tucker": {"algo": "lokr", "factor": 4, "rank": 1, "layer_preset": "full", "tucker": True},
     "dora": {"rank": 2, "dora": True},
     "mixed": {"rank": 2, "layers": ("attn1=lokr", "attn2=loha:3/1", "mlp=lora:5")},
 }
@@ -279,10 +279,10 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
         (None, {"rank": 4, "dora": True}, r"lora_te_\S+: dora_scale is missing"),
         (
             None,
-            {"rank": 4, "preset": "attn-only"},
+            {"rank": 4, "layer_preset": "attn-only"},
             r"lora_te_\S+mlp_fc1 and \d+ more layers of the file would not be trained",
         ),
-        (None, {"rank": 4, "preset": "full"}, r"the file lacks lora_unet_\S+ and \d+ more"),
+        (None, {"rank": 4, "layer_preset": "full"}, r"the file lacks lora_unet_\S+ and \d+ more"),
         (None, {"rank_from_file": True, "text_lr": 0}, "of the file would not be trained"),
         (
             lambda t: {**t, "lora_te_banana.alpha": torch.tensor(1.0)},
@@ -323,7 +323,7 @@ def test_options_that_the_file_decides_are_refused_beside_it() -> None:
 
 def test_training_goes_on_from_a_file_and_looks_at_its_bytes(folder: Path) -> None:
     common: dict[str, Any] = {"steps": 2, "learning_rate": 1e-2}
-    first, _ = run(folder, rank=3, alpha=1.5, preset="attn-only", output_name="first", **common)
+    first, _ = run(folder, rank=3, alpha=1.5, layer_preset="attn-only", output_name="first", **common)
     kept = folder.parent / "start.safetensors"
     kept.write_bytes(first.read_bytes())
     second, _ = run(folder, start_from=str(kept), rank_from_file=True, output_name="second", **common)

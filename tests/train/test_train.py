@@ -26,7 +26,7 @@ from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, env_of, run
 from tests.warm import Server
 
-SHORT: dict[str, Any] = {"steps": 6, "rank": 4, "preset": "attn-only", "save_state_every": 2}
+SHORT: dict[str, Any] = {"steps": 6, "rank": 4, "layer_preset": "attn-only", "save_state_every": 2}
 
 
 def losses(events: list[Any]) -> list[float]:
@@ -65,7 +65,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from tests.train.conftest import run
-run(Path(sys.argv[1]), steps=6, rank=4, preset="attn-only", save_state_every=2)
+run(Path(sys.argv[1]), steps=6, rank=4, layer_preset="attn-only", save_state_every=2)
 """
 
 
@@ -261,7 +261,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> Non
     [
         ({"base": "no/such/place"}, "not there"),
         ({"resolution": 128, "bucket_min": 192}, "not between"),
-        ({"preset": "attn-only", "unet_lr": 0, "text_lr": 1e-4, "base": "/"}, "no diffusers model"),
+        ({"layer_preset": "attn-only", "unet_lr": 0, "text_lr": 1e-4, "base": "/"}, "no diffusers model"),
     ],
 )
 def test_wrong_input_is_explained(folder: Path, options: dict[str, Any], message: str) -> None:

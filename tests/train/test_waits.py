@@ -53,7 +53,7 @@ def counted(place: Path, state: Path, **given: Any) -> Counter[str]:
         "resolution": 64,
         "bucket_step": 64,
         "rank": 2,
-        "preset": "unet-transformer-only",
+        "layer_preset": "unet-transformer-only",
         "steps": 3,
     }
     options = TrainOptions(**{**common, **given})

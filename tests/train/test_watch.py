@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
 ]
 
-SHORT: dict[str, Any] = {"steps": 4, "rank": 2, "preset": "attn-only", "tensorboard": False, "dropout": 0.2}
+SHORT: dict[str, Any] = {"steps": 4, "rank": 2, "layer_preset": "attn-only", "tensorboard": False, "dropout": 0.2}
 PROMPTS = "# two pictures\nzwx dog, red --n blue --w 64 --h 72 --d 1 --l 3 --s 2\n\nblue robe --s 2 --w 64 --h 64\n"
 
 

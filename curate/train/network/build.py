@@ -77,7 +77,7 @@ def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers |
         plans = warm_start.maker(file, options)
         sites = [site for site in backbone.sites() if site.name in file and rate(options, site)]
         return sites, lambda site, shape: warm_start.build(shape, plans[site.name], site.name)
-    sites = kept(options, chosen(backbone.sites(), resolve.preset(options), options.train_norm))
+    sites = kept(options, chosen(backbone.sites(), resolve.layer_preset(options), options.train_norm))
     layers = Layers(options, backbone.sites(), sites)
 
     def make_one(site: Site, shape: Shape) -> Adapter | None:
@@ -168,7 +168,9 @@ def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:
     for name in ("include", "exclude"):
         for pattern in getattr(options, name):
             if not any(matches(pattern, site) for site in sites):
-                raise InputError(f"{name}: no layer of preset {resolve.preset(options)} matches {pattern!r}")
+                raise InputError(
+                    f"{name}: no layer of layer_preset {resolve.layer_preset(options)} matches {pattern!r}"
+                )
     inside = [s for s in sites if not options.include or any(matches(p, s) for p in options.include)]
     return [s for s in inside if not any(matches(p, s) for p in options.exclude)]
 
@@ -178,16 +180,17 @@ SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "
 
 def check(options: TrainOptions, adapters: Mapping[str, Adapter], sites: Mapping[str, Site]) -> None:
     """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
-    guided = {k: v for name in presets.named(options.preset) for k, v in presets.GUIDES[name].values.items()}
+    guided = presets.GUIDES[options.guide].values if options.guide else {}
     spatial = any(adapter.shape.spatial for adapter in adapters.values())
     for name in SPATIAL:
         value = getattr(options, name)
         if value and not spatial and guided.get(name) != value:
             raise InputError(
-                f"{name} has no effect: no kernel larger than 1×1 is trained", "choose a preset with convolutions: full"
+                f"{name} has no effect: no kernel larger than 1×1 is trained",
+                "choose a layer_preset with convolutions: full",
             )
     if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
-        raise InputError(f"train_norm has no effect: preset {resolve.preset(options)} holds no norm layers")
+        raise InputError(f"train_norm has no effect: layer_preset {resolve.layer_preset(options)} holds no norm layers")
     blocks = any(site.block >= 0 for site in sites.values())
     for name in ("block_ranks", "block_alphas"):
         if getattr(options, name) and not blocks:

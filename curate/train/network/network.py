@@ -19,7 +19,7 @@ Make = Callable[[Site, Shape], Adapter | None]
 
 def no_layer() -> InputError:
     """What is raised where the options leave nothing to train."""
-    return InputError("no layer of the base model is left to train", "choose another preset")
+    return InputError("no layer of the base model is left to train", "choose another layer_preset")
 
 
 class Adapted(nn.Module):

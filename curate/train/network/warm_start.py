@@ -138,7 +138,7 @@ def build(shape: Shape, said: tuple[str, Plan], name: str) -> Adapter:
 def fits(trained: Iterable[str], layers: Layers) -> None:
     """Raises InputError unless the file holds exactly the trained layers."""
     mine = set(trained)
-    remedy = "choose the preset it was trained with, or rank_from_file"
+    remedy = "choose the layer_preset it was trained with, or rank_from_file"
     if left := sorted(layers.keys() - mine):
         raise InputError(
             f"start_from: {left[0]} and {len(left) - 1} more layers of the file would not be trained", remedy

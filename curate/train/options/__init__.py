@@ -40,6 +40,8 @@ class TrainOptions(
         """What kohya's files and a guide set and the user did not, as far as it fits what he did."""
         if not isinstance(values, dict):
             return values
+        if "preset" in values:
+            raise ValueError(presets.renamed(values["preset"]))
         read = imported(values.get("from_kohya"))
         if refused := read.refused(values):
             raise ValueError("\n".join(refused))

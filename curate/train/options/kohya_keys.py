@@ -95,7 +95,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "algo": "algo",
     "conv_dim": "conv_rank",
     "conv_alpha": "conv_alpha",
-    "preset": "preset",
+    "preset": "layer_preset",
     "factor": "factor",
     "decompose_both": "decompose_both",
     "use_tucker": "tucker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
 
@@ -105,33 +105,31 @@ class NetworkOptions(BaseModel):
     scale_weight_norms: float = Field(
         0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
     )
-    preset: tuple[Annotated[str, WithJsonSchema({"enum": [*presets.GUIDES, *LAYERS]})], ...] = Field(
-        (),
-        description=f"A guide's settings beneath yours ({', '.join(presets.GUIDES)}), and which layers are trained: "
-        f"{', '.join(LAYERS)}; {algorithms.defaults(lambda a: a.layers)}.",
-        examples=[(name,) for name in (*presets.GUIDES, *LAYERS)],
+    guide: Annotated[str, WithJsonSchema({"enum": ["", *presets.GUIDES], "type": "string"})] = Field(
+        "",
+        description=f"A guide's settings beneath yours: {', '.join(presets.GUIDES)}.",
+        examples=list(presets.GUIDES),
+    )
+    layer_preset: Annotated[str, WithJsonSchema({"enum": ["", *LAYERS], "type": "string"})] = Field(
+        "",
+        description=f"Which layers are trained, by LyCORIS' names: {', '.join(LAYERS)}; "
+        f"{algorithms.defaults(lambda a: a.layers)}.",
+        examples=list(LAYERS),
     )
 
-    @field_validator("preset", mode="before")
+    @field_validator("guide", mode="after")
     @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        given = (value,) if isinstance(value, str) else () if value is None else value
-        known = (*presets.GUIDES, *PRESETS, *(p for a in algorithms.choices().values() for p in a.presets))
-        for name in given if isinstance(given, list | tuple) else ():
-            if isinstance(name, str) and name not in known:
-                raise ValueError(f"unknown preset {name}; choose from {', '.join(known)}")
-        return given
+    def _known_guide(cls, value: str) -> str:
+        if value and value not in presets.GUIDES:
+            raise ValueError(f"unknown guide {value}; choose from {', '.join(presets.GUIDES)}")
+        return value
 
-    @field_validator("preset", mode="after")
+    @field_validator("layer_preset", mode="after")
     @classmethod
-    def _one_of_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        found = [name for name in value if name in presets.GUIDES]
-        for kind, names in (
-            ("guides", found),
-            ("choices of layers", [name for name in value if name not in presets.GUIDES]),
-        ):
-            if len(names) > 1:
-                raise ValueError(f"{', '.join(names)} are two {kind}: give one")
+    def _known_layers(cls, value: str) -> str:
+        known = (*PRESETS, *(p for a in algorithms.choices().values() for p in a.presets))
+        if value and value not in known:
+            raise ValueError(f"unknown layer_preset {value}; choose from {', '.join(known)}")
         return value
 
     @model_validator(mode="after")
@@ -158,7 +156,18 @@ class NetworkOptions(BaseModel):
 BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")
 SHAPED = (
     *("algo", "rank", "alpha", "conv_rank", "conv_alpha", *BY_BLOCK, "layers", "include", "exclude"),
-    *("factor", "decompose_both", "constraint", "rescaled", "train_norm", "tucker", "rs_lora", "dora", "preset"),
+    *(
+        "factor",
+        "decompose_both",
+        "constraint",
+        "rescaled",
+        "train_norm",
+        "tucker",
+        "rs_lora",
+        "dora",
+        "guide",
+        "layer_preset",
+    ),
 )
 """Options that `rank_from_file` leaves nothing to say."""
 

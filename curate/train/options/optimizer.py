@@ -115,8 +115,8 @@ class OptimizerOptions(BaseModel):
 
 
 def _trains_both(o: OptimizerOptions) -> bool:
-    layers: tuple[str, ...] = getattr(o, "preset", ())
-    return o.text_lr != 0 and o.unet_lr != 0 and not any(name.startswith("unet") for name in layers)
+    layers: str = getattr(o, "layer_preset", "")
+    return o.text_lr != 0 and o.unet_lr != 0 and not layers.startswith("unet")
 
 
 NEEDS: dict[str, tuple[str, Callable[[OptimizerOptions], bool]]] = {

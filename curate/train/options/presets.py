@@ -26,7 +26,7 @@ class Guide:
 
 
 _PAPER: Mapping[str, Any] = {
-    "preset": ("attn-mlp",),
+    "layer_preset": "attn-mlp",
     "optimizer": "adamw8bit",
     "schedule": "constant-with-warmup",
     "batch": 8,
@@ -65,7 +65,7 @@ GUIDES: Mapping[str, Guide] = {
             "alpha": 4.0,
             "conv_rank": 256,
             "conv_alpha": 4.0,
-            "preset": ("full",),
+            "layer_preset": "full",
             "scale_weight_norms": 1.0,
             "optimizer": "adamw",
             "learning_rate": 1e-4,
@@ -90,26 +90,26 @@ GUIDES: Mapping[str, Guide] = {
 LENGTHS = ("epochs", "steps", "showings")
 
 
-def named(preset: Any) -> list[str]:
-    """The guides among the names that `preset` holds, as it was written."""
-    names = [preset] if isinstance(preset, str) else list(preset or ())
-    return [name for name in names if name in GUIDES]
-
-
 def beneath(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the guide that `given` names sets and the user did not; `preset` gains the guide's choice of layers.
+    """What the guide that `given` names sets and the user did not.
 
-    How long a run is, is one choice: any option of it given takes the place of the guide's.
+    How long a run is, is one choice: any option of it given takes the place of the guide's. A guide's choice of layers
+    goes with its algorithm.
     """
-    names = named(given.get("preset"))
-    if len(names) != 1:
+    guide = GUIDES.get(str(given.get("guide", "")))
+    if guide is None:
         return {}
-    guide = GUIDES[names[0]]
     found = {k: v for k, v in guide.values.items() if k not in given and guide.paired.get(k) not in given}
     if any(option in given for option in LENGTHS):
         found = {k: v for k, v in found.items() if k not in LENGTHS}
-    written = [given["preset"]] if isinstance(given["preset"], str) else list(given["preset"])
-    layers = guide.values.get("preset", ())
-    if layers and len(written) == 1 and "algo" not in given:
-        found["preset"] = (*written, *layers)
+    if "algo" in given:
+        found.pop("layer_preset", None)
     return found
+
+
+def renamed(preset: Any) -> str:
+    """What to write instead of the option `preset`, which once took guides and choices of layers alike."""
+    names = [preset] if isinstance(preset, str) else list(preset or ()) if isinstance(preset, list | tuple) else []
+    instead = [f"{'guide' if name in GUIDES else 'layer_preset'}: {name}" for name in names]
+    which = f"write {' and '.join(instead)}" if instead else "see the help of both"
+    return f"preset is two options now, guide for a guide's settings and layer_preset for the choice of layers: {which}"

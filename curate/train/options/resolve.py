@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from curate.adapters.algorithm import algorithm
 from curate.train.options import TrainOptions
 from curate.train.options.optimizer import OWN_SCHEDULE, Schedule, finds_rate, relative_step
-from curate.train.options.presets import GUIDES
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +40,9 @@ def ranks(options: TrainOptions) -> Ranks:
     return Ranks(rank, alpha, conv_rank, options.conv_alpha or alpha * conv_rank / rank)
 
 
-def preset(options: TrainOptions) -> str:
+def layer_preset(options: TrainOptions) -> str:
     """The choice of layers as given, or the algorithm's."""
-    given = next((name for name in options.preset if name not in GUIDES), None)
-    return given or algorithm(options.algo).layers
+    return options.layer_preset or algorithm(options.algo).layers
 
 
 def adaptive(options: TrainOptions) -> bool:

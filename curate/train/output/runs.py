@@ -31,6 +31,9 @@ def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
 def keyed(options: TrainOptions) -> dict[str, Any]:
     """What decides the LoRA besides data and base, as JSON has it: options, and how optimizers have changed since."""
     values = options.model_dump(mode="json", exclude=set(UNKEYED))
+    # under the name and in the form that both had as one option, so that runs of that time are still known
+    guide, layers = values.pop("guide"), values.pop("layer_preset")
+    values["preset"] = [name for name in (guide, layers) if name]
     revision = resolve.revision(options)
     return {**values, "optimizer_revision": revision} if revision else values
 

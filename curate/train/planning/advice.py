@@ -10,7 +10,7 @@ from curate.adapters.algorithm import algorithm
 from curate.diffusion.family import family
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
-from curate.train.options.presets import GUIDES, named
+from curate.train.options.presets import GUIDES
 
 BATCH = 4
 Line = tuple[str, str]
@@ -38,7 +38,7 @@ def _network(o: TrainOptions) -> Iterator[str]:
     most, conv_most = own.most_rank, own.most_conv_rank
     if most and ranks.rank > most:
         yield f"{o.algo} of rank {ranks.rank} learns noise along with the subject: above {most} is rarely better"
-    spatial = resolve.preset(o) in ("full", "unet-only", "unet-convblock-only")
+    spatial = resolve.layer_preset(o) in ("full", "unet-only", "unet-convblock-only")
     if spatial and conv_most and o.conv_rank and o.conv_rank > conv_most:
         yield f"conv_rank {o.conv_rank}: convolutions of a rank above {conv_most} learn texture and noise first"
     if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
@@ -66,8 +66,8 @@ def _run(o: TrainOptions) -> Iterator[str]:
         low, high = rates
         if not low <= resolve.learning_rate(o) <= high:
             yield f"{o.algo} wants a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
-    if o.text_lr and resolve.preset(o).startswith("unet"):
-        yield f"text_lr has no effect: preset {resolve.preset(o)} leaves the text encoders as they are"
+    if o.text_lr and resolve.layer_preset(o).startswith("unet"):
+        yield f"text_lr has no effect: layer_preset {resolve.layer_preset(o)} leaves the text encoders as they are"
     if o.batch > BATCH:
         yield f"batch {o.batch}: larger than {BATCH} wants a higher learning rate and more epochs"
 
@@ -83,10 +83,10 @@ def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
         yield "scale_v takes away what zero terminal SNR is for: the loss of the last timestep becomes 0"
     if ztsnr and o.noise_offset:
         yield "noise_offset beside zero terminal SNR serves nothing: dark and bright pictures are learnt already"
-    for name in named(o.preset):
+    if name := o.guide:
         families = GUIDES[name].families
         if families and setting.family not in families:
-            yield f"preset {name} was written for {', '.join(sorted(families))}, and the base is {setting.family}"
+            yield f"guide {name} was written for {', '.join(sorted(families))}, and the base is {setting.family}"
 
 
 def _data(o: TrainOptions, order: Order) -> Iterator[str]:

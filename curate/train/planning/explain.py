@@ -50,7 +50,7 @@ def fitted(options: TrainOptions, data: Dataset, native: int) -> tuple[list[Pict
 
 def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
     """Every option as it was given, or as a file, a guide or its default has it."""
-    guide = next(iter(presets.named(options.preset)), "")
+    guide = options.guide
     read = imported(options.from_kohya)
     found: dict[str, Value] = {}
     for name in type(options).model_fields:
@@ -66,7 +66,7 @@ def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str
         elif not guide and name in read.defaults and value == read.defaults[name]:
             source = "kohya's default"
         elif guide and not plain and name in presets.GUIDES[guide].values:
-            source = f"preset {guide}"
+            source = f"guide {guide}"
         found[name] = Value(value, source)
     return found
 
@@ -75,7 +75,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     """Replaces what is None or auto by what it comes to, naming what decides it."""
 
     def put(name: str, value: Any, source: str) -> None:
-        if getattr(options, name) in (None, "auto", ()):
+        if getattr(options, name) in (None, "auto", (), ""):
             values[name] = Value(value, source)
 
     ranks = resolve.ranks(options)
@@ -88,9 +88,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("conv_alpha", "none: full matrix" if full else ranks.conv_alpha, algo)
     if applies("factor", options.algo):
         put("factor", plan.plan(options, spatial=False).factor, algo)
-    layers = resolve.preset(options)
-    if layers not in options.preset:
-        values["preset"] = Value((*options.preset, layers), values["preset"].source if options.preset else algo)
+    put("layer_preset", resolve.layer_preset(options), algo)
     put("learning_rate", resolve.learning_rate(options), rated)
     put("unet_lr", resolve.part_rate(options, "unet"), "learning_rate")
     put("text_lr", resolve.part_rate(options, "te1"), "learning_rate")

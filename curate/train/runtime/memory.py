@@ -117,7 +117,7 @@ def less_memory(options: TrainOptions) -> list[str]:
     if options.text_lr != 0:
         found.append("text_lr 0 leaves the text encoders as they are")
     found.append("a lower resolution")
-    found.append("a lower rank or preset attn-only")
+    found.append("a lower rank or layer_preset attn-only")
     return found
 
 

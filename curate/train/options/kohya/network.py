@@ -140,7 +140,7 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
     if module != LYCORIS:
         convolutional = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
         if convolutional and choices()[algo].layers not in CONVOLUTIONAL:
-            t.default("preset", ("full",))
+            t.default("layer_preset", "full")
         if convolutional and not t.has("sdxl"):
             reason = (
                 "trains conv_in, conv_out and the time embedding of SD 1.x and 2.x here too, which it does not there"
@@ -149,11 +149,11 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
         return convolutional
     preset = str(t.take(f"{NETWORK}preset") or "full")
     if preset not in PRESETS:
-        t.refuse(f"{NETWORK}preset", f"one of {', '.join(PRESETS)} is read", "preset")
+        t.refuse(f"{NETWORK}preset", f"one of {', '.join(PRESETS)} is read", "layer_preset")
     elif f"{NETWORK}preset" in t.taken:
-        t.put("preset", (preset,), f"{NETWORK}preset")
+        t.put("layer_preset", preset, f"{NETWORK}preset")
     else:
-        t.default("preset", (preset,))
+        t.default("layer_preset", preset)
     return preset in CONVOLUTIONAL
 
 
