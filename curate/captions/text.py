@@ -111,6 +111,9 @@ def _cut(text: str, style: CaptionStyle, spaces: bool = True) -> list[tuple[int,
         (len(text), 0),
     ]:
         piece = text[start:end]
+        if following == len(text) and keeps_underscores(text[start:].strip()):
+            # the last mark of "dog; ;_;" is part of the face
+            piece = text[start:]
         if piece.strip():
             pieces.append((start + len(piece) - len(piece.lstrip()), piece.strip()))
         start = following

@@ -100,6 +100,14 @@ def test_tags_and_prose_are_told_apart(text: str, expected: tuple[tuple[str, ...
     assert captions.parse(text) == expected
 
 
+@pytest.mark.parametrize("face", [";_;", ">_<;", "^_^;", "(;_;", "t_t;"])
+def test_a_face_at_the_end_keeps_the_mark_that_separates(face: str) -> None:
+    style = CaptionStyle("; ")
+    assert captions.parse(f"dog; {face}", style=style) == (("dog", face), "")
+    assert captions.parse(face, style=style) == ((face,), "")
+    assert captions.parse("dog; hat;", style=style) == (("dog", "hat"), "")
+
+
 def test_trigger_words_stay_as_written() -> None:
     found, _ = captions.parse("ZWX Dog, blue coat", trigger=("zwx dog",))
     assert found == ("zwx dog", "blue_coat")
