@@ -15,7 +15,7 @@ from tests.folder.world import WEIGHTED_ACTIONS, World
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to die in the middle of a run")
 
-SEQUENCES = int(os.environ.get("CURATE_SEQUENCES", "12"))
+SEQUENCES = int(os.environ.get("CURATE_SEQUENCES", "8"))
 """How many are run; each has up to 30 actions."""
 
 

@@ -96,13 +96,13 @@ class World:
             one.path = path
 
     def rename_source(self, n: int) -> None:
-        one = self._choose(n, lambda p: p.path is not None)
+        one = self._choose(n, lambda p: p.path is not None and not self._is_lost(p))
         if one:
             self._move(one, one.path.with_name(f"p{next(self.numbers)}{one.path.suffix}"))
 
     def move_source(self, n: int) -> None:
         """To another concept."""
-        one = self._choose(n, lambda p: p.path is not None)
+        one = self._choose(n, lambda p: p.path is not None and not self._is_lost(p))
         if one:
             one.concept = "robe" if one.concept == "dog" else "dog"
             self._move(one, self.place / "in" / one.concept / one.path.name)
@@ -336,6 +336,11 @@ class World:
     def _wanted(self) -> list[Picture]:
         return [p for p in self.pictures if p.path is not None and not p.removed and not self._is_excluded(p)]
 
+    @staticmethod
+    def _is_lost(one: Picture) -> bool:
+        """Whether another change of its source would leave nothing to know it by: its prepared picture is gone."""
+        return one.removed and one.unseen
+
     def _is_excluded(self, one: Picture) -> bool:
         return one.path is not None and one.path.stem in self.excluded
 
@@ -375,7 +380,12 @@ class World:
     # files ------------------------------------------------------------------------------------------------------------
 
     def _resave(self, n: int, name: Callable[[Path], Path], crop: bool, among: set[int] | None = None) -> None:
-        one = self._choose(n, lambda p: p.path is not None and p.hand is None and (among is None or id(p) in among))
+        one = self._choose(
+            n,
+            lambda p: (
+                p.path is not None and p.hand is None and (among is None or id(p) in among) and not self._is_lost(p)
+            ),
+        )
         if not one:
             return
         old = np.frombuffer(one.pixels, np.uint8).reshape(-1, SIDE, 3).copy()
@@ -400,6 +410,7 @@ class World:
 
     def _move(self, one: Picture, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        one.unseen = one.unseen or one.removed
         shutil.move(one.path, path)
         shutil.move(one.path.with_suffix(".txt"), path.with_suffix(".txt"))
         one.path = path
