@@ -315,8 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"unexpected {type(error).__name__}: {error}",
             "this is a fault in curate: --traceback shows where; what was done is kept",
         )
-    if isinstance(code, int) and code:
-        raise SystemExit(code)
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 class _Refusal:

@@ -47,7 +47,7 @@ def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> No
     assert of("precision") == ("float32", "device cpu")
     assert of("seed") == (42, "default")
     assert all(
-        value["value"] not in (None, "auto") or name == "keep_tokens" or name == "factor"
+        value["value"] not in (None, "auto") or name in ("keep_tokens", "factor", "caption_form", "caption_encoding")
         for name, value in found.items()
     )
 

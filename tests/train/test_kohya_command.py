@@ -53,7 +53,7 @@ MEANT: list[tuple[str, str, dict[str, Any]]] = [
         "pony.sh",
         PONY,
         {
-            **{"base": "hub/pony-xl", "algo": "locon", "preset": ("full",), "rank": 8, "alpha": 4, "conv_rank": 16},
+            **{"base": "hub/pony-xl", "algo": "locon", "layer_preset": "full", "rank": 8, "alpha": 4, "conv_rank": 16},
             **{"conv_alpha": 2, "dropout": 0.1, "learning_rate": 1e-4, "unet_lr": 1e-4, "text_lr": 5e-5},
             **{"optimizer": "adamw8bit", "optimizer_args": ("weight_decay=0.05", "betas=0.9,0.99")},
             **{"schedule": "cosine-restarts", "cycles": 3, "warmup": 0.05, "batch": 4, "epochs": 10, "steps": None},
@@ -251,7 +251,7 @@ easy_name = "two"
         ('algo = "lokr"\nfactor = 4\nconv_dim = 8', {"algo": "lokr", "factor": 4, "conv_rank": 8, "conv_alpha": 6}),
         ("conv_dim = 8\nconv_alpha = 2", {"algo": "locon", "conv_rank": 8, "conv_alpha": 2}),
         ("unit = 4", {"algo": "dylora", "dylora_unit": 4}),
-        ('algo = "loha"\npreset = "attn-mlp"', {"algo": "loha", "preset": ("attn-mlp",), "conv_rank": None}),
+        ('algo = "loha"\npreset = "attn-mlp"', {"algo": "loha", "layer_preset": "attn-mlp", "conv_rank": None}),
     ],
 )
 def test_the_toml_of_easy_training(network: str, options: dict[str, Any], tmp_path: Path) -> None:

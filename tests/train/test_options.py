@@ -53,7 +53,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "rank_dropout": (0.5, {}),
     "module_dropout": (0.5, {}),
     "scale_weight_norms": (0.01, {}),
-    "guide": ("style", {}),
+    "guide": ("valstrix", {}),
     "layer_preset": ("attn-mlp", {}),
     "showings": (6, {"steps": None, "showings": 1}),
     "epochs": (1, {}),

@@ -233,7 +233,7 @@ INSTEAD: Final[Mapping[str, str]] = {
 ALSO: Final[Mapping[str, str]] = {
     **{"network_module": "algo", "network_args": "algo", "LoRA_type": "algo", "network_train_unet_only": "text_lr"},
     **{"lr": "learning_rate", "dim": "rank", "batch_size": "batch", "epoch": "epochs", "max_resolution": "resolution"},
-    **{"network_train_text_encoder_only": "unet_lr", "lr_warmup": "warmup", "LyCORIS_preset": "preset"},
+    **{"network_train_text_encoder_only": "unet_lr", "lr_warmup": "warmup", "LyCORIS_preset": "layer_preset"},
     **{"use_8bit_adam": "optimizer", "use_lion_optimizer": "optimizer", "save_last_n_steps": "keep_saves"},
     **{"lr_scheduler_type": "schedule", "config_file": "from_kohya", "dataset_config": "from_kohya"},
 }

@@ -46,7 +46,7 @@ PASSED: Mapping[str, str] = {
 """LoRA type: the fields that are passed on as arguments of the network; those of other types of LyCORIS are OTHERS."""
 OTHERS = f"{_LYCORIS} use_tucker"
 OLD_TYPES = {"LoCon": "LyCORIS/LoCon"}
-FIELDS = {"LyCORIS_preset": "layer_preset", "constrain": "constraint"}
+FIELDS = {"LyCORIS_preset": "preset", "constrain": "constraint"}
 """Fields whose argument has another name."""
 OF_NETWORK = names(" ".join((*PASSED.values(), OTHERS)))
 RENAMED = {
