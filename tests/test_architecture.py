@@ -37,10 +37,21 @@ def test_imports_only_go_down() -> None:
     ids=["import", "help", "schema", "engines", "trained already"],
 )
 def test_help_loads_nothing_heavy(work: str) -> None:
+    assert not loaded(work) & set(HEAVY)
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_the_first_page_loads_no_option_types(argument: str) -> None:
+    """pydantic takes longer to load than all else that such a page needs."""
+    work = f"import contextlib, curate.cli.main as m\nwith contextlib.suppress(SystemExit): m.main(['{argument}'])"
+    assert not loaded(work) & {"pydantic", "numpy", "rich", "multiprocessing"}
+
+
+def loaded(work: str) -> set[str]:
+    """The top-level modules that are there after `work`."""
     program = f"{work}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not loaded & set(HEAVY)
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())

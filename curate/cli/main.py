@@ -15,9 +15,10 @@ from typing import Annotated, Any, NoReturn, get_args
 import typer
 
 from curate.cli.help import Group, command_class
-from curate.cli.stages import Json, Quiet, Strict, close, pair, stage_command
+from curate.cli.pairs import pair
+from curate.cli.results import Json, Quiet, Strict, close
 from curate.core import registry
-from curate.core.stage import Kind
+from curate.core.kinds import Kind
 from curate.errors import CurateError, InputError, MissingError, unloadable
 
 HELP = """Raw pictures in; a balanced, captioned dataset and a trained LoRA out.
@@ -54,10 +55,14 @@ def start(
 ) -> None:
     """See HELP; `--traceback` is taken off the arguments in `main`, so that it may stand anywhere."""
     if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"curate {installed('curate')}")
+        _print_version()
         raise typer.Exit
+
+
+def _print_version() -> None:
+    from importlib.metadata import version
+
+    typer.echo(f"curate {version('curate')}")
 
 
 @app.command("init", rich_help_panel="Pipeline")
@@ -261,6 +266,8 @@ def _mount(arguments: Sequence[str]) -> None:
         app.add_typer(models.app, short_help=models.app.info.help, rich_help_panel="This machine")
     for name in registry.stage_names():
         if called == name:
+            from curate.cli.stages import stage_command
+
             stage = registry.stage(name)
             app.command(
                 name, cls=command_class(stage.usual), short_help=_short(stage.__doc__ or name), rich_help_panel=_STAGES
@@ -293,6 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     refused = _Refusal("--json" in given, show_traceback)
     try:
+        if given == ["--version"]:  # typer loads pydantic to read any argument but --help
+            _print_version()
+            return
         _mount(given)
         code = app(args=given, prog_name="curate", standalone_mode=False)
     except (CurateError, ImportError) as error:

@@ -10,10 +10,12 @@ import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from curate.core.stage import Stage
 from curate.errors import InputError
+
+if TYPE_CHECKING:
+    from curate.core.stage import Stage
 
 T = TypeVar("T")
 
@@ -80,6 +82,8 @@ def defined(found: ModuleType, base: type[T]) -> type[T]:
 
 def stage(name: str) -> type[Stage]:
     """The stage of that name: a file in curate/stages, or a dotted path to a module with one. Raises InputError."""
+    from curate.core.stage import Stage  # loads pydantic, which a page of help does not need
+
     return defined(module("curate.stages", name, "stage"), Stage)
 
 

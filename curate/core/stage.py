@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.core.caption_options import CaptionEncoding, CaptionForm
 from curate.core.events import Listener
+from curate.core.kinds import Kind
 from curate.core.record import Image, Manifest, Record, to_plain
 from curate.core.store import Store
 from curate.errors import InputError, MissingError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
 """A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
-
-Kind = Literal["character", "object", "style", "clothing", "pose"]
 
 Worker = Callable[[Sequence[Record]], Sequence[Record]]
 

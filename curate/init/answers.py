@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.core.stage import Kind
+from curate.core.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

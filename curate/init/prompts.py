@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from curate.core.stage import Kind
+from curate.core.kinds import Kind
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
 

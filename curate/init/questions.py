@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeVar, get_args
 from rich.text import Text
 
 from curate.core import registry
-from curate.core.stage import Kind
+from curate.core.kinds import Kind
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
 from curate.init.bases import COMMON, Family, base_of

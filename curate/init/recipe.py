@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from curate.core.stage import Kind
+from curate.core.kinds import Kind
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import captions
+from curate.core.kinds import Kind
 from curate.core.record import Manifest, Record
-from curate.core.stage import Concept, Kind
+from curate.core.stage import Concept
 from curate.report.text import counted, listed
 from curate.train.data import buckets
 
