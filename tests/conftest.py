@@ -1,9 +1,10 @@
-"""What all tests share: no network, no time limit on a single drawn example."""
+"""What all tests share: no network, no time limit on a drawn example, real pictures, and processes that start fast."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,17 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
 settings.register_profile("curate", deadline=None)
 settings.load_profile("curate")
+
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real pictures, hostile files and tag tables; a test that asks for them is skipped where they are missing."""
+    if not DATA.is_dir():
+        pytest.skip("the test data folder ../shared/data is missing")
+    return DATA
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILES = sorted(p for package in ("curate", "taggers", "cleaners") for p in (ROOT / package).rglob("*.py"))
 HEAVY = ("torch", "onnxruntime", "transformers", "diffusers", "ray", "scipy", "spandrel")
 
@@ -65,3 +66,26 @@ def test_no_file_holds_somebodys_path() -> None:
     pattern = re.compile(r"""["'\s(](/(?:home|Users|root|work|tmp|mnt)/\w+|[A-Z]:\\\\?Users)""")
     found = [f"{p}: {m[1]}" for p in FILES if (m := pattern.search(p.read_text(encoding="utf-8")))]
     assert found == []
+
+
+def test_no_test_imports_another() -> None:
+    """What tests share stands in a conftest.py or in a module of helpers."""
+    found = [f"{p.relative_to(ROOT)}: {name}" for p in TESTS for name in imported(p) if is_test(name)]
+    assert found == []
+
+
+def imported(path: Path) -> list[str]:
+    """Every name that a file imports, the modules' and what is taken from them."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names]
+    return names
+
+
+def is_test(name: str) -> bool:
+    """Whether a module's name, or a relative one, is that of a file of tests."""
+    first, *rest = name.split(".")
+    return first in ("tests", "") and any(part.startswith("test_") for part in rest)

@@ -16,7 +16,7 @@ import numpy as np
 
 from cleaners.adverse import Adverse
 from tests.bench.cleaners_variants import Picture, crop, sources, white
-from tests.cleaners.test_adverse import plain, plain_guided
+from tests.cleaners.reference import plain, plain_guided
 
 _PLAIN = 128
 

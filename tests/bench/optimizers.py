@@ -13,7 +13,7 @@ import warnings
 from curate.diffusion.load import load
 from curate.train.options import OPTIMIZERS
 from curate.train.options.optimizer import finds_rate
-from tests.train.optimizer_walks import sizes
+from tests.train.loop.step_sizes import sizes
 
 
 def main(names: list[str]) -> None:

@@ -18,9 +18,7 @@ from curate.stages.flip import Flip
 from curate.stages.marks import Marks
 from curate.stages.resize import Resize
 from curate.stages.split import Split
-
-from .stages import env, held, run
-from .test_marks import signed
+from tests.stages.helpers import env, held, run, signed
 
 SIGNED = (0, 2, 4, 6, 8)
 

@@ -20,6 +20,7 @@ from curate.core.events import (
     TrainStep,
     Validated,
 )
+from curate.report.summary import show
 
 
 class Terminal(io.StringIO):
@@ -67,3 +68,9 @@ RUN: Sequence[Event] = (
     StageFinished("train", 2, 0, 0, 61.0),
     RunFinished("done", 3, 2, 1, 64.0),
 )
+
+
+def printed(figures: dict[str, object], **options: bool) -> list[str]:
+    stream = io.StringIO()
+    show(figures, stream, **options)
+    return stream.getvalue().splitlines()

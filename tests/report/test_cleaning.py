@@ -12,7 +12,7 @@ from curate.report import cleaning
 from curate.report.html import Page, render
 from curate.report.summary import summarise
 from curate.report.tally import Tally
-from tests.report.test_summary import printed
+from tests.report.streams import printed
 
 
 def record(name: str, **facts: Any) -> Record:

@@ -23,7 +23,7 @@ from curate.core.record import Image, Manifest, Record
 from curate.report import open_report
 from curate.report.summary import show, summarise
 from curate.report.tally import Tally
-from tests.report.streams import HOSTILE, RUN, Terminal
+from tests.report.streams import HOSTILE, RUN, Terminal, printed
 
 RECORDS = Manifest(
     [
@@ -39,12 +39,6 @@ def tallied(*events: object) -> Tally:
     for event in events:
         tally.tell(event)  # type: ignore[arg-type]
     return tally
-
-
-def printed(figures: dict[str, object], **options: bool) -> list[str]:
-    stream = io.StringIO()
-    show(figures, stream, **options)
-    return stream.getvalue().splitlines()
 
 
 def test_figures() -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from curate.core.stage import Pixels
 from curate.images import read_picture
 from curate.images.decode.tone_mapping import compressed, hlg_light, pq_encoded, pq_light
-from tests.images.stages import env, record, run
+from tests.stages.helpers import env, record, run
 
 # to sRGB's primaries, as published: ITU-R BT.2087 (M2), and Display P3 in CSS Color 4
 MATRICES = {

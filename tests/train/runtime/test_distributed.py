@@ -1,0 +1,139 @@
+"""Several processes train the LoRA that one process with more accumulation trains, and the first alone writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.errors import InputError
+from curate.train.runtime.distributed import Team
+from tests.train.conftest import draw_folder, run
+
+ROOT = Path(__file__).parents[3]
+OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--layer-preset", "attn-only"]
+OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
+
+
+COMMAND = "from curate.cli.main import main; main()"
+EACH = """
+import sys
+from pathlib import Path
+from typing import Any
+import torch.distributed
+from tests.train.conftest import run
+torch.distributed.init_process_group("gloo")
+for at, options in enumerate(eval(sys.argv[2])):
+    run(Path(sys.argv[1]) / str(at) / "prepared", **options)
+torch.distributed.destroy_process_group()
+"""
+
+
+def launched(*command: str, processes: int = 2, program: str = COMMAND) -> list[subprocess.CompletedProcess[str]]:
+    """What a launcher does: the same command in several processes that know of each other by the environment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
+    called = [sys.executable, "-c", program, *command]
+    started = [
+        subprocess.Popen(
+            called,
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for rank in range(processes)
+    ]
+    return [subprocess.CompletedProcess(called, p.wait(), *p.communicate()) for p in started]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "prepared")
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("zwx dog --s 1 --w 64 --h 64\nblue robe --s 1 --w 64 --h 64\n")
+    held_out = draw_folder(tmp_path / "held out")
+    more = ["--json", "--sample-prompts", str(prompts), "--validation-folder", str(held_out)]
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", *more)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert json.loads(first.stdout) and not second.stdout.strip()
+    assert "curate" not in second.stderr
+    samples = sorted(map(str, (folder / "lora" / "samples").iterdir()))
+    assert len(samples) == 2 and all(path in first.stderr for path in samples)
+    assert pictures_shown(folder) == {"sample/00", "sample/01"}
+    (ours,) = (folder / "lora").glob("*.safetensors")
+    other = draw_folder(tmp_path / "b" / "prepared")
+    options = {"steps": 3, "rank": 2, "layer_preset": "attn-only", "dropout": 0.1}
+    theirs, _ = run(other, **options, accumulate=2, tensorboard=False)
+    assert ours.read_bytes() == theirs.read_bytes()
+    # a run of what is trained already ends in all processes alike
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "nothing to do" in first.stderr and not second.stderr.strip()
+    # what one refuses is an error of that one; the other only misses it
+    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", "--validation-folder", str(folder))
+    assert (first.returncode, second.returncode) == (2, 1)
+    assert "is the folder that is trained" in first.stderr
+    assert "curate: another process of this run has ended" in second.stderr and "fault in curate" not in second.stderr
+
+
+def pictures_shown(folder: Path) -> set[str]:
+    """Names of the pictures that a run gave TensorBoard."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (logs,) = (folder / ".curate" / "train" / "logs").iterdir()
+    events = EventAccumulator(str(logs))
+    events.Reload()
+    return set(events.Tags()["images"])
+
+
+@pytest.mark.slow
+def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> None:
+    # the second trains other parameters in each forward
+    both = [{"algo": "lora", "rank": 2, "dropout": 0.1}, {"algo": "dylora", "rank": 4, "dylora_unit": 1, "alpha": 2}]
+    common = {
+        "include": ("up_blocks_3_attentions_2",),
+        "resolution": 64,
+        "steps": 3,
+        "tensorboard": False,
+        "output_name": "it",
+    }
+    runs: list[dict[str, Any]] = [{**common, **options, "accumulate": 2} for options in both]
+    for at in range(len(runs)):
+        draw_folder(tmp_path / "two" / str(at) / "prepared")
+    ended = launched(str(tmp_path / "two"), repr(runs), program=EACH)
+    assert [p.returncode for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    for at, options in enumerate(runs):
+        theirs, _ = run(draw_folder(tmp_path / "one" / str(at) / "prepared"), **{**options, "accumulate": 4})
+        ours = tmp_path / "two" / str(at) / "prepared" / "lora" / theirs.name
+        assert ours.read_bytes() == theirs.read_bytes(), options["algo"]
+
+
+def test_one_process_is_a_team_of_itself() -> None:
+    team = Team()
+    assert (
+        team.first
+        and team.share([1, 2, 3]) == [1, 2, 3]
+        and team.first_then_others(lambda: 7) == 7
+        and team.broadcast("x") == "x"
+    )
+    assert Team(1, 3).share([0, 1, 2, 3, 4]) == [1, 4] and not Team(1, 3).first
+
+
+def test_a_pipeline_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    from curate.drive.follower import alone
+
+    alone("it")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"done by one process.*\n.*curate train"):
+        alone("it")
