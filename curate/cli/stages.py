@@ -13,7 +13,7 @@ from curate.cli.common_options import COMMON, HELP_ALL_OPTION, PRINT_CONFIG, SOU
 from curate.cli.results import close, show
 from curate.cli.stage_options import field_option, field_value
 from curate.core.caption_options import CaptionReading, codec
-from curate.core.stage import Concept, Stage, adds_only
+from curate.core.stage import Concept, Options, Stage, adds_only
 from curate.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
     from curate.pipeline import explain, mistakes
 
     try:
-        made = model(**options)
+        made = model.build(options) if issubclass(model, Options) else model(**options)
         wrong = made.problems() if isinstance(made, Stage) else {}
         if wrong:
             raise InputError("\n".join(f"--{option.replace('_', '-')}: {what}" for option, what in wrong.items()))

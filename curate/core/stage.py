@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -46,6 +46,11 @@ class Options(BaseModel):
     """Typed, frozen options; where a list is meant, a single value may stand for a list of one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def build(cls, given: Mapping[str, Any]) -> Self:
+        """The options of these values; files that hold further options are read here. Raises ValidationError."""
+        return cls.model_validate(dict(given))
 
     @model_validator(mode="before")
     @classmethod

@@ -35,7 +35,7 @@ def training(files: Sequence[str], base: str | None) -> Training:
     if refused := result.refused(given):
         raise InputError("\n".join(refused), "take it out of the file, or change it there")
     try:
-        options = TrainOptions(from_kohya=tuple(files), **given)  # type: ignore[arg-type]
+        options = TrainOptions.build({**given, "from_kohya": tuple(files)})
     except ValidationError as error:
         raise InputError("\n".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from error
     chosen = {name: getattr(options, name) for name in options.model_fields_set - {"from_kohya", "base"}}

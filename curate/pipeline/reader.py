@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from curate.core import registry
-from curate.core.stage import Stage
+from curate.core.stage import Options, Stage
 from curate.errors import InputError
 from curate.pipeline.options import PipelineError
 from curate.pipeline.words import describe, dotted, explain, mistakes
@@ -183,7 +183,8 @@ class Reader:
         for key in [k for k in values if k not in model.model_fields]:
             self.problem((*where, key), f'{what} has no option "{key}": {_hint(model, str(key), known)}', at_key=True)
         try:
-            return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
+            known_values = {k: v for k, v in values.items() if k in model.model_fields}
+            return model.build(known_values) if issubclass(model, Options) else model.model_validate(known_values)
         except ValidationError as error:
             for one in mistakes(error.errors()):
                 self.problem((*where, *one["loc"]), f"{dotted((what, *one['loc']))}: {explain(one)}")

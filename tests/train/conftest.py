@@ -79,7 +79,7 @@ def env_of(folder: Path, stop: Callable[[], bool] | None = None) -> Env:
 def run(folder: Path, stop: Callable[[], bool] | None = None, **options: Any) -> tuple[Path, list[Event]]:
     """Trains; the LoRA's path and all events."""
     events: list[Event] = []
-    stage = Train(**{"base": "tiny", "save_precision": "fp32", **options})
+    stage = Train.build({"base": "tiny", "save_precision": "fp32", **options})
     stage.run(Manifest(), env_of(folder, stop), events.append)
     files = sorted((folder / "lora").glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns)
     return files[-1], events

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from curate.train.options import base, data, kohya, network, objective, optimizer, output, presets, run, watch
 from curate.train.options.optimizer import OPTIMIZERS
@@ -18,6 +18,9 @@ from curate.train.options.output import WORDS
 from curate.train.options.run import Precision
 
 __all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Precision", "TrainOptions", "imported"]
+
+FILES = "kohya's files"
+"""Where the validation context holds what was read of them."""
 
 
 class TrainOptions(
@@ -34,15 +37,22 @@ class TrainOptions(
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @classmethod
+    def build(cls, given: Mapping[str, Any]) -> Self:
+        """The options of these values, and beneath them what kohya's files set, which are read here. Raises ValidationError."""
+        return cls.model_validate(dict(given), context={FILES: imported(given.get("from_kohya"))})
+
     @model_validator(mode="before")
     @classmethod
-    def _beneath(cls, values: Any) -> Any:
-        """What kohya's files and a guide set and the user did not, as far as it fits what he did."""
+    def _beneath(cls, values: Any, info: ValidationInfo) -> Any:
+        """What kohya's files and a guide set and the user did not, as far as it fits what the user set."""
         if not isinstance(values, dict):
             return values
         if "preset" in values:
             raise ValueError(presets.renamed(values["preset"]))
-        read = imported(values.get("from_kohya"))
+        if values.get("from_kohya") and FILES not in (info.context or {}):
+            raise ValueError("from_kohya is read by TrainOptions.build")
+        read = (info.context or {}).get(FILES) or kohya.Imported()
         if refused := read.refused(values):
             raise ValueError("\n".join(refused))
         found, defaults = kohya.beneath(read, values)

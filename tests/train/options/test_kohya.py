@@ -100,7 +100,7 @@ def training(tmp_path: Path) -> Path:
 
 
 def test_every_key_of_a_training_file_arrives(training: Path) -> None:
-    options = TrainOptions(from_kohya=(str(training),))
+    options = TrainOptions.build({"from_kohya": (str(training),)})
     assert {name: getattr(options, name) for name in WANTED} == WANTED
     assert options.bucket_min is None  # which kohya ignores without upscaling, and we refuse
 
@@ -114,7 +114,7 @@ def test_what_does_not_arrive_is_named_with_the_reason(training: Path) -> None:
 
 
 def test_the_command_line_stands_above_and_a_guide_below(training: Path) -> None:
-    options = TrainOptions(from_kohya=(str(training),), guide="style", rank=4, epochs=2)  # type: ignore[arg-type]
+    options = TrainOptions.build({"from_kohya": (str(training),), "guide": "style", "rank": 4, "epochs": 2})  # type: ignore[arg-type]
     assert (options.rank, options.epochs, options.algo, options.showings) == (4, 2, "lokr", 100)
 
 
@@ -166,7 +166,7 @@ def gui(tmp_path: Path, **changes: Any) -> str:
 
 
 def test_the_guis_file(tmp_path: Path) -> None:
-    options = TrainOptions(from_kohya=(gui(tmp_path),))
+    options = TrainOptions.build({"from_kohya": (gui(tmp_path),)})
     assert (options.algo, options.rank, options.alpha, options.conv_rank) == ("loha", 8, 4, 1)
     # the GUI takes its epochs only where it has no number of steps
     assert resolve.layer_preset(options) == "full" and options.epochs is None and options.steps == 1600
@@ -188,13 +188,13 @@ def test_the_guis_file(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_taken_over_stops(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        TrainOptions(from_kohya=(gui(tmp_path, **changes),))
+        TrainOptions.build({"from_kohya": (gui(tmp_path, **changes),)})
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path = gui(tmp_path, random_crop=True, color_aug=True)
     with pytest.raises(ValueError, match=r"(?s)color_aug.*random_crop|random_crop.*color_aug"):
-        TrainOptions(from_kohya=(path,))
+        TrainOptions.build({"from_kohya": (path,)})
 
 
 DATASET = """
@@ -222,7 +222,7 @@ def test_a_dataset_file_beside_a_training_file(tmp_path: Path) -> None:
     path.write_text(
         'dataset_config = "dataset.toml"\nnetwork_module = "networks.lora"\nnetwork_dim = 4\n', encoding="utf-8"
     )
-    options = TrainOptions(from_kohya=(str(path),))
+    options = TrainOptions.build({"from_kohya": (str(path),)})
     assert (options.resolution, options.batch, options.shuffle, options.keep_tokens) == (768, 4, True, 1)
     notes = imported(str(path)).notes
     assert "image_dir pictures/dog: put its pictures into FOLDER/10_zwx dog" in notes
@@ -243,7 +243,7 @@ def test_a_value_that_does_not_fit_is_told_with_its_file_and_key(tmp_path: Path)
     path = tmp_path / "gui.json"
     path.write_text(json.dumps({"network_dim": "banana", "save_every_n_steps": -2, "clip_skip": 2}), encoding="utf-8")
     with pytest.raises(ValueError, match="network_dim") as told:
-        TrainOptions(from_kohya=(str(path),))
+        TrainOptions.build({"from_kohya": (str(path),)})
     for line in (
         f"{path}: network_dim = 'banana': input should be a valid integer",
         f"{path}: save_every_n_steps = -2: input should be greater than or equal to 0",
@@ -254,7 +254,7 @@ def test_a_value_that_does_not_fit_is_told_with_its_file_and_key(tmp_path: Path)
 def test_what_differs_between_datasets_stops(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(DATASET.format(keep=2), encoding="utf-8")
     with pytest.raises(ValueError, match="keep_tokens differs between its datasets"):
-        TrainOptions(from_kohya=(str(tmp_path / "dataset.toml"),))
+        TrainOptions.build({"from_kohya": (str(tmp_path / "dataset.toml"),)})
 
 
 @pytest.mark.parametrize(("text", "message"), [("a = [", "neither TOML nor JSON"), (None, "cannot be read")])
@@ -263,7 +263,7 @@ def test_files_that_are_none(text: str | None, message: str, tmp_path: Path) -> 
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        TrainOptions(from_kohya=(str(path),))
+        TrainOptions.build({"from_kohya": (str(path),)})
 
 
 def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None
     path.write_text(
         'network_module = "lycoris.kohya"\nnetwork_dim = 100000\nnetwork_args = ["algo=lokr"]\n', encoding="utf-8"
     )
-    options = TrainOptions(from_kohya=(str(path),))
+    options = TrainOptions.build({"from_kohya": (str(path),)})
     assert options.rank is None and plan.plan(options, spatial=False).full_matrix
 
 
@@ -288,7 +288,7 @@ def test_the_words_of_a_file_stay_words(tmp_path: Path) -> None:
         'metadata_thumbnail = "look.png"\nmetadata_usage_hint = "say zwx"\n',
         encoding="utf-8",
     )
-    options = TrainOptions(from_kohya=(str(tmp_path / "a.toml"),))
+    options = TrainOptions.build({"from_kohya": (str(tmp_path / "a.toml"),)})
     assert (options.title, options.license, options.keywords) == ("2024", "CC0-1.0", "dog, robe")
     assert options.thumbnail == "look.png"
     found = kohya.read([str(tmp_path / "a.toml")], TrainOptions.model_fields)

@@ -114,7 +114,7 @@ MEANT: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "text", "options"), MEANT, ids=[one[0] for one in MEANT])
 def test_a_pasted_command_means_what_it_says(name: str, text: str, options: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    made = TrainOptions(from_kohya=(str(tmp_path / name),))
+    made = TrainOptions.build({"from_kohya": (str(tmp_path / name),)})
     assert {option: getattr(made, option) for option in options} == options
 
 
@@ -132,7 +132,7 @@ def test_init_writes_a_pipeline_that_trains_the_same(
     assert ended.value.code == 0
     pipeline = load(tmp_path / "p.yaml")
     train: Any = pipeline.stages[-1]
-    told = TrainOptions(from_kohya=(str(tmp_path / name),))
+    told = TrainOptions.build({"from_kohya": (str(tmp_path / name),)})
     for option in set(TrainOptions.model_fields) - {"from_kohya", "output_dir"}:
         assert getattr(train, option) == getattr(told, option), option
     written = (tmp_path / "p.yaml").read_text(encoding="utf-8")
@@ -179,7 +179,7 @@ def test_words_are_split_as_their_shell_does(line: str, suffix: str, words: list
 def test_a_command_that_cannot_be_taken_over_is_explained(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "c.sh").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        TrainOptions(from_kohya=(str(tmp_path / "c.sh"),))
+        TrainOptions.build({"from_kohya": (str(tmp_path / "c.sh"),)})
 
 
 def test_a_command_stands_above_the_files_that_it_names(tmp_path: Path) -> None:
@@ -191,14 +191,14 @@ def test_a_command_stands_above_the_files_that_it_names(tmp_path: Path) -> None:
     )
     command = "python train_network.py --config_file c --dataset_config d.toml --network_dim 12"
     (tmp_path / "c.sh").write_text(command, encoding="utf-8")
-    made = TrainOptions(from_kohya=(str(tmp_path / "c.sh"),))
+    made = TrainOptions.build({"from_kohya": (str(tmp_path / "c.sh"),)})
     assert (made.rank, made.alpha, made.resolution, made.keep_tokens) == (12, 2, 640, 2)
     assert any("FOLDER/1_zwx" in note for note in imported(str(tmp_path / "c.sh")).notes)
 
 
 def test_flags_alone_are_a_command(tmp_path: Path) -> None:
     (tmp_path / "flags.txt").write_text("--network_dim 6\n--seed=3\n", encoding="utf-8")
-    made = TrainOptions(from_kohya=(str(tmp_path / "flags.txt"),))
+    made = TrainOptions.build({"from_kohya": (str(tmp_path / "flags.txt"),)})
     assert (made.rank, made.seed) == (6, 3)
 
 
@@ -257,7 +257,7 @@ easy_name = "two"
 def test_the_toml_of_easy_training(network: str, options: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "easy.toml"
     path.write_text(EASY.format(network=network), encoding="utf-8")
-    made = TrainOptions(from_kohya=(str(path),))
+    made = TrainOptions.build({"from_kohya": (str(path),)})
     assert {option: getattr(made, option) for option in options} == options
     assert (made.seed, made.epochs, made.resolution, made.batch, made.shuffle, made.keep_tokens) == (
         23,

@@ -102,7 +102,7 @@ NETWORKS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 def test_the_lora_type_decides_which_fields_count(
     fields: dict[str, Any], options: dict[str, Any], layers: str, tmp_path: Path
 ) -> None:
-    made = TrainOptions(from_kohya=(write(tmp_path, **fields),))
+    made = TrainOptions.build({"from_kohya": (write(tmp_path, **fields),)})
     assert {name: getattr(made, name) for name in options} == options
     assert resolve.layer_preset(made) == layers
 
@@ -176,7 +176,7 @@ REST: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("fields", "options"), REST)
 def test_what_the_other_fields_come_to(fields: dict[str, Any], options: dict[str, Any], tmp_path: Path) -> None:
-    made = TrainOptions(from_kohya=(write(tmp_path, **fields),))
+    made = TrainOptions.build({"from_kohya": (write(tmp_path, **fields),)})
     assert {name: getattr(made, name) for name in options} == options
 
 
@@ -216,7 +216,7 @@ def test_every_field_is_either_an_option_or_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["flux1_checkbox", "sd3_checkbox", "anima_checkbox"])
 def test_other_families_are_refused(field: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another family of models"):
-        TrainOptions(from_kohya=(write(tmp_path, **{field: True}),))
+        TrainOptions.build({"from_kohya": (write(tmp_path, **{field: True}),)})
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_an_option_stands_above_a_value_that_is_refused(
 ) -> None:
     path = write(tmp_path, **fields)
     with pytest.raises(ValueError, match=next(iter(fields))):
-        TrainOptions(from_kohya=(path,))
-    made = TrainOptions(from_kohya=(path,), **given)
+        TrainOptions.build({"from_kohya": (path,)})
+    made = TrainOptions.build(dict(from_kohya=(path,), **given))
     assert {name: getattr(made, name) for name in given} == given
 
 
@@ -273,7 +273,7 @@ def test_an_option_stands_above_a_value_that_is_refused(
 def test_an_option_stands_above_what_goes_with_it(
     fields: dict[str, Any], given: dict[str, Any], options: dict[str, Any], tmp_path: Path
 ) -> None:
-    made = TrainOptions(from_kohya=(write(tmp_path, **fields),), **given)
+    made = TrainOptions.build(dict(from_kohya=(write(tmp_path, **fields),), **given))
     assert {name: getattr(made, name) for name in options} == options
 
 
@@ -286,5 +286,5 @@ def test_paths_of_windows_are_named_and_left_out(path: str, field: str, option: 
     if os.name == "nt":
         pytest.skip("there they are paths")
     saved = write(tmp_path, **{field: path})
-    assert getattr(TrainOptions(from_kohya=(saved,)), option) == ""
+    assert getattr(TrainOptions.build({"from_kohya": (saved,)}), option) == ""
     assert any(note.startswith(f"{field} = {path!r} is a path of Windows") for note in imported(saved).notes)

@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 def explained(folder: Path, *given: str, **options: Any) -> dict[str, Any]:
-    return dict(explain.findings(TrainOptions(**options), folder, (*options, *given), CPU).data)
+    return dict(explain.findings(TrainOptions.build(options), folder, (*options, *given), CPU).data)
 
 
 def test_every_option_stands_with_its_source(folder: Path, tmp_path: Path) -> None:
