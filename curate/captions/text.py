@@ -12,6 +12,8 @@ from taggers.underscores import keeps_underscores
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([()\\])")
 _TO_ESCAPE = re.compile(r"([()\\])")
+_NOT_SPACES = re.compile("^_|__|_$")
+"""Underscores that would be lost as spaces: spaces around a tag are cut off, several become one."""
 
 
 def parse(
@@ -84,7 +86,7 @@ def canonical(tag: str) -> str:
 
 def spaced(tag: str) -> str:
     """A canonical tag with spaces, but for tags whose underscores are part of the word (^_^, score_9)."""
-    return tag if keeps_underscores(tag) else tag.replace("_", " ")
+    return tag if keeps_underscores(tag) or _NOT_SPACES.search(tag) else tag.replace("_", " ")
 
 
 def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
