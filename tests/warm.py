@@ -1,7 +1,20 @@
-"""Programs in processes of their own that have their libraries already: forked from one that loads them once and does no more.
+"""Starts `curate` for a test as a process of its own, without waiting for PyTorch to load each time.
 
-Loading PyTorch and diffusers takes ten times as long as what a test asks of them. What is forked is whole otherwise: it reads
-its arguments, can be killed at any moment, and ends with an exit code.
+What it is for. The end-to-end tests start the real command many times. They need real processes: a test kills some of them,
+reads their exit codes, and gives each its own folder and environment. Loading PyTorch and diffusers takes some seconds,
+which is ten times as long as what such a test asks of the command.
+
+How it works. A session of pytest starts one server (`python -m tests.warm`). It imports the libraries once and waits.
+A request arrives as one line of JSON on its standard input: it forks, and the child becomes the program (`become`): it sets
+folder, environment, arguments, input and output, and runs it. The answer is the child's process id. Exit codes are asked for
+in the same way. Only fork gives a child the loaded libraries: spawn starts from nothing. Where there is no fork (Windows) the
+fixture `server` is None, and tests start the command in the ordinary way.
+
+What it must not do:
+- start a thread, open a device or run a model before it forks: a child has only the thread that forked, and a lock that
+  another thread held stays locked in it. For this reason `load` only imports.
+- test how the command starts. Imports, start-up time and what `--help` loads are tested on a cold process (fixture `cold`).
+- run anything of a test in the server itself, which would change every child after it.
 """
 
 from __future__ import annotations
@@ -83,15 +96,15 @@ class Server:
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        self._heard()  # it says when it has loaded
+        self._answer()  # it sends a line when everything is loaded
 
-    def ask(self, what: Mapping[str, Any]) -> Any:
-        """Its answer."""
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """The server's answer to a request."""
         assert self._process.stdin is not None
-        print(json.dumps(what), file=self._process.stdin, flush=True)
-        return self._heard()
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        return self._answer()
 
-    def _heard(self) -> Any:
+    def _answer(self) -> Any:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
@@ -100,8 +113,8 @@ class Server:
     ) -> Process:
         """As `python -c PROGRAM ARGUMENTS`; what it prints goes into OUT.out and OUT.err."""
         texts = [str(a) for a in arguments]
-        said = {"start": program, "with": texts, "cwd": str(cwd), "env": dict(env), "out": str(out)}
-        return Process(self, self.ask(said))
+        request = {"start": program, "with": texts, "cwd": str(cwd), "env": dict(env), "out": str(out)}
+        return Process(self, self.ask(request))
 
     def end(self) -> None:
         """Ends it; what it started ends by itself."""
@@ -112,16 +125,16 @@ class Server:
 
 
 def load() -> None:
-    """Everything that commands load on their way; nothing of it starts a thread."""
+    """Imports what commands need on their way; nothing of it starts a thread."""
     for name in LOADED:
         importlib.import_module(name)
-    # what is there stays: without this every collection in a fork touches, and so copies, all of it
+    # without this, every garbage collection in a child would touch, and so copy, all that is loaded
     gc.collect()
     gc.freeze()
 
 
 def serve() -> dict[str, Any] | None:
-    """Answers until it is asked no more; in what it forks, returns what to do there."""
+    """Answers requests until its input ends; in a child, returns the request, which `become` carries out."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     print("null", file=answers, flush=True)
     for line in sys.stdin:
@@ -139,7 +152,7 @@ def serve() -> dict[str, Any] | None:
 
 
 def become(asked: Mapping[str, Any]) -> NoReturn:
-    """The program, in what was forked: its own folder, environment, arguments, input and output."""
+    """Turns a child into the program: its own folder, environment, arguments, input and output."""
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
@@ -167,5 +180,5 @@ if __name__ == "__main__":
     load()
     if (mine := serve()) is not None:
         become(mine)
-    # neither this nor a fork takes apart what is loaded: it takes seconds
+    # no orderly shutdown: taking apart what is loaded would take seconds
     os._exit(0)

@@ -9,8 +9,9 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from curate.core.record import Image, Record
-from curate.core.stage import Env, Pixels, RecordStage
+from curate.core.stage import Concept, Env, Pixels, RecordStage
 from curate.images import DOOR
+from curate.stages.balance import Balance
 
 
 def env(root: Path) -> Env:
@@ -47,3 +48,11 @@ def signed(
     top = 12 if "top" in corner else canvas.height - label.height - 12
     canvas.alpha_composite(label, (left, top))
     return np.asarray(canvas.convert("RGB"))
+
+
+def repeats(
+    stage: Balance, pictures: dict[str, int], concepts: dict[str, Concept] | None = None, **given_: int
+) -> dict[str, int]:
+    settings_ = {name: (concepts or {}).get(name, Concept()) for name in pictures}
+    shares = stage.shares(pictures, settings_, {name: given_.get(name, 1) for name in pictures})
+    return {name: s.repeats for name, s in shares.items()}

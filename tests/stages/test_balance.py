@@ -6,44 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from curate.core.events import Event, Note
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Concept, Env
 from curate.stages.balance import Balance, half_up, imbalance
 from tests.core.helpers import RawDoor
-
-counts = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 300), min_size=1)
-
-
-def repeats(
-    stage: Balance, pictures: dict[str, int], concepts: dict[str, Concept] | None = None, **given_: int
-) -> dict[str, int]:
-    settings_ = {name: (concepts or {}).get(name, Concept()) for name in pictures}
-    shares = stage.shares(pictures, settings_, {name: given_.get(name, 1) for name in pictures})
-    return {name: s.repeats for name, s in shares.items()}
-
-
-@given(counts)
-@settings(max_examples=60, deadline=None)
-def test_every_concept_is_shown_as_often_as_the_largest(pictures: dict[str, int]) -> None:
-    found = repeats(Balance(), pictures)
-    most = max(pictures.values())
-    for name, count in pictures.items():
-        exact = Fraction(most, count)
-        assert abs(found[name] - exact) <= Fraction(1, 2)
-        if (exact - Fraction(1, 2)).denominator == 1:
-            assert found[name] == exact + Fraction(1, 2)  # halves go up
-    assert found[max(pictures, key=lambda n: pictures[n])] == 1
-
-
-@given(counts, st.floats(0.01, 50))
-@settings(max_examples=40, deadline=None)
-def test_equal_weights_are_no_weights(pictures: dict[str, int], weight: float) -> None:
-    weighted = {name: Concept(weight=weight) for name in pictures}
-    assert repeats(Balance(), pictures, weighted) == repeats(Balance(), pictures)
+from tests.stages.helpers import repeats
 
 
 def test_a_weight_on_the_largest_folder_has_an_effect() -> None:
