@@ -89,7 +89,7 @@ def init_command(
         str | None, typer.Option("--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or tiny.")
     ] = None,
     family: Annotated[
-        str | None, typer.Option("--family", help="sd1, sd2 or sdxl, where the base's name does not tell it.")
+        str | None, typer.Option("--family", help="The base's family, where its name does not tell it: sd1, sdxl …")
     ] = None,
     gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,
     trigger: Annotated[

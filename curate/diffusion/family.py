@@ -42,6 +42,12 @@ class Family:
     forward          TFLOP of a forward as (pixels, pixels²) per latent pixel; `backward` of that to its inputs
     kept             GiB that a forward keeps for its backward, per latent pixel in 2-byte numbers
     kept_checkpointed   the same with gradient checkpointing
+    names            regular expressions for what a base's name tells the family by, in lower case
+    common           hub names of common bases and what they are
+    least_gib        GPU memory below which training is a struggle
+    memory           options for cards from so many GiB on, with the reason; the last that fits counts
+    style_rate       learning rate of AdamW for a style
+    v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
     """
 
     name: str = ""
@@ -69,6 +75,12 @@ class Family:
     backward: tuple[float, float]
     kept: float
     kept_checkpointed: float
+    names: tuple[str, ...] = ()
+    common: Mapping[str, str] = field(default_factory=dict[str, str])
+    least_gib: float = 4
+    memory: tuple[tuple[float, str, Mapping[str, Any]], ...] = ()
+    style_rate: float = 1e-4
+    v_zero_snr: bool = False
 
     def labels(self, prediction: Prediction) -> tuple[str, str]:
         """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of what is trained for a prediction."""

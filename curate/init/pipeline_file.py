@@ -7,11 +7,11 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
+from curate.diffusion.family import families
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer
-from curate.init.bases import Base, Family, base_of
+from curate.init.bases import Base, base_of
 from curate.init.prompts import prompts_text
 from curate.init.recipe import recipe
 from curate.report.health import enough
@@ -48,10 +48,9 @@ def write_prompts(path: Path, answers: Answers) -> Path | None:
 
 def base_for(answers: Answers) -> Base:
     """What is known of the answered base. Raises InputError where its family is not told."""
-    family: Family | None = next((f for f in get_args(Family) if f == answers.family), None)
-    base = base_of(answers.base, family)
+    base = base_of(answers.base, answers.family)
     if base is None:
-        choices = ", ".join(get_args(Family))
+        choices = ", ".join(families())
         raise InputError(
             f"the name {answers.base} does not tell the family of the base model", f"give --family: {choices}"
         )
@@ -64,7 +63,7 @@ def cautions(answers: Answers) -> list[str]:
     found: list[str] = []
     if answers.base != "tiny" and not answers.gpu:
         found.append("training a real base without a GPU takes days; preparing the pictures does not need one")
-    if 0 < answers.gpu < (8 if base.family == "sdxl" else 4):
+    if 0 < answers.gpu < base.declaration.least_gib:
         found.append(f"{answers.gpu:g} GiB of GPU memory is little for {base.title}")
     return found
 

@@ -26,7 +26,7 @@ _TAGS: dict[Kind, tuple[str, ...]] = {
 
 def prompts_text(answers: Answers, base: Base) -> str:
     """Prompts of each concept, and one without any trigger: what a LoRA must leave as it was."""
-    side = {"sd1": 512, "sd2": 768, "sdxl": 1024}[base.family]
+    side = base.declaration.resolution
     lines = [
         "# Sample pictures while training, one prompt a line.",
         "# --n negative prompt, --w --h size, --d seed, --l guidance, --s steps.",

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from curate.core import registry
 from curate.core.kinds import Kind
+from curate.diffusion.family import families
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
-from curate.init.bases import COMMON, Family, base_of
+from curate.init.bases import base_of, common
 from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
 from curate.report.text import counted, visible
@@ -58,7 +59,7 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
     family = _family(given.family)
     while True:
         base = given.base or asker.text(
-            f"Base model: a file, a folder, a hub name ({next(iter(COMMON))}), or tiny for trials", "tiny"
+            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or tiny for trials", "tiny"
         )
         try:
             known = base_of(base, family)
@@ -68,14 +69,14 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
             asker.tell(str(error))
             continue
         if known is None:
-            family = asker.choice(f"The name {base} does not tell its family. Which is it", get_args(Family), None)
+            family = asker.choice(f"The name {base} does not tell its family. Which is it", list(families()), None)
         return base, family
 
 
-def _family(name: str | None) -> Family | None:
-    if name is not None and name not in get_args(Family):
-        raise InputError(f'unknown family "{name}"', registry.nearest(name, get_args(Family)))
-    return next((family for family in get_args(Family) if family == name), None)
+def _family(name: str | None) -> str | None:
+    if name is not None and name not in families():
+        raise InputError(f'unknown family "{name}"', registry.nearest(name, list(families())))
+    return name
 
 
 def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> ConceptAnswer:

@@ -92,7 +92,7 @@ def _length(kind: Kind, base: Base) -> Iterator[Setting]:
 
 
 def _optimizer(kind: Kind, base: Base) -> Iterator[Setting]:
-    rate = 5e-5 if kind == "style" and base.family == "sdxl" else 1e-4
+    rate = base.declaration.style_rate if kind == "style" else 1e-4
     yield Setting(
         "The usual rate for AdamW; half of it for the text encoder, which overfits first. Prodigy finds a rate by itself: "
         "optimizer: prodigy, without learning_rate.",
@@ -106,34 +106,10 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
     if not gpu:
         yield Setting("Without a GPU one picture at a time is as quick as several.", {"batch": 1})
         return
-    if base.family == "sdxl":
-        yield from _memory_sdxl(gpu)
-    elif gpu < 6:
-        yield Setting(
-            "Gradient checkpointing makes room on a small card, for a fifth more time.", {"batch": 1, **_CHECKPOINTS}
-        )
-    elif gpu < 10:
-        yield Setting("Two pictures at a time fit 8 GiB at the base's own resolution.", {"batch": 2})
-    else:
-        yield Setting("More pictures at a time make steadier steps; more than 4 want a higher rate.", {"batch": 4})
-
-
-_CHECKPOINTS = {"gradient_checkpointing": True}
-
-
-def _memory_sdxl(gpu: float) -> Iterator[Setting]:
-    if gpu < 12:
-        yield Setting(
-            "SDXL in less than 12 GiB: gradient checkpointing, the UNet alone, 768 instead of 1024 "
-            "(sd-scripts' documentation: 8 GB is possible, 10 is recommended).",
-            {"batch": 1, **_CHECKPOINTS, "resolution": 768, "text_lr": 0},
-        )
-    elif gpu < 20:
-        yield Setting(
-            "SDXL at 1024 wants gradient checkpointing below 20 GiB.", {"batch": 1 if gpu < 16 else 2, **_CHECKPOINTS}
-        )
-    else:
-        yield Setting("Four pictures at a time fit 24 GiB with gradient checkpointing.", {"batch": 4, **_CHECKPOINTS})
+    for least, why, options in reversed(base.declaration.memory):
+        if gpu >= least:
+            yield Setting(why, dict(options))
+            return
 
 
 def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
@@ -143,8 +119,10 @@ def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
             "caption keep the base able to draw without one.",
             {"shuffle": True, "caption_dropout": 0.05},
         )
-    if base.family == "sd1" and base.prompting != "natural" and base.name != "tiny":
-        yield Setting("SD 1.x anime models were trained on the text encoder's last layer but one.", {"clip_skip": 2})
+    if base.declaration.clip_skip and base.prompting != "natural" and base.name != "tiny":
+        yield Setting(
+            f"{base.title} anime models were trained on the text encoder's last layer but one.", {"clip_skip": 2}
+        )
     if answers.regularisation:
         yield Setting("The regularisation pictures of your folder.", {"reg_folder": answers.regularisation})
 
@@ -154,7 +132,7 @@ def _objective(base: Base) -> Iterator[Setting]:
         yield Setting(
             "This base predicts v. A v-prediction file that does not say so itself needs the option; zero-SNR models "
             "(NoobAI's) need ztsnr too.",
-            {"prediction": "v", "ztsnr": base.family == "sdxl"},
+            {"prediction": "v", "ztsnr": base.declaration.v_zero_snr},
         )
     elif base.name != "tiny":
         yield Setting(

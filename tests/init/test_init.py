@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from curate.diffusion.foreign import NAMES
 from curate.errors import InputError
 from curate.init import (
     Answers,
@@ -27,7 +28,7 @@ from curate.init import (
     write,
     write_prompts,
 )
-from curate.init.bases import COMMON, OTHERS
+from curate.init.bases import common
 from curate.pipeline import SAMPLE, load
 from curate.stages.tag import Tag
 from curate.stages.train import Train
@@ -107,10 +108,10 @@ def test_ancestry_of_a_base(name: str, family: str, prompting: str) -> None:
     assert base.predicts_v == ("Vpred" in name)
 
 
-@pytest.mark.parametrize("name", COMMON)
+@pytest.mark.parametrize("name", common())
 def test_common_bases_tell_their_family(name: str) -> None:
     base = base_of(name)
-    assert base is not None and base.title in COMMON[name].replace("SD 1.5", "SD 1.x").replace("SD 2.1", "SD 2.x")
+    assert base is not None and base.title in common()[name].replace("SD 1.5", "SD 1.x").replace("SD 2.1", "SD 2.x")
 
 
 def test_a_name_that_tells_no_family_needs_one() -> None:
@@ -275,7 +276,7 @@ def test_cautions() -> None:
 @settings(deadline=None)
 def test_any_name_reads_back(folder: str, name: str, base: str) -> None:
     concept = ConceptAnswer(name, 3, (folder, name), "object", name)
-    if re.search("|".join(pattern for pattern, _ in OTHERS), base.lower()):
+    if re.search("|".join(pattern for pattern, _ in NAMES), base.lower()):
         return
     family = None if (known := base_of(base)) else "sd1"
     values = read(pipeline_text(Answers(folder, (concept,), name, base, family=family)))
