@@ -93,12 +93,8 @@ def field_value(info: FieldInfo, value: Any, name: str) -> Any:
 
 
 def _plain(text: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from curate.pipeline.yaml_nodes import plain_value
 
-    try:
-        return YAML(typ="safe", pure=True).load(
-            f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text
-        )
-    except MarkedYAMLError:
-        return text
+    if not text:
+        return None
+    return plain_value(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)

@@ -45,7 +45,8 @@ class PreloadingWorker(ABC):
 class Options(BaseModel):
     """Typed, frozen options; where a list is meant, a single value may stand for a list of one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # building a validator takes longer than defining the class: only those that are used are built
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def build(cls, given: Mapping[str, Any]) -> Self:

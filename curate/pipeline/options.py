@@ -20,7 +20,7 @@ SAMPLE = "builtin:sample"
 class RunOptions(BaseModel):
     """How a run is carried out; nothing here may change a result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     workers: int | Literal["auto"] = Field(
         default="auto", description="Worker processes for picture stages: auto, or a number (1: none)."
@@ -48,7 +48,7 @@ class RunOptions(BaseModel):
 class CaptionOptions(BaseModel):
     """How captions that came with the pictures are read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     caption_form: CaptionForm = Field(default="auto", description=FORM_HELP)
     caption_encoding: CaptionEncoding = Field(default="auto", description=ENCODING_HELP)
@@ -57,7 +57,7 @@ class CaptionOptions(BaseModel):
 class Pipeline(BaseModel):
     """A checked pipeline.yaml; paths are resolved against the file's folder."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
     path: Path
     whole: bool = True

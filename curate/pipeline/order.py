@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from curate.pipeline.reader import Reader
+if TYPE_CHECKING:
+    from curate.pipeline.reader import Reader
 
 ORDER: tuple[tuple[str, str, str], ...] = (
     ("tag", "captions", "the rules need the tags"),

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
 
 from curate.core import registry
 from curate.core.stage import Options, Stage
-from curate.errors import InputError
 from curate.pipeline.options import PipelineError
 from curate.pipeline.words import describe, dotted, explain, mistakes
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import Node
 
 _MOST_VALUES, _DEEPEST = 200_000, 50
 """Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
@@ -46,26 +44,10 @@ class Reader:
 
     def parse(self) -> dict[str, Any]:
         """The file as plain values, with the settings applied. Raises PipelineError where it is no YAML at all."""
-        if not self.path.is_file():
-            what = "is not a file" if self.path.exists() else "does not exist"
-            raise InputError(f"pipeline file {self.path} {what}", "`curate init` writes one")
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise PipelineError(f"{self.path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
-        try:
-            root = YAML(typ="rt", pure=True).compose(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {error.problem or error.context}") from error
-        except ReaderError as error:
-            before = text[: error.position]
-            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            said = f"the character U+{ord(text[error.position]):04X} may not stand in it"
-            raise PipelineError(f"{self.path}:{line}:{column}: not YAML: {said}") from error
-        if not isinstance(root, MappingNode):
-            raise PipelineError(f"{self.path}:1:1: expected input:, output: and stages:, found {_kind(root)}")
+        # loading ruamel.yaml takes as long as loading all else: a command without a pipeline file does not need it
+        from curate.pipeline import yaml_nodes
+
+        root = yaml_nodes.compose(self.path)
         values = self._plain(root, ())
         for setting in self.settings:
             self._set(values, setting)
@@ -76,17 +58,19 @@ class Reader:
             where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
             raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
         self.marks[where] = node
-        if isinstance(node, MappingNode):
+        if node.id == "mapping":
             return self._mapping(node, where)
-        if isinstance(node, SequenceNode):
+        if node.id == "sequence":
             return [self._plain(child, (*where, i)) for i, child in enumerate(node.value)]
+        from curate.pipeline import yaml_nodes
+
         try:
-            return _scalar(node)
+            return yaml_nodes.scalar(node)
         except ValueError:
             # `!!int ten`: whoever takes the value says what is wrong with it
             return node.value
 
-    def _mapping(self, node: MappingNode, where: tuple[str | int, ...]) -> dict[str, Any]:
+    def _mapping(self, node: Node, where: tuple[str | int, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
@@ -103,10 +87,9 @@ class Reader:
         if not equals or not all(parts):
             self.problems.append(Problem(0, 0, "expected stage.option=value", origin))
             return
-        try:
-            value = YAML(typ="safe", pure=True).load(text) if text.strip() else text
-        except MarkedYAMLError:
-            value = text
+        from curate.pipeline import yaml_nodes
+
+        value = yaml_nodes.plain_value(text)
         if parts[0] in ("input", "output", "caption_form", "caption_encoding", "consent", "run", "concepts"):
             self._assign(values, tuple(parts), value, origin)
             return
@@ -207,24 +190,3 @@ def entry_name(entry: Any) -> str | None:
         name = str(next(iter(entry)))
         return name.replace("_", "-") if "." not in name else name
     return None
-
-
-def _scalar(node: Node) -> Any:
-    assert isinstance(node, ScalarNode)
-    text, tag = node.value, str(node.tag)
-    if tag.endswith(":int"):
-        digits = text.replace("_", "")
-        # YAML 1.2: a leading zero means nothing
-        return int(digits, 10 if digits.lstrip("+-").isdecimal() else 0)
-    if tag.endswith(":float"):
-        bare = text.replace("_", "").lower()
-        return float(bare.replace(".inf", "inf").replace(".nan", "nan"))
-    if tag.endswith(":bool"):
-        return text.lower() == "true"
-    if tag.endswith(":null"):
-        return None
-    return text
-
-
-def _kind(node: Node | None) -> str:
-    return "an empty file" if node is None else "a list" if isinstance(node, SequenceNode) else "a single value"

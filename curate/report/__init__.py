@@ -72,11 +72,15 @@ def open_report(events: Path | None = None, quiet: bool = False, stream: TextIO 
     import sys
 
     from curate.report.log import EventLog
-    from curate.report.progress import Progress
     from curate.report.tally import Tally
 
     out = stream or sys.stderr
-    report = Report(Tally(), None if quiet else Progress(out), EventLog(events) if events else None, out)
+    progress = None
+    if not quiet:
+        from curate.report.progress import Progress  # bars take a tenth of a second to load
+
+        progress = Progress(out)
+    report = Report(Tally(), progress, EventLog(events) if events else None, out)
     try:
         yield report
     finally:

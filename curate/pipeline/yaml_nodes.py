@@ -1,0 +1,74 @@
+"""YAML nodes: a file's text as nodes that know their line, by ruamel.yaml; the only module of a pipeline that loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from curate.errors import InputError
+from curate.pipeline.options import PipelineError
+
+
+def compose(path: Path) -> MappingNode:
+    """The mapping that a file holds. Raises InputError without the file, PipelineError where it is no YAML."""
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
+        raise InputError(f"pipeline file {path} {what}", "`curate init` writes one")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    try:
+        root = YAML(typ="rt", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise PipelineError(f"{path}:{line}:{column}: not YAML: {error.problem or error.context}") from error
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        character = f"U+{ord(text[error.position]):04X}"
+        raise PipelineError(
+            f"{path}:{line}:{column}: not YAML: the character {character} may not stand in it"
+        ) from error
+    if not isinstance(root, MappingNode):
+        raise PipelineError(f"{path}:1:1: expected input:, output: and stages:, found {kind(root)}")
+    return root
+
+
+def plain_value(text: str) -> Any:
+    """A single value as YAML reads it; the text itself where it is no YAML."""
+    try:
+        return YAML(typ="safe", pure=True).load(text) if text.strip() else text
+    except MarkedYAMLError:
+        return text
+
+
+def scalar(node: Node) -> Any:
+    """The plain value of a scalar. Raises ValueError where it is not what its tag says."""
+    assert isinstance(node, ScalarNode)
+    text, tag = node.value, str(node.tag)
+    if tag.endswith(":int"):
+        digits = text.replace("_", "")
+        # YAML 1.2: a leading zero means nothing
+        return int(digits, 10 if digits.lstrip("+-").isdecimal() else 0)
+    if tag.endswith(":float"):
+        bare = text.replace("_", "").lower()
+        return float(bare.replace(".inf", "inf").replace(".nan", "nan"))
+    if tag.endswith(":bool"):
+        return text.lower() == "true"
+    if tag.endswith(":null"):
+        return None
+    return text
+
+
+def kind(node: Node | None) -> str:
+    """What a file holds instead of a mapping."""
+    if node is None:
+        return "an empty file"
+    return "a list" if isinstance(node, SequenceNode) else "a single value"
