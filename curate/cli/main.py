@@ -152,7 +152,7 @@ def run_pipeline(
     from curate.pipeline import load
 
     loaded = load(pipeline, settings or (), until)
-    POOL.ahead(loaded.stages, loaded.input, loaded.output, loaded.run.workers)
+    POOL.start_ahead(loaded.stages, loaded.input, loaded.output, loaded.run.workers)
     from curate import drive
 
     close(drive.run(loaded, quiet=quiet), as_json, strict)

@@ -77,7 +77,7 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
     from curate.executors.pool import POOL
 
     ledger = None if stage.read_only else out or source
-    POOL.ahead([made], [source], ledger, given.get("workers") or "auto")
+    POOL.start_ahead([made], [source], ledger, given.get("workers") or "auto")
     from curate import drive
     from curate.pipeline import RunOptions
 

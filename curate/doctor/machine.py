@@ -27,7 +27,7 @@ def examine(folder: Path | None = None) -> Findings:
 
 
 def _machine(folder: Path) -> Machine:
-    from curate.executors.spread import available_cpus
+    from curate.executors.parallelism import available_cpus
 
     place = folder.absolute()
     while not place.exists():

@@ -102,7 +102,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
 
         def close(status: str, done: Done | None) -> dict[str, Any]:
-            POOL.empty()
+            POOL.close()
             store.commit()
             return _close(report, store, status, done, time.perf_counter() - begun)
 

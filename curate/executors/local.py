@@ -8,10 +8,10 @@ from itertools import islice
 
 from curate.core.chain import Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
-from curate.executors.child import Child
-from curate.executors.crew import Crew
+from curate.executors.parallelism import is_parallel, process_threads, thread_count, worker_count
 from curate.executors.pool import Pool
-from curate.executors.spread import counted, shares, spreads, threads
+from curate.executors.worker_process import WorkerProcess
+from curate.executors.worker_threads import WorkerThreads
 
 
 class InProcess:
@@ -24,11 +24,11 @@ class InProcess:
         """Yields one outcome for each piece of work, in order if on one thread; ends early once `env` says stop."""
         pending = iter(work)
         if self.threads > 1:
-            crew = Crew(chain, pending, env, self.threads)
+            workers = WorkerThreads(chain, pending, env, self.threads)
             try:
-                yield from crew
+                yield from workers
             finally:
-                crew.end()
+                workers.stop()
             return
         size = max(p.stage.requirements().batch for p in chain)
         following = list(islice(pending, size))
@@ -73,41 +73,41 @@ class Processes:
     ) -> Iterator[Outcome]:
         """Outcomes until the work is done, or until a process died and the others are done with what they had."""
         pool = self.pool or Pool()
-        children: list[Child] = []
+        processes: list[WorkerProcess] = []
         try:
-            for count in shares(workers):
-                children.append(pool.take())
-                children[-1].employ(chain, env, count)
+            for count in process_threads(workers):
+                processes.append(pool.acquire())
+                processes[-1].begin_pass(chain, env, count)
             while True:
-                for child in children:
-                    while not suspects and not env.stopping() and child.hungry and (one := next(pending, None)):
-                        child.give(one)
-                waiting = {child.results: child for child in children if child.flying}
+                for process in processes:
+                    while not suspects and not env.stopping() and process.has_room and (one := next(pending, None)):
+                        process.submit(one)
+                waiting = {process.results: process for process in processes if process.in_flight}
                 if not waiting:
                     break
                 for ready in multiprocessing.connection.wait(list(waiting)):
-                    child = waiting[ready]  # type: ignore[index]
+                    process = waiting[ready]  # type: ignore[index]
                     try:
-                        yield child.take()
+                        yield process.result()
                     except (EOFError, ConnectionError):
-                        suspects.extend(child.flying.values())
-                        child.flying.clear()
+                        suspects.extend(process.in_flight.values())
+                        process.in_flight.clear()
             if self.pool is not None:
-                while children:
-                    pool.keep(children.pop())
+                while processes:
+                    pool.release(processes.pop())
         finally:
-            for child in children:
-                child.dismiss()
-            for child in children:
-                child.process.join()
+            for process in processes:
+                process.close()
+            for process in processes:
+                process.join()
 
 
 def choose(workers: int | str, chain: Sequence[Prepared], todo: int, pool: Pool | None = None) -> InProcess | Processes:
     """Processes where there is enough work for them, else this process. `workers` is "auto" or a number."""
-    if not all(spreads(p.stage) for p in chain):
+    if not all(is_parallel(p.stage) for p in chain):
         if pool is not None:
-            pool.empty()  # what comes now may take long, and memory
+            pool.close()  # what comes now may take long, and memory
         return InProcess()
-    if count := counted(workers, todo):
+    if count := worker_count(workers, todo):
         return Processes(count, pool)
-    return InProcess(threads(workers, todo))
+    return InProcess(thread_count(workers, todo))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from curate.core.stage import RecordStage, Stage
 from curate.core.store import LEDGER
-from curate.executors.child import Child
-from curate.executors.spread import counted, shares, spreads
+from curate.executors.parallelism import is_parallel, process_threads, worker_count
+from curate.executors.worker_process import WorkerProcess
 
 _PICTURES = "curate.images.preload"
 """Loads what pictures are read, scaled and written with."""
@@ -20,52 +20,53 @@ class Pool:
     """Worker processes that wait for work; none of them holds anything of a pass."""
 
     def __init__(self) -> None:
-        self._idle: list[Child] = []
+        self._idle: list[WorkerProcess] = []
 
     @property
-    def waiting(self) -> int:
+    def idle_count(self) -> int:
         """Processes that wait."""
         return len(self._idle)
 
-    def ahead(self, stages: Sequence[Stage], sources: Sequence[Path], ledger: Path | None, workers: int | str) -> None:
+    def start_ahead(
+        self, stages: Sequence[Stage], sources: Sequence[Path], ledger: Path | None, workers: int | str
+    ) -> None:
         """Starts processes where a run over `sources` will want them: where nothing is known yet in the folder `ledger`.
 
         Ask before loading what the run needs besides: on another core, the processes load theirs meanwhile.
         """
         parts = [part for stage in stages for part in stage.parts()]
-        if self._idle or not any(isinstance(p, RecordStage) and spreads(p) for p in parts):
+        if self._idle or not any(isinstance(p, RecordStage) and is_parallel(p) for p in parts):
             return
         if ledger is not None and (ledger / LEDGER / "ledger.sqlite").exists():  # all may be known
             return
         if workers != "auto" and not str(workers).isdecimal():  # whoever reads the options says so
             return
-        count = counted(workers, sum(1 for _ in itertools.islice(_files(sources), 1000)))
+        count = worker_count(workers, sum(1 for _ in itertools.islice(_files(sources), 1000)))
         if count:
             modules = [_PICTURES, *dict.fromkeys(type(p).__module__ for p in parts if isinstance(p, RecordStage))]
-            self._idle = [Child(modules) for _ in shares(count)]
+            self._idle = [WorkerProcess(modules) for _ in process_threads(count)]
 
-    def take(self) -> Child:
+    def acquire(self) -> WorkerProcess:
         """A process that waits, or a new one."""
         while self._idle:
-            child = self._idle.pop()
-            if child.process.is_alive():
-                return child
-        return Child()
+            process = self._idle.pop()
+            if process.is_alive():
+                return process
+        return WorkerProcess()
 
-    def keep(self, child: Child) -> None:
+    def release(self, process: WorkerProcess) -> None:
         """Takes back a process whose pass is done."""
-        if child.rest():
-            self._idle.append(child)
+        if process.end_pass():
+            self._idle.append(process)
         else:
-            child.process.join()
+            process.join()
 
-    def empty(self) -> None:
+    def close(self) -> None:
         """Ends the processes that wait."""
-        for child in self._idle:
-            child.process.terminate()
-            child.dismiss()
-        for child in self._idle:
-            child.process.join()
+        for process in self._idle:
+            process.terminate()
+        for process in self._idle:
+            process.join()
         self._idle.clear()
 
 

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from PIL import Image as Pil
 
+from curate.executors.parallelism import available_cpus
 from curate.executors.pool import Pool
-from curate.executors.spread import available_cpus
 from curate.images import DOOR
 from curate.stages.convert import Convert
 from curate.stages.resize import Resize
@@ -82,7 +82,7 @@ def speed(files: Sequence[Path], times: int, workers: int, rounds: int) -> None:
     rows[f"ours, zlib level 1, {workers} cores"] = row(workers, Convert(png_level=1))
     rows[f"ours, png, scaled decoding, {workers} cores"] = row(workers, Convert(at_least=SIDE))
     rates = table(len(many), rounds, rows)
-    pool.empty()
+    pool.close()
     compared(rates)
     print("whole programs, once over:")
     compared(table(len(files), rounds, programs(files[0].parent.parent, workers)))

@@ -23,7 +23,7 @@ from tests.core.stages import Dying, Missing, Where, Word
 def pool() -> Generator[Pool]:
     made = Pool()
     yield made
-    made.empty()
+    made.close()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_process_serves_one_pass_after_another(five: Manifest, tmp_path: Path,
     words = pass_over(five, tmp_path, pool, Word(word="new"))
     assert all(one.steps[-1][0].tags[-1] == "new" for one in words)
     assert places(pass_over(five, tmp_path, pool, Where())) == first
-    pool.empty()
+    pool.close()
     assert places(pass_over(five, tmp_path, pool, Where())) != first
 
 
@@ -67,8 +67,8 @@ def test_a_pass_that_cannot_go_on_leaves_no_process(five: Manifest, tmp_path: Pa
 
 
 def test_a_process_started_ahead_does_the_work(five: Manifest, tmp_path: Path, pool: Pool) -> None:
-    pool.ahead([Where()], [tmp_path / "in"], tmp_path / "out", 2)
-    assert pool.waiting == 1
+    pool.start_ahead([Where()], [tmp_path / "in"], tmp_path / "out", 2)
+    assert pool.idle_count == 1
     started = {str(process.pid) for process in multiprocessing.active_children()}
     assert places(pass_over(five, tmp_path, pool, Where())) <= started
 
@@ -82,16 +82,16 @@ def test_nothing_is_started_where_it_may_not_be_wanted(
 ) -> None:
     if known:
         Store(tmp_path / "out").close()
-    pool.ahead([stage], [tmp_path / "in"], tmp_path / "out", workers)
-    assert pool.waiting == 0
+    pool.start_ahead([stage], [tmp_path / "in"], tmp_path / "out", workers)
+    assert pool.idle_count == 0
 
 
 def test_none_waits_beside_a_stage_that_is_not_spread(five: Manifest, tmp_path: Path, pool: Pool) -> None:
     pass_over(five, tmp_path, pool, Word())
-    assert pool.waiting == 1
+    assert pool.idle_count == 1
 
     class Model(Word):
         resources = Resources(gpus=1)
 
     assert isinstance(choose(2, [Prepared(Model(), "")], 5, pool), InProcess)
-    assert pool.waiting == 0
+    assert pool.idle_count == 0

@@ -1,4 +1,4 @@
-"""Child: a worker process, as its driver sees it and from within; it takes one pass of work after another."""
+"""Worker process: a process of the pool, as its driver sees it and from within; it takes one pass of work after another."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import threading
 import traceback
 from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curate.core.chain import Outcome, Prepared, Work
-from curate.core.stage import Env
 from curate.errors import CurateError
-from curate.executors.crew import Crew
+
+if TYPE_CHECKING:
+    # whoever starts a process early has loaded nothing of this yet
+    from curate.core.chain import Outcome, Prepared, Work
+    from curate.core.stage import Env
 
 
-class Child:
+class WorkerProcess:
     """A worker process as its driver sees it: two pieces of work for each of its threads in hand, no more."""
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
@@ -29,39 +31,39 @@ class Child:
         context = multiprocessing.get_context("spawn")
         tasks, self._tasks = context.Pipe(duplex=False)
         self.results, results = context.Pipe(duplex=False)
-        self.flying: dict[int, Work] = {}
+        self.in_flight: dict[int, Work] = {}
         self._threads = 0
-        self.process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
+        self._process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
         with _interrupts_held():
-            self.process.start()
+            self._process.start()
         # the ends that are the child's: only then is its death the end of the file
         tasks.close()
         results.close()
 
-    def employ(self, chain: Sequence[Prepared], env: Env, threads: int) -> None:
+    def begin_pass(self, chain: Sequence[Prepared], env: Env, threads: int) -> None:
         """Begins a pass."""
         self._threads = threads
         self._send((tuple(chain), env, threads))
 
     @property
-    def hungry(self) -> bool:
-        """Whether it should be given more work."""
-        return len(self.flying) < 2 * self._threads
+    def has_room(self) -> bool:
+        """Whether it can be given more work."""
+        return len(self.in_flight) < 2 * self._threads
 
-    def give(self, one: Work) -> None:
+    def submit(self, one: Work) -> None:
         """Hands it a piece of work."""
-        self.flying[one[0]] = one
+        self.in_flight[one[0]] = one
         self._send(one)
 
-    def take(self) -> Outcome:
+    def result(self) -> Outcome:
         """The next outcome. Raises EOFError where the process died, and whatever error ended it."""
         got: Any = self.results.recv()
         if isinstance(got, BaseException):
             raise got
-        del self.flying[got.index]
+        del self.in_flight[got.index]
         return got
 
-    def rest(self) -> bool:
+    def end_pass(self) -> bool:
         """Ends the pass; whether the process is there for another."""
         self._send(None)
         try:
@@ -69,14 +71,27 @@ class Child:
         except (EOFError, ConnectionError):
             return False
 
-    def dismiss(self) -> None:
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def close(self) -> None:
         """Lets the process end once what its threads have in hand is done."""
         self._send(None)
         self._tasks.close()
 
-    def _send(self, what: Any) -> None:
+    def terminate(self) -> None:
+        """Ends the process at once, where nobody needs what it is loading."""
+        self._process.terminate()
+        self.close()
+
+    def join(self) -> None:
+        """Waits until the process has ended."""
+        self._process.join()
+
+    def _send(self, message: Any) -> None:
         with contextlib.suppress(ConnectionError):  # it died: reading its results tells
-            self._tasks.send(what)
+            self._tasks.send(message)
 
 
 @contextlib.contextmanager
@@ -123,12 +138,14 @@ def _next_job(tasks: Connection) -> tuple[tuple[Prepared, ...], Env, int] | None
 
 
 def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection) -> None:
-    crew = Crew(chain, iter(tasks.recv, None), env, threads)
+    from curate.executors.worker_threads import WorkerThreads
+
+    workers = WorkerThreads(chain, iter(tasks.recv, None), env, threads)
     try:
-        for outcome in crew:
+        for outcome in workers:
             results.send(outcome)
     finally:
-        crew.end()
+        workers.stop()
 
 
 def _sendable(error: Exception) -> Exception:

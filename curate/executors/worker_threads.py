@@ -1,4 +1,4 @@
-"""Crew: threads of one process that apply a chain, each with the chain opened for itself."""
+"""Worker threads: threads of one process that apply a chain, each with the chain opened for itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from curate.core.chain import Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
 
 
-class Crew:
+class WorkerThreads:
     """Takes work piece by piece and gives outcomes as they come.
 
     Decoders, resamplers and encoders let go of the interpreter's lock, so that threads fill the cores. What is held in
@@ -19,12 +19,12 @@ class Crew:
     """
 
     def __init__(self, chain: Sequence[Prepared], work: Iterator[Work], env: Env, threads: int) -> None:
-        """Begins at once. `work` is only ever advanced by one thread at a time, and not after `end`."""
-        self._chain, self._work, self._env = chain, work, env
+        """Begins at once. `work` is only ever advanced by one thread at a time, and not after `stop`."""
+        self._chain, self._pending, self._env = chain, work, env
         self._done: SimpleQueue[list[Outcome] | BaseException | None] = SimpleQueue()
         self._taking = threading.Lock()
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(threads)]
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._work_through, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -40,13 +40,13 @@ class Crew:
             else:
                 yield from got
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Takes no more work, and waits for what is in hand."""
-        self._over.set()
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
 
-    def _labour(self) -> None:
+    def _work_through(self) -> None:
         try:
             with open_chain(self._chain, dataclasses.replace(self._env, held={})) as apply:
                 while (one := self._next()) is not None:
@@ -58,4 +58,4 @@ class Crew:
 
     def _next(self) -> Work | None:
         with self._taking:
-            return None if self._over.is_set() or self._env.stopping() else next(self._work, None)
+            return None if self._stopped.is_set() or self._env.stopping() else next(self._pending, None)
