@@ -115,7 +115,7 @@ def adapter_class(name: str) -> type[Adapter]:
     from curate.adapters.base import Adapter
 
     algorithm(name)
-    return registry.defined(importlib.import_module(declarations.module_of(PACKAGE, name)), Adapter)
+    return registry.only_class(importlib.import_module(declarations.module_of(PACKAGE, name)), Adapter)
 
 
 def make(name: str, shape: Shape, plan: Plan) -> Adapter:

@@ -1,4 +1,4 @@
-"""Help pages in plain text: options and commands under headings, and a short page first where a command has many options."""
+"""Help pages in plain text: options and commands under headings; a short page where a command has many options."""
 
 from __future__ import annotations
 

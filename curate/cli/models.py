@@ -78,7 +78,7 @@ def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", 
 
 
 def model_rows() -> list[dict[str, Any]]:
-    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here) …"""
+    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here)."""
     import taggers
     from taggers import download
 

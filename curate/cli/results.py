@@ -35,14 +35,14 @@ Quiet = Annotated[bool, quiet_option()]
 Strict = Annotated[bool, strict_option()]
 
 
-def show(found: Findings, as_json: bool) -> None:
-    """Prints what was found, as tables or as JSON."""
+def show(findings: Findings, as_json: bool) -> None:
+    """Prints findings, as tables or as JSON."""
     if as_json:
-        typer.echo(json.dumps(found.data, indent=2, ensure_ascii=False, default=str))
+        typer.echo(json.dumps(findings.data, indent=2, ensure_ascii=False, default=str))
     else:
         from curate.report import table
 
-        typer.echo(table.findings(found))
+        typer.echo(table.findings(findings))
 
 
 def close(result: Result, as_json: bool, strict: bool) -> None:
@@ -54,8 +54,8 @@ def close(result: Result, as_json: bool, strict: bool) -> None:
     if as_json and sys.stdout is None:
         raise InputError("the result cannot be printed: standard output is closed")
     if as_json:
-        found = {"findings": result.findings.data} if result.findings else {}
-        typer.echo(json.dumps(result.figures | found, indent=2, ensure_ascii=False))
+        findings = {"findings": result.findings.data} if result.findings else {}
+        typer.echo(json.dumps(result.figures | findings, indent=2, ensure_ascii=False))
     elif result.findings:
         from curate.report import table
 

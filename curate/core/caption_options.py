@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 CaptionForm = Literal["auto", "tags", "spaces", "lines", "semicolons", "sentence"]
-"""What stands between tags: commas, spaces, line ends or semicolons; a sentence has none. auto: what the folder shows."""
+"""What separates tags: commas, spaces, line ends or semicolons; a sentence has none. auto: what the folder shows."""
 
 FORM_HELP = (
     "What separates the tags of captions: tags (commas), spaces, lines, semicolons; sentence: the caption is one "

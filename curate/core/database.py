@@ -15,8 +15,8 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 T = TypeVar("T")
 
 VERSION = 4
-"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one algorithm;
-3 noted no removals."""
+"""Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
+algorithm; 3 noted no removals."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -49,7 +49,7 @@ class Database:
     """The connection: opens or makes the tables, gathers writes in transactions, turns errors into readable ones."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for a file from a newer version or one that may not be written, CurateError for a damaged one."""
+        """Raises InputError for a file of a newer version or a read-only one, CurateError for a damaged one."""
         self.path = path
         with disk_errors(str(path.parent)):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ class StageRecalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrainStep(Event):
-    """An optimizer step: `loss` of the step, `average` moving, `rate` the current learning rate, the highest of several.
+    """An optimizer step: its `loss`, the moving `average`, `rate` the current learning rate, the highest of several.
 
     `epoch` counts from 1 to `epochs`; both are 0 where nobody knows.
     """

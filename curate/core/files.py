@@ -98,7 +98,7 @@ def _temporary(path: Path) -> Path:
     """A new empty file beside `path`, with the rights that the user's umask gives new files."""
     while True:
         temporary = path.with_name(f".curate-{secrets.token_hex(8)}{path.suffix}")
-        # mkstemp would give it to its owner alone, and the umask cannot be asked for without changing it for all threads
+        # mkstemp would give it to its owner alone, and asking for the umask changes it for all threads
         with contextlib.suppress(FileExistsError):
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return temporary

@@ -21,7 +21,7 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A picture that a person removed from the prepared folder: where it was, and whether its caption was left there."""
+    """A picture that a person removed from the prepared folder: where it was, whether its caption is still there."""
 
     path: str
     captioned: bool

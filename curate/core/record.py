@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -80,8 +81,8 @@ class Record:
     encoding  how the picture is encoded when it leaves a pass: `png[:level]`, `jpeg[:quality]` or `webp[:quality]`
     facts     JSON-able facts noted on entry and by stages (`had_alpha`, `format`, `profile`, measurements); `tag:NAME`
               is a tag that a picture stage found to be true, which tagging adds to its own
-    mask      the grey picture that says what of it counts in training, a path in the ledger folder named by its content;
-              empty where the whole picture counts
+    mask      the grey picture that says what of it counts in training, a path in the ledger folder named by its
+              content; empty where the whole picture counts
     trigger   the concept's trigger words; protected from every rule
     scores    what taggers said, all above their floor
     tags      canonical tags (underscores) in caption order; trigger words stand as written
@@ -173,8 +174,7 @@ class Manifest(Sequence[Record]):
         """Raises InputError where two records share a key."""
         self._rows = tuple(records)
         if len({r.key for r in self._rows}) != len(self._rows):
-            seen: set[str] = set()
-            twice = next(r.key for r in self._rows if r.key in seen or seen.add(r.key))  # type: ignore[func-returns-value]
+            [(twice, _)] = Counter(r.key for r in self._rows).most_common(1)
             raise InputError(f"two pictures have the same key: {twice}")
 
     def __len__(self) -> int:

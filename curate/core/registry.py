@@ -65,18 +65,18 @@ def module(package: str, name: str, what: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name.replace('-', '_')}")
 
 
-def defined(found: ModuleType, base: type[T]) -> type[T]:
+def only_class(module: ModuleType, base: type[T]) -> type[T]:
     """The one public class of `base` that a module defines. Raises InputError where there is none or several."""
     classes = [
         c
-        for c in vars(found).values()
+        for c in vars(module).values()
         if isinstance(c, type)
         and issubclass(c, base)
-        and c.__module__ == found.__name__
+        and c.__module__ == module.__name__
         and not c.__name__.startswith("_")
     ]
     if len(classes) != 1:
-        raise InputError(f"{found.__name__} must define exactly one public {base.__name__}, found {len(classes)}")
+        raise InputError(f"{module.__name__} must define exactly one public {base.__name__}, found {len(classes)}")
     return classes[0]
 
 
@@ -84,7 +84,7 @@ def stage(name: str) -> type[Stage]:
     """The stage of that name: a file in curate/stages, or a dotted path to a module with one. Raises InputError."""
     from curate.core.stage import Stage  # loads pydantic, which a page of help does not need
 
-    return defined(module("curate.stages", name, "stage"), Stage)
+    return only_class(module("curate.stages", name, "stage"), Stage)
 
 
 def stage_summary(name: str) -> str:

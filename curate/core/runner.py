@@ -48,7 +48,9 @@ class Runner:
     choose: Choose
     tell: Listener
     planned: list[Planned] = field(default_factory=list[Planned])
-    _said: dict[tuple[frozenset[str], str], Any] = field(default_factory=dict[tuple[frozenset[str], str], Any])
+    _concept_settings: dict[tuple[frozenset[str], str], Any] = field(
+        default_factory=dict[tuple[frozenset[str], str], Any]
+    )
 
     def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:
         """The manifest after all stages.
@@ -105,11 +107,10 @@ class Runner:
 
     def _settings(self, stage: Stage, concept: str) -> Any:
         about = (stage.concept_reads, concept)
-        if about not in self._said:
-            found = self.env.concepts.get(concept, Concept())
-            said = found.model_dump(mode="json", include=set(stage.concept_reads)) if stage.concept_reads else None
-            self._said[about] = said
-        return self._said[about]
+        if about not in self._concept_settings:
+            options, fields = self.env.concepts.get(concept, Concept()), set(stage.concept_reads)
+            self._concept_settings[about] = options.model_dump(mode="json", include=fields) if fields else None
+        return self._concept_settings[about]
 
     def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
         """How far each record's results are known, level by level."""

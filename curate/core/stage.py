@@ -212,7 +212,7 @@ class Stage(Options):
     layout: ClassVar[Literal["same", "repeats"]] = "same"
     """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
     read_only: ClassVar[bool] = False
-    """Whether the stage's command only reads FOLDER and prints `findings`: it needs no output folder and leaves no trace."""
+    """Whether the stage's command only reads FOLDER and prints `findings`: it writes nothing."""
     reads_folder: ClassVar[bool] = False
     """Whether the stage reads its folder from disk itself and names what is odd there, so that scanning need not."""
     distributed: ClassVar[bool] = False
@@ -286,7 +286,7 @@ class Stage(Options):
         return self.model_dump(mode="json", exclude=set(self.unkeyed))
 
     def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
-        """Warns of names in the options that mean no record; asked once, with the records a run or command starts from."""
+        """Warns of names in the options that mean no record; asked once, before the first stage runs."""
 
     def findings(self, manifest: Manifest, env: Env) -> Findings | None:
         """What the stage's command prints on stdout about the records it made; nothing unless a stage overrides it."""
@@ -374,7 +374,7 @@ class CompositeStage(Stage):
 
 
 def adds_only(stage: type[Stage]) -> bool:
-    """Whether a stage's command places no picture: what it makes is beside them (training), or only printed (inspect)."""
+    """Whether a stage's command places no picture: it writes beside them (training), or only prints (inspect)."""
     return stage.read_only or (issubclass(stage, DatasetStage) and not stage.writes and stage.layout == "same")
 
 

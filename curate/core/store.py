@@ -29,8 +29,8 @@ def ledger_place(folder: Path) -> Path:
 class Written:
     """One picture that was written to the folder, with the caption that was generated beside it.
 
-    Paths are relative to the folder, in POSIX form. `digest`, `size` and `mtime` (ns) are the picture file's as written;
-    `caption` is the text last generated, "" with an empty `caption_path` where none was written; `stored` is the
+    Paths are relative to the folder, in POSIX form. `digest`, `size` and `mtime` (ns) are the picture file's as
+    written; `caption` is the text last generated, "" with an empty `caption_path` where none was written; `stored` is the
     record's plain form as JSON (see `as_json`), so that a later command goes on from it.
     """
 
@@ -104,7 +104,7 @@ class Store(PersonTables):
     # file digests -----------------------------------------------------------------------------------------------------
 
     def digests(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str | OSError]]:
-        """Content digests in order, read again only where size or modification time changed; OSError where unreadable."""
+        """Content digests in order, read again only where size or time changed; OSError where unreadable."""
         for path, _, digest in self.sized_digests(paths):
             yield path, digest
 
@@ -152,7 +152,7 @@ class Store(PersonTables):
         """Drops rows of pictures that are no longer in the folder."""
         self.write("DELETE FROM written WHERE path = ?", [(p,) for p in paths])
 
-    # further files of ours in the folder -------------------------------------------------------------------------------
+    # further files of ours in the folder
 
     def side_files(self, kind: Literal["mask", "export"]) -> dict[str, SideFile]:
         """The files of a kind that we wrote beside the pictures, by path."""

@@ -103,7 +103,7 @@ def family_class(name: str) -> type[Backbone]:
     from curate.diffusion.base import Backbone
 
     family(name)
-    return registry.defined(importlib.import_module(declarations.module_of(PACKAGE, name)), Backbone)
+    return registry.only_class(importlib.import_module(declarations.module_of(PACKAGE, name)), Backbone)
 
 
 def titles(last: str = "and") -> str:

@@ -70,11 +70,11 @@ def command(c: Command) -> Result:
     env = env_over(c.target, c.target, c.options, c.concepts, None)
     check_requirements([c.stage], env, writes=not adds_only(type(c.stage)))
     if c.stage.read_only:
-        return _looked(c)
+        return _read_only(c)
     return _carried_out(c)
 
 
-def _looked(c: Command) -> Result:
+def _read_only(c: Command) -> Result:
     """The stage over a folder that is only read: the ledger of such a command is nobody's, and gone when it ends."""
     with tempfile.TemporaryDirectory() as place:
         return _carried_out(dataclasses.replace(c, out=Path(place)))

@@ -19,7 +19,7 @@ Stop = Callable[[], bool]
 @contextlib.contextmanager
 def process_state(tell: Listener) -> Generator[Stop]:
     """Signals, logging and garbage collection as a run wants them; yields what says whether the user asked to stop."""
-    with stop_signals(tell) as stop, _log_records_told(tell), _rare_collections():
+    with stop_signals(tell) as stop, _log_records(tell), _rare_collections():
         yield stop
 
 
@@ -62,7 +62,7 @@ class _NoteHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def _log_records_told(tell: Listener) -> Generator[None]:
+def _log_records(tell: Listener) -> Generator[None]:
     handler = _NoteHandler(tell)
     loggers = [logging.getLogger(name) for name in ("taggers", "cleaners")]
     before = [logger.propagate for logger in loggers]

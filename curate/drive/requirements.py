@@ -17,7 +17,7 @@ ROOM = 1 << 20
 def check_requirements(stages: Sequence[Stage], env: Env, *, writes: bool = True) -> None:
     """Raises MissingError that names all that is missing, each with its remedy.
 
-    `writes` says whether pictures are written to `env.output`; stages that write elsewhere look at that place themselves.
+    `writes`: pictures are written to `env.output`. Stages that write elsewhere look at that place themselves.
     """
     output = _output(env.output) if writes else ()
     # two stages may need the same file

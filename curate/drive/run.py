@@ -51,7 +51,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
 
 
 def _training(pipeline: Pipeline) -> dict[str, Any]:
-    """Options of the training that follows an export which writes files for other trainers; the base may be read for them."""
+    """Options of the training that follows, where export writes files for other trainers; may read the base."""
     wanted = any(getattr(stage, "also", ()) for stage in pipeline.stages)
     return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()} if wanted else {}
 
@@ -79,7 +79,8 @@ def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     if "export" in names and pipeline.whole:
         return f"curate train {quoted(pipeline.output)}"
     if pipeline.whole and "export" not in names:
-        return f"put `- export` last in {quoted(pipeline.path)}: without it nothing is written to {quoted(pipeline.output)}"
+        output = quoted(pipeline.output)
+        return f"put `- export` last in {quoted(pipeline.path)}: without it nothing is written to {output}"
     return f"curate run {quoted(pipeline.path)}"
 
 

@@ -36,7 +36,7 @@ _NAMED = 20
 class Job:
     """What is to be done where: `output` is written to, `stages` are named in events.
 
-    Notes of the stage `quiet_stage` are not reported, since its findings say the same. `ledger` is the folder whose ledger
+    Notes of the stage `quiet_stage` are not reported: its findings say the same. `ledger` is the folder whose ledger
     is used, where it is not `output`.
     """
 
@@ -97,7 +97,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
     ):
         env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
         workers = job.options.workers
-        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _told(report, job))
+        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _listener(report, job))
         begun = time.perf_counter()
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
 
@@ -119,7 +119,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         return Result(close("done", done), done.manifest, done.findings)
 
 
-def _told(report: Report, job: Job) -> Listener:
+def _listener(report: Report, job: Job) -> Listener:
     def tell(event: Event) -> None:
         if not (job.quiet_stage and isinstance(event, Note) and event.stage == job.quiet_stage):
             report.tell(event)

@@ -1,4 +1,4 @@
-"""Worker process: a process of the pool, as its driver sees it and from within; it takes one pass of work after another."""
+"""Worker process: a process of the pool, as its driver sees it and from within; it does one pass after another."""
 
 from __future__ import annotations
 

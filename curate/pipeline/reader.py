@@ -58,9 +58,11 @@ class Reader:
             where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
             raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
         self.marks[where] = node
-        if node.id == "mapping":
+        from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+        if isinstance(node, MappingNode):
             return self._mapping(node, where)
-        if node.id == "sequence":
+        if isinstance(node, SequenceNode):
             return [self._plain(child, (*where, i)) for i, child in enumerate(node.value)]
         from curate.pipeline import yaml_nodes
 
@@ -129,12 +131,12 @@ class Reader:
 
     def problem(self, where: Node | str | tuple[str | int, ...], message: str, *, at_key: bool = False) -> None:
         """Notes a mistake at a node or at the value (or the key) that stands at a path of keys."""
-        found: Node | str | None = self._mark(where, at_key) if isinstance(where, tuple) else where
-        if isinstance(found, str):
-            self.problems.append(Problem(0, 0, message, found))
+        mark: Node | str | None = self._mark(where, at_key) if isinstance(where, tuple) else where
+        if isinstance(mark, str):
+            self.problems.append(Problem(0, 0, message, mark))
         else:
-            mark = found.start_mark if found is not None else None
-            self.problems.append(Problem(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
+            start = mark.start_mark if mark is not None else None
+            self.problems.append(Problem(start.line + 1 if start else 1, start.column + 1 if start else 1, message))
 
     def _mark(self, where: tuple[str | int, ...], at_key: bool) -> Node | str | None:
         if at_key and (*where, "<key>") in self.marks:

@@ -44,7 +44,7 @@ def explain(error: Mapping[str, Any]) -> str:
     return f"{message}, found {describe(found)}"
 
 
-def _hint(found: str, choices: str) -> str:
+def _hint(value: str, choices: str) -> str:
     names = [c.strip("' ") for c in choices.replace(" or ", ",").split(",")]
-    close = difflib.get_close_matches(found, names, 1)
+    close = difflib.get_close_matches(value, names, 1)
     return f'did you mean "{close[0]}"?' if close else ""

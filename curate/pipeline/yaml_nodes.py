@@ -1,4 +1,4 @@
-"""YAML nodes: a file's text as nodes that know their line, by ruamel.yaml; the only module of a pipeline that loads it."""
+"""YAML nodes: a file's text as nodes that know their line, read by ruamel.yaml."""
 
 from __future__ import annotations
 
