@@ -30,8 +30,8 @@ class Written:
     """One picture that was written to the folder, with the caption that was generated beside it.
 
     Paths are relative to the folder, in POSIX form. `digest`, `size` and `mtime` (ns) are the picture file's as
-    written; `caption` is the text last generated, "" with an empty `caption_path` where none was written; `stored` is the
-    record's plain form as JSON (see `as_json`), so that a later command goes on from it.
+    written. `caption` is the text last generated, "" with an empty `caption_path` where none was written. `stored` is
+    the record's plain form as JSON (see `as_json`), so that a later command goes on from it.
     """
 
     path: str
