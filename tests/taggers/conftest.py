@@ -36,16 +36,18 @@ def probe(
         numpy_helper.from_array(mix, "mix"),
         numpy_helper.from_array((np.arange(outputs) / 1000).astype(kind), "bias"),
     ]
-    values.append(numpy_helper.from_array(np.array([1, 2] if last else [2, 3], np.int64), "axes"))
+    values.append(numpy_helper.from_array(np.array([1 if last else 2], np.int64), "axis"))
     nodes = [
-        helper.make_node("ReduceMean", [name, "axes"], ["mean"], keepdims=0),
+        # rows, then columns: the sum of a whole picture at once loses digits in single precision
+        helper.make_node("ReduceMean", [name, "axis"], ["columns"], keepdims=0),
+        helper.make_node("ReduceMean", ["columns", "axis"], ["mean"], keepdims=0),
         helper.make_node("MatMul", ["mean", "mix"], ["mixed"]),
         helper.make_node("Add", ["mixed", "bias"], ["sum"]),
         helper.make_node("Sigmoid" if sigmoid else "Identity", ["sum"], [output]),
     ]
     declared = [helper.make_tensor_value_info(output, dtype, [shape[0], outputs])]
     if extra:
-        nodes.insert(1, helper.make_node("Identity", ["mean"], [extra]))
+        nodes.insert(2, helper.make_node("Identity", ["mean"], [extra]))
         declared.insert(0, helper.make_tensor_value_info(extra, dtype, [shape[0], 3]))
     graph = helper.make_graph(
         nodes, "probe", [helper.make_tensor_value_info(name, dtype, list(shape))], declared, initializer=values

@@ -391,7 +391,8 @@ def test_a_graph_is_read_off_its_file_as_a_session_tells_it(
     path.write_bytes(old.SerializeToString())
     assert onnxfile.declared(path)[0] == inputs
     whole = path.read_bytes()
-    for end in range(1, len(whole), 7):
+    # only the operators' version comes after the graph: what ends there still declares everything
+    for end in range(1, whole.rindex(b"\x42"), 7):
         path.write_bytes(whole[:end])
         with pytest.raises(ValueError, match=r"cut short|no graph|field of kind"):
             onnxfile.declared(path)
