@@ -37,9 +37,9 @@ class Adverse(Cleaner):
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
-        """Yields the filter: by OpenCV on auto and cpu, the bilateral passes by torch on cuda. Raises MissingModelError.
+        """Yields the filter: by OpenCV on auto and cpu, the bilateral passes by torch on cuda. MissingModelError.
 
-        `auto` keeps to the CPU, because several processes at once do there what one GPU does, and torch need not be loaded.
+        `auto` keeps to the CPU, because several processes do there what one GPU does, and torch need not be loaded.
         """
         if not device.startswith("cuda"):
             yield self._clean

@@ -33,7 +33,7 @@ class MissingError(CurateError):
 
 
 def unloadable(error: ImportError) -> MissingError:
-    """What to say of a library that Python or the system does not load: the machine lacks it, whatever picture was at hand."""
+    """The message for a library that Python or the system does not load, whatever picture was at hand."""
     remedy = "curate doctor says what this machine lacks and how to get it"
     return MissingError(f"a library does not load: {error}", remedy)
 

@@ -87,7 +87,7 @@ class FolderName:
 
 
 def folder_name(name: str) -> FolderName:
-    """Reads `N_words`, the convention of kohya's trainers. `10 dog`, with a space, is read as 10_dog, with a warning."""
+    """Reads `N_words`, the convention of kohya's trainers. `10 dog`, is read as 10_dog, with a warning."""
     name = unicodedata.normalize("NFC", name)
     exact = _REPEATS.fullmatch(name)
     near = exact or _NEAR.fullmatch(name)

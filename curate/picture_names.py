@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 
 def names(key: str) -> set[str]:
-    """What a record's key may be called: its file's name, its path in the concept or with it, each with or without suffix.
+    """What a record's key may be called: its file's name, its path in the concept or with it; suffix or not.
 
     Frames and parts (`#n`) go by the name of their file.
     """

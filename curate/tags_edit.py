@@ -1,4 +1,4 @@
-"""Bulk edits of the captions in a folder: found, changed, written with a journal, and counted as the person's own edits."""
+"""Bulk edits of the captions in a folder: found, changed, written with a journal, and kept as the person's edits."""
 
 from __future__ import annotations
 

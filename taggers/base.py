@@ -88,6 +88,6 @@ class Tagger(Protocol):
         """Loads the model and releases it again.
 
         `device` is auto, cpu, cuda[:N] or tensorrt[:N]. Scores under `floor` are left out, ratings excepted.
-        `batch` 0 lets the graph or the device decide. Raises BadModelError, and NoGpuError where `require_gpu` is not met.
+        `batch` 0 lets the graph or device decide. Raises BadModelError, and NoGpuError where `require_gpu` is not met.
         """
         ...

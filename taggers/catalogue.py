@@ -111,7 +111,7 @@ def thresholds(name: str, family_name: str = "", *, offline: bool = False) -> di
 def find(name: str, *, family_name: str = "", offline: bool = False) -> AtHand:
     """The tagger called `name`, fetched if need be, or the model in the folder `name`.
 
-    Raises UnknownTaggerError, MissingModelError (not here and offline, or the download failed), BadModelError (folder unclear).
+    Raises UnknownTaggerError, MissingModelError (offline, or the download failed), BadModelError (folder unclear).
     """
     if name in models():
         kind, model = models()[name]

@@ -1,4 +1,4 @@
-"""Downloads: a published model's files from the Hugging Face hub, cache first, or a clear word on placing them by hand."""
+"""Downloads: a published model's files from the Hugging Face hub, cache first, or how to place them by hand."""
 
 from __future__ import annotations
 

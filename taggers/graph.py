@@ -97,7 +97,7 @@ class OpenGraph:
         return ahead(sources, lambda source: self.prepare(source()), self.infer, batch=self.batch)
 
     def infer(self, tensors: Sequence[Tensor]) -> list[Scored]:
-        """Runs the graph on prepared tensors, `batch` of them at once, fewer where the device turns out to be too small."""
+        """Runs the graph on prepared tensors, `batch` of them at once, fewer where the device is too small."""
         return self._room.run(tensors, self._once)
 
     def _once(self, tensors: Sequence[Tensor]) -> list[Scored]:

@@ -158,7 +158,7 @@ def core(vocabulary: str) -> Table:
 
 
 def _read_core(path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Lines `parent: child child …` are implications, lines `tag = alias alias …` aliases, `#` begins a comment line."""
+    """Lines `parent: child child …` are implications, lines `tag = alias alias …` aliases, `#` begins a comment."""
     parents: dict[str, list[str]] = {}
     aliases: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -45,7 +45,7 @@ _SHORT = {
 
 @lru_cache(maxsize=1 << 16)
 def plain(tag: str) -> str:
-    """A tag of a caption file as the sites write it, without the brackets and weights of prompts: `(nude:1.2)` is nude."""
+    """A tag of a caption file as the sites write it, without brackets and weights of prompts: `(nude:1.2)` is nude."""
     found = "_".join(tag.casefold().split()).replace(":_", ":")
     weighted = _WEIGHTED.fullmatch(found)
     found = weighted[1] if weighted else found

@@ -1,4 +1,4 @@
-"""Screening: whether a picture is sexual and shows an apparently under-age subject; such pictures are set aside, always.
+"""Screening: whether a picture is sexual and shows an apparently under-age subject; such pictures are always set aside.
 
 The lists hold tags of the two sites that say either of the two. There is no switch here on purpose.
 """

@@ -1,4 +1,4 @@
-"""Sentences: captions in natural language from a vision-language model of transformers (Florence-2, BLIP, Qwen-VL …)."""
+"""Sentences: captions in natural language from a vision-language model (Florence-2, BLIP, Qwen-VL …)."""
 
 from __future__ import annotations
 

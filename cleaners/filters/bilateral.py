@@ -13,10 +13,10 @@ Floats = NDArray[np.float32]
 def by_opencv(picture: Floats, passes: int, diameter: int, spread: float) -> Floats:
     """`picture` (float32 H×W×3) through `passes` filters whose sigma is `spread` for colour and for space.
 
-    One core takes 27 to 30 ns a pixel and pass, which other ways do not beat by enough to be worth having. Measured at 0.6
+    One core takes 27 to 30 ns a pixel and pass, which other ways do not beat by enough. Measured at 0.6
     megapixels: the same sums by NumPy in cache-sized bands, each pair of pixels weighed once, take 2 to 7 times as long
-    and torch 7 times; a kernel written for the vector units takes half to all of the time (compiled by LLVM, which would
-    be 200 MB more to install, or by gcc). Over-relaxed passes, 54 for 64, save a sixth, but no bound holds: up to 0.41 of
+    and torch 7 times; a kernel written for the vector units takes half to all of it (compiled by LLVM, which would
+    be 200 MB more to install, or by gcc). Over-relaxed passes, 54 for 64, save a sixth, without a bound: up to 0.41 of
     255 off on a few pictures, 0.6 to 1.9 with 46 to 34 passes. Small differences grow from pass to pass, so that no
     test of the end result would show it either. On CUDA there is `by_torch`.
     """

@@ -1,4 +1,4 @@
-"""The guided filter (He, Sun, Tang 2010) with a colour guide: same numbers as OpenCV contrib's ximgproc.guidedFilter."""
+"""The guided filter (He, Sun, Tang 2010) with a colour guide: numbers as of OpenCV contrib's ximgproc.guidedFilter."""
 
 from __future__ import annotations
 

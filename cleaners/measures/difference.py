@@ -20,7 +20,7 @@ def psnr(one: Picture, other: Picture) -> float:
 
 
 def ssim(one: Picture, other: Picture) -> float:
-    """Structural similarity (Wang et al. 2004) of the luma, -1..1: Gaussian window 11×11 with sigma 1.5, K 0.01 and 0.03.
+    """Structural similarity (Wang et al. 2004) of luma, -1..1: Gaussian window 11×11, sigma 1.5, K 0.01 and 0.03.
 
     Population covariances, as in the paper; the mean is taken where the window fits, over everything in a picture
     too small for that.

@@ -89,7 +89,7 @@ def known(model: str) -> Known | None:
 def find(model: str, *, offline: bool = False) -> Path:
     """The file of a model: a path, a known name, or `owner/repository/file` on the Hugging Face hub.
 
-    Fetches what is not on disk unless `offline`. Raises MissingModelError where it cannot be had and BadModelError where
+    Fetches what is not on disk unless `offline`. Raises MissingModelError where it cannot be had, BadModelError where
     the bytes are not the published ones.
     """
     path = Path(model).expanduser()

@@ -28,7 +28,7 @@ _SMALLEST = 64
 def opened(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Generator[Clean]:
     """RealESRGANer with the network of a weights file; `tile` 0 takes the picture whole.
 
-    Raises MissingModelError where the library is not installed, BadModelError where the weights are for another network.
+    Raises MissingModelError where the library is not installed, BadModelError where weights are for another network.
     """
     with _old_name():
         try:

@@ -17,7 +17,7 @@ from cleaners.upscalers.weights import read_weights
 
 Precision = Literal["auto", "full", "half"]
 KEPT = 320 * 320
-"""Pixels up to which memory is kept between layers: with more, the pieces that no layer fits into cost more than it saves."""
+"""Pixels up to which memory is kept between layers: with more, pieces that fit no layer cost more than it saves."""
 
 
 @contextmanager
@@ -135,7 +135,7 @@ class TorchNetwork:
 
 
 def number_format(descriptor: Any, device: Any, precision: Precision) -> Any:
-    """The torch dtype for a spandrel network: half by itself only on CUDA, and only what the network is known to bear."""
+    """The torch dtype for a spandrel network: half by itself only on CUDA, and only what the network bears."""
     import torch
 
     if precision == "half" or (precision == "auto" and device.type == "cuda"):

@@ -41,7 +41,7 @@ class Algorithm:
     norms           it changes norm layers and is no choice for others
     cost            arithmetic of a step against the frozen base's: 1 + what it adds, and `cost_per_rank` for each rank
     most_rank       rank above which more is rarely better; `most_conv_rank` of kernels larger than 1×1
-    module          program module that loads its files in kohya's metadata; `trainer` the one that trains it, if its own
+    module          program module that loads its files in kohya's metadata; `trainer` the one that trains, if its own
     lycoris         its name in LyCORIS' settings, where that is another; `lycoris_default` where none is given
     gui             its names in the GUI's settings
     conv_form_of    the algorithm that becomes this one where kohya's settings give convolutions a rank

@@ -1,4 +1,4 @@
-"""A frozen layer and what is added to it as one step of autograd: one output, and only what the way back needs is kept."""
+"""A frozen layer and what is added to it as one step of autograd: one output; only what backward needs is kept."""
 
 from __future__ import annotations
 

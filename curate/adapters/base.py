@@ -303,7 +303,7 @@ class LinearAdapter(Adapter):
         return whole.transpose(0, 1).flatten(1).norm(dim=1)
 
     def scale_columns(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x with each channel scaled as DoRA scales the weight's columns; the length of W+ΔW counts as constant (§4.3)."""
+        """x with each channel scaled as DoRA scales the weight's columns; the length of W+ΔW is constant (§4.3)."""
         if self.dora_scale is None:
             return x
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):

@@ -14,7 +14,7 @@ from curate.adapters.base import LinearAdapter, Plan, Shape, kaiming
 
 
 class Dylora(LinearAdapter):
-    """`unit` ranks at a time: those before are used as they are, those behind not at all, at the scale alpha/ranks used.
+    """`unit` ranks at a time: those before are used as they are, those behind are not, at the scale alpha/ranks used.
 
     That is the paper's frozen form with its scale; a file holds the whole as a plain LoRA.
     """

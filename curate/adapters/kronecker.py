@@ -1,4 +1,4 @@
-"""Products with a Kronecker product that keep only their inputs for the way back: what lies between is computed again."""
+"""Products with a Kronecker product that keep only their inputs for backward, which computes the rest again."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _OTHERS = (
     "cp874",
 )
 _SURE, _UNSURE = 0.04, 0.01
-"""Confidence of the detector, tried on captions of 1 to 10 words in 14 languages: above the first it was right, below the
+"""Confidence of the detector, tried on captions of 1 to 10 words in 14 languages: above the first it is right, below the
 second it guessed."""
 _BETWEEN_LETTERS = re.compile(r"[a-z][¹³¿¾]|[¹³¾][a-z]")
 """Polish and others in cp1250, read as cp1252: ³¹ka for łąka."""
@@ -67,7 +67,7 @@ class Decoded:
 def decode(raw: bytes, encoding: str = "") -> Decoded:
     """The text of one caption: by its mark, as UTF-8, by `encoding`, else by what the bytes look like.
 
-    A mark wins over `encoding`. Raises UnicodeDecodeError where the text is not in the encoding, ValueError for binary data.
+    A mark wins over `encoding`. Raises UnicodeDecodeError where the text is in another, ValueError for binary data.
     """
     for mark, name in _MARKS:
         if raw.startswith(mark):
@@ -107,7 +107,7 @@ def detect(texts: Iterable[bytes]) -> str:
 
 
 def _is_latin(text: bytes) -> bool:
-    """Whether bytes above 127 stand alone among ASCII letters, as in café: Cyrillic or Chinese words have many in a row."""
+    """Whether bytes above 127 stand alone among ASCII letters, as in café: Cyrillic words have many in a row."""
     runs: list[tuple[int, bool]] = []
     start = None
     for i, byte in enumerate(text + b" "):

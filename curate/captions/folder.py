@@ -43,7 +43,7 @@ class FolderCaptions:
 def read_folder(
     place: str, files: Mapping[Path, Sequence[Path]], reading: CaptionReading, own: Collection[str] = ()
 ) -> FolderCaptions:
-    """Reads the captions of one folder. `files` has the caption files beside each picture, the one to be taken first in front.
+    """Reads the captions of one folder. `files` has the caption files beside each picture, the preferred one first.
 
     `place` is the folder's name in messages, `own` its words. A blank file gives way to the next.
     """

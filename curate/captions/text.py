@@ -1,4 +1,4 @@
-"""Captions as text: tags and a sentence out of a caption file, and a record's caption as the one line that is written."""
+"""Captions as text: tags and a sentence out of a caption file, and a record's caption as one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parse(
     """Canonical tags in order, without repetition, and the sentence ("" without one).
 
     What equals a trigger word stays as it stands there. Without a `style` the separator is a comma or a line end,
-    or (`spaces`) a space where the text has underscores and no comma. A caption is tags, a sentence, or both in either order;
+    or (`spaces`) a space where the text has underscores and no comma. Captions are tags, a sentence, or both;
     prose is told from tags by its form (see `is_prose`).
     """
     style = style or CaptionStyle(escape=True)

@@ -23,7 +23,7 @@ class Conditions:
     """What the UNet is told besides the noisy latents.
 
     context  [batch, tokens, width] of the text encoders; pooled [batch, width] or None
-    sizes    [batch, 6], where a family takes them: original height, width, crop top, left, target height, width; or None
+    sizes    [batch, 6], where a family takes them: original height, width, top, left, target height, width; or None
     """
 
     context: Tensor
@@ -156,7 +156,7 @@ class Backbone(ABC):
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [batch, 4, h, w] of the scaled latents of pictures [batch, 3, H, W] in -1 to 1."""
+        """Mean and standard deviation [batch, 4, h, w] of scaled latents of pictures [batch, 3, H, W] in -1 to 1."""
         moments = self.vae.encode(pictures).latent_dist  # pyright: ignore[reportCallIssue]
         return moments.mean * self.scaling, moments.std * self.scaling
 

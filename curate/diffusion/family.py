@@ -83,7 +83,7 @@ class Family:
     v_zero_snr: bool = False
 
     def labels(self, prediction: Prediction) -> tuple[str, str]:
-        """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of what is trained for a prediction."""
+        """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of a LoRA for a prediction."""
         number = 1 if prediction == "v" else 0
         return self.versions[number], self.architectures[number]
 

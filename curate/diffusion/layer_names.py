@@ -71,7 +71,7 @@ def text_sites(prefix: str, part: str, layers: int) -> list[Site]:
 
 @dataclass(frozen=True, slots=True)
 class UnetShape:
-    """What of a UNet's configuration decides which layers exist: transformer blocks per attention (0 without), by level."""
+    """What decides which layers a UNet has: transformer blocks per attention (0 without), by level."""
 
     down: tuple[int, ...]
     up: tuple[int, ...]
@@ -91,7 +91,7 @@ def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
 
 
 def original_block(name: str) -> int:
-    """Index among kohya's 23: embeddings 0, input blocks from 1, the middle's three from 10, output blocks from 13, out 22."""
+    """Index among kohya's 23: embeddings 0, input blocks from 1, middle from 10, output blocks from 13, out 22."""
     for start, first in (("input_blocks_", 1), ("middle_block_", 10), ("output_blocks_", 13)):
         if name.startswith(start):
             return first + int(name[len(start) :].split("_")[0])

@@ -14,7 +14,7 @@ Config = Mapping[str, Any]
 
 
 class _Undrawn:
-    """Comes before a layer's class: without values there is nothing to draw. On the meta device a draw takes time all the
+    """Comes before a layer's class: without values nothing is drawn. On the meta device a draw takes time all the
     same, and a normal one loads torch's compiler, seconds of it.
     """
 

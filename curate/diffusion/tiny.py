@@ -1,4 +1,4 @@
-"""The embedded base model `tiny`: the SD 1.x architecture, narrow, built from a seed into a cache folder at first use."""
+"""The embedded base model `tiny`: the SD 1.x architecture, narrow, built from a seed into a cache folder."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def build(place: Path) -> None:
 
 
 def tokenizer_tables(merges_wanted: int = 600) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """A byte-level BPE vocabulary in CLIP's format, and its merges: 256 bytes, 256 at a word's end, merges, two specials."""
+    """A byte-level BPE vocabulary in CLIP's format, and its merges: 256 bytes, 256 at word ends, merges, 2 specials."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     spare = iter(range(256, 512))
     symbols = [chr(b) if b in printable else chr(next(spare)) for b in range(256)]
@@ -212,7 +212,7 @@ def _seed_weights(model: nn.Module, name: str) -> None:
 
 
 def _pixelate(vae: nn.Module) -> None:
-    """Sets an autoencoder's weights so that it encodes to the mean colour of 8×8 blocks and decodes to a mosaic of them.
+    """Sets an autoencoder's weights so that it encodes to the mean colour of 8×8 blocks and decodes to their mosaic.
 
     Colours travel as pairs (x, −x), because silu(x) − silu(−x) = x, beside a pair of large constants that
     keep the last group norm's divisor the same for every picture. Latents: red, green, blue and their mean.

@@ -19,7 +19,7 @@ from curate.folder.recovery import Recovery, recover
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """A person's words on a prepared folder: edited captions, pictures that were removed, repeats chosen by renaming."""
+    """A person's words on a prepared folder: edited captions, removed pictures, repeats by renaming."""
 
     edits: Mapping[Identity, str]
     removed: Mapping[Identity, Removal]
@@ -27,7 +27,7 @@ class Changes:
 
 
 def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
-    """Finds what a person changed since the folder was written, also in folders that were renamed; the ledger keeps it."""
+    """Finds what a person changed since the folder was written, also in renamed folders; the ledger keeps it."""
     for place in (folder, store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()

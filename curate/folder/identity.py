@@ -1,6 +1,6 @@
 """Identity: which source picture is the one that a person's word, or a written file, belongs to.
 
-A word belongs to the bytes of the source file. Where they are gone (the picture was cropped, retouched, saved as another
+A word belongs to the bytes of the source file. Where they are gone (the picture was cropped, retouched, saved as other
 type), it goes to a new picture of the same name in the same concept, else to one that looks the same.
 """
 
@@ -29,7 +29,7 @@ def assign(
 ) -> dict[Identity, Identity]:
     """The identities that are others now, old to new.
 
-    `words` are those of edits and removals, `written` those of earlier sources and of files in the folder; both may name
+    `words` are those of edits and removals, `written` those of earlier sources and files in the folder; both may name
     parts of a picture, which follow their source.
     """
     by_source: dict[Identity, list[Identity]] = {}

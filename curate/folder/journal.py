@@ -21,7 +21,7 @@ from curate.folder.compare import is_any_of, read_text
 class Journal:
     """What an in-place command replaced, so that it can be undone (`folder/.curate/undo/N/`).
 
-    `journal.json` holds the command and the ledger's rows from before; `steps.jsonl` grows by a line before each change,
+    `journal.json` holds the command and the ledger's rows before; `steps.jsonl` grows by a line before each change,
     so that a killed command can be undone too.
     """
 

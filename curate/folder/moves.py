@@ -93,7 +93,7 @@ def _by_content(
 
 
 def _by_name(folder: Path, missing: Sequence[Written], strangers: Sequence[str], moves: Sequence[Move]) -> list[Move]:
-    """Pictures that were changed as well: under their name where others of their folder went, or where it was renamed."""
+    """Pictures changed as well: under their name where others of their folder went, or where it was renamed."""
     votes = _votes(moves)
     followed = {id(row) for row, _ in moves}
     free = set(strangers) - {path for _, path in moves}

@@ -31,7 +31,7 @@ def publish(
     *,
     journal: Journal | None = None,
 ) -> Published:
-    """Brings pictures and captions of the present records to `paths` (by record key), and takes away what is no longer wanted.
+    """Brings pictures and captions of the present records to `paths` (by record key), and removes the others.
 
     Writes nothing that is already right, replaces nothing that is not ours, and keeps what a person edited: a caption's
     edit is written where the picture now goes, an edited picture is moved there. With a journal the folder is its own
@@ -159,7 +159,7 @@ class _Publisher(FolderState):
             return dataclasses.replace(row, mtime=target.stat().st_mtime_ns if ours else 0)
 
     def _may_take(self, target: Path, digest: str) -> bool:
-        """Whether a picture that the ledger does not know holds what is wanted there, or is in place the source of a record."""
+        """Whether a picture that the ledger does not know is as wanted, or in place the source of a record."""
         try:
             found = digest_file(target)
         except OSError:
@@ -209,7 +209,7 @@ class _Publisher(FolderState):
         write_text(path, text)
 
     def _is_ours(self, caption: str, text: str) -> bool:
-        """Whether a caption file holds what we wrote there, an edit that the ledger keeps, or in place what was imported."""
+        """Whether a caption file holds what we wrote, an edit that the ledger keeps, or in place what was imported."""
         about = self.captions.get(fold(caption), ())
         if self.journal is not None and not self.imported.isdisjoint(captions.readings(text)):
             return True

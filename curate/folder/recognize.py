@@ -32,7 +32,7 @@ class Recognized:
 def recognize(
     manifest: Manifest, changes: Changes, folder: Path, store: Store, env: Env, tell: Listener, *, keep: bool = True
 ) -> Recognized:
-    """Gives edits and removals to the records that they belong to now, and tells where that is another file than before.
+    """Gives edits and removals to the records that they belong to now, and tells where the file is another.
 
     With `keep` the ledger knows the pictures by their new names from then on.
     """

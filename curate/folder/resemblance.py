@@ -14,7 +14,7 @@ from curate.errors import PictureError
 from curate.folder.identity import source_key
 
 _CORRELATION = 0.9
-"""Crops of 70 %, retouched and recompressed copies of photographs are measured at 0.93 to 1, other pictures below 0.8."""
+"""Crops of 70 %, retouched and recompressed copies of photographs reach 0.93 to 1, other pictures stay below 0.8."""
 _NEAREST = 6
 """So many new pictures, nearest by their hashes, are laid on each prepared one."""
 
@@ -51,7 +51,7 @@ class Resemblance:
         return matched
 
     def _view(self, *paths: Path) -> tuple[Any, int, list[int]] | None:
-        """A small version of the picture with the hashes of the whole and of its parts; None where there is none to read."""
+        """A small version of the picture with the hashes of the whole and of its parts; None where it cannot be read."""
         from curate.images.duplicates import likeness, perceptual_hash
 
         path = next((p for p in paths if p.is_file()), None)

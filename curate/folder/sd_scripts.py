@@ -1,4 +1,4 @@
-"""Writes dataset.toml, the file in which kohya's sd-scripts take a dataset, by the rules of their configuration's reader."""
+"""Writes dataset.toml, in which kohya's sd-scripts take a dataset, by the rules of their reader."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONS: Mapping[str, str] = {
 def dataset_toml(folders: Mapping[str, list[Record]], output: Path, training: Mapping[str, Any]) -> str:
     """A subset for each folder of the prepared folder `output`, by its absolute path.
 
-    `training` are the options of the training that follows, by our names; what is None or missing is what it would be here.
+    `training` are the options of the training that follows, by our names; what is None or missing has our default.
     Folders whose pictures all have masks make a dataset of their own, which wants `--masked_loss`.
     """
     masked = {

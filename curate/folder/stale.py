@@ -38,7 +38,7 @@ def remove_stale(state: FolderState, pictures: set[str], texts: set[str]) -> Non
 
 
 def tell_leftovers(state: FolderState, pictures: set[str]) -> None:
-    """Names folders that our pictures have left but a person's files keep alive: trainers would read them as concepts."""
+    """Names folders that our pictures left but a person's files keep alive: trainers would read them as concepts."""
     left = {posixpath.dirname(path) for path in state.rows} - {posixpath.dirname(path) for path in pictures}
     for name in sorted(left):
         if name and (state.folder / name).is_dir():

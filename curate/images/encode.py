@@ -57,7 +57,7 @@ def write(pixels: Pixels, path: Path, encoding: str) -> None:
 def fast_png(pixels: Pixels, level: int | None = None) -> bytes:
     """A PNG of H×W×3 pixels: every row minus the one above, packed by zlib at `level`.
 
-    Without a level it is packed by igzip, or by zlib at level 1 where that is missing: several times faster than libpng,
+    Without a level it is packed by igzip, or by zlib at level 1 where it is missing: several times faster than libpng,
     which tries filters row by row, and about as small as its level 1.
     """
     return _png(pixels, 2, level)

@@ -1,4 +1,4 @@
-"""Masks: what of a picture counts in training, as grey pictures in the ledger folder that go where their pictures go."""
+"""Masks: what of a picture counts in training, as grey pictures in the ledger folder that follow their pictures."""
 
 from __future__ import annotations
 

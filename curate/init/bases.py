@@ -42,7 +42,7 @@ class Base:
 
 
 def base_of(name: str, wanted: str | None = None) -> Base | None:
-    """What is known of a base: from its files where it is on disk, else from its name; None where the family is not told.
+    """What is known of a base: from its files where it is on disk, else from its name; None without a family.
 
     `wanted` is the family by the user's word. Raises InputError for a base that cannot be trained, and for one that is
     neither on disk nor named as on the hub (owner/model).
@@ -73,7 +73,7 @@ def family_of_name(name: str) -> str | None:
 
 
 def common() -> dict[str, str]:
-    """Hub names of common bases and what they are. Pony and most merges are single files: fetch one and give its path."""
+    """Hub names of common bases and what they are. Pony and most merges are single files: give the path."""
     return {hub: what for one in families().values() for hub, what in one.common.items()}
 
 

@@ -18,7 +18,7 @@ PATHS = ("base", "vae", "start_from", "reg_folder", "sample_prompts", "thumbnail
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What kohya's files say: the base and its family, the lines of the train stage below it, and the folder of pictures."""
+    """What kohya's files say: base and family, the lines of the train stage, and the folder of pictures."""
 
     base: str | None = None
     family: str | None = None

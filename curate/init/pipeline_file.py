@@ -159,7 +159,7 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
 
 
 def _tagger(base: Base, gpu: float) -> tuple[str, str]:
-    """The tagger to use and its vocabulary: the embedded one beside the toy base, else one that speaks the base's tags."""
+    """The tagger to use and its vocabulary: the embedded one beside the toy base, else one with the base's tags."""
     from taggers import catalogue
 
     if base.name == "tiny":
@@ -185,7 +185,7 @@ def _tagger_reason(tagger: str, vocabulary: str) -> str:
 
 
 def _training(answers: Answers, base: Base) -> Iterator[str]:
-    """The trainer's options, each group under its reason; a later setting replaces an earlier one of the same option."""
+    """The trainer's options, each group under its reason; a later setting replaces an earlier one."""
     settings = recipe(answers, base)
     last = {option: n for n, one in enumerate(settings) for option in one.options}
     for n, one in enumerate(settings):

@@ -172,7 +172,7 @@ def concepts_in(source: str) -> dict[str, FolderContent]:
 
 
 def kohya_project(source: str) -> tuple[str, str]:
-    """The folder of concepts and that of regularisation pictures; of a kohya project (img/, reg/, log/, model/) its own."""
+    """The folders of concepts and of regularization pictures; of a kohya project (img/, reg/, log/, model/) its own."""
     if source == SAMPLE:
         return source, ""
     place = home(source)
@@ -196,7 +196,7 @@ def _known(names: Iterable[str], found: Mapping[str, object]) -> None:
 
 
 def suggested(concept: str) -> str:
-    """Trigger words for a concept folder: a made-up word before its name; a name of several words is taken for a trigger."""
+    """Trigger words for a concept folder: a made-up word before its name; several words count as a trigger."""
     name = folder_name(concept).name
     return name if len(name.split()) > 1 else f"zwx {name}"
 

@@ -1,6 +1,6 @@
 """The training recipe of a new pipeline: each option with its reason and the guide that it comes from.
 
-Sources: LyCORIS guidelines (arXiv 2309.14859, and its repository's docs/Guidelines.md), kohya-ss sd-scripts' documentation
+Sources: LyCORIS guidelines (arXiv 2309.14859, and its docs/Guidelines.md), kohya-ss sd-scripts' documentation
 (memory, min-SNR, captions), Hang et al. 2023 for min-SNR (arXiv 2303.09556), and trainers' reports for memory by card.
 """
 

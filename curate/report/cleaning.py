@@ -13,8 +13,8 @@ def figures(records: Iterable[Record]) -> dict[str, Any]:
     """The decisions as JSON-able values; empty where neither stage took part.
 
     `denoise` counts what was measured, suspected, cleaned and discarded, and lists every picture that is more than
-    measured: noise score before and after, PSNR in dB (None for equal pictures) and SSIM to the picture before, methods,
-    why nothing was changed, and where under the ledger folder the stage's `report` drew the comparison. `upscale` counts
+    measured: noise score before and after, PSNR in dB (None for equal pictures) and SSIM to the one before, methods,
+    why nothing was changed, and where in the ledger folder the stage's `report` drew the comparison. `upscale` counts
     what was enlarged and what stays small.
     """
     rows = [r for r in records if not r.aside]

@@ -38,7 +38,7 @@ _COLOURS = {"warning": "yellow", "advice": "cyan"}
 
 @dataclass
 class _Job:
-    """A stage at work: `unit` is empty for pictures, it for training steps; `printed` is when a line was last printed."""
+    """A stage at work: `unit` is empty for pictures, it for steps; `printed` is when a line was last printed."""
 
     stage: str
     total: int
@@ -153,7 +153,7 @@ class Progress:
         self._advance(job, event.step)
 
     def _enter(self, event: Phase) -> None:
-        """Shows what a stage is busy with until its next step; without bars only where it begins, or goes on for long."""
+        """Shows what a stage is busy with until its next step; without bars only at its start and after long."""
         job = self._jobs.get(event.stage)
         if job is None:
             return

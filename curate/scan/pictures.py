@@ -48,7 +48,7 @@ class SourcePicture:
 
 
 def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = None) -> list[SourcePicture]:
-    """All pictures under the inputs, sorted by key; each sub-folder is a concept, the input itself one for loose pictures.
+    """All pictures under the inputs, sorted by key; each sub-folder is a concept, the input one for loose pictures.
 
     Hidden files, ledgers and the folder `skip` are left out; symbolic links are followed, loops are not.
     Raises InputError for a missing or unreadable input.
@@ -85,7 +85,7 @@ def _root_name(root: Path) -> FolderName:
 
 
 def _switched_on(root: Path, found: list[SourcePicture], tell: Listener) -> list[SourcePicture]:
-    """The pictures without those in folders such as `0_dog`; folders whose names are not as they should be are named."""
+    """The pictures without those in folders such as `0_dog`; folders with wrong names are named."""
     counts: dict[str, tuple[FolderName, int]] = {}
     for one in found:
         counts[one.folder] = (one.name, counts.get(one.folder, (one.name, 0))[1] + 1)
@@ -134,7 +134,7 @@ def legible(name: str) -> str:
 
 
 def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder with the names of the files in it, top down and sorted; `above` are the real paths on the way here."""
+    """Each folder with the names of the files in it, top down and sorted; `above` are the real paths above."""
     real = os.path.realpath(folder)
     if real in above or real == skip:
         return

@@ -177,7 +177,7 @@ def reopen(
     edits: Mapping[tuple[str, str], str],
     reading: CaptionReading = _READING,
 ) -> Manifest:
-    """The records of a folder that commands work on: as its ledger left them where it knows the picture, else as scanned.
+    """The records of a folder that commands work on: from its ledger where that knows the picture, else as scanned.
 
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """

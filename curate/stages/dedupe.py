@@ -145,7 +145,7 @@ class Dedupe(DatasetStage):
     writes: ClassVar[frozenset[str]] = frozenset({"facts", "aside", "imported", "edited", "tags", "sentence", "notes"})
 
     def parts(self) -> Sequence[Stage]:
-        """The fingerprints, remembered picture by picture; the search; then the choice, which an edit asks for again."""
+        """The fingerprints, remembered picture by picture; the search; then the choice, anew after an edit."""
         return (_Fingerprint(), _Search(**self.model_dump(exclude={"keep"})), self)
 
     def keyed(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stage inspect: measures every picture, tells what is fine from what needs editing, and says where a concept stands."""
+"""Stage inspect: measures every picture, tells what is fine from what needs editing, and sums up each concept."""
 
 from __future__ import annotations
 

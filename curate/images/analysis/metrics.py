@@ -53,7 +53,7 @@ def blur(pixels: Pixels) -> float:
 
 
 def blockiness(pixels: Pixels) -> float:
-    """How much larger steps are across the 8×8 grid of JPEG than anywhere between its lines, as a ratio; 1 without blocks.
+    """How much larger steps are across the 8×8 grid of JPEG than between its lines, as a ratio; 1 without blocks.
 
     The larger of both directions, over all eight places the grid may lie after a crop. Compared is with the next
     larger of the places: what repeats at other distances (enlarged pixels, tiles, stripes) has two that stand out.
@@ -74,7 +74,7 @@ def _grid_ratio(plane: Plane) -> float:
 
 
 def noise(pixels: Pixels) -> float:
-    """Standard deviation of noise in luma, 0 to 255 (Immerkær 1996), over the half of the picture with the fewest edges."""
+    """Standard deviation of noise in luma, 0 to 255 (Immerkær 1996), over the half with the fewest edges."""
     import cv2
 
     plane = luma(middle(pixels, 1024))

@@ -51,7 +51,7 @@ class Detector:
         self._height, self._width = (sides[0], sides[1]) if len(sides) == 2 else (640, 640)
 
     def __call__(self, pixels: Pixels, confidence: float, kinds: Sequence[int] = ()) -> list[Found]:
-        """What is in the picture, best first, overlapping boxes of one class reduced to the best; `kinds` () takes all."""
+        """Detections, best first; of overlapping boxes of one class only the best. `kinds` () takes all."""
         import cv2
 
         height, width = pixels.shape[:2]

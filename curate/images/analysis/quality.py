@@ -43,7 +43,7 @@ def limit(fault: Any, given: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """A picture is small where training enlarges it more than `growth` times; `enlargement` takes width, height, resolution."""
+    """A picture is small where training enlarges it more than `growth` times; `enlargement` takes width, height, side."""
 
     growth: float
     enlargement: Callable[[int, int, int], float]
@@ -52,7 +52,7 @@ class SizeRule:
 def faults(
     limits: Mapping[Fault, float], own: Mapping[Fault, float], sizes: SizeRule, record: Record
 ) -> dict[str, str]:
-    """Faults from these limits on, and reasons; what is blank by the stage's own limit is not called blurred besides."""
+    """Faults from these limits on, and reasons; what is blank by the stage's limit is not blurred besides."""
     reasons = {fault: reason for fault, least in limits.items() if (reason := _reason(fault, least, sizes, record))}
     if _reason("blank", own["blank"], sizes, record):
         for fault in ("blur", "enlarged", "border"):

@@ -28,8 +28,8 @@ def is_deep(image: Image.Image) -> bool:
 def to_gray(image: Image.Image, facts: dict[str, Any]) -> Gray:
     """One 8-bit channel H×W from a deep picture: value / (largest value of its depth) × 255, rounded.
 
-    White is 255 even where the file counts from it. 16-bit signed samples with negative values, and signed bytes, use their
-    whole range. Integers of 32 bits and floats have no customary range: the smallest of 0..1 (floats), 0..255, 0..65535 and
+    White is 255 even where the file counts from it. Signed bytes and 16-bit samples with negative values use their
+    whole range. Integers of 32 bits and floats have no usual range: the smallest of 0..1 (floats), 0..255, 0..65535 and
     the type's own that holds them is taken. Raises PictureError for floats of which none is a number.
     """
     gray = _gray(image, facts)

@@ -1,4 +1,4 @@
-"""The colours that a file declares by code points of ITU-T H.273: a PNG's cICP chunk, a HEIF or AVIF file's nclx box."""
+"""The colours that a file declares by code points of ITU-T H.273: a PNG's cICP chunk, HEIF's or AVIF's nclx box."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
 
 
 def over(rgb: Pixels, alpha: Alpha, background: tuple[int, int, int]) -> Pixels:
-    """Composites straight alpha on a colour: round((rgb·a + background·(255-a)) / 255), in sRGB values as browsers do."""
+    """Composites straight alpha on a colour: round((rgb·a + background·(255-a)) / 255), in sRGB as browsers do."""
     a = alpha.astype(np.uint16)[:, :, None]
     total = rgb * a + np.asarray(background, np.uint16) * (255 - a) + np.uint16(128)
     return ((total + (total >> 8)) >> 8).astype(np.uint8)
@@ -182,7 +182,7 @@ def _lab() -> ImageCms.ImageCmsTransform:
 
 @functools.lru_cache(maxsize=32)
 def _described(profile: bytes) -> tuple[str, str, bool]:
-    """Name, Pillow mode ("" where there is none) and whether the profile is sRGB itself, so that nothing need be done."""
+    """Name, Pillow mode ("" where there is none) and whether the profile is sRGB itself, and needs nothing."""
     opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     name = ImageCms.getProfileDescription(opened).strip().replace("\0", "")
     space = _SPACES.get(str(getattr(opened.profile, "xcolor_space", "")), "")

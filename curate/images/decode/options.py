@@ -18,7 +18,7 @@ class DecodeOptions:
 
     background       sRGB colour under transparent pixels
     max_pixels       width × height above which a file is refused before it is decoded
-    accept_truncated keep the rows that could be read of a damaged file (its fact `truncated` says so), if an eighth of it
+    accept_truncated keep the rows that can be read of a damaged file (its fact `truncated` says so), if an eighth of it
     every            0: the first frame; n: every n-th frame of an animation, the first included
     at_least         0: full size; else a JPEG may be decoded at 1/2, 1/4 or 1/8 as long as its longest side stays at
                      least this many pixels

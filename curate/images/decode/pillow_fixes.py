@@ -15,7 +15,7 @@ _GREY_STEPS = {"L;2": 85, "L;4": 17}
 def opened(source: Path | BinaryIO) -> ImageFile.ImageFile:
     """Opens as `Image.open` does, with what must be mended before loading mended.
 
-    Planes of 16 bits that lie apart unpacked are read right by libtiff alone. The grey that a PNG of 2 or 4 bits declares
+    Planes of 16 bits that lie apart unpacked are read right only by libtiff. Grey that a PNG of 2 or 4 bits declares
     transparent is given in its own steps, while its pixels arrive in those of 8 bits.
     """
     image = Image.open(source)

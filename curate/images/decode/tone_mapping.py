@@ -1,7 +1,7 @@
-"""High dynamic range (PQ and HLG of ITU-R BT.2100) to sRGB's range: what is darker than paper stays, highlights are compressed.
+"""High dynamic range (PQ and HLG of ITU-R BT.2100) to sRGB's range: highlights are compressed, the rest stays.
 
-Paper white is 203 cd/m² (ITU-R BT.2408, 2.1). Highlights are compressed by the EETF of ITU-R BT.2390, 5.4, from the picture's
-own peak to paper white, on the largest of R, G and B, so that hues stay. A picture without highlights is not changed by it.
+Paper white is 203 cd/m² (ITU-R BT.2408, 2.1). Highlights go by the EETF of ITU-R BT.2390, 5.4, from the picture's
+own peak to paper white, on the largest of R, G and B, so that hues stay. A picture without highlights stays.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _BOTTOM_UP = frozenset({"BMP", "DIB", "TGA", "SGI", "IM"})
 def lacking(image: Image.Image, path: Path, scaled: int = 1) -> str:
     """What is missing of the loaded picture, empty where nothing is; `scaled` n for a JPEG decoded at 1/n.
 
-    Looks closer only where the picture ends in what decoders fill with. Formats that are not named here end in an error.
+    Looks closer only where the picture ends in what decoders fill with. Other formats end in an error.
     """
     if image.format in ("JPEG", "MPO"):
         return truncation_jpeg.lacking(image, path, scaled)

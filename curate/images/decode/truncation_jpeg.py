@@ -1,4 +1,4 @@
-"""Whether a JPEG's data reach to its last row: decoders fill what is missing with grey, or leave it coarse, and say nothing."""
+"""Whether a JPEG's data reach to its last row: decoders fill what is missing with grey, or leave it coarse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BITS = bytes((n * 167 + 41) * 59 % 255 for n in range(512))
 
 @dataclass
 class _Scans:
-    """Of a JPEG's markers: kind of frame, its components, each scan's components and first coefficient, the last one's data."""
+    """Of a JPEG's markers: kind of frame, its components, each scan's components and first coefficient, the last data."""
 
     frame: int = 0
     components: tuple[int, ...] = ()

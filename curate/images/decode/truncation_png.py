@@ -22,7 +22,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def lacking(image: Image.Image, path: Path) -> str:
-    """What the file lacks of the loaded picture, empty where nothing; unpacks it again only where the last row is zeros."""
+    """What the file lacks of the loaded picture, or empty; unpacks it again only where the last row is zeros."""
     interlaced = bool(image.info.get("interlace"))
     if not interlaced and np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
         return ""

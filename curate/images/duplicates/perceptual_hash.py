@@ -61,7 +61,7 @@ def near_pairs(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Index pairs (of queries, of base) of hashes that differ in at most `distance` bits, 0 to 11; some come twice.
 
-    Multi-index hashing (Norouzi et al. 2012): of four 16-bit quarters, one differs in at most distance / 4 bits. So each
+    Multi-index hashing (Norouzi et al. 2012): of four 16-bit parts, one differs in at most distance / 4 bits. So each
     quarter of the queries, and its neighbours of so many flipped bits, is looked up in the sorted quarters of the base.
     With fewer `flips` than distance // 4 it is faster and misses some of the farther pairs.
     """

@@ -38,7 +38,7 @@ def resolutions(resolution: int, smallest: int, largest: int, step: int) -> list
 def enlargement(width: int, height: int, resolution: int, step: int = 64) -> float:
     """How many times training at a resolution enlarges a picture; at most 1 where it does not.
 
-    A picture as large as its bucket is not enlarged, though its area may be less than the resolution's square; nor is one
+    A picture as large as its bucket is not enlarged, though its area may be below the resolution's square; nor is one
     of that area, whose bucket may be a few pixels longer.
     """
     sizes = resolutions(resolution, max(step, resolution // 2), resolution * 2, step)

@@ -9,9 +9,9 @@ from curate.train.options import TrainOptions
 
 
 def kept(caption: str, trigger: str, separator: str) -> int:
-    """How many tags at a caption's start are its folder's trigger words, in its order: they stay in front, never dropped.
+    """How many tags at a caption's start are its folder's trigger words, in its order: they stay in front.
 
-    A folder named `zwx dog` holds `zwx dog, brown` (1) and `zwx, dog, brown` (2); in `zwx dog, dog` the second is a tag (1).
+    A folder named `zwx dog` holds `zwx dog, brown` (1) and `zwx, dog, brown` (2); in `zwx dog, dog` it is 1.
     """
     count, rest = 0, trigger
     for tag in caption.split(separator):

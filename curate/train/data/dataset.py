@@ -71,7 +71,7 @@ def read_dataset(
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
     Pictures in `left_out` (absolute paths) are passed over, and of regularisation pictures (`reg`) those that refuse AI
-    training or cannot be checked for it. A picture without a caption file gets its folder's words. With `masks`, those in
+    training or cannot be checked for it. A picture without a caption gets its folder's words. With `masks`, those in
     FOLDER/masks belong to them.
     Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
     (regularisation pictures need none), no mask where masks are wanted.
@@ -197,7 +197,7 @@ def _withheld(path: Path) -> str:
 
 
 def _is_usable(path: Path, content: Content, mask: Path | None, warnings: list[str]) -> bool:
-    """False, with a warning, where caption or mask cannot be read: without it the picture would teach what it should not."""
+    """False, with a warning, where caption or mask cannot be read: without it the picture would teach the wrong thing."""
     name = f"{path.parent.name}/{path.name}"
     if path in content.errors:
         warnings.append(f"{name} is left out: {content.errors[path]}")
@@ -225,7 +225,7 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
 
 
 def mask_of(folder: Path, picture: Path, beside: Mapping[Path, Path]) -> Path | None:
-    """The mask of a picture: FOLDER/masks/CONCEPT/STEM.png, else the one beside it (STEM-masklabel.png), None without one."""
+    """The mask of a picture: FOLDER/masks/CONCEPT/STEM.png, else STEM-masklabel.png beside it, else None."""
     path = folder / MASKS / picture.parent.name / f"{picture.stem}.png"
     return path if path.is_file() else beside.get(picture)
 

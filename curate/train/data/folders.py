@@ -71,7 +71,7 @@ def _is_concept(place: Path) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Raises InputError where a folder that exists holds no `N_name` folder: known before anything is written into it."""
+    """Raises InputError where a folder that exists holds no `N_name` folder: before anything is written into it."""
     if folder.is_dir():
         concepts(folder)
 

@@ -90,8 +90,8 @@ Table = Mapping[str, Any]
 def read_prompts(path: Path) -> list[Prompt]:
     """The prompts of a file.
 
-    Lines: `dog on grass --n blurry --w 512 --h 768 --d 1 --l 7 --s 28 --ss ddim`; empty ones and those that start with #
-    are passed over. `.toml`: a table `[prompt]` for all and `[[prompt.subset]]` for each. `.json`: a list of tables and of
+    Lines: `dog on grass --n blurry --w 512 --h 768 --d 1 --l 7 --s 28 --ss ddim`; those that are empty or start with #
+    are passed over. `.toml`: a table `[prompt]` for all and `[[prompt.subset]]` for each. `.json`: a list of tables and
     such lines. Raises InputError naming the line or the prompt's number.
     """
     try:

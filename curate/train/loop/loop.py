@@ -241,7 +241,7 @@ class Loop:
     def save(self) -> None:
         """Writes a checkpoint of the last finished step.
 
-        Raises CurateError, and keeps the last good one, where a weight is not finite: the loss only shows it a step later.
+        Raises CurateError, and keeps the last good one, where a weight is not finite: the loss shows it a step later.
         """
         self.report(keep=0)
         if not all(bool(p.isfinite().all()) for p in self.parameters):

@@ -1,6 +1,6 @@
 """The strength of a PEFT or diffusers LoRA: it stands in a configuration beside the tensors, not among them.
 
-Rules as in PEFT 0.21: ΔW = alpha/r · B·A, alpha/√r with `use_rslora`; `alpha_pattern` and `rank_pattern` hold other values for
+Rules as in PEFT 0.21: ΔW = alpha/r · B·A, alpha/√r with `use_rslora`; `alpha_pattern` and `rank_pattern` hold others for
 layers whose path ends with the pattern, a regular expression.
 """
 
@@ -28,7 +28,7 @@ Configurations = Mapping[str, Mapping[str, Any]]
 
 
 def configurations(place: Path, metadata: Mapping[str, str]) -> Configurations:
-    """The configuration of each part (unet, te1, te2) of a file, from its header or from `adapter_config.json` beside it.
+    """The configuration of each part (unet, te1, te2) of a file, from its header or `adapter_config.json` beside it.
 
     Empty where there is none: then alpha is the rank. Raises InputError where one cannot be read.
     """

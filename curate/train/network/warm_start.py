@@ -150,7 +150,7 @@ def fits(trained: Iterable[str], layers: Layers) -> None:
 
 
 def start_file(path: str) -> Path:
-    """The LoRA file to go on from; in a folder, the one that PEFT or diffusers writes. Raises InputError where none is."""
+    """The LoRA file to go on from; in a folder, the one of PEFT or diffusers. Raises InputError without one."""
     place = Path(path).expanduser()
     if place.is_dir():
         inside = [place / name for name in IN_FOLDERS if (place / name).is_file()]

@@ -1,4 +1,4 @@
-"""The trainer's options, a file for each group: typed, with their defaults; what is None is settled by what else is known.
+"""The trainer's options, a file for each group: typed, with defaults; what is None is resolved later.
 
 A new option stands in its group's file. `NEEDS` there names options that do something only beside others, `UNKEYED`
 those that change no byte of the LoRA.
@@ -39,7 +39,7 @@ class TrainOptions(
 
     @classmethod
     def build(cls, given: Mapping[str, Any]) -> Self:
-        """The options of these values, and beneath them what kohya's files set, which are read here. Raises ValidationError."""
+        """The options of these values, and beneath them what kohya's files set. Raises ValidationError."""
         return cls.model_validate(dict(given), context={FILES: imported(given.get("from_kohya"))})
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""What the options know of algorithms, derived from what each declares: which options apply, their defaults in words."""
+"""What the options know of algorithms, derived from what each declares: which options apply, and their defaults."""
 
 from __future__ import annotations
 

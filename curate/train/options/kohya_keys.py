@@ -241,7 +241,7 @@ ALSO: Final[Mapping[str, str]] = {
 
 
 def counterpart(name: str) -> tuple[str, str]:
-    """Our option for one of kohya's names, and why there is none: one of the two is empty, both for a name of nobody's."""
+    """Our option for one of kohya's names, or why there is none; both are empty for an unknown name."""
     key = name.strip("-").replace("-", "_")
     option = OPTIONS.get(key) or ALSO.get(key) or INSTEAD.get(key, "")
     return option, "" if option else IGNORED.get(key) or REFUSED.get(key, "")

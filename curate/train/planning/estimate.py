@@ -129,7 +129,7 @@ def of(
 
 
 def pass_seconds(tflop: float, layers: int, speed: float, call: float, beside: bool) -> float:
-    """Of one forward and backward: of its arithmetic at a speed, and of calling its layers at `call` seconds, which go on
+    """Of one forward and backward: of its arithmetic at a speed, and of calling its layers at `call` seconds, which run
     `beside` each other on a GPU.
     """
     computing, calling = tflop / (speed * SHARE), layers * CALLS * call

@@ -1,7 +1,7 @@
 """Reads kohya's settings into our options, with a word on every setting.
 
-Every file becomes the arguments that kohya's training script would get (`files`, `gui`, `easy`, `dataset`, `command_line`);
-those are translated with the defaults that the script and LyCORIS have for what is not said (`network`, `training`, `data`).
+Every file becomes the arguments of kohya's training script (`files`, `gui`, `easy`, `dataset`, `command_line`);
+those are translated with the defaults of the script and LyCORIS for what is not given (`network`, `training`, `data`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads kohya's files by what they hold: training TOML, dataset TOML, the GUI's JSON, Easy Training's TOML, a command."""
+"""Reads kohya's files by content: training TOML, dataset TOML, the GUI's JSON, Easy Training's TOML, a command."""
 
 from __future__ import annotations
 

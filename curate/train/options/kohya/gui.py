@@ -1,6 +1,6 @@
 """Reads the JSON that kohya's GUI saves: which of its fields are passed on is decided by other fields.
 
-The file holds every field of the window. The rules are those of kohya_ss' LoRA tab: what belongs to another LoRA type, to
+The file holds every field of the window. Rules are those of kohya_ss' LoRA tab: what belongs to another LoRA type, to
 another noise type or to another family of models is not passed on, and neither is what is 0, off or empty.
 """
 

@@ -14,7 +14,7 @@ LENGTHS = ("epochs", "steps", "showings")
 def beneath(result: Imported, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The files' values and kohya's defaults that go beneath `given`: all but those that it takes the place of.
 
-    A length takes the place of any other length; another optimizer that of the arguments and rates that were chosen for the
+    A length takes the place of any other length; another optimizer that of the arguments and rates chosen for the
     file's; one learning rate that of the UNet's, and of the text encoders' where the file gives them none.
     """
     values, defaults = dict(result.values), dict(result.defaults)

@@ -1,4 +1,4 @@
-"""What is learnt: the network's module and arguments, with the defaults that kohya's modules and LyCORIS have for them."""
+"""The network's module and arguments, with the defaults of kohya's modules and LyCORIS."""
 
 from __future__ import annotations
 
