@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from curate import drive
+from curate.cli.main import main
 from curate.pipeline import load, schema
 from tests.folder.helpers import Project
 
@@ -52,11 +53,14 @@ def test_help(command: str) -> None:
     )
 
 
-def test_schema() -> None:
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["schema"])
+    assert json.loads(capsys.readouterr().out) == schema()
     compare("schema.json", json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 
-def test_plan(tmp_path: Path) -> None:
+def test_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before a run, after it, with a late option changed, with an early one changed, with a new picture."""
     project = Project(tmp_path, ["convert", {"resize": {"max_side": 4}}, "captions", "trigger", "balance", "export"])
     for n in range(3):
@@ -79,3 +83,9 @@ def test_plan(tmp_path: Path) -> None:
     project.picture("dog/new.png", 77)
     plan("a new picture")
     compare("plan.txt", "\n".join(lines) + "\n")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["plan", str(project.place / "pipeline.yaml")])
+    out, err = capsys.readouterr()
+    assert (end.value.code, err) == (0, "")
+    compare("plan-printed.txt", out)
