@@ -9,9 +9,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cleaners.errors import MissingModelError
 
-_UNKNOWN = 2 << 30
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """glibc's names for mallopt (malloc.h)."""
 _USUAL = {_TRIM_THRESHOLD: 128 << 10, _MMAP_MAX: 65536}
@@ -41,7 +42,7 @@ def free_memory(device: Any) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min([_system(), *_container(), *_limit()])
+    return min([int(psutil.virtual_memory().available), *_container(), *_limit()])
 
 
 @contextlib.contextmanager
@@ -63,17 +64,6 @@ def kept_memory(device: Any) -> Generator[None]:
         for name, value in _USUAL.items():
             library.mallopt(name, value)
         library.malloc_trim(0)
-
-
-def _system() -> int:
-    with contextlib.suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
-    with contextlib.suppress(ImportError):
-        import psutil
-
-        return int(psutil.virtual_memory().available)
-    return _UNKNOWN
 
 
 def _container() -> list[int]:

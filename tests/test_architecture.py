@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_the_first_page_loads_no_option_types(argument: str) -> None:
     """pydantic takes longer to load than all else that such a page needs."""
     work = f"import contextlib, curate.cli.main as m\nwith contextlib.suppress(SystemExit): m.main(['{argument}'])"
     assert not loaded(work) & {"pydantic", "numpy", "rich", "multiprocessing"}
+
+
+def test_a_worker_process_loads_no_command_line() -> None:
+    """A spawned process imports what the console script imports, before it is given any work."""
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["curate"]
+    work = f"from {script.partition(':')[0]} import main; import curate.executors.worker_process"
+    assert not loaded(work) & {"typer", "pydantic", "numpy", "rich"}
 
 
 def loaded(work: str) -> set[str]:

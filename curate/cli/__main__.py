@@ -1,6 +1,16 @@
-"""`python -m curate.cli`: the command line where no console script is at hand (launchers of several processes)."""
+"""The program: `curate`, and `python -m curate.cli` where no console script is at hand (launchers of several processes).
 
-from curate.cli.main import main
+A worker process runs the console script's imports once more, as spawned processes do. So nothing is loaded here until
+the command line is asked for.
+"""
+
+
+def main() -> None:
+    """The console script."""
+    from curate.cli.main import main as command_line
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 
 from curate.adapters.algorithm import algorithm
@@ -188,15 +189,10 @@ def call(device: torch.device) -> float:
 
 
 def available(device: torch.device) -> float:
-    """GiB of memory that are free on the device; 0 where that cannot be told."""
+    """GiB of memory that are free on the device; of the CPU, with what the system gives up of its caches."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / GIB
-    try:
-        import os
-
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    except (ValueError, OSError, AttributeError):
-        return 0.0
+    return psutil.virtual_memory().available / GIB
 
 
 def counts(backbone: Any, adapters: int) -> Counts:
