@@ -155,5 +155,5 @@ def test_a_prepared_folder_keeps_even_its_ledger_as_it_was(folder: Path, tmp_pat
     found = looked(prepared).findings
     assert tree(prepared) == before
     assert found is not None
-    # what the conversion took off and noted is still known
-    assert [p["key"] for p in found.data["pictures"] if "sRGB" in p["profile"]] == ["dog/wide_.png"]
+    # what the conversion took off and noted is still known; a prepared picture keeps the key of its source
+    assert [p["key"] for p in found.data["pictures"] if "sRGB" in p["profile"]] == ["dog/wide\n.png"]
