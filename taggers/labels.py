@@ -76,7 +76,8 @@ def from_csv(path: Path, numbers: Mapping[int, str] = DANBOORU, *, category: str
         missing = {"name", category} - set(rows.fieldnames or ())
         if missing:
             raise BadModelError(
-                f"{path}: column {', '.join(sorted(missing))} is missing (found: {', '.join(rows.fieldnames or ('nothing',))})",
+                f"{path}: column {', '.join(sorted(missing))} is missing "
+                f"(found: {', '.join(rows.fieldnames or ('nothing',))})",
                 "a label file has one row per output with at least the columns name and category",
             )
         found = [(rows.line_num, row) for row in rows]

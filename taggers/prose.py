@@ -11,16 +11,16 @@ Kind = Literal["young", "sexual"]
 _YOUNG = """
     adolescents? babies baby child children cubs? infants? kids? lolicon loli minors preadolescents? prepubescent
     preschoolers? preteens? schoolboys? schoolchildren schoolgirls? shota shotacon teens? teenage teenagers? toddlers?
-    tweens? under_age underaged? youngsters? little_boys? little_girls? small_boys? small_girls? young_boys? young_girls?
-    (?:[1-9]|1[0-7])_?(?:years?_old|yrs?_old|yo|years_of_age)
+    tweens? under_age underaged? youngsters? little_boys? little_girls? small_boys? small_girls? young_boys?
+    young_girls? (?:[1-9]|1[0-7])_?(?:years?_old|yrs?_old|yo|years_of_age)
 """
 
 _SEXUAL = """
     anal anus areolae blowjob bottomless clitoris coitus copulat(?:ing|ion) cum cunnilingus dildo ejaculat(?:ing|ion)
-    erection erotic explicit fellatio footjob gangbang genital genitalia genitals grop(?:ed|ing) handjob hentai intercourse
-    masturbat(?:es|ing|ion) mating naked nipples nsfw nude nudity orgasm paizuri penetrat(?:ed|ing|ion) penis porn
-    pornograph(?:ic|y) pubic_hair pussy raped? semen sex sexual sexually testicles topless unclothed uncensored undressed
-    vagina vaginal vibrator vulva
+    erection erotic explicit fellatio footjob gangbang genital genitalia genitals grop(?:ed|ing) handjob hentai
+    intercourse masturbat(?:es|ing|ion) mating naked nipples nsfw nude nudity orgasm paizuri penetrat(?:ed|ing|ion)
+    penis porn pornograph(?:ic|y) pubic_hair pussy raped? semen sex sexual sexually testicles topless unclothed
+    uncensored undressed vagina vaginal vibrator vulva
 """
 """Jargon of the sites that means something else in prose (knot, balls, sheath, oral) is left out."""
 

@@ -1,19 +1,19 @@
 """Starts `curate` for a test as a process of its own, without waiting for PyTorch to load each time.
 
-What it is for. The end-to-end tests start the real command many times. They need real processes: a test kills some of them,
+What it is for. The end-to-end tests start the real command many times. They need real processes: tests kill some,
 reads their exit codes, and gives each its own folder and environment. Loading PyTorch and diffusers takes some seconds,
 which is ten times as long as what such a test asks of the command.
 
 How it works. A session of pytest starts one server (`python -m tests.warm`). It imports the libraries once and waits.
-A request arrives as one line of JSON on its standard input: it forks, and the child becomes the program (`become`): it sets
-folder, environment, arguments, input and output, and runs it. The answer is the child's process id. Exit codes are asked for
-in the same way. Only fork gives a child the loaded libraries: spawn starts from nothing. Where there is no fork (Windows) the
+A request arrives as one line of JSON on its standard input: it forks, and the child becomes the program: it sets
+folder, environment, arguments, input and output, and runs it. The answer is the child's process id. Exit codes come
+in the same way. Only fork gives a child the loaded libraries, spawn does not. Where there is no fork (Windows) the
 fixture `server` is None, and tests start the command in the ordinary way.
 
 What it must not do:
 - start a thread, open a device or run a model before it forks: a child has only the thread that forked, and a lock that
   another thread held stays locked in it. For this reason `load` only imports.
-- test how the command starts. Imports, start-up time and what `--help` loads are tested on a cold process (fixture `cold`).
+- test how the command starts. Imports, start-up time and `--help` are tested on a cold process (fixture `cold`).
 - run anything of a test in the server itself, which would change every child after it.
 """
 

@@ -38,8 +38,8 @@ _OTHERS = (
     "cp874",
 )
 _SURE, _UNSURE = 0.04, 0.01
-"""Confidence of the detector, tried on captions of 1 to 10 words in 14 languages: above the first it is right, below the
-second it guessed."""
+"""Confidence of the detector, tried on captions of 1 to 10 words in 14 languages: above the first it was right, below
+the second it guessed."""
 _BETWEEN_LETTERS = re.compile(r"[a-z][¹³¿¾]|[¹³¾][a-z]")
 """Polish and others in cp1250, read as cp1252: ³¹ka for łąka."""
 _EVIDENCE = 100_000

@@ -70,7 +70,8 @@ class Sdxl(StableDiffusion):
         memory=(
             (
                 0,
-                "Less than 12 GiB: gradient checkpointing, the UNet alone, 768 instead of 1024 (sd-scripts' documentation: "
+                "Less than 12 GiB: gradient checkpointing, the UNet alone, 768 instead of 1024 (sd-scripts' "
+                "documentation: "
                 "8 GB is possible, 10 is recommended).",
                 {"batch": 1, "gradient_checkpointing": True, "resolution": 768, "text_lr": 0},
             ),

@@ -1,4 +1,4 @@
-"""What the families of Stable Diffusion share: UNet, CLIP's text encoders, folders of diffusers, one-file checkpoints."""
+"""What Stable Diffusion's families share: UNet, CLIP's text encoders, folders of diffusers, one-file checkpoints."""
 
 from __future__ import annotations
 

@@ -59,16 +59,17 @@ SCHEDULER = {
 }
 # Words that captions are made of; the tokenizer's merges are learnt from them, frequent letter pairs first.
 WORDS = str.split("""
-a an the of on in with and at by from over under near behind two three one solo girl boy man woman person people animal dog
-cat bird horse bear fox wolf robot toy doll vase candle car backpack robe dress shirt skirt hat coat shoes boots gloves scarf
-cartoon photo picture painting drawing sketch portrait statue building house tree flower forest mountain river sea sky
-cloud sun moon star night day morning evening winter summer spring autumn snow rain fire water grass stone wood metal glass
-red orange yellow green blue purple pink brown black white grey gray golden silver dark light bright simple background
-foreground theme monochrome greyscale colourful plain pattern striped checkered round square triangle circle long short
-big small large little old young new happy sad standing sitting lying running walking jumping looking viewer holding
-smile open closed mouth eyes hair ears tail hands arms legs face head body full upper lower side front back view close
-wearing style detailed soft blurry sharp outdoors indoors window door table chair bed book cup bottle bag box ball shape
-trigger character object pose clothing subject masterpiece quality best high low resolution absurdres highres
+a an the of on in with and at by from over under near behind two three one solo girl boy man woman person people animal
+dog cat bird horse bear fox wolf robot toy doll vase candle car backpack robe dress shirt skirt hat coat shoes boots
+gloves scarf cartoon photo picture painting drawing sketch portrait statue building house tree flower forest mountain
+river sea sky cloud sun moon star night day morning evening winter summer spring autumn snow rain fire water grass
+stone wood metal glass red orange yellow green blue purple pink brown black white grey gray golden silver dark light
+bright simple background foreground theme monochrome greyscale colourful plain pattern striped checkered round square
+triangle circle long short big small large little old young new happy sad standing sitting lying running walking
+jumping looking viewer holding smile open closed mouth eyes hair ears tail hands arms legs face head body full upper
+lower side front back view close wearing style detailed soft blurry sharp outdoors indoors window door table chair bed
+book cup bottle bag box ball shape trigger character object pose clothing subject masterpiece quality best high low
+resolution absurdres highres
 """)
 
 

@@ -67,7 +67,8 @@ def _of_onnx(found: Findings) -> Iterator[Problem]:
 def _of_the_rest(found: Findings) -> Iterator[Problem]:
     if found.opencv:
         remedy = (
-            "install the library it names (Debian, Ubuntu: apt install libgl1 libglib2.0-0 libxcb1), or the build without it: "
+            "install the library it names (Debian, Ubuntu: apt install libgl1 libglib2.0-0 libxcb1), "
+            "or the build without it: "
             "pip uninstall opencv-python, then pip install opencv-python-headless"
         )
         yield Problem("error", f"OpenCV does not load: {found.opencv}", remedy)

@@ -51,7 +51,7 @@ class Resemblance:
         return matched
 
     def _view(self, *paths: Path) -> tuple[Any, int, list[int]] | None:
-        """A small version of the picture with the hashes of the whole and of its parts; None where it cannot be read."""
+        """A small version of the picture with the hashes of it and of its parts; None where it cannot be read."""
         from curate.images.duplicates import likeness, perceptual_hash
 
         path = next((p for p in paths if p.is_file()), None)

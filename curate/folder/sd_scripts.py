@@ -35,7 +35,10 @@ def dataset_toml(folders: Mapping[str, list[Record]], output: Path, training: Ma
         name for name, records in folders.items() if training.get("masked_loss", True) and all(r.mask for r in records)
     }
     lines = [
-        "# For kohya's sd-scripts: --dataset_config with this file. Written anew by each export, with this folder's place.",
+        (
+            "# For kohya's sd-scripts: --dataset_config with this file. Written anew by each export, "
+            "with this folder's place."
+        ),
         "[general]",
         *_general(next(iter(folders.values()))[0], training),
     ]

@@ -91,7 +91,10 @@ def pipeline_text(answers: Answers, training: Sequence[str] = ()) -> str:
 
 def _opening(answers: Answers, base: Base) -> Iterator[str]:
     gpu = f"a GPU of {answers.gpu:g} GiB" if answers.gpu else "no GPU"
-    yield "# See what it would do: curate plan THIS_FILE.   Do it: curate run THIS_FILE.   Again: only what changed is redone."
+    yield (
+        "# See what it would do: curate plan THIS_FILE.   Do it: curate run THIS_FILE.   Again: "
+        "only what changed is redone."
+    )
     yield f"# Written for {visible(base.name)} ({base.title}, {_ANCESTRY[base.prompting]}) and {gpu}."
     for caution in cautions(answers):
         yield f"# Caution: {caution}."
@@ -109,7 +112,10 @@ _ANCESTRY = {
 
 
 def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
-    yield "  # By folder name. The trigger is what calls the concept up in a prompt: a made-up word keeps apart what the base"
+    yield (
+        "  # By folder name. The trigger is what calls the concept up in a prompt: a made-up word "
+        "keeps apart what the base"
+    )
     yield "  # knows, a class word after it (zwx dog) lets it build on that. Its words stand first in every caption."
     for one in concepts:
         trigger = ", ".join(_scalar(word) for word in one.trigger)
@@ -118,13 +124,19 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
         repeats = f", repeats: {one.repeats}" if one.repeats is not None else ""
         yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}{repeats}}}"
     if any(one.repeats is not None for one in concepts):
-        yield "  # The repeats are those of your folders' names; leave them out, and concepts are balanced by their pictures."
+        yield (
+            "  # The repeats are those of your folders' names; leave them out, and concepts are "
+            "balanced by their pictures."
+        )
 
 
 def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[str]:
     tagger, vocabulary = _tagger(base, answers.gpu)
     table = vocabulary if vocabulary == "e621" else "danbooru"
-    yield "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as garbage, so it is laid on white."
+    yield (
+        "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as "
+        "garbage, so it is laid on white."
+    )
     yield "  - convert: {background: white}"
     yield "  # Trainers handle very large files badly; buckets scale down further by themselves."
     yield "  - resize: {max_side: 3000}"
@@ -140,12 +152,21 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
             yield f"  # {captions} of {counted(pictures, 'picture')} have captions, which are kept."
         yield f"  - tag: {{tagger: {tagger}}}"
     if base.prompting == "natural":
-        yield "  # This base reads sentences: a .txt that lies beside a picture is taken, and its sentence put before the tags."
+        yield (
+            "  # This base reads sentences: a .txt that lies beside a picture is taken, and its "
+            "sentence put before the tags."
+        )
         yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
     else:
-        yield "  # This base reads tags: underscores become spaces as in its prompts. The black list takes what you never want."
+        yield (
+            "  # This base reads tags: underscores become spaces as in its prompts. The black list "
+            "takes what you never want."
+        )
         yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
-    yield "  # german_shepherd says dog already: the implied tag only takes room. The table is that of the tagger's vocabulary."
+    yield (
+        "  # german_shepherd says dog already: the implied tag only takes room. The table is that "
+        "of the tagger's vocabulary."
+    )
     yield f"  - prune: {{implications: {table}}}"
     yield "  # Trigger words first, where the trainer's keep_tokens holds them when captions are shuffled."
     yield "  - trigger"
@@ -173,7 +194,10 @@ def _tagger(base: Base, gpu: float) -> tuple[str, str]:
 
 def _tagger_reason(tagger: str, vocabulary: str) -> str:
     if tagger == "palette":
-        return "Measures colours and background, offline. For content take a real tagger: wd-vit-tagger-v3 is small and good."
+        return (
+            "Measures colours and background, offline. For content take a real tagger: "
+            "wd-vit-tagger-v3 is small and good."
+        )
     how = (
         "the most exact of its family, for a GPU"
         if "large" in tagger
@@ -181,7 +205,10 @@ def _tagger_reason(tagger: str, vocabulary: str) -> str:
         if "vit" in tagger
         else ""
     )
-    return f"Says {vocabulary} tags{', ' + how if how else ''}; downloaded once. Tuning its thresholds does not run it again."
+    return (
+        f"Says {vocabulary} tags{', ' + how if how else ''}; downloaded once. Tuning its "
+        "thresholds does not run it again."
+    )
 
 
 def _training(answers: Answers, base: Base) -> Iterator[str]:

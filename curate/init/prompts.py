@@ -33,7 +33,8 @@ def prompts_text(answers: Answers, base: Base) -> str:
         "# Change them freely; empty the file, or take sample_prompts out of the pipeline, for none.",
         *(f"{line} --w {side} --h {side} --d 1" for one in answers.concepts for line in _of(one, base)),
         "# Without a trigger: this one should look as it does without the LoRA.",
-        f"{'1girl, solo, outdoors' if base.prompting != 'natural' else 'a woman in a park'} --w {side} --h {side} --d 1",
+        f"{'1girl, solo, outdoors' if base.prompting != 'natural' else 'a woman in a park'} "
+        f"--w {side} --h {side} --d 1",
     ]
     return "\n".join(lines) + "\n"
 

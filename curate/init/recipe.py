@@ -94,7 +94,8 @@ def _length(kind: Kind, base: Base) -> Iterator[Setting]:
 def _optimizer(kind: Kind, base: Base) -> Iterator[Setting]:
     rate = base.declaration.style_rate if kind == "style" else 1e-4
     yield Setting(
-        "The usual rate for AdamW; half of it for the text encoder, which overfits first. Prodigy finds a rate by itself: "
+        "The usual rate for AdamW; half of it for the text encoder, which overfits first. "
+        "Prodigy finds a rate by itself: "
         "optimizer: prodigy, without learning_rate.",
         {"optimizer": "adamw", "learning_rate": rate, "text_lr": rate / 2, "schedule": "cosine", "warmup": 0.05},
     )

@@ -142,7 +142,10 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
     fits = [(r, buckets.fit(r.image.width, r.image.height, sizes)) for r in records if r.image.width]
     small = [r.key for r, how in fits if _enlarged(r, how)]
     if small:
-        yield f"{counted(len(small), 'picture')} smaller than their bucket at {resolution}: they are enlarged ({listed(small)})"
+        yield (
+            f"{counted(len(small), 'picture')} smaller than their bucket at {resolution}: "
+            f"they are enlarged ({listed(small)})"
+        )
     cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
     if cut:
         yield f"{counted(len(cut), 'picture')} lose more than {_CUT:.0%} to their bucket: crop them ({listed(cut)})"

@@ -15,7 +15,8 @@ nav a{display:inline-block;margin-right:1rem;color:var(--mark);text-decoration:n
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;opacity:.7}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere;min-width:6rem}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;
+overflow-wrap:anywhere;min-width:6rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td img{max-height:72px;display:block}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
@@ -40,7 +41,8 @@ details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.6
 .samples{display:flex;flex-wrap:wrap;gap:.5rem}
 .curve{width:100%;max-width:600px;background:var(--soft);border-radius:8px}
 .curve text{font-size:11px;fill:currentColor;opacity:.7}.curve line{stroke:var(--line)}
-.curve polyline{fill:none;stroke-width:1.5}.s0{stroke:var(--mark);fill:var(--mark)}.s1{stroke:var(--warn);fill:var(--warn)}
+.curve polyline{fill:none;stroke-width:1.5}
+.s0{stroke:var(--mark);fill:var(--mark)}.s1{stroke:var(--warn);fill:var(--warn)}
 .legend{display:flex;gap:1.5rem;margin:.3rem 0 1rem;font-size:.85rem}
 .legend i{display:inline-block;width:1rem;height:.2rem;margin:0 .4rem .2rem 0;border-radius:1px}
 .legend .s0{background:var(--mark)}.legend .s1{background:var(--warn)}

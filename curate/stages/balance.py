@@ -78,7 +78,9 @@ class Balance(DatasetStage):
     showings: int | None = Field(
         default=None,
         ge=1,
-        description="How often each picture should be shown in all; default 100, of a style 35. The advice on epochs follows.",
+        description=(
+            "How often each picture should be shown in all; default 100, of a style 35. The advice on epochs follows."
+        ),
     )
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"

@@ -16,7 +16,7 @@ from curate.images import MAX_PIXELS, Decoded, DecodeOptions, parse_colour, read
 
 
 class Convert(RecordStage):
-    """Turn every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, without transparency or metadata."""
+    """Turn every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, no transparency or metadata."""
 
     background: str = Field("white", description="Colour under transparent parts: a name or #rrggbb.")
     format: Literal["png", "jpeg", "webp"] = Field("png", description="Format of the pictures written.")

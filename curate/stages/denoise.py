@@ -43,7 +43,8 @@ class Denoise(RecordStage):
         ("adverse",),
         min_length=1,
         description="What cleans, in order: "
-        f"{', '.join(f'{name} ({cleaner(name).help})' for name in names())}; or the dotted path of a module with a cleaner.",
+        f"{', '.join(f'{name} ({cleaner(name).help})' for name in names())}; "
+        "or the dotted path of a module with a cleaner.",
         examples=[(name,) for name in names()],
     )
     threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
@@ -74,7 +75,9 @@ class Denoise(RecordStage):
     precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
     report: bool = Field(
         False,
-        description="Draw before, after and eightfold difference side by side into .curate/denoise-report, for curate report.",
+        description=(
+            "Draw before, after and eightfold difference side by side into .curate/denoise-report, for curate report."
+        ),
     )
 
     # 3: the stage is one step, and no longer one of two classes by what it needs

@@ -36,7 +36,7 @@ _LEARNT_FROM = 240
 
 
 class Marks(CompositeStage):
-    """Find marks that repeat in the same corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
+    """Find marks in the same corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
 
     action: Literal["tag", "crop", "inpaint", "mask", "note"] = Field(
         default="tag",
@@ -81,7 +81,8 @@ class _Find(DatasetStage):
         found: dict[str, list[dict[str, Any]]] = {}
         for name, records in groups.items():
             for mark, held in self._search(records, env):
-                line = f"{name + ': ' if name else ''}a mark repeats {mark.corner} in {len(held)} of {len(records)} pictures"
+                prefix = f"{name}: " if name else ""
+                line = f"{prefix}a mark repeats {mark.corner} in {len(held)} of {len(records)} pictures"
                 tell(Note("advice", line, self.name))
                 for key, what in held.items():
                     found.setdefault(key, []).append(what)

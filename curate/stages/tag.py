@@ -48,7 +48,9 @@ class Tag(CompositeStage):
     )
     cut: Literal["thresholds", "mcut", "best"] = Field(
         "thresholds",
-        description="By thresholds, at the largest gap between scores (MCut), or by each tag's own where the model has them.",
+        description=(
+            "By thresholds, at the largest gap between scores (MCut), or by each tag's own where the model has them."
+        ),
     )
     categories: tuple[str, ...] = Field(CATEGORIES, description="Categories of tags that are taken.")
     rating: Literal["off", "plain", "prefixed"] = Field(

@@ -24,7 +24,8 @@ class Upscale(RecordStage):
 
     model: HubFileName = Field(
         "RealESRGAN_x4plus",
-        description="A .pth, .safetensors or .onnx file, owner/repository/file on the hub, a known name (4x-UltraSharp, "
+        description="A .pth, .safetensors or .onnx file, owner/repository/file on the hub, a known name "
+        "(4x-UltraSharp, "
         "RealESRGAN_x4plus_anime_6B …), lanczos for plain interpolation, or none to only note what is small.",
     )
     when: Literal["smaller-than", "always"] = Field(

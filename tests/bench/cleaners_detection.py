@@ -1,4 +1,4 @@
-"""How often the noise measurement suspects untouched and perturbed pictures: `python -m tests.bench.cleaners_detection`."""
+"""How often the noise measurement suspects clean and perturbed pictures: `python -m tests.bench.cleaners_detection`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _PATCH, _BATCH = 40, 8
 
 
 def held_out(shown: Sequence[str]) -> list[Picture]:
-    """The photos whose names (folder/file) are not among those shown, at half their size: sharp, hardly any noise left."""
+    """The photos whose names (folder/file) are not among those shown, at half size: sharp, hardly any noise left."""
     from PIL import Image
 
     found: list[Picture] = []

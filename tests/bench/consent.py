@@ -1,4 +1,4 @@
-"""How long reading consent marks takes, and how little of a file is read for it: `python -m tests.bench.consent [FOLDER …]`."""
+"""Time and bytes read for consent marks: `python -m tests.bench.consent [FOLDER …]`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How far each optimizer moves a LoRA in 40 steps, with one rate and with two: python tests/bench/optimizers.py [NAME …].
+"""How far each optimizer moves a LoRA in 40 steps, at one rate and at two: python tests/bench/optimizers.py [NAME …].
 
-A name may be a dotted path, to compare with another implementation: prodigyopt.Prodigy, dadaptation.DAdaptAdam (these are
-installed by hand). Rates are 1e-3, and 1 for optimizers that find their own. Columns: |ΔW| of UNet and text encoder at one
+A name may be a dotted path, to compare another implementation: prodigyopt.Prodigy, dadaptation.DAdaptAdam (these are
+installed by hand). Rates are 1e-3, or 1 for optimizers that find one. Columns: |ΔW| of UNet and text encoder at one
 rate, at a tenth of it for the text encoder, at a tenth of it for the UNet.
 """
 

@@ -1,8 +1,8 @@
 """Prints how fast and in how much memory pictures are prepared, beside a Pillow loop, an OpenCV loop and libvips.
 
 Run from the repository's root: `python -m tests.bench.pictures [FOLDER] [--times 6] [--workers N] [--rounds 1]`.
-All write PNG at zlib level 1, the longest side at most 1024; "png" is our default encoder besides. "one to wait" finds a
-worker process that has loaded already, as a run does that has scanned meanwhile; all other rows of ours pay for its start.
+All write PNG at zlib level 1, the longest side at most 1024; "png" is our default encoder. "one to wait" finds a
+worker process that has loaded already, as a run has that scanned meanwhile; all other rows of ours pay for its start.
 Of several rounds, which take turns, the quickest of each row stands. Last come whole programs, from start to end.
 """
 

@@ -2,7 +2,7 @@
 
     python tests/bench/startup.py [--times 7]
 
-Goals: `curate --help` under 0.3 s where an empty program takes 0.03 s, a second run of the example under 5 s. Each figure
+Goals: `curate --help` under 0.3 s where an empty one takes 0.03 s, a second run of the example under 5 s. Each figure
 stands beside that of an empty Python program, measured in turn with it. On a machine with other work the seconds of the
 CPU say more than those of the clock.
 """

@@ -1,8 +1,8 @@
 """Measures tagging: `python tests/bench/taggers_throughput.py [DEVICE] [COUNT] [FOLDER_OF_PICTURES]`.
 
-One ONNX file in the WD contract (ViT-B/16 at 448, random weights, 10,000 tags). Ours (decode, prepare, score, pack) is set
+One ONNX file in the WD contract (ViT-B/16 at 448, random weights, 10,000 tags). Ours (decode, prepare, score, pack) is
 against the limit, which is the bare `session.run` on ready tensors or the preparation spread over the cores, whichever
-takes longer (on the CPU, where both want the same cores, their sum), and against a loop that takes one picture at a time.
+takes longer (on the CPU, where both want the same cores, their sum), and against a loop over single pictures.
 Target: 0.95 of the limit.
 """
 
@@ -54,7 +54,8 @@ def model(folder: Path) -> Path:
     axes = {"input": {0: "batch"}, "output": {0: "batch"}}
     with torch.inference_mode():
         torch.onnx.export(
-            network, (torch.zeros(2, 448, 448, 3),), str(folder / "model.onnx"), input_names=["input"], output_names=["output"],
+            network, (torch.zeros(2, 448, 448, 3),), str(folder / "model.onnx"),
+            input_names=["input"], output_names=["output"],
             dynamic_axes=axes, opset_version=17, dynamo=False,
         )  # fmt: skip
     rows = [f"{i},{name},9,0" for i, name in enumerate(("general", "sensitive", "questionable", "explicit"))]

@@ -1,4 +1,4 @@
-"""Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base on SD 1.5's UNet or SDXL's.
+"""Step time and peak memory of ours, lycoris-lora (default and bypass), PEFT and the frozen base, SD 1.5 or SDXL.
 
     # CPU, width 128 of 320, latents 16, 24, 32: a quarter of an hour
     python tests/bench/train_speed.py
@@ -6,7 +6,7 @@
     python tests/bench/train_speed.py --device cuda --width 320 --sizes 64 --batch 8
     python tests/bench/train_speed.py --device cuda --width 320 --sizes 128 --family sdxl
 
-A step is forward and backward with random weights; the frozen base's backward goes to its input. In every round all take
+A step is forward and backward with random weights; the base's backward goes to its input. In every round all take
 turns on the same inputs, so that load on the machine hits all of them alike; medians of the rounds are printed. Peak
 memory is what a step allocates on top of weights and inputs at its highest point.
 """

@@ -1,4 +1,4 @@
-"""The form of captions: the folder decides, the guess is told, the option overrides; run and train read one folder alike."""
+"""The form of captions: the folder decides, the option overrides it; run and train read one folder alike."""
 
 from __future__ import annotations
 
@@ -186,7 +186,10 @@ def test_run_and_train_read_one_folder_alike(draw: object, tmp_path: Path) -> No
     [
         (folder_spaces, ["2_zwx: spaces separate"]),
         (folder_lines, ["3_zwx dog: line ends separate"]),
-        (folder_caption_files, ["meta_cap.json", "a.json", "the first is empty", "two captions", "1 pictures have no caption"]),
+        (
+            folder_caption_files,
+            ["meta_cap.json", "a.json", "the first is empty", "two captions", "1 pictures have no caption"],
+        ),
         (folder_encodings, ["read as cp1251", "read as gb18030", "UTF-16"]),
         (folder_masks, ["c-condlabel.png", "gone-masklabel.png", "masked_loss is off"]),
         (folder_marks, ["|||"]),

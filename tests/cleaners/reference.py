@@ -4,7 +4,7 @@ import numpy as np
 
 
 def plain_bilateral(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """One pass over the thirteen pixels within two of the middle, in double precision, borders mirrored without the edge."""
+    """One pass over the thirteen pixels within two of the middle, in double precision, borders mirrored, no edge."""
     padded = np.pad(picture, ((2, 2), (2, 2), (0, 0)), mode="reflect")
     height, width = picture.shape[:2]
     total, weights = np.zeros_like(picture), np.zeros(picture.shape[:2])

@@ -8,7 +8,7 @@ from cleaners.upscalers.tiling import CONTEXT, SMALLEST, Tiler, windows
 
 
 class Blur:
-    """A network with a known field of view: a mean over (2·reach+1)² pixels, zero outside, then enlarged by repetition."""
+    """A network with a known field of view: a mean over (2·reach+1)² pixels, zero outside, then repeated."""
 
     def __init__(self, scale: int = 2, reach: int = 20, side: int = 0, most: int = 10**9) -> None:
         self.scale, self.reach, self.side, self.most = scale, reach, side, most

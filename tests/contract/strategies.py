@@ -91,7 +91,7 @@ def env(folder: Path, said: Mapping[str, Concept] | None = None) -> Env:
 
 
 def drawn_stage(name: str, data: st.DataObject) -> Stage:
-    """A stage with some options drawn at random and the others at their defaults; what does not go together is left out."""
+    """A stage with some options drawn at random and the others at their defaults; conflicts are left out."""
     kind = registry.stage(name)
     made = kind(**FIXED.get(name, {}))
     for option, info in kind.model_fields.items():

@@ -1,4 +1,4 @@
-"""Every algorithm keeps the contract of an adapter: zero at the start, forward = merged weight, save → load, deterministic."""
+"""Every algorithm keeps an adapter's contract: zero at the start, forward = merged weight, save → load, same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new algorithm, family or cleaner is one file: dropped into its folder, or named by a dotted path, it works everywhere."""
+"""A new algorithm, family or cleaner is one file: in its folder, or named by a dotted path, it works everywhere."""
 
 from __future__ import annotations
 

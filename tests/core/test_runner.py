@@ -153,7 +153,8 @@ def test_added_notes_and_facts_do_not_carry_those_of_another_run(bench: Bench, f
 
 def test_a_worker_sees_only_what_its_stage_reads(bench: Bench) -> None:
     full = Record(
-        "dog/a", "dog", "o", Image("d", "/p", 1, 1), "png", {"f": 1}, "m", ("t",), Scores.pack({"m": {"a": (0.5, "general")}}),
+        "dog/a", "dog", "o", Image("d", "/p", 1, 1), "png", {"f": 1}, "m", ("t",),
+        Scores.pack({"m": {"a": (0.5, "general")}}),
         ("a",), "s", "i", "e", repeats=3, notes=("n",),
     )  # fmt: skip
     after = bench.run([Peek()], Manifest([full]))

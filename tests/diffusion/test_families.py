@@ -1,4 +1,4 @@
-"""SD 2.x and SDXL, from a folder and from one file: the same answers, the right names, v-prediction found or refused."""
+"""SD 2.x and SDXL, from a folder and from one file: same answers, right names, v-prediction found or refused."""
 
 from __future__ import annotations
 

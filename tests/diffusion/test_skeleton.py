@@ -1,4 +1,4 @@
-"""Skeletons have every name and shape of the models that they stand for, and need none of the libraries that make those."""
+"""Skeletons have every name and shape of the models that they stand for, and need none of their libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded base model: an autoencoder that keeps colours, a tokenizer of the real format, the same bytes anywhere."""
+"""The embedded base model: an autoencoder that keeps colours, a real tokenizer format, the same bytes anywhere."""
 
 from __future__ import annotations
 

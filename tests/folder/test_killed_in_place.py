@@ -1,4 +1,4 @@
-"""An in-place command killed in the middle: a rerun gives what it would have given, and an edit made between is not lost."""
+"""An in-place command killed in the middle: a rerun gives the same result, and an edit between is not lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curate.errors import InputError
 
 
 def killed(place: Path) -> Store:
-    """A folder as a command leaves it that was killed after it had replaced one caption and begun to write another file."""
+    """A folder as a command leaves it that was killed after it replaced one caption and began another file."""
     (place / "dog").mkdir(parents=True)
     text = place / "dog/a.txt"
     text.write_text("as it came", encoding="utf-8")

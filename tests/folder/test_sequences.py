@@ -1,4 +1,4 @@
-"""Random sequences of what a person does, with kills: no word is lost, no picture is there twice, a rerun changes nothing."""
+"""Random sequences of what a person does, with kills: no edit is lost, no picture doubled, a rerun changes nothing."""
 
 from __future__ import annotations
 

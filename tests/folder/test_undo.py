@@ -1,4 +1,4 @@
-"""In-place commands: what they replace can be taken back, byte for byte; pictures that change places stay themselves."""
+"""In-place commands: what they replace can be taken back, byte for byte; pictures that swap names stay themselves."""
 
 from __future__ import annotations
 

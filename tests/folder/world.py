@@ -1,6 +1,6 @@
 """A person at work on a small project, with a model of what must be true of the prepared folder after every run.
 
-The model knows nothing of the ledger: it knows what the person did. Each picture has its own pixels, by which its copies
+The model knows nothing of the ledger: it knows what the person did. Each picture has its own pixels; by them its copies
 in the prepared folder are told.
 """
 

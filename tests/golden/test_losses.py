@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).with_name("losses.json")
 ALGORITHMS = ("lora", "lokr", "loha")
 SMALL = {"resolution": 64, "rank": 2, "layer_preset": "attn-only", "tensorboard": False}
 TOLERANCE = 1e-3
-"""Relative. One machine gives the same bytes each time; other CPUs and versions of PyTorch sum in another order, and four
+"""Relative. One machine gives the same bytes each time; other CPUs and versions of PyTorch sum otherwise, and four
 steps make at most some 1e-5 of that. A change of what is computed shows in the first digits.
 """
 

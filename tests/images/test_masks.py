@@ -1,4 +1,4 @@
-"""Masks: drawn over marks, changed as their pictures are, written beside the prepared pictures, and read again from there."""
+"""Masks: drawn over marks, changed as their pictures are, written beside the prepared pictures, and read again."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def test_the_schema_is_plain_json() -> None:
 
 
 def test_what_a_list_holds_is_said_once(place: Path) -> None:
-    """No second line for the list that its wrong values left too short, and no word on a list where an entry is wrong."""
+    """No second line for the list that its wrong values left too short, and none on a list where an entry is wrong."""
     assert mistakes(place, with_stages("denoise: {methods: [bogus]}")) == [
         '4:25: denoise.methods.0: unknown cleaner "bogus": choose from adverse, diffusion, down-up, upscale'
     ]

@@ -24,10 +24,10 @@ from curate.report.tally import Tally
 from curate.report.thumbs import thumbnail
 from tests.report.streams import RUN
 
-ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table thead tbody
-tr th td figure figcaption img details summary svg g line circle polyline text"""
-ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role aria-label cx cy
-r x1 x2 y1 y2 text-anchor"""
+ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table
+thead tbody tr th td figure figcaption img details summary svg g line circle polyline text"""
+ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role
+aria-label cx cy r x1 x2 y1 y2 text-anchor"""
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
 
 

@@ -45,7 +45,7 @@ def project(record: Record, stage: RecordStage) -> Record:
 
 @pytest.fixture
 def apply(env: Env) -> Apply:
-    """Runs a stage's parts over one record as a runner would: only what is read is seen, only what is written is taken."""
+    """Runs a stage's parts over one record as a runner would: only what it declares is read and written."""
 
     def run(stage: RecordStage, record: Record) -> Record:
         for part in stage.parts():

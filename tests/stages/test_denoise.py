@@ -103,7 +103,7 @@ class TestDenoise:
         assert forced.facts["denoise"]["done"]
 
     def test_a_filter_that_takes_texture_for_coarse_noise_is_discarded(self, env: Env, tmp_path: Path):
-        """What it would do is shown first: the cleaned picture is further from the clean one than the perturbed one is."""
+        """What it would do is shown first: the cleaned picture is further from the clean one than before."""
         dice = np.random.default_rng(1)
         grain = dice.integers(107, 149, (256, 256, 1)).astype(np.float32).repeat(3, axis=2)
         texture = np.asarray(cv2.GaussianBlur(grain, (0, 0), 1))

@@ -172,7 +172,8 @@ def test_two_folders_of_one_name(apply: Any, record: Make, tmp_path: Any) -> Non
 def test_importing_the_caption_stages_loads_nothing_heavy() -> None:
     code = (
         "import sys, curate.stages.tag, curate.stages.captions, curate.stages.prune, curate.stages.trigger\n"
-        "print(sorted({'torch', 'onnxruntime', 'transformers', 'scipy', 'cv2', 'PIL', 'huggingface_hub'} & set(sys.modules)))"
+        "heavy = {'torch', 'onnxruntime', 'transformers', 'scipy', 'cv2', 'PIL', 'huggingface_hub'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -74,7 +74,7 @@ def thouph(folder: Path) -> None:
 
 
 def siglip_shapes(tags: int) -> dict[str, tuple[int, ...]]:
-    """Tensors of a SigLIP encoder with a gated head, as timm names them: 2 blocks of 32, patches of 14 in a side of 28."""
+    """Tensors of a SigLIP encoder with a gated head, as timm names them: 2 blocks of 32, patches of 14, side 28."""
     size, inner = 32, 48
     layers = {"patch_embed.proj": (size, 3, 14, 14), "head.linear": (2 * tags, size)}
     layers |= {"attn_pool.q": (size, size), "attn_pool.kv": (2 * size, size), "attn_pool.proj": (size, size)}

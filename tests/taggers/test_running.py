@@ -143,7 +143,7 @@ def test_what_fails_keeps_its_place_and_batches_are_filled() -> None:
 
 
 def test_preparation_runs_while_the_device_works() -> None:
-    """Each batch ends only once a picture of the next one is prepared: were they one after the other, none would end."""
+    """Each batch ends only once a picture of the next one is prepared: one after the other, none would end."""
     done = [threading.Event() for _ in range(20)]
     waited: list[bool] = []
 

@@ -37,7 +37,7 @@ def effect(backbone: Backbone) -> Tensor:
 
 
 def kohya_layers(backbone: Backbone) -> dict[str, nn.Module]:
-    """Layers by the name that kohya and lycoris-lora derive from module paths, with transformers 4's `text_model` level."""
+    """Layers by the names that kohya and LyCORIS derive from modules, with transformers 4's `text_model` level."""
     roots = {"lora_unet": backbone.parts["unet"], "lora_te_text_model": backbone.parts["te1"]}
     return {f"{p}_{n}".replace(".", "_"): m for p, root in roots.items() for n, m in root.named_modules()}
 

@@ -43,7 +43,7 @@ def limit(fault: Any, given: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """A picture is small where training enlarges it more than `growth` times; `enlargement` takes width, height, side."""
+    """A picture is small where training enlarges it over `growth` times; `enlargement` takes width, height, side."""
 
     growth: float
     enlargement: Callable[[int, int, int], float]

@@ -12,7 +12,7 @@ _ENCODING = 1 / 2.2
 
 
 def of(image: Image.Image) -> Calibration | None:
-    """The calibration of a PNG that is not sRGB; None where a profile or an sRGB chunk goes before it, or none is declared.
+    """The calibration of a PNG that is not sRGB; None where a profile or an sRGB chunk overrides it or none is there.
 
     PNG specification (third edition) 4.3 and 13.13; 1/2.2 without other primaries means sRGB, as browsers take it.
     """

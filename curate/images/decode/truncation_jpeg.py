@@ -22,7 +22,7 @@ _BITS = bytes((n * 167 + 41) * 59 % 255 for n in range(512))
 
 @dataclass
 class _Scans:
-    """Of a JPEG's markers: kind of frame, its components, each scan's components and first coefficient, the last data."""
+    """Of a JPEG's markers: frame, components, each scan's components and first coefficient, the last data."""
 
     frame: int = 0
     components: tuple[int, ...] = ()

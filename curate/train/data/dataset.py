@@ -107,7 +107,8 @@ def read_dataset(
     if masks and not any(p.mask for p in pictures):
         raise InputError(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
-            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png or 10_dog/a-masklabel.png: white is learnt, black is not",
+            f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png or 10_dog/a-masklabel.png: "
+            "white is learnt, black is not",
         )
     if not masks and not reg and (folder / MASKS).is_dir():
         warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
@@ -197,7 +198,7 @@ def _withheld(path: Path) -> str:
 
 
 def _is_usable(path: Path, content: Content, mask: Path | None, warnings: list[str]) -> bool:
-    """False, with a warning, where caption or mask cannot be read: without it the picture would teach the wrong thing."""
+    """False and a warning where caption or mask cannot be read: without it the picture would teach the wrong thing."""
     name = f"{path.parent.name}/{path.name}"
     if path in content.errors:
         warnings.append(f"{name} is left out: {content.errors[path]}")

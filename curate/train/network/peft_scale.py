@@ -1,6 +1,6 @@
 """The strength of a PEFT or diffusers LoRA: it stands in a configuration beside the tensors, not among them.
 
-Rules as in PEFT 0.21: ΔW = alpha/r · B·A, alpha/√r with `use_rslora`; `alpha_pattern` and `rank_pattern` hold others for
+Rules as in PEFT 0.21: ΔW = alpha/r · B·A, alpha/√r with `use_rslora`; `alpha_pattern`, `rank_pattern` hold others for
 layers whose path ends with the pattern, a regular expression.
 """
 
@@ -42,7 +42,8 @@ def configurations(place: Path, metadata: Mapping[str, str]) -> Configurations:
             return dict.fromkeys(MODELS, _object(beside.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"start_from: the LoRA's configuration in {place if HEADER in metadata else beside} cannot be read: {error}",
+            f"start_from: the LoRA's configuration in {place if HEADER in metadata else beside} "
+            f"cannot be read: {error}",
             "without it the strength of the LoRA is not known: save the LoRA again with the program that made it",
         ) from error
     return {}

@@ -43,7 +43,9 @@ class DataOptions(BaseModel):
     masked_loss: bool = Field(False, description="Learn by the pictures in FOLDER/masks: white counts, black does not.")
     reg_folder: FilePath = Field(
         "",
-        description="Folder of N_class sub-folders with regularisation pictures: what the class is without the concept.",
+        description=(
+            "Folder of N_class sub-folders with regularisation pictures: what the class is without the concept."
+        ),
     )
     prior_loss_weight: float = Field(1.0, ge=0, description="What the loss of regularisation pictures counts.")
 

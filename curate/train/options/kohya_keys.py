@@ -135,8 +135,10 @@ _GROUPS: Final = (
         num_machines
         num_cpu_threads_per_process num_processes gpu_ids multi_gpu main_process_port machine_rank ddp_timeout
         ddp_gradient_as_bucket_view ddp_static_graph disable_mmap_load_safetensors debug_dataset console_log_level
-        console_log_simple console_log_file skip_cache_check extra_accelerate_launch_args use_safetensors noise_offset_type
-        sdxl_cache_text_encoder_outputs cache_text_encoder_outputs cache_text_encoder_outputs_to_disk opt_channels_last""",
+        console_log_simple console_log_file skip_cache_check extra_accelerate_launch_args use_safetensors
+        noise_offset_type
+        sdxl_cache_text_encoder_outputs cache_text_encoder_outputs cache_text_encoder_outputs_to_disk
+        opt_channels_last""",
     ),
     (
         "TensorBoard is written beside the run",
@@ -261,9 +263,11 @@ NEUTRAL: Final[Mapping[str, float]] = {
 
 OTHER_FAMILIES: Final = re.compile(
     r"""(flux1?|sd3|hunyuan(_image)?|anima|lumina|t5xxl|t5|clip_[lg]|ggpo|img_(attn|mlp|mod)|txt_(attn|mlp|mod)|single|double
-    |in_dims|ae$|apply_t5|discrete_flow|guidance_scale|logit_|mode_scale|model_prediction|model_type|sigmoid_scale|split_(mode|qkv)
+    |in_dims|ae$|apply_t5|discrete_flow|guidance_scale|logit_|mode_scale|model_prediction|model_type|sigmoid_scale
+    |split_(mode|qkv)
     |timestep_sampling|train_(blocks|double|single|t5xxl|lora_ggpo)|weighting_scheme|mem_eff_save|pos_emb|enable_scaled
-    |enable_all_linear|save_(clip|t5xxl)|show_timesteps|gemma2|byt5|qwen3|text_encoder(_batch_size)?$|attn_mode|vae_chunk|llm_adapter
+    |enable_all_linear|save_(clip|t5xxl)|show_timesteps|gemma2|byt5|qwen3|text_encoder(_batch_size)?$|attn_mode|vae_chunk
+    |llm_adapter
     |leco|compile_)""",
     re.VERBOSE,
 )

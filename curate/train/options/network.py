@@ -63,14 +63,17 @@ class NetworkOptions(BaseModel):
     block_ranks: str = Field(
         "",
         description="Rank of each UNet block, "
-        f"{' or '.join(f'{count} ({titles})' for count, titles in by_blocks().items())} with commas; 0 leaves a block out.",
+        f"{' or '.join(f'{count} ({titles})' for count, titles in by_blocks().items())} "
+        "with commas; 0 leaves a block out.",
     )
     block_alphas: str = Field("", description="Alpha of each UNet block; without it every block keeps the run's scale.")
     conv_block_ranks: str = Field("", description="As block_ranks, for convolutions larger than 1×1.")
     conv_block_alphas: str = Field("", description="As block_alphas, for convolutions larger than 1×1.")
     layers: tuple[str, ...] = Field(
         (),
-        description="PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name holds the pattern; the first fit counts.",
+        description=(
+            "PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name holds the pattern; the first fit counts."
+        ),
     )
     include: tuple[str, ...] = Field(
         (), description="Train only the preset's layers whose name holds one of these, as attn2 or ff_net_? do."

@@ -69,7 +69,9 @@ class OptimizerOptions(BaseModel):
     warmup: float | None = Field(
         None,
         ge=0,
-        description="Steps of rising rate at the start, below 1 a share of the run; default 0, .05 with constant-with-warmup.",
+        description=(
+            "Steps of rising rate at the start, below 1 a share of the run; default 0, .05 with constant-with-warmup."
+        ),
     )
     cycles: int = Field(1, ge=1, description="cosine-restarts: how often the rate starts anew.")
     power: float = Field(1.0, gt=0, description="polynomial: the exponent.")
@@ -104,7 +106,8 @@ class OptimizerOptions(BaseModel):
             set_here = (self.learning_rate, self.unet_lr or None, self.text_lr or None, self.schedule, self.warmup)
             if any(value is not None for value in set_here):
                 raise ValueError(
-                    "adafactor with relative_step=True sets its own rate: leave out learning rates, schedule and warmup, "
+                    "adafactor with relative_step=True sets its own rate: leave out learning rates, "
+                    "schedule and warmup, "
                     "or say relative_step=False"
                 )
         if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:

@@ -29,7 +29,9 @@ class RunOptions(BaseModel):
     )
     compile: bool = Field(
         False,
-        description="Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding.",
+        description=(
+            "Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding."
+        ),
     )
 
 

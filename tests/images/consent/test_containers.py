@@ -45,7 +45,8 @@ LAYOUTS = {
     "attribute": described(f'plus:DataMining="{VOCAB}DMI-PROHIBITED"'),
     "resource": described(elements=f'<plus:DataMining rdf:resource="{VOCAB}DMI-PROHIBITED"/>'),
     "value": described(
-        elements=f'<plus:DataMining rdf:parseType="Resource"><rdf:value>{VOCAB}DMI-PROHIBITED</rdf:value></plus:DataMining>'
+        elements=f'<plus:DataMining rdf:parseType="Resource">'
+        f"<rdf:value>{VOCAB}DMI-PROHIBITED</rdf:value></plus:DataMining>"
     ),
     "bag": described(
         elements=f"<plus:DataMining><rdf:Bag><rdf:li>{VOCAB}DMI-PROHIBITED</rdf:li></rdf:Bag></plus:DataMining>"

@@ -79,7 +79,7 @@ def test_every_file_is_prepared_or_refused_with_a_reason(
 
 
 def shown(values: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    """Samples of 0..255 as sRGB, where a PNG states another gamma and neither profile nor sRGB (PNG specification, 13.13)."""
+    """Samples 0..255 as sRGB, of a PNG with another gamma and neither profile nor sRGB (PNG specification, 13.13)."""
     with Image.open(path) as image:
         gamma = image.info.get("gamma")
         if (

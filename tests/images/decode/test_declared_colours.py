@@ -1,4 +1,4 @@
-"""Colours declared by numbers (cICP, nclx): compared with published matrices and the standards' formulas, written here anew."""
+"""Colours declared by numbers (cICP, nclx): compared with published matrices and the standards' formulas."""
 
 from __future__ import annotations
 

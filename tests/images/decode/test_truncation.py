@@ -1,4 +1,4 @@
-"""Files whose data end before their picture does, though their decoders say nothing: set aside, or cut to what is there."""
+"""Files whose data end before their picture does, though decoders say nothing: set aside, or cut."""
 
 from __future__ import annotations
 

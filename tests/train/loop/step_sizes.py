@@ -1,4 +1,4 @@
-"""A LoRA on the tiny base that learns a random ΔW from noisy targets: optimizers are compared on it without running a UNet."""
+"""A LoRA on the tiny base that learns a random ΔW from noisy targets: compares optimizers without a UNet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from curate.train.options import TrainOptions
 def sizes(backbone: Backbone, steps: int = 40, **given: Any) -> tuple[float, float]:
     """Frobenius norm of ΔW after so many steps, of the UNet's layers and of the text encoder's.
 
-    The gradient reaches each layer through its ΔW, as in training: at the start `up` is zero, and `down` gets no gradient.
+    The gradient reaches each layer through its ΔW, as in training: at first `up` is zero, and `down` gets no gradient.
     """
     options = TrainOptions(algo="lora", rank=4, alpha=4, layer_preset="attn-only", **given)
     network = attach(options, backbone)

@@ -1,4 +1,4 @@
-"""Every algorithm and objective learns: one fixed batch, noise and timesteps included, at half its loss within 200 steps."""
+"""Every algorithm and objective learns: one fixed batch, noise and timesteps, at half its loss within 200 steps."""
 
 from __future__ import annotations
 

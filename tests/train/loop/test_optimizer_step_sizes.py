@@ -1,4 +1,4 @@
-"""How far each optimizer moves a LoRA: against AdamW, with one rate and with two, with the arguments that guides give."""
+"""How far each optimizer moves a LoRA: against AdamW, at one rate and at two, with the arguments of guides."""
 
 from __future__ import annotations
 

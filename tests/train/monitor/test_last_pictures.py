@@ -1,4 +1,4 @@
-"""The end of a run: the LoRA is on the disk before the last pictures are drawn, and drawing stops when it is told to."""
+"""The end of a run: the LoRA is on the disk before the last pictures are drawn, and drawing stops on request."""
 
 from __future__ import annotations
 

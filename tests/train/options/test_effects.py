@@ -1,4 +1,4 @@
-"""What options promise is seen in the file that a run writes: max norm, block ranks, a guide's settings, kohya's file."""
+"""What options promise is in the file that a run writes: max norm, block ranks, a guide's settings, kohya's file."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ accelerate launch --num_cpu_threads_per_process 2 --mixed_precision bf16 "sdxl_t
   --lr_scheduler=cosine_with_restarts --lr_scheduler_num_cycles=3 --lr_warmup_steps=0.05 \
   --train_batch_size=4 --max_train_epochs=10 --save_every_n_epochs=2 --save_precision=bf16 --mixed_precision=bf16 \
   --min_snr_gamma=5 --noise_offset=0.0357 --shuffle_caption --keep_tokens=1 --caption_extension=.txt \
-  --cache_latents --gradient_checkpointing --xformers --clip_skip=2 --output_name="robe v2" --seed=31337 2>&1 | tee log.txt
+  --cache_latents --gradient_checkpointing --xformers --clip_skip=2 --output_name="robe v2" \
+  --seed=31337 2>&1 | tee log.txt
 """
 SD15 = """@echo off
 REM for SD 1.5

@@ -1,4 +1,4 @@
-"""The GUI's JSON: other fields decide which of its fields are passed on; what that means, field by field, is worked out here.
+"""The GUI's JSON: other fields decide which of its fields are passed on, field by field.
 
 Left are fields as the GUI saves them; right is what its rules, and sd-scripts' and LyCORIS' defaults, make of them.
 """

@@ -17,8 +17,8 @@ lycoris-lora: {algo: lora, rank: 8, alpha: 4, optimizer: adamw8bit, schedule: co
 lycoris-loha: {algo: loha, rank: 4, alpha: 2, optimizer: adamw8bit, schedule: constant-with-warmup, batch: 8}
 lycoris-lokr: {algo: lokr, rank: null, factor: 8, optimizer: adamw8bit, schedule: constant-with-warmup, batch: 8}
 pony: {algo: locon, rank: 8, alpha: 4, conv_rank: 256, conv_alpha: 4, scale_weight_norms: 1, optimizer: adamw,
-  learning_rate: 0.0001, schedule: cosine, precision: fp16, batch: 8, accumulate: 6, bucket_step: 32, multires_steps: 10,
-  multires_discount: 0.1, keep_tokens: 1, steps: 400, epochs: null}
+  learning_rate: 0.0001, schedule: cosine, precision: fp16, batch: 8, accumulate: 6, bucket_step: 32,
+  multires_steps: 10, multires_discount: 0.1, keep_tokens: 1, steps: 400, epochs: null}
 style: {algo: locon, rank: 32, showings: 35}
 """
 LAYERS = {

@@ -1,4 +1,4 @@
-"""Every algorithm and preset on full-size SD 1.x and SDXL: keys, shapes and sizes as published; PEFT has the same effect."""
+"""Every algorithm and preset on full-size SD 1.x and SDXL: keys, shapes, sizes as published; same effect in PEFT."""
 
 from __future__ import annotations
 

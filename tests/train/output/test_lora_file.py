@@ -1,4 +1,4 @@
-"""Files load elsewhere with the effect they had here: diffusers, lycoris-lora; metadata and hashes as readers want them."""
+"""Files load elsewhere with the effect they had here: diffusers, lycoris-lora; metadata and hashes as published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished file says of itself: the keys that readers know, kohya's hashes, and a user's own words and picture."""
+"""What a finished file says of itself: the keys that readers know, kohya's hashes, and a user's words and picture."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from tests.train.conftest import SIZES, run
 
 PUBLISHED = Path(__file__).parents[3] / "../shared/data/lora/ss_metadata_kohya_2023.filtered.json"
 # what kohya's train_network.py writes of every run
-KOHYAS = """session_id output_name learning_rate text_encoder_lr unet_lr num_train_images num_validation_images num_reg_images
-    num_batches_per_epoch num_epochs epoch steps gradient_accumulation_steps max_train_steps lr_warmup_steps lr_scheduler
-    network_module network_dim network_alpha network_dropout network_args mixed_precision full_fp16 v2 base_model_version
-    clip_skip max_token_length cache_latents seed lowram noise_offset noise_offset_random_strength multires_noise_iterations
-    multires_noise_discount adaptive_noise_scale zero_terminal_snr optimizer max_grad_norm caption_dropout_rate
-    caption_dropout_every_n_epochs caption_tag_dropout_rate face_crop_aug_range prior_loss_weight min_snr_gamma
-    scale_weight_norms ip_noise_gamma ip_noise_gamma_random_strength debiased_estimation loss_type huber_schedule huber_c
-    fp8_base validation_split resize_interpolation batch_size_per_device total_batch_size resolution color_aug flip_aug
-    random_crop shuffle_caption enable_bucket bucket_no_upscale min_bucket_reso max_bucket_reso keep_tokens dataset_dirs
+KOHYAS = """session_id output_name learning_rate text_encoder_lr unet_lr num_train_images num_validation_images
+    num_reg_images num_batches_per_epoch num_epochs epoch steps gradient_accumulation_steps max_train_steps
+    lr_warmup_steps lr_scheduler network_module network_dim network_alpha network_dropout network_args mixed_precision
+    full_fp16 v2 base_model_version clip_skip max_token_length cache_latents seed lowram noise_offset
+    noise_offset_random_strength multires_noise_iterations multires_noise_discount adaptive_noise_scale
+    zero_terminal_snr optimizer max_grad_norm caption_dropout_rate caption_dropout_every_n_epochs
+    caption_tag_dropout_rate face_crop_aug_range prior_loss_weight min_snr_gamma scale_weight_norms ip_noise_gamma
+    ip_noise_gamma_random_strength debiased_estimation loss_type huber_schedule huber_c fp8_base validation_split
+    resize_interpolation batch_size_per_device total_batch_size resolution color_aug flip_aug random_crop
+    shuffle_caption enable_bucket bucket_no_upscale min_bucket_reso max_bucket_reso keep_tokens dataset_dirs
     reg_dataset_dirs tag_frequency bucket_info sd_model_name"""
 # when and by which of kohya's commits a file was made, and what changes no byte of it
 NEVER = {"training_started_at", "training_finished_at", "sd_scripts_commit_hash", "gradient_checkpointing"}
@@ -130,8 +131,8 @@ def test_a_thumbnail_goes_in_small_and_trains_nothing_anew(folder: Path, tmp_pat
     kind, _, text = said["modelspec.thumbnail"].partition(";base64,")
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         assert (kind, image.format, image.size) == ("data:image/jpeg", "JPEG", (256, 128))
-        assert max(abs(a - b) for a, b in zip(image.convert("RGB").getpixel((9, 9)), (200, 60, 40), strict=True)) < 4  # type: ignore[arg-type]
-    # the same path with another picture is another thumbnail
+        assert max(abs(a - b) for a, b in zip(image.convert("RGB").getpixel((9, 9)), (200, 60, 40), strict=True)) < 4
+    # type: ignore[arg-type] # the same path with another picture is another thumbnail
     Image.new("RGB", (1000, 500), (0, 0, 250)).save(tmp_path / "look.png")
     other, _ = run(folder, **SHORT, thumbnail=str(tmp_path / "look.png"))
     assert safetensors_file.read(other)[1]["modelspec.thumbnail"] != said["modelspec.thumbnail"]

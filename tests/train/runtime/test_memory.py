@@ -1,4 +1,4 @@
-"""Too little disk stops a run before it starts; too little memory is told with settings that this run does not have yet."""
+"""Too little disk stops a run before it starts; too little memory is told with settings to change."""
 
 from __future__ import annotations
 

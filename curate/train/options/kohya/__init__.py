@@ -31,10 +31,10 @@ ZERO_COUNTS = frozenset(("text_lr", "unet_lr", "max_grad_norm", "prior_loss_weig
 OF_DATASETS = names(
     """resolution train_batch_size enable_bucket min_bucket_reso max_bucket_reso bucket_reso_steps bucket_no_upscale
     shuffle_caption keep_tokens keep_tokens_separator caption_separator caption_extension caption_dropout_rate
-    caption_dropout_every_n_epochs caption_tag_dropout_rate flip_aug color_aug random_crop face_crop_aug_range caption_prefix
-    caption_suffix secondary_separator enable_wildcard token_warmup_min token_warmup_step alpha_mask cache_info
-    conditioning_data_dir custom_attributes resize_interpolation validation_split validation_seed network_multiplier
-    metadata_file"""
+    caption_dropout_every_n_epochs caption_tag_dropout_rate flip_aug color_aug random_crop face_crop_aug_range
+    caption_prefix caption_suffix secondary_separator enable_wildcard token_warmup_min token_warmup_step alpha_mask
+    cache_info conditioning_data_dir custom_attributes resize_interpolation validation_split validation_seed
+    network_multiplier metadata_file"""
 )
 """Arguments that a dataset file may hold alone: they say nothing of a network."""
 
