@@ -1,4 +1,4 @@
-"""The program: `curate`, and `python -m curate.cli` where no console script is at hand (launchers of several processes).
+"""The program: `curate`, and `python -m curate.cli` where there is no console script (launchers of processes).
 
 A worker process runs the console script's imports once more, as spawned processes do. So nothing is loaded here until
 the command line is asked for.
