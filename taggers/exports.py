@@ -6,18 +6,21 @@ import csv
 import gzip
 import io
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
 from taggers.errors import BadTableError
-from taggers.implications import Table
+from taggers.implications import CORE, Table, core
 
+LOG = logging.getLogger("taggers")
 ADMINISTRATIVE = frozenset(
     (
         "avoid_posting",
@@ -62,21 +65,33 @@ def stored(vocabulary: str) -> Table | None:
         return None
     if aliases.is_file():
         return build(rows(implications), rows(aliases))
-    from taggers.implications import core
-
     return Table(build(rows(implications)).parents, core(vocabulary).aliases)
 
 
 def files(name: str) -> tuple[Path, ...]:
-    """The files whose content decides what `implications.table(name)` gives (none: the package's version does)."""
-    from taggers.implications import CORE
-
+    """The files whose content decides what `table(name)` gives (none: the package's version does)."""
     if name == "none":
         return ()
     if name in CORE:
         return tuple(p for p in kept(name) if p.is_file())
     path = Path(name).expanduser()
     return tuple(sorted(p for p in path.iterdir() if p.is_file())) if path.is_dir() else (path,)
+
+
+@cache
+def table(name: str) -> Table:
+    """A table by vocabulary (`danbooru`, `e621`), `none`, or from a file or folder of exports. Raises BadTableError.
+
+    Of a vocabulary the fetched full table is used where `curate tags update` has put one, else the package's own.
+    """
+    if name == "none":
+        return Table({})
+    if name in CORE:
+        return stored(name) or core(name)
+    found = read(Path(name).expanduser())
+    for cycle in found.cycles():
+        LOG.warning("%s: these tags imply each other: %s", name, ", ".join(cycle))
+    return found
 
 
 def read(path: Path) -> Table:

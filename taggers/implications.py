@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from taggers.errors import BadTableError
 
-LOG = logging.getLogger("taggers")
 HERE = Path(__file__).parent / "tables"
 
 CORE = ("danbooru", "e621")
@@ -173,23 +171,3 @@ def _read_core(path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
         else:
             raise BadTableError(f"{path}:{number}: neither `parent: children` nor `tag = aliases`")
     return parents, aliases
-
-
-@cache
-def table(name: str) -> Table:
-    """A table by vocabulary (`danbooru`, `e621`), `none`, or from a file or folder of exports. Raises BadTableError.
-
-    Of a vocabulary the fetched full table is used where `curate tags update` has put one, else the package's own.
-    """
-    if name == "none":
-        return Table({})
-    if name in CORE:
-        from taggers.exports import stored
-
-        return stored(name) or core(name)
-    from taggers.exports import read
-
-    found = read(Path(name).expanduser())
-    for cycle in found.cycles():
-        LOG.warning("%s: these tags imply each other: %s", name, ", ".join(cycle))
-    return found

@@ -44,7 +44,7 @@ def fetch(address: str) -> bytes:
 
 
 def update(vocabulary: str, source: Path | None = None, *, get: Get = fetch, today: date | None = None) -> Stored:
-    """Takes the tables from the site, or from a file or folder, and keeps them where `implications.table` looks.
+    """Takes the tables from the site, or from a file or folder, and keeps them where `exports.table` looks.
 
     What is there stays untouched where the new rows are fewer than half of it, or contradict the package's own
     table or lack most of it. Aliases that were there stay where the new table brings none. Raises BadTableError and
@@ -62,7 +62,7 @@ def update(vocabulary: str, source: Path | None = None, *, get: Get = fetch, tod
     for place, rows in zip(places, (found, aliases), strict=True):
         if rows:
             _write(place, rows)
-    implications.table.cache_clear()
+    exports.table.cache_clear()
     meta = {"implications": len(found), "aliases": len(aliases), "source": name, "fetched": stored.fetched}
     _replace(places[0].with_suffix(".json"), json.dumps(meta, indent=1))
     return stored

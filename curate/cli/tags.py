@@ -239,10 +239,10 @@ def explain_command(
     """Show what tags imply and by which steps, and which spelling is the live one."""
     from curate import captions
     from curate.tagging.models import translated
-    from taggers import implications
+    from taggers import exports
 
     with translated():
-        table = implications.table(vocabulary)
+        table = exports.table(vocabulary)
     known: list[dict[str, Any]] = []
     for name in map(captions.canonical, tags):
         live = table.live(name)

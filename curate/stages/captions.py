@@ -19,7 +19,7 @@ from curate.core.path_options import TagTable
 from curate.core.record import CaptionStyle, Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
-from taggers import exports, implications, screening, translation
+from taggers import exports, screening, translation
 from taggers.errors import BadTableError
 
 
@@ -154,7 +154,7 @@ class _Rules:
 
     def __init__(self, options: Captions) -> None:
         try:
-            self._table = implications.table(options.vocabulary)
+            self._table = exports.table(options.vocabulary)
         except BadTableError as error:
             raise InputError(error.message, error.remedy) from error
         self._options = options

@@ -62,7 +62,7 @@ class Prune(RecordStage):
     def open(self, env: Env) -> Generator[Worker]:
         """Reads the table and yields the worker."""
         try:
-            table = implications.table(self.implications)
+            table = exports.table(self.implications)
         except BadTableError as error:
             raise InputError(error.message, error.remedy) from error
         keep = frozenset(captions.canonical(t) for t in self.keep)

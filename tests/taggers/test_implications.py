@@ -36,9 +36,9 @@ CAPTION = st.lists(NAMES, unique=True, max_size=8)
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path / "cache"))
-    implications.table.cache_clear()
+    exports.table.cache_clear()
     yield tmp_path / "cache" / "tags"
-    implications.table.cache_clear()
+    exports.table.cache_clear()
 
 
 def real(vocabulary: str) -> Table:
@@ -108,7 +108,7 @@ def test_paths_explain() -> None:
 def test_cycles_are_tolerated_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "t.csv").write_text("antecedent,consequent\na,b\nb,c\nc,a\nd,a\n")
     with caplog.at_level(logging.WARNING):
-        table = implications.table(str(tmp_path / "t.csv"))
+        table = exports.table(str(tmp_path / "t.csv"))
     assert "imply each other: a, b, c" in caplog.text
     assert prune(table, ["d", "b", "c"])[0] == ("d",)
     assert prune(table, ["c", "b"])[0] == ("b",)
@@ -185,8 +185,8 @@ def test_an_unknown_vocabulary_is_named(cache: Path) -> None:
     with pytest.raises(BadTableError, match="gelbooru"):
         implications.core("gelbooru")
     with pytest.raises(BadTableError, match="gelbooru"):
-        implications.table("gelbooru")
-    assert implications.table("none").parents == {}
+        exports.table("gelbooru")
+    assert exports.table("none").parents == {}
 
 
 # exports
@@ -249,8 +249,8 @@ def test_a_file_replaces_the_core(cache: Path) -> None:
     stored = update.update("e621", REAL["e621"])
     assert stored.implications == 45619
     assert update.about("e621")["implications"] == 45619
-    assert implications.table("e621").ancestors("border_collie") >= {"collie", "mammal"}
-    assert implications.table("e621").aliases == implications.core("e621").aliases
+    assert exports.table("e621").ancestors("border_collie") >= {"collie", "mammal"}
+    assert exports.table("e621").aliases == implications.core("e621").aliases
     assert [p.name for p in exports.files("e621")] == ["e621_implications.csv"]
 
 
@@ -303,7 +303,7 @@ def test_aliases_come_with_implications_or_stay(cache: Path, tmp_path: Path) -> 
         update.update("danbooru", aliases)
     assert update.update("danbooru", tmp_path).aliases == 1
     update.update("danbooru", table)
-    assert implications.table("danbooru").live("doggo") == "dog"
+    assert exports.table("danbooru").live("doggo") == "dog"
 
 
 def test_fetching_e621_takes_the_newest_export(cache: Path) -> None:
@@ -325,7 +325,7 @@ def test_fetching_e621_takes_the_newest_export(cache: Path) -> None:
     assert (stored.implications, stored.aliases) == (len(rows), 1)
     assert "2026-05-01" in stored.source
     assert len(asked) == 3
-    assert implications.table("e621").live("doggo") == "domestic_dog"
+    assert exports.table("e621").live("doggo") == "domestic_dog"
 
 
 def test_fetching_danbooru_turns_pages(cache: Path) -> None:
@@ -341,7 +341,7 @@ def test_fetching_danbooru_turns_pages(cache: Path) -> None:
         return json.dumps([{"id": i, **e, "status": "active"} for i, e in zip(page, entries, strict=True)]).encode()
 
     assert update.update("danbooru", get=get).implications == len(rows)
-    assert implications.table("danbooru").parents == implications.core("danbooru").parents
+    assert exports.table("danbooru").parents == implications.core("danbooru").parents
 
 
 def test_no_network_says_how_to_go_on(cache: Path) -> None:
