@@ -14,9 +14,9 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 4
+VERSION = 5
 """Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
-algorithm; 3 noted no removals."""
+algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS side_files (
     path TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, digests TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS edits (
     origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS past_edits (
+    origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (origin, key, text)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sources (origin TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unplaced (
     path TEXT PRIMARY KEY, origin TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;

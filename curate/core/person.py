@@ -43,12 +43,29 @@ class PersonTables(Database):
         return {(origin, key): text for origin, key, text in self.read("SELECT origin, key, text FROM edits")}
 
     def keep_edit(self, origin: str, key: str, text: str) -> None:
-        """Keeps a caption that a person wrote."""
+        """Keeps a caption that a person wrote; the edit before it counts as past."""
+        self._end_edit(origin, key)
         self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
 
     def drop_edit(self, origin: str, key: str) -> None:
-        """Forgets an edit that the person took back."""
+        """Forgets an edit that the person took back; it counts as past."""
+        self._end_edit(origin, key)
         self.write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
+
+    def past_edits(self) -> dict[Identity, list[str]]:
+        """Edits that were replaced or taken back: a run that was killed since may have left copies of them."""
+        past: dict[Identity, list[str]] = {}
+        for origin, key, text in self.read("SELECT origin, key, text FROM past_edits"):
+            past.setdefault((origin, key), []).append(text)
+        return past
+
+    def forget_past_edits(self) -> None:
+        """No copy of them is left in the folder."""
+        self.write("DELETE FROM past_edits", [()])
+
+    def _end_edit(self, origin: str, key: str) -> None:
+        sql = "INSERT OR IGNORE INTO past_edits SELECT origin, key, text FROM edits WHERE origin = ? AND key = ?"
+        self.write(sql, [(origin, key)])
 
     def unplaced(self) -> dict[str, Unplaced]:
         """The files of edited captions that have no picture, by path."""
@@ -101,6 +118,6 @@ class PersonTables(Database):
 
     def identify(self, old: Identity, new: Identity) -> None:
         """What is known of a picture under one identity goes by another from now on, written file and words alike."""
-        for table in ("written", "edits", "removed", "unplaced"):
+        for table in ("written", "edits", "past_edits", "removed", "unplaced"):
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

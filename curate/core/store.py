@@ -143,7 +143,8 @@ class Store(PersonTables):
         return {path for (path,) in self.read("SELECT path FROM removing")}
 
     def settle(self) -> None:
-        """Forgets the intentions: everything is as `written` says."""
+        """Forgets the intentions and past edits: everything is as `written` says."""
+        self.forget_past_edits()
         self.write("DELETE FROM writing", [()])
         self.write("DELETE FROM removing", [()])
         self.commit()

@@ -105,6 +105,8 @@ def _work(c: Command, session: Session) -> Done:
     final = _joined(manifest, after, chosen)
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
         _publish(c, session, manifest, final)
+    if c.out is not None and not c.stage.read_only:
+        folder.keep_sources(manifest, store)
     following = _NEXT.get(c.stage.name)
     return Done(
         final,

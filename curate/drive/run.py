@@ -40,8 +40,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         manifest = _records(pipeline, session)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
-        manifest = session.runner.run(pipeline.stages, manifest)
-        return Done(manifest, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names))
+        result = session.runner.run(pipeline.stages, manifest)
+        folder.keep_sources(manifest, session.store)
+        return Done(result, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names))
 
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):

@@ -5,7 +5,7 @@ from curate.folder.edits import Changes, read_changes
 from curate.folder.identity import source_key
 from curate.folder.journal import Journal, undo, unfinished
 from curate.folder.publish import is_current, publish
-from curate.folder.recognize import recognize, with_words
+from curate.folder.recognize import keep_sources, recognize, with_words
 from curate.folder.removals import matching_removals, restore
 from curate.folder.state import Published, suffix
 from curate.folder.strays import report_strays
@@ -16,6 +16,7 @@ __all__ = [
     "Published",
     "caption_path",
     "is_current",
+    "keep_sources",
     "matching_removals",
     "publish",
     "read_changes",

@@ -12,7 +12,7 @@ from curate.core.events import Listener, Note
 from curate.core.files import remove_leftovers
 from curate.core.person import Identity, Removal, RepeatsOverride, Unplaced
 from curate.core.store import Store, Written
-from curate.folder.compare import caption_path, caption_text, read_text, same_text
+from curate.folder.compare import caption_path, caption_text, is_any_of, read_text, same_text
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
 
@@ -31,7 +31,7 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     for place in (folder, store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()
-    recovery = recover(folder, store, rows, edits)
+    recovery = recover(folder, store, rows)
     follow_moves(folder, store, rows, recovery.adrift, edits, tell)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
@@ -66,7 +66,7 @@ def _keep_edits(
     folder: Path, store: Store, rows: Mapping[str, Written], missing: set[str], recovery: Recovery, tell: Listener
 ) -> None:
     """Captions whose text is not the one that was generated were edited; where it is again, the edit was taken back."""
-    edits = store.edits()
+    edits, past = store.edits(), store.past_edits()
     copies = Counter((row.origin, row.key) for row in rows.values())
     for path, row in rows.items():
         text = caption_text(folder, row)
@@ -77,9 +77,10 @@ def _keep_edits(
                 continue
             tell(Note("warning", "its caption was removed: it is generated anew (to have none, empty it)", key=row.key))
             store.drop_edit(*identity)
+        elif recovery.interrupted and copies[identity] > 1 and is_any_of(text, row.caption, *past.get(identity, ())):
+            continue  # after a kill a picture may be at two paths, on its way from one to the other: the older text
         elif same_text(text, row.caption):
-            # after a kill a picture may be at two paths, on its way from one to the other
-            if identity in edits and not (recovery.interrupted and copies[identity] > 1):
+            if identity in edits:
                 store.drop_edit(*identity)
         elif identity not in edits or not same_text(text, edits[identity]):
             store.keep_edit(*identity, text)

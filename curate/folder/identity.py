@@ -25,24 +25,30 @@ def source_key(key: str) -> str:
 
 
 def assign(
-    words: Iterable[Identity], written: Iterable[Identity], records: Sequence[Record], alike: Alike
+    words: Iterable[Identity],
+    before: Iterable[Identity],
+    written: Iterable[Identity],
+    records: Sequence[Record],
+    alike: Alike,
 ) -> dict[Identity, Identity]:
     """The identities that are others now, old to new.
 
-    `words` are those of edits and removals, `written` those of earlier sources and files in the folder; both may name
-    parts of a picture, which follow their source.
+    `words` are those of edits and removals, `before` the sources of the last whole run, `written` files in the folder;
+    all may name parts of a picture, which follow their source. A picture that only a killed run wrote is still a new
+    one.
     """
     by_source: dict[Identity, list[Identity]] = {}
-    words = list(words)
-    for identity in (*words, *written):
+    words, before = list(words), list(before)
+    for identity in (*words, *before, *written):
         parts = by_source.setdefault((identity[0], source_key(identity[1])), [])
         if identity not in parts:
             parts.append(identity)
     worded = {(origin, source_key(key)) for origin, key in words}
+    old = worded | {(origin, source_key(key)) for origin, key in before}
     order = sorted(by_source, key=lambda one: (one not in worded, one))
     sources = _by_origin(order, records)
-    taken = {r.key for r in sources.values()}
-    origins = {origin for origin, _ in order}
+    taken = {r.key for one, r in sources.items() if one in old}
+    origins = {origin for origin, _ in old}
     fresh = [r for r in records if r.origin and r.origin not in origins and r.key not in taken]
     present = {r.origin for r in records}
     gone = [one for one in order if one not in sources and one[0] not in present]

@@ -12,6 +12,7 @@ from curate import images
 from curate.core.events import Listener, Note
 from curate.core.person import Identity, RepeatsOverride
 from curate.core.store import LEDGER, Store, Written
+from curate.folder import unplaced
 from curate.folder.compare import is_any_of, read_text
 from curate.names import folder_name
 
@@ -53,11 +54,16 @@ def follow_moves(
 
 def pictures(folder: Path) -> list[str]:
     """The paths of all picture files in a prepared folder, whoever put them there; those of the ledger are left out."""
+    return [path for path in _files(folder) if images.looks_like_picture(f"{folder}/{path}")]
+
+
+def _files(folder: Path) -> list[str]:
+    """The paths of all files but those of the ledger, sorted."""
     paths: list[str] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name != LEDGER]
         relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        paths += [(relative / name).as_posix() for name in names if images.looks_like_picture(f"{place}/{name}")]
+        paths += [(relative / name).as_posix() for name in names]
     return sorted(paths)
 
 
@@ -115,16 +121,28 @@ def _by_name(folder: Path, missing: Sequence[Written], strangers: Sequence[str],
 
 def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], moves: Sequence[Move]) -> None:
     """A picture that was removed may have left its caption in a folder that was renamed since."""
+    lost = [row for row in rows.values() if row.caption_path and _is_gone(folder, row)]
+    if not lost:
+        return
     votes = _votes(moves)
-    for row in list(rows.values()):
-        if not row.caption_path or (folder / row.caption_path).exists() or (folder / row.path).exists():
-            continue
+    captions = {row.caption_path for row in rows.values()}
+    free: dict[str, list[PurePosixPath]] = {}
+    for path in map(PurePosixPath, _files(folder)):
+        if path.as_posix() not in captions and path.parts[0] != unplaced.FOLDER:
+            free.setdefault(path.name, []).append(path)
+    for row in lost:
         old = PurePosixPath(row.caption_path)
-        for before, after in votes:
-            caption = PurePosixPath(after) / old.name
-            if before == old.parent.as_posix() and (folder / caption).exists():
-                rows[row.path] = dataclasses.replace(row, caption_path=caption.as_posix())
-                store.wrote([rows[row.path]])
+        places = free.get(old.name, [])
+        voted = [path for path in places if votes[old.parent.as_posix(), path.parent.as_posix()]]
+        if not voted and not (folder / old.parent).exists():
+            voted = places
+        if len(voted) == 1:
+            rows[row.path] = dataclasses.replace(row, caption_path=voted[0].as_posix())
+            store.wrote([rows[row.path]])
+
+
+def _is_gone(folder: Path, row: Written) -> bool:
+    return not (folder / row.path).exists() and not (folder / row.caption_path).exists()
 
 
 def _parents(row: Written, path: str) -> tuple[str, str]:

@@ -93,11 +93,13 @@ class _Publisher(FolderState):
 
     def _edited_meanwhile(self, records: Sequence[Record]) -> list[Record]:
         """The records with the captions that a person edited since the run began by looking for edits."""
+        past = self.store.past_edits()
         found: list[Record] = []
         for record in records:
             before = self.by_key.get(record.key)
+            known = past.get((record.origin, record.key), ())
             text = caption_text(self.folder, before) if before and before.origin == record.origin else None
-            if before is not None and text is not None and not is_any_of(text, before.caption, record.edited):
+            if before is not None and text is not None and not is_any_of(text, before.caption, record.edited, *known):
                 self.store.keep_edit(record.origin, record.key, text)
                 self.edits[record.origin, record.key] = text
                 found.append(dataclasses.replace(record, edited=text))
@@ -173,6 +175,11 @@ class _Publisher(FolderState):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         old.replace(target)
+        # nothing but the ledger tells where it went, should the folder be renamed after a kill
+        name = target.relative_to(self.folder).as_posix()
+        self.store.forget_written([before.path])
+        self.store.wrote([dataclasses.replace(before, path=name, mtime=0)])
+        self.store.commit()
         return True
 
     def _picture(self, source: Path, target: Path) -> None:

@@ -38,10 +38,10 @@ def recognize(
     """
     rows = store.written()
     before = store.sources() or {(row.origin, source_key(row.key)) for row in rows.values()}
-    known = {*before, *((row.origin, row.key) for row in rows.values())}
+    written = {(row.origin, row.key) for row in rows.values()}
     records = [r for r in manifest if r.origin]
     words = sorted({*changes.edits, *changes.removed})
-    changed = assign(words, sorted(known), records, Resemblance(folder, rows, env))
+    changed = assign(words, sorted(before), sorted(written), records, Resemblance(folder, rows, env))
     edits = {changed.get(one, one): text for one, text in changes.edits.items()}
     removed = {changed.get(one, one): path for one, path in changes.removed.items()}
     for old, new in changed.items():
@@ -51,13 +51,18 @@ def recognize(
             what = "was saved again" if old[1] == new[1] else f"took the place of {old[1]}"
             tell(Note("warning", f"its source {what}: the caption you edited is kept", key=new[1]))
     now = {(r.origin, r.key) for r in records}
-    if keep and now != before:
-        store.keep_sources(sorted(now))
     store.commit()
     same = {changed.get(one, one) for one in before}
     came = tuple(r.key for r in records if before and (r.origin, r.key) not in same)
     left = tuple(sorted(key for _, key in same - now))
     return Recognized(with_words(manifest, edits, removed), came, left)
+
+
+def keep_sources(manifest: Manifest, store: Store) -> None:
+    """Notes at the end of a run which source pictures it began with: what a killed one had seen is still new."""
+    now = {(r.origin, r.key) for r in manifest if r.origin}
+    if now != store.sources():
+        store.keep_sources(sorted(now))
 
 
 def with_words(manifest: Manifest, edits: Mapping[Identity, str], removed: Mapping[Identity, object]) -> Manifest:

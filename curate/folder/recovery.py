@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,15 @@ class Recovery:
     removing: frozenset[str]
 
 
-def recover(folder: Path, store: Store, rows: dict[str, Written], edits: Mapping[Identity, str]) -> Recovery:
+def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
     """Adds to `rows` and the ledger what a killed run had written."""
     intended, removing = store.intended(), store.removing()
     for place, folders, _ in os.walk(folder) if intended or removing else ():
         # all folders, since a person may have renamed the one that was being written
         folders[:] = [name for name in folders if not name.startswith(".")]
         remove_leftovers(Path(place))
+    edits = _edits(store)
+    by_key = {row.key: row for row in rows.values()}
     written: list[Written] = []
     adrift: list[Written] = []
     for row in intended:
@@ -39,6 +41,9 @@ def recover(folder: Path, store: Store, rows: dict[str, Written], edits: Mapping
             if stat.st_size == row.size and digest_file(path) == row.digest:
                 known = _with_old_caption(folder, row, rows.get(row.path), edits)
                 written.append(dataclasses.replace(known, mtime=stat.st_mtime_ns))
+            elif row.path not in rows and _came_from(folder, by_key.get(row.key), row):
+                # a picture that a person changed goes along unchanged; no time matches what is not ours
+                written.append(dataclasses.replace(row, mtime=0))
         except OSError:
             adrift.append(row)
     store.wrote(written)
@@ -46,15 +51,30 @@ def recover(folder: Path, store: Store, rows: dict[str, Written], edits: Mapping
     return Recovery(bool(intended or removing), tuple(adrift), frozenset(removing))
 
 
-def _with_old_caption(folder: Path, row: Written, old: Written | None, edits: Mapping[Identity, str]) -> Written:
+def _came_from(folder: Path, old: Written | None, row: Written) -> bool:
+    """Whether the picture of a record is no longer where it was, so that the run had moved it."""
+    return old is not None and old.path != row.path and not (folder / old.path).exists()
+
+
+def _edits(store: Store) -> dict[Identity, list[str]]:
+    """What a person wrote for each picture, now and before."""
+    known = store.past_edits()
+    for identity, text in store.edits().items():
+        known.setdefault(identity, []).append(text)
+    return known
+
+
+def _with_old_caption(
+    folder: Path, row: Written, old: Written | None, edits: Mapping[Identity, Sequence[str]]
+) -> Written:
     """The row, with the caption that was there before where the new one had not been written yet."""
-    edit = edits.get((row.origin, row.key))
+    known = edits.get((row.origin, row.key), ())
     if old is None:
         return row
     before = read_text(folder / old.caption_path) if old.caption_path else None
-    was_ours = before is None or is_any_of(before, old.caption, edit, edits.get((old.origin, old.key)))
+    was_ours = before is None or is_any_of(before, old.caption, *known, *edits.get((old.origin, old.key), ()))
     moved = old.caption_path != row.caption_path
-    if row.caption_path and is_any_of(read_text(folder / row.caption_path), row.caption, edit):
+    if row.caption_path and is_any_of(read_text(folder / row.caption_path), row.caption, *known):
         if was_ours or not moved:
             if old.caption_path and moved:
                 (folder / old.caption_path).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curate import picture_names
 from curate.core.store import Store
-from curate.folder.compare import read_text, same_text
+from curate.folder.compare import is_any_of, read_text
 
 
 def matching_removals(store: Store, patterns: Sequence[str]) -> list[tuple[str, str]]:
@@ -23,12 +23,13 @@ def restore(folder: Path, store: Store, patterns: Sequence[str]) -> list[str]:
     """Takes removals back and returns the keys of the pictures: the next run prepares them again."""
     identities = matching_removals(store, patterns)
     store.forget_removed(identities)
+    edits = store.edits()
     # a run that did not get far enough may have left what is known of them
     for row in store.written().values():
         if (row.origin, row.key) in identities and not (folder / row.path).exists():
             caption = folder / row.caption_path
             text = read_text(caption) if row.caption_path else None
-            if text is not None and same_text(text, row.caption):
+            if is_any_of(text, row.caption, edits.get((row.origin, row.key))):
                 caption.unlink()
             store.forget_written([row.path])
     store.commit()

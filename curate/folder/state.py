@@ -153,7 +153,7 @@ class FolderState:
         return row if row is not None and _same_file(self.folder / row.path, self.folder / path) else None
 
     def wrote(self, row: Written, text: str | None) -> bool:
-        """Whether a text is the caption generated for a picture, or one of the edits that are kept for it."""
+        """Whether a text is the caption generated for a picture, or an edit of it, present or past."""
         return is_any_of(text, row.caption, *self.edits_of.get(row.origin, ()))
 
     @functools.cached_property
@@ -162,6 +162,8 @@ class FolderState:
         found: dict[str, list[str]] = {}
         for (origin, _), text in self.edits.items():
             found.setdefault(origin, []).append(text)
+        for (origin, _), texts in self.store.past_edits().items():
+            found.setdefault(origin, []).extend(texts)
         return found
 
     @functools.cached_property

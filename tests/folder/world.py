@@ -336,10 +336,16 @@ class World:
     def _wanted(self) -> list[Picture]:
         return [p for p in self.pictures if p.path is not None and not p.removed and not self._is_excluded(p)]
 
-    @staticmethod
-    def _is_lost(one: Picture) -> bool:
-        """Whether another change of its source would leave nothing to know it by: its prepared picture is gone."""
-        return one.removed and one.unseen
+    def _is_lost(self, one: Picture) -> bool:
+        """Whether another change of its source would leave nothing to know it by: its prepared picture is gone.
+
+        A picture that was removed or excluded is known by its source's name and bytes alone. When both change between
+        two runs, nothing says which one it was. Its edited caption stays in the folder of those without a picture.
+        """
+        return one.unseen and not self._is_prepared(one)
+
+    def _is_prepared(self, one: Picture) -> bool:
+        return any(p is one for _, p in self._ours())
 
     def _is_excluded(self, one: Picture) -> bool:
         return one.path is not None and one.path.stem in self.excluded
@@ -410,7 +416,7 @@ class World:
 
     def _move(self, one: Picture, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        one.unseen = one.unseen or one.removed
+        one.unseen = one.unseen or not self._is_prepared(one)
         shutil.move(one.path, path)
         shutil.move(one.path.with_suffix(".txt"), path.with_suffix(".txt"))
         one.path = path
