@@ -26,6 +26,7 @@ from curate.pipeline import RunOptions
 from curate.report import Report, open_report
 
 SUMMARY = "summary.json"
+_TRAIN = "train"
 
 
 _NAMED = 20
@@ -104,7 +105,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         def close(status: str, done: Done | None) -> dict[str, Any]:
             POOL.close()
             store.commit()
-            return _close(report, store, status, done, time.perf_counter() - begun)
+            return _close(report, store, status, done, job.stages, time.perf_counter() - begun)
 
         try:
             done = work(Session(store, env, report, runner))
@@ -127,13 +128,26 @@ def _listener(report: Report, job: Job) -> Listener:
     return tell
 
 
-def _close(report: Report, store: Store, status: str, done: Done | None, seconds: float) -> dict[str, Any]:
+def _prepared(report: Report, stages: Sequence[str]) -> bool:
+    """Whether a run that stopped early had finished every stage before training."""
+    running = {row.stage.split(" (")[0]: row.running for row in report.tally.rows}
+    before = [name for name in stages if name != _TRAIN]
+    return all(not running.get(name, True) for name in before[-1:]) and not any(
+        is_running for name, is_running in running.items() if name != _TRAIN
+    )
+
+
+def _close(
+    report: Report, store: Store, status: str, done: Done | None, stages: Sequence[str], seconds: float
+) -> dict[str, Any]:
     """Prints the summary; keeps it beside the ledger where the work was done."""
     if done is None:
         pictures, aside = report.tally.pictures or 0, len(report.tally.aside)
+        prepared = pictures - aside if _prepared(report, stages) else 0
     else:
         pictures, aside = len(done.manifest), sum(bool(r.aside) for r in done.manifest)
-    report.tell(RunFinished(status, pictures, pictures - aside, aside, seconds))
+        prepared = pictures - aside
+    report.tell(RunFinished(status, pictures, prepared, aside, seconds))
     places = dict(done.places) if done else {}
     if aside > _NAMED:
         places["events"] = store.root / "events.jsonl"

@@ -140,7 +140,8 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     if parts := figures["split"]:
         whole, made = counted(len(parts), "picture"), counted(sum(parts.values()), "picture")
         yield _row("split", f"{whole} became {made}: {listed(list(parts))}")
-    yield _row("prepared", f"{figures['prepared']:,}")
+    if figures["prepared"] or figures["status"] == "done":
+        yield _row("prepared", f"{figures['prepared']:,}")
     yield _row("set aside", f"{len(figures['aside']):,}")
     if figures["came"]:
         yield _row("new", f"{counted(len(figures['came']), 'picture')} since the last run: {listed(figures['came'])}")
