@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -37,8 +38,12 @@ def names_schema(choices: Sequence[str]) -> dict[str, Any]:
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:
-    """ "did you mean …?" for a misspelt name, or the list of choices."""
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    """ "did you mean …?" for a misspelt name, or the list of choices.
+
+    A name that is a whole word of a choice means that one: "oft" is "diag-oft", though "boft" is spelled more alike.
+    """
+    whole = [choice for choice in choices if name in re.split("[-_ ]", choice)]
+    close = whole if len(whole) == 1 else difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(choices)}"
 
 
