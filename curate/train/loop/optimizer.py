@@ -45,6 +45,9 @@ def build(network: Network, options: TrainOptions) -> torch.optim.Optimizer:
 
 def check(options: TrainOptions) -> None:
     """Raises what `build` would raise for these options, without a network."""
+    if optimizer_catalogue.is_plain(options.optimizer) and not options.optimizer_args:
+        # nothing can be wrong, and making one would load PyTorch's compiler
+        return
     _made(options, [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": resolve.learning_rate(options)}])
 
 

@@ -58,6 +58,11 @@ KNOWN: Mapping[str, Known] = {
 }
 
 
+def is_plain(name: str) -> bool:
+    """Whether an optimizer is PyTorch's own, by a name of ours: it is installed, and takes what we give it."""
+    return name in KNOWN and KNOWN[name].path.startswith("torch.optim.")
+
+
 def make(name: str, parameters: list[dict[str, Any]], common: dict[str, Any], given: dict[str, Any]) -> Any:
     """An optimizer: `common` where it takes it, its defaults here, then what the user gave, all of which it must take.
 
