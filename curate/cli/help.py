@@ -40,7 +40,8 @@ class Command(TyperCommand):
             meant = same if same in own else option
             if meant:
                 error.possibilities = []
-                error.message += f". Here it is --{meant.replace('_', '-')}."
+                options = " or ".join(f"--{one.replace('_', '-')}" for one in meant.split(" or "))
+                error.message += f". Here it is {options}."
             elif reason:
                 error.message += f". Leave it out: {reason}."
             raise

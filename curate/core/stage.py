@@ -274,7 +274,10 @@ class Stage(Options):
 
     @classmethod
     def counterpart(cls, name: str) -> tuple[str, str]:
-        """The option that another program calls by a name, and why there is none: one of the two is empty, or both."""
+        """The option that another program calls by a name, and why there is none: one of the two is empty, or both.
+
+        Where a name means one of several options, " or " joins them.
+        """
         return "", ""
 
     def training_options(self) -> Mapping[str, Any]:

@@ -180,7 +180,8 @@ def _hint(model: type[BaseModel], key: str, known: Sequence[str]) -> str:
     """What a key that is none may have meant: another program's name, or a misspelt one."""
     option, reason = model.counterpart(key) if issubclass(model, Stage) else ("", "")
     if option:
-        return f'here it is "{option}"'
+        options = '" or "'.join(option.split(" or "))
+        return f'here it is "{options}"'
     return f"leave it out: {reason}" if reason else registry.nearest(key, known)
 
 

@@ -87,8 +87,8 @@ class Train(TrainOptions, DatasetStage):
 
     @classmethod
     def counterpart(cls, name: str) -> tuple[str, str]:
-        """kohya's names."""
-        return kohya_keys.counterpart(name)
+        """kohya's names, and `preset`, which was one option once."""
+        return ("guide or layer_preset", "") if name == "preset" else kohya_keys.counterpart(name)
 
     def training_options(self) -> Mapping[str, Any]:
         """The options, with the base's resolution where none is given and the base is on disk."""

@@ -38,3 +38,15 @@ def test_a_pipeline_knows_them(name: str, option: str, tmp_path: Path) -> None:
     path.write_text(f"input: in\noutput: out\nstages:\n  - export\n  - train: {{base: tiny, {name}: 3}}\n")
     with pytest.raises(PipelineError, match=f'train has no option "{name}": here it is "{option}"'):
         load(path)
+
+
+def test_the_option_that_became_two_names_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "folder", "--preset", "valstrix"])
+    written = " ".join(capsys.readouterr().err.split())
+    assert "No such option: --preset. Here it is --guide or --layer-preset." in written
+    (tmp_path / "in/dog").mkdir(parents=True)
+    path = tmp_path / "p.yaml"
+    path.write_text("input: in\noutput: out\nstages:\n  - export\n  - train: {base: tiny, preset: valstrix}\n")
+    with pytest.raises(PipelineError, match='train has no option "preset": here it is "guide" or "layer_preset"'):
+        load(path)
