@@ -60,7 +60,8 @@ def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePo
         folder, whole, n = str(path.parent), path.stem, 1
         stem = whole
         while (folded := fold(f"{folder}/{stem}")) in taken:
-            stem = f"{whole}-{hint}" if n == 1 and hint else f"{whole}-{n + (0 if hint else 1)}"
+            number = n if hint else n + 1
+            stem = f"{whole}-{hint}" if n == 1 and hint else f"{whole}-{number}"
             n += 1
         taken.add(folded)
         paths[key] = path if stem == whole else path.with_name(stem + path.suffix)

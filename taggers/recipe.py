@@ -68,8 +68,8 @@ def _filter(stage: Mapping[str, Any]) -> Image.Resampling:
 
 
 def _two(size: Any) -> tuple[int, int]:
-    numbers = [size, size] if isinstance(size, int) else [*size, *size][:2] if len(size) == 1 else list(size)
-    first, second = (int(n) for n in numbers)
+    numbers = [size] if isinstance(size, int) else list(size)
+    first, second = (int(n) for n in (numbers * 2 if len(numbers) == 1 else numbers))
     return first, second
 
 

@@ -97,3 +97,12 @@ def is_test(name: str) -> bool:
     """Whether a module's name, or a relative one, is that of a file of tests."""
     first, *rest = name.split(".")
     return first in ("tests", "") and any(part.startswith("test_") for part in rest)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_no_conditional_expression_stands_in_another(path: Path) -> None:
+    def inner(node: ast.IfExp) -> bool:
+        return any(isinstance(one, ast.IfExp) for part in (node.test, node.body, node.orelse) for one in ast.walk(part))
+
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.IfExp) and inner(node)] == []

@@ -56,7 +56,7 @@ class Signs:
 
 
 LIMITS = {"luma": 9.0, "chroma": 1.0, "chroma2": 1.5, "chroma4": 2.0, "pattern": 0.52}
-"""Limits above most of 700 untouched variants of photos, sprites and line art (tests/bench/cleaners_detection.py)."""
+"""Limits above nearly all of 700 untouched photos, sprites and drawings, varied (tests/bench/cleaners_detection.py)."""
 
 # found by logistic regression on the logarithms, cross-validated over the pictures, then rounded
 _EXPONENTS = {"luma2": 0.3, "luma4": -0.5, "chroma": 0.5, "chroma4": 0.7}

@@ -58,7 +58,9 @@ class Turning(Bound):
     def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         out = layer(x)
         bias = layer.bias
-        bare = out if bias is None else out - (bias[:, None, None] if self.shape.kernel else bias).to(out.dtype)
+        bare = out
+        if bias is not None:
+            bare = out - (bias[:, None, None] if self.shape.kernel else bias).to(out.dtype)
         return out + self.added(bare)
 
     @override

@@ -107,7 +107,7 @@ def detect(texts: Iterable[bytes]) -> str:
 
 
 def _is_latin(text: bytes) -> bool:
-    """Whether bytes above 127 stand alone among ASCII letters, as in café: Cyrillic words have many in a row."""
+    """Whether bytes above 127 stand alone among ASCII letters, as in café; Cyrillic and Chinese have many in a row."""
     runs: list[tuple[int, bool]] = []
     start = None
     for i, byte in enumerate(text + b" "):

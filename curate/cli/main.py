@@ -350,7 +350,7 @@ class _Refusal:
 
     def _json(self, code: int, message: str, remedy: str) -> None:
         if self._as_json and sys.stdout is not None:
-            status = "interrupted" if code == 130 else "refused" if code in (2, 3) else "failed"
+            status = {130: "interrupted", 2: "refused", 3: "refused"}.get(code, "failed")
             row = {"status": status, "error": message, "remedy": remedy, "exit_code": code}
             typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
 

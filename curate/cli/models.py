@@ -84,9 +84,9 @@ def model_rows() -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = []
     for name, (family, model) in sorted(taggers.models().items()):
-        here = (
-            "built in" if model.embedded else "here" if download.placed(model) or download.cached(model) else "not here"
-        )
+        here = "here" if download.placed(model) or download.cached(model) else "not here"
+        if model.embedded:
+            here = "built in"
         rows.append(
             {
                 "name": name,

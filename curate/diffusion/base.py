@@ -23,7 +23,8 @@ class Conditions:
     """What the UNet is told besides the noisy latents.
 
     context  [batch, tokens, width] of the text encoders; pooled [batch, width] or None
-    sizes    [batch, 6], where a family takes them: original height, width, top, left, target height, width; or None
+    sizes    [batch, 6], where a family takes them, or None: original height, width, crop top, left, target height,
+             width
     """
 
     context: Tensor

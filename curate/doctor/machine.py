@@ -46,7 +46,8 @@ def _torch() -> Torch:
         return Torch(error=_line(error))
     hip = getattr(torch.version, "hip", None)
     cuda = torch.version.cuda
-    built = f"rocm {hip}" if hip else f"cuda {cuda}" if cuda else "cpu"
+    kinds = (("rocm", hip), ("cuda", cuda))
+    built = next((f"{kind} {version}" for kind, version in kinds if version), "cpu")
     devices: list[Device] = []
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)

@@ -76,11 +76,10 @@ def _png(pixels: NDArray[np.uint8], colour: int, level: int | None) -> bytes:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     data = filtered.data.cast("B")
-    packed = (
-        isal_zlib.compress(data, 2)
-        if isal_zlib and level is None
-        else zlib.compress(data, 1 if level is None else level)
-    )
+    if isal_zlib and level is None:
+        packed = isal_zlib.compress(data, 2)
+    else:
+        packed = zlib.compress(data, 1 if level is None else level)
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     return b"".join([b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
 

@@ -198,17 +198,9 @@ def _tagger_reason(tagger: str, vocabulary: str) -> str:
             "Measures colours and background, offline. For content take a real tagger: "
             "wd-vit-tagger-v3 is small and good."
         )
-    how = (
-        "the most exact of its family, for a GPU"
-        if "large" in tagger
-        else "small enough for the CPU"
-        if "vit" in tagger
-        else ""
-    )
-    return (
-        f"Says {vocabulary} tags{', ' + how if how else ''}; downloaded once. Tuning its "
-        "thresholds does not run it again."
-    )
+    reasons = {"large": ", the most exact of its family, for a GPU", "vit": ", small enough for the CPU"}
+    how = next((reason for part, reason in reasons.items() if part in tagger), "")
+    return f"Says {vocabulary} tags{how}; downloaded once. Tuning its thresholds does not run it again."
 
 
 def _training(answers: Answers, base: Base) -> Iterator[str]:
@@ -237,6 +229,8 @@ def _scalar(text: str) -> str:
     if plain and text.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(
-        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted
-    )
+    return "".join(c if c.isprintable() else _escape(ord(c)) for c in quoted)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

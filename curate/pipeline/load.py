@@ -205,8 +205,9 @@ def _patterns(reader: Reader, values: Mapping[str, Any], key: str) -> tuple[str,
 def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage]:
     given = values.get("stages")
     if not isinstance(given, list) or not given:
-        what = "is missing" if "stages" not in values else "names no stage" if given == [] else ""
-        what = what or f"must be a list of stages, found {describe(given)}"
+        what = "names no stage" if given == [] else f"must be a list of stages, found {describe(given)}"
+        if "stages" not in values:
+            what = "is missing"
         reader.problem(
             ("stages",) if "stages" in values else (),
             f"stages: {what}, for example [convert, resize, tag, trigger, export]",

@@ -90,7 +90,8 @@ def table_rows(found: Mapping[str, Any]) -> list[list[str]]:
     for row in found.get("denoise", {}).get("pictures", ()):
         decision = "cleaned" if row["done"] else row["why"] or "only measured"
         tried = bool(row["methods"])
-        psnr = ("equal" if row["psnr"] is None else f"{row['psnr']:.1f}") if tried else ""
+        level = "equal" if row["psnr"] is None else f"{row['psnr']:.1f}"
+        psnr = level if tried else ""
         after = "" if row["noise_after"] is None else f"{row['noise_after']:.2f}"
         ssim = f"{row['ssim']:.3f}" if tried else ""
         rows.append([row["key"], decision, ", ".join(row["methods"]), f"{row['noise_before']:.2f}", after, psnr, ssim])

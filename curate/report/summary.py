@@ -28,11 +28,14 @@ def summarise(
     edited = [r.key for r in rows if r.edited is not None and not r.aside]
     pictures = tally.pictures if tally.pictures is not None else len(rows)
     saved = [{"kind": s.kind, "path": s.path} for s in tally.saved if s.kind != "checkpoint"]
+    prepared = tally.end.prepared if tally.end else 0
+    if manifest is not None:
+        prepared = len(manifest.present)
     return {
         "status": tally.end.status if tally.end else "unknown",
         "pictures": pictures,
         "concepts": tally.concepts,
-        "prepared": len(manifest.present) if manifest is not None else (tally.end.prepared if tally.end else 0),
+        "prepared": prepared,
         "aside": sorted(aside, key=lambda a: a["key"]),
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),

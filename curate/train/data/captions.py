@@ -9,7 +9,7 @@ from curate.train.options import TrainOptions
 
 
 def kept(caption: str, trigger: str, separator: str) -> int:
-    """How many tags at a caption's start are its folder's trigger words, in its order: they stay in front.
+    """How many tags at a caption's start are its folder's trigger words, in order; these never move or drop.
 
     A folder named `zwx dog` holds `zwx dog, brown` (1) and `zwx, dog, brown` (2); in `zwx dog, dog` it is 1.
     """

@@ -88,7 +88,8 @@ class TrainOptions(
 
 def imported(paths: Any) -> kohya.Imported:
     """What kohya's files come to; nothing without files."""
-    given = [paths] if isinstance(paths, str) else list(paths) if isinstance(paths, list | tuple) else []
+    several = [paths] if isinstance(paths, str) else paths
+    given = list(several) if isinstance(several, list | tuple) else []
     if not given:
         return kohya.Imported()
     result = kohya.read(given, TrainOptions.model_fields.keys())

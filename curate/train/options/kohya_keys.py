@@ -305,7 +305,9 @@ def _no(value: Any) -> bool:
 
 def _resolution(value: Any) -> int:
     """Sides as 512, "512", "768,512" or [768, 512]: the square root of their product."""
-    listed = re.findall(r"\d+", value) if isinstance(value, str) else value if isinstance(value, list) else [value]
+    listed = value if isinstance(value, list) else [value]
+    if isinstance(value, str):
+        listed = re.findall(r"\d+", value)
     sides = [int(v) for v in listed]
     return round(math.sqrt(sides[0] * sides[-1]))
 

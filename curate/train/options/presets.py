@@ -109,7 +109,8 @@ def beneath(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def renamed(preset: Any) -> str:
     """What to write instead of the option `preset`, which once took guides and choices of layers alike."""
-    names = [preset] if isinstance(preset, str) else list(preset or ()) if isinstance(preset, list | tuple) else []
+    given = [preset] if isinstance(preset, str) else preset
+    names = list(given) if isinstance(given, list | tuple) else []
     instead = [f"{'guide' if name in GUIDES else 'layer_preset'}: {name}" for name in names]
     which = f"write {' and '.join(instead)}" if instead else "see the help of both"
     return f"preset is two options now, guide for a guide's settings and layer_preset for the choice of layers: {which}"

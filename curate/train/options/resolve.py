@@ -33,7 +33,8 @@ def ranks(options: TrainOptions) -> Ranks:
     rank = options.rank or (FULL if own.full_matrix else own.rank)
     # a rate that is found makes up for a small scale; a full matrix has none
     found = adaptive(options) and not own.full_matrix
-    alpha = options.alpha or (1.0 if found else rank / 2 if own.alpha == "half" else float(rank))
+    usual = rank / 2 if own.alpha == "half" else float(rank)
+    alpha = options.alpha or (1.0 if found else usual)
     if own.conv_rank is not None and own.conv_alpha is not None:
         return Ranks(rank, alpha, options.conv_rank or own.conv_rank, options.conv_alpha or own.conv_alpha)
     conv_rank = options.conv_rank or rank
@@ -97,7 +98,9 @@ def precision(options: TrainOptions, device: torch.device) -> torch.dtype:
 def text_stop(options: TrainOptions, steps: int) -> int | None:
     """The step, counted from 0, from which the text encoders stay as they are; None where they never stop."""
     after = options.stop_text_after
-    return None if not after else max(1, round(after * steps if after < 1 else after))
+    if not after:
+        return None
+    return max(1, round(after * steps if after < 1 else after))
 
 
 def files(options: TrainOptions, steps: int, steps_per_epoch: int) -> int:

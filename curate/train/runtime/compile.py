@@ -28,7 +28,8 @@ def lacking(device: torch.device) -> str:
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "Triton"
     named = os.environ.get("CXX")
-    return "" if any(shutil.which(name) for name in ((named,) if named else COMPILERS)) else named or "a C++ compiler"
+    names = (named,) if named else COMPILERS
+    return "" if any(shutil.which(name) for name in names) else named or "a C++ compiler"
 
 
 def compile_blocks(unet: Any, device: torch.device) -> None:

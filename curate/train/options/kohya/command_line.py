@@ -114,6 +114,8 @@ def _name(word: str) -> str:
 def _assignment(given: Sequence[str]) -> tuple[str, Any] | None:
     """A line that sets a variable, as NAME=value, export NAME=value, set NAME=value or $NAME = value."""
     rest = list(given[1:] if given and given[0].lower() in ("export", "set", "local") else given)
-    text = " ".join(rest) if len(rest) == 3 and rest[1] == "=" else rest[0] if len(rest) == 1 else ""
+    text = rest[0] if len(rest) == 1 else ""
+    if len(rest) == 3 and rest[1] == "=":
+        text = " ".join(rest)
     found = re.fullmatch(r"\$?(?:env:)?([A-Za-z_]\w*)\s*=\s*(.*)", text, re.DOTALL)
     return (found[1], found[2]) if found else None
