@@ -164,9 +164,16 @@ def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = 
     import dataclasses
 
     from curate import drive
+    from curate.core.events import Event, Note
     from curate.pipeline import load
+    from curate.report.text import visible
 
-    rows = drive.plan(load(pipeline, settings or (), until))
+    def tell(event: Event) -> None:
+        if isinstance(event, Note) and event.level == "warning":
+            place = f" ({visible(event.key)})" if event.key else ""
+            typer.echo(f"warning: {visible(event.message)}{place}", err=True)
+
+    rows = drive.plan(load(pipeline, settings or (), until), tell)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
-from curate.core.events import SourcesChanged
+from curate.core.events import Listener, SourcesChanged
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
@@ -89,8 +89,11 @@ def _finder(env: Env) -> Callable[[Record], Path | None]:
     return lambda record: env.path(record.image) if record.image.path else None
 
 
-def plan(pipeline: Pipeline) -> list[Planned]:
-    """What `run` would compute and recall; writes nothing to a folder that no run has made."""
+def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
+    """What `run` would compute and recall; writes nothing to a folder that no run has made.
+
+    `tell` hears what a person changed in the output: the ledger follows it here, so the run does not say it again.
+    """
     with contextlib.ExitStack() as stack:
         ledger = pipeline.output
         if (ledger / LEDGER).is_dir():
@@ -100,7 +103,7 @@ def plan(pipeline: Pipeline) -> list[Planned]:
         store = stack.enter_context(Store(ledger))
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         check_requirements(pipeline.stages, env)
-        changes = folder.read_changes(ledger, store, silent)
+        changes = folder.read_changes(ledger, store, tell)
         env.concepts = with_repeats(pipeline.concepts, changes.repeats, silent)
         manifest = scan(
             pipeline.input,

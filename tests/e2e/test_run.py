@@ -123,6 +123,18 @@ def test_plan_tells_without_doing(tmp_path: Path, raw: Path, curate: Curate) -> 
     assert changed["resize"]["compute"] == 6
 
 
+def test_plan_says_what_it_takes_note_of(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    file, output = pipeline(tmp_path, raw), tmp_path / "prepared"
+    curate("run", file)
+    made = next(path for path in sorted(output.iterdir()) if path.name[0].isdigit())
+    made.rename(output / "mine")
+    planned = curate("plan", file, "--json")
+    assert f"warning: {made.name} was renamed to mine" in planned.stderr
+    assert json.loads(planned.stdout)
+    curate("run", file)
+    assert made.is_dir() and not (output / "mine").exists()
+
+
 def test_a_broken_picture_is_set_aside_and_named(tmp_path: Path, raw: Path, curate: Curate) -> None:
     whole = (raw / "dog/0.png").read_bytes()
     (raw / "dog/cut off.png").write_bytes(whole[: len(whole) // 2])
