@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from taggers.catalogue import AtHand, families
+from taggers.at_hand import AtHand, families
 from taggers.errors import BadModelError
 from taggers.family import Family, Graph, Model
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from curate.core import declarations, registry
+from curate.core import declarations
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from curate.adapters.base import Adapter, Plan, Shape
 
 PACKAGE = "curate.adapters"
 LYCORIS = "lycoris.kohya"
@@ -108,19 +106,6 @@ def algorithm(name: str) -> Algorithm:
 def for_norms() -> str:
     """The algorithm that changes norm layers."""
     return next(name for name, found in algorithms().items() if found.norms)
-
-
-def adapter_class(name: str) -> type[Adapter]:
-    """The class of an algorithm. Raises InputError."""
-    from curate.adapters.base import Adapter
-
-    algorithm(name)
-    return registry.only_class(importlib.import_module(declarations.module_of(PACKAGE, name)), Adapter)
-
-
-def make(name: str, shape: Shape, plan: Plan) -> Adapter:
-    """A new adapter; its parameters hold no values before `start`."""
-    return adapter_class(name).create(shape, plan)
 
 
 def algorithm_of(tensors: Mapping[str, Tensor], plugins: Iterable[str] = ()) -> str | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from curate.core import declarations, registry
+from curate.core import declarations
 
 if TYPE_CHECKING:
-    from curate.diffusion.base import Backbone
+    pass
 
 PACKAGE = "curate.diffusion"
 Prediction = Literal["epsilon", "v"]
@@ -96,14 +95,6 @@ def families() -> dict[str, Family]:
 def family(name: str) -> Family:
     """The family of that name. Raises InputError."""
     return declarations.find(PACKAGE, Family, name, "family")
-
-
-def family_class(name: str) -> type[Backbone]:
-    """The class of a family. Raises InputError."""
-    from curate.diffusion.base import Backbone
-
-    family(name)
-    return registry.only_class(importlib.import_module(declarations.module_of(PACKAGE, name)), Backbone)
 
 
 def titles(last: str = "and") -> str:

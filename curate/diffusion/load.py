@@ -9,7 +9,8 @@ from curate.core.digests import FileDigests, file_digest, legacy_digest, text_di
 from curate.diffusion.base import Backbone, Parts, Want
 from curate.diffusion.checkpoint_file import read
 from curate.diffusion.detect import family_of_folder, family_of_keys
-from curate.diffusion.family import Prediction, family_class
+from curate.diffusion.family import Prediction
+from curate.diffusion.family_class import family_class
 from curate.diffusion.locate import base_digest, located, vae_digest
 from curate.diffusion.vae import load_vae
 from curate.errors import InputError

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.adapters.algorithm import make
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import make
 
 LAYERS = {
     "linear": lambda: nn.Linear(24, 40),

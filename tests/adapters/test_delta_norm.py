@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from curate.adapters.algorithm import make
 from curate.adapters.base import PORTION, Adapter, Plan, Shape
+from curate.adapters.make import make
 from tests.adapters.helpers import Largest, shaken
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from curate.adapters.algorithm import algorithms, make
+from curate.adapters.algorithm import algorithms
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.lokr import factorization
+from curate.adapters.make import make
 from curate.train.network.network import Adapted
 from tests.adapters.helpers import CASES, LAYERS, MORE, PLANS, Largest, built, sample, shaken
 

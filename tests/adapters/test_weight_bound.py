@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from curate.adapters.algorithm import adapter_class, algorithm_of, make
+from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.boft import butterfly
 from curate.adapters.dylora import Dylora
+from curate.adapters.make import adapter_class, make
 from curate.train.network.network import Adapted
 from tests.adapters.helpers import LAYERS, MORE, sample, shaken
 

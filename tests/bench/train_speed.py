@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from curate.adapters.algorithm import make
 from curate.adapters.base import Plan
+from curate.adapters.make import make
 from curate.diffusion.base import Backbone
 from curate.diffusion.family import families
 from curate.diffusion.layer_names import Site, chosen, unet_sites

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from curate.adapters.algorithm import adapter_class, algorithm_of, algorithms, choices, make
+from curate.adapters.algorithm import algorithm_of, algorithms, choices
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import adapter_class, make
 from curate.train.options import TrainOptions
 from tests.adapters.helpers import sample, shaken
 

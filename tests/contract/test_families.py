@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from curate.diffusion.detect import family_of_folder, family_of_keys, traits
-from curate.diffusion.family import families, family_class
+from curate.diffusion.family import families
+from curate.diffusion.family_class import family_class
 from curate.diffusion.layer_names import PRESETS, chosen
 from curate.diffusion.load import load
 from tests.diffusion.helpers import narrow

@@ -14,7 +14,7 @@ from curate.adapters import safetensors_file
 from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import family_of_keys
-from curate.diffusion.family import family_class
+from curate.diffusion.family_class import family_class
 from curate.diffusion.load import Want, load
 from curate.diffusion.stable_diffusion import StableDiffusion
 from curate.errors import InputError, MissingError

@@ -17,7 +17,7 @@ from PIL import Image
 
 import taggers
 from taggers import onnxfile, recipe
-from taggers.catalogue import family
+from taggers.at_hand import family
 from taggers.errors import BadModelError
 from taggers.families.cl_tagger import ClTagger
 from taggers.families.jtp import prepare as prepare_jtp

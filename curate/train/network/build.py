@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 
 import torch
 
-from curate.adapters.algorithm import algorithm, for_norms, make
+from curate.adapters.algorithm import algorithm, for_norms
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import make
 from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import Site, chosen
 from curate.errors import InputError

@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from curate.adapters import safetensors_file
-from curate.adapters.algorithm import adapter_class, algorithm_of, make
+from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.make import adapter_class, make
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
 from curate.train.network.peft_scale import add_scales, configuration_file, configurations
@@ -36,7 +37,9 @@ def read(path: str, sites: Iterable[Site]) -> Layers:
     try:
         tensors, metadata = safetensors_file.read(place)
     except Exception as error:  # whatever the format's reader trips over
-        raise InputError(f"start_from: {place} cannot be read: {error}") from error
+        raise InputError(
+            f"start_from: {place} cannot be read: {error}", "it is damaged or incomplete: fetch or save it again"
+        ) from error
     sites = list(sites)
     found = by_layer(tensors, sites)
     if isinstance(found, str):

@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
-from curate.diffusion.family import family_class
+from curate.diffusion.family_class import family_class
 from curate.errors import MissingError
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from curate.adapters.algorithm import algorithm, make
+from curate.adapters.algorithm import algorithm
 from curate.adapters.base import Shape
+from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.family import family_class
+from curate.diffusion.family_class import family_class
 from curate.diffusion.layer_names import PRESETS, Site, chosen
 from curate.diffusion.load import load
 from curate.train.network import warm_start
