@@ -84,9 +84,9 @@ def model_rows() -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = []
     for name, (family, model) in sorted(taggers.models().items()):
-        here = "here" if download.placed(model) or download.cached(model) else "not here"
-        if model.embedded:
-            here = "built in"
+        here = "built in"
+        if not model.embedded:
+            here = "here" if download.placed(model) or download.cached(model) else "not here"
         rows.append(
             {
                 "name": name,
