@@ -44,6 +44,15 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "dry_run": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--dry-run", help="Show what would change, and write to no folder.", rich_help_panel=EVERY_STAGE
+            ),
+        ],
+        False,
+    ),
     "concept": (
         Annotated[
             list[str] | None,

@@ -61,8 +61,8 @@ def _parameters(stage: type[Stage]) -> Iterator[inspect.Parameter]:
 def _unwanted(stage: type[Stage]) -> tuple[str, ...]:
     """Common options that mean nothing for the stage."""
     if stage.read_only:
-        return ("out", "in_place")
-    return ("out", "in_place", "concept") if adds_only(stage) else ()
+        return ("out", "in_place", "dry_run")
+    return ("out", "in_place", "concept", "dry_run") if adds_only(stage) else ()
 
 
 def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -93,6 +93,7 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
         captions=reading,
         options=_validated("run", RunOptions, run_options),
         quiet=given["quiet"],
+        dry_run=given.get("dry_run", False),
     )
     close(drive.command(command), given["as_json"], given["strict"])
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from curate import folder
 from curate.core.caption_options import CaptionReading
@@ -19,11 +18,13 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.follower import follow, follows
+from curate.drive.placing import places, source_file, source_files
+from curate.drive.preview import check_settled, copy_ledger, preview
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted
 from curate.drive.triggers import triggers_first
 from curate.errors import InputError
-from curate.names import folder_name, safe, unique
+from curate.names import folder_name
 from curate.pipeline import RunOptions
 from curate.scan import ConsentChoice, reopen, scan
 from curate.stages.export import Export
@@ -43,7 +44,10 @@ _NEXT = {
 
 @dataclass(frozen=True)
 class Command:
-    """One stage over plain folders: from `source` to `out`, or within `source`."""
+    """One stage over plain folders: from `source` to `out`, or within `source`.
+
+    A `dry_run` writes to neither; its findings say what the command would change.
+    """
 
     stage: Stage
     source: Path
@@ -55,6 +59,7 @@ class Command:
     captions: CaptionReading = field(default_factory=CaptionReading)
     options: RunOptions = field(default_factory=RunOptions)
     quiet: bool = False
+    dry_run: bool = False
 
     @property
     def target(self) -> Path:
@@ -68,10 +73,10 @@ def command(c: Command) -> Result:
         return follow(c.stage, c.target, c.options)
     _check_folders(c)
     env = env_over(c.target, c.target, c.options, c.concepts, None)
-    check_requirements([c.stage], env, writes=not adds_only(type(c.stage)))
+    check_requirements([c.stage], env, writes=not (adds_only(type(c.stage)) or c.dry_run))
     if c.stage.read_only:
         return _read_only(c)
-    return _carried_out(c)
+    return _dry_run(c) if c.dry_run else _carried_out(c)
 
 
 def _read_only(c: Command) -> Result:
@@ -80,29 +85,46 @@ def _read_only(c: Command) -> Result:
         return _carried_out(dataclasses.replace(c, out=Path(place)))
 
 
-def _carried_out(c: Command) -> Result:
+def _dry_run(c: Command) -> Result:
+    """The command with a copy of the ledger in a scratch folder, which also takes the pictures that are made."""
+    with tempfile.TemporaryDirectory() as place:
+        scratch = Path(place)
+        copy_ledger(c.target, scratch)
+        return _carried_out(c, scratch)
+
+
+def _carried_out(c: Command, scratch: Path | None = None) -> Result:
     quiet_stage = c.stage.name if c.stage.read_only else ""
     # what only adds files may add them elsewhere: a folder that takes none serves as it is
     ledger = ledger_place(c.source) if adds_only(type(c.stage)) and not c.stage.read_only else c.target
-    job = Job(c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage, ledger)
+    temporary = scratch is not None or c.stage.read_only
+    job = Job(
+        scratch or c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage, scratch or ledger, temporary
+    )
     return carry_out(job, lambda session: _work(c, session))
 
 
 def _work(c: Command, session: Session) -> Done:
     store, env, tell = session.store, session.env, session.tell
-    if store.folder not in (c.target, c.source):
+    if c.dry_run:
+        check_settled(c.target, store)
+    elif store.folder not in (c.target, c.source):
         tell(Note("info", f"{c.source} takes no files: what curate keeps of it is in {store.root}"))
-    if c.out is None and folder.unfinished(store):
+    if c.out is None and not c.dry_run and folder.unfinished(store.root):
         what, _ = folder.undo(c.source, store)
         tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
     manifest = _records(c, session)
     chosen = _chosen(c, manifest)
     before = Manifest(r for r in manifest if r.key in chosen)
     c.stage.check_records(before, env, tell)
-    after = session.runner.run([c.stage], before)
+    # export changes no record: what it would write follows from them
+    after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run([c.stage], before)
     if "tags" in c.stage.writes and c.stage.name != "trigger":
         after = triggers_first(before, after)
     final = _joined(manifest, after, chosen)
+    if c.dry_run:
+        final = folder.with_words(final, store.edits(), store.removed())
+        return Done(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final))
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
         _publish(c, session, manifest, final)
     if c.out is not None and not c.stage.read_only:
@@ -121,6 +143,8 @@ def _records(c: Command, session: Session) -> Manifest:
     store, env, tell = session.store, session.env, session.tell
     with contextlib.ExitStack() as stack:
         ledger = store if c.out is None else _ledger_of(c, stack)
+        if c.dry_run and ledger:
+            check_settled(c.source, ledger)
         edits = folder.read_changes(c.source, ledger, tell).edits if ledger else {}
         scan_tell = _without_notes(tell) if c.stage.reads_folder else tell
         if ledger:
@@ -172,16 +196,13 @@ def _check_folders(c: Command) -> None:
 
 
 def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
-    """The source folder's own ledger; a copy of it where the command only looks, since opening one may write to it."""
+    """The source folder's own ledger; a copy of it where the command only looks."""
     if not (c.source / LEDGER / "ledger.sqlite").is_file():
         return None
-    place = c.source
-    if c.stage.read_only:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (place / LEDGER).mkdir()
-        for file in (c.source / LEDGER).glob("ledger.sqlite*"):
-            if not file.name.endswith("-shm"):
-                shutil.copyfile(file, place / LEDGER / file.name)
+    if not (c.stage.read_only or c.dry_run):
+        return stack.enter_context(Store(c.source))
+    place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    copy_ledger(c.source, place)
     return stack.enter_context(Store(place))
 
 
@@ -206,21 +227,21 @@ def _joined(manifest: Manifest, after: Manifest, chosen: set[str]) -> Manifest:
 def _publish(c: Command, session: Session, before: Manifest, after: Manifest) -> None:
     """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
     store, tell = session.store, session.tell
-    files = {r.key: Path(r.image.path) for r in before if r.image.path}
+    files = source_files(before)
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
     after = folder.with_words(after, store.edits(), store.removed())
     present = after.present
-    paths = Export().paths(present) if c.stage.layout == "repeats" else _same_places(c.source, present, files)
+    paths = places(c.stage, c.source, present, files)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
     if journal is None:
         return
-    places = {c.source.absolute() / p for p in paths.values()}
+    taken = {c.source.absolute() / p for p in paths.values()}
     for record in after:
         if record.aside and not record.facts.get("failed") and record.key in files:
             _take_out(files[record.key], journal)
     for record in present:
-        original = files.get(record.key) or files.get(record.key.rpartition("#")[0])
-        if original is not None and original.absolute() not in places and original.exists():
+        original = source_file(record, files)
+        if original is not None and original.absolute() not in taken and original.exists():
             _take_out(original, journal)
     if journal.empty:
         journal.drop()
@@ -231,24 +252,6 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
 def _take_out(path: Path, journal: folder.Journal) -> None:
     journal.replacing(path)
     path.unlink(missing_ok=True)
-
-
-def _same_places(source: Path, present: Manifest, files: Mapping[str, Path]) -> dict[str, PurePosixPath]:
-    """Each picture where it was, under the suffix it now has."""
-
-    def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
-        for record in sorted(present, key=lambda r: r.key):
-            whole = record.key
-            while whole not in files:
-                whole = whole.rpartition("#")[0]
-            part = record.key[len(whole) + 1 :]
-            relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
-            stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
-            parts = [safe(p) for p in relative.parts[:-1]]
-            suffix = folder.suffix(record)
-            yield record.key, PurePosixPath(*parts, safe(stem) + suffix), safe(relative.suffix.lstrip("."))
-
-    return unique(wanted())
 
 
 def undo(target: Path) -> tuple[str, int]:

@@ -38,7 +38,7 @@ class Job:
     """What is to be done where: `output` is written to, `stages` are named in events.
 
     Notes of the stage `quiet_stage` are not reported: its findings say the same. `ledger` is the folder whose ledger
-    is used, where it is not `output`.
+    is used, where it is not `output`. A `temporary` ledger is gone afterwards: nobody is sent to it.
     """
 
     output: Path
@@ -48,6 +48,7 @@ class Job:
     quiet: bool = False
     quiet_stage: str = ""
     ledger: Path | None = None
+    temporary: bool = False
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -105,7 +106,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         def close(status: str, done: Done | None) -> dict[str, Any]:
             POOL.close()
             store.commit()
-            return _close(report, store, status, done, job.stages, time.perf_counter() - begun)
+            return _close(report, store, status, done, job, time.perf_counter() - begun)
 
         try:
             done = work(Session(store, env, report, runner))
@@ -137,19 +138,17 @@ def _prepared(report: Report, stages: Sequence[str]) -> bool:
     )
 
 
-def _close(
-    report: Report, store: Store, status: str, done: Done | None, stages: Sequence[str], seconds: float
-) -> dict[str, Any]:
+def _close(report: Report, store: Store, status: str, done: Done | None, job: Job, seconds: float) -> dict[str, Any]:
     """Prints the summary; keeps it beside the ledger where the work was done."""
     if done is None:
         pictures, aside = report.tally.pictures or 0, len(report.tally.aside)
-        prepared = pictures - aside if _prepared(report, stages) else 0
+        prepared = pictures - aside if _prepared(report, job.stages) else 0
     else:
         pictures, aside = len(done.manifest), sum(bool(r.aside) for r in done.manifest)
         prepared = pictures - aside
     report.tell(RunFinished(status, pictures, prepared, aside, seconds))
     places = dict(done.places) if done else {}
-    if aside > _NAMED:
+    if aside > _NAMED and not job.temporary:
         places["events"] = store.root / "events.jsonl"
     figures = report.finish(done.manifest if done else None, places, done.next_command if done else "")
     if done is not None:

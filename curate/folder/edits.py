@@ -27,8 +27,11 @@ class Changes:
 
 
 def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
-    """Finds what a person changed since the folder was written, also in renamed folders; the ledger keeps it."""
-    for place in (folder, store.root, *(store.root / "objects").glob("*")):
+    """Finds what a person changed since the folder was written, also in renamed folders; the ledger keeps it.
+
+    With a copy of the ledger in another folder nothing of a settled folder is touched.
+    """
+    for place in (*([folder] if store.folder == folder else []), store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()
     recovery = recover(folder, store, rows)

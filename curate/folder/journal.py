@@ -89,7 +89,7 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
 
     Raises InputError where there is nothing to undo, or where a file was changed since.
     """
-    places = _places(store)
+    places = _places(store.root)
     if not places:
         raise InputError(f"nothing to undo in {folder}")
     place = places[-1]
@@ -159,15 +159,14 @@ def _known(folder: Path, place: Path, relative: str, store: Store) -> bool:
     return is_any_of(text, *(row.caption for row in rows), *store.edits().values())
 
 
-def unfinished(store: Store) -> bool:
-    """Whether the last in-place command was killed before it was done."""
-    places = _places(store)
+def unfinished(root: Path) -> bool:
+    """Whether the last in-place command was killed before it was done; `root` is the ledger folder."""
+    places = _places(root)
     return bool(places) and not (places[-1] / "after.json").exists()
 
 
-def _places(store: Store) -> list[Path]:
-    root = store.root / "undo"
-    return sorted(p for p in root.glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
+def _places(root: Path) -> list[Path]:
+    return sorted(p for p in (root / "undo").glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
 
 
 def _take_back(folder: Path, place: Path, what: str, paths: Sequence[Path]) -> None:
