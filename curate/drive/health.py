@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def report(target: Path, out: Path) -> int:
         env = env_over(target, target, RunOptions(), {}, store)
         edits = folder.read_changes(target, store, silent).edits
         manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
-    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, env.root)
+    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, target)
     return len(manifest)
 
 
@@ -58,14 +59,27 @@ def write_report(
     figures: Mapping[str, Any],
     find: Callable[[Record], Path | None],
     concepts: Mapping[str, Concept],
-    ledger: Path,
+    folder: Path,
 ) -> None:
-    """Renders the page; `find` says where a record's picture lies, `ledger` where comparisons that stages drew do."""
-    from curate.report.html import Page, render
+    """Renders the page of a prepared folder; `find` says where a record's picture lies."""
+    from curate.report.html import render
+    from curate.report.page import Page
+    from curate.report.training_run import latest_run
 
+    ledger = (folder / LEDGER).absolute()
     side = _trained_at(figures) or 512
     sized = Manifest(_sized(record, find) for record in manifest)
-    page = Page(sized, figures, find, concepts, side, 64 if side >= 256 else 32, ledger=ledger)
+    page = Page(
+        sized,
+        figures,
+        find,
+        concepts,
+        side,
+        64 if side >= 256 else 32,
+        ledger=ledger,
+        training=latest_run(folder),
+        date=_date(ledger / SUMMARY),
+    )
     write_text(out, render(page), sync=False)
 
 
@@ -82,6 +96,13 @@ def _sized(record: Record, find: Callable[[Record], Path | None]) -> Record:
         width, height = picture_size(path)
         return dataclasses.replace(record, image=dataclasses.replace(record.image, width=width, height=height))
     return record
+
+
+def _date(path: Path) -> str:
+    """When a file was written, in local time; "" without one."""
+    if not path.is_file():
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
 def _trained_at(figures: Mapping[str, Any]) -> int | None:

@@ -47,7 +47,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-        write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, env.root)
+        write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, pipeline.output)
     return result
 
 

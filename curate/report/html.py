@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from curate import captions
-from curate.core.record import Manifest, Record
+from curate.core.record import Record
 from curate.core.stage import Concept
-from curate.report import cleaning, health, summary
-from curate.report.chart import chart
+from curate.report import cleaning, health
+from curate.report.badges import faults
+from curate.report.cards import pictures
 from curate.report.elements import Markup, bar, el, joined, table
+from curate.report.page import Page, by_concept, img
 from curate.report.style import STYLE
 from curate.report.text import counted, span
-from curate.report.thumbs import thumbnail
+from curate.report.training_section import training
 
 # nothing on the page may load or run anything, whatever slipped in
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _TAGS_SHOWN = 40
-
-
-@dataclass(frozen=True)
-class Page:
-    """What a report is made of.
-
-    manifest    the final records
-    figures     the run's summary, as `Report.finish` returns it
-    find        where a record's picture lies, None where it does not
-    ledger      the ledger folder, where comparisons lie that denoise drew; None shows none
-    concepts    what the user said about each concept
-    resolution  the training resolution, and `step` that of its buckets, in pixels
-    thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
-    """
-
-    manifest: Manifest
-    figures: Mapping[str, Any]
-    find: Callable[[Record], Path | None]
-    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
-    resolution: int = 512
-    step: int = 64
-    thumbnails: int = 240
-    title: str = "Dataset report"
-    ledger: Path | None = None
 
 
 def render(page: Page) -> str:
@@ -52,13 +24,14 @@ def render(page: Page) -> str:
         ("Overview", _overview(page)),
         ("Advice", _advice(page)),
         ("Balance", _balance(page)),
+        ("Needs editing", _editing(page)),
         ("Set aside", _aside(page)),
         ("Noise", _noise(page)),
         ("Duplicates", _duplicates(page)),
         ("Tags", _tags(page)),
         ("Sizes", _sizes(page)),
-        ("Training", _training(page)),
-        ("Pictures", _pictures(page)),
+        ("Training", training(page)),
+        ("Pictures", pictures(page)),
     ]
     shown = [(name, body) for name, body in sections if body]
     links = [el("a", name, href="#" + name.lower().replace(" ", "-")) for name, _ in shown]
@@ -81,8 +54,10 @@ def _overview(page: Page) -> Markup:
         ("pictures", f"{figures['pictures']:,}"),
         ("prepared", f"{len(page.manifest.present):,}"),
         ("set aside", f"{len(page.figures['aside']):,}"),
+        *([("to edit", f"{sum(bool(faults(r)) for r in page.manifest.present):,}")] if _inspected(page) else []),
         ("edited by hand", f"{sum(r.edited is not None for r in page.manifest.present):,}"),
         ("time", span(figures["seconds"]) if figures["seconds"] is not None else "unknown"),
+        *([("ended", page.date)] if page.date else []),
     ]
     rows = [
         [
@@ -105,11 +80,8 @@ def _advice(page: Page) -> Markup:
         found.append((note["level"], (f"{note['stage']}: " if note["stage"] else "") + note["message"] + pictures))
     order = ["warning", "advice", "info"]
     found.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
-    return (
-        el("ul", *(el("li", el("em", level), " ", line) for level, line in found), class_="notes")
-        if found
-        else Markup("")
-    )
+    rows = [el("li", el("em", level, class_="warn" if level == "warning" else ""), " ", line) for level, line in found]
+    return el("ul", *rows, class_="notes") if rows else Markup("")
 
 
 def _balance(page: Page) -> Markup:
@@ -126,11 +98,30 @@ def _balance(page: Page) -> Markup:
     return table(["concept", "came", "left", "repeats", "weight", "showings per epoch", "share of all showings"], rows)
 
 
+def _editing(page: Page) -> Markup:
+    """The pictures that `inspect` found something wrong with, each with the reasons."""
+    rows: list[list[str]] = []
+    for record in sorted((r for r in page.manifest.present if faults(r)), key=lambda r: r.key):
+        picture = img(page.find(record), record.key, 96) if len(rows) < page.thumbnails else Markup("")
+        rows.append([picture, record.key, "; ".join(faults(record).values())])
+    if rows:
+        return table(["", "picture", "why"], rows)
+    if page.manifest.present and not _inspected(page):
+        hint = "No stage has looked for faults. Put `- inspect` in the pipeline, or call `curate inspect FOLDER`."
+        return el("p", hint, class_="hint")
+    return Markup("")
+
+
+def _inspected(page: Page) -> bool:
+    """Whether a stage looked for faults."""
+    return any("triage" in r.facts for r in page.manifest)
+
+
 def _aside(page: Page) -> Markup:
     told = {one["key"]: one for one in page.figures["aside"]}
     rows: list[list[str]] = []
     for number, record in enumerate(sorted((r for r in page.manifest if r.aside), key=lambda r: r.key)):
-        picture = _img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
+        picture = img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
         rows.append([picture, record.key, told.pop(record.key, {}).get("stage", ""), record.aside])
     # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
     for key, one in told.items():
@@ -148,7 +139,7 @@ def _noise(page: Page) -> Markup:
     pictures = [
         el(
             "figure",
-            _img(path, key, 1200),
+            img(path, key, 1200),
             el("figcaption", el("b", key), " before, after, eight times the difference"),
         )
         for key, path in drawn[: page.thumbnails // 4]
@@ -172,14 +163,14 @@ def _pair(page: Page, copy: Record, kept: Record) -> Markup:
         [str(copy.facts.get("duplicate", "")), *([f"{likeness:.3f} alike"] if isinstance(likeness, float) else [])]
     )
     sides = [
-        el("figure", _img(page.find(one), one.key, 192), el("figcaption", el("b", one.key), el("small", what)))
+        el("figure", img(page.find(one), one.key, 192), el("figcaption", el("b", one.key), el("small", what)))
         for one, what in ((copy, f"set aside, {said}"), (kept, "stays" if not kept.aside else "set aside too"))
     ]
     return el("div", *sides)
 
 
 def _tags(page: Page) -> Markup:
-    return joined(*(_tags_of(name, rows) for name, rows in _by_concept(page.manifest.present)))
+    return joined(*(_tags_of(name, rows) for name, rows in by_concept(page.manifest.present)))
 
 
 def _tags_of(name: str, records: list[Record]) -> Markup:
@@ -216,74 +207,3 @@ def _sizes(page: Page) -> Markup:
 def _shape(size: tuple[int, int]) -> Markup:
     scale = 26 / max(size)
     return el("div", class_="shape", style=f"width:{size[0] * scale:.0f}px;height:{size[1] * scale:.0f}px")
-
-
-def _training(page: Page) -> Markup:
-    training = page.figures["training"]
-    samples = [one["path"] for one in page.figures["saved"] if one["kind"] == "sample"][-12:]
-    shown = el("div", *(_img(Path(p), p, 256) for p in samples), class_="samples") if samples else ""
-    if not training:
-        return joined(shown)
-    lines = {"training loss, moving average": training["curve"], "validation loss": training["validation"]}
-    return joined(el("p", summary.trained(training)), chart(lines, "loss by step"), shown)
-
-
-def _pictures(page: Page) -> Markup:
-    groups = _by_concept(page.manifest.present)
-    each = max(1, page.thumbnails // max(1, len(groups)))
-    return joined(*(joined(*_group(page, name, rows, each)) for name, rows in groups))
-
-
-def _group(page: Page, name: str, records: list[Record], most: int) -> Iterator[Markup]:
-    trigger = ", ".join(records[0].trigger)
-    yield el("h3", f"{name} ({counted(len(records), 'picture')}" + (f", trigger: {trigger})" if trigger else ")"))
-    yield el("div", *(_card(page, record) for record in records[:most]), class_="cards")
-    rest = records[most:]
-    if rest:
-        listing = [el("li", el("b", r.key), " ", _caption(r)) for r in rest]
-        yield el("details", el("summary", f"{len(rest):,} more without thumbnails"), el("ul", *listing))
-
-
-def _card(page: Page, record: Record) -> Markup:
-    size = f"{record.image.width} × {record.image.height}" if record.image.width else ""
-    badge = el("em", "edited by hand") if record.edited is not None else ""
-    facts = el("small", " · ".join(part for part in (size, f"×{record.repeats}") if part))
-    text = el(
-        "figcaption",
-        el("b", record.key.partition("/")[2] or record.key),
-        facts,
-        badge,
-        el("p", _caption(record)),
-        _story(record),
-    )
-    return el("figure", _img(page.find(record), record.key, 224), text)
-
-
-def _story(record: Record) -> Markup:
-    """How the caption came about, folded away."""
-    parts: list[str] = []
-    if record.imported is not None:
-        parts.append(el("p", el("i", "came with "), record.imported))
-    if record.edited is not None:
-        parts.append(el("p", el("i", "generated "), captions.render(record)))
-    for model, scores in record.scores.unpack().items():
-        best = ", ".join(f"{tag} {score:.2f}" for tag, (score, _) in list(scores.items())[:15])
-        parts.append(el("p", el("i", f"{model} "), best))
-    parts += [el("p", note) for note in record.notes]
-    return el("details", el("summary", "how it came about"), *parts) if parts else Markup("")
-
-
-def _caption(record: Record) -> str:
-    return record.edited.strip() if record.edited is not None else captions.render(record)
-
-
-def _img(path: Path | None, name: str, side: int) -> Markup:
-    source = thumbnail(path, side)
-    return el("img", src=source, alt=name, title=name) if source else el("div", "cannot be shown", class_="blank")
-
-
-def _by_concept(records: Manifest) -> list[tuple[str, list[Record]]]:
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record.concept, []).append(record)
-    return sorted(groups.items())

@@ -24,6 +24,10 @@ td img{max-height:72px;display:block}
 .bar span{position:relative;padding:0 .4rem;font-variant-numeric:tabular-nums}
 .notes{padding:0;list-style:none}.notes li{margin:.25rem 0;overflow-wrap:anywhere}
 em{font-style:normal;font-size:.75rem;padding:.05rem .45rem;border-radius:99px;background:var(--soft);color:var(--warn)}
+em.warn{background:color-mix(in srgb,var(--warn) 18%,transparent)}
+em:not(.warn){color:inherit}
+.badges{display:flex;flex-wrap:wrap;gap:.25rem;margin:.35rem 0 0}
+.hint{opacity:.7}
 .tags{columns:3 18rem;padding:0;list-style:none;margin:0}
 .tags li{display:grid;grid-template-columns:1fr 8rem;gap:.5rem;break-inside:avoid;margin:.1rem 0}
 .tags li>span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
@@ -35,10 +39,12 @@ figure>img,figure>.blank{width:100%;height:200px;object-fit:contain;background:v
 figcaption{padding:.5rem .7rem;overflow-wrap:anywhere}
 figcaption small{opacity:.65;margin:0 .5rem}figcaption p{margin:.3rem 0}
 details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.65}
-.pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1rem}
+.pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(360px,100%),1fr));gap:1rem}
 .pairs>div{display:grid;grid-template-columns:1fr 1fr;gap:.3rem}
+.pairs small{display:block;margin:0}
 .drawn{display:grid;gap:1rem;margin-top:1rem}.drawn img{height:auto!important;max-height:420px}
 .samples{display:flex;flex-wrap:wrap;gap:.5rem}
+.samples figure{width:180px}.samples figure>img{height:180px}
 .curve{width:100%;max-width:600px;background:var(--soft);border-radius:8px}
 .curve text{font-size:11px;fill:currentColor;opacity:.7}.curve line{stroke:var(--line)}
 .curve polyline{fill:none;stroke-width:1.5}

@@ -9,6 +9,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pil
@@ -18,10 +19,13 @@ from curate.core.events import Note, RecordDone, Saved
 from curate.core.record import Image, Manifest, Record, Scores
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
-from curate.report.html import Page, render
+from curate.report.html import render
+from curate.report.page import Page
 from curate.report.summary import summarise
 from curate.report.tally import Tally
+from curate.report.text import visible
 from curate.report.thumbs import thumbnail
+from curate.report.training_run import Sample, TrainingRun
 from tests.report.streams import RUN
 
 ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table
@@ -115,7 +119,8 @@ def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
         "green_theme 0.91",
         "zwx dog, my own words",
         "edited by hand",
-        "512 × 512 · ×1",
+        "512 × 512",
+        "3 repeats",
         "only one tag",
         "1 min 04 s",
     ):
@@ -133,6 +138,74 @@ def test_a_folder_as_it_is_now_still_names_what_the_run_set_aside() -> None:
     assert cells[cells.index("set aside") - 1] == str(len(figures["aside"])) != "0"
     place = cells.index("dog/x.png")
     assert cells[place : place + 3] == ["dog/x.png", "convert", "truncated"]
+
+
+FAULTS = {"border": "a border: 12 px top", "blur": "blurred (0.71)"}
+
+
+def test_what_needs_editing_is_named_with_reasons_and_badges() -> None:
+    fine = picture("dog/park.png").noting(triage="fine", faults={})
+    edit = picture("robe/cutout.png").noting(triage="edit", faults=FAULTS)
+    cells = [t for t in harmless(page(fine, edit)).text if t.strip()]
+    place = cells.index("Needs editing", cells.index("Overview", 12))
+    assert cells[place + 3 : place + 5] == ["robe/cutout.png", "a border: 12 px top; blurred (0.71)"]
+    assert cells[cells.index("to edit") - 1] == "1"
+    card = cells.index("needs editing")
+    assert cells[card - 2 : card + 3] == ["cutout.png", "448 × 512", "needs editing", "border", "blurred"]
+    assert "dog/park.png" not in cells[place : place + 9]
+
+
+def test_where_no_stage_looked_for_faults_nothing_counts_as_fine() -> None:
+    read = harmless(page(picture("dog/park.png")))
+    assert "No stage has looked for faults" in read.whole and "to edit" not in read.whole
+
+
+def test_a_card_names_its_duplicates() -> None:
+    facts = {"duplicate": "equal", "duplicate_of": "dog/park.png", "likeness": 1.0}
+    copy = dataclasses.replace(picture("dog/park_copy.png"), aside="duplicate of dog/park.png", facts=facts)
+    read = harmless(page(picture("dog/park.png"), copy))
+    assert read.whole.count("1 duplicate\n") == 1
+
+
+def trained(tmp_path: Path, prompt: str = "zwx dog, on a beach") -> TrainingRun:
+    Pil.new("RGB", (8, 8), "red").save(tmp_path / "s.png")
+    samples = tuple(Sample(tmp_path / "s.png", step, 0, prompt) for step in (20, 1040))
+    settings = {"algo": "lokr", "learning_rate": "0.0003"}
+    return TrainingRun("models/base.safetensors", settings, (tmp_path / "robe.safetensors",), samples, DATE, True)
+
+
+DATE = "2031-05-07 12:30"
+
+
+def test_a_training_with_base_files_settings_date_and_samples(tmp_path: Path) -> None:
+    read = harmless(page(picture("dog/park.png"), training=trained(tmp_path), date="2031-05-07 13:00"))
+    cells = [t for t in read.text if t.strip()]
+    place = cells.index("models/base.safetensors")
+    assert cells[place - 1 : place + 9] == [
+        *("base", "models/base.safetensors", "LoRA", str(tmp_path / "robe.safetensors"), "trained", DATE),
+        *("algo", "lokr", "learning_rate", "0.0003"),
+    ]
+    place = cells.index("zwx dog, on a beach")
+    assert cells[place + 1 : place + 3] == ["step 20", "step 1,040"]
+    assert cells[cells.index("ended") - 1] == "2031-05-07 13:00"
+
+
+def test_hostile_words_of_a_training_stay_text(tmp_path: Path) -> None:
+    settings = {EVIL: EVIL}
+    run = dataclasses.replace(trained(tmp_path, EVIL), base=EVIL, settings=settings, loras=(Path(EVIL),), date=EVIL)
+    evil = picture("dog/park.png").noting(
+        triage="edit", faults={EVIL: EVIL}, consent=EVIL, upscaled={"model": EVIL, "from": [EVIL], "to": [2]}
+    )
+    read = harmless(page(evil, training=run, date=EVIL))
+    assert read.whole.count("<script>alert(1)</script>") > 8
+
+
+@pytest.mark.parametrize("name", ["犬 🐕\u200d🦺", "\u202eevil\u202c.png", "x" * 200, "a\"b'c`d", "</figcaption>"])
+def test_odd_names_stay_text(name: str) -> None:
+    row = dataclasses.replace(picture("dog/park.png"), key=f"dog/{name}", concept=name, facts={"faults": {name: name}})
+    read = harmless(page(row, title=name))
+    assert visible(name) in read.text
+    assert any(attributes.get("title") == visible(name) for _, attributes in read.tags)
 
 
 def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:

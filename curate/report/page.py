@@ -1,0 +1,72 @@
+"""Page: what the HTML report is made of, and what its sections share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate import captions
+from curate.core.record import Manifest, Record
+from curate.core.stage import Concept
+from curate.report.badges import badges
+from curate.report.elements import Markup, el, joined
+from curate.report.thumbs import thumbnail
+from curate.report.training_run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report is made of.
+
+    manifest    the final records
+    figures     the run's summary, as `Report.finish` returns it
+    find        where a record's picture lies, None where it does not
+    ledger      the ledger folder, where comparisons lie that denoise drew; None shows none
+    concepts    what the user said about each concept
+    resolution  the training resolution, and `step` that of its buckets, in pixels
+    training    the latest training run of the folder, None where there was none
+    date        when the run or command ended, in local time, "" where nobody knows
+    thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
+    """
+
+    manifest: Manifest
+    figures: Mapping[str, Any]
+    find: Callable[[Record], Path | None]
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    resolution: int = 512
+    step: int = 64
+    thumbnails: int = 240
+    title: str = "Dataset report"
+    ledger: Path | None = None
+    training: TrainingRun | None = None
+    date: str = ""
+
+
+def caption_text(record: Record) -> str:
+    """The caption as it is trained."""
+    return record.edited.strip() if record.edited is not None else captions.render(record)
+
+
+def badge_row(record: Record, duplicates: int = 0) -> Markup:
+    """The record's badges; a reason is shown where the pointer rests."""
+    shown = [
+        el("em", badge.word, class_="warn" if badge.warns else "", title=badge.reason or badge.word)
+        for badge in badges(record, duplicates)
+    ]
+    return el("div", *shown, class_="badges") if shown else joined()
+
+
+def img(path: Path | None, name: str, side: int) -> Markup:
+    """The picture at most `side` pixels long; an empty frame where it cannot be read."""
+    source = thumbnail(path, side)
+    return el("img", src=source, alt=name, title=name) if source else el("div", "cannot be shown", class_="blank")
+
+
+def by_concept(records: Iterable[Record]) -> list[tuple[str, list[Record]]]:
+    """The records of each concept, in order of name."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.concept, []).append(record)
+    return sorted(groups.items())

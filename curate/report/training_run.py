@@ -1,0 +1,113 @@
+"""The latest training run of a prepared folder: its base, settings, LoRA files and sample pictures."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ENDING = re.compile(r"(\d{6,})-(\d{2,})(?:-\d+)?\.png")
+"""What follows the run in a sample picture's name: step, number of the prompt, and a count where a name was taken."""
+_PER_PROMPT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample picture: drawn from `prompt`, the file's `number`-th counted from 0, after `step` steps."""
+
+    path: Path
+    step: int
+    number: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """What is known of a run.
+
+    settings  the options that are not their default
+    loras     the files that are there, the finished one last
+    date      when the finished file was written, else when the run was last heard of, in local time
+    """
+
+    base: str
+    settings: Mapping[str, str]
+    loras: tuple[Path, ...]
+    samples: tuple[Sample, ...]
+    date: str
+    finished: bool
+
+
+def latest_run(folder: Path) -> TrainingRun | None:
+    """The run that was last worked on in the folder; None where nothing was trained."""
+    from curate.train.output.runs import Run
+    from curate.train.storage.paths import home
+
+    states = sorted(home(folder).glob("*/run.json"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
+    if not states:
+        return None
+    run = Run.of(folder, states[-1].parent.name)
+    finished = folder / run.file if run.file and run.sha256 else None
+    paths = [*(Path(path) for path, _ in run.along), *([finished] if finished else [])]
+    loras = tuple(path for path in paths if path.is_file())
+    dated = finished if finished in loras else states[-1]
+    places = {path.parent for path in paths} or {folder / "lora"}
+    samples = sorted(
+        (one for place in places for one in _samples(place / "samples", run.id)), key=lambda s: (s.number, s.step)
+    )
+    return TrainingRun(
+        str(run.options.get("base", "")), changed_options(run.options), loras, tuple(samples), _date(dated),
+        finished in loras,
+    )  # fmt: skip
+
+
+def changed_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options that are not their default, as a person writes them; the base is told apart."""
+    from curate.train.options import TrainOptions
+
+    defaults = TrainOptions.build({}).model_dump(mode="json")
+    return {
+        name: _written(value)
+        for name, value in options.items()
+        if name not in ("base", "optimizer_revision") and value != defaults.get(name, [])
+    }
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_written, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_written(one)}" for key, one in value.items())
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not set" if value is None else str(value)
+
+
+def _samples(place: Path, run: str) -> Iterator[Sample]:
+    """The sample pictures of a run, of each prompt the last ones."""
+    rows: dict[int, list[tuple[int, Path]]] = {}
+    for path in place.glob(f"*-{run[:8]}-*.png"):
+        if found := _ENDING.fullmatch(path.name.rpartition(f"-{run[:8]}-")[2]):
+            rows.setdefault(int(found[2]), []).append((int(found[1]), path))
+    for number, drawn in rows.items():
+        for step, path in sorted(drawn)[-_PER_PROMPT:]:
+            yield Sample(path, step, number, _prompt(path))
+
+
+def _prompt(path: Path) -> str:
+    """The prompt that the picture's file tells; "" where it tells none."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            text = str(picture.info.get("parameters", ""))
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+        return ""
+    return text.partition("\nNegative prompt:")[0].strip()
+
+
+def _date(path: Path) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
