@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.core.counting import counted
+
 EXTENSIONS = (".txt", ".caption")
 """Endings of captions in the order in which they are looked for."""
 MASK, CONDITION = "-masklabel.png", "-condlabel.png"
@@ -93,4 +95,4 @@ def _text_messages(place: str, names: Sequence[str], pictures: Sequence[str], en
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
-    return f"{len(names)} files ({', '.join(names[:most])}{' …' if len(names) > most else ''})"
+    return f"{counted(len(names), 'file')} ({', '.join(names[:most])}{' …' if len(names) > most else ''})"

@@ -9,6 +9,7 @@ from pathlib import Path
 from curate.captions.encoding import Decoded, encoding_messages, read_together
 from curate.captions.form import MARKER, FolderForm, decide, kept_tags, normalize
 from curate.core.caption_options import CaptionReading
+from curate.core.counting import counted
 from curate.errors import InputError
 
 
@@ -108,7 +109,8 @@ def _choice_messages(
         yield f"{place}: {_captions(len(hidden))} in a second file, since the first is empty: {_first(hidden, 0)}"
     ignored = [f for f in several if not _is_blank(texts[f[0]]) and any(not _is_blank(texts[one]) for one in f[1:])]
     if ignored:
-        yield f"{place}: {len(ignored)} pictures have two captions, of which one is read: {_first(ignored, 0)}"
+        several_each = counted(len(ignored), "picture has", "pictures have")
+        yield f"{place}: {several_each} two captions, of which one is read: {_first(ignored, 0)}"
 
 
 def _captions(count: int) -> str:

@@ -18,6 +18,7 @@ from curate.cli.help import Group, command_class
 from curate.cli.pairs import pair
 from curate.cli.results import Json, Quiet, Strict, close
 from curate.core import registry
+from curate.core.counting import counted
 from curate.core.kinds import Kind
 from curate.errors import CurateError, InputError, MissingError, unloadable
 
@@ -177,10 +178,10 @@ def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = 
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return
-    width = max(len(row.stage) for row in rows)
+    width = max(len(row.title) for row in rows)
     typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'known':>8}  {'unclear':>8}")
     for row in rows:
-        typer.echo(f"{row.stage:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
+        typer.echo(f"{row.title:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
     if any(row.unknown for row in rows):
         typer.echo("to do: pictures that a run computes; known: those an earlier run computed")
         typer.echo("unclear: depends on what an earlier stage makes of the picture")
@@ -200,7 +201,7 @@ def undo_command(folder: Annotated[Path, typer.Argument(help="The folder that wa
     from curate import drive
 
     what, files = drive.undo(folder)
-    typer.echo(f"undone: curate {what} ({files} files put back)", err=True)
+    typer.echo(f"undone: curate {what} ({counted(files, 'file')} put back)", err=True)
 
 
 @app.command("report", rich_help_panel="Folders")
@@ -215,7 +216,7 @@ def report_command(
 
     path = out or folder / drive.REPORT
     count = drive.report(folder, path)
-    typer.echo(f"wrote {path} ({count} pictures)", err=True)
+    typer.echo(f"wrote {path} ({counted(count, 'picture')})", err=True)
 
 
 @app.command("doctor", rich_help_panel="This machine")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curate.core.counting import counted
 from curate.errors import InputError
 
 app = typer.Typer(
@@ -52,7 +53,10 @@ def stats_command(
     for name, tags in counts.items():
         mine = [c for c in found if c.concept == name]
         bare = sum(not c.tags and not c.record.sentence for c in mine)
-        typer.echo(f"{name}: {len(mine)} pictures, {len(tags)} tags" + (f", {bare} without caption" if bare else ""))
+        typer.echo(
+            f"{name}: {counted(len(mine), 'picture')}, {counted(len(tags), 'tag')}"
+            + (f", {bare} without caption" if bare else "")
+        )
         for tag, number in tags.most_common(top):
             everywhere = "  on every picture: is it part of the trigger?" if number == len(mine) > 4 else ""
             typer.echo(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
@@ -83,7 +87,7 @@ def find_command(
         return
     for one in found:
         typer.echo(f"{one.path}\t{one.text}")
-    typer.echo(f"{len(found)} pictures", err=True)
+    typer.echo(counted(len(found), "picture"), err=True)
 
 
 @app.command("add")
@@ -184,7 +188,7 @@ def restore_command(
         return
     for key in keys:
         typer.echo(key)
-    count = f"{len(keys)} picture{'' if len(keys) == 1 else 's'}"
+    count = counted(len(keys), "picture")
     typer.echo(f"{count} would come back" if dry_run else f"{count} will come back with the next run", err=True)
 
 
@@ -211,8 +215,7 @@ def _edit(
     verb = "would change" if dry_run else "changed"
     count = len(done.changes)
     typer.echo(
-        f"{verb} {count} caption{'' if count == 1 else 's'}"
-        + (f", skipped {len(done.skipped)}" if done.skipped else ""),
+        f"{verb} {counted(count, 'caption')}" + (f", skipped {len(done.skipped)}" if done.skipped else ""),
         err=True,
     )
     if done.changes and not dry_run:

@@ -38,11 +38,15 @@ class SourcesChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageStarted(Event):
-    """A stage has work to do: `todo` pictures to compute, `recalled` already known."""
+    """A stage has work to do: `todo` pictures to compute, `recalled` already known.
+
+    `title` is what people call it, "" where that is its name.
+    """
 
     stage: str
     todo: int
     recalled: int
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,11 @@ class StageFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageRecalled(Event):
-    """Everything a stage would do is known; it did not run."""
+    """Everything a stage would do is known; it did not run. `title` is what people call it."""
 
     stage: str
     recalled: int
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

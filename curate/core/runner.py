@@ -31,12 +31,16 @@ Choose = Callable[[Sequence[Prepared], int], Executor]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a stage would do: pictures to compute, pictures recalled; `unknown` where it depends on an earlier stage."""
+    """What a stage would do: pictures to compute, pictures recalled; `unknown` where it depends on an earlier stage.
+
+    `title` is what people call the stage, or the part of it.
+    """
 
     stage: str
     compute: int
     recalled: int
     unknown: int = 0
+    title: str = ""
 
 
 @dataclass
@@ -74,10 +78,12 @@ class Runner:
             if isinstance(group, DatasetStage):
                 recalled = None if open_ else self._recall_dataset(group, manifest)
                 if recalled is None or not group.is_current(recalled, self.env, self.tell):
-                    plans.append(Planned(group.name, 0 if open_ else present, 0, present if open_ else 0))
+                    plans.append(
+                        Planned(group.name, 0 if open_ else present, 0, present if open_ else 0, group.display_name)
+                    )
                     open_ = {r.key for r in manifest.present}
                 else:
-                    plans.append(Planned(group.name, 0, present))
+                    plans.append(Planned(group.name, 0, present, 0, group.display_name))
                     manifest = recalled
                 continue
             chain = [self._prepare(stage) for stage in group]
@@ -86,7 +92,8 @@ class Runner:
                 if not isinstance(prepared.stage, Encode):
                     known = sum(len(s.levels) > level for s in states.values())
                     fresh = sum(len(s.levels) == level for s in states.values())
-                    plans.append(Planned(prepared.stage.name, fresh, known, present - known - fresh))
+                    stage = prepared.stage
+                    plans.append(Planned(stage.name, fresh, known, present - known - fresh, stage.display_name))
             open_ |= {manifest[i].key for i, s in states.items() if len(s.levels) < len(chain)}
             manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
         return plans
@@ -101,7 +108,7 @@ class Runner:
         digests: list[str] = []
         for path, digest in self.store.digests(stage.files(self.env)):
             if isinstance(digest, OSError):
-                raise MissingError(f"stage {stage.name} cannot read {path}: {digest.strerror}")
+                raise MissingError(f"{stage.display_name}: cannot read {path}: {digest.strerror}")
             digests.append(digest)
         return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.key_options(), digests]
 
@@ -144,7 +151,7 @@ class Runner:
         todo = [(i, manifest[i]) for i, s in states.items() if len(s.levels) < len(chain)]
         after = {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)}
         meters = [
-            _Meter(p.stage.name, level, states, self.tell)
+            _Meter(p.stage, level, states, self.tell)
             for level, p in enumerate(chain)
             if not isinstance(p.stage, Encode)
         ]
@@ -166,7 +173,9 @@ class Runner:
         for meter in meters:
             meter.finish()
         if failures and len(failures) == len(states) and len(states) > 1:
-            raise CurateError(f"stage {group[0].name} failed on all {len(failures)} pictures; the first: {failures[0]}")
+            raise CurateError(
+                f"{group[0].display_name} failed on all {len(failures)} pictures; the first: {failures[0]}"
+            )
         return _gather(manifest, after)
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
@@ -218,10 +227,14 @@ class Runner:
         recalled = self._recall_dataset(stage, manifest)
         begun = time.perf_counter()
         made = stage.recall_or_run(
-            manifest, recalled, self.env, self.tell, lambda: self.tell(StageStarted(stage.name, present, 0))
+            manifest,
+            recalled,
+            self.env,
+            self.tell,
+            lambda: self.tell(StageStarted(stage.name, present, 0, stage.display_name)),
         )
         if made is recalled:
-            self.tell(StageRecalled(stage.name, present))
+            self.tell(StageRecalled(stage.name, present, stage.display_name))
             return made
         if [r.key for r in made] != [r.key for r in manifest]:
             raise TypeError(f"stage {stage.name} must return the records it was given")
@@ -248,14 +261,14 @@ class _State:
 class _Meter:
     """Tells of one stage of a chain; silent but for one line where everything was recalled."""
 
-    def __init__(self, stage: str, level: int, states: dict[int, _State], tell: Listener) -> None:
-        self._stage, self._tell = stage, tell
+    def __init__(self, stage: Stage, level: int, states: dict[int, _State], tell: Listener) -> None:
+        self._stage, self._title, self._tell = stage.name, stage.display_name, tell
         self._fresh = {i for i, s in states.items() if len(s.levels) <= level}
         self._recalled = len(states) - len(self._fresh)
         self._aside = self._count = 0
         self._begun = time.perf_counter()
         if self._fresh:
-            tell(StageStarted(stage, len(self._fresh), self._recalled))
+            tell(StageStarted(stage.name, len(self._fresh), self._recalled, stage.display_name))
 
     def done(self, index: int, key: str, aside: str) -> None:
         if index in self._fresh:
@@ -268,7 +281,7 @@ class _Meter:
             seconds = time.perf_counter() - self._begun
             self._tell(StageFinished(self._stage, self._count, self._recalled, self._aside, seconds))
         else:
-            self._tell(StageRecalled(self._stage, self._recalled))
+            self._tell(StageRecalled(self._stage, self._recalled, self._title))
 
 
 def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:

@@ -219,6 +219,8 @@ class Stage(Options):
     """Whether all processes of a launcher take part in `run`; of other stages the first process does everything."""
     usual: ClassVar[frozenset[str]] = frozenset()
     """Options on the short help page of a stage that has many; empty: all of them."""
+    part: ClassVar[str] = ""
+    """What people call this step where a stage is made of several: scores, thresholds; "" for a whole stage."""
     prints_config: ClassVar[bool] = False
     """Whether the stage's command takes `--print-config`, which prints `configuration`."""
 
@@ -228,6 +230,11 @@ class Stage(Options):
         found = type(self).__module__.rsplit(".", 1)[-1].replace("_", "-")
         own = type(self).__name__
         return f"{found} ({own.strip('_').lower()})" if own.startswith("_") else found
+
+    @property
+    def display_name(self) -> str:
+        """The name in everything that people read: `tag`, or `tag: scores` for a part of it."""
+        return f"{self.name.partition(' (')[0]}: {self.part}" if self.part else self.name
 
     @classmethod
     def help_text(cls) -> str:

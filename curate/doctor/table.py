@@ -7,9 +7,10 @@ from typing import TextIO
 
 from rich.text import Text
 
+from curate.core.counting import counted
 from curate.doctor.findings import GIB, OPTIONAL, Findings
 from curate.doctor.verdict import problems
-from curate.report.text import console, counted, visible
+from curate.report.text import console, visible
 
 
 def show(found: Findings, stream: TextIO) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from curate import captions, folder
+from curate.core.counting import counted
 from curate.core.record import Manifest
 from curate.core.stage import Env, Findings, Stage
 from curate.core.store import LEDGER, Store
 from curate.drive.placing import places, source_file, source_files
 from curate.errors import InputError
-from curate.report.text import counted
 
 _SHOWN = 20
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from curate.core.counting import counted
 from curate.diffusion.family import families
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer
@@ -15,7 +16,7 @@ from curate.init.bases import Base, base_of
 from curate.init.prompts import prompts_text
 from curate.init.recipe import recipe
 from curate.report.health import enough
-from curate.report.text import counted, visible
+from curate.report.text import visible
 
 _PLAIN = re.compile(r"[^\W\d_][\w ./-]*")
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO, TypeVar, get_args
 from rich.text import Text
 
 from curate.core import registry
+from curate.core.counting import counted
 from curate.core.kinds import Kind
 from curate.diffusion.family import families
 from curate.errors import InputError
@@ -21,7 +22,7 @@ from curate.init.answers import Answers, ConceptAnswer, Given, home
 from curate.init.bases import base_of, common
 from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
-from curate.report.text import counted, visible
+from curate.report.text import visible
 
 Choice = TypeVar("Choice", bound=str)
 

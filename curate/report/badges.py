@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from curate.core.counting import counted
 from curate.core.record import Record
 
 _FAULTS = {
@@ -53,7 +54,7 @@ def badges(record: Record, duplicates: int = 0) -> Iterator[Badge]:
         yield Badge("edited by hand", "you wrote its caption")
     yield from _changes(record)
     if duplicates:
-        yield Badge(f"{duplicates:,} duplicate{'' if duplicates == 1 else 's'}", "set aside in favor of this one")
+        yield Badge(counted(duplicates, "duplicate"), "set aside in favor of this one")
     if record.repeats > 1:
         yield Badge(f"{record.repeats:,} repeats", "how often an epoch shows it")
 

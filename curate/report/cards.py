@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from curate import captions
+from curate.core.counting import counted
 from curate.core.record import Record
 from curate.report.elements import Markup, el, joined
 from curate.report.page import Page, badge_row, by_concept, caption_text, img
-from curate.report.text import counted
 
 
 def pictures(page: Page) -> Markup:

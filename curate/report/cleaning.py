@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from curate.core.counting import counted
 from curate.core.record import Record
-from curate.report.text import counted
 
 
 def figures(records: Iterable[Record]) -> dict[str, Any]:

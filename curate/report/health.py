@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import captions
+from curate.core.counting import counted
 from curate.core.kinds import Kind
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
-from curate.report.text import counted, listed
+from curate.report.text import listed
 from curate.train.data import buckets
 
 _COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger

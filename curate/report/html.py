@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from curate.core.counting import counted
 from curate.core.record import Record
 from curate.core.stage import Concept
 from curate.report import cleaning, health
@@ -10,7 +11,8 @@ from curate.report.cards import pictures
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.page import Page, by_concept, img
 from curate.report.style import STYLE
-from curate.report.text import counted, span
+from curate.report.summary import title
+from curate.report.text import span
 from curate.report.training_section import training
 
 # nothing on the page may load or run anything, whatever slipped in
@@ -61,7 +63,7 @@ def _overview(page: Page) -> Markup:
     ]
     rows = [
         [
-            s["stage"],
+            title(figures, s["stage"]),
             f"{s['computed']:,}",
             f"{s['recalled']:,}",
             f"{s['aside']:,}",
@@ -77,7 +79,12 @@ def _advice(page: Page) -> Markup:
     found = [("advice", line) for line in health.advice(page.manifest, page.concepts, page.resolution, page.step)]
     for note in page.figures["notes"]:
         pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
-        found.append((note["level"], (f"{note['stage']}: " if note["stage"] else "") + note["message"] + pictures))
+        found.append(
+            (
+                note["level"],
+                (f"{title(page.figures, note['stage'])}: " if note["stage"] else "") + note["message"] + pictures,
+            )
+        )
     order = ["warning", "advice", "info"]
     found.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
     rows = [el("li", el("em", level, class_="warn" if level == "warning" else ""), " ", line) for level, line in found]
@@ -122,10 +129,10 @@ def _aside(page: Page) -> Markup:
     rows: list[list[str]] = []
     for number, record in enumerate(sorted((r for r in page.manifest if r.aside), key=lambda r: r.key)):
         picture = img(page.find(record), record.key, 96) if number < page.thumbnails else Markup("")
-        rows.append([picture, record.key, told.pop(record.key, {}).get("stage", ""), record.aside])
+        rows.append([picture, record.key, title(page.figures, told.pop(record.key, {}).get("stage", "")), record.aside])
     # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
     for key, one in told.items():
-        rows.append([Markup(""), key, one["stage"], one["reason"]])
+        rows.append([Markup(""), key, title(page.figures, one["stage"]), one["reason"]])
     return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
 
 

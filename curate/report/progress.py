@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from curate.core.counting import counted
 from curate.core.events import (
     Event,
     Note,
@@ -29,7 +30,7 @@ from curate.core.events import (
     Validated,
 )
 from curate.report.pace import Pace
-from curate.report.text import console, counted, live, pace, span, visible
+from curate.report.text import console, live, pace, span, visible
 
 _QUIET_SECONDS = 10.0  # between two progress lines where there are no bars
 _NARROW, _WIDE = 8, 48  # columns of a bar
@@ -81,6 +82,7 @@ class Progress:
         self._bars = _bars(self, self._console) if live(stream) else None
         self._tasks: dict[str, TaskID] = {}
         self._jobs: dict[str, _Job] = {}
+        self._titles: dict[str, str] = {}
 
     def tell(self, event: Event) -> None:
         """The listener."""
@@ -101,9 +103,11 @@ class Progress:
             case StageFinished():
                 self._end(event)
             case StageRecalled():
-                self._say(f"{visible(event.stage)}: nothing to do, {counted(event.recalled, 'picture')} known", "dim")
+                self._titles[event.stage] = event.title
+                known = counted(event.recalled, "picture")
+                self._say(f"{self._title(event.stage)}: nothing to do, {known} known", "dim")
             case Note() if not event.key:
-                prefix = f"{visible(event.stage)}: " if event.stage else ""
+                prefix = f"{self._title(event.stage)}: " if event.stage else ""
                 word = "" if event.level == "info" else f"{visible(event.level)}: "
                 self._say(f"{word}{prefix}{visible(event.message)}", _COLOURS.get(event.level, ""))
             case Saved() if event.kind != "checkpoint" and not event.recalled:
@@ -124,17 +128,22 @@ class Progress:
         """The stage's figures while it works."""
         return self._jobs.get(stage)
 
+    def _title(self, stage: str) -> str:
+        """What people call the stage, safe to print."""
+        return visible(self._titles.get(stage) or stage)
+
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(line, style=style))
 
     def _begin(self, event: StageStarted) -> None:
+        self._titles[event.stage] = event.title
         self._jobs[event.stage] = _Job(event.stage, event.todo, Pace(self._clock), self._clock())
         if self._bars:
             self._bars.start()
-            self._tasks[event.stage] = self._bars.add_task(visible(event.stage), total=None, stage=event.stage)
+            self._tasks[event.stage] = self._bars.add_task(self._title(event.stage), total=None, stage=event.stage)
         else:
             known = f", {event.recalled:,} known" if event.recalled else ""
-            self._say(f"{visible(event.stage)}: {counted(event.todo, 'picture')} to do{known}")
+            self._say(f"{self._title(event.stage)}: {counted(event.todo, 'picture')} to do{known}")
 
     def _move(self, event: RecordDone) -> None:
         job = self._jobs.get(event.stage)
@@ -165,13 +174,13 @@ class Progress:
             self._bars.update(self._tasks[job.stage], completed=done or 0, total=event.total or None)
         elif begins or self._clock() - job.printed >= _QUIET_SECONDS:
             job.printed = self._clock()
-            self._say(f"{visible(job.stage)}: {job.phase}")
+            self._say(f"{self._title(job.stage)}: {job.phase}")
 
     def _measured(self, event: Validated) -> None:
         job = next(reversed(self._jobs.values()), None)
         if job is not None:
             job.validation = f"validation {event.loss:.4f}"
-            self._say(f"{visible(job.stage)}: validation loss {event.loss:.4f} after step {event.step:,}")
+            self._say(f"{self._title(job.stage)}: validation loss {event.loss:.4f} after step {event.step:,}")
 
     def _advance(self, job: _Job, count: int) -> None:
         job.pace.reach(count)
@@ -179,11 +188,11 @@ class Progress:
             self._bars.update(self._tasks[job.stage], completed=count, total=job.total)
         elif self._clock() - job.printed >= _QUIET_SECONDS and count < job.total:
             job.printed = self._clock()
-            self._say(f"{visible(job.stage)}: {job.figures()}")
+            self._say(f"{self._title(job.stage)}: {job.figures()}")
 
     def _end(self, event: StageFinished) -> None:
         job = self._jobs.pop(event.stage, None)
-        done = f"{job.pace.count:,} steps" if job and job.unit else counted(event.done, "picture")
+        done = counted(job.pace.count, "step") if job and job.unit else counted(event.done, "picture")
         aside = f"{event.aside:,} set aside" if event.aside else ""
         line = ", ".join(
             part
@@ -193,7 +202,7 @@ class Progress:
         if self._bars and event.stage in self._tasks:
             self._bars.update(self._tasks[event.stage], completed=1, total=1, end=line)
         else:
-            self._say(f"{visible(event.stage)}: done, {line}")
+            self._say(f"{self._title(event.stage)}: done, {line}")
 
 
 class _Figures(ProgressColumn):

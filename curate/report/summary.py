@@ -8,11 +8,12 @@ from typing import Any, TextIO
 
 from rich.text import Text
 
+from curate.core.counting import counted
 from curate.core.events import Note
 from curate.core.record import Manifest, Record
 from curate.report import cleaning
 from curate.report.tally import StageRow, Tally
-from curate.report.text import console, counted, listed, span, visible
+from curate.report.text import console, listed, span, visible
 
 _NAMED = 20
 _HEADS = {"failed": "Failed", "interrupted": "Interrupted"}
@@ -45,6 +46,7 @@ def summarise(
         "came": list(tally.came),
         "left": list(tally.left),
         "stages": [_stage(row) for row in tally.rows],
+        "titles": dict(tally.titles),
         "cleaning": cleaning.figures(rows),
         "training": _training(tally),
         "notes": _grouped(tally.notes),
@@ -53,6 +55,11 @@ def summarise(
         "where": {name: str(path) for name, path in where.items()},
         "next": next_command,
     }
+
+
+def title(figures: Mapping[str, Any], stage: str) -> str:
+    """What people call a stage; figures of an older run have its name alone."""
+    return figures.get("titles", {}).get(stage, stage)
 
 
 _CHANGES = {"cropped": "crop", "mirrored": "flipped"}
@@ -89,7 +96,7 @@ def _stage(row: StageRow) -> dict[str, Any]:
 
 def trained(training: Mapping[str, Any]) -> str:
     """How far a training came, in words."""
-    said = f"{training['step']:,} of {training['steps']:,} steps, loss {training['average']:.4f} on average"
+    said = f"{training['step']:,} of {counted(training['steps'], 'step')}, loss {training['average']:.4f} on average"
     if not training["validation"]:
         return said
     (_, last), (step, lowest) = training["validation"][-1], min(training["validation"], key=lambda point: point[1])
@@ -160,8 +167,8 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
     turns: dict[int, list[Mapping[str, Any]]] = {}
     for row in figures["stages"]:
         turns.setdefault(row["turn"], []).append(row)
-    known = [visible(row["stage"]) for row in turns.pop(0, [])]
-    names = {turn: " + ".join(visible(row["stage"]) for row in rows) for turn, rows in turns.items()}
+    known = [visible(title(figures, row["stage"])) for row in turns.pop(0, [])]
+    names = {turn: " + ".join(visible(title(figures, row["stage"])) for row in rows) for turn, rows in turns.items()}
     width = max((12, *map(len, names.values())))
     for turn, rows in turns.items():
         computed, recalled = max(row["computed"] for row in rows), min(row["recalled"] for row in rows)
@@ -187,7 +194,7 @@ def _trouble(figures: Mapping[str, Any]) -> Iterator[Text]:
     if aside:
         yield Text(f"\n{counted(len(aside), 'picture')} set aside:", style="yellow")
     for one in aside[:_NAMED]:
-        stage = f" ({visible(one['stage'])})" if one["stage"] else ""
+        stage = f" ({visible(title(figures, one['stage']))})" if one["stage"] else ""
         yield Text(f"  {visible(one['key'])}: {visible(one['reason'])}{stage}")
     if len(aside) > _NAMED:
         see = figures["where"].get("report") or figures["where"].get("events")
@@ -195,7 +202,7 @@ def _trouble(figures: Mapping[str, Any]) -> Iterator[Text]:
     for level, style in (("warning", "yellow"), ("advice", "cyan")):
         notes = [note for note in figures["notes"] if note["level"] == level]
         for note in notes[:_NAMED]:
-            stage = f"{visible(note['stage'])}: " if note["stage"] else ""
+            stage = f"{visible(title(figures, note['stage']))}: " if note["stage"] else ""
             keys = f" ({listed(note['pictures'])})" if note["pictures"] else ""
             yield Text.assemble((f"{level}: ", style), f"{stage}{visible(note['message'])}{keys}")
         if len(notes) > _NAMED:

@@ -39,13 +39,16 @@ class StageRow:
 
 @dataclass
 class Tally:
-    """Counts events. It holds a row per stage, per note and per picture set aside, nothing per picture otherwise."""
+    """Counts events. `titles` are what people call stages whose names are others.
+
+    It holds a row per stage, per note and per picture set aside, nothing per picture otherwise."""
 
     output: str = ""
     device: str = ""
     pictures: int | None = None
     concepts: dict[str, int] = field(default_factory=dict[str, int])
     rows: list[StageRow] = field(default_factory=list[StageRow])
+    titles: dict[str, str] = field(default_factory=dict[str, str])
     aside: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     notes: list[Note] = field(default_factory=list[Note])
     came: tuple[str, ...] = ()
@@ -92,6 +95,8 @@ class Tally:
                 pass
 
     def _stage(self, event: StageStarted | StageRecalled | StageFinished) -> None:
+        if not isinstance(event, StageFinished) and event.title not in ("", event.stage):
+            self.titles[event.stage] = event.title
         match event:
             case StageStarted():
                 if not any(row.running for row in self.rows):

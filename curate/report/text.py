@@ -43,11 +43,6 @@ def pace(rate: float, unit: str = "") -> str:
     return f"{1 / rate:.1f} s/{unit or 'each'}" if rate > 0 else ""
 
 
-def counted(number: int, thing: str) -> str:
-    """1 picture, 2 pictures."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def listed(names: Sequence[str], most: int = 3) -> str:
     """The first few names, and how many more there are."""
     head = ", ".join(visible(n) for n in names[:most])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate import captions, images
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.store import LEDGER
 from curate.errors import InputError
@@ -91,7 +92,12 @@ def _switched_on(root: Path, found: list[SourcePicture], tell: Listener) -> list
         counts[one.folder] = (one.name, counts.get(one.folder, (one.name, 0))[1] + 1)
     for folder, (name, count) in counts.items():
         if name.repeats == 0:
-            tell(Note("warning", f"folder {folder} is left out with its {count} pictures: 0 repeats switch it off"))
+            tell(
+                Note(
+                    "warning",
+                    f"folder {folder} is left out with its {counted(count, 'picture')}: 0 repeats switch it off",
+                )
+            )
         elif name.warning:
             tell(Note("warning", f"folder {name.warning}"))
     return [f for f in found if f.name.repeats != 0]

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import Concept, DatasetStage, Env
@@ -132,17 +133,19 @@ class Balance(DatasetStage):
         for name, s in sorted(shares.items()):
             drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
             weight = f", weight {settings[name].weight:g}" if settings[name].weight != 1 else ""
-            said = f"{name}: {s.pictures} pictures × {s.repeats} = {s.showings} showings per epoch{weight}{drift}"
+            showings = f"{counted(s.pictures, 'picture')} × {s.repeats} = {counted(s.showings, 'showing')} per epoch"
+            said = f"{name}: {showings}{weight}{drift}"
             tell(Note("info", said, "balance"))
             if s.repeats > self.limit:
                 tell(
                     Note(
                         "warning",
-                        f"{name} is repeated {s.repeats} times: it may overbake; add pictures or set `cap`",
+                        f"{name} is repeated {counted(s.repeats, 'time')}: it may overbake; add pictures or set `cap`",
                         "balance",
                     )
                 )
         largest = min(shares, key=lambda name: (shares[name].repeats, name))
         often = self.showings or (_STYLE_SHOWINGS if settings[largest].kind == "style" else _SHOWINGS)
         epochs = max(1, half_up(often / shares[largest].repeats))
-        tell(Note("advice", f"about {epochs} epochs show each picture of {largest} {often} times", "balance"))
+        shown = f"{counted(epochs, 'epoch shows', 'epochs show')} each picture of {largest}"
+        tell(Note("advice", f"about {shown} {counted(often, 'time')}", "balance"))

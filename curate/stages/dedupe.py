@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.runner import stopped
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 class _Fingerprint(RecordStage):
     """Hashes of each picture and what tells a good copy from a bad one, noted as the fact `fingerprint`."""
 
+    part: ClassVar[str] = "fingerprints"
     version: ClassVar[int] = 4
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -69,6 +71,7 @@ class _Search(DatasetStage):
     smallest: float
     across: bool
 
+    part: ClassVar[str] = "comparison"
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
@@ -164,8 +167,7 @@ class Dedupe(DatasetStage):
         duplicates = [r for r in changed.values() if r.aside]
         if duplicates:
             exact = sum(r.facts["duplicate"] == "equal" for r in duplicates)
-            plural = "" if len(duplicates) == 1 else "s"
-            line = f"{len(duplicates)} duplicate{plural}: {exact} equal, {len(duplicates) - exact} near"
+            line = f"{counted(len(duplicates), 'duplicate')}: {exact} equal, {len(duplicates) - exact} near"
             tell(Note("info", line, self.name))
         return Manifest(changed.get(r.key, r) for r in manifest)
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, DatasetStage, Env, Findings, RecordStage, Resources, Stage, Worker
@@ -23,6 +24,7 @@ _OTHERS = (8, 15, "about 30", 50)
 class _Measure(RecordStage):
     """Measurements of each picture, noted as the fact `measures`."""
 
+    part: ClassVar[str] = "measures"
     version: ClassVar[int] = 4
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -191,7 +193,7 @@ def _about(name: str, records: Sequence[Record], concept: Concept) -> Generator[
         r.facts["measures"]["width"] * r.facts["measures"]["height"] for r in records if "measures" in r.facts
     )
     middle = f"{sizes[len(sizes) // 2] / 1e6:.1f} megapixels in the middle" if sizes else "not measured"
-    yield "info", f"{name}: {_pictures(len(records))}, {len(records) - edit} fine, {edit} to edit, {middle}"
+    yield "info", f"{name}: {counted(len(records), 'picture')}, {len(records) - edit} fine, {edit} to edit, {middle}"
     for level, line in _advice(records, concept):
         yield level, f"{name}: {line}"
 
@@ -200,10 +202,13 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
     floor, least, best, most = _ADVICE.get(concept.kind, _OTHERS)
     if len(records) < floor:
         few = "is too few" if len(records) == 1 else "are few"
-        yield "warning", f"{_pictures(len(records))} {few}; {floor} is the floor, {best} are best"
+        yield "warning", f"{counted(len(records), 'picture')} {few}; {floor} is the floor, {best} are best"
     elif not least <= len(records) <= most:
         article = "an" if concept.kind == "object" else "a"
-        yield "advice", f"{len(records)} pictures; {least} to {most} suit {article} {concept.kind}, {best} are best"
+        yield (
+            "advice",
+            f"{counted(len(records), 'picture')}; {least} to {most} suit {article} {concept.kind}, {best} are best",
+        )
     white = sum(bool(r.facts.get("measures", {}).get("white")) for r in records)
     if 2 * white > len(records):
         yield "advice", f"{white} of {len(records)} have a white background: tag `white background`"
@@ -260,7 +265,3 @@ def _profile(record: Record) -> str:
 
 def _size(picture: Mapping[str, Any]) -> str:
     return f"{picture['width']}×{picture['height']}" if "width" in picture else ""
-
-
-def _pictures(number: int) -> str:
-    return f"{number} picture{'' if number == 1 else 's'}"

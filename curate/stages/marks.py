@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.runner import stopped
@@ -69,6 +70,7 @@ class _Find(DatasetStage):
     least: int
     across: bool
 
+    part: ClassVar[str] = "search"
     version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -82,7 +84,7 @@ class _Find(DatasetStage):
         for name, records in groups.items():
             for mark, held in self._search(records, env):
                 prefix = f"{name}: " if name else ""
-                line = f"{prefix}a mark repeats {mark.corner} in {len(held)} of {len(records)} pictures"
+                line = f"{prefix}a mark repeats {mark.corner} in {len(held)} of {counted(len(records), 'picture')}"
                 tell(Note("advice", line, self.name))
                 for key, what in held.items():
                     found.setdefault(key, []).append(what)
@@ -158,6 +160,7 @@ class _Treat(RecordStage):
     confidence: float
 
     resources: ClassVar[Resources] = Resources(cpus=1)
+    part: ClassVar[str] = "treatment"
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
 

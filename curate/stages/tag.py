@@ -13,6 +13,7 @@ from pydantic import Field
 import taggers
 from curate import captions
 from curate.core import registry
+from curate.core.counting import counted
 from curate.core.path_options import ModelName
 from curate.core.record import Record
 from curate.core.stage import CompositeStage, Env, RecordStage, Resources, Stage, Worker
@@ -100,6 +101,7 @@ class _Selection(RecordStage):
 
     options: Tag
 
+    part: ClassVar[str] = "thresholds"
     version: ClassVar[int] = 3
     reads: ClassVar[frozenset[str]] = frozenset({"scores", "facts", "imported", "trigger"})
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "sentence", "notes", "aside"})
@@ -190,7 +192,7 @@ class _Selection(RecordStage):
                 record,
                 tags=own + added,
                 sentence=sentence or said,
-                note=f"tag: added {len(added)} tags to its own caption",
+                note=f"tag: added {counted(len(added), 'tag')} to its own caption",
             )
         return _with(record, tags=picked, sentence=said)
 

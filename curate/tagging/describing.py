@@ -22,6 +22,7 @@ class Description(RecordStage):
     prompt: str
     max_tokens: int
 
+    part: ClassVar[str] = "description"
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=4)

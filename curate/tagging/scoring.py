@@ -27,6 +27,7 @@ class Scoring(RecordStage):
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"scores"})
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1, batch=32)
+    part: ClassVar[str] = "scores"
 
     @property
     def name(self) -> str:

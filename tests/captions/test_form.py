@@ -188,7 +188,7 @@ def test_run_and_train_read_one_folder_alike(draw: object, tmp_path: Path) -> No
         (folder_lines, ["3_zwx dog: line ends separate"]),
         (
             folder_caption_files,
-            ["meta_cap.json", "a.json", "the first is empty", "two captions", "1 pictures have no caption"],
+            ["meta_cap.json", "a.json", "the first is empty", "two captions", "1 picture has no caption"],
         ),
         (folder_encodings, ["read as cp1251", "read as gb18030", "UTF-16"]),
         (folder_masks, ["c-condlabel.png", "gone-masklabel.png", "masked_loss is off"]),

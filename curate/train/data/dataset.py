@@ -9,6 +9,7 @@ from pathlib import Path
 from curate import captions, names
 from curate.captions import Caption
 from curate.core.caption_options import CaptionReading
+from curate.core.counting import counted
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.errors import InputError
 from curate.images.consent import check
@@ -101,7 +102,10 @@ def read_dataset(
             pictures.append(one)
             lines.append(_identity(one, caption, digests))
         if content.masks and not (masks or reg):
-            warnings.append(f"{concept.place.name}: {len(content.masks)} masks are not used: masked_loss is off")
+            warnings.append(
+                f"{concept.place.name}: {counted(len(content.masks), 'mask is', 'masks are')} not used: "
+                "masked_loss is off"
+            )
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
     if masks and not any(p.mask for p in pictures):
@@ -217,12 +221,15 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
     if len(without) == pictures:
         hint = f"files ending in {other} lie beside them: give caption_extension {other}" if other else ""
         raise InputError(
-            f"none of the {pictures} pictures in {folder} has a caption in a file ending in {extension}",
+            f"none of the {counted(pictures, 'picture')} in {folder} has a caption in a file ending in {extension}",
             hint or "write captions with `curate tag`, or say how the files end with caption_extension",
         )
     if without:
         named = ", ".join(f"{p.parent.name}/{p.name}" for p in without[:5]) + (" …" if len(without) > 5 else "")
-        warnings.append(f"{len(without)} pictures have no caption and are trained with their folder's words: {named}")
+        warnings.append(
+            f"{counted(len(without), 'picture has', 'pictures have')} no caption; "
+            f"training uses the words of the folder: {named}"
+        )
 
 
 def mask_of(folder: Path, picture: Path, beside: Mapping[Path, Path]) -> Path | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.core.counting import counted
 from curate.errors import InputError
 from curate.images import SUFFIXES as FORMATS
 from curate.names import MOST_REPEATS, FolderName, folder_name
@@ -127,7 +128,7 @@ def _some(pictures: list[Path], place: Path) -> str:
     """A number of pictures and the names of the first."""
     names = ", ".join(p.relative_to(place).as_posix() for p in pictures[:NAMED])
     more = " …" if len(pictures) > NAMED else ""
-    return f"{len(pictures)} picture{'s' * (len(pictures) != 1)} ({names}{more})"
+    return f"{counted(len(pictures), 'picture')} ({names}{more})"
 
 
 def _better(place: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from curate.core.counting import counted
 from curate.core.digests import FileDigests
 from curate.core.events import Listener, Note, Phase
 from curate.diffusion.base import Backbone, Prediction
@@ -99,7 +100,9 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     made = outline(options, pictures, [e.fit for e in entries])
     if unused := made.hidden:
         context.note(
-            "warning", f"{unused} regularisation pictures are not shown: there are more than showings of the concepts"
+            "warning",
+            f"{counted(unused, 'regularisation picture is', 'regularisation pictures are')} not shown: "
+            "there are more than showings of the concepts",
         )
     later = encoded(held) if held else []
     return Job(options, data, backbone, entries, mirrored, made.order, made.steps, made.epochs, later)
@@ -113,7 +116,9 @@ def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
         raise InputError("every mask is black all over: nothing would be learnt", "white is learnt, black is not")
     names = ", ".join(f"{p.parent.name}/{p.name}" for p in black[:5])
     context.note(
-        "warning", f"{len(black)} masks are black all over, and nothing is learnt from their pictures: {names}"
+        "warning",
+        f"{counted(len(black), 'mask is', 'masks are')} black all over, and nothing is learnt from "
+        f"{'its picture' if len(black) == 1 else 'their pictures'}: {names}",
     )
 
 

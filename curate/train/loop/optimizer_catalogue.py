@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from curate.core.counting import counted
 from curate.errors import InputError, MissingError
 
 EXTRAS = {"bitsandbytes": "8bit"}
@@ -97,7 +98,9 @@ def _by_own_names(name: str, known: Known, given: Mapping[str, Any]) -> dict[str
         elif isinstance(value, tuple) and len(value) == len(names):
             own |= zip(names, value, strict=True)
         else:
-            raise InputError(f"optimizer {name}: {argument} wants {len(names)} values with commas between them")
+            raise InputError(
+                f"optimizer {name}: {argument} wants {counted(len(names), 'value')} with commas between them"
+            )
     return own
 
 

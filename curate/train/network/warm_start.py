@@ -12,6 +12,7 @@ from curate.adapters import safetensors_file
 from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.make import adapter_class, make
+from curate.core.counting import counted
 from curate.diffusion.layer_names import Site
 from curate.errors import InputError
 from curate.train.network.peft_scale import add_scales, configuration_file, configurations
@@ -160,7 +161,7 @@ def start_file(path: str) -> Path:
         if len(inside) != 1:
             wanted = " or ".join(IN_FOLDERS)
             raise InputError(
-                f"start_from: the folder {place} holds {len(inside)} files called {wanted}", "name the file"
+                f"start_from: the folder {place} holds {counted(len(inside), 'file')} called {wanted}", "name the file"
             )
         return inside[0]
     if not place.is_file() or place.suffix != ".safetensors":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curate.adapters.algorithm import algorithm
+from curate.core.counting import counted
 from curate.diffusion.family import family
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
@@ -105,9 +106,10 @@ def _length(o: TrainOptions, order: Order) -> Iterator[str]:
     each, warm = order.batches_per_epoch, resolve.warmup(o)
     steps = o.epochs * order.steps_per_epoch if o.epochs else o.steps
     if steps and warm >= max(1, steps):
-        yield f"warmup {warm:g} is as long as the run of {steps} steps: the rate never reaches what was given"
+        whole = f"the run of {counted(steps, 'step')}"
+        yield f"warmup {warm:g} is as long as {whole}: the rate never reaches what was given"
     if o.schedule == "cosine-restarts" and steps and o.cycles > max(1, steps // 2):
-        yield f"cycles {o.cycles} are more than a run of {steps} steps can have"
+        yield f"cycles {o.cycles} are more than a run of {counted(steps, 'step')} can have"
     if o.accumulate > each:
         reason = "an epoch has no more batches, and a step ends with it"
         yield f"accumulate {o.accumulate} has no effect above {each}: {reason}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from curate.core.counting import counted
 from curate.core.stage import Findings
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
@@ -178,21 +179,23 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     order = made.order
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in made.shapes.items())
     return [
-        f"{len(order.groups)} pictures × their repeats = {order.showings_per_epoch} showings per epoch; "
-        f"buckets {shapes}",
-        f"÷ batch {options.batch}, bucket by bucket and concept by concept = {order.batches_per_epoch} batches "
-        f"÷ accumulate {options.accumulate} = {order.steps_per_epoch} steps per epoch",
+        f"{counted(len(order.groups), 'picture')} × their repeats = "
+        f"{counted(order.showings_per_epoch, 'showing')} per epoch; buckets {shapes}",
+        f"÷ batch {options.batch}, bucket by bucket and concept by concept = "
+        f"{counted(order.batches_per_epoch, 'batch', 'batches')} "
+        f"÷ accumulate {options.accumulate} = {counted(order.steps_per_epoch, 'step')} per epoch",
         _total(order, made),
     ]
 
 
 def _total(order: Order, made: Outline) -> str:
-    each = f"each picture is shown {round(made.showings / max(1, len(order.groups)), 2):g} times on average"
+    often = round(made.showings / max(1, len(order.groups)), 2)
+    each = f"each picture is shown {often:g} {'time' if often == 1 else 'times'} on average"
     whole = made.epochs * order.steps_per_epoch
-    epochs = f"{made.epochs} {'epoch' if made.epochs == 1 else 'epochs'}"
+    epochs = counted(made.epochs, "epoch")
     if made.steps == whole:
-        return f"× {epochs} = {made.steps} steps; {each}"
-    return f"{made.steps} of the {whole} steps of {epochs} are trained; {each}"
+        return f"× {epochs} = {counted(made.steps, 'step')}; {each}"
+    return f"{made.steps} of the {counted(whole, 'step')} of {epochs} are trained; {each}"
 
 
 def _length(options: TrainOptions, made: Outline) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from curate.core.counting import counted
 from curate.train.data import buckets
 from curate.train.data.dataset import Picture
 from curate.train.data.job import Job
@@ -41,18 +42,19 @@ def _names(pictures: Sequence[Picture]) -> str:
 
 def preflight(job: Job) -> list[tuple[str, str]]:
     """What the user should know before the start: (level, line)."""
+    pictures = counted(len(job.entries), "picture")
     options, order, text = job.options, job.order, job.backbone.texts[0]
     by_bucket: dict[buckets.Size, int] = {}
     for entry in job.entries:
         by_bucket[entry.fit.bucket] = by_bucket.get(entry.fit.bucket, 0) + 1
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in sorted(by_bucket.items()))
     lines = [
-        ("info", f"{len(job.entries)} pictures, {order.showings_per_epoch} showings per epoch; buckets {shapes}"),
-        ("info", f"{job.steps} steps: {order.steps_per_epoch} per epoch, {job.epochs} epochs"),
+        ("info", f"{pictures}, {counted(order.showings_per_epoch, 'showing')} per epoch; buckets {shapes}"),
+        ("info", f"{counted(job.steps, 'step')}: {order.steps_per_epoch} per epoch, {counted(job.epochs, 'epoch')}"),
     ]
     stop = resolve.text_stop(options, job.steps)
     if stop is not None and stop >= job.steps:
-        lines.append(("warning", f"stop_text_after has no effect: the run has {job.steps} steps"))
+        lines.append(("warning", f"stop_text_after has no effect: the run has {counted(job.steps, 'step')}"))
     base = advice.Setting(job.backbone.family.name, job.backbone.resolution, job.backbone.ztsnr)
     lines += advice.lines(options, base, order)
     lines += [
@@ -64,7 +66,8 @@ def preflight(job: Job) -> list[tuple[str, str]]:
         lines.append(
             (
                 "warning",
-                f"{len(long)} captions are longer than {options.max_tokens} tokens and are cut: {', '.join(long[:5])}",
+                f"{counted(len(long), 'caption is', 'captions are')} longer than {options.max_tokens} tokens "
+                f"and cut: {', '.join(long[:5])}",
             )
         )
     return lines

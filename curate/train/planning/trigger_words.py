@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from curate.core.counting import counted
 from curate.names import safe, words
 from curate.train.data.dataset import Picture
 
@@ -28,7 +29,8 @@ def lacking(pictures: Iterable[Picture]) -> list[str]:
         names = ", ".join(name for name, _ in rows[:_NAMED])
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         quoted = ", ".join(f'"{word}"' for word in some)
-        lines.append(f"{len(rows)} of {counts[folder]} captions in {folder} lack its words {quoted}: {names}{more}")
+        lack = f"{counted(counts[folder], 'caption')} in {folder} {'lacks' if len(rows) == 1 else 'lack'}"
+        lines.append(f"{len(rows)} of {lack} its words {quoted}: {names}{more}")
     return lines
 
 

@@ -121,5 +121,5 @@ def test_captions_of_another_ending_are_named(ending: str, tmp_path: Path) -> No
     assert read_dataset(tmp_path, CaptionReading(extension=ending)).pictures[0].caption == "zwx dog"
     put(tmp_path / "2_zwx dog" / "b.png")
     [other, line] = read_dataset(tmp_path).warnings
-    assert f"not read as captions: 1 files (a[1]{ending})" in other
+    assert f"not read as captions: 1 file (a[1]{ending})" in other
     assert line.endswith("2_zwx dog/a[1].png")

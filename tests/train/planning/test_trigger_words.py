@@ -32,5 +32,5 @@ def test_those_that_lack_some_are_counted_and_named_by_folder() -> None:
     ]
     assert lacking(pictures) == [
         '7 of 7 captions in 3_sks lack its words "sks": 0.png, 1.png, 2.png, 3.png, 4.png and 2 more',
-        '1 of 2 captions in 3_zwx dog, blue robe lack its words "blue robe": a.png',
+        '1 of 2 captions in 3_zwx dog, blue robe lacks its words "blue robe": a.png',
     ]
