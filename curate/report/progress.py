@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -67,10 +67,15 @@ class _Job:
             (4, self.validation),
             (6, pace(self.pace.rate, self.unit)),
         ]
-        kept = [part for part in ranked if part[1]]
-        while len(kept) > 1 and len(", ".join(text for _, text in kept)) > room:
-            kept.remove(max(kept))
-        return ", ".join(text for _, text in kept)
+        return _fitting(ranked, room)
+
+
+def _fitting(ranked: Sequence[tuple[int, str]], room: int) -> str:
+    """The parts in at most `room` columns: those of the highest rank go first, the last one stays."""
+    kept = [part for part in ranked if part[1]]
+    while len(kept) > 1 and len(", ".join(text for _, text in kept)) > room:
+        kept.remove(max(kept))
+    return ", ".join(text for _, text in kept)
 
 
 class Progress:
@@ -194,15 +199,12 @@ class Progress:
         job = self._jobs.pop(event.stage, None)
         done = counted(job.pace.count, "step") if job and job.unit else counted(event.done, "picture")
         aside = f"{event.aside:,} set aside" if event.aside else ""
-        line = ", ".join(
-            part
-            for part in (done, aside, *((job.loss, job.average, job.validation) if job else ()), span(event.seconds))
-            if part
-        )
+        losses = (job.loss, job.average, job.validation) if job else ("", "", "")
+        ranked = [(0, done), (1, aside), *zip((2, 5, 4), losses, strict=True), (3, span(event.seconds))]
         if self._bars and event.stage in self._tasks:
-            self._bars.update(self._tasks[event.stage], completed=1, total=1, end=line)
+            self._bars.update(self._tasks[event.stage], completed=1, total=1, end=ranked)
         else:
-            self._say(f"{self._title(event.stage)}: done, {line}")
+            self._say(f"{self._title(event.stage)}: done, {_fitting(ranked, 1000)}")
 
 
 class _Figures(ProgressColumn):
@@ -215,7 +217,9 @@ class _Figures(ProgressColumn):
     def render(self, task: Task) -> Text:
         job = self._job(task.fields["stage"])
         room = self._console.width - _bar_width(self._console) - self._names() - 2
-        text = task.fields.get("end") or (job.figures(room) if job else "")
+        text = job.figures(room) if job else ""
+        if "end" in task.fields:
+            text = _fitting(task.fields["end"], room)
         return Text(text, no_wrap=True, overflow="ellipsis")
 
 

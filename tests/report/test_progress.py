@@ -120,6 +120,23 @@ def test_a_narrow_terminal_drops_what_matters_least(columns: int, shows: str, mo
     assert len(last.rstrip()) <= columns
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 140])
+def test_the_line_of_what_is_done_fits_too(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream, clock = Terminal(), Clock()
+    progress = Progress(stream, clock)
+    progress.tell(StageStarted("dedupe (fingerprint)", 27, 0, "dedupe: fingerprints"))
+    progress.tell(StageFinished("dedupe (fingerprint)", 27, 0, 0, 1))
+    progress.tell(StageStarted("train", 27, 0))
+    progress.tell(TrainStep(1, 1, 0.1234, 0.1311, 1e-4, 1, 1))
+    progress.tell(StageFinished("train", 27, 0, 0, 3725))
+    progress.close()
+    last = [line for line in re.split(r"[\r\n]", shown(stream)) if "1 step" in line][-1]
+    assert "…" not in last and len(last.rstrip()) <= columns
+    assert ("1 h 02 min" in last) == (columns >= 80) and ("average" in last) == (columns == 140)
+
+
 def test_notes_about_one_picture_wait_for_the_summary() -> None:
     stream = io.StringIO()
     Progress(stream, Clock()).tell(Note("warning", "few tags", "captions", "dog/a.png"))
