@@ -26,7 +26,7 @@ def killed(place: Path) -> Store:
 
 def test_a_killed_command_is_known_as_such_and_refuses_to_undo_an_edit(tmp_path: Path) -> None:
     with killed(tmp_path / "w") as store:
-        assert folder.unfinished(store)
+        assert folder.unfinished(store.root)
         (tmp_path / "w/dog/a.txt").write_text("HOURS OF WORK", encoding="utf-8")
         with pytest.raises(InputError, match=r"dog/a\.txt"):
             folder.undo(tmp_path / "w", store)
@@ -38,5 +38,5 @@ def test_undoing_it_leaves_nothing_behind(tmp_path: Path) -> None:
         (tmp_path / "w/dog/a.txt").write_text("as it came", encoding="utf-8")
         assert folder.undo(tmp_path / "w", store)[0] == "trigger"
         assert [p.name for p in (tmp_path / "w/dog").iterdir()] == ["a.txt"]
-        assert not folder.unfinished(store)
+        assert not folder.unfinished(store.root)
         assert store.written() == {}
