@@ -24,7 +24,7 @@ class Adverse(Cleaner):
     """
 
     help: ClassVar[str] = (
-        "bilateral and guided filter; +3 to +5 dB at noise of ±4 to ±8, a clean picture is left at 44 dB"
+        "bilateral and guided filter: gains 3 to 5 dB on noise of ±4 to ±8 and leaves a clean picture at 44 dB"
     )
     gpu: ClassVar[bool] = False
 

@@ -35,7 +35,7 @@ class Diffusion(Cleaner):
     seed      draws derive from it and from the picture, so that equal pictures give equal results
     """
 
-    help: ClassVar[str] = "noise and a diffusion upscaler, which draws detail anew"
+    help: ClassVar[str] = "adds noise, then a diffusion upscaler redraws the detail"
 
     model: str = "stabilityai/stable-diffusion-x4-upscaler"
     sigma: float = 0.07

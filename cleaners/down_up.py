@@ -24,7 +24,7 @@ class DownUp(Cleaner):
     """
 
     help: ClassVar[str] = (
-        "smaller, then back by a network; a clean picture is left at 26 to 30 dB by lanczos, small ones are left alone"
+        "shrinks, then enlarges with a network; lanczos leaves a clean picture at 26 to 30 dB; skips small pictures"
     )
 
     model: str = LANCZOS

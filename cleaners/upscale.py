@@ -28,7 +28,7 @@ class Upscale(Cleaner):
     engine     "spandrel" (and onnxruntime for .onnx), or "realesrgan" for that program, where it is installed
     """
 
-    help: ClassVar[str] = "twice the size by a network"
+    help: ClassVar[str] = "doubles the size with a network"
 
     model: str = LANCZOS
     factor: float = 0

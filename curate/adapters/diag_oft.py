@@ -23,8 +23,8 @@ class Oft(Turning):
     algorithm = Algorithm(
         title="Diag-OFT",
         order=70,
-        help="keeps the base's structure",
-        use="keeps the base's structure",
+        help="keeps the structure of the base",
+        use="keeps the structure of the base",
         options=("rank", "constraint", "rescaled", "rank_dropout"),
         rank=16,
         rank_is="the largest block",

@@ -22,8 +22,8 @@ class Dylora(LinearAdapter):
     algorithm = Algorithm(
         title="DyLoRA",
         order=40,
-        help="finds its rank; long",
-        use="finds its rank: rank 128, alpha half of it, batch 1 with accumulation; takes long",
+        help="finds its rank; slow",
+        use="finds the best rank: rank 128, alpha 64, batch 1 with accumulation; slow",
         options=("rank", "alpha", "dylora_unit", "scale_weight_norms"),
         rank=128,
         alpha="half",

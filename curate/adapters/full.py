@@ -23,8 +23,8 @@ class Full(Bound):
     algorithm = Algorithm(
         title="full weights",
         order=80,
-        help="the weights themselves: the best where size does not matter",
-        use="the weights themselves: the best where size does not matter",
+        help="trains all weights; best if file size does not matter",
+        use="trains all weights; best if file size does not matter",
         options=("rank_dropout", "scale_weight_norms"),
         rate=1e-6,
         rates=(5e-7, 5e-6),

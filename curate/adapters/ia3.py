@@ -67,8 +67,8 @@ class Ia3(_Gains, Turning):
     algorithm = Algorithm(
         title="(IA)³",
         order=60,
-        help="very small, styles",
-        use="very small, for styles",
+        help="very small files, styles",
+        use="very small files, for styles",
         options=("rank_dropout", "scale_weight_norms"),
         rate=5e-3,
         rates=(5e-3, 1e-2),

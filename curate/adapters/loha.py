@@ -32,7 +32,7 @@ class Loha(LinearAdapter):
         title="LoHa",
         order=20,
         help="simple concepts, flexible",
-        use="simple or several concepts, style changes of a character; weak on intricate detail",
+        use="simple or several concepts, a character in other styles; weak on fine detail",
         options=("rank", "alpha", "scalar", "rs_lora", "tucker", "dora", "rank_dropout", "scale_weight_norms"),
         rank=16,
         alpha="half",

@@ -46,7 +46,7 @@ class Lokr(LinearAdapter):
         title="LoKr",
         order=30,
         help="complex concepts",
-        use="factor 4 to 8 for one complex concept, a large one or -1 for small files",
+        use="factor 4 to 8 for one complex concept; a large factor or -1 for small files",
         options=(
             "rank",
             "alpha",

@@ -20,7 +20,7 @@ PRINT_CONFIG = Annotated[
     bool,
     typer.Option(
         "--print-config",
-        help="Show every effective option, where it comes from and what it means for this folder; train nothing.",
+        help="Show every effective option, its source and what it means for this folder. Does not train.",
         rich_help_panel=EVERY_STAGE,
     ),
 ]
@@ -39,7 +39,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--in-place", help="Change FOLDER itself; `curate undo` takes it back.", rich_help_panel=EVERY_STAGE
+                "--in-place", help="Change FOLDER itself. `curate undo` takes it back.", rich_help_panel=EVERY_STAGE
             ),
         ],
         False,
@@ -57,7 +57,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             list[str] | None,
             typer.Option(
-                "--concept", metavar="NAME", help="Only this concept; repeatable.", rich_help_panel=EVERY_STAGE
+                "--concept", metavar="NAME", help="Only this concept. Repeatable.", rich_help_panel=EVERY_STAGE
             ),
         ],
         None,
@@ -68,7 +68,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
             typer.Option(
                 "--concepts",
                 metavar="YAML",
-                help="Take concepts: and consent: from this pipeline.",
+                help="Read concepts: and consent: from this pipeline file.",
                 rich_help_panel=EVERY_STAGE,
             ),
         ],
@@ -79,8 +79,9 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
             Literal["keep-unchecked", "i-hold-the-rights"] | None,
             typer.Option(
                 "--consent",
-                help="keep-unchecked includes pictures whose files cannot be checked for a refusal of AI training; "
-                "i-hold-the-rights also those that refuse it.",
+                help="Pictures that refuse AI training, or cannot be checked for it, are set aside. "
+                "keep-unchecked includes "
+                "those that cannot be checked; i-hold-the-rights includes both.",
                 rich_help_panel=EVERY_STAGE,
             ),
         ],
@@ -107,12 +108,14 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
     "require_gpu": (
         Annotated[
             bool | None,
-            typer.Option("--require-gpu", help="Stop rather than use the CPU.", rich_help_panel=EVERY_STAGE),
+            typer.Option("--require-gpu", help="Stop instead of using the CPU.", rich_help_panel=EVERY_STAGE),
         ],
         None,
     ),
     "offline": (
-        Annotated[bool | None, typer.Option("--offline", help="Never ask a model hub.", rich_help_panel=EVERY_STAGE)],
+        Annotated[
+            bool | None, typer.Option("--offline", help="Never contact a model hub.", rich_help_panel=EVERY_STAGE)
+        ],
         None,
     ),
     "as_json": (Annotated[bool, json_option(EVERY_STAGE)], False),

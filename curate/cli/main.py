@@ -24,8 +24,8 @@ from curate.errors import CurateError, InputError, MissingError, unloadable
 
 HELP = """Raw pictures in; a balanced, captioned dataset and a trained LoRA out.
 
-`curate init` writes a pipeline.yaml, `curate run` carries it out; every stage is also a command over plain folders.
-Sources are never modified, running again continues, and what you edit by hand is kept.
+`curate init` writes a pipeline.yaml and `curate run` runs it. Every stage is also a command for plain folders.
+Your source pictures are never modified. Running again continues. What you edit by hand is kept.
 """
 
 app = typer.Typer(
@@ -39,14 +39,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-_STAGES = "Stages, each also a command over plain folders"
+_STAGES = "Stages, each also a command for plain folders"
 
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file; repeatable."),
+    typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file. Repeatable."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")]
-PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline.yaml.", show_default=False)]
+PipelineFile = Annotated[
+    Path, typer.Argument(metavar="PIPELINE", help="The pipeline file, such as pipeline.yaml.", show_default=False)
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -70,44 +72,50 @@ def _print_version() -> None:
 def init_command(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="FOLDER", help="The folder of pictures, or builtin:sample.", show_default=False),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder of pictures, or builtin:sample for the ones that come with curate.",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path(
         "pipeline.yaml"
     ),
     output: Annotated[
-        str | None, typer.Option("--prepared", metavar="FOLDER", help="The folder that runs will write to.")
+        str | None, typer.Option("--prepared", metavar="FOLDER", help="Output folder of the pipeline.")
     ] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(
             "--kind",
             metavar="[CONCEPT=]KIND",
-            help=f"What is learnt: {', '.join(get_args(Kind))}; of one concept or of all. Repeatable.",
+            help=f"What to learn: {', '.join(get_args(Kind))}; for one concept or for all. Repeatable.",
         ),
     ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or tiny.")
     ] = None,
     family: Annotated[
-        str | None, typer.Option("--family", help="The base's family, where its name does not tell it: sd1, sdxl …")
+        str | None, typer.Option("--family", help="Family of the base, if its name does not show it: sd1, sdxl …")
     ] = None,
-    gpu: Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory; 0 without a GPU.")] = None,
+    gpu: Annotated[
+        float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 without a GPU.")
+    ] = None,
     trigger: Annotated[
         list[str] | None,
-        typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept; repeatable."),
+        typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept. Repeatable."),
     ] = None,
     from_kohya: Annotated[
         list[str] | None,
         typer.Option(
             "--from-kohya",
             metavar="FILE",
-            help="Train as kohya's settings say: a command, a TOML or the GUI's JSON; repeatable.",
+            help="Use kohya's training settings: a file with a pasted command, a TOML or the GUI's JSON. Repeatable.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write a commented pipeline.yaml for your pictures; asks for what the options do not say."""
+    """Write a commented pipeline.yaml for your pictures. Asks for everything that the options leave open."""
     from curate import init
 
     pairs = dict(pair(one, "--trigger") for one in trigger or ())
@@ -148,7 +156,7 @@ def run_pipeline(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Carry out a pipeline: raw pictures in, prepared folder and LoRA out. Running again continues."""
+    """Run a pipeline: raw pictures in, prepared folder and LoRA out. Running again continues."""
     from curate.executors.pool import POOL
     from curate.pipeline import load
 
@@ -161,7 +169,7 @@ def run_pipeline(
 
 @app.command("plan", rich_help_panel="Pipeline")
 def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
-    """Show what a run would compute and what is known already, without doing anything."""
+    """Show what a run would compute and what earlier runs have already computed. Computes nothing."""
     import dataclasses
 
     from curate import drive
@@ -197,7 +205,7 @@ def print_schema() -> None:
 
 @app.command("undo", rich_help_panel="Folders")
 def undo_command(folder: Annotated[Path, typer.Argument(help="The folder that was changed in place.")]) -> None:
-    """Take back the last command that changed a folder in place."""
+    """Undo the last command that changed a folder in place."""
     from curate import drive
 
     what, files = drive.undo(folder)
@@ -208,10 +216,11 @@ def undo_command(folder: Annotated[Path, typer.Argument(help="The folder that wa
 def report_command(
     folder: Annotated[Path, typer.Argument(help="A prepared folder.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where to write; by default beside the ledger.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="File to write. Default: .curate/report.html in the folder."),
     ] = None,
 ) -> None:
-    """Write the health report of a prepared folder as it is now: one HTML page that needs nothing else."""
+    """Write a report on the health of a prepared folder: one HTML page, with everything in it."""
     from curate import drive
 
     path = out or folder / drive.REPORT
@@ -221,7 +230,7 @@ def report_command(
 
 @app.command("doctor", rich_help_panel="This machine")
 def doctor_command(as_json: Json = False) -> None:
-    """Show what this machine can do: GPU, memory, models on disk, and the remedy for what is missing."""
+    """Show what this machine can do (GPU, memory, models on disk) and how to fix what is missing."""
     from curate import doctor
 
     found = doctor.examine(Path.cwd())
@@ -237,7 +246,7 @@ def doctor_command(as_json: Json = False) -> None:
 def consent_command(
     folder: Annotated[Path, typer.Argument(help="A folder of pictures, read only.")], as_json: Json = False
 ) -> None:
-    """List the pictures whose files refuse AI training, or cannot be checked for it, with the reason."""
+    """List the pictures whose files refuse AI training or cannot be checked for it, with the reason."""
     from curate import drive
 
     rows = drive.consent_of(folder)

@@ -12,7 +12,7 @@ from curate.errors import InputError
 
 app = typer.Typer(
     name="models",
-    help="List the taggers, with their licences and whether they are on this machine; fetch them.",
+    help="List the taggers with their licenses and whether they are on this machine. Download taggers.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -62,8 +62,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 @app.command("fetch")
-def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to fetch.")]) -> None:
-    """Fetch taggers, so that they run offline later."""
+def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to download.")]) -> None:
+    """Download taggers, so that they run offline later."""
     import taggers
     from curate.tagging.models import translated
 

@@ -14,20 +14,20 @@ from curate.errors import InputError
 
 app = typer.Typer(
     name="tags",
-    help="Look through captions and change them in bulk; explain and update the tables of implications.",
+    help="Search captions and change them in bulk. Explain and update the tables of implied tags.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of captioned pictures.", show_default=False)]
-Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME", help="Only this concept; repeatable.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
+Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME", help="Only this concept. Repeatable.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions that you edited by hand.")]
 Place = Annotated[
-    bool, typer.Option("--in-place", help="Also for a folder that curate did not prepare; undo takes it back.")
+    bool, typer.Option("--in-place", help="Allow a folder that curate did not prepare. `curate undo` takes it back.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Vocabulary = Annotated[
-    str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file of implications.")
+    str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file with implied tags.")
 ]
 
 
@@ -39,7 +39,7 @@ Vocabulary = Annotated[
 def stats_command(
     folder: Folder,
     concept: Concepts = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="So many tags of each concept.")] = 30,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of tags to list for each concept.")] = 30,
     as_json: Json = False,
 ) -> None:
     """Count the tags of each concept, most frequent first."""
@@ -66,13 +66,14 @@ def stats_command(
 def find_command(
     folder: Folder,
     tags: Annotated[
-        list[str], typer.Argument(metavar="TAG...", help="Tags that must all be there; * stands for anything.")
+        list[str],
+        typer.Argument(metavar="TAG...", help="Tags that a caption must have, all of them; * matches anything."),
     ],
     concept: Concepts = None,
-    without: Annotated[bool, typer.Option("--without", help="Pictures that have none of them.")] = False,
+    without: Annotated[bool, typer.Option("--without", help="List the pictures that have none of the tags.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the pictures whose captions have all the tags."""
+    """List the pictures whose captions have all of the given tags."""
     from curate import tags_edit
 
     wanted = [tags_edit.matching([t]) for t in tags]
@@ -95,9 +96,12 @@ def add_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
     where: Annotated[
-        list[str] | None, typer.Option("--where", metavar="TAG", help="Only beside this tag; repeatable.")
+        list[str] | None,
+        typer.Option("--where", metavar="TAG", help="Only in captions that have this tag. Repeatable."),
     ] = None,
-    first: Annotated[bool, typer.Option("--first", help="Right after the trigger words instead of last.")] = False,
+    first: Annotated[
+        bool, typer.Option("--first", help="Add them right after the trigger words instead of at the end.")
+    ] = False,
     concept: Concepts = None,
     dry_run: Dry = False,
     edited_too: Too = False,
@@ -113,14 +117,14 @@ def add_command(
 @app.command("remove")
 def remove_command(
     folder: Folder,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to remove; * stands for anything.")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to remove; * matches anything.")],
     concept: Concepts = None,
     dry_run: Dry = False,
     edited_too: Too = False,
     in_place: Place = False,
     as_json: Json = False,
 ) -> None:
-    """Remove tags from captions; trigger words stay."""
+    """Remove tags from captions. Trigger words stay."""
     from curate import tags_edit
 
     _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json)
@@ -130,7 +134,10 @@ def remove_command(
 def replace_command(
     folder: Folder,
     pairs: Annotated[
-        list[str], typer.Argument(metavar="OLD=NEW...", help="A tag and what takes its place, several with commas.")
+        list[str],
+        typer.Argument(
+            metavar="OLD=NEW...", help="A tag and its replacement; several replacements are separated by commas."
+        ),
     ],
     concept: Concepts = None,
     dry_run: Dry = False,
@@ -138,7 +145,7 @@ def replace_command(
     in_place: Place = False,
     as_json: Json = False,
 ) -> None:
-    """Put other tags in the place of tags, where they stand; trigger words stay."""
+    """Replace tags by other tags in the same place. Trigger words stay."""
     from curate import tags_edit
 
     table: dict[str, list[str]] = {}
@@ -155,8 +162,8 @@ def replace_command(
 @app.command("rename")
 def rename_command(
     folder: Folder,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The tag as it is.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called from now on.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The tag to rename.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
     concept: Concepts = None,
     dry_run: Dry = False,
     edited_too: Too = False,
@@ -174,12 +181,14 @@ def restore_command(
     folder: Folder,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*); without any, all of them."),
+        typer.Argument(
+            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without any, all pictures come back."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would come back, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would come back.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring back pictures that you removed from a prepared folder, with the next run."""
+    """Bring back pictures that you removed from a prepared folder. The next run does it."""
     from curate.drive import restore
 
     keys = restore(folder, names or (), dry_run=dry_run)
@@ -239,7 +248,7 @@ def explain_command(
     vocabulary: Vocabulary = "danbooru",
     as_json: Json = False,
 ) -> None:
-    """Show what tags imply and by which steps, and which spelling is the live one."""
+    """Show which tags a tag implies, step by step, and the current name of an alias."""
     from curate import captions
     from curate.tagging.models import translated
     from taggers import exports
@@ -280,10 +289,15 @@ def _provenance(vocabulary: str) -> str:
 def update_command(
     vocabulary: Annotated[str, typer.Argument(metavar="VOCABULARY", help="danbooru or e621.")],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="The site's export, or a folder of them.")
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read this export of the site, or a folder of exports, instead of downloading.",
+        ),
     ] = None,
 ) -> None:
-    """Fetch a site's implications and aliases, or take them from a file; checked before they replace what is there."""
+    """Download a site's implied tags and aliases, or read them from a file. They are checked before use."""
     from curate.tagging.models import translated
     from taggers import update
 

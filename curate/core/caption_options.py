@@ -12,12 +12,12 @@ CaptionForm = Literal["auto", "tags", "spaces", "lines", "semicolons", "sentence
 """What separates tags: commas, spaces, line ends or semicolons; a sentence has none. auto: what the folder shows."""
 
 FORM_HELP = (
-    "What separates the tags of captions: tags (commas), spaces, lines, semicolons; sentence: the caption is one "
-    "sentence; auto: what most captions of the folder show."
+    "How captions are written: tags (separated by commas), spaces, lines or semicolons (tags separated by these), "
+    "sentence (one sentence), or auto (as most captions of the folder)."
 )
 ENCODING_HELP = (
-    "Encoding of captions without a byte-order mark: utf-8, gb18030, cp1251, shift_jis ...; "
-    "auto: UTF-8, else what the captions of the folder show."
+    "Encoding of captions without a byte-order mark: utf-8, gb18030, cp1251, shift_jis …; "
+    "auto is UTF-8, or else what fits the captions of the folder."
 )
 
 

@@ -76,23 +76,23 @@ class Concept(Options):
     """What the user says of one concept folder under `concepts:`."""
 
     trigger: tuple[str, ...] = Field(default=(), description="Trigger words, first in every caption, in this order.")
-    kind: Kind = Field(default="object", description="What is learnt; sets the advice.")
+    kind: Kind = Field(default="object", description="What the LoRA should learn. The advice depends on it.")
     class_word: str = Field(
         default="", description="The class the concept belongs to (dog, robe), for regularisation and prompts."
     )
-    weight: float = Field(default=1.0, gt=0, description="How often it is shown relative to the other concepts.")
-    repeats: int | None = Field(default=None, ge=1, description="Fix the number of repeats instead of balancing it.")
+    weight: float = Field(default=1.0, gt=0, description="How often the concept is shown, relative to the others.")
+    repeats: int | None = Field(default=None, ge=1, description="Use this number of repeats instead of a balanced one.")
     absorb: tuple[str, ...] = Field(
-        default=(), description="Tags that belong to the trigger and are removed from captions."
+        default=(), description="Tags to remove from captions because they belong to the trigger."
     )
     caption_form: CaptionForm | None = Field(
-        default=None, description="What separates the tags of its captions, instead of the pipeline's caption_form."
+        default=None, description="How its captions are written, instead of the pipeline's caption_form."
     )
     caption_encoding: CaptionEncoding | None = Field(
         default=None, description="Encoding of its captions, instead of the pipeline's caption_encoding."
     )
     flip: tuple[str, ...] = Field(
-        default=(), description="Files to mirror so that an asymmetric subject faces one way."
+        default=(), description="Pictures to mirror, so that an asymmetric subject faces one way."
     )
 
 

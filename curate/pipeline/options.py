@@ -23,11 +23,11 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     workers: int | Literal["auto"] = Field(
-        default="auto", description="Worker processes for picture stages: auto, or a number (1: none)."
+        default="auto", description="Worker processes for picture stages: auto, or a number (1 uses none)."
     )
     device: str = Field(default="auto", description="Where models run: auto, cpu, cuda or cuda:N.")
-    require_gpu: bool = Field(default=False, description="Stop (exit 3) rather than fall back to the CPU.")
-    offline: bool = Field(default=False, description="Never ask a model hub; use what is on disk.")
+    require_gpu: bool = Field(default=False, description="Stop (exit 3) instead of using the CPU.")
+    offline: bool = Field(default=False, description="Never contact a model hub; use what is on disk.")
 
     @field_validator("workers", mode="before")
     @classmethod

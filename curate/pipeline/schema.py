@@ -30,14 +30,14 @@ def schema() -> dict[str, Any]:
 
 def _keys(stage_entries: list[dict[str, Any]]) -> dict[str, Any]:
     """The keys of the file."""
-    folders = "A folder, or a list of folders, whose sub-folders hold one concept each."
+    folders = "A folder or a list of folders. Each sub-folder is a concept."
     concept = _loosened(Concept, Concept.model_json_schema())
     consent = (
-        f"{UNCHECKED} includes pictures whose files cannot be checked for a refusal of AI training; "
-        f"{RIGHTS} also those that refuse it."
+        "Pictures that refuse AI training, or cannot be checked for it, are set aside. "
+        f"{UNCHECKED} includes those that cannot be checked; {RIGHTS} includes both."
     )
-    exclude = "Pictures that are left out, by name (a.png, dog/a) or pattern (*_old, dog/sub/*)."
-    restore = "Pictures that come back although you removed them from the prepared folder."
+    exclude = "Pictures to leave out, by name (a.png, dog/a) or pattern (*_old, dog/sub/*)."
+    restore = "Pictures to bring back that you removed from the prepared folder."
     stages = {"type": "array", "items": {"anyOf": stage_entries}, "minItems": 1}
     return {
         "input": {**_FOLDERS, "description": folders},
@@ -45,14 +45,14 @@ def _keys(stage_entries: list[dict[str, Any]]) -> dict[str, Any]:
         "concepts": {
             "type": "object",
             "additionalProperties": concept,
-            "description": "What is said of each concept, by folder.",
+            "description": "Settings of each concept, by folder name.",
         },
         **CaptionOptions.model_json_schema()["properties"],
         "consent": {"enum": [UNCHECKED, RIGHTS], "description": consent},
         "exclude": {**_NAMES, "description": exclude},
         "restore": {**_NAMES, "description": restore},
         "stages": {**stages, "description": "The stages, in order."},
-        "run": {**RunOptions.model_json_schema(), "description": "How the run is carried out; changes no result."},
+        "run": {**RunOptions.model_json_schema(), "description": "How the run works. Nothing here changes a result."},
     }
 
 

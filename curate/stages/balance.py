@@ -58,29 +58,35 @@ def imbalance(shares: Mapping[str, Share]) -> dict[str, float]:
 
 
 class Balance(DatasetStage):
-    """Choose the repeats of each concept folder, so that all are shown equally often (or by weight)."""
+    """Choose the repeats of each concept folder, so that training shows all concepts equally often (or by weight)."""
 
     base: int | None = Field(
-        default=None, ge=1, description="Repeats of the largest concept; default 1, or its folder's own number."
+        default=None,
+        ge=1,
+        description="Repeats of the concept with the most pictures. Default: 1, or the number in its folder's name.",
     )
     tolerance: float = Field(
         default=0.1,
         gt=0,
         lt=1,
-        description="With weights: the largest error of a concept's share that rounding to whole repeats may leave.",
+        description="With weights: how far rounding to whole repeats may take a concept from its weight; 0.1 is 10 %.",
     )
     max_base: int = Field(
-        default=20, ge=1, description="With weights: the highest base repeats tried to get within the tolerance."
+        default=20,
+        ge=1,
+        description="With weights: the most repeats of the largest concept to try, until all concepts "
+        "are within the tolerance.",
     )
-    cap: int | None = Field(default=None, ge=1, description="No concept is repeated more often than this.")
+    cap: int | None = Field(default=None, ge=1, description="No concept gets more repeats than this.")
     limit: int = Field(
-        default=10, ge=1, description="A concept repeated more often than this is named: it may overbake."
+        default=10, ge=1, description="Warn about a concept with more repeats than this, because it may overbake."
     )
     showings: int | None = Field(
         default=None,
         ge=1,
         description=(
-            "How often each picture should be shown in all; default 100, of a style 35. The advice on epochs follows."
+            "How often training should show each picture in total. Sets the advice on epochs. "
+            "Default: 100, for a style 35."
         ),
     )
 

@@ -24,39 +24,49 @@ from taggers.errors import BadTableError
 
 
 class Captions(RecordStage):
-    """Apply rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order; set the style."""
+    """Apply rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order, style."""
 
     vocabulary: TagTable = Field(
         "danbooru",
-        description="Whose aliases are mapped to their live tag: danbooru, e621, none, or a file or folder of exports.",
+        description="Site whose aliases are replaced by its current tags: danbooru, e621, none, or a "
+        "file or folder of exports.",
     )
     translate: Literal["none", "danbooru-to-e621", "e621-to-danbooru"] = Field(
-        "none", description="Call everyday tags as the other site does, for a base model that knows that one."
+        "none", description="Rename everyday tags to the other site's words, for a base model that knows those."
     )
-    replace: dict[str, tuple[str, ...]] = Field({}, description="Tags to put in place of a tag: grey_dog=dog,grey_fur.")
+    replace: dict[str, tuple[str, ...]] = Field(
+        {}, description="Replace a tag by one or more others: grey_dog=dog,grey_fur."
+    )
     add_if: dict[str, tuple[str, ...]] = Field(
-        {}, description="Tags to add where a tag stands: sketch=monochrome,greyscale."
+        {}, description="Add tags to captions that have a certain tag: sketch=monochrome,greyscale."
     )
-    blacklist: tuple[str, ...] = Field((), description="Tags to remove; * stands for anything (*_background).")
-    whitelist: tuple[str, ...] = Field((), description="Only these tags stay; * stands for anything. Empty: all.")
-    absorb: tuple[str, ...] = Field((), description="Tags that belong to the trigger in every concept and are removed.")
+    blacklist: tuple[str, ...] = Field((), description="Remove these tags; * matches anything (*_background).")
+    whitelist: tuple[str, ...] = Field((), description="Keep only these tags; * matches anything. Empty keeps all.")
+    absorb: tuple[str, ...] = Field(
+        (), description="Remove these tags in every concept, so that the trigger words take their meaning."
+    )
     keep: tuple[str, ...] = Field((), description="Tags that no rule removes.")
     order: Literal["kept", "score", "name"] = Field(
-        "kept", description="Order of the tags: as they are, by falling score, by name."
+        "kept", description="Order of the tags: kept leaves it, score puts the highest first, name sorts by name."
     )
-    cap: int = Field(0, ge=0, description="Keep at most so many tags besides trigger words; 0 sets no limit.")
+    cap: int = Field(0, ge=0, description="Keep at most this many tags, not counting trigger words; 0 sets no limit.")
     split_sentences: bool = Field(
-        False, description="Cut sentences at commas into tags, so that they shuffle with them."
+        False, description="Split sentences at commas into tags. Training can then shuffle them with the tags."
     )
-    separator: str = Field(", ", min_length=1, description="What stands between tags.")
+    separator: str = Field(", ", min_length=1, description="Text between two tags.")
     underscores: Literal["spaces", "keep"] = Field(
-        "spaces", description="Underscores become spaces, faces such as ^_^ excepted."
+        "spaces",
+        description="spaces turns underscores into spaces, except where they belong to the tag (score_9, ^_^).",
     )
     escape: bool = Field(False, description="Put a backslash before parentheses.")
-    extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of the caption files.")
-    sentence: Literal["after", "before", "only", "none"] = Field("after", description="Where a sentence stands.")
+    extension: str = Field(".txt", pattern=r"^\.\w+$", description="Extension of the caption files.")
+    sentence: Literal["after", "before", "only", "none"] = Field(
+        "after",
+        description="Place of a sentence: after or before the tags, only (trigger words and sentence, "
+        "no tags), or none.",
+    )
     per_concept: dict[str, dict[str, Any]] = Field(
-        {}, description="Other values of these options for one concept: robe={blacklist: [blurry], cap: 10}."
+        {}, description="Different values of these options for one concept: robe={blacklist: [blurry], cap: 10}."
     )
 
     version: ClassVar[int] = 2

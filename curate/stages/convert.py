@@ -16,28 +16,36 @@ from curate.images import MAX_PIXELS, Decoded, DecodeOptions, parse_colour, read
 
 
 class Convert(RecordStage):
-    """Turn every picture file into plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, no transparency or metadata."""
+    """Convert every picture to plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, no transparency, no metadata."""
 
-    background: str = Field("white", description="Colour under transparent parts: a name or #rrggbb.")
-    format: Literal["png", "jpeg", "webp"] = Field("png", description="Format of the pictures written.")
+    background: str = Field("white", description="Color behind transparent parts: a name or #rrggbb.")
+    format: Literal["png", "jpeg", "webp"] = Field("png", description="File format to write.")
     quality: int = Field(95, ge=1, le=100, description="Quality of JPEG and WebP.")
     png_level: int | None = Field(
-        None, ge=0, le=9, description="zlib level of PNG, as other programs mean it; unset uses a much faster encoder."
+        None,
+        ge=0,
+        le=9,
+        description="zlib level of PNG, 0 to 9 as in other programs. Without it a much faster encoder is used.",
     )
     frames: Literal["first", "every", "all"] = Field(
-        "first", description="Which frames of an animation become pictures."
+        "first", description="Frames of an animation to keep: the first, every n-th, or all."
     )
-    every: int = Field(10, ge=1, description="With frames: every, take each n-th frame, the first included.")
+    every: int = Field(10, ge=1, description="With frames: every, keep every n-th frame, starting with the first.")
     max_pixels: int = Field(
-        MAX_PIXELS, ge=1, description="Width × height above which a file is set aside as a decompression bomb."
+        MAX_PIXELS,
+        ge=1,
+        description="Set a file aside as a decompression bomb if its width × height is larger than this.",
     )
     accept_truncated: bool = Field(
-        False, description="Keep what can be read of damaged files instead of setting them aside."
+        False, description="Keep the readable part of damaged files instead of setting them aside."
     )
     at_least: int = Field(
         0,
         ge=0,
-        description="Decode JPEGs at 1/2, 1/4 or 1/8 where the longest side stays this long; 0 decodes in full.",
+        description=(
+            "Decode JPEGs at 1/2, 1/4 or 1/8 size while the longest side stays at least this long; 0 "
+            "decodes at full size."
+        ),
     )
 
     version: ClassVar[int] = 4  # 4: colours declared by numbers (cICP, nclx)

@@ -22,36 +22,44 @@ if TYPE_CHECKING:
 
 
 class Crop(RecordStage):
-    """Cut pictures: borders of one colour off, to boxes given by hand or by a detector, to a widest ratio."""
+    """Crop pictures: cut off borders of one color, crop to your boxes or a detector's, limit the aspect ratio."""
 
-    trim: bool = Field(default=True, description="Cut borders off, and the flat background around a subject.")
+    trim: bool = Field(default=True, description="Cut off borders, and the flat background around a subject.")
     tolerance: int = Field(
-        default=12, ge=0, le=255, description="How far a border's pixels may lie from its colour, of 255."
+        default=12, ge=0, le=255, description="How much a border's pixels may differ from its color, 0 to 255."
     )
     padding: float = Field(
         default=0.03,
         ge=0,
         le=1,
-        description="Margin of background left around the subject, as a share of its longer side; never of a border.",
+        description=(
+            "Background to keep around the subject, as a share of its longer side. Borders are always"
+            " cut off completely."
+        ),
     )
     gain: float = Field(
         default=0.04,
         ge=0,
         le=1,
-        description="Trim background only where at least this share of the picture goes; borders always go.",
+        description="Trim background only if at least this share of the picture goes away. Borders are always cut off.",
     )
     aspect: float = Field(
-        default=0.0, ge=0, description="Cut wider or taller pictures to this ratio, where most happens; 0 does not."
+        default=0.0,
+        ge=0,
+        description="Crop wider or taller pictures to this ratio and keep the busiest part; 0 does not crop.",
     )
     boxes: dict[str, tuple[int, int, int, int]] = Field(
         default={},
-        description="Boxes by picture name or pattern: left, top, right, bottom in pixels; they go before all else.",
+        description=(
+            "Boxes by picture name or pattern: left, top, right, bottom in pixels. A picture with a "
+            "box is cropped to it alone."
+        ),
     )
-    model: Path | None = Field(default=None, description="ONNX detector on disk; pictures are cut to all it finds.")
-    confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on a detection counts.")
-    classes: tuple[int, ...] = Field(
-        default=(), description="Numbers of the detector's classes that count; all by default."
+    model: Path | None = Field(
+        default=None, description="ONNX object detector on disk. Pictures are cropped to everything that it detects."
     )
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Lowest score of a detection that counts.")
+    classes: tuple[int, ...] = Field(default=(), description="Class numbers of the detector that count. Default: all.")
 
     version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)

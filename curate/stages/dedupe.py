@@ -112,35 +112,42 @@ class _Search(DatasetStage):
 
 
 class Dedupe(DatasetStage):
-    """Set aside duplicates: equal pixels, and near ones by hash and a comparison of the pictures themselves.
+    """Set aside duplicates: equal pixels, and near duplicates that a hash finds and a comparison confirms.
 
-    What differs in color or in one place (another expression, other words) is a picture of its own. Captions and edits
-    of a duplicate go to the picture that stays.
+    A picture that differs in color or in one place (another expression, other words) is not a duplicate. The picture
+    that stays takes over captions and edits of its duplicates.
     """
 
     near: bool = Field(
-        default=True, description="Also find copies that were scaled, recompressed, brightened or cropped."
+        default=True, description="Also detect copies that were scaled, recompressed, brightened or cropped."
     )
-    crops: bool = Field(default=True, description="Count a picture that is a part of another as its duplicate.")
+    crops: bool = Field(default=True, description="Count a picture that is part of another one as its duplicate.")
     variants: bool = Field(
-        default=False, description="Count pictures alike but for one place (another face) or a color as duplicates."
+        default=False,
+        description="Also count pictures as duplicates if they differ only in one place (another face) or in color.",
     )
     distance: int = Field(
-        default=10, ge=0, le=11, description="Bits of 64 in which the hashes of near pictures may differ."
+        default=10, ge=0, le=11, description="How many of the 64 bits of two hashes may differ for near duplicates."
     )
     correlation: float = Field(
-        default=0.92, gt=0, le=1, description="How well near pictures must match once they lie on one another."
+        default=0.92,
+        gt=0,
+        le=1,
+        description="How well near duplicates must match once they are aligned; 1 is a perfect match.",
     )
     difference: float = Field(
-        default=60.0, gt=0, le=255, description="Largest difference of any one place in near pictures, of 255."
+        default=60.0, gt=0, le=255, description="Largest difference in any one place of near duplicates, 0 to 255."
     )
     smallest: float = Field(
-        default=0.68, ge=0.4, le=1, description="A part below this share of the other's sides is a picture of its own."
+        default=0.68,
+        ge=0.4,
+        le=1,
+        description="A part smaller than this share of the other picture's sides is not a duplicate.",
     )
-    across: bool = Field(default=True, description="Look for duplicates across concepts, not only within each.")
+    across: bool = Field(default=True, description="Also look for duplicates across concepts, not only within each.")
     keep: Rule = Field(
         default="largest",
-        description="Which copy stays: the largest, the sharpest (neither with added noise), or the first by name.",
+        description="Copy to keep: the largest, the sharpest (both without added noise), or the first by name.",
     )
 
     version: ClassVar[int] = 3

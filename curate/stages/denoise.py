@@ -34,49 +34,62 @@ def _known(name: str) -> str:
 
 
 class Denoise(RecordStage):
-    """Clean pictures that show signs of adversarial noise (Glaze, Nightshade, Mist …); measure before and after."""
+    """Clean pictures that show signs of adversarial noise (Glaze, Nightshade, Mist …), measured before and after."""
 
     when: Literal["suspected", "always", "never"] = Field(
-        "suspected", description="Clean what the measurement suspects, every picture, or none (only measure)."
+        "suspected",
+        description="Pictures to clean: those the measurement suspects, always all, or never any (only measure).",
     )
     methods: tuple[Annotated[str, AfterValidator(_known), WithJsonSchema(names_schema(names()))], ...] = Field(
         ("adverse",),
         min_length=1,
-        description="What cleans, in order: "
+        description="Cleaning methods, in order: "
         f"{', '.join(f'{name} ({cleaner(name).help})' for name in names())}; "
         "or the dotted path of a module with a cleaner.",
         examples=[(name,) for name in names()],
     )
-    threshold: float = Field(1.0, gt=0, description="Score of the noise measurement from which a picture is suspected.")
+    threshold: float = Field(1.0, gt=0, description="Noise score from which a picture is suspected.")
     detector: FilePath = Field(
-        "", description="An ONNX classifier on disk that is asked too; its last output means perturbed."
+        "",
+        description="An ONNX classifier on disk to ask as well. Its last output is the class of perturbed pictures.",
     )
-    detector_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the detector's word counts.")
-    detector_crops: int = Field(5, ge=1, description="Crops of each picture that the detector sees; their mean counts.")
-    detector_values: Literal["0..1", "-1..1", "imagenet"] = Field("0..1", description="How the detector wants pixels.")
-    detector_logits: bool = Field(True, description="The detector's output is before the sigmoid or softmax.")
+    detector_threshold: float = Field(
+        0.5, ge=0, le=1, description="Probability from which the detector counts a picture as suspected."
+    )
+    detector_crops: int = Field(
+        5, ge=1, description="Number of crops of each picture that the detector sees. Their mean counts."
+    )
+    detector_values: Literal["0..1", "-1..1", "imagenet"] = Field(
+        "0..1", description="Range of pixel values that the detector expects."
+    )
+    detector_logits: bool = Field(True, description="The detector outputs logits (values before sigmoid or softmax).")
     model: HubFileName = Field(
         "realesr-general-wdn-x4v3",
-        description="Network of upscale and down-up: a file, hub name, known name, or lanczos.",
+        description="Network of upscale and down-up: a file, a hub name, a known name, or lanczos.",
     )
-    factor: float = Field(0.5, ge=0.25, lt=1, description="Size that down-up goes through: 0.5 or 0.75.")
+    factor: float = Field(0.5, ge=0.25, lt=1, description="Size to which down-up shrinks first: 0.5 or 0.75.")
     large: int = Field(
-        1024, ge=0, description="Shorter side from which down-up is used; smaller pictures would lose detail."
+        1024,
+        ge=0,
+        description="Use down-up only from this shorter side on, in pixels. Smaller pictures would lose detail.",
     )
     diffusion: ModelName = Field(
         "stabilityai/stable-diffusion-x4-upscaler",
-        description="Diffusion upscaler: a folder in diffusers' layout or a hub name.",
+        description="Diffusion upscaler: a folder in diffusers' layout, or a hub name.",
     )
-    sigma: float = Field(0.07, ge=0, le=0.5, description="Noise that diffusion adds first: 0.05 to 0.1.")
-    steps: int = Field(20, ge=1, description="Denoising steps of diffusion.")
-    seed: int = Field(0, ge=0, description="Seed of diffusion and of the detector's crops.")
-    guard: bool = Field(True, description="Discard a cleaning that leaves a picture less natural than it was.")
-    tile: int = Field(0, ge=0, description="Side of a network's tiles in pixels; 0 chooses by free memory.")
+    sigma: float = Field(
+        0.07, ge=0, le=0.5, description="Noise that the diffusion method adds first; 0.05 to 0.1 is usual."
+    )
+    steps: int = Field(20, ge=1, description="Denoising steps of the diffusion method.")
+    seed: int = Field(0, ge=0, description="Random seed of the diffusion method and of the detector's crops.")
+    guard: bool = Field(True, description="Discard a cleaning that makes a picture less natural than it was.")
+    tile: int = Field(0, ge=0, description="Side of a network's tiles in pixels; 0 chooses it by free memory.")
     precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
     report: bool = Field(
         False,
         description=(
-            "Draw before, after and eightfold difference side by side into .curate/denoise-report, for curate report."
+            "Save before, after and the difference × 8 side by side in .curate/denoise-report. curate"
+            " report shows them."
         ),
     )
 

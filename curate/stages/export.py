@@ -30,7 +30,8 @@ class Export(DatasetStage):
     """Write the prepared folder: `N_trigger` folders of pictures with caption files, as trainers read them."""
 
     also: tuple[Extra, ...] = Field(
-        default=(), description="Further files to write: dataset.toml (sd-scripts), metadata.jsonl (imagefolder)."
+        default=(),
+        description="Further files to write: dataset.toml (for sd-scripts), metadata.jsonl (for imagefolder).",
     )
 
     version: ClassVar[int] = 2

@@ -17,11 +17,12 @@ from curate.images import masks
 
 
 class Flip(RecordStage):
-    """Mirror the pictures listed here, or under `flip:` of their concept, left to right."""
+    """Mirror pictures left to right: those listed here, or under `flip:` of their concept."""
 
     pictures: tuple[str, ...] = Field(
         default=(),
-        description="Pictures to mirror, with those of `concepts:`: names, paths in the concept, or patterns.",
+        description="Pictures to mirror in addition to those under `concepts:`. Names, paths in the "
+        "concept, or patterns.",
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

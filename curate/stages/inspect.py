@@ -59,30 +59,32 @@ class _Measure(RecordStage):
 
 
 class Inspect(DatasetStage):
-    """Measure pictures, tell the fine ones from those that need editing, and compare counts with what is advised."""
+    """Measure pictures, list those that need editing, and compare the number of pictures with the advice."""
 
-    resolution: int = Field(default=1024, ge=64, description="Training resolution, by which size is judged.")
+    resolution: int = Field(
+        default=1024, ge=64, description="Training resolution. It decides which pictures are too small."
+    )
     growth: float = Field(
-        default=2.0, ge=1, description="A picture is small where training enlarges it more than this many times."
+        default=2.0, ge=1, description="A picture is too small if training enlarges it more than this many times."
     )
-    blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which on a picture counts as blurred, 0 to 1.")
+    blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which a picture counts as blurred, 0 to 1.")
     enlarged: float = Field(
-        default=1.2, ge=1, description="How many times enlarged a picture must look to count as enlarged."
+        default=1.2, ge=1, description="A picture counts as enlarged if it looks enlarged at least this many times."
     )
-    border: int = Field(default=2, ge=1, description="Pixels of a frame or bar from which on it counts as a border.")
-    blocks: float = Field(default=1.6, ge=1, description="Blockiness from which on JPEG blocks show; 1 is none.")
-    noise: float = Field(
-        default=6.0, ge=0, description="Noise in luma from which on a picture counts as noisy, of 255."
+    border: int = Field(default=2, ge=1, description="Width in pixels from which a frame or bar counts as a border.")
+    blocks: float = Field(
+        default=1.6, ge=1, description="Blockiness from which JPEG blocks count as visible; 1 means no blocks."
     )
+    noise: float = Field(default=6.0, ge=0, description="Luma noise from which a picture counts as noisy, 0 to 255.")
     blank: float = Field(
-        default=0.97, gt=0, le=1, description="Share of one colour from which on a picture counts as blank."
+        default=0.97, gt=0, le=1, description="Share of one color from which a picture counts as blank."
     )
     aspect: float = Field(
-        default=3.0, ge=1, description="Ratio of the sides from which on a picture is too wide or tall."
+        default=3.0, ge=1, description="Aspect ratio from which a picture counts as too wide or too tall."
     )
     drop: tuple[Fault, ...] | dict[Fault, float | None] = Field(
         default=(),
-        description="Faults that set a picture aside, with a limit of their own if it is to be another: blur=0.7.",
+        description="Set pictures with these faults aside. A fault may have its own limit: blur=0.7.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})

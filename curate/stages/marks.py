@@ -37,21 +37,21 @@ _LEARNT_FROM = 240
 
 
 class Marks(CompositeStage):
-    """Find marks in the same corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
+    """Find marks that repeat in a corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
 
     action: Literal["tag", "crop", "inpaint", "mask", "note"] = Field(
         default="tag",
-        description="Tag the pictures, cut the mark off, paint over it, mask it out of the loss, or only note it.",
+        description="Tag the pictures, crop the mark off, inpaint it, mask it out of the loss, or only note it.",
     )
-    least: int = Field(default=4, ge=3, description="In how many pictures a mark must repeat.")
+    least: int = Field(default=4, ge=3, description="Number of pictures in which a mark must repeat.")
     tags: tuple[str, ...] = Field(
-        default=("watermark",), description="Tags for pictures with a repeated mark (signature ...)."
+        default=("watermark",), description="Tags to add to pictures with a repeated mark (signature …)."
     )
-    across: bool = Field(default=False, description="Look for marks over all concepts together, not in each by itself.")
+    across: bool = Field(default=False, description="Look for marks across all concepts together, not within each.")
     model: Path | None = Field(
-        default=None, description="ONNX detector of text boxes on disk; its finds are tagged text."
+        default=None, description="ONNX text detector on disk. Pictures in which it detects text get the tag text."
     )
-    confidence: float = Field(default=0.4, gt=0, le=1, description="Score from which on the detector's finds count.")
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Lowest score of a detection that counts.")
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})

@@ -24,20 +24,23 @@ MANY = 20
 
 
 class Prune(RecordStage):
-    """Remove tags that more specific ones imply (dog beside german_shepherd), by the site's own graph; then cap."""
+    """Remove tags that a more specific tag implies (dog beside german_shepherd), by the site's own table; then cap."""
 
     implications: TagTable = Field(
-        "danbooru", description="Whose implications: danbooru, e621, none, or a file or folder of exports."
+        "danbooru", description="Table of implied tags: danbooru, e621, none, or a file or folder of exports."
     )
     keep: tuple[str, ...] = Field((), description="Tags that are never removed.")
     margin: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="A tag scoring lower than one it implies by more than this goes instead of it; 0 never does.",
+        description="Remove the specific tag instead if it scores lower than the implied tag by more "
+        "than this; 0 never does.",
     )
     cap: int = Field(
-        0, ge=0, description="After that, keep at most so many tags besides trigger words, by score; 0 sets no limit."
+        0,
+        ge=0,
+        description="Afterwards keep at most this many tags, by score, not counting trigger words; 0 sets no limit.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger", "scores"})

@@ -17,25 +17,29 @@ from curate.images import DecodeOptions, masks, read_picture
 
 
 class Resize(RecordStage):
-    """Scale pictures down to a longest side or an area, and to a multiple; never up unless asked."""
+    """Scale pictures down to a longest side or an area, and to a multiple. Enlarge only if asked."""
 
     max_side: int = Field(3000, ge=0, description="Longest side in pixels; 0 sets no limit.")
     min_side: int = Field(
         0,
         ge=0,
-        description="Shortest side that scaling down never goes below, and that --upscale brings smaller pictures to.",
+        description=(
+            "Scaling down keeps the shortest side at least this long. With upscale, smaller pictures "
+            "are enlarged to it."
+        ),
     )
-    area: int = Field(0, ge=0, description="Largest width × height, 1048576 for instance; 0 sets no limit.")
+    area: int = Field(0, ge=0, description="Largest width × height, for example 1048576; 0 sets no limit.")
     multiple: int = Field(
-        1, ge=1, description="Both sides become multiples of this, rounded down: scaled to cover, then cut evenly."
+        1, ge=1, description="Round both sides down to multiples of this: scale to cover, then crop evenly."
     )
     filter: Literal["area", "lanczos"] = Field("area", description="How pixels are averaged when scaling down.")
     linear: bool = Field(
-        False, description="Average light instead of sRGB values (slower; keeps fine contrast bright)."
+        False, description="Average linear light instead of sRGB values. Slower; keeps fine contrast bright."
     )
-    upscale: bool = Field(False, description="Enlarge pictures below min_side by Lanczos interpolation.")
+    upscale: bool = Field(False, description="Enlarge pictures below min_side with Lanczos interpolation.")
     scaled_decode: bool = Field(
-        False, description="Where this stage opens JPEG sources itself, decode them at 1/2, 1/4 or 1/8 first (faster)."
+        False,
+        description="Decode JPEG sources at 1/2, 1/4 or 1/8 size first if this stage opens them itself (faster).",
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

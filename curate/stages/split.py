@@ -21,25 +21,28 @@ SHEET_TAGS = ("multiple_views", "reference_sheet")
 
 
 class Split(RecordStage):
-    """Take reference sheets apart: separate figures on a flat background become a picture each."""
+    """Split reference sheets: each separate figure on a flat background becomes a picture."""
 
     how: Literal["split", "tag"] = Field(
-        default="split", description="Make a picture of each figure, or leave the sheet and tag it multiple views."
+        default="split",
+        description="split makes a picture of each figure; tag keeps the sheet and tags it multiple views.",
     )
     tolerance: int = Field(
-        default=24, ge=1, le=255, description="How far from the background a figure's pixels lie, of 255."
+        default=24, ge=1, le=255, description="How much a figure's pixels must differ from the background, 0 to 255."
     )
     least: float = Field(
         default=0.45,
         gt=0,
         le=1,
-        description="Height or width of the smallest figure that counts, as a share of the largest's.",
+        description="Height or width of the smallest figure that counts, as a share of the largest figure's.",
     )
     padding: float = Field(
         default=0.04, ge=0, le=1, description="Margin around a figure, as a share of its longer side."
     )
     min_side: int = Field(
-        default=256, ge=1, description="Sheets whose figures would be shorter than this are tagged instead."
+        default=256,
+        ge=1,
+        description="Tag a sheet instead of splitting it if its figures would be shorter than this.",
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

@@ -26,51 +26,66 @@ CATEGORIES = ("general", "character", "copyright", "species")
 
 
 class Tag(CompositeStage):
-    """Tag pictures with one or several taggers; known scores are re-thresholded without running a model."""
+    """Tag pictures with one or more taggers. Scores are stored: new thresholds do not run a model again."""
 
     tagger: tuple[ModelName, ...] = Field(
         ("wd-swinv2-tagger-v3",),
         min_length=1,
-        description="Taggers by name (see `curate models`) or model folders, best first.",
+        description="Taggers, best first: names (see `curate models`) or model folders.",
     )
-    family: str = Field("", description="Family of the model folders, where it cannot be told from their files.")
+    family: str = Field("", description="Tagger family of the model folders, if their files do not show it.")
     merge: Literal["max", "mean", "priority"] = Field(
         "max",
-        description="Several taggers: the highest score counts, the mean, or that of the first that knows the tag.",
+        description=(
+            "How to combine several taggers: max takes the highest score, mean the average, priority "
+            "the first that knows the tag."
+        ),
     )
     general: float | None = Field(
-        None, ge=0, le=1, description="Threshold of all but characters; the tagger's own by default (WD: 0.35)."
+        None,
+        ge=0,
+        le=1,
+        description="Threshold of all categories except characters. Default: the tagger's own (WD: 0.35).",
     )
     character: float | None = Field(
-        None, ge=0, le=1, description="Threshold of characters; the tagger's own by default (WD: 0.85)."
+        None, ge=0, le=1, description="Threshold of characters. Default: the tagger's own (WD: 0.85)."
     )
-    thresholds: dict[str, float] = Field(
-        {}, description="Thresholds of further categories, copyright=0.5 for instance."
-    )
+    thresholds: dict[str, float] = Field({}, description="Thresholds of other categories, for example copyright=0.5.")
     cut: Literal["thresholds", "mcut", "best"] = Field(
         "thresholds",
         description=(
-            "By thresholds, at the largest gap between scores (MCut), or by each tag's own where the model has them."
+            "How to choose tags: thresholds; mcut (at the largest gap between scores); best (each "
+            "tag's own threshold, if the model has them)."
         ),
     )
-    categories: tuple[str, ...] = Field(CATEGORIES, description="Categories of tags that are taken.")
+    categories: tuple[str, ...] = Field(CATEGORIES, description="Categories of tags to use.")
     rating: Literal["off", "plain", "prefixed"] = Field(
         "off", description="Add the rating as a tag: general, or rating:general."
     )
-    copyrights: bool = Field(False, description="Add the work that a character belongs to, where the model knows it.")
+    copyrights: bool = Field(False, description="Add the work that a character belongs to, if the model knows it.")
     max_tags: int = Field(
         0,
         ge=0,
-        description="Keep at most so many tags, by score; 0 sets no limit (see prune for a cap after implied tags).",
+        description=(
+            "Keep at most this many tags, by score; 0 sets no limit. prune has a cap that counts "
+            "after implied tags are gone."
+        ),
     )
     existing: Literal["keep", "merge", "replace"] = Field(
-        "keep", description="Pictures that came with a caption: keep it, merge tags into it, or replace it."
+        "keep", description="For pictures that came with a caption: keep it, merge tags into it, or replace it."
     )
-    describe: ModelName = Field("", description="Also write a sentence: a vision-language model by hub name or folder.")
-    prompt: str = Field("", description="What that model is asked; by default its own task, or for one sentence.")
-    max_tokens: int = Field(100, ge=1, description="Longest sentence, in the model's tokens.")
+    describe: ModelName = Field(
+        "", description="Also write a sentence with this vision-language model: a hub name or a folder."
+    )
+    prompt: str = Field(
+        "", description="What to ask that model. Default: its own captioning task, or a request for one sentence."
+    )
+    max_tokens: int = Field(100, ge=1, description="Longest sentence, in tokens of that model.")
     floor: float = Field(
-        0.05, ge=0, le=0.2, description="Scores from here on are remembered, so that thresholds can be tuned later."
+        0.05,
+        ge=0,
+        le=0.2,
+        description="Lowest score to store. You can tune thresholds down to it later without running a model.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "trigger"})

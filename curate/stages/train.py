@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class Train(TrainOptions, DatasetStage):
-    """Train a LoRA, LoHa, LoKr or another adapter on a folder of N_trigger sub-folders with captioned pictures.
+    """Train a LoRA, LoHa, LoKr or another adapter on a folder of captioned pictures in N_trigger sub-folders.
 
-    The folder on disk is what is trained, whoever made it: curate train FOLDER --base MODEL is enough.
+    curate train FOLDER --base MODEL is enough. Any program may have made the folder.
 
     \b
-    Which algo:
+    Which algorithm (--algo):
     {algorithms}
-    Does not learn well enough: lokr with factor 4 to 8, a larger rank.
-    Learns too well (style leaks, poses stick): loha, a high factor, a lower rank, ia3.
-    loha, lokr and ia3 are hard to carry over to other bases; attention alone loses fidelity.
+    If it learns too little: use lokr with factor 4 to 8, or a higher rank.
+    If it learns too much (style leaks, poses stick): use loha, a high factor, a lower rank, or ia3.
+    loha, lokr and ia3 files rarely work on other bases. Training attention layers only loses fidelity.
 
     \b
-    Guides (--guide), beneath your own options:
+    Guides (--guide). Your own options override their settings:
       valstrix        Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased
       lycoris-lora, lycoris-loha, lycoris-lokr
                       the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8

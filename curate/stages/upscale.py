@@ -20,35 +20,38 @@ Enlarge = Callable[[Pixels], Pixels]
 
 
 class Upscale(RecordStage):
-    """Enlarge pictures below the training resolution with an upscaling model, then scale exactly to size."""
+    """Enlarge pictures below the training resolution with an upscaling model, then scale to the exact size."""
 
     model: HubFileName = Field(
         "RealESRGAN_x4plus",
-        description="A .pth, .safetensors or .onnx file, owner/repository/file on the hub, a known name "
-        "(4x-UltraSharp, "
-        "RealESRGAN_x4plus_anime_6B …), lanczos for plain interpolation, or none to only note what is small.",
+        description="Upscaling model: a .pth, .safetensors or .onnx file; owner/repository/file on "
+        "the hub; a known name "
+        "(4x-UltraSharp, RealESRGAN_x4plus_anime_6B …); lanczos for plain interpolation; "
+        "none to only note small pictures.",
     )
     when: Literal["smaller-than", "always"] = Field(
-        "smaller-than", description="Enlarge what is smaller than the size, or every picture by the factor."
+        "smaller-than",
+        description="smaller-than enlarges pictures smaller than size; always enlarges every picture by factor.",
     )
-    size: int = Field(1024, ge=16, description="Training resolution: what a picture smaller than this is brought to.")
+    size: int = Field(1024, ge=16, description="Training resolution. Smaller pictures are enlarged to it.")
     by: Literal["area", "short", "long"] = Field(
-        "area", description="What the size measures: the area of a square of that side, the shorter or the longer side."
+        "area",
+        description="What size measures: the area of a square with that side, the shorter side, or the longer side.",
     )
-    factor: float = Field(0, ge=0, le=16, description="With when: always, the enlargement; 0 is the model's own scale.")
+    factor: float = Field(0, ge=0, le=16, description="Enlargement with when: always; 0 is the model's own factor.")
     max_factor: float = Field(
         8,
         ge=1,
-        description="Pictures that would have to grow by more than this are left as they are and noted as lowres.",
+        description="Leave pictures alone that would have to grow by more than this, and note them as lowres.",
     )
     lowres: bool = Field(default=True, description="Let `tag` add the tag lowres to pictures that stay too small.")
-    tile: int = Field(0, ge=0, description="Side of a tile in pixels, margins included; 0 chooses by free memory.")
+    tile: int = Field(0, ge=0, description="Side of a tile in pixels, including margins; 0 chooses it by free memory.")
     precision: Literal["auto", "full", "half"] = Field(
-        "auto", description="Number format: auto is half on CUDA, full elsewhere."
+        "auto", description="Number format: auto is half on CUDA and full elsewhere."
     )
 
     engine: Literal["spandrel", "realesrgan"] = Field(
-        "spandrel", description="What runs the model; realesrgan is that program itself, where it is installed."
+        "spandrel", description="What runs the model. realesrgan is Real-ESRGAN's own program, if it is installed."
     )
 
     version: ClassVar[int] = 2  # 2: a picture as large as its bucket is large enough

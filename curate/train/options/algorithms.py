@@ -72,7 +72,7 @@ def rank_text(found: Algorithm) -> str:
     """An algorithm's default rank in words."""
     if found.full_matrix:
         return "the full matrix"
-    return f"{found.rank}, {found.rank_is}" if found.rank_is else str(found.rank)
+    return f"{found.rank} ({found.rank_is})" if found.rank_is else str(found.rank)
 
 
 def conv_text(value: float | None, otherwise: str) -> str:

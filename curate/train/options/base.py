@@ -26,36 +26,44 @@ class BaseOptions(BaseModel):
     base: Annotated[str, PathOption(names=True, carried=("tiny",))] = Field(
         "tiny",
         min_length=1,
-        description=f"{titles('or')}: a diffusers folder, a checkpoint, a hub name, or `tiny` (carried, for trials).",
+        description=f"{titles('or')}: a diffusers folder, a checkpoint file, a hub name, or `tiny` "
+        f"(part of curate, for trials).",
     )
     family: Annotated[str, AfterValidator(_known_family), WithJsonSchema({"enum": list(families())})] | None = Field(
         None,
-        description=f"What the base is ({', '.join(families())}); another is refused. With it --print-config works "
-        "without the base.",
+        description=f"Family of the base model ({', '.join(families())}). A base of another family is refused. "
+        "With it, --print-config works without the base.",
         examples=list(families()),
     )
     tokenizer: ModelName = Field(
-        "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
+        "", description="Folder or hub name of the CLIP tokenizer for a checkpoint file. Default: OpenAI's."
     )
-    vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
+    vae: ModelName = Field(
+        "", description="Use another autoencoder (VAE) than the base's own: a file, a folder or a hub name."
+    )
     from_kohya: tuple[FilePath, ...] = Field(
         (),
-        description="Take settings of kohya's beneath yours: a command line, a TOML or the GUI's JSON.",
+        description=(
+            "Read settings of kohya: a file with a pasted command, a TOML or the GUI's JSON. Your own"
+            " options override them."
+        ),
     )
     prediction: Literal["auto", "epsilon", "v"] = Field(
-        "auto", description="What the base predicts; auto reads it off the base."
+        "auto", description="What the base model predicts; auto reads it from the base."
     )
     ztsnr: bool | None = Field(
-        None, description="Zero terminal SNR (v-prediction only); default as the base was trained."
+        None, description="Zero terminal SNR (v-prediction only). Default: as the base was trained."
     )
     clip_skip: int = Field(
         1,
         ge=1,
         le=12,
-        description="Text encoder layer counted from the end "
+        description="Layer of the text encoder to use, counted from the end "
         f"({', '.join(found.title for found in families().values() if found.clip_skip)}; anime models use 2).",
     )
-    max_tokens: Literal[75, 150, 225] = Field(75, description="Caption tokens that are used.")
+    max_tokens: Literal[75, 150, 225] = Field(
+        75, description="Number of caption tokens to use; longer captions are cut."
+    )
 
 
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}

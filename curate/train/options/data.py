@@ -14,40 +14,53 @@ class DataOptions(BaseModel):
     """What is shown: sizes, captions, mirroring."""
 
     resolution: int | None = Field(
-        None, ge=64, le=8192, description="Square root of the pixels trained at; default the base model's own."
+        None,
+        ge=64,
+        le=8192,
+        description=(
+            "Training resolution. Pictures are scaled to about the area of this × this pixels. "
+            "Default: the base model's own."
+        ),
     )
     bucket_step: int | None = Field(
-        None, ge=8, multiple_of=8, description="Step of bucket sizes; default 64 (32 below a resolution of 256)."
+        None,
+        ge=8,
+        multiple_of=8,
+        description="Step between bucket sizes. Default: 64 (32 below a resolution of 256).",
     )
-    bucket_min: int | None = Field(None, ge=64, description="Shortest bucket side; default half the resolution.")
-    bucket_max: int | None = Field(None, ge=64, description="Longest bucket side; default twice the resolution.")
-    upscale: bool = Field(True, description="Enlarge pictures smaller than their bucket.")
+    bucket_min: int | None = Field(None, ge=64, description="Shortest side of a bucket. Default: half the resolution.")
+    bucket_max: int | None = Field(None, ge=64, description="Longest side of a bucket. Default: twice the resolution.")
+    upscale: bool = Field(True, description="Enlarge pictures that are smaller than their bucket.")
     caption_extension: str = Field(
         ".txt",
         pattern=r"^\.\w+$",
-        description="Ending of caption files; with .txt or .caption the other is read where there is none.",
+        description="Extension of caption files. With .txt or .caption, a picture without such a file "
+        "uses the other one.",
     )
     caption_form: CaptionForm = Field("auto", description=FORM_HELP)
     caption_encoding: CaptionEncoding = Field("auto", description=ENCODING_HELP)
-    shuffle: bool = Field(False, description="Shuffle a caption's tags behind the kept ones each time.")
+    shuffle: bool = Field(False, description="Shuffle the tags after the kept ones each time a picture is shown.")
     keep_tokens: int | None = Field(
-        None, ge=0, description="Tags kept in front when shuffling; default those of the trigger."
+        None,
+        ge=0,
+        description="Number of tags at the start that shuffling keeps in place. Default: the number of trigger words.",
     )
-    caption_separator: str = Field(",", min_length=1, description="What stands between tags.")
+    caption_separator: str = Field(",", min_length=1, description="Text between two tags.")
     caption_dropout: float = Field(0, ge=0, le=1, description="Chance that a picture is shown without its caption.")
     caption_dropout_every_n_epochs: int = Field(
         0, ge=0, description="Drop all captions in every n-th epoch; 0 is never."
     )
-    tag_dropout: float = Field(0, ge=0, lt=1, description="Chance of each tag behind the kept ones to be left out.")
-    flip: bool = Field(False, description="Show pictures mirrored half of the time; not for asymmetric subjects.")
-    masked_loss: bool = Field(False, description="Learn by the pictures in FOLDER/masks: white counts, black does not.")
+    tag_dropout: float = Field(0, ge=0, lt=1, description="Chance that each tag after the kept ones is left out.")
+    flip: bool = Field(False, description="Mirror pictures half of the time. Not for asymmetric subjects.")
+    masked_loss: bool = Field(
+        False, description="Use the masks in FOLDER/masks: white areas are learned, black areas are not."
+    )
     reg_folder: FilePath = Field(
         "",
-        description=(
-            "Folder of N_class sub-folders with regularisation pictures: what the class is without the concept."
-        ),
+        description="Folder of N_class sub-folders with regularization pictures. They show the class "
+        "without your concept.",
     )
-    prior_loss_weight: float = Field(1.0, ge=0, description="What the loss of regularisation pictures counts.")
+    prior_loss_weight: float = Field(1.0, ge=0, description="Weight of the loss of regularization pictures.")
 
     @property
     def caption_reading(self) -> CaptionReading:

@@ -27,10 +27,13 @@ class NetworkOptions(BaseModel):
 
     start_from: FilePath = Field(
         "",
-        description="LoRA file or PEFT folder to go on from: ours, kohya's, LyCORIS' or PEFT's, of the same layers.",
+        description=(
+            "LoRA file or PEFT folder to continue from: curate's, kohya's, LyCORIS', diffusers' or "
+            "PEFT's, with the same layers."
+        ),
     )
     rank_from_file: bool = Field(
-        False, description="Take layers, algorithm, ranks and alphas from start_from instead of the options."
+        False, description="Take layers, algorithm, ranks and alphas from start_from instead of from the options."
     )
     algo: Annotated[str, AfterValidator(algorithms.known), WithJsonSchema(names_schema(list(algorithms.choices())))] = (
         Field(
@@ -45,7 +48,8 @@ class NetworkOptions(BaseModel):
     alpha: float | None = Field(
         None,
         gt=0,
-        description=f"Scale times rank; {algorithms.defaults(lambda a: ALPHAS[a.alpha], 'alpha')}.",
+        description=f"Alpha: changes are scaled by alpha/rank; "
+        f"{algorithms.defaults(lambda a: ALPHAS[a.alpha], 'alpha')}.",
     )
     conv_rank: int | None = Field(
         None,
@@ -57,28 +61,33 @@ class NetworkOptions(BaseModel):
     conv_alpha: float | None = Field(
         None,
         gt=0,
-        description="Alpha of those convolutions; "
+        description="Alpha of convolutions larger than 1×1; "
         f"{algorithms.defaults(lambda a: algorithms.conv_text(a.conv_alpha, 'as alpha'), 'alpha')}.",
     )
     block_ranks: str = Field(
         "",
-        description="Rank of each UNet block, "
+        description="Rank of each UNet block: "
         f"{' or '.join(f'{count} ({titles})' for count, titles in by_blocks().items())} "
-        "with commas; 0 leaves a block out.",
+        "numbers separated by commas; 0 leaves a block out.",
     )
-    block_alphas: str = Field("", description="Alpha of each UNet block; without it every block keeps the run's scale.")
-    conv_block_ranks: str = Field("", description="As block_ranks, for convolutions larger than 1×1.")
-    conv_block_alphas: str = Field("", description="As block_alphas, for convolutions larger than 1×1.")
+    block_alphas: str = Field(
+        "", description="Alpha of each UNet block. Without it, every block keeps the alpha/rank of the run."
+    )
+    conv_block_ranks: str = Field("", description="Like block_ranks, for convolutions larger than 1×1.")
+    conv_block_alphas: str = Field("", description="Like block_alphas, for convolutions larger than 1×1.")
     layers: tuple[str, ...] = Field(
         (),
         description=(
-            "PATTERN=ALGO:RANK/ALPHA, or parts of it, for layers whose name holds the pattern; the first fit counts."
+            "Settings for some layers: PATTERN=ALGO:RANK/ALPHA, or parts of it. PATTERN is in the "
+            "layer's name. The first match counts."
         ),
     )
     include: tuple[str, ...] = Field(
-        (), description="Train only the preset's layers whose name holds one of these, as attn2 or ff_net_? do."
+        (),
+        description="Train only those layers of the preset whose name contains one of these, for "
+        "example attn2 or ff_net_?.",
     )
-    exclude: tuple[str, ...] = Field((), description="Leave out layers whose name holds one of these.")
+    exclude: tuple[str, ...] = Field((), description="Do not train layers whose name contains one of these.")
     factor: int | None = Field(
         None,
         description=f"{algorithms.takers('factor')}: size of the smaller factor, default 8; -1 splits as evenly as "
@@ -87,35 +96,43 @@ class NetworkOptions(BaseModel):
     decompose_both: bool = Field(
         False, description=f"{algorithms.takers('decompose_both')}: split the smaller factor too."
     )
-    dylora_unit: int = Field(4, ge=1, description=f"{algorithms.takers('dylora_unit')}: ranks trained at a time.")
+    dylora_unit: int = Field(
+        4, ge=1, description=f"{algorithms.takers('dylora_unit')}: number of ranks trained at a time."
+    )
     constraint: float = Field(
         0,
         ge=0,
-        description=f"{algorithms.takers('constraint')}: how far a layer may be turned, as a share of its outputs; "
-        "0 is freely.",
+        description=f"{algorithms.takers('constraint')}: how far a layer may be rotated, as a share of its outputs; "
+        "0 sets no limit.",
     )
-    rescaled: bool = Field(False, description=f"{algorithms.takers('rescaled')}: also learn the length of each output.")
+    rescaled: bool = Field(False, description=f"{algorithms.takers('rescaled')}: also train the length of each output.")
     train_norm: bool = Field(False, description="Also train the norm layers inside the preset's blocks of the UNet.")
-    tucker: bool = Field(False, description="Split kernels larger than 1×1 by a core tensor.")
-    scalar: bool = Field(False, description="Learn a scale per layer that starts at zero; folded in on saving.")
-    rs_lora: bool = Field(False, description="Scale by alpha/√rank: large ranks keep their strength.")
-    dora: bool = Field(False, description="Learn the length of each weight column apart (DoRA, input axis).")
-    dropout: float = Field(0, ge=0, lt=1, description="Share of an adapter's inner values dropped; .1 to .5 is usual.")
-    rank_dropout: float = Field(0, ge=0, lt=1, description="Share of ranks dropped each step; .1 to .3 is usual.")
+    tucker: bool = Field(False, description="Split kernels larger than 1×1 with a Tucker core tensor.")
+    scalar: bool = Field(
+        False, description="Train one scale per layer that starts at zero. Saving merges it into the weights."
+    )
+    rs_lora: bool = Field(False, description="Scale by alpha/√rank, so that high ranks keep their strength.")
+    dora: bool = Field(False, description="DoRA: train the length of each weight column separately (input axis).")
+    dropout: float = Field(0, ge=0, lt=1, description="Share of an adapter's inner values to drop; .1 to .5 is usual.")
+    rank_dropout: float = Field(
+        0, ge=0, lt=1, description="Share of the ranks to drop in each step; .1 to .3 is usual."
+    )
     module_dropout: float = Field(
-        0, ge=0, lt=1, description="Chance that a layer's adapter sits a step out; .1 to .3 is usual."
+        0, ge=0, lt=1, description="Chance that a step skips a layer's adapter; .1 to .3 is usual."
     )
     scale_weight_norms: float = Field(
-        0, ge=0, description="Longest ΔW a layer may have; 1 for LoRAs that are combined, 0 is off."
+        0,
+        ge=0,
+        description="Largest norm of ΔW that a layer may have. 1 suits LoRAs that will be combined; 0 is off.",
     )
     guide: Annotated[str, WithJsonSchema({"enum": ["", *presets.GUIDES], "type": "string"})] = Field(
         "",
-        description=f"A guide's settings beneath yours: {', '.join(presets.GUIDES)}.",
+        description=f"Use the settings of a guide ({', '.join(presets.GUIDES)}). Your own options override them.",
         examples=list(presets.GUIDES),
     )
     layer_preset: Annotated[str, WithJsonSchema({"enum": ["", *LAYERS], "type": "string"})] = Field(
         "",
-        description=f"Which layers are trained, by LyCORIS' names: {', '.join(LAYERS)}; "
+        description=f"Layers to train, by LyCORIS' names: {', '.join(LAYERS)}; "
         f"{algorithms.defaults(lambda a: a.layers)}.",
         examples=list(LAYERS),
     )

@@ -11,33 +11,41 @@ from pydantic import BaseModel, Field
 class ObjectiveOptions(BaseModel):
     """How errors are measured and weighed, and what noise is added."""
 
-    min_timestep: int = Field(0, ge=0, le=998, description="Lowest timestep trained.")
-    max_timestep: int = Field(1000, ge=1, le=1000, description="Timesteps below this are trained.")
+    min_timestep: int = Field(0, ge=0, le=998, description="Lowest timestep to train.")
+    max_timestep: int = Field(1000, ge=1, le=1000, description="Only timesteps below this are trained.")
     loss: Literal["l2", "huber", "smooth-l1"] = Field(
-        "l2", description="How errors are measured; huber minds outliers less."
+        "l2", description="How errors are measured. huber and smooth-l1 give outliers less weight."
     )
-    huber_c: float = Field(0.1, gt=0, lt=1, description="Where huber and smooth-l1 turn from square to straight.")
+    huber_c: float = Field(
+        0.1, gt=0, lt=1, description="Error at which huber and smooth-l1 change from squared to linear."
+    )
     huber_schedule: Literal["constant", "exponential", "snr"] = Field(
-        "snr", description="How huber_c follows the timestep."
+        "snr", description="How huber_c changes with the timestep."
     )
-    min_snr: float = Field(0, ge=0, description="Min-SNR gamma: weighs easy timesteps down; 5 is usual, 0 is off.")
-    debiased: bool = Field(False, description="Debiased estimation: weighs by 1/√SNR.")
-    p2: float = Field(0, ge=0, description="P2 weighting: gamma; 0 is off.")
-    v_like: float = Field(0, ge=0, description="Adds this much of a v-prediction-like loss (epsilon only).")
-    scale_v: bool = Field(False, description="Weighs v-prediction as epsilon would be.")
+    min_snr: float = Field(
+        0, ge=0, description="Min-SNR gamma: gives easy timesteps less weight; 5 is usual, 0 is off."
+    )
+    debiased: bool = Field(False, description="Debiased estimation: weights the loss by 1/√SNR.")
+    p2: float = Field(0, ge=0, description="Gamma of P2 weighting; 0 is off.")
+    v_like: float = Field(0, ge=0, description="Add this much of a v-prediction-like loss (epsilon only).")
+    scale_v: bool = Field(False, description="Weight a v-prediction loss like an epsilon loss.")
     noise_offset: float = Field(
-        0, ge=0, description="Learns brighter and darker pictures; .05 to .1 is usual, 0 is off."
+        0, ge=0, description="Helps to learn very bright and very dark pictures; .05 to .1 is usual, 0 is off."
     )
-    noise_offset_random: bool = Field(False, description="Noise offset of a random strength up to noise_offset.")
-    adaptive_noise: float = Field(0, description="Adds this times the latent's mean to the noise offset.")
+    noise_offset_random: bool = Field(False, description="Use a random noise offset up to noise_offset.")
+    adaptive_noise: float = Field(0, description="Add this times the latent's mean to the noise offset.")
     multires_steps: int = Field(
         0, ge=0, le=20, description="Levels of multi-resolution noise; 6 to 10 is usual, 0 is off."
     )
-    multires_discount: float = Field(0.3, gt=0, lt=1, description="Weight of each coarser level; .1 to .3 is usual.")
-    ip_noise: float = Field(
-        0, ge=0, description="Input perturbation: noise the target does not hold; .1 is usual, 0 is off."
+    multires_discount: float = Field(
+        0.3, gt=0, lt=1, description="Weight of each coarser noise level; .1 to .3 is usual."
     )
-    ip_noise_random: bool = Field(False, description="Input perturbation of a random strength up to ip_noise.")
+    ip_noise: float = Field(
+        0,
+        ge=0,
+        description="Input perturbation: extra noise that the model does not have to predict; .1 is usual, 0 is off.",
+    )
+    ip_noise_random: bool = Field(False, description="Use a random input perturbation up to ip_noise.")
 
 
 NEEDS: dict[str, tuple[str, Callable[[ObjectiveOptions], bool]]] = {

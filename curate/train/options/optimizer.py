@@ -47,41 +47,47 @@ class OptimizerOptions(BaseModel):
     """What moves the weights: optimizer, learning rates and their schedule."""
 
     optimizer: str = Field(
-        "adamw", description=f"{', '.join(OPTIMIZERS)}, or module.Class; prodigy and dadapt-… find their own rate."
+        "adamw",
+        description=f"{', '.join(OPTIMIZERS)}, or module.Class. Prodigy and dadapt-… find their own learning rate.",
     )
     optimizer_args: tuple[str, ...] = Field(
-        (), description="Further arguments of the optimizer, each as name=value: betas=0.9,0.99."
+        (), description="Further arguments of the optimizer as name=value, for example betas=0.9,0.99."
     )
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Learning rate; default 1e-4, 1 for optimizers that find their own, which it then scales.",
+        description="Learning rate. Default: 1e-4. For optimizers that find their own it is a factor, by default 1.",
     )
     unet_lr: float | None = Field(
-        None, ge=0, description="Learning rate of the UNet; default learning_rate, 0 leaves it out."
+        None, ge=0, description="Learning rate of the UNet. Default: learning_rate. 0 does not train it."
     )
     text_lr: float | None = Field(
-        None, ge=0, description="Learning rate of the text encoder; default half of learning_rate, 0 leaves it out."
+        None,
+        ge=0,
+        description="Learning rate of the text encoder. Default: half of learning_rate. 0 does not train it.",
     )
     schedule: Schedule | None = Field(
-        None, description="How the rate falls over the run; default cosine, with schedule-free constant."
+        None,
+        description="How the learning rate changes over the run. Default: cosine; constant for "
+        "schedule-free optimizers.",
     )
     warmup: float | None = Field(
         None,
         ge=0,
         description=(
-            "Steps of rising rate at the start, below 1 a share of the run; default 0, .05 with constant-with-warmup."
+            "Steps in which the learning rate rises at the start; below 1 a share of the run. "
+            "Default: 0; .05 with constant-with-warmup."
         ),
     )
-    cycles: int = Field(1, ge=1, description="cosine-restarts: how often the rate starts anew.")
-    power: float = Field(1.0, gt=0, description="polynomial: the exponent.")
+    cycles: int = Field(1, ge=1, description="cosine-restarts: number of cycles.")
+    power: float = Field(1.0, gt=0, description="polynomial: its exponent.")
     stop_text_after: float = Field(
         0,
         ge=0,
-        description="Stop training the text encoder after so many steps; below 1 a share of the run, 0 is never.",
+        description="Stop training the text encoder after this many steps; below 1 a share of the run; 0 is never.",
     )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
-    max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
+    max_grad_norm: float = Field(1.0, ge=0, description="Clip gradients to this norm; 0 does not clip.")
 
     @field_validator("optimizer", mode="before")
     @classmethod

@@ -14,23 +14,29 @@ class OutputOptions(BaseModel):
     """What is written: LoRA files and checkpoints."""
 
     output_name: str = Field(
-        "", description="Name of the LoRA file; without one the trigger, or with several concepts the folder's name."
+        "",
+        description="Name of the LoRA file. Default: the trigger words, or the folder's name if there "
+        "are several concepts.",
     )
-    output_dir: FilePath = Field("", description="Folder for the LoRA file; without one FOLDER/lora.")
-    save_precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="Of the LoRA file.")
+    output_dir: FilePath = Field("", description="Folder for the LoRA file. Default: FOLDER/lora.")
+    save_precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="Number format of the LoRA file.")
     save_every_n_epochs: int = Field(0, ge=0, description="Also save a LoRA file after every n-th epoch; 0 is never.")
     save_every_n_steps: int = Field(0, ge=0, description="Also save a LoRA file after every n-th step; 0 is never.")
-    keep_saves: int = Field(0, ge=0, description="Of the files saved along the way keep the last n; 0 keeps all.")
-    title: str = Field("", description="Title that the LoRA's metadata say; without one its name.")
-    author: str = Field("", description="Author that the LoRA's metadata name.")
-    comment: str = Field("", description="Description in the LoRA's metadata.")
-    license: str = Field("", description="Licence that the LoRA's metadata name.")
-    keywords: str = Field(
-        "", description="Tags of the LoRA in its metadata, with commas between; captions keep their own."
+    keep_saves: int = Field(
+        0, ge=0, description="Keep only the last n of the files saved during training; 0 keeps all."
     )
-    thumbnail: FilePath = Field("", description="Picture that stands for the LoRA; it goes small into the metadata.")
-    save_state_every: int = Field(100, ge=1, description="Steps between checkpoints from which a rerun continues.")
-    keep_states: int = Field(2, ge=1, description="Checkpoints kept.")
+    title: str = Field("", description="Title in the LoRA's metadata. Default: its name.")
+    author: str = Field("", description="Author in the LoRA's metadata.")
+    comment: str = Field("", description="Description in the LoRA's metadata.")
+    license: str = Field("", description="License in the LoRA's metadata.")
+    keywords: str = Field("", description="Tags for the LoRA's metadata, separated by commas. Captions do not change.")
+    thumbnail: FilePath = Field(
+        "", description="Picture that represents the LoRA. A small copy goes into the metadata."
+    )
+    save_state_every: int = Field(
+        100, ge=1, description="Steps between checkpoints. A rerun continues from the last checkpoint."
+    )
+    keep_states: int = Field(2, ge=1, description="Number of checkpoints to keep.")
 
 
 NEEDS: dict[str, tuple[str, Callable[[OutputOptions], bool]]] = {

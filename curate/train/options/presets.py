@@ -84,7 +84,7 @@ GUIDES: Mapping[str, Guide] = {
         frozenset(("sdxl",)),
     ),
     "style": Guide(
-        "a style: locon of rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}
+        "for a style: locon with rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}
     ),
 }
 LENGTHS = ("epochs", "steps", "showings")

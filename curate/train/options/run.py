@@ -13,24 +13,28 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class RunOptions(BaseModel):
     """How long and how: length, batches, seed, precision of the computation."""
 
-    epochs: int | None = Field(None, ge=1, description="Times through the data; default what showings asks for.")
-    steps: int | None = Field(None, ge=1, description="Optimizer steps; epochs win where both are given.")
+    epochs: int | None = Field(None, ge=1, description="Passes over the data. Default: as many as showings needs.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps. If epochs is given too, epochs counts.")
     showings: int = Field(
         100,
         ge=1,
-        description="How often each picture is shown where neither epochs nor steps are given; 30 to 40 for a style.",
+        description="How often each picture is shown in total, if neither epochs nor steps is given; "
+        "30 to 40 for a style.",
     )
-    batch: int = Field(1, ge=1, description="Pictures per forward pass.")
-    accumulate: int = Field(1, ge=1, description="Forward passes per optimizer step.")
-    seed: int = Field(42, ge=0, description="Seed of every random draw.")
-    precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and bf16 on a GPU.")
+    batch: int = Field(1, ge=1, description="Batch size: pictures per forward pass.")
+    accumulate: int = Field(1, ge=1, description="Gradient accumulation: forward passes per optimizer step.")
+    seed: int = Field(42, ge=0, description="Random seed.")
+    precision: Precision = Field(
+        "auto", description="Number format of the computation: auto is fp32 on a CPU and bf16 on a GPU."
+    )
     gradient_checkpointing: bool = Field(
-        False, description="Less memory for a fifth to a third more time; same result."
+        False, description="Save memory. Steps take a fifth to a third longer; the result is the same."
     )
     compile: bool = Field(
         False,
         description=(
-            "Compile the network's blocks: quicker steps after a start of minutes; same result but for rounding."
+            "Compile the network's blocks. Steps are faster after minutes of compiling; the result is"
+            " the same except for rounding."
         ),
     )
 

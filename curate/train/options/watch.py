@@ -37,21 +37,26 @@ class WatchOptions(BaseModel):
     """What is looked at while training: validation loss, sample pictures, TensorBoard."""
 
     validation: float = Field(
-        0, ge=0, lt=1, description="Share of each concept's pictures held out: never trained, their loss is measured."
+        0,
+        ge=0,
+        lt=1,
+        description="Share of each concept's pictures to hold out. They are not trained; their loss is measured.",
     )
-    validation_folder: FilePath = Field(
-        "", description="Folder of N_name sub-folders of which the loss is measured too."
-    )
-    validate_every_n_steps: int = Field(0, ge=0, description="Steps between measurements; default once an epoch.")
-    validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between measurements; default 1.")
+    validation_folder: FilePath = Field("", description="Folder of N_name sub-folders. Their loss is measured too.")
+    validate_every_n_steps: int = Field(0, ge=0, description="Steps between validations. Default: once an epoch.")
+    validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between validations. Default: 1.")
     sample_prompts: FilePath = Field(
-        "", description="File of prompts to draw pictures of, one a line, with --n --w --h --d --l --s --ss as kohya's."
+        "",
+        description=(
+            "File of prompts for sample pictures, one per line, with kohya's --n --w --h --d --l --s "
+            "--ss; or kohya's TOML or JSON."
+        ),
     )
-    sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures; default once an epoch.")
-    sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures; default 1.")
-    sample_at_start: bool = Field(False, description="Also draw them before the first step.")
-    sample_sampler: Sampler = Field("euler_a", description="How sample pictures are drawn.")
-    tensorboard: bool = Field(True, description="Write loss, rate and what is measured for TensorBoard.")
+    sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures. Default: once an epoch.")
+    sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures. Default: 1.")
+    sample_at_start: bool = Field(False, description="Also draw sample pictures before the first step.")
+    sample_sampler: Sampler = Field("euler_a", description="Sampler of the sample pictures.")
+    tensorboard: bool = Field(True, description="Write loss, learning rate and validation loss for TensorBoard.")
 
 
 def _validates(o: WatchOptions) -> bool:
