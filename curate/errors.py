@@ -34,7 +34,7 @@ class MissingError(CurateError):
 
 def unloadable(error: ImportError) -> MissingError:
     """The message for a library that Python or the system does not load, whatever picture was at hand."""
-    remedy = "curate doctor says what this machine lacks and how to get it"
+    remedy = "curate doctor shows what this machine lacks and how to get it"
     return MissingError(f"a library does not load: {error}", remedy)
 
 

@@ -96,7 +96,8 @@ def folder_name(name: str) -> FolderName:
         return FolderName(None, name)
     repeats, rest = int(near[1]), near[2].strip()
     if repeats > MOST_REPEATS:
-        warning = f'the number in "{name}" is none of repeats ({MOST_REPEATS} at most): all of it is taken for words'
+        limit = f"too large for repeats ({MOST_REPEATS} at most)"
+        warning = f'the number in "{name}" is {limit}: the whole name is used as words'
         return FolderName(None, name, warning)
     if exact:
         return FolderName(repeats, rest)

@@ -250,7 +250,7 @@ def _plain(tag: str) -> str:
     """A tag as it is kept; nothing that would tear the caption apart."""
     plain = captions.canonical(tag)
     if not plain or "," in plain:
-        raise InputError(f"{tag!r} is no tag", "give each tag on its own, without commas")
+        raise InputError(f"{tag!r} is not a tag", "give each tag on its own, without commas")
     return plain
 
 

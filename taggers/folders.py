@@ -59,7 +59,7 @@ def _suiting(place: Path, model: Path, candidates: Sequence[tuple[Family, Path]]
     suiting = [(k, labels) for k, labels in candidates if k.suits(graph, labels)]
     if len(suiting) == 1:
         return suiting[0]
-    said = "more than one family suits" if suiting else "no family suits the model and its labels"
+    said = "more than one family fits" if suiting else "no family fits the model and its labels"
     names = ", ".join(k.name for k, _ in suiting) or ", ".join(families())
     raise BadModelError(f"{place}: {said}", f"say which it is with the option family: {names}")
 

@@ -177,11 +177,11 @@ class Adapter(nn.Module):
         """
         own = self.bare_tensors() | ({} if self.dora_scale is None else {"dora_scale": self.dora_scale})
         if odd := sorted((tensors.keys() - {"alpha"}) ^ own.keys()):
-            raise ValueError(f"{odd[0]} is {'not wanted' if odd[0] in tensors else 'missing'}")
+            raise ValueError(f"{odd[0]} is {'unexpected' if odd[0] in tensors else 'missing'}")
         for name, parameter in own.items():
             given = tensors[name]
             if bare(given.shape) != bare(parameter.shape):
-                raise ValueError(f"{name} is {list(given.shape)}, and {list(parameter.shape)} is wanted")
+                raise ValueError(f"{name} has shape {list(given.shape)}, expected {list(parameter.shape)}")
             parameter.copy_(given.reshape(parameter.shape))
 
     @property

@@ -19,7 +19,7 @@ def butterfly(dimension: int, most: int) -> tuple[int, int]:
     sizes = [b for b in range(2, dimension + 1, 2) if dimension % b == 0 and (dimension // b).bit_count() == 1]
     if not sizes or sizes[0] > most:
         smallest = f"{sizes[0]} is the smallest block" if sizes else "it is odd"
-        raise ValueError(f"{dimension} outputs make no butterfly of blocks up to {most}: {smallest}")
+        raise ValueError(f"{dimension} outputs cannot be split into a butterfly of blocks up to {most}: {smallest}")
     size = max(b for b in sizes if b <= most)
     return size, dimension // size
 

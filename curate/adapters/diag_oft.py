@@ -105,7 +105,7 @@ class Oft(Turning):
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         given = float(tensors["alpha"]) if "alpha" in tensors else 0.0
         if abs(given - self.plan.constraint) > 1e-2 * given:  # half precision keeps about three digits
-            raise ValueError(f"the file's constraint is {given:g}, and {self.plan.constraint:g} is wanted")
+            raise ValueError(f"the file has constraint {given:g}, but the options ask for {self.plan.constraint:g}")
         super().load(tensors)
 
     @override

@@ -37,7 +37,7 @@ class Dylora(LinearAdapter):
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
         if plan.rank % plan.unit:
-            raise ValueError(f"rank {plan.rank} is no multiple of dylora_unit {plan.unit}")
+            raise ValueError(f"rank {plan.rank} is not a multiple of dylora_unit {plan.unit}")
         count, one = plan.rank // plan.unit, (1,) * len(shape.kernel)
         # apart, so that an optimiser leaves alone what has no gradient in a step
         self.ups = nn.ParameterList(torch.empty(shape.out, plan.unit, *one) for _ in range(count))

@@ -57,7 +57,7 @@ class _Gains(Bound):
     @override
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         if "on_input" in tensors and bool(tensors["on_input"]) != self.on_input:
-            raise ValueError("on_input of the file is another")
+            raise ValueError("the file has a different on_input")
         super().load({k: v for k, v in tensors.items() if k != "on_input"})
 
 

@@ -73,14 +73,14 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
         if raw.startswith(mark):
             return Decoded(raw.decode(name), name)
     if b"\0" in raw:
-        raise ValueError("it holds binary data")
+        raise ValueError("it contains binary data")
     if not encoding:
         try:
             return Decoded(raw.decode(UTF8), UTF8)
         except UnicodeDecodeError:
             encoding = detect((raw,))
     if not encoding:
-        raise ValueError("and its encoding cannot be told: name it with caption_encoding")
+        raise ValueError("its encoding is not clear: set caption_encoding")
     return Decoded(raw.decode(encoding), codecs.lookup(encoding).name)
 
 
@@ -227,4 +227,4 @@ def _decoded(path: Path, raw: bytes, encoding: str) -> Decoded:
         name = encoding or "UTF-8"
         raise InputError(f"{path}: caption is not {name} at byte {error.start}", "save it as UTF-8 text") from error
     except ValueError as error:
-        raise InputError(f"{path}: not a caption that can be read, {error}", "save it as UTF-8 text") from error
+        raise InputError(f"{path}: the caption cannot be read, {error}", "save it as UTF-8 text") from error

@@ -79,24 +79,24 @@ def _is_blank(text: Decoded | InputError) -> bool:
 def _form_messages(place: str, rows: Sequence[str], about: FolderForm, reading: CaptionReading) -> Iterator[str]:
     if reading.form == "auto" and about.form != "tags":
         what = {"spaces": "spaces", "lines": "line ends", "semicolons": "semicolons"}[about.form]
-        yield f"{place}: {what} separate the tags of its captions; if that is wrong, give caption_form"
+        yield f"{place}: its captions separate tags with {what}; if that is wrong, set caption_form"
     if about.mixed:
         yield (
-            f"{place}: commas separate the tags of some captions and spaces those of others: each is read by itself; "
-            "give caption_form to read all alike"
+            f"{place}: some captions separate tags with commas and others with spaces: each is read in its own way; "
+            "set caption_form to read all in the same way"
         )
     if about.unclear:
         yield (
             f"{place}: captions without commas are read as one tag or sentence each; "
-            "if spaces separate their tags, give caption_form spaces"
+            "if spaces separate their tags, set caption_form to spaces"
         )
     several = sum("\n" in row.strip() for row in rows)
     if several and about.form in ("tags", "semicolons"):
         yield f"{place}: {_captions(several)} of several lines: they are read as one line"
     if marked := sum(MARKER in row for row in rows):
         yield (
-            f"{place}: {_captions(marked)} with {MARKER}: it separates tags, and those before it stay first; "
-            "the mark itself is not kept"
+            f"{place}: {_captions(marked)} with {MARKER}: it separates tags, and the tags before it stay first; "
+            "the mark itself is removed"
         )
 
 

@@ -51,7 +51,7 @@ def find(package: str, kind: type[T], name: str, what: str) -> T:
         spec = None
     made = _of_file(Path(spec.origin), kind, name) if spec and spec.origin else None
     if made is None:
-        raise InputError(f'{what} "{name}" is no module that declares {kind.__name__}', "a dotted name is a module")
+        raise InputError(f'{what} "{name}" is not a module that declares {kind.__name__}', "a dotted name is a module")
     return made
 
 

@@ -55,7 +55,7 @@ def disk_errors(what: str) -> Generator[None]:
             raise InputError(f"cannot write {where}", "choose an output folder you may write to") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             raise InputError(
-                f"cannot write {where}", "a file stands where a folder is needed: move it, or choose another folder"
+                f"cannot write {where}", "a file is in the place of a folder: move it, or choose another folder"
             ) from error
         raise CurateError(f"cannot write {where}", "rerun continues where this stopped") from error
 

@@ -78,7 +78,7 @@ class Concept(Options):
     trigger: tuple[str, ...] = Field(default=(), description="Trigger words, first in every caption, in this order.")
     kind: Kind = Field(default="object", description="What the LoRA should learn. The advice depends on it.")
     class_word: str = Field(
-        default="", description="The class the concept belongs to (dog, robe), for regularisation and prompts."
+        default="", description="The class the concept belongs to (dog, robe), for regularization and prompts."
     )
     weight: float = Field(default=1.0, gt=0, description="How often the concept is shown, relative to the others.")
     repeats: int | None = Field(default=None, ge=1, description="Use this number of repeats instead of a balanced one.")

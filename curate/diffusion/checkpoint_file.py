@@ -28,14 +28,14 @@ def read(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # whatever the format's reader trips over
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
             remedy = "fetch the model as safetensors, which holds no code"
-            raise InputError(f"{path} holds code beside its weights, and was not read", remedy) from error
+            raise InputError(f"{path} contains code beside its weights, so it was not read", remedy) from error
         said = str(error).partition("\n")[0]
         raise InputError(
-            f"{path} cannot be read as a checkpoint: {said}", "the file is not whole: fetch it again"
+            f"{path} cannot be read as a checkpoint: {said}", "the file is incomplete: download it again"
         ) from error
     found = found.get("state_dict", found) if isinstance(found, Mapping) else found
     if not isinstance(found, Mapping):
-        raise InputError(f"{path} is no checkpoint: it holds a {type(found).__name__} instead of named tensors")
+        raise InputError(f"{path} is not a checkpoint: it contains a {type(found).__name__} instead of named tensors")
     return {key: value for key, value in found.items() if isinstance(value, Tensor)}
 
 

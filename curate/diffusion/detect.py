@@ -38,7 +38,7 @@ def traits_of_family(name: str) -> Traits:
 
 def family_of_folder(place: Path, base: str) -> Family:
     """The family of a folder in diffusers' layout. Raises InputError naming other pipelines."""
-    kind = str(read_json(place / "model_index.json").get("_class_name", "pipeline of no name"))
+    kind = str(read_json(place / "model_index.json").get("_class_name", "pipeline without a name"))
     for found in families().values():
         if kind in found.pipelines and all(
             _fits(read_json(place / part / "config.json"), values) for part, values in found.configuration.items()
@@ -59,7 +59,7 @@ def family_of_keys(names: Collection[str], file: str) -> Family:
             return found
     if other := foreign.of_keys(names):
         raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
-    raise InputError(f"{file} is no checkpoint of {titles('or')}")
+    raise InputError(f"{file} is not a checkpoint of {titles('or')}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -69,9 +69,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}", "fetch the model again") from error
+        raise InputError(f"{path} is not JSON: {error}", "fetch the model again") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is no configuration: it holds a {type(found).__name__}", "fetch the model again")
+        raise InputError(
+            f"{path} is not a configuration: it contains a {type(found).__name__}", "fetch the model again"
+        )
     return found
 
 

@@ -26,7 +26,8 @@ def located(base: str, offline: bool) -> Path:
     if place.is_dir():
         if not (place / "model_index.json").is_file():
             raise InputError(
-                f"{place} is no diffusers model: it holds no model_index.json", "give the folder with model_index.json"
+                f"{place} is not a diffusers model: it has no model_index.json",
+                "give the folder that contains model_index.json",
             )
         return place
     if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
@@ -55,7 +56,7 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     weights = sorted(place.glob("*.safetensors"))
     plain = [path for path in weights if "fp16" not in path.name] or weights
     if not (place / "config.json").is_file() or not plain:
-        raise InputError(f"{vae} holds no autoencoder", "it wants config.json and a safetensors file")
+        raise InputError(f"{vae} contains no autoencoder", "it needs config.json and a safetensors file")
     return [place / "config.json", *plain]
 
 
@@ -78,7 +79,7 @@ def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: st
                 f"{what} {name} is not on this machine, and offline is set",
                 "run once without offline, which fetches it, or give a folder or a file on disk",
             ) from error
-        raise MissingError(f"{what} {name} cannot be had from the hub: {_said(error)}", _remedy(error)) from error
+        raise MissingError(f"{what} {name}cannot be downloaded from the hub: {_said(error)}", _remedy(error)) from error
 
 
 def _said(error: Exception) -> str:

@@ -59,7 +59,7 @@ class Sd1(StableDiffusion):
                 {"batch": 1, "gradient_checkpointing": True},
             ),
             (6, "Two pictures at a time fit 8 GiB at the base's own resolution.", {"batch": 2}),
-            (10, "More pictures at a time make steadier steps; more than 4 want a higher rate.", {"batch": 4}),
+            (10, "More pictures at a time make steadier steps; more than 4 need a higher learning rate.", {"batch": 4}),
         ),
     )
 

@@ -112,7 +112,7 @@ class StableDiffusion(Backbone):
             return unet, checkpoint_file.vae_of(state, cls.family.scaling), texts
         except (KeyError, StopIteration, ValueError, IndexError) as error:
             raise InputError(
-                f"{file} is no whole checkpoint of {cls.family.name}: it lacks {error or 'layers'}",
+                f"{file} is not a complete checkpoint of {cls.family.name}: it lacks {error or 'layers'}",
                 "fetch the whole model: UNet, text encoder and autoencoder in one file",
             ) from error
 
@@ -160,4 +160,6 @@ def whole(place: Path) -> Generator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"{place} is no whole diffusers model: {str(error)[:300]}", "fetch the model again") from error
+        raise InputError(
+            f"{place} is not a complete diffusers model: {str(error)[:300]}", "fetch the model again"
+        ) from error

@@ -60,7 +60,7 @@ def check(given: str, place: Path, offline: bool) -> None:
 
 def _absent(name: str, place: Path) -> MissingError:
     return MissingError(
-        f"no CLIP tokenizer for {place.name}: {name} cannot be had",
+        f"no CLIP tokenizer for {place.name}: {name} is not available",
         "give a folder with vocab.json and merges.txt as tokenizer, or install open_clip_torch, which carries one",
     )
 

@@ -36,7 +36,7 @@ def _from_folder(place: Path, scaling: float) -> nn.Module:
             made: Any = AutoencoderKL.from_pretrained(place, torch_dtype=torch.float32, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{place} holds no autoencoder: {error}", "it wants config.json and its safetensors file"
+            f"{place} contains no autoencoder: {error}", "it needs config.json and its safetensors file"
         ) from error
     made.register_to_config(scaling_factor=scaling)
     return made.requires_grad_(False).eval()
@@ -51,9 +51,9 @@ def _from_file(path: Path, scaling: float) -> nn.Module:
             return _diffusers_named(state, scaling)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(
-            f"{path} holds no autoencoder of SD's or SDXL's form: {error}", "choose another vae"
+            f"{path} contains no autoencoder of SD's or SDXL's form: {error}", "choose another vae"
         ) from error
-    raise InputError(f"{path} holds no autoencoder", "give a VAE file, or a folder with config.json")
+    raise InputError(f"{path} contains no autoencoder", "give a VAE file, or a folder with config.json")
 
 
 def _diffusers_named(state: Mapping[str, Tensor], scaling: float) -> nn.Module:

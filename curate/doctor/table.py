@@ -25,7 +25,7 @@ def show(found: Findings, stream: TextIO) -> None:
         out.print(Text.assemble((f"{problem.level}: ", colours[problem.level]), visible(problem.what)))
         out.print(Text(f"  {visible(problem.remedy)}"))
     if not any(p.level != "note" for p in all_problems):
-        out.print(Text("nothing stands in the way", style="green"))
+        out.print(Text("no problems", style="green"))
 
 
 def _rows(found: Findings) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ def _of_torch(found: Findings) -> Iterator[Problem]:
             yield Problem(
                 "note",
                 f"{device.name} has {gib:.0f} GiB",
-                "train SD 1.5 at 512 with batch size 1; SDXL wants 10 GiB or more",
+                "train SD 1.5 at 512 with batch size 1; SDXL needs 10 GiB or more",
             )
 
 
@@ -77,7 +77,7 @@ def _of_the_rest(found: Findings) -> Iterator[Problem]:
         yield Problem(
             "warning",
             f"only {free:.1f} GiB free at {found.machine.disk}",
-            "models and prepared pictures want 10 GiB or more",
+            "models and prepared pictures need 10 GiB or more",
         )
     if 0 < found.machine.memory < 8 * GIB:
         yield Problem(

@@ -109,10 +109,10 @@ def _work(c: Command, session: Session) -> Done:
     if c.dry_run:
         check_settled(c.target, store)
     elif store.folder not in (c.target, c.source):
-        tell(Note("info", f"{c.source} takes no files: what curate keeps of it is in {store.root}"))
+        tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
     if c.out is None and not c.dry_run and folder.unfinished(store.root):
         what, _ = folder.undo(c.source, store)
-        tell(Note("warning", f"`curate {what}` was killed in the middle here: what it had changed is taken back first"))
+        tell(Note("warning", f"`curate {what}` was killed in the middle here: its changes are undone first"))
     manifest = _records(c, session)
     chosen = _chosen(c, manifest)
     before = Manifest(r for r in manifest if r.key in chosen)

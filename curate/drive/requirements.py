@@ -26,7 +26,7 @@ def check_requirements(stages: Sequence[Stage], env: Env, *, writes: bool = True
         raise MissingError(lacks[0].message, lacks[0].remedy)
     if lacks:
         lines = [f"- {lack.message}" + (f"\n    {lack.remedy}" if lack.remedy else "") for lack in lacks]
-        raise MissingError(f"{len(lacks)} things are missing:\n" + "\n".join(lines), "nothing was changed yet")
+        raise MissingError(f"{len(lacks)} things are missing:\n" + "\n".join(lines), "nothing was changed")
 
 
 def _output(output: Path) -> Iterator[Missing]:

@@ -74,9 +74,7 @@ def _records(pipeline: Pipeline, session: Session) -> Manifest:
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     if "train" in names:
-        return (
-            f"edit captions in {quoted(pipeline.output)} where you want others, then curate run {quoted(pipeline.path)}"
-        )
+        return f"edit captions in {quoted(pipeline.output)} if you like, then curate run {quoted(pipeline.path)}"
     if "export" in names and pipeline.whole:
         return f"curate train {quoted(pipeline.output)}"
     if pipeline.whole and "export" not in names:

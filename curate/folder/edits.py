@@ -49,7 +49,7 @@ def _keep_removals(
 ) -> None:
     """Pictures that are gone, and that no run was about to take away, were removed by a person."""
     if missing and missing == set(rows) and not recovery.interrupted:
-        tell(Note("warning", "all prepared pictures were removed: they are made anew, with the captions you edited"))
+        tell(Note("warning", "all prepared pictures were removed: they are made again, with the captions you edited"))
         store.forget_written(missing)
         rows.clear()
         return
@@ -78,7 +78,13 @@ def _keep_edits(
             # after a kill the caption may not have been written yet: only a missing one in a settled folder was removed
             if recovery.interrupted or path in missing or not (row.caption_path or identity in edits):
                 continue
-            tell(Note("warning", "its caption was removed: it is generated anew (to have none, empty it)", key=row.key))
+            tell(
+                Note(
+                    "warning",
+                    "its caption was removed: it is generated again (for no caption, leave the file empty)",
+                    key=row.key,
+                )
+            )
             store.drop_edit(*identity)
         elif recovery.interrupted and copies[identity] > 1 and is_any_of(text, row.caption, *past.get(identity, ())):
             continue  # after a kill a picture may be at two paths, on its way from one to the other: the older text

@@ -47,7 +47,7 @@ def follow_moves(
             del rows[row.path]
         store.wrote([moved])
         rows[new] = moved
-        tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is followed", key=row.key))
+        tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is kept there", key=row.key))
     _with_moved_captions(folder, store, rows, moves)
     _keep_repeats(folder, store, moves, tell)
 
@@ -176,8 +176,8 @@ def _keep_repeats(folder: Path, store: Store, moves: Sequence[Move], tell: Liste
         if not before.repeats or before.repeats == after.repeats:
             continue
         if before.words != after.words or not after.repeats:
-            message = f"{old} was renamed to {new}: the name follows from trigger and repeats, so it is taken back"
-            tell(Note("warning", f"{message}; to keep it say so under `concepts: {concept}:` in the pipeline"))
+            message = f"{old} was renamed to {new}: trigger and repeats decide the name, so it is renamed back"
+            tell(Note("warning", f"{message}; to keep it, set it under `concepts: {concept}:` in the pipeline"))
             continue
         generated = overrides[concept].generated if concept in overrides else before.repeats
         if after.repeats == generated:

@@ -36,7 +36,7 @@ def dataset_toml(folders: Mapping[str, list[Record]], output: Path, training: Ma
     }
     lines = [
         (
-            "# For kohya's sd-scripts: --dataset_config with this file. Written anew by each export, "
+            "# For kohya's sd-scripts: --dataset_config with this file. Each export writes it again, "
             "with this folder's place."
         ),
         "[general]",

@@ -26,7 +26,7 @@ def remove_stale(state: FolderState, pictures: set[str], texts: set[str]) -> Non
             if picture_unchanged(state.folder, row):
                 state.remove(path)
             else:
-                message = f"{row.path} was changed by hand and is no longer part of the dataset: it is left there"
+                message = f"{row.path} was changed by hand and is no longer part of the dataset: it stays there"
                 state.tell(Note("warning", message))
                 continue
         _remove_caption(state, row, caption_path(state.folder, row), texts, kept)
@@ -42,7 +42,9 @@ def tell_leftovers(state: FolderState, pictures: set[str]) -> None:
     left = {posixpath.dirname(path) for path in state.rows} - {posixpath.dirname(path) for path in pictures}
     for name in sorted(left):
         if name and (state.folder / name).is_dir():
-            message = f"{name} still holds files that are not curate's: a trainer takes it for a concept; move them out"
+            message = (
+                f"{name} still contains files that are not curate's, so a trainer treats it as a concept: move them out"
+            )
             state.tell(Note("warning", message))
 
 

@@ -21,8 +21,8 @@ def report_strays(folder: Path, store: Store, tell: Listener) -> list[str]:
     for path in strays:
         place = PurePosixPath(path).parts[0]
         if folder_name(place).repeats:
-            message = "not curate's, and trained all the same: move it out of the folder, or put it into the input"
+            message = "not made by curate, but training uses it: move it out of the folder, or put it into the input"
         else:
-            message = "not curate's, and not trained"
+            message = "not made by curate, and not trained"
         tell(Note("warning", message, key=path))
     return strays

@@ -107,6 +107,6 @@ def _check_name(name: str) -> None:
     listed = "\n".join(f"  {hub}  ({what})" for hub, what in common().items())
     near = registry.nearest(name, ["tiny"]) if name.startswith("t") else ""
     raise InputError(
-        f'"{name}" is no base model: give a file, a folder, or a hub name (owner/model). Common ones:\n{listed}',
+        f'"{name}" is not a base model: give a file, a folder, or a hub name (owner/model). Common ones:\n{listed}',
         near if near.startswith("did") else "for Pony and most merges give the path of the .safetensors file",
     )

@@ -53,7 +53,7 @@ def base_for(answers: Answers) -> Base:
     if base is None:
         choices = ", ".join(families())
         raise InputError(
-            f"the name {answers.base} does not tell the family of the base model", f"give --family: {choices}"
+            f"the name {answers.base} does not show the family of the base model", f"give --family: {choices}"
         )
     return base
 
@@ -114,10 +114,10 @@ _ANCESTRY = {
 
 def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
     yield (
-        "  # By folder name. The trigger is what calls the concept up in a prompt: a made-up word "
-        "keeps apart what the base"
+        "  # By folder name. Write the trigger in a prompt to get the concept. A made-up word has no "
+        "meaning for the base yet."
     )
-    yield "  # knows, a class word after it (zwx dog) lets it build on that. Its words stand first in every caption."
+    yield "  # A class word after it (zwx dog) builds on what the base knows. The trigger is first in every caption."
     for one in concepts:
         trigger = ", ".join(_scalar(word) for word in one.trigger)
         word = f", class_word: {_scalar(one.class_word)}" if one.class_word else ""
@@ -126,8 +126,8 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
         yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}{repeats}}}"
     if any(one.repeats is not None for one in concepts):
         yield (
-            "  # The repeats are those of your folders' names; leave them out, and concepts are "
-            "balanced by their pictures."
+            "  # The repeats come from your folders' names. Remove them to balance the concepts by their "
+            "number of pictures."
         )
 
 
@@ -135,17 +135,16 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     tagger, vocabulary = _tagger(base, answers.gpu)
     table = vocabulary if vocabulary == "e621" else "danbooru"
     yield (
-        "  # Any format becomes upright 8-bit sRGB PNG; what is transparent would train as "
-        "garbage, so it is laid on white."
+        "  # Any format becomes upright 8-bit sRGB PNG. Transparent parts would train as garbage, so they become white."
     )
     yield "  - convert: {background: white}"
-    yield "  # Trainers handle very large files badly; buckets scale down further by themselves."
+    yield "  # Very large files slow a trainer down. Training scales pictures to its buckets anyway."
     yield "  - resize: {max_side: 3000}"
-    yield "  # The same picture twice would count twice."
+    yield "  # A picture that is there twice would be learned twice as much."
     yield "  - dedupe"
     captions, pictures = (sum(getattr(c, what) for c in answers.concepts) for what in ("captions", "pictures"))
     if captions == pictures:
-        yield "  # Every picture has a caption: those are imported. To add tags, take the # off the next line."
+        yield "  # Every picture has a caption, and those are imported. To add tags, remove the # from the next line."
         yield f"  # - tag: {{tagger: {tagger}, existing: merge}}"
     else:
         yield f"  # {_tagger_reason(tagger, vocabulary)}"
@@ -154,20 +153,16 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
         yield f"  - tag: {{tagger: {tagger}}}"
     if base.prompting == "natural":
         yield (
-            "  # This base reads sentences: a .txt that lies beside a picture is taken, and its "
-            "sentence put before the tags."
+            "  # This base reads sentences. The .txt beside a picture is used, and its sentence comes before the tags."
         )
         yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
     else:
         yield (
-            "  # This base reads tags: underscores become spaces as in its prompts. The black list "
-            "takes what you never want."
+            "  # This base reads tags. Underscores become spaces, as in its prompts. blacklist "
+            "removes tags you never want."
         )
         yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
-    yield (
-        "  # german_shepherd says dog already: the implied tag only takes room. The table is that "
-        "of the tagger's vocabulary."
-    )
+    yield ("  # german_shepherd already implies dog, so dog is removed. The table is the one of the tagger's site.")
     yield f"  - prune: {{implications: {table}}}"
     yield "  # Trigger words first, where the trainer's keep_tokens holds them when captions are shuffled."
     yield "  - trigger"
@@ -196,12 +191,12 @@ def _tagger(base: Base, gpu: float) -> tuple[str, str]:
 def _tagger_reason(tagger: str, vocabulary: str) -> str:
     if tagger == "palette":
         return (
-            "Measures colours and background, offline. For content take a real tagger: "
+            "Measures colors and background, offline. For content use a real tagger: "
             "wd-vit-tagger-v3 is small and good."
         )
-    reasons = {"large": ", the most exact of its family, for a GPU", "vit": ", small enough for the CPU"}
+    reasons = {"large": ", the most accurate of its family, for a GPU", "vit": ", small enough for the CPU"}
     how = next((reason for part, reason in reasons.items() if part in tagger), "")
-    return f"Says {vocabulary} tags{how}; downloaded once. Tuning its thresholds does not run it again."
+    return f"Writes {vocabulary} tags{how}. Downloaded once. New thresholds do not run it again."
 
 
 def _training(answers: Answers, base: Base) -> Iterator[str]:

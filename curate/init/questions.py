@@ -70,7 +70,7 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
             asker.tell(str(error))
             continue
         if known is None:
-            family = asker.choice(f"The name {base} does not tell its family. Which is it", list(families()), None)
+            family = asker.choice(f"The name {base} does not show its family. Which one is it", list(families()), None)
         return base, family
 
 

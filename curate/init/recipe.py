@@ -48,24 +48,24 @@ def leading_kind(concepts: tuple[ConceptAnswer, ...]) -> Kind:
 def _network(kind: Kind, concepts: int) -> Iterator[Setting]:
     if kind == "style":
         yield Setting(
-            "A style is shallow and wide. LoCon trains convolutions too, where texture is; a rank of at most 32 "
-            "leaves subjects out (LyCORIS guidelines).",
+            "LoCon trains convolutions too, which hold the texture of a style. A rank of at most 32 "
+            "keeps subjects out (LyCORIS guidelines).",
             {"algo": "locon", "rank": 16, "alpha": 8, "conv_rank": 8, "conv_alpha": 4},
         )
     elif kind == "pose":
         yield Setting(
-            "A pose is little to learn, and faces must not come along: LoHa of a small rank stays flexible "
+            "A pose is little to learn, and the LoRA must not learn faces. LoHa with a small rank stays flexible "
             "(LyCORIS guidelines).",
             {"algo": "loha", "rank": 8, "alpha": 4},
         )
     elif kind == "clothing":
         yield Setting(
-            "A garment must fit any body: a LoRA of a middle rank learns it without who wears it.",
+            "A garment must fit any body. A LoRA of medium rank learns it without the person who wears it.",
             {"algo": "lora", "rank": 16, "alpha": 8},
         )
     elif concepts > 1:
         yield Setting(
-            "Several concepts in one file: a LoRA of rank 32 has room for them, and every program reads it.",
+            "A LoRA of rank 32 has room for several concepts, and every program reads it.",
             {"algo": "lora", "rank": 32, "alpha": 16},
         )
     else:
@@ -78,15 +78,16 @@ def _network(kind: Kind, concepts: int) -> Iterator[Setting]:
 
 def _length(kind: Kind, base: Base) -> Iterator[Setting]:
     if base.name == "tiny":
-        yield Setting("A trial on the toy base; leave it out for a real one.", {"steps": 40})
+        yield Setting("A short trial on the toy base. Remove this line for a real base.", {"steps": 40})
     elif kind == "style":
         yield Setting(
-            "A style is learnt after 30 to 40 showings of each picture; 100 would burn in subjects.", {"showings": 35}
+            "A style is learned after showing each picture 30 to 40 times. 100 times would burn in the subjects.",
+            {"showings": 35},
         )
     else:
         yield Setting(
-            "About 100 showings of each picture in all; epochs follow from it and from the repeats. Look at the saved "
-            "files along the way and take the earliest that is good.",
+            "Each picture is shown about 100 times. This and the repeats set the epochs. Compare the saved "
+            "files and use the earliest good one.",
             {"showings": 100},
         )
 
@@ -94,8 +95,8 @@ def _length(kind: Kind, base: Base) -> Iterator[Setting]:
 def _optimizer(kind: Kind, base: Base) -> Iterator[Setting]:
     rate = base.declaration.style_rate if kind == "style" else 1e-4
     yield Setting(
-        "The usual rate for AdamW; half of it for the text encoder, which overfits first. "
-        "Prodigy finds a rate by itself: "
+        "The usual learning rate for AdamW. The text encoder gets half, because it overfits first. "
+        "Prodigy finds its own learning rate: "
         "optimizer: prodigy, without learning_rate.",
         {"optimizer": "adamw", "learning_rate": rate, "text_lr": rate / 2, "schedule": "cosine", "warmup": 0.05},
     )
@@ -105,7 +106,7 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
     if base.name == "tiny":
         return
     if not gpu:
-        yield Setting("Without a GPU one picture at a time is as quick as several.", {"batch": 1})
+        yield Setting("Without a GPU, one picture at a time is as fast as several.", {"batch": 1})
         return
     for least, why, options in reversed(base.declaration.memory):
         if gpu >= least:
@@ -116,28 +117,29 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
 def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
     if base.prompting != "natural":
         yield Setting(
-            "Tags have no order: shuffled behind the trigger words, none is bound to its place. A few showings without "
+            "Shuffling the tags after the trigger words keeps a tag from depending on its place. Some pictures without "
             "caption keep the base able to draw without one.",
             {"shuffle": True, "caption_dropout": 0.05},
         )
     if base.declaration.clip_skip and base.prompting != "natural" and base.name != "tiny":
         yield Setting(
-            f"{base.title} anime models were trained on the text encoder's last layer but one.", {"clip_skip": 2}
+            f"{base.title} anime models were trained with the second-to-last layer of the text encoder.",
+            {"clip_skip": 2},
         )
     if answers.regularisation:
-        yield Setting("The regularisation pictures of your folder.", {"reg_folder": answers.regularisation})
+        yield Setting("The regularization pictures of your folder.", {"reg_folder": answers.regularisation})
 
 
 def _objective(base: Base) -> Iterator[Setting]:
     if base.predicts_v:
         yield Setting(
-            "This base predicts v. A v-prediction file that does not say so itself needs the option; zero-SNR models "
+            "This base predicts v. A v-prediction file that does not state it needs this option. Zero-SNR models "
             "(NoobAI's) need ztsnr too.",
             {"prediction": "v", "ztsnr": base.declaration.v_zero_snr},
         )
     elif base.name != "tiny":
         yield Setting(
-            "Min-SNR evens out easy and hard noise levels (arXiv 2303.09556): learns faster, overbakes later.",
+            "Min-SNR balances easy and hard noise levels (arXiv 2303.09556). It learns faster and overbakes later.",
             {"min_snr": 5},
         )
 
@@ -145,7 +147,9 @@ def _objective(base: Base) -> Iterator[Setting]:
 def _output(answers: Answers, base: Base) -> Iterator[Setting]:
     if base.name == "tiny":
         return
-    yield Setting("Files along the way, to choose from.", {"save_every_n_epochs": 1, "keep_saves": 5})
+    yield Setting(
+        "Saves a file after every epoch, so that you can choose.", {"save_every_n_epochs": 1, "keep_saves": 5}
+    )
     if answers.prompts:
         yield Setting(
             "Draws these prompts after each epoch; the report shows the pictures.", {"sample_prompts": answers.prompts}

@@ -241,5 +241,5 @@ def _not_a_stage(entry: Any) -> str:
     first = str(next(iter(entry))) if isinstance(entry, dict) and entry else ""
     if len(entry or ()) > 1 and isinstance(entry, dict) and entry[first] is None:
         remedy = f"indent them two more, or write {first}: {{…}}"
-        return f'the options of "{first}" stand beside it, not under it: {remedy}'
+        return f'the options of "{first}" must be indented under it: {remedy}'
     return f"expected a stage name or one `stage: {{options}}`, found {describe(entry)}"

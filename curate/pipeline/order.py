@@ -30,7 +30,7 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
     for earlier, later, why in ORDER:
         if earlier in places and later in places and max(places[earlier]) > min(places[later]):
             reader.problem(
-                ("stages", min(places[later])), f'"{later}" stands before "{earlier}": {why}; put {earlier} first'
+                ("stages", min(places[later])), f'"{later}" is before "{earlier}": {why}; put {earlier} first'
             )
     if "train" in places and "export" not in places:
         reader.problem(
@@ -40,6 +40,4 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
     if "export" in places:
         for i, name in names:
             if i > min(places["export"]) and name not in ("export", "train", "evaluate", "report"):
-                reader.problem(
-                    ("stages", i), f'"{name}" stands after "export": what it does would not reach the prepared folder'
-                )
+                reader.problem(("stages", i), f'"{name}" is after "export": it would not change the prepared folder')

@@ -77,7 +77,7 @@ class Reader:
         for key_node, value_node in node.value:
             key = str(key_node.value)
             if key in values:
-                self.problem(key_node, f'"{key}" stands twice')
+                self.problem(key_node, f'"{key}" is there twice')
             values[key] = self._plain(value_node, (*where, key))
             self.marks[(*where, key, "<key>")] = key_node
         return values

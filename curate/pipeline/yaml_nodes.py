@@ -34,7 +34,7 @@ def compose(path: Path) -> MappingNode:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         character = f"U+{ord(text[error.position]):04X}"
         raise PipelineError(
-            f"{path}:{line}:{column}: not YAML: the character {character} may not stand in it"
+            f"{path}:{line}:{column}: not YAML: the character {character} is not allowed in it"
         ) from error
     if not isinstance(root, MappingNode):
         raise PipelineError(f"{path}:1:1: expected input:, output: and stages:, found {kind(root)}")

@@ -93,10 +93,10 @@ def enough(pictures: int, kind: Kind) -> str:
     low, best, high = (50, 125, 200) if kind == "style" else (8, 30, 50)
     what = {"object": "an object", "clothing": "a piece of clothing"}.get(kind, f"a {kind}")
     if pictures < low:
-        return f"few for {what}, {low} is the floor and about {best} are best"
+        return f"few for {what}: use at least {low}, about {best} are best"
     if pictures > high:
-        return f"more than {what} needs; the best {high} teach as much in less time"
-    return f"enough for {what}, about {best} are best"
+        return f"more than {what} needs: the best {high} teach as much in less time"
+    return f"enough for {what}: about {best} are best"
 
 
 def advice(manifest: Manifest, concepts: Mapping[str, Concept], resolution: int, step: int) -> list[str]:
@@ -122,7 +122,7 @@ def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator
     if common:
         yield (
             f"{name}: {listed(common, 6)} on (nearly) every picture: absorb what belongs to the concept, so that "
-            "the trigger alone calls it up; leave what should stay changeable"
+            "the trigger means it; keep the tags of what you want to change later"
         )
     if white:
         yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
@@ -134,7 +134,7 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
         ([r.key for r, n in tagged if n > _MANY_TAGS], f"more than {_MANY_TAGS} tags: cap them by score"),
         (
             [r.key for r, n in tagged if n < _FEW_TAGS and not r.sentence],
-            f"fewer than {_FEW_TAGS} tags: the rest is learnt as concept",
+            f"fewer than {_FEW_TAGS} tags: everything untagged is learned as part of the concept",
         ),
     ):
         if picked:

@@ -122,7 +122,13 @@ def _with_masks(root: Path, found: list[SourcePicture], tell: Listener) -> list[
     taken = set(drawn.values())
     homes = {p.parent for p in taken}
     for left in [p for p in below if p.parent in homes and p not in taken]:
-        tell(Note("warning", f"{left} masks no picture and is taken for one: remove it if its picture is gone"))
+        tell(
+            Note(
+                "warning",
+                f"{left} looks like a mask, but no picture belongs to it, so it is used as a "
+                "picture: remove it if its picture is gone",
+            )
+        )
     return [
         dataclasses.replace(f, mask=drawn.get(f.path.relative_to(root).with_suffix(""), f.mask))
         for f in found
@@ -162,7 +168,7 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
     yield folder, sorted(files)
     for name in sorted(folders):
         if os.path.exists(folder / name / LEDGER / "ledger.sqlite"):  # noqa: PTH110
-            tell(Note("warning", f"{folder / name} was written by curate and is left out: it is no source"))
+            tell(Note("warning", f"{folder / name} was written by curate and is left out: it is not a source picture"))
             continue
         yield from _walk(folder / name, skip, tell, (*above, real))
 

@@ -137,10 +137,11 @@ class Balance(DatasetStage):
     def _advise(self, shares: Mapping[str, Share], settings: Mapping[str, Concept], tell: Listener) -> None:
         off = imbalance(shares)
         for name, s in sorted(shares.items()):
-            drift = f", {off[name]:+.0%} against its share" if abs(off[name]) >= 0.005 else ""
+            often = "more" if off[name] > 0 else "less"
+            drift = f", {abs(off[name]):.0%} {often} often than intended" if abs(off[name]) >= 0.005 else ""
             weight = f", weight {settings[name].weight:g}" if settings[name].weight != 1 else ""
-            showings = f"{counted(s.pictures, 'picture')} × {s.repeats} = {counted(s.showings, 'showing')} per epoch"
-            said = f"{name}: {showings}{weight}{drift}"
+            pictures = counted(s.pictures, "picture")
+            said = f"{name}: {pictures} × {s.repeats} = {s.showings} shown per epoch{weight}{drift}"
             tell(Note("info", said, "balance"))
             if s.repeats > self.limit:
                 tell(

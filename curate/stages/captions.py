@@ -101,7 +101,7 @@ class Captions(RecordStage):
                 wrong = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
                 raise ValueError(f"{concept}: {'.'.join(map(str, first['loc']))}: {wrong}") from error
             if "per_concept" in options:
-                raise ValueError(f"{concept}: per_concept does not stand in itself")
+                raise ValueError(f"{concept}: per_concept cannot be used inside per_concept")
         return value
 
     def of(self, concept: str) -> Captions:
@@ -123,7 +123,7 @@ class Captions(RecordStage):
             tell(
                 Note(
                     "warning",
-                    f"per_concept: there is no concept {name}; there are {', '.join(sorted(there))}",
+                    f"per_concept: there is no concept {name}; the concepts are {', '.join(sorted(there))}",
                     self.name,
                 )
             )

@@ -111,8 +111,8 @@ class Convert(RecordStage):
 def _colour_notes(facts: Mapping[str, Any]) -> Iterator[str]:
     """What a person would want to know of a picture's colours."""
     if signal := facts.get("tone_mapped"):
-        yield f"high dynamic range ({signal}): highlights compressed to sRGB by ITU-R BT.2390, paper white 203 cd/m²"
+        yield f"high dynamic range ({signal}): highlights compressed to sRGB with ITU-R BT.2390, paper white 203 cd/m²"
     if error := facts.get("cicp_error"):
-        yield f"its colours are taken for sRGB: {error}"
+        yield f"its colors are read as sRGB: {error}"
     if error := facts.get("profile_error"):
-        yield f"its colour profile cannot be used, its colours are taken as they are: {error}"
+        yield f"its color profile cannot be used, so its colors are read without it: {error}"

@@ -71,7 +71,9 @@ class Crop(RecordStage):
     def _are_boxes(cls, value: dict[str, tuple[int, int, int, int]]) -> dict[str, tuple[int, int, int, int]]:
         for name, (left, top, right, bottom) in value.items():
             if not (0 <= left < right and 0 <= top < bottom):
-                raise ValueError(f"{name}: {left}, {top}, {right}, {bottom} is no box: left < right and top < bottom")
+                raise ValueError(
+                    f"{name}: {left}, {top}, {right}, {bottom} is not a box: left < right and top < bottom"
+                )
         return value
 
     def files(self, env: Env) -> Sequence[Path]:

@@ -112,7 +112,7 @@ class _Search(DatasetStage):
 
 
 class Dedupe(DatasetStage):
-    """Set aside duplicates: equal pixels, and near duplicates that a hash finds and a comparison confirms.
+    """Set aside duplicates: equal pixels, and near duplicates that a hash and a comparison confirm.
 
     A picture that differs in color or in one place (another expression, other words) is not a duplicate. The picture
     that stays takes over captions and edits of its duplicates.

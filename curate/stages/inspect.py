@@ -204,7 +204,7 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
     floor, least, best, most = _ADVICE.get(concept.kind, _OTHERS)
     if len(records) < floor:
         few = "is too few" if len(records) == 1 else "are few"
-        yield "warning", f"{counted(len(records), 'picture')} {few}; {floor} is the floor, {best} are best"
+        yield "warning", f"{counted(len(records), 'picture')} {few}: use at least {floor}, {best} are best"
     elif not least <= len(records) <= most:
         article = "an" if concept.kind == "object" else "a"
         yield (
@@ -222,7 +222,7 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
         yield "warning", f"{unchecked} could not be checked for a refusal of AI training"
     profiles = sum(bool(_profile(r)) for r in records)
     if profiles:
-        yield "info", f"{profiles} came with a colour profile"
+        yield "info", f"{profiles} have a color profile"
 
 
 def _counts(records: Sequence[Record], concept: Concept) -> dict[str, Any]:

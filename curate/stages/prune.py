@@ -82,7 +82,7 @@ class Prune(RecordStage):
             notes.append(f"prune: over the cap of {self.cap}: {', '.join(t for t in left if t not in capped)}")
         count = sum(t not in trigger for t in capped)
         if count > MANY:
-            notes.append(f"prune: {count} tags are many for one caption (5 to {MANY} serve best)")
+            notes.append(f"prune: {count} tags are many for one caption (5 to {MANY} work best)")
         return dataclasses.replace(record.noting(*notes), tags=capped)
 
     def _capped(

@@ -96,7 +96,7 @@ class Tag(CompositeStage):
         wrong = [w for name in self.tagger if (w := registry.misnamed(name, taggers.names(), "tagger"))]
         given = {"general": [self.general], "character": [self.character], "thresholds": self.thresholds.values()}
         low = {o: min((v for v in values if v is not None), default=1.0) for o, values in given.items()}
-        said = "is below the floor: scores under {} are not kept (lower floor as well)".format
+        said = "is below the floor: scores under {} are not stored (lower floor as well)".format
         return {
             **({"tagger": "; ".join(wrong)} if wrong else {}),
             **{o: f"{value:g} {said(f'{self.floor:g}')}" for o, value in low.items() if value < self.floor},

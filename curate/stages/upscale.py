@@ -129,8 +129,8 @@ class Upscale(RecordStage):
                 return record
             grows = wanted[0] / width
             if enlarge is None or grows > self.max_factor:
-                why = "" if enlarge is None else f", more than the {self.max_factor:g} allowed"
-                said = f"{width}×{height} is small: {grows:.2g} times larger would do{why}"
+                why = "" if enlarge is None else f", more than max_factor {self.max_factor:g}"
+                said = f"{width}×{height} is small: it would have to grow {grows:.2g} times{why}"
                 found = {"tag:lowres": True} if self.lowres else {}
                 return record.noting(f"upscale: {said}", lowres=True, **found)
         done = _enlarged(pixels if pixels is not None else env.pixels(record), enlarge, wanted)

@@ -24,7 +24,7 @@ class Wd(OnnxFamily):
     name = "wd"
     verified = True
     models: ClassVar = (
-        Model("palette", "", _FILES, "Apache-2.0", embedded=True, note="measures colours and background; no weights"),
+        Model("palette", "", _FILES, "Apache-2.0", embedded=True, note="measures colors and background; no weights"),
         _model("wd-vit-tagger-v3", "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f", 379),
         _model("wd-convnext-tagger-v3", "d39e46de298d27340111b64965e20b8185c407e6", 395),
         _model("wd-swinv2-tagger-v3", "627aef95638667ddcaa3ac8ae625e88ea5b02f51", 467),

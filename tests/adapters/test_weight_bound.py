@@ -196,7 +196,7 @@ def test_dylora_trains_one_unit_on_top_of_those_before() -> None:
         torch.testing.assert_close(out, x @ down.T @ up.T * (4.0 / (2 * (last + 1))))
         seen.add(last)
     assert seen == {0, 1, 2, 3}
-    with pytest.raises(ValueError, match="no multiple of dylora_unit 2"):
+    with pytest.raises(ValueError, match="not a multiple of dylora_unit 2"):
         met("dylora", layer, SINGLE, rank=7)
 
 

@@ -184,8 +184,8 @@ def test_run_and_train_read_one_folder_alike(draw: object, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (folder_spaces, ["2_zwx: spaces separate"]),
-        (folder_lines, ["3_zwx dog: line ends separate"]),
+        (folder_spaces, ["2_zwx: its captions separate tags with spaces"]),
+        (folder_lines, ["3_zwx dog: its captions separate tags with line ends"]),
         (
             folder_caption_files,
             ["meta_cap.json", "a.json", "the first is empty", "two captions", "1 picture has no caption"],
@@ -193,7 +193,7 @@ def test_run_and_train_read_one_folder_alike(draw: object, tmp_path: Path) -> No
         (folder_encodings, ["read as cp1251", "read as gb18030", "UTF-16"]),
         (folder_masks, ["c-condlabel.png", "gone-masklabel.png", "masked_loss is off"]),
         (folder_marks, ["|||"]),
-        (folder_mixed, ["each is read by itself", "several lines"]),
+        (folder_mixed, ["each is read in its own way", "several lines"]),
     ],
 )  # fmt: skip
 def test_what_is_guessed_or_left_out_is_told(draw: object, words: list[str], tmp_path: Path) -> None:

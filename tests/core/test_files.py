@@ -55,7 +55,7 @@ def test_a_written_file_has_the_usual_mode(tmp_path: Path) -> None:
         (errno.EACCES, InputError, "cannot write"),
         (errno.EROFS, InputError, "cannot write"),
         (errno.EIO, CurateError, "cannot write"),
-        (errno.EEXIST, InputError, "a file stands where a folder is needed"),
+        (errno.EEXIST, InputError, "a file is in the place of a folder"),
     ],
 )
 def test_a_refusal_of_the_disk_is_one_readable_error(number: int, kind: type[CurateError], words: str) -> None:
@@ -109,7 +109,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(InputError, match="a file stands where a folder is needed"):
+    with pytest.raises(InputError, match="a file is in the place of a folder"):
         write_text(tmp_path / "a/b.txt", "x")
 
 

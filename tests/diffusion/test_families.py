@@ -139,7 +139,7 @@ def test_what_a_file_says_of_its_prediction(folders: dict[str, Path], tmp_path: 
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
-    for key, name in (("double_blocks.0.x", "FLUX"), ("a.lora_up.weight", "a LoRA"), ("x", "no checkpoint of SD")):
+    for key, name in (("double_blocks.0.x", "FLUX"), ("a.lora_up.weight", "a LoRA"), ("x", "not a checkpoint of SD")):
         save_file({key: torch.zeros(1)}, tmp_path / "x.safetensors")
         with pytest.raises(InputError, match=name):
             load(str(tmp_path / "x.safetensors"), True)

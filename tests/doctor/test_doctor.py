@@ -80,7 +80,7 @@ def test_each_problem_has_its_level_and_remedy(found: Findings, level: str, what
     stream = io.StringIO()
     doctor.show(found, stream)
     assert problem.what in stream.getvalue() and problem.remedy in stream.getvalue()
-    assert ("nothing stands in the way" in stream.getvalue()) == (level == "note")
+    assert ("no problems" in stream.getvalue()) == (level == "note")
 
 
 def test_unknown_memory_is_no_problem() -> None:

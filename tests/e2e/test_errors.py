@@ -28,7 +28,7 @@ def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path, raw: Path, cold
         f'{file}:6:5: unknown stage "convrt": did you mean "convert"?',
         f'{file}:7:14: resize has no option "max_sdie": did you mean "max_side"?',
         f"{file}:7:37: resize.multiple: ",
-        f'{file}:8:5: "trigger" stands before "prune"',
+        f'{file}:8:5: "trigger" is before "prune"',
     ):
         assert expected in message
     assert "Traceback" not in message

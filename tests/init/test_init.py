@@ -116,7 +116,7 @@ def test_common_bases_tell_their_family(name: str) -> None:
 
 def test_a_name_that_tells_no_family_needs_one() -> None:
     assert base_of("owner/dreamy-merge") is None
-    with pytest.raises(InputError, match=r"does not tell the family.*\n.*--family: sd1, sd2, sdxl"):
+    with pytest.raises(InputError, match=r"does not show the family.*\n.*--family: sd1, sd2, sdxl"):
         pipeline_text(Answers("in/", ONE, "out/", "owner/dreamy-merge"))
     assert "SDXL" in pipeline_text(Answers("in/", ONE, "out/", "owner/dreamy-merge", family="sdxl"))
 
@@ -127,7 +127,7 @@ def test_a_name_that_tells_no_family_needs_one() -> None:
         ("black-forest-labs/FLUX.1-dev", "looks like FLUX, which cannot be trained"),
         ("stabilityai/stable-diffusion-3.5-large", "looks like Stable Diffusion 3"),
         ("Qwen/Qwen-Image", "looks like Qwen-Image"),
-        ("pony", "is no base model: give a file"),
+        ("pony", "is not a base model: give a file"),
         ("models/ponyDiffusionV6XL.safetensors", "does not exist"),
         ("tinny", "did you mean"),
     ],
@@ -248,10 +248,10 @@ def test_a_kohya_project_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("kind", "pictures", "says"),
     [
-        ("object", 3, "few for an object, 8"),
+        ("object", 3, "few for an object: use at least 8"),
         ("object", 60, "more than an object"),
         ("style", 60, "enough for a style"),
-        ("style", 9, "50 is"),
+        ("style", 9, "use at least 50"),
     ],
 )
 def test_the_number_of_pictures_is_judged(kind: str, pictures: int, says: str) -> None:

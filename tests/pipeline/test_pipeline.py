@@ -112,7 +112,7 @@ run: {workers: many}
         ("- a\n- b\n", "1:1: expected input:, output: and stages:, found a list"),
         ("input: in\n\toutput: out\n", r"2:1: not YAML: .*"),
         ("input: [in\n", r"\d+:\d+: not YAML: .*"),
-        ("input: in\noutput: out\noutput: other\nstages: [convert]\n", '3:1: "output" stands twice'),
+        ("input: in\noutput: out\noutput: other\nstages: [convert]\n", '3:1: "output" is there twice'),
         ("input: nowhere\noutput: out\nstages: [convert]\n", "1:8: input folder .*nowhere does not exist"),
         ("input: i\noutput: out\nstages: [convert]\n", r'1:8: input folder .* does not exist: did you mean "in"\?'),
         ("input: in\noutput: in\nstages: [convert]\n", "2:9: output .* is or holds the input"),
@@ -177,13 +177,13 @@ def test_floats_of_any_form(place: Path) -> None:
     [
         (
             ("captions", "tag: {tagger: palette}"),
-            '"captions" stands before "tag": the rules need the tags; put tag first',
+            '"captions" is before "tag": the rules need the tags; put tag first',
         ),
-        (("prune", "captions"), '"prune" stands before "captions": a black-listed tag must be gone'),
-        (("trigger", "prune"), '"trigger" stands before "prune": trigger words come last'),
-        (("export", "balance"), '"export" stands before "balance": the folder names hold the repeats'),
+        (("prune", "captions"), '"prune" is before "captions": a black-listed tag must be gone'),
+        (("trigger", "prune"), '"trigger" is before "prune": trigger words come last'),
+        (("export", "balance"), '"export" is before "balance": the folder names hold the repeats'),
         (("convert", "train"), '"train" without "export"'),
-        (("export", "resize"), '"resize" stands after "export"'),
+        (("export", "resize"), '"resize" is after "export"'),
     ],
 )
 def test_an_order_that_loses_meaning_is_refused_with_the_reason(

@@ -76,11 +76,11 @@ def test_pictures_of_unknown_size_are_in_no_bucket() -> None:
 @pytest.mark.parametrize(
     ("number", "kind", "words"),
     [
-        (7, "object", "few for an object, 8"),
+        (7, "object", "few for an object: use at least 8"),
         (8, "object", "enough for an object"),
         (50, "character", "enough for a character"),
         (51, "character", "more than a character needs"),
-        (49, "style", "few for a style, 50"),
+        (49, "style", "few for a style: use at least 50"),
         (200, "style", "enough for a style"),
     ],
 )

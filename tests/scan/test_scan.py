@@ -183,7 +183,8 @@ def test_what_may_be_left_of_a_masked_picture_is_told(tmp_path: Path) -> None:
     found, told = scanned(tmp_path, tmp_path / "in")
     assert [r.key for r in found] == ["dog/a.png", "masks/c.png", "masks/cat/b.png", "masks/dog/gone.png"]
     assert told == [
-        f"{tmp_path / 'in/masks/dog/gone.png'} masks no picture and is taken for one: remove it if its picture is gone"
+        f"{tmp_path / 'in/masks/dog/gone.png'} looks like a mask, but no picture belongs "
+        f"to it, so it is used as a picture: remove it if its picture is gone"
     ]
 
 

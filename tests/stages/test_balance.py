@@ -60,5 +60,5 @@ def test_it_sets_repeats_and_names_what_may_overbake(tmp_path: Path) -> None:
     after = Balance().run(Manifest(rows), Env(tmp_path, tmp_path, RawDoor()), told.append)
     assert [r.repeats for r in after] == [1] * 24 + [24, 1]
     said = [e.message for e in told if isinstance(e, Note)]
-    assert "dog: 24 pictures × 1 = 24 showings per epoch" in said
+    assert "dog: 24 pictures × 1 = 24 shown per epoch" in said
     assert any(m.startswith("cat is repeated 24 times") for m in said)

@@ -96,7 +96,7 @@ def test_single_concepts_have_their_own(apply: Any) -> None:
     [
         ({"blakclist": ["a"]}, "robes: blakclist"),
         ({"cap": -1}, "robes: cap"),
-        ({"per_concept": {}}, "does not stand in itself"),
+        ({"per_concept": {}}, "cannot be used inside per_concept"),
     ],
 )
 def test_wrong_options_of_a_concept_are_named(options: Any, said: str) -> None:

@@ -85,7 +85,7 @@ def test_scaled_decoding(tmp_path: Path) -> None:
 
 
 def test_options_are_checked_and_pickle() -> None:
-    with pytest.raises(ValidationError, match="no colour"):
+    with pytest.raises(ValidationError, match="not a color"):
         Convert(background="whitte")
     stage = Convert(background="#123456")
     assert pickle.loads(pickle.dumps(stage)) == stage

@@ -93,7 +93,7 @@ def test_given_boxes_go_before_all_else(tmp_path: Path) -> None:
     assert cropped(tmp_path, pixels, "dog/left_2.jpg", boxes=boxes).shape == (9, 7, 3)
     with pytest.raises(PictureError, match="beyond"):
         cropped(tmp_path, pixels, boxes={"a": (0, 0, 201, 50)})
-    with pytest.raises(ValidationError, match="no box"):
+    with pytest.raises(ValidationError, match="not a box"):
         Crop(boxes={"a": (5, 5, 5, 9)})
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_detector_says_so(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="does not exist"):
         Detector(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    with pytest.raises(InputError, match="no ONNX model"):
+    with pytest.raises(InputError, match="not an ONNX model"):
         Detector(tmp_path / "bad.onnx")
     with pytest.raises(InputError, match="not known"):
         Detector(model(tmp_path / "odd.onnx", np.zeros((1, 2, 3, 4))))(framed(), 0.4)

@@ -83,7 +83,7 @@ def test_the_table_names_what_needs_editing_and_counts_the_rest(folder: Path) ->
     assert not any(line.startswith("dog/1.png") for line in lines)
     (row,) = [line.split() for line in lines if line.startswith("dog ")]
     assert row[:6] == ["dog", "object", "4", "3", "1", "1"]
-    assert "8 is the floor" in lines[-3]
+    assert "use at least 8" in lines[-3]
     assert lines[-1] == "fine as it is: 3   needs editing: 1   set aside: 1"
 
 

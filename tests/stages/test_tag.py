@@ -55,7 +55,7 @@ def test_thresholds_change_the_selection_only(record: Make, env: Env) -> None:
 @pytest.mark.parametrize("given", [{"general": 0.04}, {"character": 0.0}, {"thresholds": {"meta": 0.01}}])
 def test_thresholds_under_the_floor_are_told(given: dict[str, Any]) -> None:
     (option,) = given
-    assert "0.05 are not kept" in Tag(tagger=("palette",), **given).problems()[option]
+    assert "0.05 are not stored" in Tag(tagger=("palette",), **given).problems()[option]
     assert Tag(tagger=("palette",), floor=0.0, **given).problems() == {}
 
 

@@ -360,7 +360,7 @@ def test_what_a_recipe_does_not_know_is_refused_by_name(tmp_path: Path, text: st
 def test_an_unclear_folder_asks_for_the_family(tmp_path: Path, build: Build, write_table: Build) -> None:
     build(tmp_path / "model.onnx", 1, shape=NCHW)
     write_table(tmp_path / "selected_tags.csv", [(1, "a", 0, 0)])
-    with pytest.raises(BadModelError, match="no family suits"):
+    with pytest.raises(BadModelError, match="no family fits"):
         taggers.find(str(tmp_path))
     build(tmp_path / "other.onnx", 1)
     assert taggers.find(str(tmp_path), family_name="wd").model.name == "model.onnx"

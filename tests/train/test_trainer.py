@@ -109,7 +109,7 @@ def test_what_changed_since_an_interruption_is_told(folder: Path) -> None:
         run(folder, stop, **{**SHORT, "steps": 9})
     state = next((folder / ".curate" / "train").glob("*/step-*.pt"))
     step = int(state.stem.partition("-")[2])
-    begins = f"starting at the first step: an interrupted run stands at step {step}; it differs in "
+    begins = f"starting at the first step: an interrupted run is at step {step}; it differs in "
     assert f"{begins}steps (9, now 3)" in told(steps=3)
     assert f"{begins}rank (4, now 2), steps (9, now 3)" in told(steps=3, rank=2)
     (folder / "2_zwx dog" / "0.txt").write_text("zwx dog, by hand")

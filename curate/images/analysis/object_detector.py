@@ -42,10 +42,10 @@ class Detector:
         try:
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # onnxruntime's own exceptions share no public base
-            raise InputError(f"{path} is no ONNX model that can be loaded: {error}") from error
+            raise InputError(f"{path} is not an ONNX model that can be loaded: {error}") from error
         given = self._session.get_inputs()
         if len(given) != 1 or len(given[0].shape) != 4:
-            raise InputError(f"{path} is no picture detector: it takes {[i.shape for i in given]}")
+            raise InputError(f"{path} is not a picture detector: it takes {[i.shape for i in given]}")
         self._input = given[0]
         sides = [s for s in self._input.shape[2:] if isinstance(s, int)]
         self._height, self._width = (sides[0], sides[1]) if len(sides) == 2 else (640, 640)

@@ -15,7 +15,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "blur": (0, 1, "0 is sharp, 1 is blurred"),
     "blocks": (1, 100, "1 is none"),
     "noise": (0, 255, "the noise in luma"),
-    "blank": (0, 1, "the share of one colour"),
+    "blank": (0, 1, "the share of one color"),
     "aspect": (1, 1000, "the ratio of the sides"),
     "small": (1, 100_000, "the training resolution in pixels"),
     "enlarged": (1, 100, "how many times it was enlarged"),
@@ -26,7 +26,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 def limit(fault: Any, given: Any) -> float | None:
     """A limit as it was given; None for the stage's own. Raises ValueError."""
     if fault not in get_args(Fault):
-        raise ValueError(f"{fault!r} is no fault: choose from {', '.join(get_args(Fault))}")
+        raise ValueError(f"{fault!r} is not a fault: choose from {', '.join(get_args(Fault))}")
     if given is None or given is True:
         return None
     if fault not in _RANGES:

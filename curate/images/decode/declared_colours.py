@@ -25,7 +25,7 @@ def of(image: Image.Image, facts: dict[str, Any]) -> tuple[Calibration | None, b
     if points is not None and (points.primaries, points.transfer) != (UNSPECIFIED, UNSPECIFIED):
         if _known(points):
             return _by_points(points, facts), True
-        facts["cicp_error"] = f"unknown colours (primaries {points.primaries}, transfer {points.transfer})"
+        facts["cicp_error"] = f"unknown colors (primaries {points.primaries}, transfer {points.transfer})"
     calibration = png_gamma.of(image)
     if calibration is not None:
         facts["gamma"] = round(image.info["gamma"], 5)

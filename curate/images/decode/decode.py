@@ -108,7 +108,7 @@ def _load(
     stack.enter_context(pillow_settings.settings(options.max_pixels, accept))
     image = stack.enter_context(pillow_fixes.opened(bare or path))
     if image.format in REFUSED:
-        raise PictureError(f"{image.format} is no raster picture that can be trained on")
+        raise PictureError(f"{image.format} is not a raster format that can be trained on")
     _check_size(image, options)
     known: dict[str, Any] = {
         "format": image.format or "",
@@ -118,7 +118,7 @@ def _load(
     }
     if bare:
         image.filename = str(path)
-        known["texts"] = "left out: broken, or too large to be read"
+        known["texts"] = "left out: broken, or too large to read"
     if options.at_least and image.format in ("JPEG", "MPO"):
         known |= _draft(image, options.at_least)
     image.load()
@@ -137,7 +137,7 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
     image.load()
     _check_size(image, options)
     if image.mode in ("P", "PA") and not image.getpalette():
-        raise PictureError("damaged: its colours are numbers in a palette that is missing")
+        raise PictureError("damaged: its colors are numbers in a palette that is missing")
     facts = dict(known)
     facts["orientation"] = orientation = _orientation(image, facts)
     if top := facts.pop("top", 0):

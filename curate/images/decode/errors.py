@@ -80,7 +80,7 @@ def reason(error: BaseException, path: Path) -> str:
         case _ if str(error).lower().startswith(_MUTE):
             return known_kind(path) or "damaged: its data are broken or cut short"
         case _ if "MAX_TEXT_CHUNK" in str(error):
-            return "damaged: its colour profile unpacks to more than any profile is"
+            return "damaged: its color profile is larger than any real profile when unpacked"
         case _ if str(error).startswith("image file is truncated"):
             return "damaged: truncated, its data end too early"
         case _ if str(error).lower().startswith("unsupported"):

@@ -56,6 +56,6 @@ def parse_colour(name: str) -> tuple[int, int, int]:
         red, green, blue, *_ = ImageColor.getrgb(name.strip())
     except ValueError as error:
         raise InputError(
-            f'"{name}" is no colour', "write a name such as white or a hex value such as #808080"
+            f'"{name}" is not a color', "write a name such as white or a hex value such as #808080"
         ) from error
     return red, green, blue

@@ -28,7 +28,7 @@ def lacking(image: Image.Image, path: Path, scaled: int = 1) -> str:
     if image.format == "PNG":
         return truncation_png.lacking(image, path)
     if image.format == "TIFF":
-        return "a part of its data lies nowhere in the file" if _lost_strips(image) else ""
+        return "a part of its data is outside the file" if _lost_strips(image) else ""
     return ""
 
 

@@ -42,7 +42,7 @@ def lacking(image: Image.Image, path: Path, scaled: int = 1) -> str:
     if found.frame not in _HUFFMAN or not found.end:
         return ""
     if not _covered(found):
-        return "its data end before every part of the picture was told"
+        return "its data end before the picture is complete"
     return "its data end before its last row" if _changes(image, _longer(data, found), scaled) else ""
 
 

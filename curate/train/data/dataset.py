@@ -112,7 +112,7 @@ def read_dataset(
         raise InputError(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
             f"the mask of 10_dog/a.jpg is {MASKS}/10_dog/a.png or 10_dog/a-masklabel.png: "
-            "white is learnt, black is not",
+            "white is learned, black is not",
         )
     if not masks and not reg and (folder / MASKS).is_dir():
         warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
@@ -219,7 +219,7 @@ def _is_usable(path: Path, content: Content, mask: Path | None, warnings: list[s
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:
     other = folders.other_endings(without, extension)
     if len(without) == pictures:
-        hint = f"files ending in {other} lie beside them: give caption_extension {other}" if other else ""
+        hint = f"there are files ending in {other}: give caption_extension {other}" if other else ""
         raise InputError(
             f"none of the {counted(pictures, 'picture')} in {folder} has a caption in a file ending in {extension}",
             hint or "write captions with `curate tag`, or say how the files end with caption_extension",

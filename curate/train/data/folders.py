@@ -48,7 +48,7 @@ def concepts(folder: Path) -> tuple[list[Concept], list[str]]:
     if not result:
         raise InputError(
             f"{folder} holds no folder called N_trigger",
-            f"{_elsewhere(folder)}training wants sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
+            f"{_elsewhere(folder)}training needs sub-folders such as 10_zwx dog (10 repeats, trigger words zwx dog)",
         )
     if loose := list(_pictures(folder)):
         warnings.insert(0, f"not trained: {_some(loose, folder)} directly in {folder}; they belong into N_name folders")
@@ -62,7 +62,7 @@ def _name(place: Path) -> FolderName:
         number, _, words = place.name.partition("_")
         raise InputError(
             f"{place} asks for {number} repeats of each picture, and {MOST_REPEATS} is the most",
-            f"the number before the _ is that of repeats: call it 1_{words}",
+            f"the number before the _ is the number of repeats: rename it to 1_{words}",
         )
     return name
 
@@ -136,14 +136,14 @@ def _better(place: Path) -> str:
     near = re.fullmatch(r"\s*0*([1-9]\d*)(?:\s*[-_ ]\s*(.*))?\s*", place.name, re.DOTALL)
     inside = [p.name for p in _folders(place) if _is_concept(p)]
     if inside:
-        return f"; {inside[0]} in it would have to lie beside it"
+        return f"; move {inside[0]} out of it"
     return f"; call it {near[1]}_{(near[2] or 'name').strip()}" if near else ""
 
 
 def _elsewhere(folder: Path) -> str:
     """Where the pictures may be, if not in folders of the right name."""
     if next(_pictures(folder), None):
-        return "the pictures lie in it directly: "
+        return "the pictures are directly in it: "
     if _is_concept(folder):
         return f"{folder.name} may itself be one: "
     for inner in _folders(folder):

@@ -101,8 +101,8 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     if unused := made.hidden:
         context.note(
             "warning",
-            f"{counted(unused, 'regularisation picture is', 'regularisation pictures are')} not shown: "
-            "there are more than showings of the concepts",
+            f"{counted(unused, 'regularization picture is', 'regularization pictures are')} not used: "
+            "there are more of them than the concepts are shown",
         )
     later = encoded(held) if held else []
     return Job(options, data, backbone, entries, mirrored, made.order, made.steps, made.epochs, later)
@@ -113,11 +113,11 @@ def _check_masks(pictures: Sequence[Picture], context: Context) -> None:
     if not (black := masks.blank(pictures)):
         return
     if len(black) == len(pictures):
-        raise InputError("every mask is black all over: nothing would be learnt", "white is learnt, black is not")
+        raise InputError("every mask is completely black: nothing would be learned", "white is learned, black is not")
     names = ", ".join(f"{p.parent.name}/{p.name}" for p in black[:5])
     context.note(
         "warning",
-        f"{counted(len(black), 'mask is', 'masks are')} black all over, and nothing is learnt from "
+        f"{counted(len(black), 'mask is', 'masks are')} completely black, and nothing is learned from "
         f"{'its picture' if len(black) == 1 else 'their pictures'}: {names}",
     )
 

@@ -97,11 +97,11 @@ def read_prompts(path: Path) -> list[Prompt]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {path} of prompts", "give a text file with one prompt a line") from error
+        raise InputError(f"the prompt file {path} does not exist", "give a text file with one prompt a line") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read as a file of prompts: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text: {error}", "save it as UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text: {error}", "save it as UTF-8") from error
     readers = {".toml": _toml, ".json": _json}
     prompts = list(readers.get(path.suffix.lower(), _lines)(text, path))
     if not prompts:
@@ -119,7 +119,7 @@ def _toml(text: str, path: Path) -> Iterator[Prompt]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
+        raise InputError(f"{path} is not TOML: {error}") from error
     common: Any = table.get("prompt")
     if not isinstance(common, dict):
         raise InputError(
@@ -128,7 +128,7 @@ def _toml(text: str, path: Path) -> Iterator[Prompt]:
     shared = {key: value for key, value in cast(Table, common).items() if key != "subset"}
     subsets = common.get("subset", [{}])
     if not isinstance(subsets, list):
-        raise InputError(f"{path}: subset is no list", "write [[prompt.subset]] for each prompt")
+        raise InputError(f"{path}: subset is not a list", "write [[prompt.subset]] for each prompt")
     for number, subset in enumerate(cast(Sequence[Any], subsets), 1):
         yield _entry({**shared, **subset} if isinstance(subset, dict) else subset, f"{path}: prompt {number}")
 
@@ -137,7 +137,7 @@ def _json(text: str, path: Path) -> Iterator[Prompt]:
     try:
         entries: Any = json.loads(text)
     except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
+        raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(entries, list):
         raise InputError(f"{path} holds no list of prompts", 'as [{"prompt": "dog on grass", "width": 512}]')
     for number, entry in enumerate(cast(Sequence[Any], entries), 1):
@@ -149,7 +149,7 @@ def _entry(entry: Any, where: str) -> Prompt:
     if isinstance(entry, str):
         return _prompt(entry.strip(), where)
     if not isinstance(entry, dict):
-        raise InputError(f"{where}: {entry!r} is no prompt", "give a table, or a text with flags")
+        raise InputError(f"{where}: {entry!r} is not a prompt", "give a table, or a text with flags")
     table = cast(Table, entry)
     text = table.get("prompt")
     if not isinstance(text, str) or not text.strip():
@@ -189,4 +189,4 @@ def _value(
             raise ValueError(value)  # noqa: TRY004 – told as a wrong value, as the others
         return name, convert(str(value))
     except ValueError as error:
-        raise InputError(f"{where}: {written} wants {wanted}, not {value!r}") from error
+        raise InputError(f"{where}: {written} takes {wanted}, not {value!r}") from error

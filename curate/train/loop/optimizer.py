@@ -128,7 +128,9 @@ def arguments(options: TrainOptions) -> dict[str, Any]:
             found[name.strip()] = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError) as error:
             wanted = "a number, True, False, None, several with commas, or a word in quotes"
-            raise InputError(f"optimizer_args: {text.strip()!r} in {line!r} is no value", f"give {wanted}") from error
+            raise InputError(
+                f"optimizer_args: {text.strip()!r} in {line!r} is not a value", f"give {wanted}"
+            ) from error
     return found
 
 

@@ -98,9 +98,7 @@ def _by_own_names(name: str, known: Known, given: Mapping[str, Any]) -> dict[str
         elif isinstance(value, tuple) and len(value) == len(names):
             own |= zip(names, value, strict=True)
         else:
-            raise InputError(
-                f"optimizer {name}: {argument} wants {counted(len(names), 'value')} with commas between them"
-            )
+            raise InputError(f"optimizer {name}: {argument} takes {counted(len(names), 'value')} separated by commas")
     return own
 
 
@@ -113,7 +111,7 @@ def _can_step(package: str, parameters: list[dict[str, Any]]) -> None:
     found = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
     if found < wanted:
         remedy = (
-            f"pip install -U '{package}>={wanted[0]}.{wanted[1]}', or optimizer adamw: on a CPU memory is seldom short"
+            f"pip install -U '{package}>={wanted[0]}.{wanted[1]}', or optimizer adamw: on a CPU memory is rarely short"
         )
         raise MissingError(f"{package} {version} has optimizers for GPUs alone, and this run is on a CPU", remedy)
 
@@ -138,7 +136,7 @@ def installed(path: str) -> Any:
         raise InputError(f"{module} has no optimizer {name}") from error
     # looked at before it is called: a name may stand for any function there is
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
-        raise InputError(f"{path} is no optimizer", "give a class that is a torch.optim.Optimizer")
+        raise InputError(f"{path} is not an optimizer", "give a class that is a torch.optim.Optimizer")
     closure = inspect.signature(found.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise InputError(f"optimizer {path} evaluates the loss several times a step, which training here does not do")

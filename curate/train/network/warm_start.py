@@ -44,7 +44,7 @@ def read(path: str, sites: Iterable[Site]) -> Layers:
     sites = list(sites)
     found = by_layer(tensors, sites)
     if isinstance(found, str):
-        raise InputError(f"start_from: {place.name} holds {found}, which is of no layer of the base model")
+        raise InputError(f"start_from: {place.name} contains {found}, which belongs to no layer of the base model")
     if not found:
         raise InputError(f"start_from: {place.name} holds no layer")
     add_scales(found, configurations(place, metadata), sites)
@@ -96,7 +96,7 @@ def maker(layers: Layers, options: TrainOptions) -> Mapping[str, tuple[str, Plan
         algo = algorithm_of(tensors, algorithms_of(options))
         try:
             if algo is None:
-                raise ValueError(f"{', '.join(sorted(tensors))} is of no algorithm that can be trained")
+                raise ValueError(f"{', '.join(sorted(tensors))} belongs to no algorithm that can be trained")
             plan = adapter_class(algo).plan_of(tensors)
         except (ValueError, KeyError, IndexError) as error:
             raise InputError(f"start_from: {name}: {error}") from error
@@ -166,7 +166,7 @@ def start_file(path: str) -> Path:
         return inside[0]
     if not place.is_file() or place.suffix != ".safetensors":
         raise InputError(
-            f"start_from: {place} is no .safetensors file that is there", "give the LoRA file to go on from"
+            f"start_from: {place} does not exist, or is not a .safetensors file", "give the LoRA file to continue from"
         )
     return place
 

@@ -82,7 +82,7 @@ class TrainOptions(
         if self.min_timestep >= self.max_timestep:
             raise ValueError(f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}")
         if self.ztsnr and self.prediction == "epsilon":
-            raise ValueError("ztsnr needs v-prediction: at zero SNR the noise cannot be told from the input")
+            raise ValueError("ztsnr needs v-prediction: at zero SNR the input contains nothing but noise")
         return self
 
 

@@ -128,7 +128,7 @@ _GROUPS: Final = (
     ),
     ("it is read off the base model", "v2 sdxl no_half_vae"),
     (
-        "it changes how training is carried out there, not what is learnt",
+        "it changes how training is carried out there, not what is learned",
         """xformers sdpa mem_eff_attn lowram highvram dynamo_backend dynamo_mode dynamo_use_dynamic
         dynamo_use_fullgraph cpu_offload_checkpointing blocks_to_swap
         deepspeed zero_stage torch_compile_mode max_data_loader_n_workers persistent_data_loader_workers vae_batch_size
@@ -173,13 +173,13 @@ IGNORED: Final[Mapping[str, str]] = {key: reason for reason, keys in _GROUPS for
 """Keys that become no option, and why that is no loss."""
 
 REFUSED: Final[Mapping[str, str]] = {
-    "color_aug": "it needs pictures encoded anew each time; latents are cached here",
-    "random_crop": "it needs pictures encoded anew each time; latents are cached here",
-    "face_crop_aug_range": "it needs pictures encoded anew each time; latents are cached here",
+    "color_aug": "it needs pictures to be encoded again each time, but latents are cached here",
+    "random_crop": "it needs pictures to be encoded again each time, but latents are cached here",
+    "face_crop_aug_range": "it needs pictures to be encoded again each time, but latents are cached here",
     "token_warmup_step": "captions hold all their tags from the first step on",
     "token_warmup_min": "captions hold all their tags from the first step on",
     "weighted_captions": "brackets in captions are words here, not weights",
-    "enable_wildcard": "captions are read as they stand",
+    "enable_wildcard": "captions are read as they are written",
     "caption_prefix": "write it into the captions: curate trigger",
     "caption_suffix": "write it into the captions",
     "secondary_separator": "captions have one separator",
@@ -190,7 +190,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "lr_scheduler_args": "schedules have no further arguments",
     "lr_decay_steps": "the rate falls over the whole run",
     "lr_scheduler_min_lr_ratio": "the rate falls to zero",
-    "lr_scheduler_timescale": "inverse square root is no schedule here",
+    "lr_scheduler_timescale": "there is no inverse square root schedule here",
     "block_lr": "parts have rates, blocks have not; block_ranks with 0 leaves blocks out",
     "block_lr_zero_threshold": "parts have rates, blocks have not",
     "down_lr_weight": "parts have rates, blocks have not; block_ranks with 0 leaves blocks out",
@@ -316,7 +316,7 @@ def _rate(value: Any) -> Any:
     """One rate; a list must hold one value as often as it likes."""
     found = {plain(v) for v in value} if isinstance(value, list) else {plain(value)}
     if len(found) > 1:
-        raise ValueError("both text encoders have one rate here")
+        raise ValueError("both text encoders have the same rate in curate")
     return found.pop() if found else None
 
 

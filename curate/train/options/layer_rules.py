@@ -51,7 +51,7 @@ def block_numbers(name: str, text: str, whole: bool) -> None:
         raise ValueError(f"{name} is not a list of numbers with commas: {text!r}") from None
     if len(found) not in by_blocks():
         wanted = " or ".join(f"{n} ({titles})" for n, titles in by_blocks().items())
-        raise ValueError(f"{name} has {counted(len(found), 'value')}; one for each block is wanted: {wanted}")
+        raise ValueError(f"{name} has {counted(len(found), 'value')}, expected one for each block: {wanted}")
     if any(n < 0 or (whole and n != int(n)) for n in found):
         raise ValueError(f"{name} has a value that is {'no whole number or ' * whole}below 0")
     if not any(found):

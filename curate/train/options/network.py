@@ -166,7 +166,7 @@ class NetworkOptions(BaseModel):
         own = algorithm(self.algo)
         ranks = [rank or own.rank for rank in (self.rank, self.conv_rank)]
         if "dylora_unit" in own.options and any(rank % self.dylora_unit for rank in ranks):
-            raise ValueError(f"{self.algo}'s rank is no multiple of dylora_unit {self.dylora_unit}")
+            raise ValueError(f"{self.algo}'s rank is not a multiple of dylora_unit {self.dylora_unit}")
         shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]
         if self.rank_from_file and shaped:
             raise ValueError(f"{', '.join(shaped)} has no effect with rank_from_file: the file says it")

@@ -105,7 +105,9 @@ class OptimizerOptions(BaseModel):
     @model_validator(mode="after")
     def _rates_fit(self) -> Self:
         if self.optimizer in OWN_SCHEDULE and self.schedule not in (None, "constant", "constant-with-warmup"):
-            raise ValueError(f"optimizer {self.optimizer} wants a constant rate: leave schedule out, or say constant")
+            raise ValueError(
+                f"optimizer {self.optimizer} needs a constant learning rate: leave schedule out, or set it to constant"
+            )
         if self.schedule == "constant-with-warmup" and self.warmup == 0:
             raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
         if relative_step(self):

@@ -109,7 +109,7 @@ def interrupted(run: Run, folder: Path) -> str:
     unlike = [name for name in run.options if run.options[name] != other.options.get(name)]
     what += [f"{name} ({other.options.get(name)}, now {run.options[name]})" for name in unlike[:3]]
     what += [f"{len(unlike) - 3} more options"] if len(unlike) > 3 else []
-    return f"an interrupted run stands at step {int(path.stem[5:])}; it differs in {', '.join(what) or 'its version'}"
+    return f"an interrupted run is at step {int(path.stem[5:])}; it differs in {', '.join(what) or 'its version'}"
 
 
 def file_name(words: str) -> str:

@@ -38,15 +38,15 @@ def _network(o: TrainOptions) -> Iterator[str]:
     ranks, own = resolve.ranks(o), algorithm(o.algo)
     most, conv_most = own.most_rank, own.most_conv_rank
     if most and ranks.rank > most:
-        yield f"{o.algo} of rank {ranks.rank} learns noise along with the subject: above {most} is rarely better"
+        yield f"{o.algo} with rank {ranks.rank} also learns noise: more than {most} is rarely better"
     spatial = resolve.layer_preset(o) in ("full", "unet-only", "unet-convblock-only")
     if spatial and conv_most and o.conv_rank and o.conv_rank > conv_most:
-        yield f"conv_rank {o.conv_rank}: convolutions of a rank above {conv_most} learn texture and noise first"
+        yield f"conv_rank {o.conv_rank}: convolutions with a rank above {conv_most} learn texture and noise first"
     if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
         times = ranks.alpha / ranks.rank
-        yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is taken {times:g} times as far"
+        yield f"alpha {ranks.alpha:g} is above rank {ranks.rank}: every step is {times:g} times as large"
     if o.dora and o.dropout:
-        yield "dropout has little to work on with dora: rank_dropout or module_dropout serve"
+        yield "dropout has little effect with dora: use rank_dropout or module_dropout"
 
 
 def _dropouts(o: TrainOptions) -> Iterator[str]:
@@ -59,31 +59,32 @@ def _dropouts(o: TrainOptions) -> Iterator[str]:
 def _run(o: TrainOptions) -> Iterator[str]:
     if resolve.adaptive(o):
         if resolve.schedule(o) != "cosine":
-            yield f"{o.optimizer} with schedule {resolve.schedule(o)}: what finds its own rate does best with cosine"
+            given = f"{o.optimizer} with schedule {resolve.schedule(o)}"
+            yield f"{given}: an optimizer that finds its own learning rate works best with cosine"
         if o.learning_rate is not None and not 0.1 <= o.learning_rate <= 2:
             given = f"learning_rate {o.learning_rate:g}"
-            yield f"{o.optimizer} finds its own rate: {given} only scales it, and is 1 as a rule"
+            yield f"{o.optimizer} finds its own learning rate: {given} only scales it, usually with 1"
     elif rates := algorithm(o.algo).rates:
         low, high = rates
         if not low <= resolve.learning_rate(o) <= high:
-            yield f"{o.algo} wants a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
+            yield f"{o.algo} needs a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
     if o.text_lr and resolve.layer_preset(o).startswith("unet"):
-        yield f"text_lr has no effect: layer_preset {resolve.layer_preset(o)} leaves the text encoders as they are"
+        yield f"text_lr has no effect: layer_preset {resolve.layer_preset(o)} does not train the text encoders"
     if o.batch > BATCH:
-        yield f"batch {o.batch}: larger than {BATCH} wants a higher learning rate and more epochs"
+        yield f"batch {o.batch}: larger than {BATCH} needs a higher learning rate and more epochs"
 
 
 def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
     if o.resolution and o.resolution > setting.native:
-        yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may double"
+        yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may appear twice"
     own = family(setting.family)
     if not own.clip_skip and o.clip_skip > 1:
         yield f"clip_skip has no effect: {own.title} always reads the same layer of its text encoders"
     ztsnr = setting.ztsnr if o.ztsnr is None else o.ztsnr
     if ztsnr and o.scale_v:
-        yield "scale_v takes away what zero terminal SNR is for: the loss of the last timestep becomes 0"
+        yield "scale_v defeats zero terminal SNR: the loss of the last timestep becomes 0"
     if ztsnr and o.noise_offset:
-        yield "noise_offset beside zero terminal SNR serves nothing: dark and bright pictures are learnt already"
+        yield "noise_offset is useless with zero terminal SNR, which already learns dark and bright pictures"
     if name := o.guide:
         families = GUIDES[name].families
         if families and setting.family not in families:
@@ -99,7 +100,7 @@ def _data(o: TrainOptions, order: Order) -> Iterator[str]:
     small = sum(count < o.batch for count in sizes.values())
     if small:
         which = f"{small} of {len(sizes)} buckets"
-        yield f"{which} are shown fewer times an epoch than a batch holds: their batches are smaller"
+        yield f"{which} have fewer pictures per epoch than a batch: their batches are smaller"
 
 
 def _length(o: TrainOptions, order: Order) -> Iterator[str]:
@@ -107,9 +108,9 @@ def _length(o: TrainOptions, order: Order) -> Iterator[str]:
     steps = o.epochs * order.steps_per_epoch if o.epochs else o.steps
     if steps and warm >= max(1, steps):
         whole = f"the run of {counted(steps, 'step')}"
-        yield f"warmup {warm:g} is as long as {whole}: the rate never reaches what was given"
+        yield f"warmup {warm:g} is as long as {whole}: the learning rate never reaches its full value"
     if o.schedule == "cosine-restarts" and steps and o.cycles > max(1, steps // 2):
         yield f"cycles {o.cycles} are more than a run of {counted(steps, 'step')} can have"
     if o.accumulate > each:
-        reason = "an epoch has no more batches, and a step ends with it"
+        reason = "an epoch has no more batches, and a step ends with the epoch"
         yield f"accumulate {o.accumulate} has no effect above {each}: {reason}"

@@ -74,17 +74,18 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """For the terminal."""
-        span = f"; about {_span(self.seconds)} here" if self.seconds else "; how long"
+        span = f"; about {_span(self.seconds)} here" if self.seconds else "; the time is"
         memory, disk = sum(self.memory.values()), sum(self.disk.values())
         arithmetic = f"{self.tflop_per_step:.3g} TFLOP a step, {self.tflop_per_step * self.steps:.3g} in all"
+        after = ", more exact after the first steps" if self.seconds else " known after the first steps"
         found = [
-            f"estimate: {arithmetic}{span}, the first steps will tell",
+            f"estimate: {arithmetic}{span}{after}",
             f"estimate: {_size(memory)} of memory ({_parts(self.memory)}), {_size(disk)} on disk ({_parts(self.disk)})",
         ]
         if self.available and memory > self.available:
             found.append(
-                f"warning: that is more than the {_size(self.available)} there are: "
-                "gradient_checkpointing, a smaller batch with accumulate, or a lower resolution need less"
+                f"warning: only {_size(self.available)} are available. To need less, use "
+                "gradient_checkpointing, a smaller batch with accumulate, or a lower resolution"
             )
         return found
 

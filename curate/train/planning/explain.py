@@ -106,7 +106,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
         shortest, longest = bucket_sides(options, resolution)
         put("bucket_min", shortest, "resolution")
         put("bucket_max", longest, "resolution")
-    put("prediction", base.prediction or "not said by the base", "base")
+    put("prediction", base.prediction or "not stated by the base", "base")
     put("ztsnr", base.ztsnr, "base")
 
 
@@ -123,10 +123,12 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         place = base_place(options)
         base = base_traits(options, place)
     except MissingError as error:
-        closing.append(f"{error.message}: what it decides is not known yet; family {either(families())} tells it")
+        closing.append(
+            f"{error.message}: the settings that depend on it are not known yet; give family {either(families())}"
+        )
         optimizer.check(options)
     if base and place is None:
-        closing.append(f"without the base on this machine: this is worked out for {base.family}")
+        closing.append(f"the base is not on this machine: these numbers are for {base.family}")
     values = sources(options, given, "command line")
     settle(values, options, base, device)
     facts: dict[str, Any] = {}
@@ -180,7 +182,7 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in made.shapes.items())
     return [
         f"{counted(len(order.groups), 'picture')} × their repeats = "
-        f"{counted(order.showings_per_epoch, 'showing')} per epoch; buckets {shapes}",
+        f"{order.showings_per_epoch} shown per epoch; buckets {shapes}",
         f"÷ batch {options.batch}, bucket by bucket and concept by concept = "
         f"{counted(order.batches_per_epoch, 'batch', 'batches')} "
         f"÷ accumulate {options.accumulate} = {counted(order.steps_per_epoch, 'step')} per epoch",

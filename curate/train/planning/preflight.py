@@ -49,7 +49,7 @@ def preflight(job: Job) -> list[tuple[str, str]]:
         by_bucket[entry.fit.bucket] = by_bucket.get(entry.fit.bucket, 0) + 1
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in sorted(by_bucket.items()))
     lines = [
-        ("info", f"{pictures}, {counted(order.showings_per_epoch, 'showing')} per epoch; buckets {shapes}"),
+        ("info", f"{pictures}, {order.showings_per_epoch} shown per epoch; buckets {shapes}"),
         ("info", f"{counted(job.steps, 'step')}: {order.steps_per_epoch} per epoch, {counted(job.epochs, 'epoch')}"),
     ]
     stop = resolve.text_stop(options, job.steps)

@@ -136,7 +136,7 @@ def peer_errors() -> Generator[None]:
 
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise CurateError("another process of this run has ended", "its own last message tells why") from error
+        raise CurateError("another process of this run has ended", "its last message says why") from error
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ def less_memory(options: TrainOptions) -> list[str]:
     if options.precision == "fp32":
         found.append("precision bf16")
     if options.text_lr != 0:
-        found.append("text_lr 0 leaves the text encoders as they are")
+        found.append("text_lr 0 does not train the text encoders")
     found.append("a lower resolution")
     found.append("a lower rank or layer_preset attn-only")
     return found

@@ -156,7 +156,7 @@ def test_unknown_numbers_are_named(tmp_path: Path):
     path = png(tmp_path / "a.png", colours(), cicp(9, 99))
     assert "transfer 99" in read_picture(path).facts["cicp_error"]
     (done,) = run(Convert(), env(tmp_path), record(path))
-    assert any("taken for sRGB" in note and "transfer 99" in note for note in done.notes)
+    assert any("read as sRGB" in note and "transfer 99" in note for note in done.notes)
 
 
 # high dynamic range

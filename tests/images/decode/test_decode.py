@@ -421,7 +421,7 @@ def test_what_looks_like_a_picture(tmp_path: Path) -> None:
 def test_colours() -> None:
     assert parse_colour("white") == (255, 255, 255)
     assert parse_colour("#102030") == (16, 32, 48)
-    with pytest.raises(InputError, match="no colour"):
+    with pytest.raises(InputError, match="not a color"):
         parse_colour("whit")
 
 

@@ -88,7 +88,7 @@ def test_nothing_to_train(tmp_path: Path, make: object, message: str) -> None:
 
 
 def test_wrong_level_is_explained(folder: Path) -> None:
-    with pytest.raises(InputError, match="the pictures lie in it directly"):
+    with pytest.raises(InputError, match="the pictures are directly in it"):
         read_dataset(folder / "2_zwx dog")
 
 
@@ -114,7 +114,7 @@ def test_caption_that_is_no_text_leaves_its_picture_out(folder: Path) -> None:
     (folder / "2_zwx dog" / "0.txt").write_bytes(b"\x00\x01\x02")
     data = read_dataset(folder)
     assert len(data.pictures) == whole - 1
-    assert any("0.png is left out" in line and "0.txt: not a caption" in line for line in data.warnings)
+    assert any("0.png is left out" in line and "0.txt: the caption cannot be read" in line for line in data.warnings)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])

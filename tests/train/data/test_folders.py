@@ -45,7 +45,7 @@ def test_kohyas_names_are_taken_as_kohya_takes_them(tmp_path: Path) -> None:
         ("-2_minus/a.png", r"^-2_minus is skipped"),
         (
             "outer/6_inner/a.png",
-            r"^outer is skipped with 1 picture \(6_inner/a.png\): .*; 6_inner in it would have to lie",
+            r"^outer is skipped with 1 picture \(6_inner/a.png\): .*; move 6_inner out of it",
         ),
         (
             "2_zwx dog/deep/deeper/a.png",

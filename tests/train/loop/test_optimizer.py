@@ -201,7 +201,7 @@ def test_every_name_leads_somewhere() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "schedule-free", "schedule": "cosine"}, "wants a constant rate"),
+        ({"optimizer": "schedule-free", "schedule": "cosine"}, "needs a constant learning rate"),
         ({"schedule": "constant-with-warmup", "warmup": 0}, "is constant"),
         ({"optimizer": "adamm"}, "unknown optimizer"),
     ],

@@ -97,7 +97,7 @@ def test_a_rate_beside_adafactors_own_is_refused(given: dict[str, Any]) -> None:
     [
         (("banana=1",), "does not take banana"),
         (("warmup_init=True",), "requires `relative_step=True`|warmup_init"),
-        (("eps=hello",), "is no value"),
+        (("eps=hello",), "is not a value"),
     ],
 )
 def test_wrong_arguments_are_told_without_a_network(arguments: tuple[str, ...], message: str) -> None:

@@ -273,7 +273,7 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (None, {"rank": 3}, r"lora_te_\S+: lora_up.weight is \[32, 4\], and \[32, 3\] is wanted"),
+        (None, {"rank": 3}, r"lora_te_\S+: lora_up.weight has shape \[32, 4\], expected \[32, 3\]"),
         (None, {"rank": 4, "algo": "loha"}, r"lora_te_\S+: the file holds lora, and loha is trained"),
         (None, {"rank": 4, "dora": True}, r"lora_te_\S+: dora_scale is missing"),
         (
@@ -286,13 +286,13 @@ def test_published_module_names_of_sdxl_are_read_in_both_spellings() -> None:
         (
             lambda t: {**t, "lora_te_banana.alpha": torch.tensor(1.0)},
             {"rank": 4},
-            "holds lora_te_banana.alpha, which is of no",
+            "contains lora_te_banana.alpha, which belongs to no",
         ),
         (lambda t: {k: v / 0 for k, v in t.items()}, {"rank": 4}, "not finite"),
         (
             lambda t: {k.replace("lora_up.weight", "banana"): v for k, v in t.items() if "down" not in k},
             {"rank_from_file": True},
-            r"lora_te_\S+: alpha, banana is of no algorithm",
+            r"lora_te_\S+: alpha, banana belongs to no algorithm",
         ),
     ],
 )
@@ -308,7 +308,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: Any, options: dict[s
 
 
 def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no \.safetensors file that is there"):
+    with pytest.raises(InputError, match=r"does not exist, or is not a \.safetensors file"):
         attached(start_from=str(tmp_path / "x.safetensors"))
     (tmp_path / "x.safetensors").write_bytes(b"banana" * 10)
     with pytest.raises(InputError, match="cannot be read"):

@@ -107,7 +107,7 @@ def test_every_key_of_a_training_file_arrives(training: Path) -> None:
 
 def test_what_does_not_arrive_is_named_with_the_reason(training: Path) -> None:
     notes = imported(str(training)).notes
-    assert "xformers is not needed: it changes how training is carried out there, not what is learnt" in notes
+    assert "xformers is not needed: it changes how training is carried out there, not what is learned" in notes
     assert "cache_latents is not needed: this is always so here" in notes
     assert "strange_key is not known and left out" in notes
     assert not any("network_dim" in note or "min_snr" in note for note in notes)
@@ -182,7 +182,7 @@ def test_the_guis_file(tmp_path: Path) -> None:
         ({"color_aug": True}, "color_aug = True has no counterpart"),
         ({"LoRA_type": "Flux1"}, "LoRA_type = 'Flux1' has no counterpart: it is of another kind"),
         ({"flux1_checkbox": True}, "Flux is another family"),
-        ({"text_encoder_lr": [1e-5, 2e-5]}, "both text encoders have one rate"),
+        ({"text_encoder_lr": [1e-5, 2e-5]}, "both text encoders have the same rate"),
         ({"additional_parameters": "--random_crop"}, "additional_parameters: random_crop = True has no counterpart"),
     ],
 )

@@ -147,7 +147,9 @@ def test_what_became_of_each_flag_stands_beside_it(tmp_path: Path) -> None:
     assert "rank: 8  # --network_dim" in lines and "conv_rank: 16  # conv_dim" in lines
     assert any(line.startswith("#   --xformers is not needed") for line in lines)
     assert any(line.startswith("#   --clip_skip has no effect: SDXL") for line in lines)
-    assert any(line.startswith("#   num_cpu_threads_per_process has no effect: it is the launcher's") for line in lines)
+    assert any(
+        line.startswith("#   num_cpu_threads_per_process has no effect: it belongs to the launcher") for line in lines
+    )
 
 
 @pytest.mark.parametrize(

@@ -287,4 +287,4 @@ def test_paths_of_windows_are_named_and_left_out(path: str, field: str, option: 
         pytest.skip("there they are paths")
     saved = write(tmp_path, **{field: path})
     assert getattr(TrainOptions.build({"from_kohya": (saved,)}), option) == ""
-    assert any(note.startswith(f"{field} = {path!r} is a path of Windows") for note in imported(saved).notes)
+    assert any(note.startswith(f"{field} = {path!r} is a Windows path") for note in imported(saved).notes)

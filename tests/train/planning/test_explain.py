@@ -82,7 +82,7 @@ def test_a_base_that_is_not_here_leaves_open_what_it_decides(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     found = explain.findings(TrainOptions(base="nobody/nothing-of-this-name"), folder, ("base",), CPU)
     assert "length" not in found.data
-    assert any("what it decides is not known yet" in line for line in found.closing)
+    assert any("the settings that depend on it are not known yet" in line for line in found.closing)
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_arithmetic_and_memory_are_those_that_were_counted() -> None:
 def test_time_is_told_of_full_size_models_alone() -> None:
     options = TrainOptions(rank=16, accumulate=3)
     full = estimate.of(options, "sd1", estimate.Counts(859_520_964, 0, 0, 1), {(512, 512): 1}, 4, CPU)
-    assert full.seconds > 0 and " here, the first steps will tell" in full.lines()[0]
+    assert full.seconds > 0 and " here, more exact after the first steps" in full.lines()[0]
     # narrow layers are nowhere near the speed of a matrix product
     tiny = estimate.of(options, "sd1", estimate.counts(load("tiny", True), 0), {(512, 512): 1}, 4, CPU)
-    assert tiny.seconds == 0 and tiny.lines()[0].endswith("; how long, the first steps will tell")
+    assert tiny.seconds == 0 and tiny.lines()[0].endswith("; the time is known after the first steps")
 
 
 def test_small_pictures_take_what_calling_the_layers_takes() -> None:
@@ -154,29 +154,29 @@ def test_small_pictures_take_what_calling_the_layers_takes() -> None:
 
 def test_too_little_memory_is_said_with_the_remedy() -> None:
     found = estimate.Estimate(1, 1.0, 0.0, {"base": 10.0}, 8.0, {"LoRA": 0.1})
-    assert "more than the 8.0 GiB" in found.lines()[-1] and "gradient_checkpointing" in found.lines()[-1]
+    assert "only 8.0 GiB are available" in found.lines()[-1] and "gradient_checkpointing" in found.lines()[-1]
     assert len(estimate.Estimate(1, 1.0, 0.0, {"base": 7.0}, 8.0, {"LoRA": 0.1}).lines()) == 2
 
 
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        ({"rank": 128}, "above 64 is rarely better"),
-        ({"algo": "loha", "rank": 64}, "above 32 is rarely better"),
+        ({"rank": 128}, "more than 64 is rarely better"),
+        ({"algo": "loha", "rank": 64}, "more than 32 is rarely better"),
         ({"algo": "locon", "conv_rank": 64}, "conv_rank 64"),
-        ({"rank": 8, "alpha": 16.0}, "2 times as far"),
+        ({"rank": 8, "alpha": 16.0}, "2 times as large"),
         ({"dropout": 0.7}, "outside the usual 0.1 to 0.5"),
         ({"rank_dropout": 0.5}, "outside the usual 0.1 to 0.3"),
-        ({"optimizer": "prodigy", "schedule": "constant"}, "does best with cosine"),
+        ({"optimizer": "prodigy", "schedule": "constant"}, "works best with cosine"),
         ({"optimizer": "prodigy", "learning_rate": 1e-4}, "only scales it"),
         ({"algo": "ia3", "learning_rate": 1e-4}, "0.005 to 0.01"),
         ({"batch": 8}, "higher learning rate and more epochs"),
         ({"batch": 2}, "1 of 2 buckets"),
         ({"resolution": 768}, "above the base's own 512"),
-        ({"dora": True, "dropout": 0.2}, "little to work on with dora"),
+        ({"dora": True, "dropout": 0.2}, "has little effect with dora"),
         ({"guide": "pony"}, "written for sdxl, and the base is sd1"),
-        ({"prediction": "v", "ztsnr": True, "scale_v": True}, "takes away what zero terminal SNR is for"),
-        ({"prediction": "v", "ztsnr": True, "noise_offset": 0.05}, "serves nothing"),
+        ({"prediction": "v", "ztsnr": True, "scale_v": True}, "defeats zero terminal SNR"),
+        ({"prediction": "v", "ztsnr": True, "noise_offset": 0.05}, "is useless with zero terminal SNR"),
     ],
 )
 def test_advice(options: dict[str, Any], wanted: str) -> None:

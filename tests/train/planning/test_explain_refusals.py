@@ -43,8 +43,8 @@ def printed(folder: Path, **options: Any) -> list[str]:
         ({"clip_skip": 3}, "clip_skip 3 is more than the 2 layers"),
         ({"tokenizer": "x"}, "tokenizer has no effect"),
         ({"family": "sdxl", "base": "tiny"}, "family sdxl: the base tiny is sd1"),
-        ({"sample_prompts": "nowhere.txt"}, "there is no file nowhere.txt of prompts"),
-        ({"start_from": "nowhere.safetensors"}, "no .safetensors file that is there"),
+        ({"sample_prompts": "nowhere.txt"}, "the prompt file nowhere.txt does not exist"),
+        ({"start_from": "nowhere.safetensors"}, "does not exist, or is not a .safetensors file"),
         ({"bucket_min": 192}, "resolution 128 is not between"),
     ],
 )

@@ -34,7 +34,7 @@ def train(folder: Path, out: Path) -> str | int | None:
 def test_it_is_trained_and_recalled(closed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = sorted(closed.rglob("*"))
     assert train(closed, tmp_path / "out") in (0, None)
-    assert f"{closed} takes no files: what curate keeps of it is in {ledger_place(closed)}" in capfd.readouterr().err
+    assert f"{closed} is read-only: curate keeps its own files in {ledger_place(closed)}" in capfd.readouterr().err
     [path] = (tmp_path / "out").glob("*.safetensors")
     written = path.stat().st_mtime_ns
     assert train(closed, tmp_path / "out") in (0, None)

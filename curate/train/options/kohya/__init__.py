@@ -55,7 +55,7 @@ def read(paths: Sequence[str], option_names: Collection[str]) -> Imported:
         _by_table(t, name, option_names)
     if result.defaults:
         told = ", ".join(f"{option} {value}" for option, value in result.defaults.items())
-        result.notes.append(f"not set, and taken as kohya's scripts have it: {told}")
+        result.notes.append(f"not set, so the defaults of kohya's scripts are used: {told}")
     return result
 
 

@@ -49,7 +49,7 @@ def read(text: str, path: Path, result: Imported) -> Settings:
         return flags(bare, str(path), result)
     wanted = "train_network.py or sdxl_train_network.py"
     found = f"{_name(other)} trains no LoRA: " if other else "it holds no command of kohya's scripts: "
-    result.problems.append(Problem(f"{path}: {found}{wanted} is wanted"))
+    result.problems.append(Problem(f"{path}: {found}expected {wanted}"))
     return {}
 
 
@@ -57,12 +57,12 @@ def _training(given: Sequence[str], at: int, path: Path, result: Imported) -> Se
     """The arguments behind the script; those before it are the launcher's."""
     family = (SCRIPT.search(_name(given[at])) or {"family": ""})["family"] or ""
     if family.lower() not in ("", "sdxl_"):
-        message = f"{path}: {_name(given[at])} trains another family of models; here it is SD 1.x, SD 2.x and SDXL"
+        message = f"{path}: {_name(given[at])} trains another family of models; curate trains SD 1.x, SD 2.x and SDXL"
         result.problems.append(Problem(message))
     for word in given[:at]:
         if word.startswith("--"):
             name = word.lstrip("-").partition("=")[0]
-            reason = "has no effect: it is the launcher's; curate starts by itself"
+            reason = "has no effect: it belongs to the launcher, and curate starts without one"
             result.notes.append(f"{name} {reason}")
             result.outcomes.append(Outcome(name, f"{path}: {name}", word.partition("=")[2] or True, reason=reason))
     settings = flags(given[at + 1 :], str(path), result)

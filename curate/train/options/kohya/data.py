@@ -13,7 +13,7 @@ MIN_BUCKET, MAX_BUCKET = 256, 1024
 PLACES = {
     "output_dir": "the LoRA goes to the usual place; --output-dir names another",
     "vae": "the base's own is taken; --vae names another",
-    "network_weights": "training starts anew; --start-from names a file",
+    "network_weights": "training starts from zero; --start-from names a file",
     "reg_data_dir": "no regularization pictures are taken; --reg-folder names their folder",
     "sample_prompts": "no sample pictures are drawn; --sample-prompts names the file",
     "metadata_thumbnail": "the LoRA has no thumbnail; --thumbnail names a picture",
@@ -37,12 +37,13 @@ def _paths(t: Translation) -> None:
     if t.has(base) and paths.is_foreign(t.left[base].value):
         value = t.take(base)
         message = (
-            f"{t.where(base)} = {value!r} is a path of Windows, which this system has not: give the base with --base"
+            f"{t.where(base)} = {value!r} is a Windows path, which does not exist on this "
+            "system: give the base with --base"
         )
         t.result.problems.append(Problem(message, "base"))
     for name, instead in PLACES.items():
         if t.has(name) and paths.is_foreign(t.left[name].value):
-            t.note(name, f"= {t.left[name].value!r} is a path of Windows, which this system has not: {instead}")
+            t.note(name, f"= {t.left[name].value!r} is a Windows path, which does not exist on this system: {instead}")
     if not t.has("network_weights"):
         t.idle(("dim_from_weights",), "there are no network_weights here")
 
@@ -116,7 +117,7 @@ def _saves(t: Translation) -> None:
     if ratio and isinstance(epochs, int):
         t.put("save_every_n_epochs", epochs // int(ratio) or 1, "save_n_epoch_ratio")
     elif ratio:
-        t.note("save_n_epoch_ratio", "is left out: without a number of epochs there is no share of it")
+        t.note("save_n_epoch_ratio", "is left out: it is a share of the number of epochs, which is not set")
 
 
 def _samples(t: Translation) -> None:

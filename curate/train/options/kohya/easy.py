@@ -25,7 +25,7 @@ def read(table: Table, path: Path, result: Imported) -> Settings:
     """Its settings by the names of the training script's arguments."""
     mode = cast(Table, table.get("train_mode") or {}).get("train_mode", "lora")
     if str(mode).lower() != "lora":
-        result.problems.append(Problem(f"{path}: train_mode = {mode!r}: LoRAs are trained here, no embeddings"))
+        result.problems.append(Problem(f"{path}: train_mode = {mode!r}: curate trains LoRAs, not embeddings"))
     args = dict(_tables(table, "args"))
     subsets = cast(Sequence[Table], table.get("subsets") or [])
     common = {key: value for key, value in _tables(table, "dataset_args") if value}

@@ -41,7 +41,7 @@ def _text(path: Path, result: Imported) -> str | None:
     except OSError as error:
         result.problems.append(Problem(f"{path} cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
-        result.problems.append(Problem(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}"))
+        result.problems.append(Problem(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"))
     return None
 
 
@@ -52,7 +52,7 @@ def _table(path: Path, text: str, result: Imported) -> Table | None:
         result.problems.append(Problem(f"{path} is neither TOML nor JSON: {error}"))
         return None
     if not isinstance(table, dict):
-        result.problems.append(Problem(f"{path} holds no settings"))
+        result.problems.append(Problem(f"{path} has no settings"))
         return None
     return cast(Table, table)
 
@@ -79,7 +79,7 @@ def _with_references(settings: Settings, path: Path, result: Imported) -> Settin
             continue
         if paths.is_foreign(setting.value):
             result.problems.append(
-                Problem(f"{setting.where} = {setting.value!r} is a Windows path: give that file too, with --from-kohya")
+                Problem(f"{setting.where} = {setting.value!r} is a Windows path: give that file too with --from-kohya")
             )
             continue
         place = _beside(setting.value, endings, path)

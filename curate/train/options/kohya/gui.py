@@ -182,6 +182,6 @@ def _families(t: Translation) -> None:
         if t.has(field) and truth(t.left[field].value):
             where = t.left[field].where
             t.result.problems.append(
-                Problem(f"{where}: {family} is another family of models, which is not trained here")
+                Problem(f"{where}: {family} is another family of models, which curate cannot train")
             )
         t.left.pop(field, None)

@@ -128,7 +128,7 @@ def _text_rate(t: Translation) -> Any:
         return None
     rates = {float(one) for one in value} if isinstance(value, list) else {value}
     if len(rates) > 1:
-        t.refuse("text_encoder_lr", "both text encoders have one rate here", "text_lr")
+        t.refuse("text_encoder_lr", "both text encoders have the same rate in curate", "text_lr")
         return None
     return rates.pop()
 
