@@ -44,7 +44,6 @@ def stats_command(
 ) -> None:
     """Count the tags of each concept, most frequent first."""
     from curate import tags_edit
-    from curate.report.text import counted
 
     found = tags_edit.read(folder, concept or ())
     counts = tags_edit.count(found)
@@ -76,7 +75,6 @@ def find_command(
 ) -> None:
     """List the pictures whose captions have all of the given tags."""
     from curate import tags_edit
-    from curate.report.text import counted
 
     wanted = [tags_edit.matching([t]) for t in tags]
 
@@ -192,7 +190,6 @@ def restore_command(
 ) -> None:
     """Bring back pictures that you removed from a prepared folder. The next run does it."""
     from curate.drive import restore
-    from curate.report.text import counted
 
     keys = restore(folder, names or (), dry_run=dry_run)
     if as_json:
@@ -208,7 +205,6 @@ def _edit(
     folder: Path, rule: Any, concept: list[str] | None, dry_run: bool, edited_too: bool, in_place: bool, as_json: bool
 ) -> None:
     from curate import tags_edit
-    from curate.report.text import counted
 
     command = " ".join(sys.argv[1:]) or "tags"
     done = tags_edit.edit(
