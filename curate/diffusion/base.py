@@ -15,7 +15,7 @@ from curate.adapters.base import Layer
 from curate.core.declarations import name_of
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import PACKAGE, Family, Prediction
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Conditions:
 
 
 @dataclass
-class Want:
+class LoadOptions:
     """How a base is loaded.
 
     clip_skip    layer of the text encoder, from the end, in families that have the choice
@@ -70,7 +70,7 @@ class Parts:
 class Backbone(ABC):
     """A loaded base model: UNet, VAE, text encoders, all frozen.
 
-    parts       models that adapters attach to, by the name sites use: unet, te1, te2
+    parts       models that adapters attach to, by the name layer names use: unet, te1, te2
     digest      identifies all weights; `vae_digest` the autoencoder's alone
     hashes      of a checkpoint and of an autoencoder in one file, as kohya names and computes them
     """
@@ -97,7 +97,7 @@ class Backbone(ABC):
     hashes: dict[str, str] = field(default_factory=dict[str, str])
 
     @abstractmethod
-    def sites(self) -> list[Site]:
+    def layer_names(self) -> list[LayerName]:
         """Every layer that could be adapted, in forward order, text encoders first."""
 
     @abstractmethod
@@ -110,12 +110,12 @@ class Backbone(ABC):
 
     @classmethod
     @abstractmethod
-    def from_folder(cls, place: Path, base: str, want: Want) -> Parts:
+    def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
         """The models of a folder in diffusers' layout. Raises InputError for one that cannot be trained."""
 
     @classmethod
     @abstractmethod
-    def from_file(cls, state: Mapping[str, Tensor], place: Path, want: Want, offline: bool) -> Parts:
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
         """The models of a checkpoint's tensors. Raises InputError for one that is not whole."""
 
     @classmethod
@@ -131,27 +131,27 @@ class Backbone(ABC):
     def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
         """The pipeline's arguments for what a picture is to show and what it is not to."""
 
-    def stored_as_point(self, site: Site) -> bool:
+    def stored_as_point(self, layer_name: LayerName) -> bool:
         """Whether files hold a linear layer's tensors as those of a 1×1 convolution."""
-        return site.path.endswith(self.family.point_layers)
+        return layer_name.path.endswith(self.family.point_layers)
 
     def tokens(self, caption: str) -> list[Tensor]:
         """Token ids [chunks, 77] of one caption, per text encoder."""
         return [text.tokens(caption) for text in self.texts]
 
-    def layer(self, site: Site) -> Layer | None:
-        """The layer at a site, or None where this model has none there."""
-        found = self.at(site)
+    def layer(self, layer_name: LayerName) -> Layer | None:
+        """The layer of that name, or None where this model has none there."""
+        found = self.at(layer_name)
         return found if isinstance(found, nn.Linear | nn.Conv2d) else None
 
-    def at(self, site: Site) -> nn.Module | None:
-        """Whatever module is at a site."""
-        return module_at(self.parts[site.part], site.path) if site.part in self.parts else None
+    def at(self, layer_name: LayerName) -> nn.Module | None:
+        """Whatever module is where a layer name says."""
+        return module_at(self.parts[layer_name.part], layer_name.path) if layer_name.part in self.parts else None
 
-    def place(self, site: Site, module: nn.Module) -> None:
-        """Puts a module at a site."""
-        path, _, name = site.path.rpartition(".")
-        parent = module_at(self.parts[site.part], path)
+    def place(self, layer_name: LayerName, module: nn.Module) -> None:
+        """Puts a module in the place of the layer."""
+        path, _, name = layer_name.path.rpartition(".")
+        parent = module_at(self.parts[layer_name.part], path)
         assert parent is not None
         setattr(parent, name, module)
 

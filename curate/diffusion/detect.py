@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from curate.diffusion import foreign
 from curate.diffusion.family import Family, families, family, titles
-from curate.diffusion.locate import located
+from curate.diffusion.locate import locate_base
 from curate.errors import InputError
 
 
@@ -26,7 +26,7 @@ class Traits:
 
 def traits(base: str, offline: bool) -> Traits:
     """Raises InputError for what cannot be trained and MissingError for what is not on this machine."""
-    place = located(base, offline)
+    place = locate_base(base, offline)
     return _of_folder(place, base) if place.is_dir() else of_keys(keys(place), place)
 
 

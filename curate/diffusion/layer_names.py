@@ -29,17 +29,17 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class LayerName:
     """One layer that can be adapted.
 
-    name   name in a kohya file, without suffix
+    key    name in a kohya file, without suffix
     part   which model: unet, te1, te2
     path   attribute path inside that model as diffusers and transformers < 5 spell it
     kind   decides which presets hold it
     block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
     """
 
-    name: str
+    key: str
     part: str
     path: str
     kind: Kind
@@ -60,13 +60,13 @@ RESNET: dict[str, tuple[str, Kind]] = {
 }
 
 
-def text_sites(prefix: str, part: str, layers: int) -> list[Site]:
+def text_layer_names(prefix: str, part: str, layers: int) -> list[LayerName]:
     """The layers of a CLIP text encoder; `prefix` is lora_te, lora_te1 or lora_te2."""
     paths: dict[str, Kind] = {}
     for layer in range(layers):
         paths |= {f"text_model.encoder.layers.{layer}.self_attn.{w}_proj": "text-attn" for w in ("q", "k", "v", "out")}
         paths |= {f"text_model.encoder.layers.{layer}.mlp.{w}": "text-mlp" for w in ("fc1", "fc2")}
-    return [Site(f"{prefix}_{path.replace('.', '_')}", part, path, kind) for path, kind in paths.items()]
+    return [LayerName(f"{prefix}_{path.replace('.', '_')}", part, path, kind) for path, kind in paths.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ def original_block(name: str) -> int:
     return 22 if name.startswith("out_") else 0
 
 
-def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
+def unet_layer_names(shape: UnetShape, original_names: bool) -> list[LayerName]:
     """The layers of a UNet, in forward order; `original_names` gives the file names of the original checkpoint.
 
     With those, edges and embeddings of the UNet are in no preset: no peer trains them on SDXL.
 
     A layer that a given UNet lacks (conv_shortcut where channels do not change) is left out on attaching.
     """
-    sites: list[Site] = []
+    layer_names: list[LayerName] = []
     levels, each = len(shape.down), shape.per_level
     middle = levels * (each + 1)  # conv_in, `each` a level, and a downsampler in all levels but the last
 
@@ -113,7 +113,7 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
         name = original if original_names else path.replace(".", "_")
         kind = "unused" if original_names and kind in ("edge", "time") else kind
         block = original_block(original) if original_names else min(block, middle + levels * (each + 1))
-        sites.append(Site(f"lora_unet_{name}", "unet", path, kind, block))
+        layer_names.append(LayerName(f"lora_unet_{name}", "unet", path, kind, block))
 
     def resnet(path: str, original: str, block: int) -> None:
         for ours, (theirs, kind) in RESNET.items():
@@ -159,7 +159,7 @@ def unet_sites(shape: UnetShape, original_names: bool) -> list[Site]:
                 middle + 1 + last,
             )
     add("conv_out", "out_2", "edge", middle + len(shape.up) * (each + 1))
-    return sites
+    return layer_names
 
 
 def _kinds(words: str) -> frozenset[Kind]:
@@ -186,10 +186,10 @@ NORMS: dict[str, frozenset[Kind]] = {
 """Norm layers inside what a preset holds; text encoders' are read by no program."""
 
 
-def chosen(sites: list[Site], preset: str, norms: bool = False) -> list[Site]:
-    """The sites a preset holds, with the norms beside them where wanted."""
+def select_layers(layer_names: list[LayerName], preset: str, norms: bool = False) -> list[LayerName]:
+    """The layers a preset holds, with the norms beside them where wanted."""
     for algorithm in algorithms().values():
         if endings := algorithm.presets.get(preset):
-            return [s for s in sites if s.path.endswith(endings)]
+            return [n for n in layer_names if n.path.endswith(endings)]
     kinds = PRESETS[preset] | (NORMS.get(preset, frozenset()) if norms else frozenset())
-    return [s for s in sites if s.kind in kinds]
+    return [n for n in layer_names if n.kind in kinds]

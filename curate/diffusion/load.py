@@ -6,30 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from curate.core.digests import FileDigests, file_digest, legacy_digest, text_digest
-from curate.diffusion.base import Backbone, Parts, Want
+from curate.diffusion.base import Backbone, LoadOptions, Parts
 from curate.diffusion.checkpoint_file import read
 from curate.diffusion.detect import family_of_folder, family_of_keys
 from curate.diffusion.family import Prediction
 from curate.diffusion.family_class import family_class
-from curate.diffusion.locate import base_digest, located, vae_digest
+from curate.diffusion.locate import base_digest, locate_base, vae_digest
 from curate.diffusion.vae import load_vae
 from curate.errors import InputError
 
 
-def load(base: str, offline: bool, want: Want | None = None, known: FileDigests | None = None) -> Backbone:
+def load(base: str, offline: bool, options: LoadOptions | None = None, digests: FileDigests | None = None) -> Backbone:
     """Loads a base model on the CPU, frozen.
 
     Raises InputError for what cannot be trained and MissingError for what is not on this machine.
     """
-    want = want or Want()
-    place = located(base, offline)
-    if want.tokenizer and place.is_dir():
+    options = options or LoadOptions()
+    place = locate_base(base, offline)
+    if options.tokenizer and place.is_dir():
         raise InputError(f"tokenizer has no effect: {base} has its own")
-    family, parts = _parts(place, base, want, offline)
+    family, parts = _parts(place, base, options, offline)
     vae_config: Any = parts.vae.config
     scaling = float(vae_config["scaling_factor"])
-    if want.vae:
-        parts.vae = load_vae(want.vae, scaling, offline)
+    if options.vae:
+        parts.vae = load_vae(options.vae, scaling, offline)
     prediction: Prediction = "v" if parts.schedule.get("prediction_type") == "v_prediction" else "epsilon"
     return family(
         name=base,
@@ -39,31 +39,31 @@ def load(base: str, offline: bool, want: Want | None = None, known: FileDigests 
         resolution=parts.resolution,
         prediction=prediction,
         ztsnr=bool(parts.schedule.get("rescale_betas_zero_snr")),
-        digest=base_digest(base, offline, known),
-        vae_digest=vae_digest(want.vae, offline, known) if want.vae else _own_vae_digest(place, known),
+        digest=base_digest(base, offline, digests),
+        vae_digest=vae_digest(options.vae, offline, digests) if options.vae else _own_vae_digest(place, digests),
         scaling=scaling,
         schedule=parts.schedule,
-        hashes=_hashes(place, "sd_model", known) | _hashes(Path(want.vae).expanduser(), "vae", known),
+        hashes=_hashes(place, "sd_model", digests) | _hashes(Path(options.vae).expanduser(), "vae", digests),
     )
 
 
-def _parts(place: Path, base: str, want: Want, offline: bool) -> tuple[type[Backbone], Parts]:
+def _parts(place: Path, base: str, options: LoadOptions, offline: bool) -> tuple[type[Backbone], Parts]:
     if place.is_dir():
         family = family_class(family_of_folder(place, base).name)
-        return family, family.from_folder(place, base, want)
+        return family, family.from_folder(place, base, options)
     state = read(place)
     family = family_class(family_of_keys(state, place.name).name)
-    return family, family.from_file(state, place, want, offline)
+    return family, family.from_file(state, place, options, offline)
 
 
-def _hashes(file: Path, what: str, known: FileDigests | None) -> dict[str, str]:
+def _hashes(file: Path, what: str, digests: FileDigests | None) -> dict[str, str]:
     """kohya's hashes of a model that is one file; a folder has none."""
     if not file.is_file():
         return {}
-    return {f"{what}_hash": legacy_digest(file), f"new_{what}_hash": file_digest(file, known)}
+    return {f"{what}_hash": legacy_digest(file), f"new_{what}_hash": file_digest(file, digests)}
 
 
-def _own_vae_digest(place: Path, known: FileDigests | None) -> str:
+def _own_vae_digest(place: Path, digests: FileDigests | None) -> str:
     """Of the autoencoder's own files, or of the whole checkpoint that holds it."""
     files = [place] if place.is_file() else sorted(p for p in (place / "vae").glob("*") if p.is_file())
-    return text_digest(*(file_digest(p, known) for p in files))
+    return text_digest(*(file_digest(p, digests) for p in files))

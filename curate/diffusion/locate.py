@@ -13,7 +13,7 @@ CHECKPOINTS = (".safetensors", ".ckpt")
 PATTERNS = ["model_index.json", *(f"{c}/*.{e}" for c in COMPONENTS for e in ("json", "txt", "safetensors"))]
 
 
-def located(base: str, offline: bool) -> Path:
+def locate_base(base: str, offline: bool) -> Path:
     """Where a base model is: `tiny`, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
 
     Raises InputError for what is none of these and MissingError for what is not on this machine.
@@ -60,9 +60,9 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     return [place / "config.json", *plain]
 
 
-def vae_digest(vae: str, offline: bool, known: FileDigests | None = None) -> str:
+def vae_digest(vae: str, offline: bool, digests: FileDigests | None = None) -> str:
     """Identifies an autoencoder's weights without loading it."""
-    return text_digest(*(file_digest(path, known) for path in vae_files(vae, offline)))
+    return text_digest(*(file_digest(path, digests) for path in vae_files(vae, offline)))
 
 
 def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
@@ -79,7 +79,9 @@ def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: st
                 f"{what} {name} is not on this machine, and offline is set",
                 "run once without offline, which fetches it, or give a folder or a file on disk",
             ) from error
-        raise MissingError(f"{what} {name}cannot be downloaded from the hub: {_said(error)}", _remedy(error)) from error
+        raise MissingError(
+            f"{what} {name} cannot be downloaded from the hub: {_said(error)}", _remedy(error)
+        ) from error
 
 
 def _said(error: Exception) -> str:
@@ -98,12 +100,12 @@ def _remedy(error: Exception) -> str:
     return "check the connection, or give a folder or a file on disk"
 
 
-def base_digest(base: str, offline: bool, known: FileDigests | None = None) -> str:
+def base_digest(base: str, offline: bool, digests: FileDigests | None = None) -> str:
     """Identifies the weights of a base model without loading it."""
     if base == "tiny":
         return tiny.digest()
-    place = located(base, offline)
+    place = locate_base(base, offline)
     if place.is_file():
-        return file_digest(place, known)
+        return file_digest(place, digests)
     files = sorted(p for c in COMPONENTS for p in (place / c).glob("*") if p.is_file())
-    return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, known)}" for p in files))
+    return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, digests)}" for p in files))

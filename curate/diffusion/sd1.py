@@ -12,7 +12,7 @@ from typing_extensions import override
 from curate.diffusion.base import Conditions
 from curate.diffusion.checkpoint_file import clip_of
 from curate.diffusion.family import Family
-from curate.diffusion.layer_names import Site, text_sites, unet_sites
+from curate.diffusion.layer_names import LayerName, text_layer_names, unet_layer_names
 from curate.diffusion.shape import text_layers, unet_shape
 from curate.diffusion.stable_diffusion import StableDiffusion
 
@@ -75,9 +75,9 @@ class Sd1(StableDiffusion):
         return super().unet_configuration(state) | own
 
     @override
-    def sites(self) -> list[Site]:
-        text = text_sites("lora_te", "te1", text_layers(self.parts["te1"]))
-        return text + unet_sites(unet_shape(self.parts["unet"]), original_names=False)
+    def layer_names(self) -> list[LayerName]:
+        text = text_layer_names("lora_te", "te1", text_layers(self.parts["te1"]))
+        return text + unet_layer_names(unet_shape(self.parts["unet"]), original_names=False)
 
     @override
     def condition(self, tokens: Sequence[Tensor], sizes: Tensor | None) -> Conditions:

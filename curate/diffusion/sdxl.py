@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion.base import Conditions, Want
+from curate.diffusion.base import Conditions, LoadOptions
 from curate.diffusion.checkpoint_file import UNET, clip_of, open_clip_of
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import Family
-from curate.diffusion.layer_names import Site, text_sites, unet_sites
+from curate.diffusion.layer_names import LayerName, text_layer_names, unet_layer_names
 from curate.diffusion.shape import text_layers, unet_shape
 from curate.diffusion.stable_diffusion import StableDiffusion
 
@@ -106,15 +106,15 @@ class Sdxl(StableDiffusion):
 
     @override
     @classmethod
-    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], want: Want) -> list[ClipText]:
+    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], options: LoadOptions) -> list[ClipText]:
         """Both encoders are read one layer before the end, without the final norm; clip skip has no say."""
         pairs = zip(models, tokenizers, strict=True)
-        return [ClipText(model, words, want.max_tokens, 2, False, int(words.pad_token_id)) for model, words in pairs]
+        return [ClipText(model, words, options.max_tokens, 2, False, int(words.pad_token_id)) for model, words in pairs]
 
     @override
-    def sites(self) -> list[Site]:
-        text = [s for n in (1, 2) for s in text_sites(f"lora_te{n}", f"te{n}", text_layers(self.parts[f"te{n}"]))]
-        return text + unet_sites(unet_shape(self.parts["unet"]), original_names=True)
+    def layer_names(self) -> list[LayerName]:
+        text = [s for n in (1, 2) for s in text_layer_names(f"lora_te{n}", f"te{n}", text_layers(self.parts[f"te{n}"]))]
+        return text + unet_layer_names(unet_shape(self.parts["unet"]), original_names=True)
 
     @override
     def condition(self, tokens: Sequence[Tensor], sizes: Tensor | None) -> Conditions:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.diffusion import checkpoint_file, skeleton
-from curate.diffusion.base import Backbone, Conditions, Parts, Want
+from curate.diffusion.base import Backbone, Conditions, LoadOptions, Parts
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.detect import read_json, yaml_prediction
 from curate.diffusion.library_logging import quiet
@@ -48,29 +48,29 @@ class StableDiffusion(Backbone):
         return {**checkpoint_file.unet_config(state), "sample_size": cls.family.resolution // 8}
 
     @classmethod
-    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], want: Want) -> list[ClipText]:
+    def clip_texts(cls, models: Sequence[Any], tokenizers: Sequence[Any], options: LoadOptions) -> list[ClipText]:
         """The text encoders as they are read: at clip skip's layer, with the final norm."""
-        skip = want.clip_skip if want.clip_skip > 1 else 0
+        skip = options.clip_skip if options.clip_skip > 1 else 0
         layers = int(models[0].config.num_hidden_layers)
         if skip > layers:
             raise InputError(f"clip_skip {skip} is more than the {layers} layers of the base's text encoder")
-        return [ClipText(models[0], tokenizers[0], want.max_tokens, skip, True, int(tokenizers[0].pad_token_id))]
+        return [ClipText(models[0], tokenizers[0], options.max_tokens, skip, True, int(tokenizers[0].pad_token_id))]
 
     @override
     @classmethod
-    def from_folder(cls, place: Path, base: str, want: Want) -> Parts:
+    def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
         given: dict[str, Any] = {"local_files_only": True}
         with quiet(), whole(place):
-            unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=want.dtype, **given)
+            unet = UNet2DConditionModel.from_pretrained(place / "unet", torch_dtype=options.dtype, **given)
             vae = AutoencoderKL.from_pretrained(place / "vae", torch_dtype=torch.float32, **given)
             texts: list[Any] = []
             for declared, folder in zip(cls.family.texts, TEXT_FOLDERS, strict=False):
                 kind: Any = CLIPTextModelWithProjection if "projection_dim" in declared else CLIPTextModel
-                texts.append(kind.from_pretrained(place / folder, dtype=want.dtype, **given))
+                texts.append(kind.from_pretrained(place / folder, dtype=options.dtype, **given))
             folders = TOKENIZER_FOLDERS[: len(texts)]
             tokenizers = [CLIPTokenizer.from_pretrained(place / folder, **given) for folder in folders]
         channels = int(unet.config["in_channels"])
@@ -79,25 +79,25 @@ class StableDiffusion(Backbone):
         for model in (unet, vae, *texts):
             model.requires_grad_(False).eval()
         schedule = read_json(place / "scheduler" / "scheduler_config.json")
-        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, want), schedule)
+        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, options), schedule)
 
     @override
     @classmethod
-    def from_file(cls, state: Mapping[str, Tensor], place: Path, want: Want, offline: bool) -> Parts:
-        unet, vae, texts = cls.models_of(state, place.name, want.dtype)
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
+        unet, vae, texts = cls.models_of(state, place.name, options.dtype)
         schedule: dict[str, Any] = {"prediction_type": "epsilon", "rescale_betas_zero_snr": "ztsnr" in state}
         said = yaml_prediction(place)
         if "v_pred" in state or said == "v":
             schedule["prediction_type"] = "v_prediction"
-        elif not cls.family.prediction and not said and want.prediction == "auto":
+        elif not cls.family.prediction and not said and options.prediction == "auto":
             raise InputError(
                 f"{place.name} does not say whether it predicts epsilon or v",
                 "set prediction, or put its .yaml file beside it",
             )
-        tokenizers = [tokenizer(want.tokenizer, place, offline) for _ in texts]
+        tokenizers = [tokenizer(options.tokenizer, place, offline) for _ in texts]
         if cls.pads_with_zero:
             tokenizers[-1].pad_token = tokenizers[-1].convert_ids_to_tokens(0)
-        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, want), schedule)
+        return cls._parts(unet, vae, texts, cls.clip_texts(texts, tokenizers, options), schedule)
 
     @classmethod
     def models_of(

@@ -103,9 +103,9 @@ class Train(TrainOptions, DatasetStage):
     def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing."""
         from curate.train.planning.explain import findings
-        from curate.train.runtime.device import chosen_device
+        from curate.train.runtime.device import resolve_device
 
-        return findings(self, source, given, chosen_device(device))
+        return findings(self, source, given, resolve_device(device))
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
@@ -157,7 +157,7 @@ class Train(TrainOptions, DatasetStage):
         from curate.core.store import Store, ledger_place
         from curate.train.data.job import Context
         from curate.train.runtime import distributed
-        from curate.train.runtime.device import chosen_device
+        from curate.train.runtime.device import resolve_device
 
         with contextlib.ExitStack() as stack:
             store = env.store or stack.enter_context(Store(ledger_place(env.output)))
@@ -165,7 +165,7 @@ class Train(TrainOptions, DatasetStage):
             yield Context(
                 folder=env.output,
                 read=env.door.read,
-                device=chosen_device(env.device, env.require_gpu),
+                device=resolve_device(env.device, env.require_gpu),
                 offline=env.offline,
                 tell=tell,
                 stopping=env.stopping,

@@ -8,8 +8,8 @@ from typing import Any
 
 from curate.core.events import Event, Saved
 from curate.diffusion.base import Backbone
-from curate.diffusion.load import Want, load
-from curate.diffusion.locate import located
+from curate.diffusion.load import LoadOptions, load
+from curate.diffusion.locate import locate_base
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.loop import Loop
@@ -108,12 +108,14 @@ class Training:
             self.run.device = str(context.device)
             self.run.save(self.folder)
         team.first_then_others(lambda: checks.check(options, self.folder, context.digests))
-        place = located(options.base, context.offline)
+        place = locate_base(options.base, context.offline)
         check_base(options, base_traits(options, place), place, context.device)
         dtype = resolve.precision(options, context.device)
-        want = Want(options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae)
+        load_options = LoadOptions(
+            options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae
+        )
         context.phase("loading the base model")
-        backbone = team.first_then_others(lambda: load(options.base, context.offline, want, context.digests))
+        backbone = team.first_then_others(lambda: load(options.base, context.offline, load_options, context.digests))
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):
                 backbone.to(context.device, dtype)

@@ -32,7 +32,7 @@ from curate.adapters.base import Plan
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
 from curate.diffusion.family import families
-from curate.diffusion.layer_names import Site, chosen, unet_sites
+from curate.diffusion.layer_names import LayerName, select_layers, unet_layer_names
 from curate.diffusion.sd1 import Sd1
 from curate.diffusion.sdxl import Sdxl
 from curate.diffusion.shape import unet_shape
@@ -73,15 +73,15 @@ Undo = Callable[[], None]
 class Bench(Sd1):
     """A UNet alone."""
 
-    def sites(self) -> list[Site]:
-        return unet_sites(unet_shape(self.parts["unet"]), original_names=False)
+    def layer_names(self) -> list[LayerName]:
+        return unet_layer_names(unet_shape(self.parts["unet"]), original_names=False)
 
 
 class BenchXl(Sdxl):
     """SDXL's alone."""
 
-    def sites(self) -> list[Site]:
-        return unet_sites(unet_shape(self.parts["unet"]), original_names=True)
+    def layer_names(self) -> list[LayerName]:
+        return unet_layer_names(unet_shape(self.parts["unet"]), original_names=True)
 
 
 FAMILIES = {"sd1": Bench, "sdxl": BenchXl}
@@ -101,16 +101,16 @@ def backbone(family: str, width: int, device: torch.device, dtype: torch.dtype) 
     return FAMILIES[family]("bench", {"unet": unet}, nn.Identity(), [], 512, "epsilon")
 
 
-def held(base: Backbone, preset: str) -> list[tuple[Site, nn.Module]]:
+def held(base: Backbone, preset: str) -> list[tuple[LayerName, nn.Module]]:
     """The layers of a preset."""
-    found = ((site, base.layer(site)) for site in chosen(base.sites(), PRESETS[preset]))
-    return [(site, layer) for site, layer in found if layer is not None]
+    found = ((layer_name, base.layer(layer_name)) for layer_name in select_layers(base.layer_names(), PRESETS[preset]))
+    return [(layer_name, layer) for layer_name, layer in found if layer is not None]
 
 
 def ours(base: Backbone, preset: str, kind: Kind) -> Undo:
     """Ours on, as training has it."""
-    sites = [site for site, _ in held(base, preset)]
-    network = Network.attach(base, sites, lambda site, shape: make(kind.algo, shape, kind.plan), 0)
+    layer_names = [layer_name for layer_name, _ in held(base, preset)]
+    network = Network.attach(base, layer_names, lambda layer_name, shape: make(kind.algo, shape, kind.plan), 0)
     device = next(base.parts["unet"].parameters()).device
     for adapter in network.adapters.values():
         adapter.to(device)
@@ -122,7 +122,9 @@ def lycoris(base: Backbone, preset: str, kind: Kind, bypass: bool) -> Undo:
     import lycoris.modules as modules
 
     made = {"lora": modules.LoConModule, "loha": modules.LohaModule, "lokr": modules.LokrModule}[kind.algo]
-    on = [made(site.name, layer, 1.0, bypass_mode=bypass, **kind.lycoris) for site, layer in held(base, preset)]
+    on = [
+        made(layer_name.key, layer, 1.0, bypass_mode=bypass, **kind.lycoris) for layer_name, layer in held(base, preset)
+    ]
     device = next(base.parts["unet"].parameters()).device
     for module in on:
         module.to(device)
@@ -140,14 +142,14 @@ def peft(base: Backbone, preset: str, kind: Kind) -> Undo:
     import peft as library
 
     name, given = kind.peft
-    sites = [site for site, _ in held(base, preset)]
+    layer_names = [layer_name for layer_name, _ in held(base, preset)]
     unet = base.parts["unet"]
-    library.inject_adapter_in_model(getattr(library, name)(target_modules=[s.path for s in sites], **given), unet)
+    library.inject_adapter_in_model(getattr(library, name)(target_modules=[s.path for s in layer_names], **given), unet)
 
     def undo() -> None:
-        for site in sites:
-            layer: Any = base.at(site)
-            base.place(site, layer.get_base_layer())
+        for layer_name in layer_names:
+            layer: Any = base.at(layer_name)
+            base.place(layer_name, layer.get_base_layer())
         unet.requires_grad_(False)
 
     return undo

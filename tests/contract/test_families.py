@@ -11,7 +11,7 @@ import torch
 from curate.diffusion.detect import family_of_folder, family_of_keys, traits
 from curate.diffusion.family import families
 from curate.diffusion.family_class import family_class
-from curate.diffusion.layer_names import PRESETS, chosen
+from curate.diffusion.layer_names import PRESETS, select_layers
 from curate.diffusion.load import load
 from tests.diffusion.helpers import narrow
 from tests.train.conftest import one_thread, own_cache
@@ -45,11 +45,11 @@ def test_its_outline_has_the_parameters_that_it_declares(name: str) -> None:
     assert sum(p.numel() for p in parts[made.family.core].parameters()) == made.family.parameters
     assert all(p.device.type == "meta" for model in (*parts.values(), vae) for p in model.parameters())
     backbone = made(name, parts, vae, [], made.family.resolution, "epsilon")
-    sites = backbone.sites()
-    assert len({site.name for site in sites}) == len(sites)
-    assert 1 + max(site.block for site in sites) == made.family.blocks
+    layer_names = backbone.layer_names()
+    assert len({layer_name.key for layer_name in layer_names}) == len(layer_names)
+    assert 1 + max(layer_name.block for layer_name in layer_names) == made.family.blocks
     for preset in PRESETS:
-        layers = [backbone.layer(site) for site in chosen(sites, preset)]
+        layers = [backbone.layer(layer_name) for layer_name in select_layers(layer_names, preset)]
         assert any(layer is not None for layer in layers)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import Site, UnetShape, text_sites, unet_sites
+from curate.diffusion.layer_names import LayerName, UnetShape, text_layer_names, unet_layer_names
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
 
@@ -134,13 +134,15 @@ def another_vae(place: Path) -> Path:
     return place
 
 
-def sd15() -> list[Site]:
-    return text_sites("lora_te", "te1", 12) + unet_sites(UnetShape((1, 1, 1, 0), (0, 1, 1, 1), 1), original_names=False)
+def sd15() -> list[LayerName]:
+    return text_layer_names("lora_te", "te1", 12) + unet_layer_names(
+        UnetShape((1, 1, 1, 0), (0, 1, 1, 1), 1), original_names=False
+    )
 
 
-def sdxl() -> list[Site]:
-    text = text_sites("lora_te1", "te1", 12) + text_sites("lora_te2", "te2", 32)
-    return text + unet_sites(UnetShape((0, 2, 10), (10, 2, 0), 10), original_names=True)
+def sdxl() -> list[LayerName]:
+    text = text_layer_names("lora_te1", "te1", 12) + text_layer_names("lora_te2", "te2", 32)
+    return text + unet_layer_names(UnetShape((0, 2, 10), (10, 2, 0), 10), original_names=True)
 
 
 def original_names(family: str, backbone: Backbone) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import family_of_keys
 from curate.diffusion.family_class import family_class
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.stable_diffusion import StableDiffusion
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
@@ -115,10 +115,10 @@ def test_sdxl_answers_as_diffusers_own_pipeline(folders: dict[str, Path]) -> Non
 @pytest.mark.parametrize(("family", "suffix"), [("sd1", ".ckpt"), ("sd2", ".safetensors"), ("sdxl", ".safetensors")])
 def test_one_file_is_the_folder(family: str, suffix: str, folders: dict[str, Path], tmp_path: Path) -> None:
     path = one_file(family, folders[family], tmp_path / f"x{suffix}")
-    want = Want(tokenizer=str(tiny.folder() / "tokenizer"), prediction="v" if family == "sd2" else "auto")
+    want = LoadOptions(tokenizer=str(tiny.folder() / "tokenizer"), prediction="v" if family == "sd2" else "auto")
     whole, file = load(str(folders[family]), True), load(str(path), True, want)
     assert file.family.name == whole.family.name == family
-    assert {s.name for s in file.sites()} == {s.name for s in whole.sites()}
+    assert {s.key for s in file.layer_names()} == {s.key for s in whole.layer_names()}
     torch.testing.assert_close(answer(file), answer(whole), rtol=1e-4, atol=1e-5)
     pictures = torch.rand(1, 3, 64, 64)
     ratio = file.scaling / whole.scaling
@@ -126,7 +126,7 @@ def test_one_file_is_the_folder(family: str, suffix: str, folders: dict[str, Pat
 
 
 def test_what_a_file_says_of_its_prediction(folders: dict[str, Path], tmp_path: Path) -> None:
-    want = Want(tokenizer=str(tiny.folder() / "tokenizer"))
+    want = LoadOptions(tokenizer=str(tiny.folder() / "tokenizer"))
     path = one_file("sdxl", folders["sdxl"], tmp_path / "v.safetensors", v_pred=torch.empty(0), ztsnr=torch.empty(0))
     backbone = load(str(path), True, want)
     assert (backbone.prediction, backbone.ztsnr) == ("v", True)
@@ -155,7 +155,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 def test_no_tokenizer_is_a_thing_missing(folders: dict[str, Path], tmp_path: Path) -> None:
     path = one_file("sd1", folders["sd1"], tmp_path / "x.safetensors")
     with pytest.raises(MissingError, match="tokenizer"):
-        load(str(path), True, Want(tokenizer=str(tmp_path / "nowhere")))
+        load(str(path), True, LoadOptions(tokenizer=str(tmp_path / "nowhere")))
 
 
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])

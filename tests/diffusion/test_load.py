@@ -20,8 +20,8 @@ from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
 from curate.diffusion import tiny, tokenizer
 from curate.diffusion.detect import traits
-from curate.diffusion.load import Want, load
-from curate.diffusion.locate import located, vae_digest
+from curate.diffusion.load import LoadOptions, load
+from curate.diffusion.locate import locate_base, vae_digest
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.output.fingerprint import identify
@@ -126,7 +126,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_base_that_is_not_here(base: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        located(base, offline=True)
+        locate_base(base, offline=True)
 
 
 REQUEST = "404 Client Error. (Request ID: Root=1-2)\n\n"
@@ -170,8 +170,8 @@ def test_what_the_hub_says_is_one_line_and_what_to_do(
         raise getattr(errors, kind)(text, **({} if kind == "LocalEntryNotFoundError" else {"response": Answer()}))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(MissingError, match="base model a/bcannot be downloaded from the hub: ") as caught:
-        located("a/b", offline=False)
+    with pytest.raises(MissingError, match="base model a/b cannot be downloaded from the hub: ") as caught:
+        locate_base("a/b", offline=False)
     assert re.search(said, caught.value.message) and remedy in caught.value.remedy
 
 
@@ -218,8 +218,11 @@ def test_another_autoencoder_from_folder_and_file(tmp_path: Path) -> None:
     place = another_vae(tmp_path / "vae")
     pictures = torch.rand(1, 3, 64, 64)
     own = load("tiny", True)
-    folder, outer = load("tiny", True, Want(vae=str(place))), load("tiny", True, Want(vae=str(place.parent)))
-    file = load("tiny", True, Want(vae=str(next(place.glob("*.safetensors")))))
+    folder, outer = (
+        load("tiny", True, LoadOptions(vae=str(place))),
+        load("tiny", True, LoadOptions(vae=str(place.parent))),
+    )
+    file = load("tiny", True, LoadOptions(vae=str(next(place.glob("*.safetensors")))))
     assert not torch.equal(own.encode(pictures)[0], folder.encode(pictures)[0])
     for other in (outer, file):
         torch.testing.assert_close(other.encode(pictures)[0], folder.encode(pictures)[0])
@@ -277,7 +280,7 @@ def test_an_autoencoder_of_another_form(tmp_path: Path) -> None:
     save_file({k: v for k, v in whole.items() if "decoder" not in k}, tmp_path / "half.safetensors")
     for file in (tmp_path / "half.safetensors", tiny.folder() / "vae" / path.name):
         with pytest.raises(InputError, match="contains no autoencoder of"):
-            load("tiny", True, Want(vae=str(file)))
+            load("tiny", True, LoadOptions(vae=str(file)))
 
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "empty"])
@@ -286,7 +289,7 @@ def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is not there|contains no autoencoder"):
         vae_digest(str(tmp_path / name), True)
     with pytest.raises(InputError, match="contains no autoencoder"):
-        load("tiny", True, Want(vae=str(header(tmp_path / "x.safetensors", "x"))))
+        load("tiny", True, LoadOptions(vae=str(header(tmp_path / "x.safetensors", "x"))))
     with pytest.raises(
         MissingError, match="vae nobody/nothing-of-this-name is not on this machine, and offline is set"
     ):
@@ -320,4 +323,4 @@ def test_an_installed_packages_tokenizer(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_option_that_does_nothing_for_a_folder_is_refused() -> None:
     with pytest.raises(InputError, match="tokenizer has no effect"):
-        load("tiny", True, Want(tokenizer="x"))
+        load("tiny", True, LoadOptions(tokenizer="x"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from curate.diffusion import tiny
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 
 
 def test_built_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_tokenizer_takes_any_caption() -> None:
 
 
 def test_long_captions_are_cut_in_chunks() -> None:
-    text = load("tiny", True, Want(max_tokens=225)).texts[0]
+    text = load("tiny", True, LoadOptions(max_tokens=225)).texts[0]
     caption = " ".join(["white"] * 100)
     ids = text.tokens(caption)
     assert ids.shape == (3, 77)
@@ -57,7 +57,7 @@ def test_long_captions_are_cut_in_chunks() -> None:
 
 
 def test_clip_skip_uses_an_earlier_layer_with_the_final_norm() -> None:
-    plain, skipped = load("tiny", offline=True), load("tiny", True, Want(clip_skip=2))
+    plain, skipped = load("tiny", offline=True), load("tiny", True, LoadOptions(clip_skip=2))
     ids = plain.texts[0].tokens("a dog")
     with torch.no_grad():
         last, _ = plain.texts[0].encode(ids[None])

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from curate.core.record import Manifest
 from curate.diffusion.checkpoint_file import read
 from curate.diffusion.detect import family_of_keys, read_json
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.errors import CurateError, InputError, MissingError
 from curate.stages.train import Train
 from curate.train.data import captions, masks
@@ -92,7 +92,7 @@ def test_adapters_that_no_memory_holds_are_refused_before_they_are_made(monkeypa
 
 def test_a_clip_skip_below_the_first_layer_is_refused() -> None:
     with pytest.raises(InputError, match="more than the 2 layers"):
-        load("tiny", True, Want(clip_skip=9))
+        load("tiny", True, LoadOptions(clip_skip=9))
 
 
 @pytest.mark.parametrize(

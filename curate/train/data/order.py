@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from curate.train.runtime.seeds import derived
+from curate.train.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Showing:
 
     def seed(self, seed: int, purpose: str) -> int:
         """A 63-bit seed of its own for one purpose."""
-        return derived(seed, purpose, self.epoch, self.picture, self.repeat)
+        return derive_seed(seed, purpose, self.epoch, self.picture, self.repeat)
 
     def generator(self, seed: int, purpose: str) -> torch.Generator:
         """A generator on the CPU, so that batch size, accumulation and device change no draw."""
@@ -70,7 +70,7 @@ class Order:
 
     def epoch(self, epoch: int) -> list[list[list[Showing]]]:
         """The steps of an epoch (from 0), each a list of batches."""
-        draw = random.Random(derived(self.seed, "order", epoch))
+        draw = random.Random(derive_seed(self.seed, "order", epoch))
         members: dict[Hashable, list[Showing]] = {}
         for index, (group, repeats) in enumerate(zip(self.groups, self.repeats, strict=True)):
             members.setdefault(group, []).extend(Showing(index, r, epoch) for r in range(repeats))

@@ -22,7 +22,7 @@ from curate.train.loop.conditioning import Conditioner
 from curate.train.network.network import Network
 from curate.train.options import resolve
 from curate.train.runtime.distributed import Team
-from curate.train.runtime.seeds import derived, seed_all
+from curate.train.runtime.seeds import derive_seed, seed_all
 
 SMOOTHING = 0.98
 BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
@@ -86,7 +86,7 @@ class Loop:
         self.state = checkpoint.restore(folder, network, self.optimizer, self.scaler)
         self.parameters: list[nn.Parameter] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.reached: list[nn.Parameter] | None = None
-        self.text = {name for name, site in network.sites.items() if site.part != "unet"}
+        self.text = {name for name, layer_name in network.layer_names.items() if layer_name.part != "unet"}
         self.conditioner = Conditioner(job, bool(self.text))
         self.drops = any(adapter.is_random for adapter in network.adapters.values())
         self.chooses = any(adapter.algorithm.switching for adapter in network.adapters.values())
@@ -148,7 +148,7 @@ class Loop:
                 figures.zero_()
             for index, showings in self.team.share(part):
                 if self.drops:
-                    seed_all(derived(self.job.options.seed, "dropout", step, index), self.context.device)
+                    seed_all(derive_seed(self.job.options.seed, "dropout", step, index), self.context.device)
                 loss = self.losses(self.batches.make(showings)).sum() / total
                 self.scaler.scale(loss).backward()
                 figures[0] += loss.detach()

@@ -21,7 +21,7 @@ def groups(network: Network, options: TrainOptions) -> list[dict[str, Any]]:
     """Parameter groups by learning rate; `base_lr` is what the schedule multiplies."""
     by_rate: dict[float, list[torch.nn.Parameter]] = {}
     for name, adapter in network.adapters.items():
-        by_rate.setdefault(plan.rate(options, network.sites[name]), []).extend(adapter.parameters())
+        by_rate.setdefault(plan.rate(options, network.layer_names[name]), []).extend(adapter.parameters())
     highest = max(by_rate, default=0.0)
     if resolve.adaptive(options):
         # one distance is estimated for all groups, and the first group's rate is read for all

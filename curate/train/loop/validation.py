@@ -10,7 +10,7 @@ from torch import Tensor
 from curate.train.data import masks
 from curate.train.data.latents import Entry
 from curate.train.loop.batch import Batch, Batches, sizes_of
-from curate.train.runtime.seeds import derived
+from curate.train.runtime.seeds import derive_seed
 
 TIMESTEPS = 4
 """Timesteps that each picture is measured at, in the middle of equal parts of those trained."""
@@ -40,7 +40,7 @@ class Validation:
         batches, job = self.batches, self.batches.job
         caption = entry.picture.caption.strip()
         latent = entry.load()[0].expand(TIMESTEPS, -1, -1, -1)
-        draw = torch.Generator().manual_seed(derived(job.options.seed, "validation", entry.picture.digest))
+        draw = torch.Generator().manual_seed(derive_seed(job.options.seed, "validation", entry.picture.digest))
         noise = torch.randn(latent.shape, generator=draw)
         tokens = job.backbone.tokens(caption)
         mask = (

@@ -21,7 +21,7 @@ from curate.errors import InputError, Interrupted
 from curate.train.data.prompts import Prompt
 from curate.train.loop.objective import Prediction
 from curate.train.options.watch import ZERO_TERMINAL
-from curate.train.runtime.seeds import derived
+from curate.train.runtime.seeds import derive_seed
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
@@ -102,7 +102,7 @@ class Artist:
         Raises Interrupted where the user stops.
         """
         wanted, unwanted = self.conditions(prompt.text), self.conditions(prompt.negative)
-        seed = derived(self.seed, "sample", index) if prompt.seed is None else prompt.seed
+        seed = derive_seed(self.seed, "sample", index) if prompt.seed is None else prompt.seed
         self.pipeline.scheduler = self.schedulers[prompt.sampler]
         latents = self.pipeline(
             **self.backbone.prompts(wanted, unwanted),

@@ -12,7 +12,7 @@ from curate.adapters.algorithm import algorithm, for_norms
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import Site, chosen
+from curate.diffusion.layer_names import LayerName, select_layers
 from curate.errors import InputError
 from curate.train.network import warm_start
 from curate.train.network.network import Make, Network, no_layer, trainable
@@ -28,16 +28,16 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 
     Raises InputError where an option fits no layer of this base, before anything is trained.
     """
-    started = warm_start.read(options.start_from, backbone.sites()) if options.start_from else None
+    started = warm_start.read(options.start_from, backbone.layer_names()) if options.start_from else None
     file = started if options.rank_from_file else None
-    sites, make_one = _choice(options, backbone, file)
+    layer_names, make_one = _choice(options, backbone, file)
 
-    def decomposed(site: Site) -> bool:
-        return options.dora if file is None else "dora_scale" in file[site.name]
+    def decomposed(layer_name: LayerName) -> bool:
+        return options.dora if file is None else "dora_scale" in file[layer_name.key]
 
-    network = Network.attach(backbone, sites, make_one, options.seed, decomposed)
+    network = Network.attach(backbone, layer_names, make_one, options.seed, decomposed)
     try:
-        check(options, network.adapters, network.sites)
+        check(options, network.adapters, network.layer_names)
         if started is not None:
             warm_start.fits(network.adapters, started)
             for name, adapter in network.adapters.items():
@@ -53,16 +53,16 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
 
     Raises InputError as `attach` does for all but the values in a file to go on from.
     """
-    started = warm_start.read(options.start_from, backbone.sites()) if options.start_from else None
+    started = warm_start.read(options.start_from, backbone.layer_names()) if options.start_from else None
     adapters: dict[str, Adapter] = {}
-    used: dict[str, Site] = {}
+    used: dict[str, LayerName] = {}
     with torch.device("meta"):
-        sites, make_one = _choice(options, backbone, started if options.rank_from_file else None)
-        for site in sites:
-            layer = trainable(backbone, site)
-            adapter = make_one(site, Shape.of(layer)) if layer is not None else None
+        layer_names, make_one = _choice(options, backbone, started if options.rank_from_file else None)
+        for layer_name in layer_names:
+            layer = trainable(backbone, layer_name)
+            adapter = make_one(layer_name, Shape.of(layer)) if layer is not None else None
             if adapter is not None:
-                adapters[site.name], used[site.name] = adapter, site
+                adapters[layer_name.key], used[layer_name.key] = adapter, layer_name
     if not adapters:
         raise no_layer()
     check(options, adapters, used)
@@ -71,43 +71,45 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
     return adapters
 
 
-def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers | None) -> tuple[list[Site], Make]:
+def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers | None) -> tuple[list[LayerName], Make]:
     """Which layers are trained, and what makes the adapter of one: as the options say, or as a file has them."""
     if file is not None:
         # those of a part whose rate is 0 would be lost, which is an error
         plans = warm_start.maker(file, options)
-        sites = [site for site in backbone.sites() if site.name in file and rate(options, site)]
-        return sites, lambda site, shape: warm_start.build(shape, plans[site.name], site.name)
-    sites = kept(options, chosen(backbone.sites(), resolve.layer_preset(options), options.train_norm))
-    layers = Layers(options, backbone.sites(), sites)
+        trained = [name for name in backbone.layer_names() if name.key in file and rate(options, name)]
+        return trained, lambda name, shape: warm_start.build(shape, plans[name.key], name.key)
+    everything = backbone.layer_names()
+    trained = filter_layers(options, select_layers(everything, resolve.layer_preset(options), options.train_norm))
+    layers = Layers(options, everything, trained)
 
-    def make_one(site: Site, shape: Shape) -> Adapter | None:
-        found = None if rate(options, site) == 0 else layers.plan(site, shape)
-        return made(site, shape, *found) if found else None
+    def make_one(layer_name: LayerName, shape: Shape) -> Adapter | None:
+        found = None if rate(options, layer_name) == 0 else layers.plan(layer_name, shape)
+        return make_adapter(layer_name, shape, *found) if found else None
 
-    return sites, make_one
+    return trained, make_one
 
 
-def made(site: Site, shape: Shape, algo: str, plan: Plan) -> Adapter:
+def make_adapter(layer_name: LayerName, shape: Shape, algo: str, plan: Plan) -> Adapter:
     """A layer's adapter. Raises InputError where the layer's shape forbids the plan."""
     try:
         return make(algo, shape, plan)
     except ValueError as error:
-        raise InputError(f"{site.name}: {error}", "another rank, or exclude") from error
+        raise InputError(f"{layer_name.key}: {error}", "another rank, or exclude") from error
 
 
 class Layers:
     """What each layer's adapter is built with."""
 
-    def __init__(self, options: TrainOptions, table: Sequence[Site], sites: Sequence[Site]) -> None:
-        """`table` are all layers of the base, `sites` those trained. Raises InputError for a wrong count of blocks and
-        a pattern that fits no layer.
+    def __init__(self, options: TrainOptions, base: Sequence[LayerName], trained: Sequence[LayerName]) -> None:
+        """`base` are all layers of the base model, `trained` those trained.
+
+        Raises InputError for a wrong count of blocks and a pattern that fits no layer.
         """
         self.options, self.rules = options, rules(options.layers)
         for rule in self.rules:
-            if not any(matches(rule.pattern, site) for site in sites):
+            if not any(matches(rule.pattern, layer_name) for layer_name in trained):
                 raise InputError(f"layers: no trained layer matches {rule.pattern!r}")
-        blocks = 1 + max(site.block for site in table)
+        blocks = 1 + max(layer_name.block for layer_name in base)
         self.by_block: dict[str, list[float]] = {}
         for name in BY_BLOCK:
             if text := getattr(options, name):
@@ -115,21 +117,21 @@ class Layers:
                 if (count := len(self.by_block[name])) != blocks:
                     raise InputError(f"{name} has {count} values, and the base model has {blocks} blocks")
 
-    def plan(self, site: Site, shape: Shape) -> tuple[str, Plan] | None:
+    def plan(self, layer_name: LayerName, shape: Shape) -> tuple[str, Plan] | None:
         """Algorithm and plan of a layer: of the first rule that fits, else its block's, else the run's; or None."""
-        if site.kind in ("norm", "resnet-norm"):
+        if layer_name.kind in ("norm", "resnet-norm"):
             return for_norms(), Plan(1, 1.0)
-        rule = next((r for r in self.rules if matches(r.pattern, site)), None)
-        algo, plan = self._by_rule(rule, shape) if rule is not None else self._by_run(site, shape)
+        rule = next((r for r in self.rules if matches(r.pattern, layer_name)), None)
+        algo, plan = self._by_rule(rule, shape) if rule is not None else self._by_run(layer_name, shape)
         if plan is None:
             return None
-        return algo, replace(plan, on_input=site.path.endswith(algorithm(algo).input_layers))
+        return algo, replace(plan, on_input=layer_name.path.endswith(algorithm(algo).input_layers))
 
-    def _by_run(self, site: Site, shape: Shape) -> tuple[str, Plan | None]:
+    def _by_run(self, layer_name: LayerName, shape: Shape) -> tuple[str, Plan | None]:
         plan = layer_plan(self.options, shape.spatial)
-        if site.block < 0 or not self.by_block:
+        if layer_name.block < 0 or not self.by_block:
             return self.options.algo, plan
-        return self.options.algo, self._of_block(plan, site.block, shape.spatial)
+        return self.options.algo, self._of_block(plan, layer_name.block, shape.spatial)
 
     def _by_rule(self, rule: Rule, shape: Shape) -> tuple[str, Plan]:
         options = self.options
@@ -159,27 +161,27 @@ def _ranked(plan: Plan, rank: int | None, alpha: float | None) -> Plan:
     return replace(plan, rank=rank, alpha=alpha, full_matrix=rank >= resolve.FULL)
 
 
-def matches(pattern: str, site: Site) -> bool:
+def matches(pattern: str, layer_name: LayerName) -> bool:
     """Whether a layer's file name holds a part that fits a shell pattern."""
-    return fnmatchcase(site.name, f"*{pattern}*")
+    return fnmatchcase(layer_name.key, f"*{pattern}*")
 
 
-def kept(options: TrainOptions, sites: list[Site]) -> list[Site]:
-    """The sites that `include` and `exclude` leave. Raises InputError for a pattern that fits none."""
+def filter_layers(options: TrainOptions, layer_names: list[LayerName]) -> list[LayerName]:
+    """The layers that `include` and `exclude` leave. Raises InputError for a pattern that fits none."""
     for name in ("include", "exclude"):
         for pattern in getattr(options, name):
-            if not any(matches(pattern, site) for site in sites):
+            if not any(matches(pattern, layer_name) for layer_name in layer_names):
                 raise InputError(
                     f"{name}: no layer of layer_preset {resolve.layer_preset(options)} matches {pattern!r}"
                 )
-    inside = [s for s in sites if not options.include or any(matches(p, s) for p in options.include)]
-    return [s for s in inside if not any(matches(p, s) for p in options.exclude)]
+    inside = [n for n in layer_names if not options.include or any(matches(p, n) for p in options.include)]
+    return [n for n in inside if not any(matches(p, n) for p in options.exclude)]
 
 
 SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "tucker")
 
 
-def check(options: TrainOptions, adapters: Mapping[str, Adapter], sites: Mapping[str, Site]) -> None:
+def check(options: TrainOptions, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]) -> None:
     """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
     guided = presets.GUIDES[options.guide].values if options.guide else {}
     spatial = any(adapter.shape.spatial for adapter in adapters.values())
@@ -192,7 +194,7 @@ def check(options: TrainOptions, adapters: Mapping[str, Adapter], sites: Mapping
             )
     if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
         raise InputError(f"train_norm has no effect: layer_preset {resolve.layer_preset(options)} holds no norm layers")
-    blocks = any(site.block >= 0 for site in sites.values())
+    blocks = any(layer_name.block >= 0 for layer_name in layer_names.values())
     for name in ("block_ranks", "block_alphas"):
         if getattr(options, name) and not blocks:
             raise InputError(f"{name} has no effect: no block of the UNet is trained")

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from curate.adapters.base import Adapter, Layer, LinearAdapter, NormLayer, Shape
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
-from curate.train.runtime.seeds import derived
+from curate.train.runtime.seeds import derive_seed
 
-Make = Callable[[Site, Shape], Adapter | None]
+Make = Callable[[LayerName, Shape], Adapter | None]
 
 
 def no_layer() -> InputError:
@@ -42,53 +42,53 @@ class Adapted(nn.Module):
 
 @dataclass
 class Network:
-    """The adapters of a run by the name of their site, in the sites' order."""
+    """The adapters of a run by the layer's key, in forward order."""
 
     backbone: Backbone
     adapters: dict[str, Adapter]
-    sites: dict[str, Site]
+    layer_names: dict[str, LayerName]
 
     @classmethod
     def attach(
         cls,
         backbone: Backbone,
-        sites: list[Site],
+        layer_names: list[LayerName],
         make: Make,
         seed: int,
-        dora: Callable[[Site], bool] = lambda _: False,
+        dora: Callable[[LayerName], bool] = lambda _: False,
     ) -> Network:
-        """Puts an adapter on every site where `make` gives one; `dora` says which are decomposed, of those that can be.
+        """Puts an adapter on every layer where `make` gives one; `dora` says which of them are decomposed.
 
-        Start values depend on the seed and the site's name alone. Raises InputError where no layer is left.
+        Start values depend on the seed and the layer's key alone. Raises InputError where no layer is left.
         """
         adapters: dict[str, Adapter] = {}
-        kept: dict[str, Site] = {}
-        for site in sites:
-            layer = trainable(backbone, site)
-            adapter = make(site, Shape.of(layer)) if layer is not None else None
+        used: dict[str, LayerName] = {}
+        for layer_name in layer_names:
+            layer = trainable(backbone, layer_name)
+            adapter = make(layer_name, Shape.of(layer)) if layer is not None else None
             if layer is None or adapter is None:
                 continue
             adapter.attach(layer)  # pyright: ignore[reportArgumentType]
-            adapter.start(torch.Generator().manual_seed(derived(seed, "start", site.name)))
-            if isinstance(adapter, LinearAdapter) and "dora" in adapter.algorithm.options and dora(site):
+            adapter.start(torch.Generator().manual_seed(derive_seed(seed, "start", layer_name.key)))
+            if isinstance(adapter, LinearAdapter) and "dora" in adapter.algorithm.options and dora(layer_name):
                 adapter.decompose(layer.weight)
-            backbone.place(site, Adapted(layer, adapter))
-            adapters[site.name], kept[site.name] = adapter, site
+            backbone.place(layer_name, Adapted(layer, adapter))
+            adapters[layer_name.key], used[layer_name.key] = adapter, layer_name
         if not adapters:
             raise no_layer()
-        return cls(backbone, adapters, kept)
+        return cls(backbone, adapters, used)
 
     def detach(self) -> None:
         """Gives the backbone its own layers back."""
-        for site in self.sites.values():
-            wrapped = self.backbone.at(site)
+        for layer_name in self.layer_names.values():
+            wrapped = self.backbone.at(layer_name)
             if isinstance(wrapped, Adapted):
-                self.backbone.place(site, wrapped.layer)
+                self.backbone.place(layer_name, wrapped.layer)
 
     def enable(self, enabled: bool) -> None:
         """Lets the adapters take part, or the frozen base alone."""
-        for site in self.sites.values():
-            wrapped = self.backbone.at(site)
+        for layer_name in self.layer_names.values():
+            wrapped = self.backbone.at(layer_name)
             if isinstance(wrapped, Adapted):
                 wrapped.enabled = enabled
 
@@ -98,7 +98,7 @@ class Network:
             adapter.train(training)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every trained parameter as `site/parameter`."""
+        """Every trained parameter as `key of the layer/parameter`."""
         for name, adapter in self.adapters.items():
             for key, parameter in adapter.named_parameters():
                 yield f"{name}/{key}", parameter
@@ -107,7 +107,7 @@ class Network:
         """What a file holds: kohya's names to float32 tensors on the CPU."""
         out: dict[str, Tensor] = {}
         for name, adapter in self.adapters.items():
-            point = self.backbone.stored_as_point(self.sites[name])
+            point = self.backbone.stored_as_point(self.layer_names[name])
             with_kernel = (*adapter.algorithm.kernel_axes, "dora_scale") if point else ()
             for suffix, tensor in adapter.tensors().items():
                 held = as_point(tensor) if suffix in with_kernel else tensor
@@ -131,10 +131,10 @@ def as_point(tensor: Tensor) -> Tensor:
     return tensor[None, :, None, None] if tensor.dim() == 1 else tensor[:, :, None, None]
 
 
-def trainable(backbone: Backbone, site: Site) -> Layer | NormLayer | None:
-    """The layer or norm at a site, or None where this model has none there."""
-    found = backbone.at(site)
-    return found if isinstance(found, NormLayer) else backbone.layer(site)
+def trainable(backbone: Backbone, layer_name: LayerName) -> Layer | NormLayer | None:
+    """The layer or norm of that name, or None where this model has none there."""
+    found = backbone.at(layer_name)
+    return found if isinstance(found, NormLayer) else backbone.layer(layer_name)
 
 
 def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

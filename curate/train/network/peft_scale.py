@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 
 HEADER = "lora_adapter_metadata"
@@ -55,22 +55,22 @@ def configuration_file(place: Path) -> Path | None:
     return beside if place.name == "adapter_model.safetensors" and beside.is_file() else None
 
 
-def add_scales(layers: dict[str, dict[str, Tensor]], parts: Configurations, sites: Iterable[Site]) -> None:
+def add_scales(layers: dict[str, dict[str, Tensor]], parts: Configurations, layer_names: Iterable[LayerName]) -> None:
     """Gives each layer that has no alpha the strength that its part's configuration says.
 
     A LoRA gets an alpha; of LoHa and LoKr, whose readers count rank in other ways, one factor takes the scale in.
     """
-    for site in sites:
-        tensors = layers.get(site.name)
-        if tensors is None or "alpha" in tensors or site.part not in parts:
+    for layer_name in layer_names:
+        tensors = layers.get(layer_name.key)
+        if tensors is None or "alpha" in tensors or layer_name.part not in parts:
             continue
-        config = parts[site.part]
+        config = parts[layer_name.part]
         if "lora_down.weight" in tensors:
             rank = tensors["lora_down.weight"].shape[0]
-            tensors["alpha"] = torch.tensor(scale(config, site.path, rank) * rank)
+            tensors["alpha"] = torch.tensor(scale(config, layer_name.path, rank) * rank)
         elif first := next((n for n in ("hada_w1_a", "lokr_w1", "lokr_w1_a") if n in tensors), ""):
-            rank = int(_value(config, "rank_pattern", site.path, config.get("r", ALPHA)))
-            tensors[first] = tensors[first] * scale(config, site.path, rank)
+            rank = int(_value(config, "rank_pattern", layer_name.path, config.get("r", ALPHA)))
+            tensors[first] = tensors[first] * scale(config, layer_name.path, rank)
 
 
 def scale(config: Mapping[str, Any], path: str, rank: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curate.adapters.base import Plan
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.algorithms import applies
 
@@ -30,6 +30,6 @@ def plan(options: TrainOptions, spatial: bool) -> Plan:
     )
 
 
-def rate(options: TrainOptions, site: Site) -> float:
-    """The learning rate of a site's part; 0 leaves the part out."""
-    return resolve.part_rate(options, site.part)
+def rate(options: TrainOptions, layer_name: LayerName) -> float:
+    """The learning rate of a layer's part; 0 leaves the part out."""
+    return resolve.part_rate(options, layer_name.part)

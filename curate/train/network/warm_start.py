@@ -13,7 +13,7 @@ from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.make import adapter_class, make
 from curate.core.counting import counted
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.train.network.peft_scale import add_scales, configuration_file, configurations
 from curate.train.options import TrainOptions
@@ -29,7 +29,7 @@ IN_FOLDERS = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
 Layers = dict[str, dict[str, Tensor]]
 
 
-def read(path: str, sites: Iterable[Site]) -> Layers:
+def read(path: str, layer_names: Iterable[LayerName]) -> Layers:
     """A file's tensors by our name of the layer and by suffix.
 
     Raises InputError naming the first key that is of no layer of this base.
@@ -41,19 +41,19 @@ def read(path: str, sites: Iterable[Site]) -> Layers:
         raise InputError(
             f"start_from: {place} cannot be read: {error}", "it is damaged or incomplete: fetch or save it again"
         ) from error
-    sites = list(sites)
-    found = by_layer(tensors, sites)
+    layer_names = list(layer_names)
+    found = by_layer(tensors, layer_names)
     if isinstance(found, str):
         raise InputError(f"start_from: {place.name} contains {found}, which belongs to no layer of the base model")
     if not found:
         raise InputError(f"start_from: {place.name} holds no layer")
-    add_scales(found, configurations(place, metadata), sites)
+    add_scales(found, configurations(place, metadata), layer_names)
     return found
 
 
-def by_layer(tensors: Mapping[str, Tensor], sites: Iterable[Site]) -> Layers | str:
-    """Tensors by layer and suffix, whatever the file calls its layers; or the first key that fits no site."""
-    names = aliases(sites)
+def by_layer(tensors: Mapping[str, Tensor], layer_names: Iterable[LayerName]) -> Layers | str:
+    """Tensors by layer and suffix, whatever the file calls its layers; or the first key that fits no layer."""
+    names = aliases(layer_names)
     layers: Layers = {}
     for key, tensor in tensors.items():
         name = suffix = ""
@@ -67,22 +67,23 @@ def by_layer(tensors: Mapping[str, Tensor], sites: Iterable[Site]) -> Layers | s
     return layers
 
 
-def aliases(sites: Iterable[Site]) -> dict[str, str]:
+def aliases(layer_names: Iterable[LayerName]) -> dict[str, str]:
     """Everything a file may call a layer, to its name in ours."""
-    sites = list(sites)
+    layer_names = list(layer_names)
     names: dict[str, str] = {}
-    encoders = {site.part for site in sites} - {"unet"}
-    for site in sites:
+    encoders = {layer_name.part for layer_name in layer_names} - {"unet"}
+    for layer_name in layer_names:
+        key, part, path = layer_name.key, layer_name.part, layer_name.path
         # PEFT saves an adapter of one model without saying which it is
-        if site.part == "unet" or encoders == {site.part}:
-            names[f"base_model.model.{site.path}"] = site.name
-        names[site.name] = names[site.name.replace("lora_", "lycoris_", 1)] = site.name
+        if part == "unet" or encoders == {part}:
+            names[f"base_model.model.{path}"] = key
+        names[key] = names[key.replace("lora_", "lycoris_", 1)] = key
         # kohya writes SDXL's layers by their original names and reads diffusers' as well
-        if site.part == "unet":
-            names[f"lora_unet_{site.path.replace('.', '_')}"] = site.name
-        for part in PARTS[site.part]:
-            names[f"{part}.{site.path}"] = names[f"{part}.{site.path.removeprefix('text_model.')}"] = site.name
-            names[f"base_model.model.{part}.{site.path}"] = site.name
+        if part == "unet":
+            names[f"lora_unet_{path.replace('.', '_')}"] = key
+        for spelling in PARTS[part]:
+            names[f"{spelling}.{path}"] = names[f"{spelling}.{path.removeprefix('text_model.')}"] = key
+            names[f"base_model.model.{spelling}.{path}"] = key
     return names
 
 

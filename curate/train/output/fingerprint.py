@@ -6,7 +6,7 @@ from pathlib import Path
 
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion.detect import yaml_prediction
-from curate.diffusion.locate import base_digest, located, vae_digest
+from curate.diffusion.locate import base_digest, locate_base, vae_digest
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.options import TrainOptions
 from curate.train.output import runs
@@ -24,7 +24,7 @@ def identify(
     if options.reg_folder:
         add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_reading, digests)
     weights = base_digest(options.base, offline, digests)
-    place = located(options.base, offline)
+    place = locate_base(options.base, offline)
     if place.is_file() and yaml_prediction(place) == "v":
         weights = text_digest(weights, "v")
     if options.vae:

@@ -103,7 +103,7 @@ def finish(job: Job, network: Network, run: runs.Run, folder: Path) -> Path:
 def check(path: Path, network: Network) -> None:
     """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
     tensors, _ = safetensors_file.read(path)
-    table = {site.name for site in network.backbone.sites()}
+    table = {layer_name.key for layer_name in network.backbone.layer_names()}
     stored = {adapter.algorithm.stored for adapter in network.adapters.values()}
     known = COMMON.union(*(algorithm(name).tensors for name in stored))
     found: dict[str, set[str]] = {}

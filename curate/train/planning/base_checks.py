@@ -9,7 +9,7 @@ import torch
 
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits, traits, traits_of_family
-from curate.diffusion.locate import located
+from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError, MissingError
 from curate.train.data.prompts import read_prompts
 from curate.train.loop import objective_options, optimizer
@@ -28,7 +28,7 @@ def base_place(options: TrainOptions) -> Path | None:
     if options.family is not None and "base" not in options.model_fields_set:
         return None
     try:
-        return located(options.base, offline=True)
+        return locate_base(options.base, offline=True)
     except CurateError:
         if options.family is None:
             raise

@@ -20,7 +20,7 @@ from curate.train.planning import dry_model
 from curate.train.planning.base_checks import base_place, base_traits, check_family
 from curate.train.planning.checks import check_output
 from curate.train.runtime import compile, memory
-from curate.train.runtime.device import chosen_device
+from curate.train.runtime.device import resolve_device
 
 SMALLEST = 1 << 20
 """Bytes of the smallest LoRA."""
@@ -60,7 +60,7 @@ def _on_hub(error: CurateError, offline: bool) -> None:
 
 def _base(options: TrainOptions, offline: bool) -> None:
     try:
-        locate.located(options.base, offline=True)
+        locate.locate_base(options.base, offline=True)
         if options.family is not None:
             check_family(options, traits(options.base, offline=True).family)
     except CurateError as error:
@@ -107,8 +107,8 @@ def _thumbnail(options: TrainOptions) -> None:
 
 
 def _device(options: TrainOptions, device: str, require_gpu: bool) -> None:
-    chosen = chosen_device(device, require_gpu)
-    if options.compile and (lack := compile.lacking(chosen)):
+    resolved = resolve_device(device, require_gpu)
+    if options.compile and (lack := compile.lacking(resolved)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
 
 

@@ -35,17 +35,17 @@ def reproducible(device: torch.device, parameters: int) -> Generator[None]:
         torch.use_deterministic_algorithms(strict)
 
 
-def chosen_device(wanted: str, require_gpu: bool = False) -> torch.device:
+def resolve_device(name: str, require_gpu: bool = False) -> torch.device:
     """auto is the first GPU where there is one. Raises MissingError for a GPU that is not there."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     remedy = "`curate doctor` says why; or run on the CPU: without require_gpu, device auto"
-    if require_gpu and wanted in ("auto", "cpu") and not count:
+    if require_gpu and name in ("auto", "cpu") and not count:
         raise MissingError("no GPU for training: PyTorch finds no CUDA device", remedy)
-    if wanted in ("auto", "cuda") and count and distributed.size() > 1:
+    if name in ("auto", "cuda") and count and distributed.size() > 1:
         return torch.device("cuda", distributed.local_rank() % count)
-    if wanted == "auto":
+    if name == "auto":
         return torch.device("cuda" if count else "cpu")
-    device = torch.device(wanted)
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise MissingError(f"device {wanted} is not there: PyTorch finds {count} CUDA devices", remedy)
+        raise MissingError(f"device {name} is not there: PyTorch finds {count} CUDA devices", remedy)
     return device

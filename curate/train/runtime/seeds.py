@@ -7,7 +7,7 @@ import hashlib
 import torch
 
 
-def derived(*parts: int | str) -> int:
+def derive_seed(*parts: int | str) -> int:
     """A 63-bit number that depends on all parts."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import override
 
 from curate.diffusion.family import Family
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.diffusion.sd1 import Sd1
 
 
@@ -31,5 +31,5 @@ class Toy(Sd1):
     )
 
     @override
-    def sites(self) -> list[Site]:
-        return [site for site in super().sites() if site.part == "unet"]
+    def layer_names(self) -> list[LayerName]:
+        return [layer_name for layer_name in super().layer_names() if layer_name.part == "unet"]

@@ -36,5 +36,5 @@ def sizes(backbone: Backbone, steps: int = 40, **given: Any) -> tuple[float, flo
     squares = {True: 0.0, False: 0.0}
     with optimizer.averaged(steps_on), torch.no_grad():
         for name, adapter in network.adapters.items():
-            squares[network.sites[name].part == "unet"] += float(adapter.delta().norm() ** 2)
+            squares[network.layer_names[name].part == "unet"] += float(adapter.delta().norm() ** 2)
     return math.sqrt(squares[True]), math.sqrt(squares[False])

@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from curate.diffusion.base import Backbone
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.loop.loop import Loop
@@ -39,7 +39,7 @@ class Reads(TorchDispatchMode):
 
 @functools.cache
 def base() -> Backbone:
-    return load("tiny", True, Want())
+    return load("tiny", True, LoadOptions())
 
 
 @pytest.fixture(scope="module")

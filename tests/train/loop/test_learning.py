@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from curate.diffusion.base import Backbone
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.data.order import Showing
@@ -53,7 +53,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def base() -> Backbone:
-    return load("tiny", True, Want())
+    return load("tiny", True, LoadOptions())
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from curate.adapters.base import Adapter
 from curate.adapters.lora import Lora
-from curate.diffusion.layer_names import Site
+from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.train.network.build import Layers, attach, matches
 from curate.train.options import TrainOptions
@@ -58,12 +58,12 @@ SDXL_BLOCKS = {
 }
 
 
-@pytest.mark.parametrize(("sites", "wanted"), [(sd15(), SD_BLOCKS), (sdxl(), SDXL_BLOCKS)], ids=["sd15", "sdxl"])
-def test_blocks_are_kohyas(sites: list[Site], wanted: dict[str, int]) -> None:
-    found = {site.name.removeprefix("lora_unet_"): site.block for site in sites}
+@pytest.mark.parametrize(("layer_names", "wanted"), [(sd15(), SD_BLOCKS), (sdxl(), SDXL_BLOCKS)], ids=["sd15", "sdxl"])
+def test_blocks_are_kohyas(layer_names: list[LayerName], wanted: dict[str, int]) -> None:
+    found = {layer_name.key.removeprefix("lora_unet_"): layer_name.block for layer_name in layer_names}
     assert {name: found[name] for name in wanted} == wanted
-    assert {s.block for s in sites if s.part == "unet"} == set(range(25 if "conv_in" in found else 23))
-    assert {s.block for s in sites if s.part != "unet"} == {-1}
+    assert {s.block for s in layer_names if s.part == "unet"} == set(range(25 if "conv_in" in found else 23))
+    assert {s.block for s in layer_names if s.part != "unet"} == {-1}
 
 
 def test_block_ranks_and_alphas() -> None:
@@ -185,9 +185,15 @@ def test_include_narrows_the_preset() -> None:
 
 
 def test_patterns_fit_anywhere() -> None:
-    site = Site("lora_unet_mid_block_attentions_0_proj_in", "unet", "mid_block.attentions.0.proj_in", "mlp", 12)
-    assert matches("proj_in", site) and matches("*mid_block*", site) and matches("mid_*_proj_[io]n", site)
-    assert not matches("proj_??t", site) and not matches("Proj", site)
+    layer_name = LayerName(
+        "lora_unet_mid_block_attentions_0_proj_in", "unet", "mid_block.attentions.0.proj_in", "mlp", 12
+    )
+    assert (
+        matches("proj_in", layer_name)
+        and matches("*mid_block*", layer_name)
+        and matches("mid_*_proj_[io]n", layer_name)
+    )
+    assert not matches("proj_??t", layer_name) and not matches("Proj", layer_name)
 
 
 @pytest.mark.parametrize("other", ["norm", "ia3", "full", "glora", "dylora", "boft"])

@@ -68,7 +68,7 @@ def deltas(path: Path, backbone: Backbone) -> dict[str, Tensor]:
     """ΔW of each layer of a file that training goes on from, by its path."""
     network = attach(TrainOptions(start_from=str(path), rank_from_file=True), backbone)
     network.detach()
-    return {network.sites[name].path: adapter.delta().detach() for name, adapter in network.adapters.items()}
+    return {network.layer_names[name].path: adapter.delta().detach() for name, adapter in network.adapters.items()}
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from curate.adapters import safetensors_file
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import Site, chosen
+from curate.diffusion.layer_names import LayerName, select_layers
 from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.network import warm_start
@@ -106,13 +106,15 @@ def by_peft(key: str, path: str) -> str:
     return f"{path}.{key.partition('.')[2]}".replace("lora_down", "lora_A").replace("lora_up", "lora_B")
 
 
-NAMES: dict[str, Callable[[str, Site], str]] = {
-    "lycoris": lambda key, site: key.replace("lora_", "lycoris_", 1),
-    "diffusers": lambda key, site: by_peft(key, f"{'unet' if site.part == 'unet' else 'text_encoder'}.{site.path}"),
-    "transformers-5": lambda key, site: by_peft(
-        key, f"{'unet' if site.part == 'unet' else 'text_encoder'}.{site.path.removeprefix('text_model.')}"
+NAMES: dict[str, Callable[[str, LayerName], str]] = {
+    "lycoris": lambda key, layer_name: key.replace("lora_", "lycoris_", 1),
+    "diffusers": lambda key, layer_name: by_peft(
+        key, f"{'unet' if layer_name.part == 'unet' else 'text_encoder'}.{layer_name.path}"
     ),
-    "peft": lambda key, site: by_peft(key, f"base_model.model.{site.part}.{site.path}"),
+    "transformers-5": lambda key, layer_name: by_peft(
+        key, f"{'unet' if layer_name.part == 'unet' else 'text_encoder'}.{layer_name.path.removeprefix('text_model.')}"
+    ),
+    "peft": lambda key, layer_name: by_peft(key, f"base_model.model.{layer_name.part}.{layer_name.path}"),
 }
 
 
@@ -120,7 +122,7 @@ NAMES: dict[str, Callable[[str, Site], str]] = {
 def test_other_programs_names_are_read(tmp_path: Path, spelling: str) -> None:
     before = shaken(rank=4, alpha=4.0)
     tensors = {
-        NAMES[spelling](key, before.sites[key.partition(".")[0]]): tensor
+        NAMES[spelling](key, before.layer_names[key.partition(".")[0]]): tensor
         for key, tensor in before.tensors().items()
         if not key.endswith("alpha")
     }
@@ -159,7 +161,7 @@ def from_lycoris(kind: str, path: Path, backbone: Backbone, **more: Any) -> Tens
     name, given = ELSEWHERE[kind]
     made: Any = getattr(importlib.import_module(f"lycoris.modules.{HOMES[name]}"), name)
     layers = kohya_layers(backbone)
-    names = [s.name for s in chosen(backbone.sites(), "full") if backbone.layer(s) is not None][::17]
+    names = [s.key for s in select_layers(backbone.layer_names(), "full") if backbone.layer(s) is not None][::17]
     torch.manual_seed(4)
     modules = [made(n, layers[n], 1.0, **{"lora_dim": 2, "alpha": 1.0, **given, **more}) for n in names]
     state: dict[str, Tensor] = {}
@@ -233,8 +235,8 @@ def test_published_loras_of_other_families_are_of_no_layer() -> None:
     """FLUX's share the first text encoder's names with SDXL; no list goes through whole, not even in part."""
     for path in OTHERS:
         tensors = dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["state_dict_keys"], torch.empty(0))
-        for sites in (sd15(), sdxl()):
-            assert warm_start.by_layer(tensors, sites) in tensors
+        for layer_names in (sd15(), sdxl()):
+            assert warm_start.by_layer(tensors, layer_names) in tensors
 
 
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
@@ -300,11 +302,13 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: Any, options: dict[s
     tensors = shaken(rank=4, alpha=2.0).tensors()
     path = written(tmp_path / "x.safetensors", change(tensors) if change else tensors)
     backbone = base_model()
-    before = [backbone.at(site) for site in backbone.sites()]
+    before = [backbone.at(layer_name) for layer_name in backbone.layer_names()]
     with pytest.raises(InputError, match=message):
         attach(TrainOptions(start_from=path, **options), backbone)
     # the base is as it was: nothing stays attached after a refusal
-    assert all(backbone.at(site) is module for site, module in zip(backbone.sites(), before, strict=True))
+    assert all(
+        backbone.at(layer_name) is module for layer_name, module in zip(backbone.layer_names(), before, strict=True)
+    )
 
 
 def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:

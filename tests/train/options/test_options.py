@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from curate.diffusion.base import Backbone
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.errors import InputError, MissingError
 from curate.stages.train import Train
 from curate.train.data.dataset import read_dataset
@@ -143,7 +143,7 @@ def folder_of(place: Path) -> Path:
 
 @functools.cache
 def base_model(clip_skip: int, max_tokens: int) -> Backbone:
-    return load("tiny", True, Want(clip_skip, max_tokens))
+    return load("tiny", True, LoadOptions(clip_skip, max_tokens))
 
 
 def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ from curate.adapters.base import Shape
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
 from curate.diffusion.family_class import family_class
-from curate.diffusion.layer_names import PRESETS, Site, chosen
+from curate.diffusion.layer_names import PRESETS, LayerName, select_layers
 from curate.diffusion.load import load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach
@@ -89,24 +89,24 @@ def full_size(family: str) -> Backbone:
     return family_class(family)(family, parts, torch.nn.Identity(), [], 512, "epsilon")
 
 
-def held(family: str, options: TrainOptions, sites: list[Site]) -> dict[str, Shapes]:
+def held(family: str, options: TrainOptions, layer_names: list[LayerName]) -> dict[str, Shapes]:
     """What a file holds of each layer, by suffix: ours."""
     backbone = full_size(family)
     seen: dict[tuple[Shape, bool, bool], Shapes] = {}
     found: dict[str, Shapes] = {}
-    for site in sites:
-        layer = backbone.layer(site)
+    for layer_name in layer_names:
+        layer = backbone.layer(layer_name)
         assert layer is not None
         shape = Shape.of(layer)
-        key = shape, site.path.endswith(algorithm("ia3").input_layers), layer.bias is not None
+        key = shape, layer_name.path.endswith(algorithm("ia3").input_layers), layer.bias is not None
         if key not in seen:
-            plan = Layers(options, [site], [site]).plan(site, shape)
+            plan = Layers(options, [layer_name], [layer_name]).plan(layer_name, shape)
             assert plan is not None
             with torch.device("meta"):
                 adapter = make(plan[0], shape, plan[1])
                 adapter.attach(layer)
                 seen[key] = {suffix: tuple(t.shape) for suffix, t in adapter.tensors().items()}
-        found[site.name] = seen[key]
+        found[layer_name.key] = seen[key]
     return found
 
 
@@ -165,9 +165,11 @@ def test_keys_and_shapes_of_every_algorithm_and_preset(family: str, name: str) -
     table, backbone = rows(family), full_size(family)
     by_table = {layer: published(options, shape, bias, layer) for layer, (shape, bias, _) in table.items()}
     for preset in PRESETS:
-        sites = [s for s in chosen(backbone.sites(), preset) if backbone.layer(s) is not None]
+        layer_names = [s for s in select_layers(backbone.layer_names(), preset) if backbone.layer(s) is not None]
         ours = {
-            f"{layer}.{k}": size for layer, found in held(family, options, sites).items() for k, size in found.items()
+            f"{layer}.{k}": size
+            for layer, found in held(family, options, layer_names).items()
+            for k, size in found.items()
         }
         inside = (layer for layer, (_, _, presets) in table.items() if preset in presets)
         assert ours == {f"{layer}.{k}": size for layer in inside for k, size in by_table[layer].items()}, preset
@@ -201,8 +203,13 @@ FILES: list[tuple[dict[str, Any], float]] = [
 def mib(**given: Any) -> float:
     options = TrainOptions(**{"layer_preset": "attn-mlp", **given})
     backbone = full_size("sd1")
-    sites = [s for s in chosen(backbone.sites(), options.layer_preset) if backbone.layer(s) is not None]
-    return sum(2 * math.prod(size) for found in held("sd1", options, sites).values() for size in found.values()) / MIB
+    layer_names = [
+        s for s in select_layers(backbone.layer_names(), options.layer_preset) if backbone.layer(s) is not None
+    ]
+    return (
+        sum(2 * math.prod(size) for found in held("sd1", options, layer_names).values() for size in found.values())
+        / MIB
+    )
 
 
 @pytest.mark.parametrize(("given", "wanted"), COMPUTED, ids=str)
@@ -241,7 +248,7 @@ def test_peft_has_the_same_effect(given: dict[str, Any], config: str) -> None:
     }
     more = {"decompose_factor": given["factor"]} if config == "LoKrConfig" else {}
     unet = backbone.parts["unet"]
-    paths = {site.name: site.path for site in network.sites.values()}
+    paths = {layer_name.key: layer_name.path for layer_name in network.layer_names.values()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = getattr(peft, config)(target_modules=list(paths.values()), **scaling, **more)
@@ -279,13 +286,13 @@ def test_published_metadata_and_ours_speak_of_the_same(tmp_path: Path) -> None:
 def test_every_key_is_read_again() -> None:
     """Files of ours with every algorithm go through the reader of start_from without a stranger."""
     backbone = full_size("sdxl")
-    sites = [s for s in chosen(backbone.sites(), "attn-mlp") if backbone.layer(s) is not None][::97]
+    layer_names = [s for s in select_layers(backbone.layer_names(), "attn-mlp") if backbone.layer(s) is not None][::97]
     for name, given in ALGORITHMS.items():
         options = TrainOptions(**{"algo": name, **given})
         tensors: dict[str, Tensor] = {}
-        for layer, found in held("sdxl", options, sites).items():
+        for layer, found in held("sdxl", options, layer_names).items():
             tensors |= {f"{layer}.{suffix}": torch.zeros(size) for suffix, size in found.items()}
-        layers = warm_start.by_layer(tensors, backbone.sites())
-        assert isinstance(layers, dict) and set(layers) == {s.name for s in sites}
+        layers = warm_start.by_layer(tensors, backbone.layer_names())
+        assert isinstance(layers, dict) and set(layers) == {s.key for s in layer_names}
         reads = {"locon": "lora", "dylora": "lora"}.get(options.algo, options.algo)
         assert {algo for algo, _ in warm_start.maker(layers, TrainOptions()).values()} == {reads}

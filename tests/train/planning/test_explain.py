@@ -12,7 +12,7 @@ import torch
 from curate.core.events import Note
 from curate.diffusion.detect import Traits, traits
 from curate.diffusion.load import load
-from curate.diffusion.locate import located
+from curate.diffusion.locate import locate_base
 from curate.errors import InputError
 from curate.train.data.order import Order
 from curate.train.network.build import attach
@@ -93,7 +93,7 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"algo": "loha", "rank": 3}, {"algo": "lokr"}, {"algo": "locon", "text_lr": 0}])
 def test_numbers_to_train_are_counted_as_they_are_made(options: dict[str, Any]) -> None:
     made = TrainOptions(**options)
-    outlined = dry_model.frame(traits("tiny", True), "tiny", located("tiny", True))
+    outlined = dry_model.frame(traits("tiny", True), "tiny", locate_base("tiny", True))
     backbone = load("tiny", True)
     counted = estimate.counts(outlined, 0)
     assert counted == estimate.counts(backbone, 0)

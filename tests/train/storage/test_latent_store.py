@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.diffusion.load import Want, load
+from curate.diffusion.load import LoadOptions, load
 from curate.errors import PictureError
 from curate.train.data import latents
 from curate.train.data.buckets import Fit
@@ -72,7 +72,7 @@ def test_entries_come_in_order_and_errors_with_them(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "p", each=3)
     data = read_dataset(folder)
     fits = [Fit((64, 64), (64, 64), 0, 0)] * len(data.pictures)
-    base = load("tiny", True, Want())
+    base = load("tiny", True, LoadOptions())
 
     def read(path: Path) -> np.ndarray:
         if path.name == "1.png":
