@@ -123,10 +123,10 @@ def edit(
     return Edited(tuple(changes), tuple(skipped))
 
 
-def count(found: Sequence[Captioned]) -> dict[str, Counter[str]]:
+def count(rows: Sequence[Captioned]) -> dict[str, Counter[str]]:
     """How many captions of each concept hold each tag."""
     counts: dict[str, Counter[str]] = {}
-    for one in found:
+    for one in rows:
         counts.setdefault(one.concept, Counter()).update(dict.fromkeys(one.tags, 1))
     return counts
 

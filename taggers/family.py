@@ -14,7 +14,7 @@ import numpy as np
 from taggers.base import OpenTagger, Picture, Tensor, Vocabulary
 from taggers.errors import BadModelError
 from taggers.graph import OpenGraph
-from taggers.labels import Labels, fitted
+from taggers.labels import Labels, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class OnnxFamily(Family):
         name, logits = self.output(graph)
         shape = next((o.shape for o in graph.outputs if o.name == name), graph.outputs[0].shape)
         if shape and isinstance(shape[-1], int):
-            read = fitted(labels, read, self.labelled(shape[-1]))
+            read = fit(labels, read, self.labelled(shape[-1]))
         prepare = partial(self._prepared, side=self.side(graph.shape), extras=tuple(extras))
         opened = OpenGraph(
             made,

@@ -10,7 +10,7 @@ import numpy as np
 
 from taggers.ahead import ahead
 from taggers.base import Picture, Scored, Source, Tensor
-from taggers.labels import Labels, fitted
+from taggers.labels import Labels, fit
 from taggers.room import Room, fitting
 
 Prepare = Callable[[Picture], Tensor]
@@ -108,5 +108,5 @@ class OpenGraph:
         (found,) = self._session.run([self._output], {self._input.name: stacked})
         rows = self._probabilities(np.asarray(found, dtype=np.float32))
         if rows.shape[-1] != len(self._naming.labels):
-            self._naming = Naming(fitted(self._where, self._naming.labels, rows.shape[-1]), self._naming.floor)
+            self._naming = Naming(fit(self._where, self._naming.labels, rows.shape[-1]), self._naming.floor)
         return [self._naming(row) for row in rows[: len(tensors)]]

@@ -125,18 +125,18 @@ def read_json(path: Path) -> Any:
         raise BadModelError(f"{path}: not readable as JSON ({error})") from error
 
 
-def fitted(path: Path, found: Labels, outputs: int) -> Labels:
+def fit(path: Path, labels: Labels, outputs: int) -> Labels:
     """The labels as they belong to a graph of that many outputs.
 
     Blank rows are placeholders where that makes the counts agree, and no rows where leaving them out does. Raises
     BadModelError where the label file and the graph do not belong together.
     """
-    if len(found) == outputs:
-        return found
-    live = [i for i, name in enumerate(found.names) if name]
+    if len(labels) == outputs:
+        return labels
+    live = [i for i, name in enumerate(labels.names) if name]
     if len(live) == outputs:
         return replace(
-            found, names=tuple(found.names[i] for i in live), categories=tuple(found.categories[i] for i in live)
+            labels, names=tuple(labels.names[i] for i in live), categories=tuple(labels.categories[i] for i in live)
         )
     raise BadModelError(
         f"{path} has {len(live)} labels, the model has {outputs} outputs",

@@ -63,7 +63,7 @@ def facts() -> Facts:
     return Facts(providers, devices is not None, devices or 0, any(_loads(b) for b in blas), cudnn)
 
 
-def wanted(device: str, found: Facts) -> tuple[str, int]:
+def choose(device: str, machine: Facts) -> tuple[str, int]:
     """The provider to ask for and the device's number. Raises BadModelError for a device that does not exist."""
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "tensorrt") or (number and not number.isdigit()):
@@ -71,47 +71,47 @@ def wanted(device: str, found: Facts) -> tuple[str, int]:
     if kind == "cpu":
         return CPU, 0
     if kind == "auto":
-        return (CUDA if found.devices and CUDA in found.providers else CPU), 0
+        return (CUDA if machine.devices and CUDA in machine.providers else CPU), 0
     return (TENSORRT if kind == "tensorrt" else CUDA), int(number or 0)
 
 
-def verdict(asked: str, got: str, found: Facts, device: str, *, require_gpu: bool) -> str:
+def verdict(asked: str, got: str, machine: Facts, device: str, *, require_gpu: bool) -> str:
     """What to tell the user of the provider that runs; empty when all is as it should be.
 
     Raises NoGpuError where `require_gpu` and the graph runs on the CPU.
     """
     if got != CPU:
-        return "" if got == asked else f"{asked} was asked for, {got} runs: {why_not(found, asked)[0]}"
+        return "" if got == asked else f"{asked} was asked for, {got} runs: {why_not(machine, asked)[0]}"
     if asked == CPU and device == "cpu" and not require_gpu:
         return ""
     target = asked if asked != CPU else CUDA
     reason, remedy = (
-        why_not(found, target) if device != "cpu" else ("device cpu was asked for", "use device auto or cuda")
+        why_not(machine, target) if device != "cpu" else ("device cpu was asked for", "use device auto or cuda")
     )
     if require_gpu:
         raise NoGpuError(f"a GPU is required, but the tagger would run on the CPU: {reason}", remedy)
     return f"tagging on the CPU, which is slow: {reason} ({remedy})"
 
 
-def session(path: Path, device: str = "auto", *, require_gpu: bool = False, found: Facts | None = None) -> Any:
+def session(path: Path, device: str = "auto", *, require_gpu: bool = False, machine: Facts | None = None) -> Any:
     """An onnxruntime session on the best provider, checked against what was asked for.
 
     A fall from GPU to CPU is logged as a warning on the logger `taggers`. Raises NoGpuError and BadModelError.
     """
     import onnxruntime as ort
 
-    found = facts() if found is None else found
-    asked, number = wanted(device, found)
-    if require_gpu and (asked == CPU or not found.devices or asked not in found.providers):
-        verdict(asked, CPU, found, device, require_gpu=True)
-    usable = asked in found.providers and (asked == CPU or found.devices > 0)
+    machine = facts() if machine is None else machine
+    asked, number = choose(device, machine)
+    if require_gpu and (asked == CPU or not machine.devices or asked not in machine.providers):
+        verdict(asked, CPU, machine, device, require_gpu=True)
+    usable = asked in machine.providers and (asked == CPU or machine.devices > 0)
     try:
         made: Any = ort.InferenceSession(str(path), _options(ort), providers=_chain(asked if usable else CPU, number))
     except Exception as error:
         raise BadModelError(
             f"{path}: onnxruntime cannot load it ({str(error).strip().splitlines()[0][:300]})"
         ) from error
-    message = verdict(asked, made.get_providers()[0], found, device, require_gpu=require_gpu)
+    message = verdict(asked, made.get_providers()[0], machine, device, require_gpu=require_gpu)
     if message:
         LOG.warning(message)
     return made

@@ -42,14 +42,14 @@ def show(findings: Findings, as_json: bool) -> None:
     else:
         from curate.report import table
 
-        typer.echo(table.findings(findings))
+        typer.echo(table.as_text(findings))
 
 
 def close(result: Result, as_json: bool, strict: bool) -> None:
     """Prints the result where it was asked for; exits with 1 where `strict` and something was set aside."""
     from curate import drive
 
-    if drive.follows():
+    if drive.is_further_process():
         return
     if as_json and sys.stdout is None:
         raise InputError("the result cannot be printed: standard output is closed")
@@ -59,6 +59,6 @@ def close(result: Result, as_json: bool, strict: bool) -> None:
     elif result.findings:
         from curate.report import table
 
-        typer.echo(table.findings(result.findings))
+        typer.echo(table.as_text(result.findings))
     if strict and result.figures["aside"]:
         raise typer.Exit(1)

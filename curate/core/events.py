@@ -32,8 +32,8 @@ class Scanned(Event):
 class SourcesChanged(Event):
     """The keys of pictures that came into the input since the last run, and of those that left it."""
 
-    came: tuple[str, ...]
-    left: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class StageFinished(Event):
     """A stage that had started is done."""
 
     stage: str
-    done: int
+    computed: int
     recalled: int
     aside: int
     seconds: float

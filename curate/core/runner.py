@@ -61,19 +61,19 @@ class Runner:
 
         Raises Interrupted once the user stops, CurateError where the run cannot go on.
         """
-        for group in grouped(stages):
+        for group in passes(stages):
             whole = isinstance(group, DatasetStage)
             manifest = self._dataset(group, manifest) if whole else self._records(group, manifest)
             self.store.commit()
             if self.env.stopping():
-                raise stopped()
+                raise interruption()
         return manifest
 
     def plan(self, stages: Sequence[Stage], manifest: Manifest) -> list[Planned]:
         """What `run` would compute and recall, without computing anything."""
         plans: list[Planned] = []
         open_: set[str] = set()
-        for group in grouped(stages):
+        for group in passes(stages):
             present = len(manifest.present)
             if isinstance(group, DatasetStage):
                 recalled = None if open_ else self._recall_dataset(group, manifest)
@@ -169,7 +169,7 @@ class Runner:
                     meter.done(outcome.index, record.key, aside)
         if self.env.stopping() and len(after) < len(states):
             self.store.commit()
-            raise stopped()
+            raise interruption()
         for meter in meters:
             meter.finish()
         if failures and len(failures) == len(states) and len(states) > 1:
@@ -284,7 +284,7 @@ class _Meter:
             self._tell(StageRecalled(self._stage, self._recalled, self._title))
 
 
-def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
+def passes(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
     """The steps of all stages; consecutive ones that write pictures form a pass, ended by one encoding."""
     groups: list[DatasetStage | list[RecordStage]] = []
     fusing: list[RecordStage] = []
@@ -309,7 +309,7 @@ def grouped(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
     return groups
 
 
-def stopped() -> Interrupted:
+def interruption() -> Interrupted:
     """What a run raises when the user stopped it."""
     return Interrupted("stopped", "run the same command again to continue: what is done is kept")
 

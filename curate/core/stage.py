@@ -49,9 +49,9 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
-    def build(cls, given: Mapping[str, Any]) -> Self:
+    def build(cls, values: Mapping[str, Any]) -> Self:
         """The options of these values; files that hold further options are read here. Raises ValidationError."""
-        return cls.model_validate(dict(given))
+        return cls.model_validate(dict(values))
 
     @model_validator(mode="before")
     @classmethod
@@ -272,8 +272,8 @@ class Stage(Options):
     def check_source(self, source: Path) -> None:
         """Raises InputError for a folder that the stage's command cannot work on; asked before anything is written."""
 
-    def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
-        """Every effective option, where it came from and what it comes to; `given` are the options the user wrote.
+    def configuration(self, source: Path, explicit: Collection[str], device: str) -> Findings:
+        """Every effective option, where it came from and what it comes to. The user wrote the `explicit` ones.
 
         Asked where `prints_config` is set. Raises InputError.
         """

@@ -74,7 +74,7 @@ def _onnx() -> Onnx:
     from taggers import catalogue, errors
 
     try:
-        made = providers.session(catalogue.find("palette").model, "cuda", found=seen)
+        made = providers.session(catalogue.find("palette").model, "cuda", machine=seen)
     except errors.TaggerError as error:
         return dataclasses.replace(known, reason=_line(error), remedy=remedy)
     if made.get_providers()[0] == providers.CUDA:

@@ -13,13 +13,13 @@ from curate.doctor.verdict import problems
 from curate.report.text import console, visible
 
 
-def show(found: Findings, stream: TextIO) -> None:
+def show(findings: Findings, stream: TextIO) -> None:
     """Prints the findings for a person."""
     out = console(stream)
-    for name, value in _rows(found):
+    for name, value in _rows(findings):
         out.print(Text.assemble((f"{name:<18}", "dim"), visible(value)))
     colours = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-    all_problems = problems(found)
+    all_problems = problems(findings)
     out.print("")
     for problem in all_problems:
         out.print(Text.assemble((f"{problem.level}: ", colours[problem.level]), visible(problem.what)))
@@ -28,8 +28,8 @@ def show(found: Findings, stream: TextIO) -> None:
         out.print(Text("no problems", style="green"))
 
 
-def _rows(found: Findings) -> Iterator[tuple[str, str]]:
-    machine, torch, onnx = found.machine, found.torch, found.onnx
+def _rows(findings: Findings) -> Iterator[tuple[str, str]]:
+    machine, torch, onnx = findings.machine, findings.torch, findings.onnx
     yield "python", f"{machine.python} on {machine.system}, {machine.architecture}"
     memory = f", {machine.memory / GIB:.0f} GiB memory" if machine.memory else ""
     yield (
@@ -43,7 +43,7 @@ def _rows(found: Findings) -> Iterator[tuple[str, str]]:
     yield "onnxruntime", onnx.error or f"{onnx.version}: {', '.join(onnx.providers)}"
     yield "  cuda", "runs" if onnx.cuda else f"does not run: {onnx.error or onnx.reason}"
     for name, use in OPTIONAL.items():
-        yield name, f"{found.optional[name] or 'not installed'} ({use})"
-    for model in found.models:
+        yield name, f"{findings.optional[name] or 'not installed'} ({use})"
+    for model in findings.models:
         size = f", {model.size / GIB:.2f} GiB" if model.size else ""
         yield model.kind, f"{model.name}{size} ({model.place})"

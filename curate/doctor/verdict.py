@@ -9,28 +9,30 @@ from typing import Any
 from curate.doctor.findings import GIB, Findings, Problem
 
 
-def as_dict(found: Findings) -> dict[str, Any]:
+def as_dict(findings: Findings) -> dict[str, Any]:
     """The findings and their problems as JSON-able values."""
-    return {**dataclasses.asdict(found), "problems": [dataclasses.asdict(p) for p in problems(found)]}
+    return {**dataclasses.asdict(findings), "problems": [dataclasses.asdict(p) for p in problems(findings)]}
 
 
-def problems(found: Findings) -> list[Problem]:
+def problems(findings: Findings) -> list[Problem]:
     """What is wrong with what was found, what stops curate first."""
     order = ("error", "warning", "note")
-    return sorted((*_of_torch(found), *_of_onnx(found), *_of_the_rest(found)), key=lambda p: order.index(p.level))
+    return sorted(
+        (*_of_torch(findings), *_of_onnx(findings), *_of_the_rest(findings)), key=lambda p: order.index(p.level)
+    )
 
 
-def _of_torch(found: Findings) -> Iterator[Problem]:
-    torch = found.torch
+def _of_torch(findings: Findings) -> Iterator[Problem]:
+    torch = findings.torch
     if torch.error:
         yield Problem("error", f"PyTorch does not load: {torch.error}", "pip install --force-reinstall torch")
-    elif found.onnx.gpus and not torch.built.startswith(("cuda", "rocm")):
+    elif findings.onnx.gpus and not torch.built.startswith(("cuda", "rocm")):
         yield Problem(
             "warning",
             "PyTorch was built without CUDA: training ignores the GPU",
             "install its CUDA build, as PyTorch's own install page says for this system",
         )
-    elif found.onnx.gpus and not torch.devices:
+    elif findings.onnx.gpus and not torch.devices:
         yield Problem(
             "warning",
             f"PyTorch ({torch.built}) cannot use the GPU",
@@ -48,8 +50,8 @@ def _of_torch(found: Findings) -> Iterator[Problem]:
             )
 
 
-def _of_onnx(found: Findings) -> Iterator[Problem]:
-    onnx = found.onnx
+def _of_onnx(findings: Findings) -> Iterator[Problem]:
+    onnx = findings.onnx
     if onnx.error:
         remedy = "pip install --force-reinstall onnxruntime-gpu (onnxruntime where there is no NVIDIA GPU)"
         yield Problem("error", f"onnxruntime does not load, so nothing can be tagged: {onnx.error}", remedy)
@@ -59,35 +61,35 @@ def _of_onnx(found: Findings) -> Iterator[Problem]:
         yield Problem("warning", f"{names} are both installed and overwrite each other", remedy)
     elif onnx.gpus and not onnx.cuda:
         yield Problem("warning", f"tagging does not use the GPU: {onnx.reason}", onnx.remedy)
-    elif not onnx.driver and not found.torch.mps and not found.torch.devices:
+    elif not onnx.driver and not findings.torch.mps and not findings.torch.devices:
         remedy = "this suits preparation and small trials; train and tag large sets on a machine with an NVIDIA GPU"
         yield Problem("note", "there is no NVIDIA driver: everything runs on the CPU", remedy)
 
 
-def _of_the_rest(found: Findings) -> Iterator[Problem]:
-    if found.opencv:
+def _of_the_rest(findings: Findings) -> Iterator[Problem]:
+    if findings.opencv:
         remedy = (
             "install the library it names (Debian, Ubuntu: apt install libgl1 libglib2.0-0 libxcb1), "
             "or the build without it: "
             "pip uninstall opencv-python, then pip install opencv-python-headless"
         )
-        yield Problem("error", f"OpenCV does not load: {found.opencv}", remedy)
-    if found.machine.disk_free < 10 * GIB:
-        free = found.machine.disk_free / GIB
+        yield Problem("error", f"OpenCV does not load: {findings.opencv}", remedy)
+    if findings.machine.disk_free < 10 * GIB:
+        free = findings.machine.disk_free / GIB
         yield Problem(
             "warning",
-            f"only {free:.1f} GiB free at {found.machine.disk}",
+            f"only {free:.1f} GiB free at {findings.machine.disk}",
             "models and prepared pictures need 10 GiB or more",
         )
-    if 0 < found.machine.memory < 8 * GIB:
+    if 0 < findings.machine.memory < 8 * GIB:
         yield Problem(
-            "warning", f"only {found.machine.memory / GIB:.1f} GiB of memory", "set run.workers to 1 and train small"
+            "warning", f"only {findings.machine.memory / GIB:.1f} GiB of memory", "set run.workers to 1 and train small"
         )
-    for fault in found.broken:
+    for fault in findings.broken:
         yield Problem(
             "warning",
             f"the model cache is damaged: {fault} holds no whole model",
             "delete this folder; the model is downloaded again when needed",
         )
-    if not found.optional["pillow-heif"]:
+    if not findings.optional["pillow-heif"]:
         yield Problem("note", "HEIC pictures cannot be read", "pip install pillow-heif")

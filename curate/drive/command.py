@@ -17,11 +17,11 @@ from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
-from curate.drive.follower import follow, follows
-from curate.drive.placing import places, source_file, source_files
-from curate.drive.preview import check_settled, copy_ledger, preview
+from curate.drive.launched import is_further_process, take_part
+from curate.drive.output_paths import places, source_file, source_files
+from curate.drive.preview import check_finished, copy_ledger, preview
 from curate.drive.requirements import check_requirements
-from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted
+from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted
 from curate.drive.triggers import triggers_first
 from curate.errors import InputError
 from curate.names import folder_name
@@ -69,8 +69,8 @@ class Command:
 
 def command(c: Command) -> Result:
     """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
-    if follows():
-        return follow(c.stage, c.target, c.options)
+    if is_further_process():
+        return take_part(c.stage, c.target, c.options)
     _check_folders(c)
     env = env_over(c.target, c.target, c.options, c.concepts, None)
     check_requirements([c.stage], env, writes=not (adds_only(type(c.stage)) or c.dry_run))
@@ -104,10 +104,10 @@ def _carried_out(c: Command, scratch: Path | None = None) -> Result:
     return carry_out(job, lambda session: _work(c, session))
 
 
-def _work(c: Command, session: Session) -> Done:
+def _work(c: Command, session: Session) -> Completion:
     store, env, tell = session.store, session.env, session.tell
     if c.dry_run:
-        check_settled(c.target, store)
+        check_finished(c.target, store)
     elif store.folder not in (c.target, c.source):
         tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
     if c.out is None and not c.dry_run and folder.unfinished(store.root):
@@ -123,14 +123,14 @@ def _work(c: Command, session: Session) -> Done:
         after = triggers_first(before, after)
     final = _joined(manifest, after, chosen)
     if c.dry_run:
-        final = folder.with_words(final, store.edits(), store.removed())
-        return Done(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final))
+        final = folder.with_edits(final, store.edits(), store.removed())
+        return Completion(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final))
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
         _publish(c, session, manifest, final)
     if c.out is not None and not c.stage.read_only:
         folder.keep_sources(manifest, store)
     following = _NEXT.get(c.stage.name)
-    return Done(
+    return Completion(
         final,
         {"folder": c.source if c.stage.read_only else c.target},
         f"curate {following} {quoted(c.target)}" if following else "",
@@ -144,7 +144,7 @@ def _records(c: Command, session: Session) -> Manifest:
     with contextlib.ExitStack() as stack:
         ledger = store if c.out is None else _ledger_of(c, stack)
         if c.dry_run and ledger:
-            check_settled(c.source, ledger)
+            check_finished(c.source, ledger)
         edits = folder.read_changes(c.source, ledger, tell).edits if ledger else {}
         scan_tell = _without_notes(tell) if c.stage.reads_folder else tell
         if ledger:
@@ -229,7 +229,7 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
     store, tell = session.store, session.tell
     files = source_files(before)
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
-    after = folder.with_words(after, store.edits(), store.removed())
+    after = folder.with_edits(after, store.edits(), store.removed())
     present = after.present
     paths = places(c.stage, c.source, present, files)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)

@@ -14,7 +14,7 @@ from curate.core.counting import counted
 from curate.core.record import Manifest
 from curate.core.stage import Env, Findings, Stage
 from curate.core.store import LEDGER, Store
-from curate.drive.placing import places, source_file, source_files
+from curate.drive.output_paths import places, source_file, source_files
 from curate.errors import InputError
 
 _SHOWN = 20
@@ -49,7 +49,7 @@ def copy_ledger(source: Path, scratch: Path) -> bool:
     return True
 
 
-def check_settled(target: Path, store: Store) -> None:
+def check_finished(target: Path, store: Store) -> None:
     """Raises InputError where a killed command left the folder half done: settling that would write to it.
 
     `store` is opened on a copy of the folder's ledger.

@@ -15,11 +15,11 @@ from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store
-from curate.drive.follower import alone
 from curate.drive.health import REPORT, write_report
+from curate.drive.launched import require_single_process
+from curate.drive.overrides import apply_repeats, exclude, restore_patterns
 from curate.drive.requirements import check_requirements
-from curate.drive.session import Done, Job, Result, Session, carry_out, env_over, quoted, silent
-from curate.drive.words import excluded, restored, with_repeats
+from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
@@ -27,7 +27,7 @@ from curate.scan import scan
 
 def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
-    alone("`curate run`")
+    require_single_process("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
     check_requirements(
         pipeline.stages, env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
@@ -36,13 +36,15 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     page = pipeline.output / REPORT
     exported = "export" in names
 
-    def work(session: Session) -> Done:
+    def work(session: Session) -> Completion:
         manifest = _records(pipeline, session)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         result = session.runner.run(pipeline.stages, manifest)
         folder.keep_sources(manifest, session.store)
-        return Done(result, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names))
+        return Completion(
+            result, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names)
+        )
 
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):
@@ -61,15 +63,15 @@ def _records(pipeline: Pipeline, session: Session) -> Manifest:
     """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder."""
     store, env, tell = session.store, session.env, session.tell
     changes = folder.read_changes(pipeline.output, store, tell)
-    env.concepts = with_repeats(pipeline.concepts, changes.repeats, tell)
+    env.concepts = apply_repeats(pipeline.concepts, changes.repeats, tell)
     manifest = scan(
         pipeline.input, store, env, tell, consent=pipeline.consent, skip=pipeline.output, reading=pipeline.captions
     )
-    changes = restored(changes, pipeline.restore, pipeline.output, store, tell)
+    changes = restore_patterns(changes, pipeline.restore, pipeline.output, store, tell)
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
-    if recognized.came or recognized.left:
-        tell(SourcesChanged(recognized.came, recognized.left))
-    return excluded(recognized.manifest, pipeline.exclude, tell)
+    if recognized.added or recognized.removed:
+        tell(SourcesChanged(recognized.added, recognized.removed))
+    return exclude(recognized.manifest, pipeline.exclude, tell)
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
@@ -102,7 +104,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         check_requirements(pipeline.stages, env)
         changes = folder.read_changes(ledger, store, tell)
-        env.concepts = with_repeats(pipeline.concepts, changes.repeats, silent)
+        env.concepts = apply_repeats(pipeline.concepts, changes.repeats, silent)
         manifest = scan(
             pipeline.input,
             store,
@@ -114,4 +116,4 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         )
         manifest = folder.recognize(manifest, changes, ledger, store, env, silent, keep=False).manifest
         runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-        return runner.plan(pipeline.stages, excluded(manifest, pipeline.exclude, silent))
+        return runner.plan(pipeline.stages, exclude(manifest, pipeline.exclude, silent))

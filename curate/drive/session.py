@@ -14,7 +14,7 @@ from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest
-from curate.core.runner import Runner, stopped
+from curate.core.runner import Runner, interruption
 from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, Store
 from curate.drive.process_state import process_state
@@ -68,7 +68,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Done:
+class Completion:
     """What the work in a session came to: the final records, places worth knowing, the command that usually follows."""
 
     manifest: Manifest
@@ -86,7 +86,7 @@ class Result:
     findings: Findings | None = None
 
 
-def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
+def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
     """Does the work with lock, ledger, report and stop signals around it; the summary is printed however it ends.
 
     Raises what `work` raises, and Interrupted where the user stopped it.
@@ -103,7 +103,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         begun = time.perf_counter()
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
 
-        def close(status: str, done: Done | None) -> dict[str, Any]:
+        def close(status: str, done: Completion | None) -> dict[str, Any]:
             POOL.close()
             store.commit()
             return _close(report, store, status, done, job, time.perf_counter() - begun)
@@ -113,7 +113,7 @@ def carry_out(job: Job, work: Callable[[Session], Done]) -> Result:
         except (Interrupted, KeyboardInterrupt) as error:
             close("interrupted", None)
             if isinstance(error, KeyboardInterrupt):
-                raise stopped() from None
+                raise interruption() from None
             raise
         except BaseException:
             close("failed", None)
@@ -138,7 +138,9 @@ def _prepared(report: Report, stages: Sequence[str]) -> bool:
     )
 
 
-def _close(report: Report, store: Store, status: str, done: Done | None, job: Job, seconds: float) -> dict[str, Any]:
+def _close(
+    report: Report, store: Store, status: str, done: Completion | None, job: Job, seconds: float
+) -> dict[str, Any]:
     """Prints the summary; keeps it beside the ledger where the work was done."""
     if done is None:
         pictures, aside = report.tally.pictures or 0, len(report.tally.aside)

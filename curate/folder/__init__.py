@@ -2,13 +2,13 @@
 
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edits import Changes, read_changes
+from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.identity import source_key
 from curate.folder.journal import Journal, undo, unfinished
 from curate.folder.publish import is_current, publish
-from curate.folder.recognize import keep_sources, recognize, with_words
+from curate.folder.recognize import keep_sources, recognize, with_edits
 from curate.folder.removals import matching_removals, restore
 from curate.folder.state import Published, suffix
-from curate.folder.strays import report_strays
 
 __all__ = [
     "Changes",
@@ -21,12 +21,12 @@ __all__ = [
     "publish",
     "read_changes",
     "recognize",
-    "report_strays",
+    "report_foreign_pictures",
     "restore",
     "same_text",
     "source_key",
     "suffix",
     "undo",
     "unfinished",
-    "with_words",
+    "with_edits",
 ]

@@ -35,7 +35,7 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()
     recovery = recover(folder, store, rows)
-    follow_moves(folder, store, rows, recovery.adrift, edits, tell)
+    follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
     _keep_edits(folder, store, rows, missing, recovery, tell)

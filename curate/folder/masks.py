@@ -14,7 +14,7 @@ from curate.folder.state import FolderState
 from curate.images import masks
 
 
-def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, Record]:
+def mask_targets(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, Record]:
     """The masks that belong in the folder, by path.
 
     Where one picture of a folder has a mask all get one, white where the whole counts: sd-scripts wants one for each.
@@ -30,7 +30,7 @@ def wanted(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dic
 
 def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
     """Whether `update` would find nothing to do."""
-    known, targets = state.store.side_files("mask"), wanted(records, paths)
+    known, targets = state.store.side_files("mask"), mask_targets(records, paths)
     return known.keys() == targets.keys() and all(
         known[path].source == _source(record) and (state.folder / path).is_file() for path, record in targets.items()
     )
@@ -38,7 +38,7 @@ def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str
 
 def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
     """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
-    known, targets = state.store.side_files("mask"), wanted(records, paths)
+    known, targets = state.store.side_files("mask"), mask_targets(records, paths)
     for path, record in targets.items():
         before, source = known.get(path), _source(record)
         if before and before.source == source and (state.folder / path).is_file():

@@ -12,7 +12,7 @@ from curate import images
 from curate.core.events import Listener, Note
 from curate.core.person import Identity, RepeatsOverride
 from curate.core.store import LEDGER, Store, Written
-from curate.folder import unplaced
+from curate.folder import unplaced_captions
 from curate.folder.compare import is_any_of, read_text
 from curate.names import folder_name
 
@@ -24,20 +24,20 @@ def follow_moves(
     folder: Path,
     store: Store,
     rows: dict[str, Written],
-    adrift: Sequence[Written],
+    misplaced: Sequence[Written],
     edits: Mapping[Identity, str],
     tell: Listener,
 ) -> None:
     """Finds pictures that are not in their place, and gives them their new paths in `rows` and the ledger.
 
-    `adrift` are pictures that a killed run may have written and that are not in their place either.
+    `misplaced` are pictures that a killed run may have written and that are not in their place either.
     """
     missing = [row for row in rows.values() if not os.path.exists(f"{folder}/{row.path}")]  # noqa: PTH110
-    if not missing and not adrift:
+    if not missing and not misplaced:
         return
-    strangers = [path for path in pictures(folder) if path not in rows]
-    moves = _by_content(folder, store, [*adrift, *missing], strangers, edits)
-    moves += _by_name(folder, missing, strangers, moves)
+    foreign = [path for path in pictures(folder) if path not in rows]
+    moves = _by_content(folder, store, [*misplaced, *missing], foreign, edits)
+    moves += _by_name(folder, missing, foreign, moves)
     for row, new in moves:
         moved = dataclasses.replace(
             row, path=new, mtime=(folder / new).stat().st_mtime_ns, caption_path=_caption_path(folder, row, new)
@@ -68,16 +68,16 @@ def _files(folder: Path) -> list[str]:
 
 
 def _by_content(
-    folder: Path, store: Store, lost: Sequence[Written], strangers: Sequence[str], edits: Mapping[Identity, str]
+    folder: Path, store: Store, lost: Sequence[Written], foreign: Sequence[str], edits: Mapping[Identity, str]
 ) -> list[Move]:
     """Each lost picture with the file that holds its content. Equal ones are told apart by caption, folder and name."""
     by_digest: dict[str, list[Written]] = {}
     for row in lost:
         by_digest.setdefault(row.digest, []).append(row)
-    digests = store.digests([folder / path for path in strangers])
+    digests = store.digests([folder / path for path in foreign])
     known = {
         path: digest
-        for path, (_, digest) in zip(strangers, digests, strict=True)
+        for path, (_, digest) in zip(foreign, digests, strict=True)
         if isinstance(digest, str) and digest in by_digest
     }
     votes = _votes((row, path) for path, digest in known.items() for row in by_digest[digest])
@@ -98,11 +98,11 @@ def _by_content(
     return moves
 
 
-def _by_name(folder: Path, missing: Sequence[Written], strangers: Sequence[str], moves: Sequence[Move]) -> list[Move]:
+def _by_name(folder: Path, missing: Sequence[Written], foreign: Sequence[str], moves: Sequence[Move]) -> list[Move]:
     """Pictures changed as well: under their name where others of their folder went, or where it was renamed."""
     votes = _votes(moves)
     followed = {id(row) for row, _ in moves}
-    free = set(strangers) - {path for _, path in moves}
+    free = set(foreign) - {path for _, path in moves}
     found: list[Move] = []
     for row in missing:
         if id(row) in followed:
@@ -128,7 +128,7 @@ def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], m
     captions = {row.caption_path for row in rows.values()}
     free: dict[str, list[PurePosixPath]] = {}
     for path in map(PurePosixPath, _files(folder)):
-        if path.as_posix() not in captions and path.parts[0] != unplaced.FOLDER:
+        if path.as_posix() not in captions and path.parts[0] != unplaced_captions.FOLDER:
             free.setdefault(path.name, []).append(path)
     for row in lost:
         old = PurePosixPath(row.caption_path)

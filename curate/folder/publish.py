@@ -14,7 +14,7 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
-from curate.folder import masks, stale, unplaced
+from curate.folder import masks, obsolete, unplaced_captions
 from curate.folder.compare import caption_text, is_any_of, picture_unchanged, plain_text, read_text, same_text
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published
@@ -50,7 +50,7 @@ def is_current(
         return (
             state.is_current(records, paths)
             and masks.is_current(state, records, paths)
-            and unplaced.is_current(state, records)
+            and unplaced_captions.is_current(state, records)
         )
     except InputError:
         return False
@@ -62,7 +62,7 @@ class _Publisher(FolderState):
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
         self.origins = {r.origin for r in records}
         self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        wanted = self.wanted(records, paths)
+        wanted = self.targets(records, paths)
         todo = [w for w in wanted if not self.is_right(*w)]
         if todo:
             records = self._edited_meanwhile(records)
@@ -70,26 +70,26 @@ class _Publisher(FolderState):
             latest = {r.key: r for r in records}
             wanted = [(latest[r.key], source, row) for r, source, row in wanted]
             todo = [(latest[r.key], source, row) for r, source, row in todo]
-        self.done.unchanged = len(wanted) - len(todo)
-        self.done.edited = [r.key for r in records if r.edited is not None]
+        self.result.unchanged = len(wanted) - len(todo)
+        self.result.edited = [r.key for r in records if r.edited is not None]
         targets = {row.path for _, _, row in wanted}
         self.store.intend((row for _, _, row in todo), self.rows.keys() - targets)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
         placed = [self._place(record, source, row, targets) for record, source, row in todo]
         texts = {self.caption_name(record, row) for record, _, row in wanted}
-        unplaced.write(self, records)
-        stale.remove_stale(self, targets, texts)
-        stale.tell_leftovers(self, targets)
+        unplaced_captions.write(self, records)
+        obsolete.remove_obsolete(self, targets, texts)
+        obsolete.report_leftovers(self, targets)
         masks.update(self, records, paths)
         if self.journal is not None:
-            stale.remove_sources(self, sources, targets, texts)
-        unplaced.remove(self, records)
+            obsolete.remove_sources(self, sources, targets, texts)
+        unplaced_captions.remove(self, records)
         self.store.wrote(row for row in placed if row is not None)
         self.store.settle()
         if self.journal is not None:
             self.journal.finish()
-        return self.done
+        return self.result
 
     def _edited_meanwhile(self, records: Sequence[Record]) -> list[Record]:
         """The records with the captions that a person edited since the run began by looking for edits."""
@@ -127,7 +127,7 @@ class _Publisher(FolderState):
 
     def _place(self, record: Record, source: Path, row: Written, targets: set[str]) -> Written | None:
         target = self.folder / row.path
-        known, before = self.known(row.path), self.by_key.get(record.key)
+        known, before = self.row_at(row.path), self.by_key.get(record.key)
         ours = True
         with disk_errors(str(target)):
             if source.absolute() == target or (
@@ -144,7 +144,7 @@ class _Publisher(FolderState):
                 )
                 return None
             elif known is not None and target.exists() and not picture_unchanged(self.folder, known):
-                self.tell_hand_made(row)
+                self.report_hand_made(row)
                 ours = False
             elif (
                 before
@@ -183,7 +183,7 @@ class _Publisher(FolderState):
         return True
 
     def _picture(self, source: Path, target: Path) -> None:
-        self.done.pictures += 1
+        self.result.pictures += 1
         inside = (
             self.journal is not None
             and self.folder in source.parents
@@ -212,7 +212,7 @@ class _Publisher(FolderState):
             return
         if self.journal is not None:
             self.journal.replacing(path)
-        self.done.captions += 1
+        self.result.captions += 1
         write_text(path, text)
 
     def _is_ours(self, caption: str, text: str) -> bool:

@@ -25,8 +25,8 @@ class Recognized:
     """The records with a person's words on them, and the keys of pictures that came and left since the last run."""
 
     manifest: Manifest
-    came: tuple[str, ...]
-    left: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 def recognize(
@@ -53,9 +53,9 @@ def recognize(
     now = {(r.origin, r.key) for r in records}
     store.commit()
     same = {changed.get(one, one) for one in before}
-    came = tuple(r.key for r in records if before and (r.origin, r.key) not in same)
-    left = tuple(sorted(key for _, key in same - now))
-    return Recognized(with_words(manifest, edits, removed), came, left)
+    added = tuple(r.key for r in records if before and (r.origin, r.key) not in same)
+    missing = tuple(sorted(key for _, key in same - now))
+    return Recognized(with_edits(manifest, edits, removed), added, missing)
 
 
 def keep_sources(manifest: Manifest, store: Store) -> None:
@@ -65,7 +65,7 @@ def keep_sources(manifest: Manifest, store: Store) -> None:
         store.keep_sources(sorted(now))
 
 
-def with_words(manifest: Manifest, edits: Mapping[Identity, str], removed: Mapping[Identity, object]) -> Manifest:
+def with_edits(manifest: Manifest, edits: Mapping[Identity, str], removed: Mapping[Identity, object]) -> Manifest:
     """The records with the edits that are known by their identity, and those set aside that a person removed."""
 
     def worded(record: Record) -> Record:

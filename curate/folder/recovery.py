@@ -19,7 +19,7 @@ class Recovery:
     """Whether a run was killed, pictures it was to write that are not in their place, and paths it was to take away."""
 
     interrupted: bool
-    adrift: tuple[Written, ...]
+    misplaced: tuple[Written, ...]
     removing: frozenset[str]
 
 
@@ -33,7 +33,7 @@ def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
     edits = _edits(store)
     by_key = {row.key: row for row in rows.values()}
     written: list[Written] = []
-    adrift: list[Written] = []
+    misplaced: list[Written] = []
     for row in intended:
         path = folder / row.path
         try:
@@ -45,10 +45,10 @@ def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
                 # a picture that a person changed goes along unchanged; no time matches what is not ours
                 written.append(dataclasses.replace(row, mtime=0))
         except OSError:
-            adrift.append(row)
+            misplaced.append(row)
     store.wrote(written)
     rows.update({row.path: row for row in written})
-    return Recovery(bool(intended or removing), tuple(adrift), frozenset(removing))
+    return Recovery(bool(intended or removing), tuple(misplaced), frozenset(removing))
 
 
 def _came_from(folder: Path, old: Written | None, row: Written) -> bool:

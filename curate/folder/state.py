@@ -86,9 +86,9 @@ class FolderState:
         self.by_fold = {fold(path): w for path, w in self.rows.items()}
         self.origins: set[str] = set()
         self.imported: set[str] = set()
-        self.done = Published()
+        self.result = Published()
 
-    def wanted(
+    def targets(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
     ) -> list[tuple[Record, Path, Written]]:
         """Each record with the file its picture comes from and the row it should have.
@@ -96,7 +96,7 @@ class FolderState:
         Raises InputError where one is gone.
         """
         sources = [self.env.path(r.image) for r in records]
-        wanted: list[tuple[Record, Path, Written]] = []
+        rows: list[tuple[Record, Path, Written]] = []
         for record, (source, size, digest) in zip(records, self.store.sized_digests(sources), strict=True):
             if isinstance(digest, OSError):
                 raise InputError(
@@ -104,8 +104,8 @@ class FolderState:
                     "leave the input folder alone while curate runs, then run again",
                 )
             had_caption = self.journal is not None and self._had_caption(record)
-            wanted.append((record, source, _row(record, size, digest, paths[record.key], had_caption)))
-        return wanted
+            rows.append((record, source, _row(record, size, digest, paths[record.key], had_caption)))
+        return rows
 
     def _had_caption(self, record: Record) -> bool:
         known = self.by_key.get(record.key)
@@ -113,7 +113,7 @@ class FolderState:
 
     def is_current(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
         """Whether `publish` would find nothing to do."""
-        wanted = self.wanted(records, paths)
+        wanted = self.targets(records, paths)
         targets = {row.path for _, _, row in wanted}
         return not (self.rows.keys() - targets or self.store.intended() or self.store.removing()) and all(
             self.is_right(*w) for w in wanted
@@ -130,7 +130,7 @@ class FolderState:
         if not picture_unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
             if not (self.folder / row.path).exists():
                 return False
-            self.tell_hand_made(row)
+            self.report_hand_made(row)
         path = self.caption_name(record, row)
         found = read_text(f"{self.folder}/{path}") if path else ""
         return found is not None and same_text(found, text)
@@ -141,11 +141,11 @@ class FolderState:
             return row.caption_path
         return caption_path(self.folder, row) or _beside(row.path, record.style.extension)
 
-    def tell_hand_made(self, row: Written) -> None:
+    def report_hand_made(self, row: Written) -> None:
         """Says that a picture stays as a person left it."""
         self.tell(Note("warning", f"{row.path} was changed by hand: it is kept as it is", key=row.key))
 
-    def known(self, path: str) -> Written | None:
+    def row_at(self, path: str) -> Written | None:
         """What we wrote there; on some file systems `Dog/a.png` is also found as `dog/a.png`."""
         if path in self.rows:
             return self.rows[path]
@@ -176,14 +176,14 @@ class FolderState:
             found.setdefault(fold(row.caption_path), []).append(row)
         return found
 
-    def is_also(self, name: str, kept: Mapping[str, str]) -> bool:
+    def is_also(self, name: str, taken: Mapping[str, str]) -> bool:
         """Whether the file system takes a stale name for one that is wanted (`Dog/a.png`, `dog/a.png`)."""
-        other = kept.get(fold(name))
+        other = taken.get(fold(name))
         return other is not None and _same_file(self.folder / name, self.folder / other)
 
     def remove(self, path: Path) -> None:
         """Takes a file of ours away; in place it can be brought back. Raises CurateError where the disk refuses."""
-        self.done.removed += 1
+        self.result.removed += 1
         if self.journal is not None:
             self.journal.replacing(path)
         with disk_errors(str(path)):

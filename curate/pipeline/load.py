@@ -13,10 +13,10 @@ from curate.core.path_options import resolve_paths
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
+from curate.pipeline.messages import describe
 from curate.pipeline.options import SAMPLE, CaptionOptions, Pipeline, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.reader import Problem, Reader, entry_name
-from curate.pipeline.words import describe
 from curate.scan import RIGHTS, UNCHECKED, ConsentChoice
 
 

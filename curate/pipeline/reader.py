@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from curate.core import registry
 from curate.core.stage import Options, Stage
+from curate.pipeline.messages import describe, dotted, explain, mistakes
 from curate.pipeline.options import PipelineError
-from curate.pipeline.words import describe, dotted, explain, mistakes
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node

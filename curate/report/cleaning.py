@@ -54,9 +54,9 @@ def _decision(key: str, fact: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def lines(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(noise or size, what was decided) in words, a line for each stage that took part."""
-    if noise := found.get("denoise"):
+    if noise := values.get("denoise"):
         parts = [f"{noise['measured']:,} measured, {noise['suspected']:,} suspected, {noise['cleaned']:,} cleaned"]
         done = [row for row in noise["pictures"] if row["done"]]
         if done:
@@ -72,22 +72,22 @@ def lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if noise["refused"]:
             parts.append(f"{counted(len(noise['refused']), 'picture')} not touched, the files refuse AI training")
         yield "noise", "; ".join(parts)
-    if size := found.get("upscale"):
+    if size := values.get("upscale"):
         parts = [f"{size['enlarged']:,} enlarged"]
         if size["lowres"]:
             parts.append(f"{len(size['lowres']):,} too small, noted as lowres")
         yield "size", ", ".join(parts)
 
 
-def drawn(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def comparisons(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(picture, path of its comparison under the ledger folder) where denoise drew one."""
-    return [(row["key"], row["report"]) for row in found.get("denoise", {}).get("pictures", ()) if "report" in row]
+    return [(row["key"], row["report"]) for row in values.get("denoise", {}).get("pictures", ()) if "report" in row]
 
 
-def table_rows(found: Mapping[str, Any]) -> list[list[str]]:
+def table_rows(values: Mapping[str, Any]) -> list[list[str]]:
     """Cells of the report's table: picture, decision, methods, noise before and after, PSNR in dB, SSIM."""
     rows: list[list[str]] = []
-    for row in found.get("denoise", {}).get("pictures", ()):
+    for row in values.get("denoise", {}).get("pictures", ()):
         decision = "cleaned" if row["done"] else row["why"] or "only measured"
         tried = bool(row["methods"])
         level = "equal" if row["psnr"] is None else f"{row['psnr']:.1f}"

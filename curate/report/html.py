@@ -142,7 +142,7 @@ def _noise(page: Page) -> Markup:
     said = [el("p", f"{name}: {line}") for name, line in cleaning.lines(found)]
     rows = cleaning.table_rows(found)
     head = ["picture", "decision", "methods", "noise before", "after", "PSNR in dB", "SSIM"]
-    drawn = [(key, page.ledger / path) for key, path in cleaning.drawn(found)] if page.ledger else []
+    drawn = [(key, page.ledger / path) for key, path in cleaning.comparisons(found)] if page.ledger else []
     pictures = [
         el(
             "figure",

@@ -34,6 +34,6 @@ class Pace:
         (t0, n0), (t1, n1) = self._seen[0], self._seen[-1]
         return (n1 - n0) / (t1 - t0) if n1 > n0 and t1 > t0 else 0.0
 
-    def left(self, total: int) -> float | None:
+    def remaining(self, total: int) -> float | None:
         """Seconds until `total` at this rate, None while unknown."""
         return (total - self.count) / self.rate if self.rate > 0 else None

@@ -57,11 +57,11 @@ class _Job:
 
         The count, the time left and the loss stay longest.
         """
-        left = self.pace.left(self.total)
+        remaining = self.pace.remaining(self.total)
         ranked = [
             (0, self.phase or f"{self.pace.count:,}/{self.total:,}"),
             (3, self.epoch),
-            (1, f"{span(left)} left" if left is not None and not self.phase else ""),
+            (1, f"{span(remaining)} left" if remaining is not None and not self.phase else ""),
             (2, self.loss),
             (5, self.average),
             (4, self.validation),
@@ -197,7 +197,7 @@ class Progress:
 
     def _end(self, event: StageFinished) -> None:
         job = self._jobs.pop(event.stage, None)
-        done = counted(job.pace.count, "step") if job and job.unit else counted(event.done, "picture")
+        done = counted(job.pace.count, "step") if job and job.unit else counted(event.computed, "picture")
         aside = f"{event.aside:,} set aside" if event.aside else ""
         losses = (job.loss, job.average, job.validation) if job else ("", "", "")
         ranked = [(0, done), (1, aside), *zip((2, 5, 4), losses, strict=True), (3, span(event.seconds))]

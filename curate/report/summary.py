@@ -43,8 +43,8 @@ def summarise(
         "edited": edited,
         "changed": _changed(rows),
         "split": _split(rows),
-        "came": list(tally.came),
-        "left": list(tally.left),
+        "added": list(tally.added),
+        "removed": list(tally.removed),
         "stages": [_stage(row) for row in tally.rows],
         "titles": dict(tally.titles),
         "cleaning": cleaning.figures(rows),
@@ -153,9 +153,9 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     if figures["prepared"] or figures["status"] == "done":
         yield _row("prepared", f"{figures['prepared']:,}")
     yield _row("set aside", f"{len(figures['aside']):,}")
-    if figures["came"]:
+    if figures["added"]:
         yield _row("new", f"{counted(len(figures['came']), 'picture')} since the last run: {listed(figures['came'])}")
-    if figures["left"]:
+    if figures["removed"]:
         yield _row("gone", f"{counted(len(figures['left']), 'picture')} left the input: {listed(figures['left'])}")
     if figures["edited"]:
         yield _row("kept", f"{counted(len(figures['edited']), 'caption')} edited by hand: {listed(figures['edited'])}")
@@ -182,7 +182,7 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         yield _row("known", ", ".join(known) + ("" if turns else ": nothing had changed"))
     for name, said in cleaning.lines(figures["cleaning"]):
         yield _row(name, visible(said))
-    if cleaning.drawn(figures["cleaning"]):
+    if cleaning.comparisons(figures["cleaning"]):
         yield _row("", "before, after and difference are on the page of curate report")
     if figures["training"]:
         step = figures["training"]

@@ -10,10 +10,10 @@ from curate.core.stage import Findings
 from curate.report.text import visible
 
 
-def findings(found: Findings) -> str:
+def as_text(findings: Findings) -> str:
     """The tables and closing lines as text, an empty line between them."""
-    blocks = [table(rows) for rows in found.tables if len(rows) > 1]
-    return "\n\n".join([*blocks, "\n".join(visible(line) for line in found.closing)]).rstrip()
+    blocks = [table(rows) for rows in findings.tables if len(rows) > 1]
+    return "\n\n".join([*blocks, "\n".join(visible(line) for line in findings.closing)]).rstrip()
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -51,8 +51,8 @@ class Tally:
     titles: dict[str, str] = field(default_factory=dict[str, str])
     aside: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     notes: list[Note] = field(default_factory=list[Note])
-    came: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
     curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -69,7 +69,7 @@ class Tally:
             case Scanned():
                 self.pictures, self.concepts = event.pictures, dict(event.concepts)
             case SourcesChanged():
-                self.came, self.left = event.came, event.left
+                self.added, self.removed = event.added, event.removed
             case StageStarted() | StageRecalled() | StageFinished():
                 self._stage(event)
             case RecordDone():
@@ -107,7 +107,7 @@ class Tally:
             case StageFinished():
                 row = self._open(event.stage)
                 if row:
-                    row.computed, row.recalled, row.aside = event.done, event.recalled, event.aside
+                    row.computed, row.recalled, row.aside = event.computed, event.recalled, event.aside
                     row.seconds, row.running = event.seconds, False
 
     def _trace(self, event: TrainStep) -> None:

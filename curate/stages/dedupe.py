@@ -16,7 +16,7 @@ from pydantic import Field
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.runner import stopped
+from curate.core.runner import interruption
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.images.duplicates.choice import FACT, Match, choose
 from curate.images.duplicates.inheritance import inherit
@@ -104,7 +104,7 @@ class _Search(DatasetStage):
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for start in range(0, len(pairs), 64):
                 if env.stopping():
-                    raise stopped()
+                    raise interruption()
                 some = [(rows[a], rows[b]) for a, b in pairs[start : start + 64]]
                 for (one, other), likeness in zip(some, pool.map(compare, some), strict=True):
                     if likeness is not None:

@@ -45,14 +45,14 @@ class Export(DatasetStage):
         """Brings the output folder up to date. Raises InputError where no picture is left."""
         store = _store(env)
         # parts of a picture come into being after the run began by looking for a person's words
-        manifest = folder.with_words(manifest, store.edits(), store.removed())
+        manifest = folder.with_edits(manifest, store.edits(), store.removed())
         present = manifest.present
         if not len(present):
             reasons = "; ".join(sorted({r.aside for r in manifest})[:3])
             raise InputError("no picture is left to export", f"all were set aside: {reasons}")
         paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
-        folder.report_strays(env.output, store, tell)
+        folder.report_foreign_pictures(env.output, store, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths, env)
         for name in get_args(Extra):
@@ -64,7 +64,7 @@ class Export(DatasetStage):
         store = _store(env)
         if any(
             a is not b
-            for a, b in zip(folder.with_words(manifest, store.edits(), store.removed()), manifest, strict=True)
+            for a, b in zip(folder.with_edits(manifest, store.edits(), store.removed()), manifest, strict=True)
         ):
             return False
         present = manifest.present
@@ -79,7 +79,7 @@ class Export(DatasetStage):
             # the options of a training that follows are no part of the key, and stand in dataset.toml
             if digest_bytes(text.encode()) not in written and digest_file(env.output / name) in written:
                 return False
-        folder.report_strays(env.output, store, tell)
+        folder.report_foreign_pictures(env.output, store, tell)
         self._warn(present, tell)
         return True
 

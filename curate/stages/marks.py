@@ -19,7 +19,7 @@ from pydantic import Field
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.runner import stopped
+from curate.core.runner import interruption
 from curate.core.stage import CompositeStage, DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import PictureError
 from curate.images import masks
@@ -103,7 +103,7 @@ class _Find(DatasetStage):
             seen = [s for s in pool.map(look, some) if s is not None]
         for corner in watermarks.CORNERS:
             if env.stopping():
-                raise stopped()
+                raise interruption()
             both = [n for n, place in enumerate(places) if place[0] == corner]
             found = [
                 watermarks.find([s[1][n] for s in seen], corner, scaled=places[n][1], least=self.least) for n in both

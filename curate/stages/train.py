@@ -100,12 +100,12 @@ class Train(TrainOptions, DatasetStage):
                 options["resolution"] = traits(self.base, offline=True).resolution
         return options
 
-    def configuration(self, source: Path, given: Collection[str], device: str) -> Findings:
+    def configuration(self, source: Path, explicit: Collection[str], device: str) -> Findings:
         """Every effective value and where it came from, the run's length, estimate and advice; trains nothing."""
         from curate.train.planning.explain import findings
         from curate.train.runtime.device import resolve_device
 
-        return findings(self, source, given, resolve_device(device))
+        return findings(self, source, explicit, resolve_device(device))
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""

@@ -17,7 +17,7 @@ from taggers.errors import BadModelError
 from taggers.families._e621 import RATINGS
 from taggers.family import Family, Graph, Model
 from taggers.graph import Naming
-from taggers.labels import Labels, fitted, labels, read_json
+from taggers.labels import Labels, fit, labels, read_json
 from taggers.room import Room, fitting, free_bytes
 
 
@@ -73,7 +73,7 @@ class Jtp(Family):
 
         where = torch_device(device, require_gpu=require_gpu)
         network = _load(model).to(where)
-        read = fitted(labels, self.labels(labels), network.head.linear.out_features // 2)
+        read = fit(labels, self.labels(labels), network.head.linear.out_features // 2)
         try:
             yield _Open(network, where, Naming(read, floor), batch or _most(where, network.side))
         finally:

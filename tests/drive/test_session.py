@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from curate.core.events import Event, Scanned, StageFinished, StageStarted
-from curate.drive.session import Done, Job, Session, carry_out
+from curate.drive.session import Completion, Job, Session, carry_out
 from curate.errors import InputError
 from curate.pipeline import RunOptions
 
@@ -34,7 +34,7 @@ EXPORTED = [StageStarted("export", 3, 0), StageFinished("export", 3, 0, 0, 0.1)]
 def test_a_run_that_fails_counts_only_pictures_that_are_prepared(
     stages: Sequence[str], events: Sequence[Event], prepared: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def work(session: Session) -> Done:
+    def work(session: Session) -> Completion:
         for event in (Scanned(3, {"dog": 3}), *events):
             session.tell(event)
         raise InputError("the disk is full")

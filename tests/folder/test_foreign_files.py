@@ -157,9 +157,9 @@ def test_pictures_that_came_and_left_are_named(dogs: Project) -> None:
     (dogs.place / "in/dog/0.png").unlink()
     (dogs.place / "in/dog/2.png").rename(dogs.place / "in/dog/two.png")
     figures = dogs.run().figures
-    assert (figures["came"], figures["left"]) == (["dog/new.png"], ["dog/0.png"])
+    assert (figures["added"], figures["removed"]) == (["dog/new.png"], ["dog/0.png"])
     figures = dogs.run().figures
-    assert (figures["came"], figures["left"]) == ([], [])
+    assert (figures["added"], figures["removed"]) == ([], [])
 
 
 def test_excluded_pictures_are_left_out(dogs: Project) -> None:

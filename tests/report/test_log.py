@@ -135,7 +135,7 @@ def test_pace_forgets_what_is_long_past() -> None:
         now += 1
         clock.reach(clock.count + 5)
     assert clock.rate == pytest.approx(5)
-    assert clock.left(200 + 50) == pytest.approx(10)
+    assert clock.remaining(200 + 50) == pytest.approx(10)
 
 
 def test_pace_of_many_fast_counts_stays_small() -> None:

@@ -76,7 +76,7 @@ def test_a_folder_without_leave_to_write_is_looked_at(folder: Path) -> None:
 def test_the_table_names_what_needs_editing_and_counts_the_rest(folder: Path) -> None:
     found = looked(folder).findings
     assert found is not None
-    lines = table.findings(found).splitlines()
+    lines = table.as_text(found).splitlines()
     (wide,) = [line for line in lines if line.startswith("dog/wide")]
     assert wide.startswith("dog/wide\\n.png  400×90") and wide.endswith("extremely wide (400×90)")
     assert any(line.startswith("dog/broken.png") and "damaged" in line for line in lines)

@@ -19,7 +19,7 @@ from taggers.ahead import ahead
 from taggers.errors import BadModelError, MissingModelError, NoGpuError, TaggerError
 from taggers.family import Model
 from taggers.graph import OpenGraph
-from taggers.providers import CPU, CUDA, TENSORRT, Facts, verdict, wanted, why_not
+from taggers.providers import CPU, CUDA, TENSORRT, Facts, choose, verdict, why_not
 from taggers.room import Room, fitting
 
 WHOLE = Facts((TENSORRT, CUDA, CPU), driver=True, devices=2, cuda=True, cudnn=True)
@@ -59,13 +59,13 @@ def test_why_there_is_no_gpu(change: dict[str, object], reason: str, remedy: str
     ],
 )
 def test_what_is_asked_for(device: str, found: Facts, expected: tuple[str, int]) -> None:
-    assert wanted(device, found) == expected
+    assert choose(device, found) == expected
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "CUDA", ""])
 def test_devices_that_do_not_exist(device: str) -> None:
     with pytest.raises(BadModelError, match="unknown device"):
-        wanted(device, WHOLE)
+        choose(device, WHOLE)
 
 
 def test_what_is_told() -> None:
@@ -80,14 +80,14 @@ def test_what_is_told() -> None:
 def test_a_session_falls_back_aloud(wd_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = wd_folder / "model.onnx"
     with caplog.at_level(logging.WARNING, "taggers"):
-        made = providers.session(model, "auto", found=NONE)
+        made = providers.session(model, "auto", machine=NONE)
     assert made.get_providers()[0] == CPU
     assert "tagging on the CPU, which is slow: no NVIDIA driver" in caplog.text
     caplog.clear()
-    providers.session(model, "cpu", found=NONE)
+    providers.session(model, "cpu", machine=NONE)
     assert not caplog.text
     with pytest.raises(NoGpuError, match="no NVIDIA driver"):
-        providers.session(model, "auto", require_gpu=True, found=NONE)
+        providers.session(model, "auto", require_gpu=True, machine=NONE)
 
 
 def test_palette_runs_on_the_cpu_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
@@ -272,7 +272,7 @@ class SmallDevice:
 
 def test_a_tagger_goes_on_with_smaller_batches(wd_folder: Path) -> None:
     found = taggers.find(str(wd_folder))
-    made = providers.session(found.model, "cpu", found=NONE)
+    made = providers.session(found.model, "cpu", machine=NONE)
     labels = found.family.labels(found.labels)
     pictures = [np.full((9, 9, 3), i, np.uint8) for i in range(11)]
     with found.open("cpu") as plain:

@@ -132,10 +132,10 @@ def fill(name: str, adapter: Adapter, tensors: Mapping[str, Tensor], keep_scale:
         adapter.rescale(scale)
 
 
-def build(shape: Shape, said: tuple[str, Plan], name: str) -> Adapter:
+def build(shape: Shape, content: tuple[str, Plan], name: str) -> Adapter:
     """An adapter as a file has it. Raises InputError where the layer's shape forbids it."""
     try:
-        return make(said[0], shape, said[1])
+        return make(content[0], shape, content[1])
     except ValueError as error:
         raise InputError(f"start_from: {name}: {error}") from error
 

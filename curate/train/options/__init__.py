@@ -38,9 +38,9 @@ class TrainOptions(
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def build(cls, given: Mapping[str, Any]) -> Self:
+    def build(cls, values: Mapping[str, Any]) -> Self:
         """The options of these values, and beneath them what kohya's files set. Raises ValidationError."""
-        return cls.model_validate(dict(given), context={FILES: imported(given.get("from_kohya"))})
+        return cls.model_validate(dict(values), context={FILES: imported(values.get("from_kohya"))})
 
     @model_validator(mode="before")
     @classmethod

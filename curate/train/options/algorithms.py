@@ -68,11 +68,11 @@ def defaults(value: Callable[[Algorithm], str], option: str = "") -> str:
     return "; ".join((f"default {usual}", *(f"for {both(names)} {text}" for text, names in others.items())))
 
 
-def rank_text(found: Algorithm) -> str:
+def rank_text(algorithm: Algorithm) -> str:
     """An algorithm's default rank in words."""
-    if found.full_matrix:
+    if algorithm.full_matrix:
         return "the full matrix"
-    return f"{found.rank} ({found.rank_is})" if found.rank_is else str(found.rank)
+    return f"{algorithm.rank} ({algorithm.rank_is})" if algorithm.rank_is else str(algorithm.rank)
 
 
 def conv_text(value: float | None, otherwise: str) -> str:

@@ -49,7 +49,7 @@ def fitted(options: TrainOptions, data: Dataset, native: int) -> tuple[list[Pict
     return pictures, [fitting.of(p) for p in pictures]
 
 
-def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str, Value]:
+def sources(options: TrainOptions, explicit: Collection[str], how: str) -> dict[str, Value]:
     """Every option as it was given, or as a file, a guide or its default has it."""
     guide = options.guide
     read = imported(options.from_kohya)
@@ -60,7 +60,7 @@ def sources(options: TrainOptions, given: Collection[str], how: str) -> dict[str
         value = getattr(options, name)
         plain = value == TrainOptions.model_fields[name].default
         source = "default"
-        if name in given:
+        if name in explicit:
             source = how
         elif name in read.values:
             source = "kohya's file"
@@ -110,7 +110,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("ztsnr", base.ztsnr, "base")
 
 
-def findings(options: TrainOptions, folder: Path, given: Collection[str], device: torch.device) -> Findings:
+def findings(options: TrainOptions, folder: Path, explicit: Collection[str], device: torch.device) -> Findings:
     """Tables of every effective value and source, the length worked out, the estimate and the advice.
 
     Raises what training would raise of the options: InputError, and MissingError where an optimizer is not installed.
@@ -129,7 +129,7 @@ def findings(options: TrainOptions, folder: Path, given: Collection[str], device
         optimizer.check(options)
     if base and place is None:
         closing.append(f"the base is not on this machine: these numbers are for {base.family}")
-    values = sources(options, given, "command line")
+    values = sources(options, explicit, "command line")
     settle(values, options, base, device)
     facts: dict[str, Any] = {}
     if base:

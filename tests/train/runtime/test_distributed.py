@@ -131,9 +131,9 @@ def test_one_process_is_a_team_of_itself() -> None:
 
 
 def test_a_pipeline_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    from curate.drive.follower import alone
+    from curate.drive.launched import require_single_process
 
-    alone("it")
+    require_single_process("it")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match=r"done by one process.*\n.*curate train"):
-        alone("it")
+        require_single_process("it")

@@ -1,4 +1,4 @@
-"""Stale: takes away pictures and captions of ours that have no place in the folder any more."""
+"""Obsolete files: takes away pictures and captions of ours that have no place in the folder any more."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from curate.folder.state import FolderState
 from curate.names import fold
 
 
-def remove_stale(state: FolderState, pictures: set[str], texts: set[str]) -> None:
+def remove_obsolete(state: FolderState, pictures: set[str], texts: set[str]) -> None:
     """Takes away pictures and captions of ours that have no place any more; what a person changed stays."""
-    stale = [w for w in state.rows.values() if w.path not in pictures]
-    kept = {fold(name): name for name in (*pictures, *texts)} if stale else {}
-    for row in stale:
+    obsolete = [w for w in state.rows.values() if w.path not in pictures]
+    kept = {fold(name): name for name in (*pictures, *texts)} if obsolete else {}
+    for row in obsolete:
         path = state.folder / row.path
         if path.exists() and not state.is_also(row.path, kept):
             if picture_unchanged(state.folder, row):
@@ -34,10 +34,10 @@ def remove_stale(state: FolderState, pictures: set[str], texts: set[str]) -> Non
     for row in state.rows.values():
         if row.path in pictures:
             _remove_caption(state, row, row.caption_path, texts, kept)
-    state.store.forget_written(w.path for w in stale)
+    state.store.forget_written(w.path for w in obsolete)
 
 
-def tell_leftovers(state: FolderState, pictures: set[str]) -> None:
+def report_leftovers(state: FolderState, pictures: set[str]) -> None:
     """Names folders that our pictures left but a person's files keep alive: trainers would read them as concepts."""
     left = {posixpath.dirname(path) for path in state.rows} - {posixpath.dirname(path) for path in pictures}
     for name in sorted(left):

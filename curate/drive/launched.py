@@ -13,12 +13,12 @@ from curate.pipeline import RunOptions
 from curate.train.runtime import distributed
 
 
-def follows() -> bool:
+def is_further_process() -> bool:
     """Whether this is a further process of a launcher."""
     return distributed.rank() > 0
 
 
-def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
+def take_part(stage: Stage, target: Path, options: RunOptions) -> Result:
     """Takes part in training; of any other stage there is nothing to do. It neither locks nor writes."""
     if isinstance(stage, DatasetStage) and stage.distributed:
         with stop_signals() as stop:
@@ -26,7 +26,7 @@ def follow(stage: Stage, target: Path, options: RunOptions) -> Result:
     return Result({"aside": 0}, Manifest())
 
 
-def alone(what: str) -> None:
+def require_single_process(what: str) -> None:
     """Raises InputError where a launcher started several processes for what only one can do."""
     if distributed.size() > 1:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Placing: where a stage's command puts each picture, relative to the folder it writes to."""
+"""Output paths: where a stage's command puts each picture, relative to the folder it writes to."""
 
 from __future__ import annotations
 

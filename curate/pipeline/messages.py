@@ -1,4 +1,4 @@
-"""Words: what is wrong with a value, in plain words."""
+"""Messages: what is wrong with a value, in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unplaced: edited captions that have no picture in the folder are kept where a person finds them."""
+"""Unplaced captions: edited captions that have no picture in the folder are kept where a person finds them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "unplaced captions"
 """The folder inside a prepared one; it holds no pictures, so that no trainer takes it for a concept."""
 
 
-def wanted(store: Store, records: Sequence[Record]) -> dict[Identity, str]:
+def unplaced(store: Store, records: Sequence[Record]) -> dict[Identity, str]:
     """The edited captions that none of the records carries, but for those that a person removed with their picture."""
     placed = {(r.origin, r.key) for r in records}
     given_up = {identity for identity, removal in store.removed().items() if not removal.captioned}
@@ -28,7 +28,7 @@ def wanted(store: Store, records: Sequence[Record]) -> dict[Identity, str]:
 def is_current(state: FolderState, records: Sequence[Record]) -> bool:
     """Whether every such caption has its file, and no other has one; tells of those that do."""
     known = {one.identity: one.text for one in state.store.unplaced().values()}
-    texts = wanted(state.store, records)
+    texts = unplaced(state.store, records)
     if known != texts:
         return False
     _tell(state, texts)
@@ -39,7 +39,7 @@ def write(state: FolderState, records: Sequence[Record]) -> None:
     """Writes files of edited captions that have no picture any more."""
     files = state.store.unplaced()
     known = {one.identity: path for path, one in files.items()}
-    texts = wanted(state.store, records)
+    texts = unplaced(state.store, records)
     for identity, text in sorted(texts.items()):
         path = known.get(identity) or _free_path(state.folder, identity, text, set(known.values()))
         known[identity] = path
@@ -56,7 +56,7 @@ def write(state: FolderState, records: Sequence[Record]) -> None:
 
 def remove(state: FolderState, records: Sequence[Record]) -> None:
     """Takes files away whose caption has found its picture, or was given up with it."""
-    texts = wanted(state.store, records)
+    texts = unplaced(state.store, records)
     edits = state.store.edits()
     files = {path: (one.identity, one.text) for path, one in state.store.unplaced().items()}
     # what a killed run had forgotten and not yet taken away

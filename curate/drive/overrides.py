@@ -1,4 +1,4 @@
-"""Words: what a person said of single pictures and folders, in the pipeline or by hand in the prepared folder."""
+"""Overrides: what a person decides about pictures and folders, in the pipeline or by hand in the prepared folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from curate.drive.session import silent
 from curate.errors import InputError
 
 
-def with_repeats(
+def apply_repeats(
     concepts: Mapping[str, Concept], overrides: Mapping[str, RepeatsOverride], tell: Listener
 ) -> dict[str, Concept]:
     """The concepts with the repeats that a person chose by renaming folders; the pipeline's own count more."""
@@ -36,7 +36,7 @@ def with_repeats(
     return result
 
 
-def excluded(manifest: Manifest, patterns: Sequence[str], tell: Listener) -> Manifest:
+def exclude(manifest: Manifest, patterns: Sequence[str], tell: Listener) -> Manifest:
     """The manifest with the pictures set aside that `exclude:` names; tells of names that mean no picture."""
     if not patterns:
         return manifest
@@ -51,7 +51,7 @@ def excluded(manifest: Manifest, patterns: Sequence[str], tell: Listener) -> Man
     )
 
 
-def restored(
+def restore_patterns(
     changes: folder.Changes, patterns: Sequence[str], target: Path, store: Store, tell: Listener
 ) -> folder.Changes:
     """The changes without the removals that `restore:` in the pipeline takes back."""

@@ -1,4 +1,4 @@
-"""Strays: pictures in a prepared folder that are not curate's, which a trainer would train all the same."""
+"""Foreign pictures in a prepared folder: a trainer would train them all the same."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _APART = frozenset({"lora", "samples", masks.FOLDER})
 """What training writes, and masks."""
 
 
-def report_strays(folder: Path, store: Store, tell: Listener) -> list[str]:
+def report_foreign_pictures(folder: Path, store: Store, tell: Listener) -> list[str]:
     """Tells of each picture that the ledger does not know; those in `N_name` folders are trained."""
     ours = {*store.written(), *store.side_files("mask")}
-    strays = [path for path in pictures(folder) if path not in ours and path.partition("/")[0] not in _APART]
-    for path in strays:
+    foreign = [path for path in pictures(folder) if path not in ours and path.partition("/")[0] not in _APART]
+    for path in foreign:
         place = PurePosixPath(path).parts[0]
         if folder_name(place).repeats:
             message = "not made by curate, but training uses it: move it out of the folder, or put it into the input"
         else:
             message = "not made by curate, and not trained"
         tell(Note("warning", message, key=path))
-    return strays
+    return foreign
