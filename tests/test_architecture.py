@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILES = sorted(p for package in ("curate", "taggers", "cleaners") for p in (ROOT / package).rglob("*.py"))
+RIDDLES = frozenset({"found", "said", "told", "stands", "look", "looks", "looked", "door", "gate", "amend", "amends"})
 HEAVY = ("torch", "onnxruntime", "transformers", "diffusers", "ray", "scipy", "spandrel")
 
 
@@ -106,3 +108,60 @@ def test_no_conditional_expression_stands_in_another(path: Path) -> None:
 
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.IfExp) and inner(node)] == []
+
+
+def test_public_names_are_words_that_one_would_search_for() -> None:
+    """Public classes, functions, parameters, fields and constants: `result`, `records` or `message`, never `found`."""
+    riddles = [f"{p.relative_to(ROOT)}:{line} {name}" for p in FILES for line, name in public(p) if is_riddle(name)]
+    assert riddles == []
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def read(path, found=0, *told, said, **look): pass", {"read", "path", "found", "told", "said", "look"}),
+        (
+            "class Door:\n  stands: int\n  def __init__(self, gate): pass\n  def _own(self, found): pass",
+            {"Door", "stands", "__init__", "self", "gate"},
+        ),
+        ("DOOR = Found = 1\n_door: int = 2\ndef _own(found):\n  told = 1", {"DOOR", "Found"}),
+    ],
+    ids=["function", "class", "constants"],
+)
+def test_every_public_name_is_checked(tmp_path: Path, source: str, names: set[str]) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source, encoding="utf-8")
+    assert {name for _, name in public(path)} == names
+
+
+@pytest.mark.parametrize(("name", "riddle"), [("looks_like_picture", True), ("PictureDoor", True), ("lookup", False)])
+def test_names_are_divided_into_words(name: str, riddle: bool) -> None:
+    assert is_riddle(name) == riddle
+
+
+def public(path: Path) -> list[tuple[int, str]]:
+    """Lines and names of what other modules may use of a file, parameters and fields included."""
+    return list(declared(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def declared(node: ast.Module | ast.ClassDef) -> Iterator[tuple[int, str]]:
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef) and is_public(one.name):
+            given = one.args
+            own = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+            yield from ((one.lineno, name) for name in (one.name, *(argument.arg for argument in own)))
+        elif isinstance(one, ast.ClassDef) and is_public(one.name):
+            yield one.lineno, one.name
+            yield from declared(one)
+        elif isinstance(one, ast.Assign | ast.AnnAssign):
+            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
+            yield from ((one.lineno, t.id) for t in targets if isinstance(t, ast.Name) and is_public(t.id))
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_") or name.endswith("__")
+
+
+def is_riddle(name: str) -> bool:
+    """Whether a word of the name, as snake_case or CamelCase divide it, is none to search for."""
+    return not RIDDLES.isdisjoint(word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name))

@@ -86,7 +86,7 @@ class Encode(RecordStage):
         name = digest + "-" + digest_bytes(record.encoding.encode())[:6] + "." + {"jpeg": "jpg"}.get(kind, kind)
         path = Path("objects", digest[:2], name)
         if not (env.root / path).is_file():
-            write_atomic(env.root / path, lambda p: env.door.write(pixels, p, record.encoding))
+            write_atomic(env.root / path, lambda p: env.pictures.write(pixels, p, record.encoding))
         return dataclasses.replace(record, image=Image(digest, path.as_posix(), width, height))
 
 

@@ -109,8 +109,8 @@ class Resources:
     batch: int = 1
 
 
-class Door(Protocol):
-    """The one way in which pixels come in and go out (implemented by curate.images)."""
+class PictureIO(Protocol):
+    """Reads and writes picture files (implemented by curate.images)."""
 
     def read(self, path: Path) -> Pixels:
         """Decodes a file with the default entry rules. Raises PictureError."""
@@ -136,7 +136,7 @@ class Env:
 
     root: Path
     output: Path
-    door: Door
+    pictures: PictureIO
     device: str = "auto"
     require_gpu: bool = False
     offline: bool = False
@@ -156,7 +156,7 @@ class Env:
         Do not write into it. Raises PictureError.
         """
         found = self.held.get(record.key)
-        return found if found is not None else self.door.read(self.path(record.image))
+        return found if found is not None else self.pictures.read(self.path(record.image))
 
     def keep(self, record: Record, pixels: Pixels, **changes: Any) -> Record:
         """A copy of the record whose picture is now `pixels`, held in memory until it leaves the pass."""

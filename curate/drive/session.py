@@ -21,7 +21,7 @@ from curate.drive.process_state import process_state
 from curate.errors import Interrupted
 from curate.executors.local import choose
 from curate.executors.pool import POOL
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.pipeline import RunOptions
 from curate.report import Report, open_report
 
@@ -171,7 +171,7 @@ def env_over(
     return Env(
         root=(ledger / LEDGER).absolute(),
         output=output.absolute(),
-        door=DOOR,
+        pictures=PICTURE_FILES,
         device=options.device,
         # who names a GPU wants one
         require_gpu=options.require_gpu or options.device.startswith("cuda"),

@@ -54,7 +54,7 @@ def follow_moves(
 
 def pictures(folder: Path) -> list[str]:
     """The paths of all picture files in a prepared folder, whoever put them there; those of the ledger are left out."""
-    return [path for path in _files(folder) if images.looks_like_picture(f"{folder}/{path}")]
+    return [path for path in _files(folder) if images.may_be_picture(f"{folder}/{path}")]
 
 
 def _files(folder: Path) -> list[str]:

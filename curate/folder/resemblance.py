@@ -58,7 +58,7 @@ class Resemblance:
         if path is None:
             return None
         try:
-            small = likeness.small(self._env.door.read(path))
+            small = likeness.small(self._env.pictures.read(path))
         except PictureError:
             return None
         return small, *perceptual_hash.hashes(small)

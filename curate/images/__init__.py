@@ -1,20 +1,20 @@
-"""The one door through which pixels come in and go out: upright, sRGB, 8 bits, opaque."""
+"""Picture files: the only place where pixels are read and written: upright, sRGB, 8 bits, opaque."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from curate.core.stage import Pixels
-from curate.images.decode.formats import SUFFIXES, looks_like_picture, sniff
+from curate.images.decode.formats import SUFFIXES, may_be_picture, sniff
 from curate.images.decode.options import MAX_PIXELS, Decoded, DecodeOptions, parse_colour
 
 __all__ = [
-    "DOOR",
     "MAX_PIXELS",
+    "PICTURE_FILES",
     "SUFFIXES",
     "DecodeOptions",
     "Decoded",
-    "looks_like_picture",
+    "may_be_picture",
     "parse_colour",
     "read_frames",
     "read_picture",
@@ -36,7 +36,7 @@ def read_frames(path: Path, options: DecodeOptions) -> list[Decoded]:
     return decode.frames(path, options)
 
 
-class PictureDoor:
+class PictureFiles:
     """Reads any picture by the default entry rules, writes PNG, JPEG and WebP; picklable."""
 
     def read(self, path: Path) -> Pixels:
@@ -53,4 +53,4 @@ class PictureDoor:
         encode.write(pixels, path, encoding)
 
 
-DOOR = PictureDoor()
+PICTURE_FILES = PictureFiles()

@@ -21,7 +21,7 @@ def thumbnail(path: Path | None, side: int = 192) -> str:
     from curate import images
 
     try:
-        picture = Image.fromarray(images.DOOR.read(path))
+        picture = Image.fromarray(images.PICTURE_FILES.read(path))
     except (CurateError, OSError):
         return ""
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)

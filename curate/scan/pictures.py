@@ -66,7 +66,7 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
             folder = parts[0] if parts else legible(root.resolve().name)
             name = folder_name(folder) if parts else _root_name(root)
             before = "/".join((name.name, *parts[1:]))
-            beside = captions.sort_files("/".join((folder, *parts[1:])), names, images.looks_like_picture)
+            beside = captions.sort_files("/".join((folder, *parts[1:])), names, images.may_be_picture)
             if name.repeats != 0:
                 for line in beside.messages:
                     tell(Note("warning", line))

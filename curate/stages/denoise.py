@@ -280,5 +280,5 @@ def _report(record: Record, env: Env, before: Pixels, after: Pixels) -> str:
     name = f"{Path(record.key).stem[:40]}-{hashlib.blake2b(record.key.encode(), digest_size=6).hexdigest()}.png"
     path = Path("denoise-report", name)
     (env.root / path).parent.mkdir(parents=True, exist_ok=True)
-    env.door.write(np.hstack([before, gap, same, gap, difference]), env.root / path, "png")
+    env.pictures.write(np.hstack([before, gap, same, gap, difference]), env.root / path, "png")
     return path.as_posix()

@@ -164,7 +164,7 @@ class Train(TrainOptions, DatasetStage):
             digests = store.file_digests if distributed.rank() == 0 else FileDigests(store, keeps=False)
             yield Context(
                 folder=env.output,
-                read=env.door.read,
+                read=env.pictures.read,
                 device=resolve_device(env.device, env.require_gpu),
                 offline=env.offline,
                 tell=tell,

@@ -41,7 +41,7 @@ def records(count: int) -> list[Record]:
 
 def seconds(stages: Sequence[Stage], rows: list[Record]) -> tuple[float, list[Record]]:
     """One stage after another over all records, keys included, without the ledger."""
-    env = Env(Path(), Path(), door=None)  # type: ignore[arg-type]
+    env = Env(Path(), Path(), pictures=None)  # type: ignore[arg-type]
     begun = time.perf_counter()
     for stage in stages:
         assert isinstance(stage, RecordStage)

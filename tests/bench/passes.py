@@ -12,7 +12,7 @@ from curate.core.record import Image, Record
 from curate.core.stage import Env, RecordStage, Worker
 from curate.executors.local import InProcess, Processes
 from curate.executors.pool import Pool
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 
 
 class Differ(RecordStage):
@@ -34,7 +34,7 @@ class Differ(RecordStage):
 
 def ours(files: Sequence[Path], out: Path, workers: int, *stages: RecordStage, pool: Pool | None = None) -> None:
     """A pass over the files, in this process or in one that is started, unless `pool` holds one that waits."""
-    env = Env(root=out, output=out, door=DOOR)
+    env = Env(root=out, output=out, pictures=PICTURE_FILES)
     chain = [Prepared(stage, str(i)) for i, stage in enumerate([*stages, Differ(), Encode()])]
     work = ((i, Record(f"{i}", "x", "", Image(str(i), str(path)))) for i, path in enumerate(files))
     executor = Processes(workers, pool) if workers > 1 else InProcess()

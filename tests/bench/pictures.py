@@ -24,7 +24,7 @@ from PIL import Image as Pil
 
 from curate.executors.parallelism import available_cpus
 from curate.executors.pool import Pool
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.convert import Convert
 from curate.stages.resize import Resize
 from tests.bench.gauge import Gauged, gauge
@@ -133,7 +133,7 @@ def small() -> None:
     with folder() as made:
         rng = np.random.default_rng(0)
         for i in range(2000):
-            DOOR.write(rng.integers(0, 256, (64, 64, 3), np.uint8), made / f"{i}.png", "png")
+            PICTURE_FILES.write(rng.integers(0, 256, (64, 64, 3), np.uint8), made / f"{i}.png", "png")
         run_apart("small", made)
 
 

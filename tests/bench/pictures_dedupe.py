@@ -23,7 +23,7 @@ from PIL import ImageEnhance
 
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Env, Pixels
-from curate.images import DOOR, read_picture
+from curate.images import PICTURE_FILES, read_picture
 from curate.images.duplicates.candidates import candidates
 from curate.images.duplicates.perceptual_hash import CROPS, near_pairs
 from curate.stages.dedupe import Dedupe
@@ -73,7 +73,7 @@ Pair = tuple[str, str]
 
 def ours(pictures: dict[str, Pixels]) -> set[Pair]:
     with tempfile.TemporaryDirectory() as folder:
-        env = Env(root=Path(folder), output=Path(folder), door=DOOR)
+        env = Env(root=Path(folder), output=Path(folder), pictures=PICTURE_FILES)
         records = [env.keep(Record(key, "x", key, Image("")), pixels) for key, pixels in pictures.items()]
         first, *rest = Dedupe().parts()
         with first.open(env) as work:  # type: ignore[attr-defined]

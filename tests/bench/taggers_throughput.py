@@ -22,7 +22,7 @@ from torch import nn
 import taggers
 from curate.core.record import Image, Record
 from curate.core.stage import Env
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.tag import Tag
 from taggers.ahead import cores
 from taggers.prepare import bgr, square
@@ -88,7 +88,7 @@ def ours(tagger: Path, files: list[Path], device: str) -> float:
     """The stage's scoring as the runner drives it: chunk by chunk, the next announced."""
     records = [Record(f"c/{i}.png", "c", str(i), Image(str(i), str(f))) for i, f in enumerate(files)]
     scoring = Tag(tagger=(str(tagger),)).parts()[0]
-    env = Env(Path("/"), Path("/"), door=DOOR, device=device)
+    env = Env(Path("/"), Path("/"), pictures=PICTURE_FILES, device=device)
     with scoring.open(env) as worker:  # type: ignore[attr-defined]
         worker(records[:32])
         chunks = [records[i : i + 32] for i in range(0, len(records), 32)]
@@ -110,16 +110,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = model(Path(place))
         files = pictures(folder, count, Path(sys.argv[3]) if len(sys.argv) > 3 else None)
-        prepare = timed(lambda: [bgr(square(DOOR.read(f), 448)) for f in files]) / count
+        prepare = timed(lambda: [bgr(square(PICTURE_FILES.read(f), 448)) for f in files]) / count
         with taggers.find(str(folder)).open(device) as tagger:
             batch = tagger.batch
-            ready = [tagger.prepare(DOOR.read(f)) for f in files[:batch]]
+            ready = [tagger.prepare(PICTURE_FILES.read(f)) for f in files[:batch]]
             session, name = tagger._session, tagger._input.name  # type: ignore[attr-defined]
             stacked = np.stack(ready)
             session.run(None, {name: stacked})
             rounds = max(1, count // batch)
             bare = timed(lambda: [session.run(None, {name: stacked}) for _ in range(rounds)]) / (rounds * batch)
-            loop = timed(lambda: [tagger([DOOR.read(f)]) for f in files[: min(count, 64)]]) / min(count, 64)
+            loop = timed(lambda: [tagger([PICTURE_FILES.read(f)]) for f in files[: min(count, 64)]]) / min(count, 64)
             provider = tagger.provider
         mine = ours(folder, files, device) / count
     cpu = provider == "CPUExecutionProvider"

@@ -12,7 +12,7 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Note
 from curate.core.stage import Env
 from curate.core.store import Store
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.scan import scan
 from curate.train.data.dataset import read_dataset
 
@@ -157,7 +157,7 @@ def test_run_and_train_read_one_folder_alike(draw: object, tmp_path: Path) -> No
     draw(root)  # type: ignore[operator]
     notes: list[str] = []
     with Store(tmp_path / "out") as store:
-        env = Env(store.root, tmp_path / "out", DOOR, store=store)
+        env = Env(store.root, tmp_path / "out", PICTURE_FILES, store=store)
         found = scan([root], store, env, lambda e: notes.append(e.message) if isinstance(e, Note) else None, consent="")
     by_run = {
         Path(r.image.path).relative_to(root.absolute()).as_posix(): (
@@ -223,7 +223,7 @@ def test_the_option_overrides_the_folder(form: str, text: str, expected: str, tm
 def test_a_caption_that_is_said_to_be_a_sentence_is_none_of_tags(text: str, tmp_path: Path) -> None:
     put(tmp_path / "in" / "1_zwx dog", "a.png", {"a.txt": text})
     with Store(tmp_path / "out") as store:
-        env = Env(store.root, tmp_path / "out", DOOR, store=store)
+        env = Env(store.root, tmp_path / "out", PICTURE_FILES, store=store)
         reading = CaptionReading("sentence")
         [record] = scan([tmp_path / "in"], store, env, lambda _: None, consent="", reading=reading)
     assert record.tags == (("zwx dog",) if text.startswith("zwx dog") else ())

@@ -13,7 +13,7 @@ from cleaners.diffusion import Diffusion
 from cleaners.errors import MissingModelError
 from curate.core.record import Image, Record
 from curate.core.stage import Env
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.denoise import Denoise
 
 pytestmark = [
@@ -122,7 +122,7 @@ def test_as_a_method_of_the_stage(tiny: Path, tmp_path: Path, picture):
 
     Pillow.fromarray(picture(40, 40)).save(tmp_path / "a.png")
     record = Record("dog/a.png", "dog", "o", Image("d", str(tmp_path / "a.png"), 40, 40))
-    env = Env(tmp_path / ".curate", tmp_path, DOOR, device="cpu", offline=True)
+    env = Env(tmp_path / ".curate", tmp_path, PICTURE_FILES, device="cpu", offline=True)
     stage = Denoise(when="always", methods=("diffusion",), diffusion=str(tiny), steps=1, guard=False)
     assert any(p.suffix == ".safetensors" for p in stage.files(env))
     with stage.parts()[0].open(env) as work:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from curate.core import registry
 from curate.core.record import CaptionStyle, Image, Record, Scores
 from curate.core.stage import Concept, Env, RecordStage, Stage
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 
 # real relations among them, so that rules find something to do
 TAGS = (
@@ -87,7 +87,7 @@ def concepts() -> st.SearchStrategy[dict[str, Concept]]:
 
 def env(folder: Path, said: Mapping[str, Concept] | None = None) -> Env:
     """An environment on an empty folder."""
-    return Env(folder, folder / "out", DOOR, device="cpu", offline=True, concepts=dict(said or {}))
+    return Env(folder, folder / "out", PICTURE_FILES, device="cpu", offline=True, concepts=dict(said or {}))
 
 
 def drawn_stage(name: str, data: st.DataObject) -> Stage:

@@ -27,7 +27,7 @@ from curate.core.stage import Env
 from curate.diffusion import tiny
 from curate.diffusion.detect import traits
 from curate.diffusion.family import families
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.denoise import Denoise
 from curate.train.options import TrainOptions, algorithms, resolve
 from tests.train.conftest import draw_folder, own_cache, run
@@ -140,8 +140,8 @@ def test_a_family_in_help(tmp_path: Path) -> None:
 
 def cleaned(method: str, folder: Path) -> tuple[Record, Any]:
     draw = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    env = Env(folder, folder / "out", DOOR, device="cpu", offline=True)
-    DOOR.write(draw, folder / "a.png", "png")
+    env = Env(folder, folder / "out", PICTURE_FILES, device="cpu", offline=True)
+    PICTURE_FILES.write(draw, folder / "a.png", "png")
     stage = Denoise(methods=(method,), when="always", guard=False)
     assert stage.requirements().gpus == 0 and stage.files(env) == []
     with stage.open(env) as worker:

@@ -18,7 +18,7 @@ from curate.core.chain import Encode, Prepared, project
 from curate.core.record import FIELDS, Image, Manifest, Record, Scores, to_plain
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.executors.local import InProcess, Processes
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from tests.contract.strategies import STAGES
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -72,7 +72,7 @@ def rows(tmp_path: Path) -> list[Record]:
 
 
 def environment(folder: Path) -> Env:
-    return Env(folder, folder / "out", DOOR, device="cpu", offline=True, concepts={"dog": Concept()})
+    return Env(folder, folder / "out", PICTURE_FILES, device="cpu", offline=True, concepts={"dog": Concept()})
 
 
 def carried_out(step: RecordStage, groups: Sequence[Sequence[Record]], folder: Path) -> list[Any]:

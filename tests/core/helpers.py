@@ -16,7 +16,7 @@ from curate.core.store import LEDGER, Store
 from curate.executors.local import InProcess, Processes
 
 
-class RawDoor:
+class RawPictures:
     """Pictures as raw bytes: 1 row of RGB; small, lossless and quick."""
 
     def read(self, path: Path) -> np.ndarray:
@@ -49,7 +49,7 @@ class Bench:
         env = Env(
             root=(self.folder / LEDGER).absolute(),
             output=self.folder,
-            door=RawDoor(),
+            pictures=RawPictures(),
             store=store,
             concepts=self.concepts,
             stop=self.stop,

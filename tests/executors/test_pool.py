@@ -15,7 +15,7 @@ from curate.core.store import Store
 from curate.errors import MissingError
 from curate.executors.local import InProcess, Processes, choose
 from curate.executors.pool import Pool
-from tests.core.helpers import RawDoor, pictures
+from tests.core.helpers import RawPictures, pictures
 from tests.core.stages import Dying, Missing, Where, Word
 
 
@@ -32,7 +32,7 @@ def five(tmp_path: Path) -> Manifest:
 
 
 def pass_over(five: Manifest, folder: Path, pool: Pool, *stages: RecordStage) -> list[Outcome]:
-    env = Env(root=folder, output=folder, door=RawDoor())
+    env = Env(root=folder, output=folder, pictures=RawPictures())
     return list(Processes(2, pool).map([Prepared(s, "") for s in stages], list(enumerate(five)), env))
 
 

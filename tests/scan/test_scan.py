@@ -13,7 +13,7 @@ from curate.core.record import Manifest
 from curate.core.stage import Concept, Env
 from curate.core.store import Store
 from curate.errors import InputError
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.scan import ConsentChoice, list_pictures, scan
 from tests.images.consent.files import PROHIBITED, save
 
@@ -35,7 +35,7 @@ def scanned(
 ) -> tuple[Manifest, list[str]]:
     told: list[Event] = []
     with Store(tmp_path / "out") as store:
-        env = Env(tmp_path, tmp_path, DOOR, concepts=concepts)
+        env = Env(tmp_path, tmp_path, PICTURE_FILES, concepts=concepts)
         found = scan(folders, store, env, told.append, consent=consent, skip=tmp_path / "out")
     return found, [e.message for e in told if isinstance(e, Note)]
 

@@ -20,7 +20,7 @@ Apply = Callable[..., Record]
 
 
 class Red:
-    """A door behind which every picture is red, but for those called broken."""
+    """Picture files that are all red, but for those called broken."""
 
     def read(self, path: Path) -> np.ndarray:
         if "broken" in path.name:
@@ -34,7 +34,7 @@ class Red:
 @pytest.fixture
 def env(tmp_path: Path) -> Env:
     concepts = {"dogs": Concept(trigger=("zwx dog",), absorb=("brown fur",))}
-    return Env(root=tmp_path, output=tmp_path, door=Red(), device="cpu", concepts=concepts)
+    return Env(root=tmp_path, output=tmp_path, pictures=Red(), device="cpu", concepts=concepts)
 
 
 def project(record: Record, stage: RecordStage) -> Record:

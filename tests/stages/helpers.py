@@ -10,12 +10,12 @@ from PIL import ImageDraw, ImageFont
 
 from curate.core.record import Image, Record
 from curate.core.stage import Concept, Env, Pixels, RecordStage
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.balance import Balance
 
 
 def env(root: Path) -> Env:
-    return Env(root=root, output=root, door=DOOR)
+    return Env(root=root, output=root, pictures=PICTURE_FILES)
 
 
 def record(path: Path, key: str = "", concept: str = "dog") -> Record:

@@ -11,7 +11,7 @@ from curate.core.events import Event, Note
 from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Concept, Env
 from curate.stages.balance import Balance, half_up, imbalance
-from tests.core.helpers import RawDoor
+from tests.core.helpers import RawPictures
 from tests.stages.helpers import repeats
 
 
@@ -57,7 +57,7 @@ def test_it_sets_repeats_and_names_what_may_overbake(tmp_path: Path) -> None:
     rows = [Record(f"dog/{n}", "dog", "o", Image("d")) for n in range(24)]
     rows += [Record(f"cat/{n}", "cat", "o", Image("d"), aside="broken" if n else "") for n in range(2)]
     told: list[Event] = []
-    after = Balance().run(Manifest(rows), Env(tmp_path, tmp_path, RawDoor()), told.append)
+    after = Balance().run(Manifest(rows), Env(tmp_path, tmp_path, RawPictures()), told.append)
     assert [r.repeats for r in after] == [1] * 24 + [24, 1]
     said = [e.message for e in told if isinstance(e, Note)]
     assert "dog: 24 pictures × 1 = 24 shown per epoch" in said

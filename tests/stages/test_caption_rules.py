@@ -264,7 +264,7 @@ TAGS = st.lists(st.sampled_from(WORDS.split(" ")), unique=True)
 def test_twice_is_once(tmp_path_factory: Any, tags: list[str], cap: int) -> None:
     path = tmp_path_factory.getbasetemp() / "table.csv"
     path.write_text(TABLE)
-    env = Env(root=path, output=path, door=None)  # type: ignore[arg-type]
+    env = Env(root=path, output=path, pictures=None)  # type: ignore[arg-type]
     stages: list[RecordStage] = [
         Captions(blacklist=("a",), add_if={"b": ("c",)}, order="name", cap=cap),
         Prune(implications=str(path), cap=cap),

@@ -65,14 +65,14 @@ def test_facts_of_the_source_survive_a_second_convert(tmp_path: Path, sprite: Pa
     where = env(tmp_path)
     (once,) = run(Convert(), where, record(sprite))
     written = tmp_path / "out.png"
-    where.door.write(where.pixels(once), written, "png")
+    where.pictures.write(where.pixels(once), written, "png")
     second = env(tmp_path)
     (twice,) = run(Convert(), second, record(written).noting(**once.facts))
     assert twice.facts["had_alpha"] is True
     assert np.array_equal(second.pixels(twice), where.pixels(once))
 
 
-def test_limits_reach_the_door(tmp_path: Path, sprite: Path) -> None:
+def test_limits_reach_the_decoder(tmp_path: Path, sprite: Path) -> None:
     with pytest.raises(PictureError, match="limit"):
         run(Convert(max_pixels=23), env(tmp_path), record(sprite))
 

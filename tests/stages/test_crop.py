@@ -117,7 +117,7 @@ def test_detectors_of_every_layout(tmp_path: Path, layout: str) -> None:
     path = model(tmp_path / "d.onnx", layouts()[layout])
     (found,) = Detector(path)(framed(), 0.4)
     assert found.box == (50, 20, 110, 70)
-    assert found.kind == 1
+    assert found.class_id == 1
     assert math.isclose(found.score, 0.86, abs_tol=0.01)
     assert np.array_equal(cropped(tmp_path, framed(), model=path, padding=0), framed()[20:70, 50:110])
     assert cropped(tmp_path, framed(), model=path, classes=(0,), trim=False).shape == (100, 200, 3)

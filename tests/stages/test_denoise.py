@@ -17,14 +17,14 @@ from cleaners.measures.difference import psnr
 from curate.core.record import Image, Record
 from curate.core.stage import Env, RecordStage
 from curate.errors import InputError, MissingError
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.denoise import Denoise
 from curate.stages.upscale import Upscale
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Env:
-    return Env(tmp_path / ".curate", tmp_path, DOOR, device="cpu", offline=True)
+    return Env(tmp_path / ".curate", tmp_path, PICTURE_FILES, device="cpu", offline=True)
 
 
 def record(path: Path, pixels: np.ndarray, **fields) -> Record:

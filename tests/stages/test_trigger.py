@@ -6,12 +6,12 @@ from pathlib import Path
 
 from curate.core.record import Image, Record
 from curate.core.stage import Concept, Env
-from curate.images import DOOR
+from curate.images import PICTURE_FILES
 from curate.stages.trigger import Trigger
 
 
 def triggered(stage: Trigger, tags: tuple[str, ...]) -> tuple[str, ...]:
-    env = Env(Path(), Path(), DOOR, concepts={"rex": Concept(trigger=("zwx dog",), class_word="dog")})
+    env = Env(Path(), Path(), PICTURE_FILES, concepts={"rex": Concept(trigger=("zwx dog",), class_word="dog")})
     record = Record("rex/a", "rex", "o", Image("d"), trigger=("zwx dog",), tags=tags)
     with stage.open(env) as work:
         return work([record])[0].tags

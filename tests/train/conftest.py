@@ -1,4 +1,4 @@
-"""Pictures, a door, the tiny base model and a way to train, for the trainer's tests."""
+"""Pictures, a reader of pictures, the tiny base model and a way to train, for the trainer's tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = ((160, 160), (192, 128), (128, 200))
 CONCEPTS = {"2_zwx dog": (200, 60, 40), "1_blue robe": (30, 60, 200)}
 
 
-class PlainDoor:
+class PlainPictures:
     """Decodes with Pillow alone."""
 
     def read(self, path: Path) -> Any:
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def env_of(folder: Path, stop: Callable[[], bool] | None = None) -> Env:
-    return Env(root=folder, output=folder, door=PlainDoor(), device="cpu", offline=True, stop=stop)
+    return Env(root=folder, output=folder, pictures=PlainPictures(), device="cpu", offline=True, stop=stop)
 
 
 def run(folder: Path, stop: Callable[[], bool] | None = None, **options: Any) -> tuple[Path, list[Event]]:

@@ -13,13 +13,16 @@ from curate.core.stage import Pixels
 from curate.errors import InputError, MissingError
 from curate.images.analysis.boxes import Box
 
+# two boxes of one class are one thing from an overlap of a half on; OpenCV keeps what reaches its threshold
+_OVERLAP = float(np.nextafter(np.float32(0.5), np.float32(0)))
 
-class Found(NamedTuple):
+
+class Detection(NamedTuple):
     """A detected thing: its box, its score 0 to 1, the number of its class."""
 
     box: Box
     score: float
-    kind: int
+    class_id: int
 
 
 class Detector:
@@ -50,8 +53,8 @@ class Detector:
         sides = [s for s in self._input.shape[2:] if isinstance(s, int)]
         self._height, self._width = (sides[0], sides[1]) if len(sides) == 2 else (640, 640)
 
-    def __call__(self, pixels: Pixels, confidence: float, kinds: Sequence[int] = ()) -> list[Found]:
-        """Detections, best first; of overlapping boxes of one class only the best. `kinds` () takes all."""
+    def __call__(self, pixels: Pixels, confidence: float, classes: Sequence[int] = ()) -> list[Detection]:
+        """Detections, best first; of overlapping boxes of one class only the best. `classes` () takes all."""
         import cv2
 
         height, width = pixels.shape[:2]
@@ -64,10 +67,10 @@ class Detector:
         kind = np.float16 if "float16" in self._input.type else np.float32
         batch = (canvas.transpose(2, 0, 1)[None] / 255).astype(kind)
         output = np.asarray(self._session.run(None, {self._input.name: batch})[0], np.float32)
-        corners, scores, classes = _read(output)
+        corners, scores, class_ids = _read(output)
         corners = (corners - np.array([left, top, left, top], np.float32)) / factor
-        wanted = (scores >= confidence) & (np.isin(classes, list(kinds)) if kinds else np.ones(len(scores), bool))
-        return _suppressed(corners[wanted], scores[wanted], classes[wanted], Box(0, 0, width, height))
+        wanted = (scores >= confidence) & (np.isin(class_ids, classes) if classes else np.ones(len(scores), bool))
+        return _suppressed(corners[wanted], scores[wanted], class_ids[wanted], Box(0, 0, width, height))
 
 
 def _read(output: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
@@ -93,25 +96,22 @@ def _whole(values: NDArray[np.float32]) -> bool:
     return bool((values == np.floor(values)).all())
 
 
-def _suppressed(corners: Any, scores: Any, classes: Any, within: Box) -> list[Found]:
-    """Greedy non-maximum suppression at an overlap of 0.5, class by class; boxes cut to the picture."""
-    found: list[Found] = []
-    for n in np.argsort(-scores, kind="stable"):
-        left, top, right, bottom = (float(v) for v in corners[n])
-        box = Box(
-            max(within.left, round(left)),
-            max(within.top, round(top)),
-            min(within.right, round(right)),
-            min(within.bottom, round(bottom)),
-        )
-        if not box.width or not box.height:
-            continue
-        if all(other.kind != classes[n] or _overlap(box, other.box) < 0.5 for other in found):
-            found.append(Found(box, float(scores[n]), int(classes[n])))
-    return found
+def _suppressed(corners: Any, scores: Any, classes: Any, within: Box) -> list[Detection]:
+    """Greedy non-maximum suppression, class by class, of boxes rounded to pixels and cut to the picture."""
+    import cv2
+
+    low = np.array([within.left, within.top], np.float64)
+    high = np.array([within.right, within.bottom], np.float64)
+    start = np.maximum(np.rint(corners[:, :2]), low)
+    size = np.minimum(np.rint(corners[:, 2:]), high) - start
+    visible = (size > 0).all(axis=1)
+    boxes, scores, classes = np.hstack([start, size])[visible], scores[visible], classes[visible]
+    if not len(boxes):
+        return []
+    best = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), classes.tolist(), -1.0, _OVERLAP)  # best first
+    return [Detection(_box(boxes[n]), float(scores[n]), int(classes[n])) for n in best]
 
 
-def _overlap(a: Box, b: Box) -> float:
-    shared = Box(max(a.left, b.left), max(a.top, b.top), min(a.right, b.right), min(a.bottom, b.bottom))
-    area = shared.width * shared.height
-    return area / (a.width * a.height + b.width * b.height - area)
+def _box(row: NDArray[np.float64]) -> Box:
+    left, top, width, height = map(int, row)
+    return Box(left, top, left + width, top + height)

@@ -14,7 +14,7 @@ _NAMES = (
     "rgb rgba sgi tga tif tiff vda vst webp xbm xpm "
 )
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-"""Lower-case suffixes of raster pictures that the door opens, some of them through plugins."""
+"""Lower-case suffixes of raster pictures that are read here, some of them through plugins."""
 
 _MAGIC = (
     (0, b"\xff\xd8\xff"),  # JPEG, MPO
@@ -39,7 +39,7 @@ _MAGIC = (
 REFUSED = frozenset({"EPS", "WMF", "PDF", "MPEG", "GRIB", "HDF5", "BUFR", "FITS", "MIC", "FPX"})
 
 
-def looks_like_picture(path: Path | str) -> bool:
+def may_be_picture(path: Path | str) -> bool:
     """Whether a scan should try the file: a picture's suffix in any case, or no suffix and a picture's first bytes."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 – scans ask for every file: without the cost of a Path
     return suffix in SUFFIXES if len(suffix) > 1 else sniff(Path(path))

@@ -1,4 +1,4 @@
-"""What can be asked of the door, and what it gives back; light enough to import anywhere."""
+"""How a file is to be decoded, and what decoding gives; light enough to import anywhere."""
 
 from __future__ import annotations
 

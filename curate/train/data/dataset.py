@@ -177,7 +177,7 @@ def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | 
 def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
     """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
     name = f"{path.parent.name}/{path.name}"
-    # the concepts' pictures were asked when the folder was scanned; these come in by no other door
+    # the concepts' pictures were asked when the folder was scanned; these are read nowhere else
     if reg and (reason := _withheld(path)):
         warnings.append(f"{name} {reason}")
         return None

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from curate.errors import InputError, PictureError
-from curate.images import DOOR, DecodeOptions, looks_like_picture, parse_colour, read_frames, read_picture
+from curate.images import PICTURE_FILES, DecodeOptions, may_be_picture, parse_colour, read_frames, read_picture
 
 RAMP = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 
@@ -410,12 +410,12 @@ def test_scaled_decoding_keeps_at_least_what_is_asked(tmp_path: Path) -> None:
 
 
 def test_what_looks_like_a_picture(tmp_path: Path) -> None:
-    assert looks_like_picture(Path("a b/ü.JPG"))
-    assert not looks_like_picture(Path("notes.txt"))
+    assert may_be_picture(Path("a b/ü.JPG"))
+    assert not may_be_picture(Path("notes.txt"))
     nameless = saved(tmp_path / "a", Image.new("L", (1, 1)), format="PNG")
-    assert looks_like_picture(nameless)
+    assert may_be_picture(nameless)
     (tmp_path / "b").write_text("no picture")
-    assert not looks_like_picture(tmp_path / "b")
+    assert not may_be_picture(tmp_path / "b")
 
 
 def test_colours() -> None:
@@ -429,8 +429,8 @@ def test_colours() -> None:
 def test_written_pictures_carry_no_metadata_and_read_back(tmp_path: Path, encoding: str) -> None:
     smooth = np.asarray(Image.fromarray(RAMP).resize((60, 40), Image.Resampling.BICUBIC))
     path = tmp_path / "whatever.name"
-    DOOR.write(smooth, path, encoding)
-    back = DOOR.read(path)
+    PICTURE_FILES.write(smooth, path, encoding)
+    back = PICTURE_FILES.read(path)
     assert back.dtype == np.uint8
     if encoding.startswith("png"):
         assert np.array_equal(back, smooth)
@@ -443,12 +443,12 @@ def test_written_pictures_carry_no_metadata_and_read_back(tmp_path: Path, encodi
 @pytest.mark.parametrize("encoding", ["gif", "png:11", "jpeg:0", "jpeg:high"])
 def test_unknown_encodings_are_input_errors(tmp_path: Path, encoding: str) -> None:
     with pytest.raises(InputError):
-        DOOR.write(RAMP, tmp_path / "a", encoding)
+        PICTURE_FILES.write(RAMP, tmp_path / "a", encoding)
 
 
 def test_a_view_that_is_not_contiguous_is_written_right(tmp_path: Path) -> None:
-    DOOR.write(RAMP[:, ::-1][1:3], tmp_path / "a.png", "png")
-    assert np.array_equal(DOOR.read(tmp_path / "a.png"), RAMP[:, ::-1][1:3])
+    PICTURE_FILES.write(RAMP[:, ::-1][1:3], tmp_path / "a.png", "png")
+    assert np.array_equal(PICTURE_FILES.read(tmp_path / "a.png"), RAMP[:, ::-1][1:3])
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

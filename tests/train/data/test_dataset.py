@@ -16,7 +16,7 @@ from curate.core.store import Store
 from curate.errors import InputError
 from curate.stages.train import Train
 from curate.train.data.dataset import picture_size, read_dataset
-from tests.train.conftest import PlainDoor
+from tests.train.conftest import PlainPictures
 
 
 def test_reads_repeats_triggers_and_captions(folder: Path) -> None:
@@ -51,7 +51,7 @@ def test_what_was_set_aside_is_not_trained(folder: Path, tmp_path: Path) -> None
     assert left.digest != read_dataset(folder).digest
 
     aside = [Record(str(p), "dog", "", Image("", str(p)), aside="refuses AI training") for p in paths]
-    env = Env(tmp_path, folder, PlainDoor(), device="cpu", offline=True)
+    env = Env(tmp_path, folder, PlainPictures(), device="cpu", offline=True)
     with pytest.raises(InputError, match="no pictures that can be read"):
         Train(base="tiny", steps=1).run(Manifest(aside), env, lambda event: None)
 

@@ -18,7 +18,7 @@ from curate.train.data.job import Context, prepare
 from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 READ_BACK = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "unique")
 
@@ -57,7 +57,7 @@ def counted(place: Path, state: Path, **given: Any) -> Counter[str]:
         "steps": 3,
     }
     options = TrainOptions(**{**common, **given})
-    context = Context(place, PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
+    context = Context(place, PlainPictures().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     backbone = base()
     job = prepare(options, read_dataset(place), backbone, context)
     network = attach(options, backbone)

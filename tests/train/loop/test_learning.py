@@ -17,7 +17,7 @@ from curate.train.data.order import Showing
 from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 COMMON: dict[str, Any] = {"resolution": 64, "bucket_step": 64, "learning_rate": 1e-2, "rank": 8, "layer_preset": "full"}
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ def test_loss_falls(given: dict[str, Any], place: Path, tmp_path: Path) -> None:
 def learnt(given: dict[str, Any], place: Path, state: Path, share: float, most: int) -> tuple[float, float]:
     """The loss of one batch at the start, and once it is below this share of it or so many steps are done."""
     options = TrainOptions(**COMMON | given)
-    context = Context(place, PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
+    context = Context(place, PlainPictures().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     job = prepare(options, read_dataset(place), base(), context)
     network = attach(options, base())
     try:

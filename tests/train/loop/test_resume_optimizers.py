@@ -21,7 +21,7 @@ from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.options import OPTIMIZERS, TrainOptions
 from curate.train.options.optimizer import OWN_SCHEDULE, finds_rate
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 SCHEDULES = ("constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial")
 FURTHER = {"cosine-restarts": {"cycles": 2}, "polynomial": {"power": 2.0}}
@@ -53,7 +53,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 def context(
     folder: Path, tell: Callable[[Any], None] = lambda event: None, stopping: Callable[[], bool] = lambda: False
 ) -> Context:
-    return Context(folder, PlainDoor().read, torch.device("cpu"), True, tell, stopping)
+    return Context(folder, PlainPictures().read, torch.device("cpu"), True, tell, stopping)
 
 
 def run(job: Job, state: Path, stop: Callable[[], bool] = lambda: False) -> tuple[dict[str, torch.Tensor], list[float]]:

@@ -22,7 +22,7 @@ from curate.train.loop.loop import Loop
 from curate.train.options import NEEDS, UNKEYED, TrainOptions
 from curate.train.output import lora_file
 from curate.train.trainer import attach
-from tests.train.conftest import PlainDoor, draw_folder, run
+from tests.train.conftest import PlainPictures, draw_folder, run
 
 BASE: dict[str, Any] = {"steps": 2, "rank": 2, "layer_preset": "attn-only", "learning_rate": 1e-2}
 # option: (its value, what it is set beside)
@@ -149,7 +149,9 @@ def base_model(clip_skip: int, max_tokens: int) -> Backbone:
 def trained(place: Path, given: dict[str, Any]) -> dict[str, torch.Tensor]:
     """What the file would hold; the base model is loaded once for all."""
     options = TrainOptions(**given)
-    context = Context(folder_of(place), PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
+    context = Context(
+        folder_of(place), PlainPictures().read, torch.device("cpu"), True, lambda event: None, lambda: False
+    )
     backbone = base_model(options.clip_skip, options.max_tokens)
     data = read_dataset(context.folder, options.caption_reading, masks=options.masked_loss)
     job = prepare(options, data, backbone, context)

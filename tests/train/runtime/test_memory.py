@@ -18,7 +18,7 @@ from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.conditioning import Conditioner
 from curate.train.options import TrainOptions
 from curate.train.runtime import memory
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 CPU = torch.device("cpu")
 
@@ -75,7 +75,7 @@ def test_portions_leave_other_errors_and_what_never_fits() -> None:
 
 def job_of(folder: Path, backbone: Backbone, **options: Any) -> Job:
     made = TrainOptions(text_lr=0.0, batch=4, resolution=64, **options)
-    context = Context(folder, PlainDoor().read, CPU, True, lambda event: None, lambda: False)
+    context = Context(folder, PlainPictures().read, CPU, True, lambda event: None, lambda: False)
     return prepare(made, read_dataset(folder), backbone, context)
 
 
@@ -88,7 +88,9 @@ def test_pictures_are_encoded_in_smaller_batches(tmp_path: Path) -> None:
         small = Small(room, Backbone.encode.__get__(backbone))
         backbone.encode = small  # type: ignore[method-assign]
         entries = latents.place(data.pictures, fits, "vae", tmp_path / name)
-        assert [error for _, error in latents.encode_missing(entries, backbone, PlainDoor().read, CPU, 4)] == [""] * 6
+        assert [error for _, error in latents.encode_missing(entries, backbone, PlainPictures().read, CPU, 4)] == [
+            ""
+        ] * 6
         return [entry.load() for entry in entries], small.asked
 
     (whole, asked), (parts, tried) = encoded("whole", 4), encoded("parts", 2)

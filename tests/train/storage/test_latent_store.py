@@ -15,7 +15,7 @@ from curate.train.data import latents
 from curate.train.data.buckets import Fit
 from curate.train.data.dataset import read_dataset
 from curate.train.storage.latent_store import EACH, LatentFile
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 
 def row(number: float) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_entries_come_in_order_and_errors_with_them(tmp_path: Path) -> None:
     def read(path: Path) -> np.ndarray:
         if path.name == "1.png":
             raise PictureError("broken")
-        return PlainDoor().read(path)
+        return PlainPictures().read(path)
 
     def encoded(batch: int) -> tuple[list[str], list[torch.Tensor]]:
         entries = latents.place(data.pictures, fits, "vae", tmp_path / f"latents{batch}")
