@@ -261,7 +261,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> Non
     [
         ({"base": "no/such/place"}, "not there"),
         ({"resolution": 128, "bucket_min": 192}, "not between"),
-        ({"layer_preset": "attn-only", "unet_lr": 0, "text_lr": 1e-4, "base": "/"}, "no diffusers model"),
+        ({"layer_preset": "attn-only", "unet_lr": 0, "text_lr": 1e-4, "base": "/"}, "not a diffusers model"),
     ],
 )
 def test_wrong_input_is_explained(folder: Path, options: dict[str, Any], message: str) -> None:
