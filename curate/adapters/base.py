@@ -13,6 +13,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import PACKAGE, Algorithm
+from curate.adapters.spectrum import FactorSpectrum, MatrixSpectrum, Spectrum
 from curate.core.declarations import name_of
 
 Layer = nn.Linear | nn.Conv2d
@@ -183,6 +184,16 @@ class Adapter(nn.Module):
             if bare(given.shape) != bare(parameter.shape):
                 raise ValueError(f"{name} has shape {list(given.shape)}, expected {list(parameter.shape)}")
             parameter.copy_(given.reshape(parameter.shape))
+
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        """ΔW, scale included, as up [out, r] · down [r, in·k·k]; None where no such pair is smaller than ΔW."""
+        return None
+
+    @torch.no_grad()
+    def spectrum(self) -> Spectrum:
+        """The singular values of ΔW as a matrix [out, in·k·k], in the cheapest way the algorithm has."""
+        pair = self.factors()
+        return MatrixSpectrum(self.delta().flatten(1)) if pair is None else FactorSpectrum(*pair)
 
     @property
     def is_random(self) -> bool:

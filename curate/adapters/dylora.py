@@ -84,6 +84,11 @@ class Dylora(LinearAdapter):
         return (up.flatten(1) @ down.flatten(1)).reshape(self.shape.weight)
 
     @override
+    def factors(self) -> tuple[Tensor, Tensor]:
+        up, down = self._whole()
+        return up.flatten(1) * self.factor, down.flatten(1)
+
+    @override
     def bare_forward(self, x: Tensor) -> Tensor:
         up, down = self._whole()
         return self.shape.point(self.shape.apply(x, down), up.flatten(1))

@@ -83,6 +83,18 @@ class Loha(LinearAdapter):
     def bare_delta(self) -> Tensor:
         return self._whole(self.hada_w1_a, *self._factors()[1:])
 
+    @override
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        if self.rank**2 >= min(self.shape.out, self.shape.into * self.shape.area):
+            return None
+        one, two, downs = self.hada_w1_a, self.hada_w2_a, (self.hada_w1_b, self.hada_w2_b)
+        if self.hada_t1 is not None and self.hada_t2 is not None:
+            cores = zip((self.hada_t1, self.hada_t2), downs, strict=True)
+            downs = tuple(torch.einsum("ij...,jr->ir...", core, down).flatten(1) for core, down in cores)
+        else:
+            one, two = one.T, two.T
+        return khatri_rao(one, two).T * self.factor, khatri_rao(*downs)
+
     @property
     def work(self) -> int:
         """Multiplications for each position of two products of inner size r²."""

@@ -13,6 +13,7 @@ from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, merged, mixed, positions
 from curate.adapters.base import Layer, LinearAdapter, Plan, Shape, kaiming
 from curate.adapters.kronecker import beside, lean, linear
+from curate.adapters.spectrum import KroneckerSpectrum, Spectrum
 
 ENTRY = 60
 """What making an entry of ΔW and the gradients of its factors costs, in multiplications."""
@@ -152,6 +153,11 @@ class Lokr(LinearAdapter):
     @override
     def bare_delta(self) -> Tensor:
         return self._whole(self.first(), self.second())
+
+    @override
+    @torch.no_grad()
+    def spectrum(self) -> Spectrum:
+        return KroneckerSpectrum(self.first() * self.factor, self.second().flatten(1))
 
     @override
     @torch.no_grad()

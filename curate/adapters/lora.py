@@ -68,6 +68,13 @@ class Lora(LinearAdapter):
         return (up @ self.lora_down.flatten(1)).reshape(self.shape.weight)
 
     @override
+    def factors(self) -> tuple[Tensor, Tensor]:
+        down = self.lora_down.flatten(1)
+        if self.lora_mid is not None:
+            down = torch.einsum("mn...,ni->mi...", self.lora_mid, down).flatten(1)
+        return self.lora_up.flatten(1) * self.factor, down
+
+    @override
     def bare_forward(self, x: Tensor) -> Tensor:
         return self.shape.point(self.inner(x), self.lora_up.flatten(1))
 
