@@ -37,6 +37,7 @@ class LayerName:
     path   attribute path inside that model as diffusers and transformers < 5 spell it
     kind   decides which presets hold it
     block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
+    original  path in the UNet of a one-file checkpoint; "" where checkpoints spell it as `path`
     """
 
     key: str
@@ -44,6 +45,7 @@ class LayerName:
     path: str
     kind: Kind
     block: int = -1
+    original: str = ""
 
 
 _ATTENTION: dict[str, Kind] = {
@@ -51,12 +53,12 @@ _ATTENTION: dict[str, Kind] = {
 }
 TRANSFORMER: dict[str, Kind] = {**_ATTENTION, "ff.net.0.proj": "mlp", "ff.net.2": "mlp"}
 RESNET: dict[str, tuple[str, Kind]] = {
-    "conv1": ("in_layers_2", "resnet"),
-    "time_emb_proj": ("emb_layers_1", "resnet-lin"),
-    "conv2": ("out_layers_3", "resnet"),
+    "conv1": ("in_layers.2", "resnet"),
+    "time_emb_proj": ("emb_layers.1", "resnet-lin"),
+    "conv2": ("out_layers.3", "resnet"),
     "conv_shortcut": ("skip_connection", "resnet-lin"),
-    "norm1": ("in_layers_0", "resnet-norm"),
-    "norm2": ("out_layers_0", "resnet-norm"),
+    "norm1": ("in_layers.0", "resnet-norm"),
+    "norm2": ("out_layers.0", "resnet-norm"),
 }
 
 
@@ -92,10 +94,10 @@ def _inside_transformer(blocks: int) -> Iterator[tuple[str, Kind]]:
 
 def original_block(name: str) -> int:
     """Index among kohya's 23: embeddings 0, input blocks from 1, middle from 10, output blocks from 13, out 22."""
-    for start, first in (("input_blocks_", 1), ("middle_block_", 10), ("output_blocks_", 13)):
+    for start, first in (("input_blocks.", 1), ("middle_block.", 10), ("output_blocks.", 13)):
         if name.startswith(start):
-            return first + int(name[len(start) :].split("_")[0])
-    return 22 if name.startswith("out_") else 0
+            return first + int(name[len(start) :].split(".")[0])
+    return 22 if name.startswith("out.") else 0
 
 
 def unet_layer_names(shape: UnetShape, original_names: bool) -> list[LayerName]:
@@ -110,55 +112,55 @@ def unet_layer_names(shape: UnetShape, original_names: bool) -> list[LayerName]:
     middle = levels * (each + 1)  # conv_in, `each` a level, and a downsampler in all levels but the last
 
     def add(path: str, original: str, kind: Kind, block: int) -> None:
-        name = original if original_names else path.replace(".", "_")
+        name = (original if original_names else path).replace(".", "_")
         kind = "unused" if original_names and kind in ("edge", "time") else kind
         block = original_block(original) if original_names else min(block, middle + levels * (each + 1))
-        layer_names.append(LayerName(f"lora_unet_{name}", "unet", path, kind, block))
+        layer_names.append(LayerName(f"lora_unet_{name}", "unet", path, kind, block, original))
 
     def resnet(path: str, original: str, block: int) -> None:
         for ours, (theirs, kind) in RESNET.items():
-            add(f"{path}.{ours}", f"{original}_{theirs}", kind, block)
+            add(f"{path}.{ours}", f"{original}.{theirs}", kind, block)
 
     def attention(path: str, original: str, depth: int, block: int) -> None:
         for inner, kind in _inside_transformer(depth):
-            add(f"{path}.{inner}", f"{original}_{inner.replace('.', '_')}", kind, block)
+            add(f"{path}.{inner}", f"{original}.{inner}", kind, block)
 
-    add("time_embedding.linear_1", "time_embed_0", "time", 0)
-    add("time_embedding.linear_2", "time_embed_2", "time", 0)
+    add("time_embedding.linear_1", "time_embed.0", "time", 0)
+    add("time_embedding.linear_2", "time_embed.2", "time", 0)
     if original_names:
-        add("add_embedding.linear_1", "label_emb_0_0", "unused", 0)
-        add("add_embedding.linear_2", "label_emb_0_2", "unused", 0)
-    add("conv_in", "input_blocks_0_0", "edge", 0)
+        add("add_embedding.linear_1", "label_emb.0.0", "unused", 0)
+        add("add_embedding.linear_2", "label_emb.0.2", "unused", 0)
+    add("conv_in", "input_blocks.0.0", "edge", 0)
     at = 0  # the original numbers its input blocks through: conv_in is 0
     for level, depth in enumerate(shape.down):
         for j in range(each):
             at += 1
-            resnet(f"down_blocks.{level}.resnets.{j}", f"input_blocks_{at}_0", at)
+            resnet(f"down_blocks.{level}.resnets.{j}", f"input_blocks.{at}.0", at)
             if depth:
-                attention(f"down_blocks.{level}.attentions.{j}", f"input_blocks_{at}_1", depth, at)
+                attention(f"down_blocks.{level}.attentions.{j}", f"input_blocks.{at}.1", depth, at)
         if level + 1 < levels:
             at += 1
-            add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks_{at}_0_op", "resample", at)
-    resnet("mid_block.resnets.0", "middle_block_0", middle)
-    attention("mid_block.attentions.0", "middle_block_1", shape.middle, middle)
-    resnet("mid_block.resnets.1", "middle_block_2", middle)
+            add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{at}.0.op", "resample", at)
+    resnet("mid_block.resnets.0", "middle_block.0", middle)
+    attention("mid_block.attentions.0", "middle_block.1", shape.middle, middle)
+    resnet("mid_block.resnets.1", "middle_block.2", middle)
     for level, depth in enumerate(shape.up):
         for j in range(each + 1):
             out = level * (each + 1) + j
             block = middle + 1 + out
-            resnet(f"up_blocks.{level}.resnets.{j}", f"output_blocks_{out}_0", block)
+            resnet(f"up_blocks.{level}.resnets.{j}", f"output_blocks.{out}.0", block)
             if depth:
-                attention(f"up_blocks.{level}.attentions.{j}", f"output_blocks_{out}_1", depth, block)
+                attention(f"up_blocks.{level}.attentions.{j}", f"output_blocks.{out}.1", depth, block)
         if level + 1 < levels:
             last = level * (each + 1) + each
             inner = 2 if depth else 1
             add(
                 f"up_blocks.{level}.upsamplers.0.conv",
-                f"output_blocks_{last}_{inner}_conv",
+                f"output_blocks.{last}.{inner}.conv",
                 "resample",
                 middle + 1 + last,
             )
-    add("conv_out", "out_2", "edge", middle + len(shape.up) * (each + 1))
+    add("conv_out", "out.2", "edge", middle + len(shape.up) * (each + 1))
     return layer_names
 
 

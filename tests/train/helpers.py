@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from curate.adapters import key_names
+from curate.adapters.lora_file import Layers
 from curate.diffusion.base import Backbone
+from curate.diffusion.layer_names import LayerName
 from curate.diffusion.load import load
 from curate.train.network.build import attach
 from curate.train.network.network import Network
@@ -40,6 +44,13 @@ def kohya_layers(backbone: Backbone) -> dict[str, nn.Module]:
     """Layers by the names that kohya and LyCORIS derive from modules, with transformers 4's `text_model` level."""
     roots = {"lora_unet": backbone.parts["unet"], "lora_te_text_model": backbone.parts["te1"]}
     return {f"{p}_{n}".replace(".", "_"): m for p, root in roots.items() for n, m in root.named_modules()}
+
+
+def by_layer(tensors: Mapping[str, Tensor], layer_names: Iterable[LayerName]) -> Layers:
+    """Tensors by our name of the layer and by suffix; each is of a layer."""
+    layers, unknown = key_names.by_layer(tensors, key_names.aliases(layer_names))
+    assert not unknown
+    return {name: {suffix: tensors[key] for suffix, key in held.items()} for name, held in layers.items()}
 
 
 @functools.cache

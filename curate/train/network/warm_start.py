@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.lora_file import Layers, locate_lora, lora_files, read_layers
 from curate.adapters.make import adapter_class, make
-from curate.core.counting import counted
 from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
-from curate.train.network.peft_scale import add_scales, configuration_file, configurations
 from curate.train.options import TrainOptions
 from curate.train.options.algorithms import algorithms_of
-
-PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
-PEFT = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
-"""What PEFT and diffusers call the factors."""
-
-IN_FOLDERS = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
-"""What PEFT and diffusers call the file in a folder."""
-
-Layers = dict[str, dict[str, Tensor]]
 
 
 def read(path: str, layer_names: Iterable[LayerName]) -> Layers:
@@ -34,57 +24,17 @@ def read(path: str, layer_names: Iterable[LayerName]) -> Layers:
 
     Raises InputError naming the first key that is of no layer of this base.
     """
-    place = start_file(path)
+    with _named():
+        return read_layers(path, layer_names)
+
+
+@contextlib.contextmanager
+def _named() -> Generator[None]:
+    """Says in errors which option they are about."""
     try:
-        tensors, metadata = safetensors_file.read(place)
-    except Exception as error:  # whatever the format's reader trips over
-        raise InputError(
-            f"start_from: {place} cannot be read: {error}", "it is damaged or incomplete: fetch or save it again"
-        ) from error
-    layer_names = list(layer_names)
-    found = by_layer(tensors, layer_names)
-    if isinstance(found, str):
-        raise InputError(f"start_from: {place.name} contains {found}, which belongs to no layer of the base model")
-    if not found:
-        raise InputError(f"start_from: {place.name} holds no layer")
-    add_scales(found, configurations(place, metadata), layer_names)
-    return found
-
-
-def by_layer(tensors: Mapping[str, Tensor], layer_names: Iterable[LayerName]) -> Layers | str:
-    """Tensors by layer and suffix, whatever the file calls its layers; or the first key that fits no layer."""
-    names = aliases(layer_names)
-    layers: Layers = {}
-    for key, tensor in tensors.items():
-        name = suffix = ""
-        at = key.find(".")
-        while at > 0 and not name:
-            name, suffix = names.get(key[:at], ""), key[at + 1 :]
-            at = key.find(".", at + 1)
-        if not name:
-            return key
-        layers.setdefault(name, {})[PEFT.get(suffix, suffix)] = tensor
-    return layers
-
-
-def aliases(layer_names: Iterable[LayerName]) -> dict[str, str]:
-    """Everything a file may call a layer, to its name in ours."""
-    layer_names = list(layer_names)
-    names: dict[str, str] = {}
-    encoders = {layer_name.part for layer_name in layer_names} - {"unet"}
-    for layer_name in layer_names:
-        key, part, path = layer_name.key, layer_name.part, layer_name.path
-        # PEFT saves an adapter of one model without saying which it is
-        if part == "unet" or encoders == {part}:
-            names[f"base_model.model.{path}"] = key
-        names[key] = names[key.replace("lora_", "lycoris_", 1)] = key
-        # kohya writes SDXL's layers by their original names and reads diffusers' as well
-        if part == "unet":
-            names[f"lora_unet_{path.replace('.', '_')}"] = key
-        for spelling in PARTS[part]:
-            names[f"{spelling}.{path}"] = names[f"{spelling}.{path.removeprefix('text_model.')}"] = key
-            names[f"base_model.model.{spelling}.{path}"] = key
-    return names
+        yield
+    except InputError as error:
+        raise InputError(f"start_from: {error.message}", error.remedy) from error
 
 
 def maker(layers: Layers, options: TrainOptions) -> Mapping[str, tuple[str, Plan]]:
@@ -156,24 +106,11 @@ def fits(trained: Iterable[str], layers: Layers) -> None:
 
 def start_file(path: str) -> Path:
     """The LoRA file to go on from; in a folder, the one of PEFT or diffusers. Raises InputError without one."""
-    place = Path(path).expanduser()
-    if place.is_dir():
-        inside = [place / name for name in IN_FOLDERS if (place / name).is_file()]
-        if len(inside) != 1:
-            wanted = " or ".join(IN_FOLDERS)
-            raise InputError(
-                f"start_from: the folder {place} holds {counted(len(inside), 'file')} called {wanted}", "name the file"
-            )
-        return inside[0]
-    if not place.is_file() or place.suffix != ".safetensors":
-        raise InputError(
-            f"start_from: {place} does not exist, or is not a .safetensors file", "give the LoRA file to continue from"
-        )
-    return place
+    with _named():
+        return locate_lora(path)
 
 
 def start_files(path: str) -> list[Path]:
     """Every file that says what is gone on from: the LoRA, and PEFT's configuration beside it."""
-    place = start_file(path)
-    beside = configuration_file(place)
-    return [place] if beside is None else [place, beside]
+    with _named():
+        return lora_files(path)

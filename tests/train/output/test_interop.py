@@ -23,7 +23,7 @@ from curate.diffusion.load import load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach
 from curate.train.options import TrainOptions
-from tests.train.helpers import effect, shaken
+from tests.train.helpers import by_layer, effect, shaken
 
 DATA = Path(__file__).parents[3] / "../shared/data"
 LISTED = {"sd1": "sd15", "sdxl": "sdxl"}
@@ -292,7 +292,7 @@ def test_every_key_is_read_again() -> None:
         tensors: dict[str, Tensor] = {}
         for layer, found in held("sdxl", options, layer_names).items():
             tensors |= {f"{layer}.{suffix}": torch.zeros(size) for suffix, size in found.items()}
-        layers = warm_start.by_layer(tensors, backbone.layer_names())
-        assert isinstance(layers, dict) and set(layers) == {s.key for s in layer_names}
+        layers = by_layer(tensors, backbone.layer_names())
+        assert set(layers) == {s.key for s in layer_names}
         reads = {"locon": "lora", "dylora": "lora"}.get(options.algo, options.algo)
         assert {algo for algo, _ in warm_start.maker(layers, TrainOptions()).values()} == {reads}

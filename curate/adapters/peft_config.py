@@ -42,8 +42,7 @@ def configurations(place: Path, metadata: Mapping[str, str]) -> Configurations:
             return dict.fromkeys(MODELS, _object(beside.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"start_from: the LoRA's configuration in {place if HEADER in metadata else beside} "
-            f"cannot be read: {error}",
+            f"the LoRA's configuration in {place if HEADER in metadata else beside} cannot be read: {error}",
             "without it the strength of the LoRA is not known: save the LoRA again with the program that made it",
         ) from error
     return {}

@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from curate.adapters import lora_file
+from curate.adapters.peft_config import HEADER, configurations
 from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
 from curate.diffusion.load import load
 from curate.errors import InputError
-from curate.train.network import warm_start
 from curate.train.network.build import attach
-from curate.train.network.peft_scale import HEADER
 from curate.train.options import TrainOptions
 
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -111,9 +111,9 @@ def test_a_broken_configuration_is_told(text: str, tmp_path: Path) -> None:
     save_file({"unet.x.lora_A.weight": torch.zeros(1)}, tmp_path / "adapter_model.safetensors")
     (tmp_path / "adapter_config.json").write_text(text)
     with pytest.raises(InputError, match=r"adapter_config\.json cannot be read"):
-        warm_start.configurations(tmp_path / "adapter_model.safetensors", {})
+        configurations(tmp_path / "adapter_model.safetensors", {})
 
 
 def test_a_folder_without_a_lora_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 0 files called adapter_model"):
-        warm_start.start_file(str(tmp_path))
+        lora_file.locate_lora(str(tmp_path))

@@ -1,0 +1,149 @@
+"""What programs call the layers and the tensors of a LoRA file: read in every spelling, written in four."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from curate.adapters.algorithm import algorithms
+from curate.diffusion.layer_names import LayerName
+
+Spelling = Literal[
+    "kohya", "kohya-diffusers", "lycoris", "original", "diffusers", "diffusers-old", "peft", "comfyui", "broken"
+]
+"""Who calls layers so.
+
+kohya            lora_unet_input_blocks_4_1_…, lora_te1_text_model_…
+kohya-diffusers  the same with diffusers' names where kohya takes the original checkpoint's (SDXL)
+original         the same with the original checkpoint's names where kohya takes diffusers' (SD 1.x, SD 2.x)
+lycoris          lycoris_ instead of lora_
+diffusers        unet.down_blocks.…, text_encoder.text_model.…
+diffusers-old    unet.….processor.to_q_lora.down.weight
+peft             base_model.model.… of one model
+comfyui          diffusion_model.input_blocks.…, text_encoders.clip_l.transformer.…
+broken           no program reads it, and which layer is meant is clear
+"""
+WRITTEN = ("kohya", "diffusers", "peft", "comfyui")
+"""The spellings that are written."""
+PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
+"""What diffusers and PEFT call the models; the first is diffusers'."""
+COMFYUI_TEXTS = {"te1": ("clip_l", "clip_h"), "te2": ("clip_g",)}
+DOWN, UP = "lora_down.weight", "lora_up.weight"
+PEFT = {"lora_A.weight": DOWN, "lora_B.weight": UP}
+"""What PEFT and diffusers call the factors."""
+ENDINGS = {
+    **{f".{theirs}": ours for theirs, ours in PEFT.items()},
+    ".lora_A.default.weight": DOWN,
+    ".lora_B.default.weight": UP,
+    ".lora.down.weight": DOWN,
+    ".lora.up.weight": UP,
+    "_lora.down.weight": DOWN,
+    "_lora.up.weight": UP,
+    ".lora_linear_layer.down.weight": DOWN,
+    ".lora_linear_layer.up.weight": UP,
+    ".lora_magnitude_vector.weight": "lora_magnitude_vector",
+    ".lora_magnitude_vector.default.weight": "lora_magnitude_vector",
+}
+"""Endings of keys that mean one of our suffixes."""
+FOREIGN = ("bm.weight", "oft_R.weight", "oft_diag", "oft_blocks.weight", "lora_magnitude_vector", "reshape_weight")
+"""Suffixes that programs write and curate reads no values of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A layer under one of its names: our key, and who calls it so."""
+
+    key: str
+    spelling: Spelling
+
+
+@cache
+def suffixes() -> tuple[str, ...]:
+    """Every suffix of a tensor, the longest first; `weight` of (IA)³ is the last that fits."""
+    own = {suffix for found in algorithms().values() for suffix in found.tensors}
+    return tuple(sorted(own | {"alpha", "dora_scale", *FOREIGN}, key=lambda s: (-len(s), s)))
+
+
+def split(key: str) -> tuple[str, str]:
+    """A file's key as what it calls the layer and our suffix; the suffix is what follows the first dot if unknown."""
+    for ending, suffix in sorted(ENDINGS.items(), key=lambda pair: -len(pair[0])):
+        if key.endswith(ending):
+            return key.removesuffix(ending), suffix
+    for suffix in suffixes():
+        if key.endswith(f".{suffix}"):
+            return key.removesuffix(f".{suffix}"), suffix
+    layer, _, suffix = key.partition(".")
+    return layer, suffix
+
+
+def aliases(layer_names: Iterable[LayerName]) -> dict[str, Alias]:
+    """Everything a file may call a layer; where two layers share a name, that of the better spelling counts."""
+    layer_names = list(layer_names)
+    names: dict[str, Alias] = {}
+    encoders = {layer_name.part for layer_name in layer_names} - {"unet"}
+    for layer_name in layer_names:
+        alone = layer_name.part == "unet" or encoders == {layer_name.part}
+        for name, spelling in _names(layer_name, alone).items():
+            if name not in names or names[name].spelling == "broken":
+                names[name] = Alias(layer_name.key, spelling)
+    return names
+
+
+def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
+    """`alone`: whether PEFT's names, which do not tell text encoders apart, can mean no other model."""
+    key, part, path = layer_name.key, layer_name.part, layer_name.path
+    short = path.removeprefix("text_model.")
+    # the last ones that are set win: from the worst spelling to the best
+    names: dict[str, Spelling] = {}
+    models = [f"{spelling}." for spelling in PARTS[part]] + ([""] if alone else [])
+    for model in models:
+        names[f"base_model.model.base_model.model.{model}{path}"] = "broken"
+        names[f"base_model.model.{model}{short}"] = "peft" if model else "broken"
+        names[f"base_model.model.{model}{path}"] = "peft"
+    if part == "unet":
+        processor = path.replace(".to_", ".processor.to_").removesuffix(".0")
+        names |= {f"unet.{processor}": "diffusers-old", processor: "diffusers-old"}
+        original = layer_name.original or path
+        names[f"diffusion_model.{original}"] = "comfyui"
+        names[f"model.diffusion_model.{original}"] = "broken"
+        names[f"lora_unet_{original.replace('.', '_')}"] = "original"
+        names[f"lora_unet_{path.replace('.', '_')}"] = "kohya-diffusers"
+    else:
+        for clip in COMFYUI_TEXTS[part]:
+            names[f"text_encoders.{clip}.transformer.{path}"] = "comfyui"
+            names[f"{clip}.transformer.{path}"] = "comfyui"
+        # transformers 5 lacks the level text_model, and files named after its modules lack it too
+        names[key.replace("_text_model_", "_", 1)] = "broken"
+    for spelling in PARTS[part]:
+        names |= {f"{spelling}.{short}": "diffusers", f"{spelling}.{path}": "diffusers"}
+    names |= {key.replace("lora_", "lycoris_", 1): "lycoris", key: "kohya"}
+    return names
+
+
+def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str:
+    """What a program calls a layer; `texts` are ComfyUI's names of the family's text encoders."""
+    part, path = layer_name.part, layer_name.path
+    if spelling == "diffusers":
+        return f"{PARTS[part][0]}.{path}"
+    if spelling == "peft":
+        return f"base_model.model.{path}"
+    if spelling == "comfyui":
+        if part == "unet":
+            return f"diffusion_model.{layer_name.original or path}"
+        return f"text_encoders.{texts[int(part[2:]) - 1]}.transformer.{path}"
+    return layer_name.key
+
+
+def by_layer(keys: Iterable[str], names: Mapping[str, Alias]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Keys by our layer and suffix, and those that are of no layer."""
+    layers: dict[str, dict[str, str]] = {}
+    unknown: list[str] = []
+    for key in keys:
+        name, suffix = split(key)
+        if name in names:
+            layers.setdefault(names[name].key, {})[suffix] = key
+        else:
+            unknown.append(key)
+    return layers, unknown
