@@ -123,14 +123,6 @@ class Backbone(ABC):
     def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
         """Parts and autoencoder without values; `configuration` is empty for a part of which nothing is known."""
 
-    @abstractmethod
-    def pipeline(self, scheduler: Any) -> Any:
-        """diffusers' pipeline that draws pictures with these parts, for prompts that are encoded."""
-
-    @abstractmethod
-    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
-        """The pipeline's arguments for what a picture is to show and what it is not to."""
-
     def stored_as_point(self, layer_name: LayerName) -> bool:
         """Whether files hold a linear layer's tensors as those of a 1×1 convolution."""
         return layer_name.path.endswith(self.family.point_layers)
@@ -160,6 +152,18 @@ class Backbone(ABC):
         """Mean and standard deviation [batch, 4, h, w] of scaled latents of pictures [batch, 3, H, W] in -1 to 1."""
         moments = self.vae.encode(pictures).latent_dist  # pyright: ignore[reportCallIssue]
         return moments.mean * self.scaling, moments.std * self.scaling
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures [batch, 3, H, W], about -1 to 1, of scaled latents [batch, 4, h, w]."""
+        vae: Any = self.vae
+        return vae.decode(latents / self.scaling, return_dict=False)[0]
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of a picture of so many pixels."""
+        config: Any = self.vae.config
+        factor = 2 ** (len(config["block_out_channels"]) - 1)
+        return int(config["latent_channels"]), height // factor, width // factor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves the adaptable parts; the VAE follows in float32, which it needs not to overflow."""

@@ -129,19 +129,3 @@ class Sdxl(StableDiffusion):
         added = {"text_embeds": conditions.pooled, "time_ids": conditions.sizes.to(conditions.pooled.dtype)}
         unet = self.parts["unet"]
         return unet(latents, timesteps, conditions.context, added_cond_kwargs=added, return_dict=False)[0]
-
-    @override
-    def pipeline(self, scheduler: Any) -> Any:
-        from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
-
-        return StableDiffusionXLPipeline(
-            **self.drawing_parts(scheduler),
-            text_encoder_2=None,  # pyright: ignore[reportArgumentType]
-            tokenizer_2=None,  # pyright: ignore[reportArgumentType]
-            add_watermarker=False,
-        )
-
-    @override
-    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
-        pooled = {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
-        return {**super().prompts(wanted, unwanted), **pooled}

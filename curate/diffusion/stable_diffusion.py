@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.diffusion import checkpoint_file, skeleton
-from curate.diffusion.base import Backbone, Conditions, LoadOptions, Parts
+from curate.diffusion.base import Backbone, LoadOptions, Parts
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.detect import read_json, yaml_prediction
 from curate.diffusion.library_logging import quiet
@@ -132,26 +132,6 @@ class StableDiffusion(Backbone):
             parts[f"te{number}"] = skeleton.text(given, projects="projection_dim" in declared)
         parts["unet"] = skeleton.unet(configuration("unet") or cls.family.unet)
         return parts, skeleton.vae(configuration("vae") or VAE)
-
-    @override
-    def pipeline(self, scheduler: Any) -> Any:
-        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
-
-        return StableDiffusionPipeline(
-            **self.drawing_parts(scheduler),
-            safety_checker=None,  # pyright: ignore[reportArgumentType]
-            feature_extractor=None,  # pyright: ignore[reportArgumentType]
-            requires_safety_checker=False,
-        )
-
-    def drawing_parts(self, scheduler: Any) -> dict[str, Any]:
-        """What a pipeline is made of; captions are encoded before."""
-        own: dict[str, Any] = {"vae": self.vae, "unet": self.parts["unet"], "scheduler": scheduler}
-        return {**own, "text_encoder": None, "tokenizer": None}
-
-    @override
-    def prompts(self, wanted: Conditions, unwanted: Conditions) -> dict[str, Any]:
-        return {"prompt_embeds": wanted.context, "negative_prompt_embeds": unwanted.context}
 
 
 @contextlib.contextmanager

@@ -214,7 +214,7 @@ def test_every_recipe_is_one_that_training_takes(kind: str, base: str, gpu: floa
 
 
 def test_sample_prompts_are_written_beside_the_pipeline(tmp_path: Path) -> None:
-    from curate.train.data.prompts import read_prompts
+    from curate.sampling.prompts import read_prompts
 
     answers = Answers("in/", TWO, "out/", "a/sdxl", 24, prompts="./p.prompts.txt")
     path = write_prompts(tmp_path / "p.yaml", answers)

@@ -18,11 +18,11 @@ from curate.diffusion.checkpoint_file import read
 from curate.diffusion.detect import family_of_keys, read_json
 from curate.diffusion.load import LoadOptions, load
 from curate.errors import CurateError, InputError, MissingError
+from curate.sampling.prompts import read_prompts
 from curate.stages.train import Train
 from curate.train.data import captions, masks
 from curate.train.data.dataset import read_dataset
 from curate.train.data.order import Order
-from curate.train.data.prompts import read_prompts
 from curate.train.loop import checkpoint
 from curate.train.loop.loop import Loop
 from curate.train.loop.optimizer import arguments

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import torch
 
 from curate.core.events import Saved
+from curate.diffusion import samplers
+from curate.diffusion.family import Prediction
 from curate.errors import Interrupted
+from curate.sampling import parameters, picture_file
+from curate.sampling.draw import Hardware, TextToImage
+from curate.sampling.prompts import Prompt, read_prompts
+from curate.sampling.settings import PictureSettings
 from curate.train.data.job import prediction_of, resolution_of, zero_terminal
-from curate.train.data.prompts import Prompt, read_prompts
 from curate.train.loop.loop import Loop
 from curate.train.loop.validation import Validation
-from curate.train.monitor import sample_images
 from curate.train.monitor.watch import Action, Board, Interval, Monitor, board_command, validating
 from curate.train.output import lora_file, runs
+from curate.train.runtime.seeds import derive_seed
 from curate.train.storage.paths import home
 
 
@@ -68,43 +74,53 @@ class Sampling:
         self.loop, self.context, self.board = loop, context, board
         self.prompts = read_prompts(Path(options.sample_prompts).expanduser())
         warn_long(self.prompts, loop)
-        prediction, zero = prediction_of(job), zero_terminal(options, job.backbone)
-        schedulers = {
-            sampler: sample_images.scheduler(sampler or options.sample_sampler, job.backbone.schedule, prediction, zero)
-            for sampler in {prompt.sampler for prompt in self.prompts}
-        }
-        self.artist = sample_images.Artist(
-            job.backbone, schedulers, options.seed, resolution_of(job), context.device, context.stopping
+        self.prediction: Prediction = prediction_of(job)
+        self.ztsnr = zero_terminal(options, job.backbone)
+        side = resolution_of(job) - resolution_of(job) % 8
+        usual = PictureSettings("", width=side, height=side, sampler=options.sample_sampler)
+        self.pictures = [self.picture(usual, index, prompt) for index, prompt in enumerate(self.prompts)]
+        for picture in self.pictures:
+            samplers.check(picture.sampler, self.ztsnr)
+        self.models = parameters.Models(
+            Path(options.base).stem, job.backbone.hashes.get("new_sd_model_hash", ""), options.clip_skip
         )
         self.place = runs.output_folder(options, context.folder) / "samples"
         self.name = run_name(loop, run)
 
+    def picture(self, usual: PictureSettings, index: int, prompt: Prompt) -> PictureSettings:
+        """The settings of a prompt's picture; without a seed of its own it gets one from the run's and its index."""
+        return replace(usual, seed=derive_seed(self.loop.job.options.seed, "sample", index)).of_prompt(prompt)
+
     def draw_all(self, done: int) -> None:
         """Pictures of all prompts after so many steps. Where the user stops, the rest is left out."""
         mine: list[tuple[int, Path]] = []
-        for index, prompt in self.loop.team.share(list(enumerate(self.prompts))):
+        hardware = Hardware(self.context.device, self.loop.dtype)
+        backbone = self.loop.job.backbone
+        drawing = TextToImage(backbone, hardware, self.prediction, self.ztsnr, self.context.stopping)
+        for index, picture in self.loop.team.share(list(enumerate(self.pictures))):
             if self.context.stopping():
                 break
-            self.context.phase("drawing sample pictures", index, len(self.prompts))
-            if (path := self.draw(done, index, prompt)) is not None:
+            self.context.phase("drawing sample pictures", index, len(self.pictures))
+            if (path := self.draw(drawing, done, index, picture)) is not None:
                 mine.append((index, path))
         theirs = self.loop.team.gather(mine)[1:]
         # the first process alone is heard: it tells what the others drew
         for index, path in chain.from_iterable(theirs) if self.loop.team.first else ():
             self.report(done, index, path)
 
-    def draw(self, done: int, index: int, prompt: Prompt) -> Path | None:
+    def draw(self, drawing: TextToImage, done: int, index: int, picture: PictureSettings) -> Path | None:
         """Draws one picture and tells where it is; None where memory did not hold it or the user stopped."""
         try:
             with self.loop.evaluating():
-                pixels = self.artist.draw(prompt, index)
+                [pixels] = drawing.draw([picture])
         except torch.OutOfMemoryError:
-            self.context.note("warning", f"no memory for a sample picture of {prompt.text!r}")
+            self.context.note("warning", f"no memory for a sample picture of {picture.prompt!r}")
             torch.cuda.empty_cache()
             return None
         except Interrupted:
             return None
-        path = sample_images.write(self.place, f"{self.name}-{done:06d}-{index:02d}", prompt, pixels)
+        data = picture_file.encode(pixels, parameters.text(picture, self.models))
+        path = picture_file.write(self.place, f"{self.name}-{done:06d}-{index:02d}", data)
         self.report(done, index, path)
         return path
 
@@ -112,7 +128,7 @@ class Sampling:
         """Tells of a picture."""
         self.context.tell(Saved("sample", str(path)))
         if self.board:
-            self.board.picture(f"sample/{index:02d}", done, sample_images.read(path))
+            self.board.picture(f"sample/{index:02d}", done, picture_file.pixels(path))
 
 
 def warn_long(prompts: list[Prompt], loop: Loop) -> None:

@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from curate.core.path_options import FilePath
-
-Sampler = Literal[
-    "ddim",
-    "pndm",
-    "lms",
-    "euler",
-    "euler_a",
-    "heun",
-    "dpm_2",
-    "dpm_2_a",
-    "dpmsolver",
-    "dpmsolver++",
-    "dpmsingle",
-    "k_lms",
-    "k_euler",
-    "k_euler_a",
-    "k_dpm_2",
-    "k_dpm_2_a",
-]
-
-
-ZERO_TERMINAL = ("ddim", "euler", "euler_a", "dpmsolver++")
-"""Samplers that can start from a timestep that holds no signal."""
+from curate.diffusion.samplers import Sampler
 
 
 class WatchOptions(BaseModel):

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
+from curate.diffusion import samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits, traits, traits_of_family
 from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError, MissingError
-from curate.train.data.prompts import read_prompts
+from curate.sampling.prompts import read_prompts
 from curate.train.loop import objective_options, optimizer
 from curate.train.network import build
 from curate.train.options import TrainOptions
-from curate.train.options.watch import ZERO_TERMINAL
 from curate.train.planning import dry_model
 from curate.train.runtime import compile
 
@@ -85,6 +85,4 @@ def _check_samplers(options: TrainOptions, base: Traits) -> None:
     if not zero or not options.sample_prompts:
         return
     for prompt in read_prompts(Path(options.sample_prompts).expanduser()):
-        name = (prompt.sampler or options.sample_sampler).removeprefix("k_")
-        if name not in ZERO_TERMINAL:
-            raise InputError(f"sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")
+        samplers.check(prompt.sampler or options.sample_sampler, zero)

@@ -8,8 +8,8 @@ from pathlib import Path
 from curate.core.digests import FileDigests
 from curate.core.files import disk_errors
 from curate.errors import InputError
+from curate.sampling.prompts import read_prompts
 from curate.train.data.dataset import read_dataset
-from curate.train.data.prompts import read_prompts
 from curate.train.options import TrainOptions
 from curate.train.output.metadata_user import words
 from curate.train.output.runs import output_folder

@@ -9,8 +9,8 @@ from curate.core.stage import Missing
 from curate.diffusion import locate, tokenizer
 from curate.diffusion.detect import traits
 from curate.errors import CurateError, InputError, MissingError
+from curate.sampling.prompts import read_prompts
 from curate.train.data import folders
-from curate.train.data.prompts import read_prompts
 from curate.train.loop import optimizer
 from curate.train.network.warm_start import start_file
 from curate.train.options import TrainOptions

@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from curate.adapters import safetensors_file
 from curate.core.events import Note, Saved, TrainStep, Validated
 from curate.errors import InputError
 from curate.stages.train import Train
-from curate.train.data.prompts import Prompt, read_prompts
-from curate.train.monitor import sample_images
 from curate.train.monitor.watch import Interval
 from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, run
@@ -107,105 +104,6 @@ def test_rhythm() -> None:
     assert steps(Interval(8, 1, 10, 25)) == [8, 10, 16, 20, 24, 25]
 
 
-def test_prompt_file(tmp_path: Path) -> None:
-    path = tmp_path / "p.txt"
-    path.write_text(
-        "\ufeff# a comment\n" + PROMPTS + "a -- b, two--three --n bad, worse --ss K_Euler_A\n", encoding="utf-8"
-    )
-    assert read_prompts(path) == [
-        Prompt("zwx dog, red", "blue", 64, 72, 1, 3.0, 2),
-        Prompt("blue robe", width=64, height=64, steps=2),
-        Prompt("a -- b, two--three", "bad, worse", sampler="k_euler_a"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("dog\ndog --q 1", r"p\.txt:2: --q is unknown.*\n.*--n, --w"),
-        ("dog --w wide", r"p\.txt:1: --w takes a width in pixels up to 8192, not 'wide'"),
-        ("dog\n\nrobe --ss plms", r"p\.txt:3: --ss takes one of ddim, .*k_dpm_2_a, not 'plms'"),
-        ("dog --s 0", "--s takes a number of steps"),
-        ("# nothing\n", "holds no prompt"),
-    ],
-)
-def test_wrong_prompt_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "p.txt"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_prompts(path)
-
-
-COMMON = {"negative_prompt": "grain", "width": 128, "scale": 6.5}
-FORMS = [
-    (
-        "a.toml",
-        '[prompt]\nnegative_prompt = "grain"\nwidth = 128\nscale = 6.5\n[[prompt.subset]]\nprompt = "zwx robe"\n'
-        '[[prompt.subset]]\nprompt = "zwx robe, night"\nwidth = 192\nseed = 3\nsample_sampler = "DDIM"\n',
-        [
-            Prompt("zwx robe", "grain", width=128, scale=6.5),
-            Prompt("zwx robe, night", "grain", width=192, seed=3, scale=6.5, sampler="ddim"),
-        ],
-    ),
-    ("one.toml", '[prompt]\nprompt = "alone"\nsample_steps = 4\n', [Prompt("alone", steps=4)]),
-    (
-        "b.json",
-        json.dumps(
-            [{"prompt": "a fox", **COMMON}, "a hen --W 64 --h 72 --n dark", {"prompt": "--w is text", "enum": 2}]
-        ),
-        [Prompt("a fox", "grain", width=128, scale=6.5), Prompt("a hen", "dark", 64, 72), Prompt("--w is text")],
-    ),
-    ("c.txt", "\n# off\na cat --L 5.5 --S 12\n", [Prompt("a cat", scale=5.5, steps=12)]),
-    ("d.prompts", "a cow --d 7\n", [Prompt("a cow", seed=7)]),
-]
-
-
-@pytest.mark.parametrize(("name", "text", "prompts"), FORMS, ids=[form[0] for form in FORMS])
-def test_every_form_of_kohyas_prompt_files(tmp_path: Path, name: str, text: str, prompts: list[Prompt]) -> None:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    assert read_prompts(tmp_path / name) == prompts
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("a.toml", "[prompt]\nwidth = 64\n[[prompt.subset]]\nseed = 1\n", r"a\.toml: prompt 1 has no text"),
-        ("a.toml", "width = 64\n", r"holds no table \[prompt\]"),
-        ("a.toml", "[prompt\n", "is not TOML"),
-        ("a.toml", '[prompt]\n[[prompt.subset]]\nprompt = "a"\nwidth = "wide"\n', "prompt 1: width takes a width"),
-        ("a.json", '[{"prompt": "a"}, {"prompt": "b", "steps": 3}]', "prompt 2: steps is unknown"),
-        ("a.json", '[{"prompt": "a", "guidance_scale": 3}]', "guidance_scale has no effect: it steers other families"),
-        ("a.json", '{"prompt": "a"}', "holds no list of prompts"),
-        ("a.json", "[5]", "5 is not a prompt"),
-        ("a.json", "[", "is not JSON"),
-        ("a.txt", "a --cn pose.png", "--cn has no effect: sample pictures are drawn without a ControlNet"),
-    ],
-)
-def test_a_wrong_prompt_file_of_any_form_is_explained(tmp_path: Path, name: str, text: str, message: str) -> None:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
-        read_prompts(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", sorted({*sample_images.SCHEDULERS, "k_lms", "k_dpm_2_a"}))
-def test_every_sampler_denoises(name: str) -> None:
-    """With the true noise as prediction, each sampler arrives at the picture that the noise was put on."""
-    made = sample_images.scheduler(name, {}, "epsilon", ztsnr=False)
-    draw = torch.Generator().manual_seed(0)
-    clean = torch.randn(1, 4, 8, 8, generator=draw)
-    made.set_timesteps(12)
-    latents = torch.randn(1, 4, 8, 8, generator=draw) * made.init_noise_sigma
-    alphas = made.alphas_cumprod
-    for time in made.timesteps:
-        given = made.scale_model_input(latents, time)
-        low = int(time)
-        alpha = alphas[low] + (alphas[min(low + 1, 999)] - alphas[low]) * (float(time) - low)
-        noise = (given - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-        accepted = {"generator": draw} if "generator" in made.step.__code__.co_varnames else {}
-        latents = made.step(noise, time, latents, **accepted).prev_sample
-    assert float((latents - clean).abs().mean()) < 0.1
-
-
 def test_each_prompt_is_drawn_by_its_own_sampler(folder: Path, tmp_path: Path) -> None:
     """The same prompt and seed: one sampler named twice gives one picture, another another, in whatever order."""
     prompts = tmp_path / "p.txt"
@@ -214,20 +112,6 @@ def test_each_prompt_is_drawn_by_its_own_sampler(folder: Path, tmp_path: Path) -
     run(folder, **{**SHORT, "steps": 1}, sample_prompts=str(prompts), sample_sampler="heun")
     a, b, c, d = (np.asarray(Image.open(p)) for p in sorted((folder / "lora" / "samples").iterdir()))
     assert (a == d).all() and (b == c).all() and (a != b).any()
-
-
-def test_zero_terminal_samplers_alone_draw_with_it() -> None:
-    made = sample_images.scheduler("euler_a", {}, "v", ztsnr=True)
-    made.set_timesteps(4)
-    assert int(made.timesteps[0]) == 999 and made.config["prediction_type"] == "v_prediction"
-    with pytest.raises(InputError, match="lms cannot draw with ztsnr"):
-        sample_images.scheduler("k_lms", {}, "v", ztsnr=True)
-
-
-def test_no_picture_is_overwritten(tmp_path: Path) -> None:
-    one, two = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)
-    names = [sample_images.write(tmp_path, "a", Prompt("x"), pixels).name for pixels in (one, two, one, two)]
-    assert names == ["a.png", "a-2.png", "a.png", "a-2.png"]
 
 
 def test_looks_are_not_part_of_what_is_trained() -> None:

@@ -1,4 +1,4 @@
-"""Reads the file of prompts for sample pictures, in the three forms that kohya's scripts take: lines, TOML, JSON."""
+"""Reads prompts: a line with flags, and files in the three forms that kohya's scripts take: lines, TOML, JSON."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from curate.diffusion.samplers import Sampler
 from curate.errors import InputError
-from curate.train.options.watch import Sampler
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One picture to draw; width and height are multiples of 8, None and no sampler are what the run has."""
+    """One picture to draw; width and height are multiples of 8. What is None or empty is left open."""
 
     text: str
     negative: str = ""
     width: int | None = None
     height: int | None = None
     seed: int | None = None
-    scale: float = 7.5
-    steps: int = 30
+    scale: float | None = None
+    steps: int | None = None
     sampler: str = ""
 
 
@@ -112,7 +112,7 @@ def read_prompts(path: Path) -> list[Prompt]:
 def _lines(text: str, path: Path) -> Iterator[Prompt]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and line.strip()[0] != "#":
-            yield _prompt(line.strip(), f"{path}:{number}")
+            yield read_prompt(line.strip(), f"{path}:{number}")
 
 
 def _toml(text: str, path: Path) -> Iterator[Prompt]:
@@ -147,7 +147,7 @@ def _json(text: str, path: Path) -> Iterator[Prompt]:
 def _entry(entry: Any, where: str) -> Prompt:
     """A prompt of a TOML or a JSON: a table, or a line with flags."""
     if isinstance(entry, str):
-        return _prompt(entry.strip(), where)
+        return read_prompt(entry.strip(), where)
     if not isinstance(entry, dict):
         raise InputError(f"{where}: {entry!r} is not a prompt", "give a table, or a text with flags")
     table = cast(Table, entry)
@@ -163,7 +163,8 @@ def _entry(entry: Any, where: str) -> Prompt:
     return Prompt(text.strip(), **values)  # type: ignore[arg-type]
 
 
-def _prompt(line: str, where: str) -> Prompt:
+def read_prompt(line: str, where: str) -> Prompt:
+    """The prompt of a line with flags; `where` names it in errors. Raises InputError."""
     text, *rest = re.split(r"(?:^|\s+)--(?=[A-Za-z])", line)
     values: dict[str, object] = {}
     for part in rest:

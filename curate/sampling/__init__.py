@@ -1,0 +1,1 @@
+"""Pictures drawn from a base model and any LoRAs, and grids of them."""

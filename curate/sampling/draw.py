@@ -1,0 +1,177 @@
+"""Draws pictures with a base model as it stands, whatever adapters are on it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from curate.diffusion.base import Backbone, Conditions
+from curate.diffusion.family import Prediction
+from curate.diffusion.samplers import make_scheduler
+from curate.errors import CurateError, Interrupted
+from curate.sampling.settings import PictureSettings
+
+Pixels = NDArray[np.uint8]
+"""A picture, H×W×3."""
+TILE = 512
+"""Side in pixels of what the VAE decodes at once with `tiled`; a quarter of it overlaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where and how it is computed.
+
+    dtype    of the computation, under autocast where it is not float32; noise, sampler and VAE are always float32
+    offload  whether only the model that is at work lies on the device
+    tiled    whether the VAE decodes by overlapping tiles
+    """
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    offload: bool = False
+    tiled: bool = False
+
+
+@dataclass
+class TextToImage:
+    """Text to pictures with one state of the models: make another after adapters on the backbone changed.
+
+    The backbone's models must be on the device, unless `offload` moves them. `prediction` and `ztsnr` are what the
+    models do, adapters included. `stopping` is asked between a sampler's steps.
+    """
+
+    backbone: Backbone
+    hardware: Hardware
+    prediction: Prediction
+    ztsnr: bool
+    stopping: Callable[[], bool] = lambda: False
+    _encoded: dict[str, Conditions] = field(default_factory=dict[str, Conditions], init=False)
+
+    def draw(self, batch: Sequence[PictureSettings]) -> list[Pixels]:
+        """The pictures of settings that share their `shape`, in order.
+
+        Noise is drawn on the CPU in float32 for each picture from its own seed, so that neither the device nor the
+        other pictures of the batch decide it. Raises Interrupted where the user stops, InputError for a sampler that
+        does not fit, CurateError where numbers overflow.
+        """
+        latents = self.latents(batch)
+        with self._on_device(self.backbone.vae), self._tiles():
+            # one by one: it takes the memory of one, and a picture does not depend on the others
+            return [_pixels(self.backbone.decode(one[None])[0]) for one in latents]
+
+    def encode(self, texts: Sequence[str]) -> list[Conditions]:
+        """What the text encoders make of texts, each [1, tokens, width], remembered."""
+        if missing := [text for text in dict.fromkeys(texts) if text not in self._encoded]:
+            parts = [part for name, part in self.backbone.parts.items() if name.startswith("te")]
+            with torch.no_grad(), self._on_device(*parts), self._autocast():
+                for text in missing:
+                    tokens = [ids[None].to(self.hardware.device) for ids in self.backbone.tokens(text)]
+                    self._encoded[text] = self.backbone.condition(tokens, None)
+        return [self._encoded[text] for text in texts]
+
+    @torch.no_grad()
+    def latents(self, batch: Sequence[PictureSettings]) -> Tensor:
+        """The denoised latents [batch, channels, h, w], float32, of settings of one `shape`. Raises as `draw`."""
+        first, device = batch[0], self.hardware.device
+        generators = [torch.Generator().manual_seed(one.seed) for one in batch]
+        guided = first.guidance > 1
+        conditions = self._conditions(batch, guided)
+        scheduler = make_scheduler(first.sampler, self.backbone.schedule, self.prediction, self.ztsnr, first.spacing)
+        scheduler.set_timesteps(first.steps, device=device)
+        shape = self.backbone.latent_shape(first.width, first.height)
+        noise = torch.cat([torch.randn(1, *shape, generator=generator) for generator in generators])
+        latents = noise.to(device) * scheduler.init_noise_sigma
+        extra = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
+        with self._on_device(self.backbone.parts["unet"]), self._autocast(), _older_numpy():
+            for time in scheduler.timesteps:
+                if self.stopping():
+                    raise Interrupted("stopped while a picture was drawn", "run the same command to continue")
+                given = scheduler.scale_model_input(torch.cat([latents] * (2 if guided else 1)), time)
+                times = time.to(device).expand(len(given))
+                output = self.backbone.predict(given, times, conditions).float()
+                if guided:
+                    output = _guide(output, first.guidance, first.guidance_rescale)
+                latents = scheduler.step(output, time, latents, **extra, return_dict=False)[0]
+        if not bool(latents.isfinite().all()):
+            precision = str(self.hardware.dtype).removeprefix("torch.")
+            raise CurateError(
+                f"the picture of {first.prompt!r} has values that are not finite in {precision}",
+                "precision bf16 or fp32 holds larger numbers; or a LoRA's strength is too high",
+            )
+        return latents
+
+    def _conditions(self, batch: Sequence[PictureSettings], guided: bool) -> Conditions:
+        """Of the negative prompts, where they count, and of the prompts behind them."""
+        texts = [*((one.negative for one in batch) if guided else ()), *(one.prompt for one in batch)]
+        encoded = self.encode(texts)
+        pooled = [one.pooled for one in encoded if one.pooled is not None]
+        sizes = [[one.height, one.width, 0, 0, one.height, one.width] for one in batch] * (2 if guided else 1)
+        return Conditions(
+            torch.cat([one.context for one in encoded]),
+            torch.cat(pooled) if pooled else None,
+            torch.tensor(sizes, device=self.hardware.device),
+        )
+
+    @contextlib.contextmanager
+    def _on_device(self, *models: nn.Module) -> Generator[None]:
+        """Where models are offloaded: these lie on the device meanwhile."""
+        if not self.hardware.offload:
+            yield
+            return
+        for model in models:
+            nn.Module.to(model, device=self.hardware.device)
+        try:
+            yield
+        finally:
+            for model in models:
+                nn.Module.to(model, device="cpu")
+
+    def _autocast(self) -> torch.autocast:
+        dtype = self.hardware.dtype
+        return torch.autocast(self.hardware.device.type, dtype, enabled=dtype != torch.float32)
+
+    @contextlib.contextmanager
+    def _tiles(self) -> Generator[None]:
+        vae: Any = self.backbone.vae
+        if self.hardware.tiled:
+            # not the configuration's size: checkpoints carry none, and the default for them is 32 pixels
+            vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, self.backbone.latent_shape(TILE, TILE)[1]
+            vae.enable_tiling()
+        try:
+            with torch.autocast(self.hardware.device.type, enabled=False):
+                yield
+        finally:
+            vae.disable_tiling()
+
+
+def _guide(output: Tensor, guidance: float, rescale: float) -> Tensor:
+    """Classifier-free guidance of predictions without and with the prompt."""
+    without, towards = output.chunk(2)
+    guided = without + guidance * (towards - without)
+    if not rescale:
+        return guided
+    axes = tuple(range(1, guided.dim()))
+    same_spread = guided * (towards.std(axes, keepdim=True) / guided.std(axes, keepdim=True))
+    return rescale * same_spread + (1 - rescale) * guided
+
+
+def _pixels(picture: Tensor) -> Pixels:
+    """uint8 H×W×3 of a picture [3, H, W] in -1 to 1."""
+    return ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+@contextlib.contextmanager
+def _older_numpy() -> Generator[None]:
+    """diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="__array", category=DeprecationWarning)
+        yield
