@@ -44,6 +44,11 @@ class Interrupted(CurateError):  # noqa: N818 – the field's word
     exit_code = 130
 
 
+def interruption() -> Interrupted:
+    """What a run raises when the user stopped it."""
+    return Interrupted("stopped", "run the same command again to continue: what is done is kept")
+
+
 class LockedError(CurateError):
     """Another run works on the same output folder (exit 1)."""
 

@@ -1,13 +1,13 @@
-"""`curate models`: the taggers there are, their licences, and whether they are on this machine."""
+"""`curate models`: the taggers there are, their licenses, and whether they are on this machine."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from curate.cli.results import Json, print_json
 from curate.errors import InputError
 
 app = typer.Typer(
@@ -17,17 +17,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-
 
 @app.callback()
 def models_command(context: typer.Context, as_json: Json = False) -> None:
-    """List the taggers: family, licence, whether they are here, and whether their rules were checked."""
+    """List the taggers: family, license, whether they are here, and whether their rules were checked."""
     if context.invoked_subcommand is not None:
         return
     rows = model_rows()
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
         return
     typer.echo("\n".join(table(rows)))
 
@@ -48,7 +46,7 @@ def _marks(row: Mapping[str, Any]) -> str:
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The taggers as lines of at most 80 columns where their names allow it; what a letter means stands below."""
     name, words, licence = (max(len(row[c]) for row in rows) for c in ("name", "vocabulary", "licence"))
-    yield f"{'tagger':<{name}}  {'tags':<{words}}  {'licence':<{licence}}  {'size':>7}  {'here':<8}"
+    yield f"{'tagger':<{name}}  {'tags':<{words}}  {'license':<{licence}}  {'size':>7}  {'here':<8}"
     used: set[str] = set()
     for row in rows:
         marks = _marks(row)

@@ -35,10 +35,15 @@ Quiet = Annotated[bool, quiet_option()]
 Strict = Annotated[bool, strict_option()]
 
 
+def print_json(value: Any) -> None:
+    """Prints a value as JSON on stdout; what JSON does not know is printed as text."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
 def show(findings: Findings, as_json: bool) -> None:
     """Prints findings, as tables or as JSON."""
     if as_json:
-        typer.echo(json.dumps(findings.data, indent=2, ensure_ascii=False, default=str))
+        print_json(findings.data)
     else:
         from curate.report import table
 
@@ -54,11 +59,8 @@ def close(result: Result, as_json: bool, strict: bool) -> None:
     if as_json and sys.stdout is None:
         raise InputError("the result cannot be printed: standard output is closed")
     if as_json:
-        findings = {"findings": result.findings.data} if result.findings else {}
-        typer.echo(json.dumps(result.figures | findings, indent=2, ensure_ascii=False))
+        print_json(result.figures | ({"findings": result.findings.data} if result.findings else {}))
     elif result.findings:
-        from curate.report import table
-
-        typer.echo(table.as_text(result.findings))
+        show(result.findings, as_json=False)
     if strict and result.figures["aside"]:
         raise typer.Exit(1)

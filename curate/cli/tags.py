@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from curate.cli import implications
+from curate.cli.help import Group
+from curate.cli.results import Json, print_json
 from curate.core.counting import counted
 from curate.errors import InputError
 
 app = typer.Typer(
     name="tags",
+    cls=Group,
     help="Search captions and change them in bulk. Explain and update the tables of implied tags.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -25,14 +28,6 @@ Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions th
 Place = Annotated[
     bool, typer.Option("--in-place", help="Allow a folder that curate did not prepare. `curate undo` takes it back.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Vocabulary = Annotated[
-    str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file with implied tags.")
-]
-
-
-# captions
-# ---------------------------------------------------------------------------------------------------------------
 
 
 @app.command("stats")
@@ -48,7 +43,7 @@ def stats_command(
     found = tags_edit.read(folder, concept or ())
     counts = tags_edit.count(found)
     if as_json:
-        _print({c: dict(t.most_common()) for c, t in counts.items()})
+        print_json({c: dict(t.most_common()) for c, t in counts.items()})
         return
     for name, tags in counts.items():
         mine = [c for c in found if c.concept == name]
@@ -84,7 +79,7 @@ def find_command(
 
     found = [c for c in tags_edit.read(folder, concept or ()) if suits(c.tags)]
     if as_json:
-        _print([{"path": str(c.path), "caption": c.text} for c in found])
+        print_json([{"path": str(c.path), "caption": c.text} for c in found])
         return
     for one in found:
         typer.echo(f"{one.path}\t{one.text}")
@@ -193,7 +188,7 @@ def restore_command(
 
     keys = restore(folder, names or (), dry_run=dry_run)
     if as_json:
-        _print({"restored": keys, "dry_run": dry_run})
+        print_json({"restored": keys, "dry_run": dry_run})
         return
     for key in keys:
         typer.echo(key)
@@ -212,7 +207,7 @@ def _edit(
     )
     if as_json:
         rows = [{"path": str(c.caption.path), "before": c.caption.text, "after": c.after} for c in done.changes]
-        _print({"changed": rows, "skipped": [str(c.path) for c in done.skipped], "dry_run": dry_run})
+        print_json({"changed": rows, "skipped": [str(c.path) for c in done.skipped], "dry_run": dry_run})
         return
     if dry_run:
         for change in done.changes:
@@ -238,80 +233,5 @@ def _coloured(pieces: list[tuple[str, str]], between: str) -> str:
     )
 
 
-# tables of implications
-# -----------------------------------------------------------------------------------------------------
-
-
-@app.command("explain")
-def explain_command(
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to explain.")],
-    vocabulary: Vocabulary = "danbooru",
-    as_json: Json = False,
-) -> None:
-    """Show which tags a tag implies, step by step, and the current name of an alias."""
-    from curate import captions
-    from curate.tagging.models import translated
-    from taggers import exports
-
-    with translated():
-        table = exports.table(vocabulary)
-    known: list[dict[str, Any]] = []
-    for name in map(captions.canonical, tags):
-        live = table.live(name)
-        above = sorted(table.ancestors(live) - {live})
-        known.append({"tag": name, "live": live, "implies": {a: table.path(live, a) for a in above}})
-    if as_json:
-        _print(known)
-        return
-    for one in known:
-        name, live, implies = one["tag"], one["live"], one["implies"]
-        typer.echo(f"{name}" + (f" is an alias of {live}" if live != name else ""))
-        for path in sorted(implies.values(), key=lambda p: (len(p), p)):
-            typer.echo("  " + " -> ".join(path))
-        if not implies:
-            typer.echo(f"  implies nothing that the table {vocabulary} knows")
-    typer.echo(f"({_provenance(vocabulary)})", err=True)
-
-
-def _provenance(vocabulary: str) -> str:
-    """Which table it is, how large and how old."""
-    from taggers import implications, update
-
-    if vocabulary not in implications.CORE:
-        return f"from {vocabulary}"
-    known = update.about(vocabulary)
-    if known:
-        return f"from {known['source']}, {known['implications']:,} implications, stored on {known['fetched']}"
-    return f"from the everyday table that is carried; `curate tags update {vocabulary}` gets the site's own"
-
-
-@app.command("update")
-def update_command(
-    vocabulary: Annotated[str, typer.Argument(metavar="VOCABULARY", help="danbooru or e621.")],
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help="Read this export of the site, or a folder of exports, instead of downloading.",
-        ),
-    ] = None,
-) -> None:
-    """Download a site's implied tags and aliases, or read them from a file. They are checked before use."""
-    from curate.tagging.models import translated
-    from taggers import update
-
-    with translated():
-        stored = update.update(vocabulary, source)
-    aliases = f"{stored.aliases:,} aliases" if stored.aliases else "no aliases (those known before stay)"
-    typer.echo(
-        f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True
-    )
-
-
-# models
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _print(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+app.command("explain")(implications.explain_command)
+app.command("update")(implications.update_command)

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from curate.core.chain import Encode, Outcome, Prepared, Work, joined, merge
+from curate.core.chain import Encode, Outcome, Prepared, joined, merge
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
+from curate.core.executor import Choose
 from curate.core.files import digest_plain
+from curate.core.meter import StageMeter
+from curate.core.passes import passes
 from curate.core.record import Manifest, Record, changed, to_plain, typed
+from curate.core.results import restore, stored_fields, with_digest
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
-from curate.errors import CurateError, InputError, Interrupted, MissingError
-
-
-class Executor(Protocol):
-    """What runs a chain over work; the whole protocol."""
-
-    def map(self, chain: Sequence[Prepared], work: Iterable[Work], env: Env) -> Iterator[Outcome]:
-        """Yields an outcome for each piece of work, in any order."""
-        ...
-
-
-Choose = Callable[[Sequence[Prepared], int], Executor]
-"""Picks an executor for a chain and a number of records."""
+from curate.errors import CurateError, MissingError, interruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,6 @@ class Runner:
     env: Env
     choose: Choose
     tell: Listener
-    planned: list[Planned] = field(default_factory=list[Planned])
     _concept_settings: dict[tuple[frozenset[str], str], Any] = field(
         default_factory=dict[tuple[frozenset[str], str], Any]
     )
@@ -136,7 +127,7 @@ class Runner:
                     if rows is None:
                         after = None
                         break
-                    after.extend(_applied(record, row, prepared.stage) for row in rows)
+                    after.extend(restore(record, row, prepared.stage) for row in rows)
                 if after is not None and prepared.stage.files_exist([r for r in after if not r.aside], self.env):
                     state.levels.append(tuple(after))
                     state.current = tuple(after)
@@ -151,9 +142,7 @@ class Runner:
         todo = [(i, manifest[i]) for i, s in states.items() if len(s.levels) < len(chain)]
         after = {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)}
         meters = [
-            _Meter(p.stage, level, states, self.tell)
-            for level, p in enumerate(chain)
-            if not isinstance(p.stage, Encode)
+            self._meter(p.stage, level, states) for level, p in enumerate(chain) if not isinstance(p.stage, Encode)
         ]
         failures: list[str] = []
         if todo:
@@ -166,7 +155,7 @@ class Runner:
                     after[outcome.index] = self._keep(chain, record, outcome)
                 aside = next((r.aside for r in after[outcome.index] if r.aside), "")
                 for meter in meters:
-                    meter.done(outcome.index, record.key, aside)
+                    meter.record_done(outcome.index, record.key, aside)
         if self.env.stopping() and len(after) < len(states):
             self.store.commit()
             raise interruption()
@@ -177,6 +166,10 @@ class Runner:
                 f"{group[0].display_name} failed on all {len(failures)} pictures; the first: {failures[0]}"
             )
         return _gather(manifest, after)
+
+    def _meter(self, stage: Stage, level: int, states: Mapping[int, _State]) -> StageMeter:
+        todo = {i for i, s in states.items() if len(s.levels) <= level}
+        return StageMeter(stage, todo, len(states) - len(todo), self.tell)
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
         """Remembers what each step made of the record; in-memory pictures are named by the step that made them."""
@@ -194,10 +187,10 @@ class Runner:
                     if len(before) == 1
                     else [r for r in results if r.key == old.key or r.key.startswith(old.key + "#")]
                 )
-                news = [_named(r, key, n) for n, r in enumerate(mine)]
+                news = [with_digest(r, key, n) for n, r in enumerate(mine)]
                 rows[key] = [
                     {"part": r.key.removeprefix(old.key), **to_plain(r, sorted(prepared.stage.writes))}
-                    for r in _written(old, news, prepared.stage)
+                    for r in stored_fields(old, news, prepared.stage)
                 ]
                 after.extend(news)
             self.store.remember(prepared.stage.name, rows)
@@ -240,7 +233,7 @@ class Runner:
             raise TypeError(f"stage {stage.name} must return the records it was given")
         after = Manifest(merge(old, new, stage) for old, new in zip(manifest, made, strict=True))
         written = {
-            new.key: to_plain(_written(old, [new], stage)[0], sorted(stage.writes))
+            new.key: to_plain(stored_fields(old, [new], stage)[0], sorted(stage.writes))
             for old, new in zip(manifest, after, strict=True)
             if new != old
         }
@@ -256,89 +249,6 @@ class Runner:
 class _State:
     levels: list[tuple[Record, ...]]
     current: tuple[Record, ...]
-
-
-class _Meter:
-    """Tells of one stage of a chain; silent but for one line where everything was recalled."""
-
-    def __init__(self, stage: Stage, level: int, states: dict[int, _State], tell: Listener) -> None:
-        self._stage, self._title, self._tell = stage.name, stage.display_name, tell
-        self._fresh = {i for i, s in states.items() if len(s.levels) <= level}
-        self._recalled = len(states) - len(self._fresh)
-        self._aside = self._count = 0
-        self._begun = time.perf_counter()
-        if self._fresh:
-            tell(StageStarted(stage.name, len(self._fresh), self._recalled, stage.display_name))
-
-    def done(self, index: int, key: str, aside: str) -> None:
-        if index in self._fresh:
-            self._count += 1
-            self._aside += bool(aside)
-            self._tell(RecordDone(self._stage, key, aside))
-
-    def finish(self) -> None:
-        if self._fresh:
-            seconds = time.perf_counter() - self._begun
-            self._tell(StageFinished(self._stage, self._count, self._recalled, self._aside, seconds))
-        else:
-            self._tell(StageRecalled(self._stage, self._recalled, self._title))
-
-
-def passes(stages: Sequence[Stage]) -> list[DatasetStage | list[RecordStage]]:
-    """The steps of all stages; consecutive ones that write pictures form a pass, ended by one encoding."""
-    groups: list[DatasetStage | list[RecordStage]] = []
-    fusing: list[RecordStage] = []
-
-    def close() -> None:
-        if fusing:
-            groups.append([*fusing, Encode()])
-            fusing.clear()
-
-    for step in (step for stage in stages for step in stage.parts()):
-        if isinstance(step, RecordStage) and "image" in step.writes and step.requirements().gpus == 0:
-            fusing.append(step)
-            continue
-        close()
-        if isinstance(step, DatasetStage):
-            groups.append(step)
-        elif isinstance(step, RecordStage):
-            groups.append([step, Encode()] if "image" in step.writes else [step])
-        else:
-            raise InputError(f"{step.name} is neither a record stage nor a dataset stage")
-    close()
-    return groups
-
-
-def interruption() -> Interrupted:
-    """What a run raises when the user stopped it."""
-    return Interrupted("stopped", "run the same command again to continue: what is done is kept")
-
-
-def _applied(record: Record, row: dict[str, Any], stage: RecordStage) -> Record:
-    """The record with a stored result; it is stored without the key, since equal pictures share it."""
-    changes = typed(row)
-    changes["key"] = record.key + changes.pop("part")
-    return changed(record, joined(record, changes, stage))
-
-
-def _written(old: Record, news: Sequence[Record], stage: Stage) -> list[Record]:
-    """The results as they are stored: of facts and notes that are only added to, the additions alone."""
-    stored: list[Record] = []
-    for new in news:
-        changes: dict[str, Any] = {}
-        if "facts" in stage.writes - stage.reads:
-            changes["facts"] = {k: v for k, v in new.facts.items() if k not in old.facts or old.facts[k] != v}
-        if "notes" in stage.writes - stage.reads:
-            changes["notes"] = tuple(n for n in new.notes if n not in old.notes)
-        stored.append(dataclasses.replace(new, **changes) if changes else new)
-    return stored
-
-
-def _named(record: Record, key: str, part: int) -> Record:
-    """A picture still in memory is identified by the step that made it."""
-    if record.image.digest or record.image.path:
-        return record
-    return dataclasses.replace(record, image=dataclasses.replace(record.image, digest=f"{key}#{part}" if part else key))
 
 
 def _gather(manifest: Manifest, after: dict[int, tuple[Record, ...]]) -> Manifest:

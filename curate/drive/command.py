@@ -15,8 +15,9 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.lock import run_lock
 from curate.core.record import Manifest, Record
-from curate.core.stage import Concept, Stage, adds_only, picture_stage
+from curate.core.stage import Concept, Stage, adds_only
 from curate.core.store import LEDGER, Store, ledger_place
+from curate.drive.command_folders import check_folders
 from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
 from curate.drive.preview import check_finished, copy_ledger, preview
@@ -71,7 +72,7 @@ def command(c: Command) -> Result:
     """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
     if is_further_process():
         return take_part(c.stage, c.target, c.options)
-    _check_folders(c)
+    check_folders(c.stage, c.source, c.out, in_place=c.in_place)
     env = env_over(c.target, c.target, c.options, c.concepts, None)
     check_requirements([c.stage], env, writes=not (adds_only(type(c.stage)) or c.dry_run))
     if c.stage.read_only:
@@ -162,37 +163,6 @@ def _records(c: Command, session: Session) -> Manifest:
 def _without_notes(tell: Listener) -> Listener:
     """A listener that hears of pictures, but not of how the folder was read: the stage says that itself."""
     return lambda event: None if isinstance(event, Note) else tell(event)
-
-
-def _check_folders(c: Command) -> None:
-    if not c.source.is_dir():
-        what = "is not a folder" if c.source.exists() else "does not exist"
-        raise InputError(f"input folder {c.source} {what}", "give a folder of pictures; sub-folders are concepts")
-    if c.out is not None:
-        source, out = c.source.resolve(), c.out.resolve()
-        if source == out:
-            raise InputError("input and output are the same folder", "use --in-place: it keeps what it replaces")
-        if out in source.parents:
-            raise InputError(f"the output {c.out} holds the input {c.source}", "choose another output folder")
-        if c.in_place:
-            raise InputError("--in-place and -o exclude each other")
-        return
-    if isinstance(c.stage, Export):
-        raise InputError(
-            "export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place"
-        )
-    if adds_only(type(c.stage)) or c.in_place:
-        return
-    if picture_stage(type(c.stage)):
-        raise InputError(
-            f"{c.stage.name} makes new pictures: say where with -o OUT",
-            "or give --in-place, which keeps what it replaces",
-        )
-    if not (c.source / LEDGER / "ledger.sqlite").is_file():
-        raise InputError(
-            f"{c.source} was not prepared by curate, so it is not changed",
-            "give -o OUT, or --in-place, which keeps what it replaces",
-        )
 
 
 def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:

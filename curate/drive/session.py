@@ -14,11 +14,11 @@ from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.record import Manifest
-from curate.core.runner import Runner, interruption
+from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, Store
 from curate.drive.process_state import process_state
-from curate.errors import Interrupted
+from curate.errors import Interrupted, interruption
 from curate.executors.local import choose
 from curate.executors.pool import POOL
 from curate.images import PICTURE_FILES

@@ -19,6 +19,8 @@ from curate.pipeline.order import check_order
 from curate.pipeline.reader import Problem, Reader, entry_name
 from curate.scan import RIGHTS, UNCHECKED, ConsentChoice
 
+_KEYS = ("input", "output", *CaptionOptions.model_fields, "concepts", "consent", "exclude", "restore", "stages", "run")
+
 
 def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> Pipeline:
     """Reads and checks a pipeline file. `settings` are `stage.option=value` strings that win over the file.
@@ -27,20 +29,8 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     """
     reader = Reader(path, settings)
     values = reader.parse()
-    known = (
-        "input",
-        "output",
-        "caption_form",
-        "caption_encoding",
-        "concepts",
-        "consent",
-        "exclude",
-        "restore",
-        "stages",
-        "run",
-    )
-    for key in [k for k in values if k not in known]:
-        reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, known)}', at_key=True)
+    for key in [k for k in values if k not in _KEYS]:
+        reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, _KEYS)}', at_key=True)
     base = path.resolve().parent
     inputs = _inputs(reader, values, base)
     output = _output(reader, values, base, inputs)
@@ -49,15 +39,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     reading = _captions(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
-    if until is not None:
-        names = [s.name for s in stages]
-        entries = values.get("stages")
-        if until not in names and until not in map(entry_name, entries if isinstance(entries, list) else ()):
-            reader.problems.append(
-                Problem(0, 0, f"no such stage in this pipeline: {registry.nearest(until, names)}", f"--until {until}")
-            )
-        elif until in names:
-            stages = stages[: names.index(until) + 1]
+    stages = _until(reader, values, stages, until)
     exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
     reader.finish()
     return Pipeline(
@@ -73,6 +55,20 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         stages=tuple(stages),
         run=options,
     )
+
+
+def _until(reader: Reader, values: Mapping[str, Any], stages: list[Stage], until: str | None) -> list[Stage]:
+    """The stages up to and with `until`."""
+    names, entries = [s.name for s in stages], values.get("stages")
+    if until is None:
+        return stages
+    if until in names:
+        return stages[: names.index(until) + 1]
+    # a stage of that name whose options are wrong has been named as a mistake
+    if until not in map(entry_name, entries if isinstance(entries, list) else ()):
+        message = f"no such stage in this pipeline: {registry.nearest(until, names)}"
+        reader.problems.append(Problem(0, 0, message, f"--until {until}"))
+    return stages
 
 
 def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]:

@@ -19,9 +19,8 @@ from pydantic import Field
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.runner import interruption
 from curate.core.stage import CompositeStage, DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
-from curate.errors import PictureError
+from curate.errors import PictureError, interruption
 from curate.images import masks
 
 if TYPE_CHECKING:

@@ -1,0 +1,67 @@
+"""`curate undo`, `report` and `consent`: what works on a folder as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.cli.results import Json, print_json
+from curate.core.counting import counted
+
+Changed = Annotated[
+    Path, typer.Argument(metavar="FOLDER", show_default=False, help="The folder that was changed in place.")
+]
+Prepared = Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="A prepared folder.")]
+Pictures = Annotated[
+    Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder of pictures, read only.")
+]
+
+
+def undo_command(folder: Changed) -> None:
+    """Undo the last command that changed a folder in place."""
+    from curate import drive
+
+    what, files = drive.undo(folder)
+    typer.echo(f"undone: curate {what} ({counted(files, 'file')} put back)", err=True)
+
+
+def report_command(
+    folder: Prepared,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="File to write. Default: .curate/report.html in the folder."),
+    ] = None,
+) -> None:
+    """Write a report on the health of a prepared folder: one HTML page, with everything in it."""
+    from curate import drive
+
+    path = out or folder / drive.REPORT
+    count = drive.report(folder, path)
+    typer.echo(f"wrote {path} ({counted(count, 'picture')})", err=True)
+
+
+def consent_command(
+    folder: Pictures,
+    as_json: Json = False,
+) -> None:
+    """List the pictures whose files refuse AI training or cannot be checked for it, with the reason."""
+    from curate import drive
+
+    rows = drive.consent_of(folder)
+    counts = {
+        answer: sum(one.answer == answer for _, one in rows) for answer in ("refused", "unchecked", "not-refused")
+    }
+    named = [(path, one) for path, one in rows if one.answer != "not-refused"]
+    if as_json:
+        pictures = [{"path": str(path), "answer": one.answer, "reason": one.reason} for path, one in named]
+        print_json({"counts": counts, "pictures": pictures})
+        return
+    for path, one in named:
+        typer.echo(f"{path}\t{'' if one.answer == 'refused' else 'could not be checked: '}{one.reason}")
+    typer.echo(
+        f"{counts['refused']} refuse AI training, {counts['unchecked']} could not be checked, "
+        f"{counts['not-refused']} do not refuse",
+        err=True,
+    )

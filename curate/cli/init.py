@@ -1,0 +1,100 @@
+"""`curate init`: writes a pipeline file for a folder of pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from curate.cli.pairs import pair
+from curate.cli.refusal import say
+from curate.core import registry
+from curate.core.kinds import Kind
+from curate.errors import InputError
+
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="FOLDER",
+        help="Folder of pictures, or builtin:sample for the ones that come with curate.",
+        show_default=False,
+    ),
+]
+Target = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")]
+Output = Annotated[str | None, typer.Option("--prepared", metavar="FOLDER", help="Output folder of the pipeline.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        metavar="[CONCEPT=]KIND",
+        help=f"What to learn: {', '.join(get_args(Kind))}; for one concept or for all. Repeatable.",
+    ),
+]
+Base = Annotated[
+    str | None, typer.Option("--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or tiny.")
+]
+Family = Annotated[
+    str | None, typer.Option("--family", help="Family of the base, if its name does not show it: sd1, sdxl …")
+]
+Gpu = Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 without a GPU.")]
+Triggers = Annotated[
+    list[str] | None,
+    typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept. Repeatable."),
+]
+FromKohya = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-kohya",
+        metavar="FILE",
+        help="Use kohya's training settings: a file with a pasted command, a TOML or the GUI's JSON. Repeatable.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")]
+
+
+def init_command(
+    source: Source = None,
+    target: Target = Path("pipeline.yaml"),
+    output: Output = None,
+    kind: Kinds = None,
+    base: Base = None,
+    family: Family = None,
+    gpu: Gpu = None,
+    trigger: Triggers = None,
+    from_kohya: FromKohya = None,
+    force: Force = False,
+) -> None:
+    """Write a commented pipeline.yaml for your pictures. Asks for everything that the options leave open."""
+    from curate import init
+
+    pairs = dict(pair(one, "--trigger") for one in trigger or ())
+    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    init.check_target(target, force=force)
+    kohya = init.training(from_kohya, base) if from_kohya else init.Training()
+    source, base, family = source or kohya.pictures, base or kohya.base, family or kohya.family
+    given = init.Given(source, output, _kinds(kind or ()), base, gpu, pairs, family)
+    answers = init.ask(given, target, interactive=interactive)
+    if kohya.lines:
+        answers = dataclasses.replace(answers, prompts="")
+    init.write(target, init.pipeline_text(answers, kohya.lines), force=force)
+    prompts = init.write_prompts(target, answers)
+    for caution in init.cautions(answers):
+        say(caution)
+    beside = f" and {prompts}" if prompts else ""
+    typer.echo(f"wrote {target}{beside}; next: curate run {target}", err=True)
+
+
+def _kinds(given: Sequence[str]) -> dict[str, Kind]:
+    """KIND or CONCEPT=KIND as a mapping; "" stands for all concepts. Raises InputError for an unknown kind."""
+    kinds: dict[str, Kind] = {}
+    for one in given:
+        concept, _, name = one.rpartition("=")
+        kind = next((kind for kind in get_args(Kind) if kind == name.strip()), None)
+        if kind is None:
+            raise InputError(f'--kind: unknown kind "{name}"', registry.nearest(name, get_args(Kind)))
+        kinds[concept.strip()] = kind
+    return kinds

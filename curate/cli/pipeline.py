@@ -1,0 +1,71 @@
+"""`curate run`, `plan` and `schema`: what works on a pipeline file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.cli.results import Json, Quiet, Strict, close, print_json
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file. Repeatable."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")]
+PipelineFile = Annotated[
+    Path, typer.Argument(metavar="PIPELINE", help="The pipeline file, such as pipeline.yaml.", show_default=False)
+]
+
+
+def run_pipeline(
+    pipeline: PipelineFile,
+    settings: Sets = None,
+    until: Until = None,
+    as_json: Json = False,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a pipeline: raw pictures in, prepared folder and LoRA out. Running again continues."""
+    from curate.executors.pool import POOL
+    from curate.pipeline import load
+
+    loaded = load(pipeline, settings or (), until)
+    POOL.start_ahead(loaded.stages, loaded.input, loaded.output, loaded.run.workers)
+    from curate import drive
+
+    close(drive.run(loaded, quiet=quiet), as_json, strict)
+
+
+def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
+    """Show what a run would compute and what earlier runs have already computed. Computes nothing."""
+    from curate import drive
+    from curate.core.events import Event, Note
+    from curate.pipeline import load
+    from curate.report.text import visible
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Note) and event.level == "warning":
+            place = f" ({visible(event.key)})" if event.key else ""
+            typer.echo(f"warning: {visible(event.message)}{place}", err=True)
+
+    rows = drive.plan(load(pipeline, settings or (), until), tell)
+    if as_json:
+        print_json([dataclasses.asdict(row) for row in rows])
+        return
+    width = max(len(row.title) for row in rows)
+    typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'known':>8}  {'unclear':>8}")
+    for row in rows:
+        typer.echo(f"{row.title:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
+    if any(row.unknown for row in rows):
+        typer.echo("to do: pictures that a run computes; known: those an earlier run computed")
+        typer.echo("unclear: depends on what an earlier stage makes of the picture")
+
+
+def print_schema() -> None:
+    """Print the JSON schema of pipeline.yaml, for editors."""
+    from curate.pipeline import schema
+
+    print_json(schema())

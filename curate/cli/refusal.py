@@ -1,0 +1,41 @@
+"""Refusal: how a command ends that did not do what was asked."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from curate.cli.results import print_json
+
+
+class Refusal:
+    """Ends a command that did not do what was asked: a message on stderr, and with --json an object on stdout."""
+
+    def __init__(self, as_json: bool, show_traceback: bool) -> None:
+        self._as_json, self._show_traceback = as_json, show_traceback
+
+    def end(self, code: int, message: str, remedy: str = "") -> NoReturn:
+        """Prints and exits."""
+        if self._show_traceback and code != 130:
+            traceback.print_exc()
+        say(message + (f"\n  {remedy}" if remedy else ""))
+        self._json(code, message, remedy)
+        raise SystemExit(code) from None
+
+    def usage(self, error: Any) -> NoReturn:
+        """What the parser of the command line says, with the usage above it as it prints it."""
+        error.show()
+        self._json(error.exit_code, error.format_message(), "")
+        raise SystemExit(error.exit_code) from None
+
+    def _json(self, code: int, message: str, remedy: str) -> None:
+        if self._as_json and sys.stdout is not None:
+            status = {130: "interrupted", 2: "refused", 3: "refused"}.get(code, "failed")
+            row = {"status": status, "error": message, "remedy": remedy, "exit_code": code}
+            print_json(row)
+
+
+def say(message: str) -> None:
+    """A line of the program itself, on stderr."""
+    print(f"curate: {message}", file=sys.stderr)  # noqa: T201
