@@ -15,7 +15,7 @@ from curate.core.files import digest_plain
 from curate.core.meter import StageMeter
 from curate.core.passes import passes
 from curate.core.record import Manifest, Record, changed, to_plain, typed
-from curate.core.results import restore, stored_fields, with_digest
+from curate.core.results import gather, restore, stored_fields, with_digest
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
 from curate.errors import CurateError, MissingError, interruption
@@ -86,11 +86,8 @@ class Runner:
                     stage = prepared.stage
                     plans.append(Planned(stage.name, fresh, known, present - known - fresh, stage.display_name))
             open_ |= {manifest[i].key for i, s in states.items() if len(s.levels) < len(chain)}
-            manifest = _gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
+            manifest = gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
         return plans
-
-    # record stages
-    # ------------------------------------------------------------------------------------------------------
 
     def _prepare(self, stage: RecordStage) -> Prepared:
         return Prepared(stage, digest_plain(self._identity(stage)))
@@ -165,7 +162,7 @@ class Runner:
             raise CurateError(
                 f"{group[0].display_name} failed on all {len(failures)} pictures; the first: {failures[0]}"
             )
-        return _gather(manifest, after)
+        return gather(manifest, after)
 
     def _meter(self, stage: Stage, level: int, states: Mapping[int, _State]) -> StageMeter:
         todo = {i for i, s in states.items() if len(s.levels) <= level}
@@ -196,9 +193,6 @@ class Runner:
             self.store.remember(prepared.stage.name, rows)
             before = tuple(after)
         return before
-
-    # dataset stages
-    # -----------------------------------------------------------------------------------------------------
 
     def _dataset_key(self, stage: DatasetStage, manifest: Manifest) -> str:
         concepts = {r.concept for r in manifest}
@@ -249,7 +243,3 @@ class Runner:
 class _State:
     levels: list[tuple[Record, ...]]
     current: tuple[Record, ...]
-
-
-def _gather(manifest: Manifest, after: dict[int, tuple[Record, ...]]) -> Manifest:
-    return Manifest(new for i, record in enumerate(manifest) for new in after.get(i, (record,)))

@@ -1,198 +1,44 @@
-"""Stage: what a step of the pipeline is. A stage is its options; workers are opened from it."""
+"""Stage: what a step of the pipeline is. A stage is its options; workers are opened from it.
+
+A file of a stage finds here all that it needs, so that it imports one module.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import types
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from curate.core.caption_options import CaptionEncoding, CaptionForm
+from curate.core.concept import Concept
+from curate.core.env import Env, PictureIO, Pixels
 from curate.core.events import Listener
-from curate.core.kinds import Kind
-from curate.core.record import Image, Manifest, Record, to_plain
-from curate.core.store import Store
+from curate.core.findings import Findings, Missing
+from curate.core.options import Options, takes_list
+from curate.core.record import Manifest, Record, to_plain
+from curate.core.worker import PreloadingWorker, Resources, Worker
 from curate.errors import InputError, MissingError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Pixels: TypeAlias = "NDArray[np.uint8]"
-"""A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
-
-Worker = Callable[[Sequence[Record]], Sequence[Record]]
-
-
-class PreloadingWorker(ABC):
-    """A worker that can read ahead, so that its device does not wait for pictures."""
-
-    @abstractmethod
-    def __call__(self, records: Sequence[Record]) -> Sequence[Record]:
-        """What every worker does."""
-
-    @abstractmethod
-    def preload(self, records: Sequence[Record]) -> None:
-        """Starts on the records of the next call and returns at once. That call may never come."""
-
-
-class Options(BaseModel):
-    """Typed, frozen options; where a list is meant, a single value may stand for a list of one."""
-
-    # building a validator takes longer than defining the class: only those that are used are built
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    @classmethod
-    def build(cls, values: Mapping[str, Any]) -> Self:
-        """The options of these values; files that hold further options are read here. Raises ValidationError."""
-        return cls.model_validate(dict(values))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _single(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        fields = cls.model_fields
-
-        def single(name: str, value: Any) -> bool:
-            return isinstance(value, str | int | float) and name in fields and takes_list(fields[name].annotation)
-
-        return {k: (v,) if single(k, v) else v for k, v in values.items()}
-
-
-def takes_list(annotation: Any) -> bool:
-    """Whether a field's type is a list or tuple, optional or not, and nothing else."""
-    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    return all(get_origin(m) in (tuple, list) for m in members if m is not type(None))
-
-
-class Concept(Options):
-    """What the user says of one concept folder under `concepts:`."""
-
-    trigger: tuple[str, ...] = Field(default=(), description="Trigger words, first in every caption, in this order.")
-    kind: Kind = Field(default="object", description="What the LoRA should learn. The advice depends on it.")
-    class_word: str = Field(
-        default="", description="The class the concept belongs to (dog, robe), for regularization and prompts."
-    )
-    weight: float = Field(default=1.0, gt=0, description="How often the concept is shown, relative to the others.")
-    repeats: int | None = Field(default=None, ge=1, description="Use this number of repeats instead of a balanced one.")
-    absorb: tuple[str, ...] = Field(
-        default=(), description="Tags to remove from captions because they belong to the trigger."
-    )
-    caption_form: CaptionForm | None = Field(
-        default=None, description="How its captions are written, instead of the pipeline's caption_form."
-    )
-    caption_encoding: CaptionEncoding | None = Field(
-        default=None, description="Encoding of its captions, instead of the pipeline's caption_encoding."
-    )
-    flip: tuple[str, ...] = Field(
-        default=(), description="Pictures to mirror, so that an asymmetric subject faces one way."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What a record stage needs: cores and GPUs per worker, records per call. Never options: they change no result.
-
-    A stage with `gpus` above 0 gets one worker in the driver's process; others are spread over processes when
-    `cpus` is above 0, and run in the driver when it is 0 (work of microseconds).
-    """
-
-    cpus: int = 1
-    gpus: int = 0
-    batch: int = 1
-
-
-class PictureIO(Protocol):
-    """Reads and writes picture files (implemented by curate.images)."""
-
-    def read(self, path: Path) -> Pixels:
-        """Decodes a file with the default entry rules. Raises PictureError."""
-        ...
-
-    def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
-        """Encodes to `path`, which may not exist yet; not atomic by itself."""
-        ...
-
-
-@dataclass
-class Env:
-    """What a worker may use besides the records; picklable, so that it travels to other processes.
-
-    device    auto, cpu, cuda or cuda:N, as the user gave it
-    root      the ledger folder; relative image paths start here
-    output    the folder being written
-    concepts  what the user said about each concept
-    store     the ledger of the folder being written (driver only)
-    stop      asked between units of work: True once the user wants to stop (driver only)
-    training  options of the training that follows, for files by which other programs train the same (driver only)
-    """
-
-    root: Path
-    output: Path
-    pictures: PictureIO
-    device: str = "auto"
-    require_gpu: bool = False
-    offline: bool = False
-    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
-    store: Store | None = None
-    stop: Callable[[], bool] | None = None
-    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
-
-    def path(self, image: Image) -> Path:
-        """Where the picture's bytes are."""
-        return self.root / image.path
-
-    def pixels(self, record: Record) -> Pixels:
-        """The record's picture: the one in memory where a stage before it made one, else decoded from its file.
-
-        Do not write into it. Raises PictureError.
-        """
-        found = self.held.get(record.key)
-        return found if found is not None else self.pictures.read(self.path(record.image))
-
-    def keep(self, record: Record, pixels: Pixels, **changes: Any) -> Record:
-        """A copy of the record whose picture is now `pixels`, held in memory until it leaves the pass."""
-        key = changes.get("key", record.key)
-        self.held[key] = pixels
-        image = Image(digest="", width=int(pixels.shape[1]), height=int(pixels.shape[0]))
-        return dataclasses.replace(record, image=image, **changes)
-
-    def stopping(self) -> bool:
-        """True once the user asked to stop; long loops ask between units of work."""
-        return self.stop is not None and self.stop()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "stop": None, "store": None, "held": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a stage has found out: for people as tables and closing lines, for programs as JSON-able values.
-
-    tables   each a row of headings and rows of cells; names in them stand as they are, whoever prints makes them safe
-    closing  lines below the tables
-    data     what the tables say and more
-    """
-
-    tables: Sequence[Sequence[Sequence[str]]]
-    closing: Sequence[str]
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Something that a stage needs and that is not there: `message` says what and where, `remedy` what to do."""
-
-    message: str
-    remedy: str = ""
+__all__ = [
+    "CompositeStage",
+    "Concept",
+    "DatasetStage",
+    "Env",
+    "Findings",
+    "Missing",
+    "Options",
+    "PictureIO",
+    "Pixels",
+    "PreloadingWorker",
+    "RecordStage",
+    "Resources",
+    "Stage",
+    "Worker",
+    "adds_only",
+    "picture_stage",
+    "takes_list",
+]
 
 
 class Stage(Options):

@@ -1,0 +1,84 @@
+"""Env: what a stage may use besides the records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from curate.core.concept import Concept
+from curate.core.record import Image, Record
+from curate.core.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
+"""A picture in memory: uint8, H×W×3, RGB, sRGB, orientation applied, opaque."""
+
+
+class PictureIO(Protocol):
+    """Reads and writes picture files (implemented by curate.images)."""
+
+    def read(self, path: Path) -> Pixels:
+        """Decodes a file with the default entry rules. Raises PictureError."""
+        ...
+
+    def write(self, pixels: Pixels, path: Path, encoding: str) -> None:
+        """Encodes to `path`, which may not exist yet; not atomic by itself."""
+        ...
+
+
+@dataclass
+class Env:
+    """What a worker may use besides the records; picklable, so that it travels to other processes.
+
+    device    auto, cpu, cuda or cuda:N, as the user gave it
+    root      the ledger folder; relative image paths start here
+    output    the folder being written
+    concepts  what the user said about each concept
+    store     the ledger of the folder being written (driver only)
+    stop      asked between units of work: True once the user wants to stop (driver only)
+    training  options of the training that follows, for files by which other programs train the same (driver only)
+    """
+
+    root: Path
+    output: Path
+    pictures: PictureIO
+    device: str = "auto"
+    require_gpu: bool = False
+    offline: bool = False
+    concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
+    store: Store | None = None
+    stop: Callable[[], bool] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
+
+    def path(self, image: Image) -> Path:
+        """Where the picture's bytes are."""
+        return self.root / image.path
+
+    def pixels(self, record: Record) -> Pixels:
+        """The record's picture: the one in memory where a stage before it made one, else decoded from its file.
+
+        Do not write into it. Raises PictureError.
+        """
+        found = self.held.get(record.key)
+        return found if found is not None else self.pictures.read(self.path(record.image))
+
+    def keep(self, record: Record, pixels: Pixels, **changes: Any) -> Record:
+        """A copy of the record whose picture is now `pixels`, held in memory until it leaves the pass."""
+        key = changes.get("key", record.key)
+        self.held[key] = pixels
+        image = Image(digest="", width=int(pixels.shape[1]), height=int(pixels.shape[0]))
+        return dataclasses.replace(record, image=image, **changes)
+
+    def stopping(self) -> bool:
+        """True once the user asked to stop; long loops ask between units of work."""
+        return self.stop is not None and self.stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "stop": None, "store": None, "held": {}}
