@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from typing_extensions import override
 
 from curate.adapters.algorithm import PACKAGE, Algorithm
 from curate.adapters.spectrum import FactorSpectrum, MatrixSpectrum, Spectrum
@@ -114,38 +112,22 @@ class Plan:
     unit: int = 4
 
 
-PORTION = 1 << 20
-"""Numbers of ΔW that exist at once where its length is measured by rows."""
-
-
 class Adapter(nn.Module):
-    """A change of one frozen layer, with parameters in float32; at the start it changes nothing."""
+    """A change of one frozen layer, with parameters in float32; at the start it changes nothing.
 
-    algorithm: ClassVar[Algorithm]
+    Dropout and DoRA are wrappers that hold an adapter and are adapters themselves.
+    """
+
+    algorithm: Algorithm
     """What the class declares of itself; its name is the file's."""
-    dora_scale: nn.Parameter | None
-    """Lengths of the changed weight's columns where they are learnt apart (DoRA), [1, in(, 1, 1)]."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "algorithm" in vars(cls) and not cls.algorithm.name:
-            cls.algorithm = replace(cls.algorithm, name=name_of(PACKAGE, cls.__module__))
+    shape: Shape
+    plan: Plan
+    scale: float
+    """What the product of the parameters is multiplied with: alpha/rank; 1 where an algorithm has no scale."""
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__()
         self.shape, self.plan = shape, plan
-        self.rank, self.scale = plan.rank, 1.0
-        self.dora_scale = None
-
-    @classmethod
-    def create(cls, shape: Shape, plan: Plan) -> Adapter:
-        """An adapter without values; a class that has several forms chooses one by the plan."""
-        return cls(shape, plan)
-
-    @classmethod
-    @abstractmethod
-    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
-        """The plan that makes an adapter of a file's tensors of one layer, alpha aside."""
 
     def attach(self, layer: Layer) -> None:
         """Takes the layer that it will change; asked once, before `start`."""
@@ -156,34 +138,22 @@ class Adapter(nn.Module):
 
     @abstractmethod
     def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
-        """The changed layer's output for input x, with dropouts while training."""
+        """The changed layer's output for input x. (`nn.Module` has an `apply` of its own.)"""
 
     @abstractmethod
     def delta(self) -> Tensor:
         """ΔW, float32, in the layer weight's shape."""
 
     @abstractmethod
-    def bare_tensors(self) -> dict[str, Tensor]:
-        """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
-
     def tensors(self) -> dict[str, Tensor]:
         """What a file holds for this layer, by suffix."""
-        return {name: tensor.detach() for name, tensor in self.bare_tensors().items()}
 
-    @torch.no_grad()
+    @abstractmethod
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes the values of a file's tensors, of any float type.
 
         Raises ValueError where names or shapes differ.
         """
-        own = self.bare_tensors() | ({} if self.dora_scale is None else {"dora_scale": self.dora_scale})
-        if odd := sorted((tensors.keys() - {"alpha"}) ^ own.keys()):
-            raise ValueError(f"{odd[0]} is {'unexpected' if odd[0] in tensors else 'missing'}")
-        for name, parameter in own.items():
-            given = tensors[name]
-            if bare(given.shape) != bare(parameter.shape):
-                raise ValueError(f"{name} has shape {list(given.shape)}, expected {list(parameter.shape)}")
-            parameter.copy_(given.reshape(parameter.shape))
 
     def factors(self) -> tuple[Tensor, Tensor] | None:
         """ΔW, scale included, as up [out, r] · down [r, in·k·k]; None where no such pair is smaller than ΔW."""
@@ -198,12 +168,23 @@ class Adapter(nn.Module):
     @property
     def is_random(self) -> bool:
         """Whether training draws random numbers in here."""
-        return bool(self.plan.dropout or self.plan.rank_dropout or self.plan.module_dropout)
+        return False
+
+    @property
+    def decomposed(self) -> bool:
+        """Whether the lengths of the weight's columns are learnt apart (DoRA)."""
+        return False
 
     @property
     def given_alpha(self) -> float:
         """The alpha that the plan would be given for this scale."""
         return self.scale * (self.plan.rank**0.5 if self.plan.rs else self.plan.rank)
+
+    def column_lengths(self, weight: Tensor) -> Tensor:
+        """Length [in] of each column of weight + ΔW."""
+        delta = self.delta()
+        whole = weight.to(delta.dtype) + delta
+        return whole.transpose(0, 1).flatten(1).norm(dim=1)
 
     def limit(self, longest: float) -> None:
         """Shortens ΔW to at most this norm; nothing where an algorithm has no ΔW to shorten."""
@@ -212,150 +193,38 @@ class Adapter(nn.Module):
         """Another scale for the same ΔW; nothing where an algorithm has none."""
 
 
-class LinearAdapter(Adapter):
-    """ΔW beside one frozen layer: y = layer(x) + ΔW·x.
+class BareAdapter(Adapter):
+    """The adapter of one algorithm, which its file defines and declares."""
 
-    `forward` gives only what is added (no bias), in the cheapest form the algorithm has; `delta` is the dense ΔW.
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "algorithm" in vars(cls) and not cls.algorithm.name:
+            cls.algorithm = replace(cls.algorithm, name=name_of(PACKAGE, cls.__module__))
+
+    @classmethod
+    def create(cls, shape: Shape, plan: Plan) -> BareAdapter:
+        """An adapter without values; a class that has several forms chooses one by the plan."""
+        return cls(shape, plan)
+
+    @classmethod
+    @abstractmethod
+    def plan_of(cls, tensors: Mapping[str, Tensor]) -> Plan:
+        """The plan that makes an adapter of a file's tensors of one layer, alpha aside."""
+
+
+@torch.no_grad()
+def copy_values(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copies a file's tensors into the parameters of the same suffix.
+
+    Raises ValueError for a suffix that is missing or unknown, and for another shape.
     """
-
-    scalar: nn.Parameter | None
-
-    def __init__(self, shape: Shape, plan: Plan) -> None:
-        super().__init__(shape, plan)
-        self.scale = plan.alpha / (plan.rank**0.5 if plan.rs else plan.rank)
-        self.scalar = nn.Parameter(torch.zeros(())) if plan.scalar else None
-
-    @override
-    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
-        x = self.scale_columns(x, layer.weight)
-        return layer(x) + self(x) if self.training and self.is_random else self.output(layer, x)
-
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
-        """layer(x) + ΔW·x without dropouts; in one, where the algorithm has a cheaper form for that."""
-        return layer(x) + self(x)
-
-    @property
-    def stored_alpha(self) -> float:
-        """The alpha of a file, such that a reader's alpha/rank is our scale."""
-        return self.scale * self.rank
-
-    @property
-    def factor(self) -> Tensor | float:
-        """What the bare product is multiplied with: alpha/rank, and the learnt scalar where there is one."""
-        return self.scale if self.scalar is None else self.scale * self.scalar
-
-    def scaled(self, part: Tensor) -> Tensor:
-        """A part of the product with the factor in it."""
-        return part if self.scalar is None and self.scale == 1 else part * self.factor
-
-    @abstractmethod
-    def bare_delta(self) -> Tensor:
-        """ΔW without the scale, in the layer weight's shape."""
-
-    @abstractmethod
-    def bare_forward(self, x: Tensor) -> Tensor:
-        """ΔW·x without the scale."""
-
-    def product(self, x: Tensor) -> Tensor:
-        """ΔW·x, dropouts aside."""
-        return self.bare_forward(x) * self.factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the adapter adds to the layer's output for input x, with dropouts while training."""
-        plan = self.plan
-        if not self.training or not self.is_random:
-            return self.product(x)
-        out = self.product_with_dropout(x)
-        if plan.module_dropout:
-            # a factor instead of a branch: every adapter gets a gradient, and the GPU need not be asked
-            out = out * (torch.rand((), device=x.device) >= plan.module_dropout)
-        return out
-
-    def product_with_dropout(self, x: Tensor) -> Tensor:
-        """ΔW·x with values of x and rows of ΔW dropped, the rest scaled up to the same mean."""
-        out = self.product(functional.dropout(x, self.plan.dropout))
-        if self.plan.rank_dropout:
-            rows = functional.dropout(torch.ones(self.shape.out, device=x.device), self.plan.rank_dropout)
-            out = out * rows.reshape(-1, *(1,) * len(self.shape.kernel)).to(out.dtype)
-        return out
-
-    @torch.no_grad()
-    def norm(self) -> Tensor:
-        """Frobenius norm of ΔW."""
-        return self.delta().norm()
-
-    @torch.no_grad()
-    def norm_by_rows(self, rows: Callable[[slice], Tensor]) -> Tensor:
-        """Frobenius norm of ΔW where `rows` makes a slice of its outputs without the scale: the whole never exists."""
-        each = max(1, PORTION // (self.shape.into * self.shape.area))
-        squares = [rows(slice(at, at + each)).square().sum() for at in range(0, self.shape.out, each)]
-        return torch.stack(squares).sum().sqrt() * abs(self.factor)
-
-    @override
-    @torch.no_grad()
-    def limit(self, longest: float) -> None:
-        # every factor takes an equal part of it
-        parts = [p for p in self.parameters() if p is not self.dora_scale]
-        norm = self.norm()
-        ratio = (longest / norm.clamp(min=longest)) ** (1 / len(parts))
-        for parameter in parts:
-            parameter.mul_(ratio)
-
-    def decompose(self, weight: Tensor) -> None:
-        """Adds DoRA (arXiv 2402.09353) on the input axis: the length of each column of the weight is learnt apart."""
-        self.dora_scale = nn.Parameter(
-            self.columns(weight.detach().float()).reshape(1, -1, *(1,) * len(self.shape.kernel))
-        )
-
-    def columns(self, weight: Tensor) -> Tensor:
-        """Length [in] of each column of weight + ΔW."""
-        delta = self.delta()
-        whole = weight.to(delta.dtype) + delta
-        return whole.transpose(0, 1).flatten(1).norm(dim=1)
-
-    def scale_columns(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x with each channel scaled as DoRA scales the weight's columns; the length of W+ΔW is constant (§4.3)."""
-        if self.dora_scale is None:
-            return x
-        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            lengths = self.columns(weight)
-        gain = (self.dora_scale.flatten() / lengths.clamp(min=1e-12)).to(x.dtype)
-        return x * (gain.reshape(-1, 1, 1) if self.shape.kernel else gain)
-
-    @override
-    def delta(self) -> Tensor:
-        return self.bare_delta() * self.factor
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        """With the learnt scalar folded in."""
-        out = super().tensors()
-        if self.scalar is not None:
-            first = next(iter(out))
-            out[first] = out[first] * self.scalar.detach()
-        if self.dora_scale is not None:
-            out["dora_scale"] = self.dora_scale.detach()
-        return {**out, "alpha": torch.tensor(float(self.stored_alpha))}
-
-    @override
-    @torch.no_grad()
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Without an alpha it is the rank."""
-        super().load(tensors)
-        self.scale = self.scale_of(tensors)
-        if self.scalar is not None:
-            self.scalar.fill_(1.0)
-
-    def scale_of(self, tensors: Mapping[str, Tensor]) -> float:
-        """The scale that a reader gives a file's tensors."""
-        return float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
-
-    @override
-    @torch.no_grad()
-    def rescale(self, scale: float) -> None:
-        first = next(iter(self.bare_tensors().values()))
-        first.mul_(self.scale / scale)
-        self.scale = scale
+    if odd := sorted((tensors.keys() - {"alpha"}) ^ parameters.keys()):
+        raise ValueError(f"{odd[0]} is {'unexpected' if odd[0] in tensors else 'missing'}")
+    for name, parameter in parameters.items():
+        given = tensors[name]
+        if bare(given.shape) != bare(parameter.shape):
+            raise ValueError(f"{name} has shape {list(given.shape)}, expected {list(parameter.shape)}")
+        parameter.copy_(given.reshape(parameter.shape))
 
 
 def bare(shape: torch.Size) -> tuple[int, ...]:

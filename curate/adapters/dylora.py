@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import LinearAdapter, Plan, Shape, kaiming
+from curate.adapters.base import Plan, Shape, kaiming
+from curate.adapters.dropout import KEEP, Drop
+from curate.adapters.linear import LinearAdapter
 
 
 class Dylora(LinearAdapter):
@@ -66,17 +67,17 @@ class Dylora(LinearAdapter):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return self.product(x)
+        return self.dropped(x, KEEP) if self.training else self.product(x)
+
+    @override
+    def dropped(self, x: Tensor, drop: Drop) -> Tensor:
+        """The product of some ranks, with values dropped between down and up."""
         # drawn on the CPU: what is used changes shapes
         last = int(torch.randint(len(self.ups), ()))
         up = torch.cat([*(u.detach() for u in self.ups[:last]), self.ups[last]], dim=1)
         down = torch.cat([*(d.detach() for d in self.downs[:last]), self.downs[last]])
         inner = self.shape.apply(x, down) * (self.scale * len(self.ups) / (last + 1))
-        out = self.shape.point(functional.dropout(inner, self.plan.dropout), up.flatten(1))
-        if self.plan.module_dropout:
-            out = out * (torch.rand((), device=x.device) >= self.plan.module_dropout)
-        return out
+        return self.shape.point(drop.values(inner), up.flatten(1))
 
     @override
     def bare_delta(self) -> Tensor:

@@ -60,9 +60,9 @@ class Full(Bound):
             nn.init.zeros_(parameter)
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         if not self.exact:
-            return super().output(layer, x)
+            return super().apply_to(layer, x)
         bias = None if layer.bias is None or self.diff_b is None else layer.bias + self.diff_b
         return self.shape.apply(x, layer.weight + self.diff, bias)
 

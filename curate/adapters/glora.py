@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.base import Layer, Plan, Shape, kaiming
+from curate.adapters.dropout import KEEP, Drop
 from curate.adapters.weight_bound import Bound
 
 
@@ -59,33 +59,28 @@ class Glora(Bound):
                 kaiming(parameter, draw)
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         if not self.exact:
-            return super().output(layer, x)
+            return super().apply_to(layer, x)
         return layer(x + self._before(x)) + self._beside(x)
 
-    def _inner(self, x: Tensor, down: Tensor, apply: bool) -> Tensor:
-        flat = down.flatten(1)
-        inner = (self.shape.apply(x, down) if apply else self.shape.point(x, flat)) * self.factor
-        if self.training and (self.plan.dropout or self.plan.rank_dropout):
-            inner = functional.dropout(inner, self.plan.dropout)
-            ones = torch.ones(self.rank, *(1,) * len(self.shape.kernel), device=x.device)
-            inner = inner * functional.dropout(ones, self.plan.rank_dropout).to(inner.dtype)
-        return inner
+    def _inner(self, inner: Tensor, drop: Drop) -> Tensor:
+        return drop.ranks(drop.values(inner * self.factor), (self.rank, *(1,) * len(self.shape.kernel)))
 
-    def _before(self, x: Tensor) -> Tensor:
-        return self.shape.point(self._inner(x, self.a2, apply=False), self.a1.flatten(1))
+    def _before(self, x: Tensor, drop: Drop = KEEP) -> Tensor:
+        return self.shape.point(self._inner(self.shape.point(x, self.a2.flatten(1)), drop), self.a1.flatten(1))
 
-    def _beside(self, x: Tensor) -> Tensor:
-        return self.shape.point(self._inner(x, self.b2, apply=True), self.b1.flatten(1))
+    def _beside(self, x: Tensor, drop: Drop = KEEP) -> Tensor:
+        return self.shape.point(self._inner(self.shape.apply(x, self.b2), drop), self.b1.flatten(1))
 
     @override
     def product(self, x: Tensor) -> Tensor:
-        return self.shape.apply(self._before(x), self.layer.weight) + self._beside(x)
+        return self.dropped(x, KEEP)
 
     @override
-    def product_with_dropout(self, x: Tensor) -> Tensor:
-        return self.product(x)
+    def dropped(self, x: Tensor, drop: Drop) -> Tensor:
+        """ΔW·x with values and ranks dropped between each pair of factors."""
+        return self.shape.apply(self._before(x, drop), self.layer.weight) + self._beside(x, drop)
 
     @override
     def bare_forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Layer, LinearAdapter, Plan, Shape
+from curate.adapters.base import Layer, Plan, Shape
+from curate.adapters.linear import LinearAdapter
 from curate.adapters.weight_bound import Bound, Turning
 
 
@@ -100,8 +101,8 @@ class _InputIa3(_Gains):
     on_input = True
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
-        return layer(x + self._scaled(x)) if self.exact else super().output(layer, x)
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
+        return layer(x + self._scaled(x)) if self.exact else super().apply_to(layer, x)
 
     def _scaled(self, x: Tensor) -> Tensor:
         gain = self.gain.to(x.dtype)

@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, low_rank, merged, positions
-from curate.adapters.base import Layer, LinearAdapter, Plan, Shape
+from curate.adapters.base import Layer, Plan, Shape
+from curate.adapters.linear import LinearAdapter
 
 
 def khatri_rao(a: Tensor, b: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class Loha(LinearAdapter):
         return self.work < self.dense
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         # beside W + ΔW a step needs the product for the gradient of ΔW, and ΔW itself;
         # beside factors each of theirs thrice
         if exact(layer, x):
@@ -122,7 +123,7 @@ class Loha(LinearAdapter):
             if self.dense * (steps + 8 * self.rank + ENTRY) < 3 * steps * self.work:
                 return merged(self.shape, layer, x, self._whole, *self._factors())
         if self.tucker or not self.factored:
-            return super().output(layer, x)
+            return super().apply_to(layer, x)
         one, two = self.scaled(self.hada_w1_a), self.hada_w2_a
         return low_rank(self.shape, layer, x, self._down(), khatri_rao(one.T.contiguous(), two.T.contiguous()).T)
 

@@ -11,8 +11,9 @@ from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import exact, merged, mixed, positions
-from curate.adapters.base import Layer, LinearAdapter, Plan, Shape, kaiming
+from curate.adapters.base import Layer, Plan, Shape, kaiming
 from curate.adapters.kronecker import beside, lean, linear
+from curate.adapters.linear import LinearAdapter
 from curate.adapters.spectrum import KroneckerSpectrum, Spectrum
 
 ENTRY = 60
@@ -182,14 +183,14 @@ class Lokr(LinearAdapter):
         return linear(x, first, self.second())
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         first, narrow = self.scaled(self.first()), self._narrow
         if exact(layer, x):
             steps, entries = positions(self.shape, x), self.shape.out * self.shape.into * self.shape.area
             if entries * (steps + ENTRY) < CUT * steps * self._work(narrow):
                 return merged(self.shape, layer, x, self._whole, first, self.second())
         if self.shape.kernel or narrow:
-            return super().output(layer, x)
+            return super().apply_to(layer, x)
         return beside(self.shape, layer, x, first, self.second())
 
     @property

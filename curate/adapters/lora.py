@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
 from curate.adapters.autograd import low_rank
-from curate.adapters.base import Layer, LinearAdapter, Plan, Shape, kaiming
+from curate.adapters.base import Layer, Plan, Shape, kaiming
+from curate.adapters.dropout import Drop
+from curate.adapters.linear import LinearAdapter
 
 
 class Lora(LinearAdapter):
@@ -90,20 +91,17 @@ class Lora(LinearAdapter):
         return self.shape.point(self.inner(x) * self.factor, self.lora_up.flatten(1))
 
     @override
-    def output(self, layer: Layer, x: Tensor) -> Tensor:
+    def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
         if self.lora_mid is not None:
-            return super().output(layer, x)
+            return super().apply_to(layer, x)
         return low_rank(self.shape, layer, x, self.scaled(self.lora_down), self.lora_up.flatten(1))
 
     @override
-    def product_with_dropout(self, x: Tensor) -> Tensor:
-        inner = functional.dropout(self.inner(x) * self.factor, self.plan.dropout)
-        if self.plan.rank_dropout:
-            size = (len(x), *(1,) * (x.dim() - 2), self.rank) if not self.shape.kernel else (len(x), self.rank, 1, 1)
-            inner = inner * functional.dropout(torch.ones(size, device=x.device), self.plan.rank_dropout).to(
-                inner.dtype
-            )
-        return self.shape.point(inner, self.lora_up.flatten(1))
+    def dropped(self, x: Tensor, drop: Drop) -> Tensor:
+        """ΔW·x with values and ranks dropped between down and up, ranks apart for each picture."""
+        inner = drop.values(self.inner(x) * self.factor)
+        size = (len(x), self.rank, 1, 1) if self.shape.kernel else (len(x), *(1,) * (x.dim() - 2), self.rank)
+        return self.shape.point(drop.ranks(inner, size), self.lora_up.flatten(1))
 
     @override
     @torch.no_grad()
@@ -116,9 +114,9 @@ class Lora(LinearAdapter):
         return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt() * abs(self.factor)
 
     @override
-    def columns(self, weight: Tensor) -> Tensor:
+    def column_lengths(self, weight: Tensor) -> Tensor:
         if self.lora_mid is not None or self.shape.kernel:
-            return super().columns(weight)
+            return super().column_lengths(weight)
         up, down, s = self.lora_up, self.lora_down, self.factor
         weight = weight.to(up.dtype)
         squares = weight.square().sum(0) + 2 * s * ((up.T @ weight) * down).sum(0)

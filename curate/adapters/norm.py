@@ -10,10 +10,10 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import Adapter, Layer, NormLayer, Plan, Shape
+from curate.adapters.base import BareAdapter, Layer, NormLayer, Plan, Shape, copy_values
 
 
-class Norm(Adapter):
+class Norm(BareAdapter):
     """w_norm and b_norm [channels], added to what a group or layer norm multiplies and adds."""
 
     algorithm = Algorithm(
@@ -27,6 +27,7 @@ class Norm(Adapter):
 
     def __init__(self, shape: Shape, plan: Plan) -> None:
         super().__init__(shape, plan)
+        self.scale = 1.0
         self.w_norm, self.b_norm = (nn.Parameter(torch.empty(shape.out)) for _ in range(2))
 
     @override
@@ -57,5 +58,9 @@ class Norm(Adapter):
         return self.w_norm[:, None]
 
     @override
-    def bare_tensors(self) -> dict[str, Tensor]:
-        return {"w_norm": self.w_norm, "b_norm": self.b_norm}
+    def tensors(self) -> dict[str, Tensor]:
+        return {"w_norm": self.w_norm.detach(), "b_norm": self.b_norm.detach()}
+
+    @override
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        copy_values(self.tensors(), tensors)

@@ -6,11 +6,12 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from curate.adapters.autograd import WHOLE
-from curate.adapters.base import Layer, LinearAdapter
+from curate.adapters.base import Layer
+from curate.adapters.dropout import KEEP, Drop
+from curate.adapters.linear import LinearAdapter
 
 
 class Bound(LinearAdapter):
@@ -56,27 +57,23 @@ class Turning(Bound):
 
     @override
     def apply_to(self, layer: Layer, x: Tensor) -> Tensor:
+        out, added = self.parts(layer, x, KEEP)
+        return out + added
+
+    @override
+    def parts(self, layer: Layer, x: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
+        """With values of the output, its bias aside, and rows of the change dropped."""
         out = layer(x)
         bias = layer.bias
         bare = out
         if bias is not None:
             bare = out - (bias[:, None, None] if self.shape.kernel else bias).to(out.dtype)
-        return out + self.added(bare)
+        added = self._channels(drop.values(bare))
+        return out, drop.ranks(added, (self.shape.out, *(1,) * len(self.shape.kernel)))
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        return self.added(self.shape.apply(x, self.layer.weight))
-
-    def added(self, bare: Tensor) -> Tensor:
-        """What is added to an output, given without bias; with dropouts while training."""
-        plan = self.plan
-        out = self._channels(functional.dropout(bare, plan.dropout, self.training))
-        if self.training and plan.rank_dropout:
-            rows = functional.dropout(torch.ones(self.shape.out, device=bare.device), plan.rank_dropout)
-            out = out * rows.reshape(-1, *(1,) * len(self.shape.kernel)).to(out.dtype)
-        if self.training and plan.module_dropout:
-            out = out * (torch.rand((), device=out.device) >= plan.module_dropout)
-        return out
+        return self._channels(self.shape.apply(x, self.layer.weight))
 
     def _channels(self, out: Tensor) -> Tensor:
         shape = (len(out), self.shape.out, -1) if self.shape.kernel else (-1, self.shape.out, 1)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from curate.adapters.base import PORTION, Adapter, Plan, Shape
+from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.linear import PORTION
 from curate.adapters.make import make
 from tests.adapters.helpers import Largest, shaken
 

@@ -40,7 +40,7 @@ def met(form: str, layer: Any, dtype: torch.dtype = torch.float64, **more: Any) 
 
 
 def dense(adapter: Adapter, layer: Any, x: Tensor) -> Tensor:
-    bias = layer.bias + getattr(adapter, "diff_b", torch.zeros(()))
+    bias = layer.bias + getattr(getattr(adapter, "adapter", adapter), "diff_b", torch.zeros(()))
     return adapter.shape.apply(x, layer.weight + adapter.delta(), bias)
 
 

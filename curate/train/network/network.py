@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from curate.adapters.base import Adapter, Layer, LinearAdapter, NormLayer, Shape
+from curate.adapters.base import Adapter, Layer, NormLayer, Shape
+from curate.adapters.wrappers import Dora
 from curate.diffusion.base import Backbone
 from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
@@ -70,8 +71,8 @@ class Network:
                 continue
             adapter.attach(layer)  # pyright: ignore[reportArgumentType]
             adapter.start(torch.Generator().manual_seed(derive_seed(seed, "start", layer_name.key)))
-            if isinstance(adapter, LinearAdapter) and "dora" in adapter.algorithm.options and dora(layer_name):
-                adapter.decompose(layer.weight)
+            if "dora" in adapter.algorithm.options and dora(layer_name):
+                adapter = Dora(adapter, layer.weight)
             backbone.place(layer_name, Adapted(layer, adapter))
             adapters[layer_name.key], used[layer_name.key] = adapter, layer_name
         if not adapters:

@@ -31,7 +31,7 @@ def network_values(options: TrainOptions, network: Network) -> dict[str, Any]:
     for name, theirs in NAMES.items():
         if value := getattr(options, name):
             arguments[theirs] = ";".join(value) if isinstance(value, tuple) else value
-    if any(adapter.dora_scale is not None for adapter in held):
+    if any(adapter.decomposed for adapter in held):
         arguments |= {"dora_wd": True, "wd_on_output": False}
     arguments |= {name: getattr(like[0].plan, name) for name in algorithm(usual).recorded}
     return {

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.algorithm import Algorithm
-from curate.adapters.base import LinearAdapter, Plan, Shape, kaiming
+from curate.adapters.base import Plan, Shape, kaiming
+from curate.adapters.linear import LinearAdapter
 
 
 class Outer(LinearAdapter):

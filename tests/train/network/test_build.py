@@ -206,5 +206,5 @@ def test_dora_is_on_layers_that_can_have_it_alone(other: str) -> None:
     found = adapters(dora=True, rank=4, **mixed)
     assert {a.algorithm.name for a in found.values()} == {"lora", other}
     for adapter in found.values():
-        held = {"tensors": "dora_scale" in adapter.tensors(), "parameter": adapter.dora_scale is not None}
+        held = {"tensors": "dora_scale" in adapter.tensors(), "parameter": adapter.decomposed}
         assert held == dict.fromkeys(held, adapter.algorithm.name == "lora"), adapter.algorithm.name
