@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,7 @@ class Family:
     """Whether the rules were checked here against a program that is the reference."""
     models: ClassVar[tuple[Model, ...]] = ()
     vocabulary: ClassVar[Vocabulary] = "danbooru"
-    thresholds: ClassVar[dict[str, float]] = {"general": 0.35, "character": 0.85}
+    thresholds: ClassVar[Mapping[str, float]] = {"general": 0.35, "character": 0.85}
     model_files: ClassVar[tuple[str, ...]] = ("model.onnx",)
     label_files: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()

@@ -25,12 +25,17 @@ class Declaration(Protocol):
         """The file's name with dashes, or the dotted path of a plug-in."""
         ...
 
+    @property
+    def order(self) -> int:
+        """Its place in lists: a lower number comes first, equal ones go by name."""
+        ...
+
 
 T = TypeVar("T", bound=Declaration)
 
 
 def declared(package: str, kind: type[T]) -> dict[str, T]:
-    """Every declaration of a package by name, in the order of `order` where the kind has one, then of names."""
+    """Every declaration of a package by name, by `order`, then by name."""
     spec = importlib.util.find_spec(package)
     return _in_folders(tuple(map(str, (spec and spec.submodule_search_locations) or ())), kind)
 
@@ -70,7 +75,7 @@ def name_of(package: str, module: str) -> str:
 def _in_folders(folders: tuple[str, ...], kind: type[T]) -> dict[str, T]:
     files = sorted(path for folder in folders for path in Path(folder).glob("*.py"))
     found = [made for path in files if (made := _of_file(path, kind, path.stem.replace("_", "-"))) is not None]
-    found.sort(key=lambda made: getattr(made, "order", 0))
+    found.sort(key=lambda made: made.order)
     return {made.name: made for made in found}
 
 

@@ -44,7 +44,7 @@ class Runner:
     choose: Choose
     tell: Listener
     _concept_settings: dict[tuple[frozenset[str], str], Any] = field(
-        default_factory=dict[tuple[frozenset[str], str], Any]
+        default_factory=dict[tuple[frozenset[str], str], Any], init=False
     )
 
     def run(self, stages: Sequence[Stage], manifest: Manifest) -> Manifest:

@@ -133,6 +133,11 @@ class Stage(Options):
         """
         return "", ""
 
+    @property
+    def reads_training(self) -> bool:
+        """Whether the stage writes files by which other programs train the same, and so looks at `Env.training`."""
+        return False
+
     def training_options(self) -> Mapping[str, Any]:
         """What the stage would train with; nothing for a stage that trains nothing. See `Env.training`."""
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +38,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     exported = "export" in names
 
     def work(session: Session) -> Completion:
-        manifest = _records(pipeline, session)
+        changes = folder.read_changes(pipeline.output, session.store, session.tell)
+        session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
+        manifest = _records(pipeline, session, changes)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         result = session.runner.run(pipeline.stages, manifest)
@@ -55,15 +58,14 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
 
 def _training(pipeline: Pipeline) -> dict[str, Any]:
     """Options of the training that follows, where export writes files for other trainers; may read the base."""
-    wanted = any(getattr(stage, "also", ()) for stage in pipeline.stages)
-    return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()} if wanted else {}
+    if not any(stage.reads_training for stage in pipeline.stages):
+        return {}
+    return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()}
 
 
-def _records(pipeline: Pipeline, session: Session) -> Manifest:
+def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> Manifest:
     """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder."""
     store, env, tell = session.store, session.env, session.tell
-    changes = folder.read_changes(pipeline.output, store, tell)
-    env.concepts = apply_repeats(pipeline.concepts, changes.repeats, tell)
     manifest = scan(
         pipeline.input, store, env, tell, consent=pipeline.consent, skip=pipeline.output, reading=pipeline.captions
     )
@@ -104,7 +106,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
         check_requirements(pipeline.stages, env)
         changes = folder.read_changes(ledger, store, tell)
-        env.concepts = apply_repeats(pipeline.concepts, changes.repeats, silent)
+        env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
         manifest = scan(
             pipeline.input,
             store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import time
@@ -65,6 +66,11 @@ class Session:
     def tell(self) -> Listener:
         """Where events go."""
         return self.report.tell
+
+    def with_concepts(self, concepts: Mapping[str, Concept]) -> Session:
+        """The same session, in which `concepts` are what the user said of the concepts."""
+        env = dataclasses.replace(self.env, concepts=concepts)
+        return dataclasses.replace(self, env=env, runner=dataclasses.replace(self.runner, env=env))
 
 
 @dataclass(frozen=True)

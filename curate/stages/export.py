@@ -41,6 +41,11 @@ class Export(DatasetStage):
     )
     writes: ClassVar[frozenset[str]] = frozenset({"edited", "aside"})
 
+    @property
+    def reads_training(self) -> bool:
+        """Only `dataset.toml` says how training goes."""
+        return "dataset.toml" in self.also
+
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Brings the output folder up to date. Raises InputError where no picture is left."""
         store = _store(env)
