@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from taggers.errors import BadModelError, NoGpuError
 
 LOG = logging.getLogger("taggers")
+
+_PRELOADING = threading.Lock()
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -147,7 +150,8 @@ def _preload(ort: Any) -> None:
     import contextlib
     import io
 
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+    # standard output belongs to the process: two threads would put back each other's
+    with _PRELOADING, contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
         ort.preload_dlls()
 
 

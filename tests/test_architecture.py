@@ -168,3 +168,22 @@ def is_public(name: str) -> bool:
 def is_riddle(name: str) -> bool:
     """Whether a word of the name, as snake_case or CamelCase divide it, is none to search for."""
     return not RIDDLES.isdisjoint(word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "places"),
+    [
+        (r"warnings\.(catch_warnings|filterwarnings|simplefilter)\(", {"core/warning_filters", "upscalers/weights"}),
+        (r"\b(MAX_IMAGE_PIXELS|LOAD_TRUNCATED_IMAGES|READ_LIBTIFF)\b[^=\n]* = ", {"decode/pillow_settings"}),
+        (r"TIFFSet\w+Handler", {"decode/pillow_settings"}),
+        (r"\bgc\.(set_threshold|disable|freeze)\(", {"drive/process_state"}),
+        (r"signal\.signal\(", {"drive/process_state", "executors/worker_process"}),
+        (r"_dynamo\.config\.\w+ = ", {"runtime/compile"}),
+        (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"runtime/device"}),
+        (r"os\.umask\(|os\.chdir\(|setlocale\(|setNumThreads\(|os\.environ\[[^]]*\] = ", set[str]()),
+    ],
+)
+def test_what_belongs_to_the_process_is_set_in_one_place(pattern: str, places: set[str]) -> None:
+    """Each of these places puts back what it changed; a worker process has nobody to put it back for."""
+    users = {p for p in FILES if re.search(pattern, p.read_text(encoding="utf-8"))}
+    assert {"/".join(p.with_suffix("").parts[-2:]) for p in users} == places

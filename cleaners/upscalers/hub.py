@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
 from cleaners.errors import MissingModelError
 
 _BY_HAND = "download the file yourself and give its path"
+
+# the level of a logger belongs to the process: two threads would put back each other's
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def from_hub(repository: str, file: str, *, offline: bool) -> Path:
@@ -42,9 +46,10 @@ def from_hub(repository: str, file: str, *, offline: bool) -> Path:
 def _quiet_hub() -> Generator[None]:
     """Without a line for each of the hub library's retries: what they come to is said once."""
     log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+    with _ONE_AT_A_TIME:
+        level = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 from cleaners.errors import BadModelError, MissingModelError
 
 _HARMLESS = ("torch", "torch._utils", "collections", "typing")
+# filters of warnings belong to the process: two threads would put back each other's
+_UNPICKLING = threading.Lock()
 PICKLES = (".pth", ".pt", ".ckpt", ".bin")
 
 
@@ -50,7 +53,7 @@ def _pickle(path: Path) -> Mapping[str, Any]:
             f"{path}: a TorchScript program, which would have to be run to be read", "use its .pth or .safetensors"
         )
     try:
-        with warnings.catch_warnings():
+        with _UNPICKLING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from curate.core.warning_filters import ignore_warnings
 from curate.diffusion.family import Prediction
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
@@ -110,9 +110,8 @@ def make_scheduler(
         values |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     if spacing != "normal":
         values[f"use_{spacing}_sigmas"] = True
-    with quiet(), warnings.catch_warnings():
-        # the first form of dpmsolver is old, and still asked for by name
-        warnings.filterwarnings("ignore", message=".*dpmsolver.*", category=FutureWarning)
+    # the first form of dpmsolver is old, and still asked for by name
+    with quiet(), ignore_warnings(".*dpmsolver.*", FutureWarning):
         scheduler = getattr(schedulers, kind.scheduler)
         if "steps_offset" in inspect.signature(scheduler.__init__).parameters:
             # what SD and SDXL were published with

@@ -26,10 +26,12 @@ def read(path: Path) -> Mask:
     """A mask file's values, whatever its mode. Raises PictureError."""
     from PIL import Image
 
+    from curate.images.decode import pillow_settings
     from curate.images.decode.errors import BROKEN
+    from curate.images.decode.options import MAX_PIXELS
 
     try:
-        with Image.open(path) as image:
+        with pillow_settings.settings(MAX_PIXELS), Image.open(path) as image:
             return np.asarray(image.convert("L"))
     except BROKEN as error:
         raise PictureError(f"its mask cannot be read: {error}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from curate.core.warning_filters import ignore_warnings
 from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.family import Prediction
 from curate.diffusion.samplers import make_scheduler
@@ -172,6 +172,5 @@ def _pixels(picture: Tensor) -> Pixels:
 @contextlib.contextmanager
 def _older_numpy() -> Generator[None]:
     """diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="__array", category=DeprecationWarning)
+    with ignore_warnings("__array", DeprecationWarning):
         yield

@@ -106,7 +106,7 @@ def _load(
     `bare` is the file's content without its texts.
     """
     stack.enter_context(pillow_settings.settings(options.max_pixels, accept))
-    image = stack.enter_context(pillow_fixes.opened(bare or path))
+    image = pillow_fixes.open_image(bare or path, stack)
     if image.format in REFUSED:
         raise PictureError(f"{image.format} is not a raster format that can be trained on")
     _check_size(image, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
 import os
@@ -72,7 +71,6 @@ def sniff(path: Path) -> bool:
 @functools.cache
 def register_plugins() -> tuple[str, ...]:
     """Registers the HEIF and JPEG XL readers that are installed with Pillow; the names of those that are."""
-    _hush_libtiff()
     found: list[str] = []
     try:
         heif = importlib.import_module("pillow_heif")
@@ -88,15 +86,3 @@ def register_plugins() -> tuple[str, ...]:
     else:
         found.append("JXL")
     return tuple(found)
-
-
-def _hush_libtiff() -> None:
-    """Keeps libtiff from writing to the terminal; what matters of it reaches us as Pillow's exceptions."""
-    from PIL import Image
-
-    try:
-        library = ctypes.CDLL(str(Image.core.__file__))
-        library.TIFFSetErrorHandler(None)
-        library.TIFFSetWarningHandler(None)
-    except (AttributeError, OSError):  # another build of Pillow, with libtiff out of reach
-        pass

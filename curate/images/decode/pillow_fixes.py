@@ -1,27 +1,31 @@
-"""What Pillow's readers get wrong in rare files, amended around them."""
+"""What Pillow's readers get wrong in rare files, and how to read those rightly."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
+
+from curate.images.decode import pillow_settings
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 _UNPACKED, _APART, _WHITE_IS_ZERO, _SIGNED = 1, 2, 0, 2
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 
 
-def opened(source: Path | BinaryIO) -> ImageFile.ImageFile:
-    """Opens as `Image.open` does, with what must be mended before loading mended.
+def open_image(source: Path | BinaryIO, stack: contextlib.ExitStack) -> ImageFile.ImageFile:
+    """Opens as `Image.open` does, with what must be mended before loading mended; `stack` closes it.
 
-    Planes of 16 bits that lie apart unpacked are read right only by libtiff. Grey that a PNG of 2 or 4 bits declares
-    transparent is given in its own steps, while its pixels arrive in those of 8 bits.
+    Planes of 16 bits that lie apart unpacked are read right only by libtiff, every page of them. Grey that a PNG of 2
+    or 4 bits declares transparent is given in its own steps, while its pixels arrive in those of 8 bits.
     """
-    image = Image.open(source)
+    image = stack.enter_context(Image.open(source))
     if planes_apart(image) and _first(image, _COMPRESSION) == _UNPACKED and _first(image, _BITS, 8) > 8:
         image.close()
-        return _by_libtiff(source)
+        stack.enter_context(pillow_settings.by_libtiff())
+        return stack.enter_context(Image.open(source))
     if image.format == "PNG" and image.mode == "L" and isinstance(image.info.get("transparency"), int):
         rawmode: Any = image.tile[0].args if image.tile else ""
         image.info["transparency"] *= _GREY_STEPS.get(rawmode, 1)
@@ -41,15 +45,6 @@ def white_is_zero(image: Image.Image) -> bool:
 def signed_bytes(image: Image.Image) -> bool:
     """Whether the 8-bit samples of a grey TIFF are signed, which Pillow overlooks."""
     return image.format == "TIFF" and image.mode == "L" and _first(image, _SAMPLE_FORMAT, 1) == _SIGNED
-
-
-def _by_libtiff(source: Path | BinaryIO) -> ImageFile.ImageFile:
-    # another thread that opens a TIFF meanwhile gets the same pixels by the same way
-    TiffImagePlugin.READ_LIBTIFF = True
-    try:
-        return Image.open(source)
-    finally:
-        TiffImagePlugin.READ_LIBTIFF = False
 
 
 def _first(image: Image.Image, tag: int, default: int = 1) -> int:

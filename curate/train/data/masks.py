@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from curate.errors import InputError
+from curate.errors import InputError, PictureError
+from curate.images import masks
 from curate.train.data import buckets
 from curate.train.data.dataset import Picture
 
@@ -21,13 +22,12 @@ def blank(pictures: Iterable[Picture]) -> list[Path]:
 
 
 def _grey(mask: Path) -> Any:
-    from PIL import Image
-
     try:
-        with Image.open(mask) as image:
-            return np.asarray(image.convert("L"))
-    except OSError as error:
-        raise InputError(f"the mask {mask} cannot be read: {error}", "save it as PNG, or take it away") from error
+        return masks.read(mask)
+    except PictureError as error:
+        raise InputError(
+            f"the mask {mask} cannot be read: {error.__cause__}", "save it as PNG, or take it away"
+        ) from error
 
 
 def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:

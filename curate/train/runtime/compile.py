@@ -6,12 +6,12 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import warnings
 from collections.abc import Generator
 from typing import Any
 
 import torch
 
+from curate.core.warning_filters import ignore_warnings
 from curate.errors import MissingError
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
@@ -49,8 +49,7 @@ def compiling(wanted: bool) -> Generator[None]:
         yield
         return
     try:
-        with _variants(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+        with _variants(), ignore_warnings("The .grad attribute of a Tensor that is not a leaf", UserWarning):
             yield
     except Exception as error:
         if not _of_compiler(error):

@@ -25,6 +25,7 @@ def reproducible(device: torch.device, parameters: int) -> Generator[None]:
         yield
         return
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(1 if parameters < SMALL else min(os.cpu_count() or 1, 16))
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -32,7 +33,7 @@ def reproducible(device: torch.device, parameters: int) -> Generator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
 def resolve_device(name: str, require_gpu: bool = False) -> torch.device:
