@@ -51,13 +51,23 @@ def read_layers(path: str, layer_names: Iterable[LayerName]) -> Layers:
 
     Raises InputError for a file that cannot be read, or that contains a key of no layer of `layer_names`.
     """
-    place, layer_names = locate_lora(path), list(layer_names)
-    file = TensorFile.open(place)
-    keys, unknown = key_names.by_layer(file.entries, key_names.aliases(layer_names))
+    place = locate_lora(path)
+    layers, unknown = read_known_layers(place, layer_names)
     if unknown:
         raise InputError(f"{place.name} contains {unknown[0]}, which belongs to no layer of the base model")
-    if not keys:
+    if not layers:
         raise InputError(f"{place.name} holds no layer")
+    return layers
+
+
+def read_known_layers(place: Path, layer_names: Iterable[LayerName]) -> tuple[Layers, list[str]]:
+    """The tensors of a file's layers that `layer_names` names, with PEFT's alpha, and the keys of others.
+
+    Raises InputError for a file that cannot be read.
+    """
+    layer_names = list(layer_names)
+    file = TensorFile.open(place)
+    keys, unknown = key_names.by_layer(file.entries, key_names.aliases(layer_names))
     layers = {name: {suffix: file.read(key) for suffix, key in held.items()} for name, held in keys.items()}
     add_scales(layers, configurations(place, file.metadata), layer_names)
-    return layers
+    return layers, unknown

@@ -86,7 +86,8 @@ class TextToImage:
         guided = first.guidance > 1
         conditions = self._conditions(batch, guided)
         scheduler = make_scheduler(first.sampler, self.backbone.schedule, self.prediction, self.ztsnr, first.spacing)
-        scheduler.set_timesteps(first.steps, device=device)
+        with _older_numpy():
+            scheduler.set_timesteps(first.steps, device=device)
         shape = self.backbone.latent_shape(first.width, first.height)
         noise = torch.cat([torch.randn(1, *shape, generator=generator) for generator in generators])
         latents = noise.to(device) * scheduler.init_noise_sigma
