@@ -19,7 +19,7 @@ from curate.train.loop.loop import Loop
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions
-from tests.train.conftest import PlainDoor, draw_folder
+from tests.train.conftest import PlainPictures, draw_folder
 
 CHECKPOINT = Path(__file__).parent / "before_wrappers.pt"
 """Written by `train_to(…, stop=2)` with the adapters of commit be22da8; `final` are the weights after 4 steps."""
@@ -42,7 +42,7 @@ OPTIONS: dict[str, Any] = {
 def train_to(folder: Path, state: Path, stop: int = STEPS) -> Network:
     """The network after a run from the newest checkpoint in `state` to a step; one is written where it stops."""
     options, calls = TrainOptions(**OPTIONS), count()
-    context = Context(folder, PlainDoor().read, torch.device("cpu"), True, lambda event: None, lambda: False)
+    context = Context(folder, PlainPictures().read, torch.device("cpu"), True, lambda event: None, lambda: False)
     job = prepare(options, read_dataset(folder), load("tiny", True), context)
     network = attach(options, job.backbone)
     loop = Loop(job, network, replace(context, stopping=lambda: next(calls) >= stop), state)
