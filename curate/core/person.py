@@ -117,7 +117,7 @@ class PersonTables(Database):
         self.write("INSERT INTO sources VALUES (?, ?)", identities)
 
     def identify(self, old: Identity, new: Identity) -> None:
-        """What is known of a picture under one identity goes by another from now on, written file and words alike."""
-        for table in ("written", "edits", "past_edits", "removed", "unplaced"):
+        """What is known of a picture under one identity goes by another from now on: source, written file and words."""
+        for table in ("sources", "written", "edits", "past_edits", "removed", "unplaced"):
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.events import Listener, Note
-from curate.core.files import remove_leftovers
+from curate.core.files import prune_empty, remove_leftovers
 from curate.core.person import Identity, Removal, RepeatsOverride, Unplaced
 from curate.core.store import Store, Written
 from curate.folder.compare import caption_path, caption_text, is_any_of, read_text, same_text
+from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
 
@@ -34,8 +35,14 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     for place in (*([folder] if store.folder == folder else []), store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
     rows, edits = store.written(), store.edits()
+    known = [*rows.values(), *store.intended()]
     recovery = recover(folder, store, rows)
-    follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
+    moves = follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
+    if store.folder == folder:
+        if recovery.interrupted:
+            DuplicateCaptions(folder, store, rows, known, moves, tell).settle()
+        for place in {(folder / row.path).parent for row in known}:
+            prune_empty(place, folder)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
     _keep_edits(folder, store, rows, missing, recovery, tell)

@@ -7,7 +7,7 @@ type), it goes to a new picture of the same name in the same concept, else to on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from curate.core.person import Identity
@@ -25,48 +25,43 @@ def source_key(key: str) -> str:
 
 
 def assign(
-    words: Iterable[Identity],
-    before: Iterable[Identity],
-    written: Iterable[Identity],
+    words: Collection[Identity],
+    before: Collection[Identity],
+    written: Collection[Identity],
     records: Sequence[Record],
     alike: Alike,
 ) -> dict[Identity, Identity]:
     """The identities that are others now, old to new.
 
     `words` are those of edits and removals, `before` the sources of the last whole run, `written` files in the folder;
-    all may name parts of a picture, which follow their source. A picture that only a killed run wrote is still a new
-    one.
+    all may name parts of a picture, which follow their source. Words choose first, by likeness too. What only a killed
+    run wrote is a new picture still: it gets what is left, and takes no record from the others.
     """
-    by_source: dict[Identity, list[Identity]] = {}
-    words, before = list(words), list(before)
-    for identity in (*words, *before, *written):
-        parts = by_source.setdefault((identity[0], source_key(identity[1])), [])
-        if identity not in parts:
-            parts.append(identity)
     worded = {(origin, source_key(key)) for origin, key in words}
     old = worded | {(origin, source_key(key)) for origin, key in before}
-    order = sorted(by_source, key=lambda one: (one not in worded, one))
+    parts: dict[Identity, set[Identity]] = {}
+    for identity in (*words, *before, *written):
+        parts.setdefault((identity[0], source_key(identity[1])), set()).add(identity)
+    order = sorted(parts, key=lambda one: (one not in worded, one))
     sources = _by_origin(order, records)
     taken = {r.key for one, r in sources.items() if one in old}
     origins = {origin for origin, _ in old}
     fresh = [r for r in records if r.origin and r.origin not in origins and r.key not in taken]
     present = {r.origin for r in records}
     gone = [one for one in order if one not in sources and one[0] not in present]
-    for match in (_by_key, _by_stem, alike):
-        asked = gone if match is not alike else [one for one in gone if one in worded]
+    for match, group in ((_by_key, old), (_by_stem, old), (alike, worded), (_by_key, parts), (_by_stem, parts)):
+        asked = [one for one in gone if one in group and one not in sources]
         if asked and fresh:
             matched = match(asked, fresh)
             sources |= matched
-            taken |= {r.key for r in matched.values()}
-            gone = [one for one in gone if one not in matched]
-            fresh = [r for r in fresh if r.key not in taken]
-    changed: dict[Identity, Identity] = {}
-    for source, record in sources.items():
-        for identity in by_source[source]:
-            new = (record.origin, record.key + identity[1][len(source[1]) :])
-            if new != identity:
-                changed[identity] = new
-    return changed
+            keys = {r.key for r in matched.values()}
+            fresh = [r for r in fresh if r.key not in keys]
+    return {
+        identity: new
+        for source, record in sources.items()
+        for identity in parts[source]
+        if (new := (record.origin, record.key + identity[1][len(source[1]) :])) != identity
+    }
 
 
 def _by_origin(identities: Sequence[Identity], records: Sequence[Record]) -> dict[Identity, Record]:

@@ -1,4 +1,19 @@
-"""Moves: pictures of ours that a person moved or renamed keep what is known of them."""
+"""Moves: pictures of ours that a person moved or renamed keep what is known of them.
+
+Which file on disk is which of ours:
+
+1. A picture is the one with the content that we wrote. Equal pictures are told apart by caption, folder and name.
+2. A folder has become another if pictures of ours went there under their names. A folder that is gone has also become
+   the one folder that all its pictures went to.
+3. A picture whose content a person changed is the one of its name in the folder that its folder has become, or the only
+   one of its name where the folder is gone.
+4. A caption is beside its picture, else under its old name there, else where it was, else under its old name in the
+   folder that its folder has become.
+
+A kill breaks none of this: a run writes a picture before its caption, and removes a caption before its picture. So a
+caption of ours always has a picture beside it, and the picture says where both went. `duplicate_captions` takes up what
+a killed run left twice.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +42,23 @@ def follow_moves(
     misplaced: Sequence[Written],
     edits: Mapping[Identity, str],
     tell: Listener,
-) -> None:
+) -> list[Move]:
     """Finds pictures that are not in their place, and gives them their new paths in `rows` and the ledger.
 
-    `misplaced` are pictures that a killed run may have written and that are not in their place either.
+    `misplaced` are pictures that a killed run may have written and that are not in their place either. Returns the
+    moves.
     """
     missing = [row for row in rows.values() if not os.path.exists(f"{folder}/{row.path}")]  # noqa: PTH110
     if not missing and not misplaced:
-        return
+        return []
     foreign = [path for path in pictures(folder) if path not in rows]
     moves = _by_content(folder, store, [*misplaced, *missing], foreign, edits)
-    moves += _by_name(folder, missing, foreign, moves)
+    changed = _by_name(folder, missing, foreign, moves)
+    moves += changed
     for row, new in moves:
-        moved = dataclasses.replace(
-            row, path=new, mtime=(folder / new).stat().st_mtime_ns, caption_path=_caption_path(folder, row, new)
-        )
+        # no time matches a picture that a person changed, which may well have the old size
+        mtime = (folder / new).stat().st_mtime_ns if (row, new) not in changed else 0
+        moved = dataclasses.replace(row, path=new, mtime=mtime, caption_path=_caption_path(folder, row, new))
         if rows.get(row.path) is row:
             store.forget_written([row.path])
             del rows[row.path]
@@ -50,14 +67,15 @@ def follow_moves(
         tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is kept there", key=row.key))
     _with_moved_captions(folder, store, rows, moves)
     _keep_repeats(folder, store, moves, tell)
+    return moves
 
 
 def pictures(folder: Path) -> list[str]:
     """The paths of all picture files in a prepared folder, whoever put them there; those of the ledger are left out."""
-    return [path for path in _files(folder) if images.may_be_picture(f"{folder}/{path}")]
+    return [path for path in files(folder) if images.may_be_picture(f"{folder}/{path}")]
 
 
-def _files(folder: Path) -> list[str]:
+def files(folder: Path) -> list[str]:
     """The paths of all files but those of the ledger, sorted."""
     paths: list[str] = []
     for place, folders, names in os.walk(folder):
@@ -120,22 +138,29 @@ def _by_name(folder: Path, missing: Sequence[Written], foreign: Sequence[str], m
 
 
 def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], moves: Sequence[Move]) -> None:
-    """A picture that was removed may have left its caption in a folder that was renamed since."""
+    """A picture that was removed may have left its caption in a folder that was renamed since.
+
+    Where no other picture tells, a text of ours is taken for a copy of the person's own, unless repeats alone changed.
+    """
     lost = [row for row in rows.values() if row.caption_path and _is_gone(folder, row)]
     if not lost:
         return
-    votes = _votes(moves)
+    renamed = folders_after(folder, moves)
+    known, past = store.edits(), store.past_edits()
     captions = {row.caption_path for row in rows.values()}
     free: dict[str, list[PurePosixPath]] = {}
-    for path in map(PurePosixPath, _files(folder)):
+    for path in map(PurePosixPath, files(folder)):
         if path.as_posix() not in captions and path.parts[0] != unplaced_captions.FOLDER:
             free.setdefault(path.name, []).append(path)
     for row in lost:
         old = PurePosixPath(row.caption_path)
         places = free.get(old.name, [])
-        voted = [path for path in places if votes[old.parent.as_posix(), path.parent.as_posix()]]
-        if not voted and not (folder / old.parent).exists():
-            voted = places
+        voted = [path for path in places if path.parent.as_posix() in renamed.get(old.parent.as_posix(), ())]
+        if not voted and len(places) == 1 and not (folder / old.parent).exists():
+            identity = (row.origin, row.key)
+            ours = is_any_of(read_text(folder / places[0]), row.caption, known.get(identity), *past.get(identity, ()))
+            if not ours or folder_name(places[0].parent.name).words == folder_name(old.parent.name).words:
+                voted = places
         if len(voted) == 1:
             rows[row.path] = dataclasses.replace(row, caption_path=voted[0].as_posix())
             store.wrote([rows[row.path]])
@@ -154,6 +179,16 @@ def _votes(moves: Iterable[Move]) -> Counter[tuple[str, str]]:
     return Counter(
         _parents(row, path) for row, path in moves if PurePosixPath(row.path).name == PurePosixPath(path).name
     )
+
+
+def folders_after(folder: Path, moves: Sequence[Move]) -> dict[str, set[str]]:
+    """What folders of ours have become: the old path of each, and its new ones."""
+    renamed: dict[str, set[str]] = {}
+    for old, new in _votes(moves):
+        renamed.setdefault(old, set()).add(new)
+    for _, old, new in _renamed_folders(folder, moves):
+        renamed.setdefault(old, set()).add(new)
+    return renamed
 
 
 def _caption_path(folder: Path, row: Written, new: str) -> str:

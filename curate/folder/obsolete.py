@@ -22,18 +22,19 @@ def remove_obsolete(state: FolderState, pictures: set[str], texts: set[str]) -> 
     kept = {fold(name): name for name in (*pictures, *texts)} if obsolete else {}
     for row in obsolete:
         path = state.folder / row.path
-        if path.exists() and not state.is_also(row.path, kept):
-            if picture_unchanged(state.folder, row):
-                state.remove(path)
-            else:
-                message = f"{row.path} was changed by hand and is no longer part of the dataset: it stays there"
-                state.tell(Note("warning", message))
-                continue
-        _remove_caption(state, row, caption_path(state.folder, row), texts, kept)
+        present = path.exists() and not state.is_also(row.path, kept)
+        if present and not picture_unchanged(state.folder, row):
+            message = f"{row.path} was changed by hand and is no longer part of the dataset: it stays there"
+            state.tell(Note("warning", message))
+            continue
+        # the picture goes last: after a kill it says whose the caption beside it is, wherever both were moved
+        remove_caption(state, row, caption_path(state.folder, row), texts, kept)
+        if present:
+            state.remove(path)
         prune_empty(path.parent, state.folder)
     for row in state.rows.values():
         if row.path in pictures:
-            _remove_caption(state, row, row.caption_path, texts, kept)
+            remove_caption(state, row, row.caption_path, texts, kept)
     state.store.forget_written(w.path for w in obsolete)
 
 
@@ -48,7 +49,8 @@ def report_leftovers(state: FolderState, pictures: set[str]) -> None:
             state.tell(Note("warning", message))
 
 
-def _remove_caption(state: FolderState, row: Written, name: str, texts: set[str], kept: Mapping[str, str]) -> None:
+def remove_caption(state: FolderState, row: Written, name: str, texts: set[str], kept: Mapping[str, str]) -> None:
+    """Takes the caption of a picture away if it is ours and no record wants one of that name."""
     if not name or name in texts or state.is_also(name, kept):
         return
     path = state.folder / name

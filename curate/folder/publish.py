@@ -9,13 +9,21 @@ from pathlib import Path, PurePosixPath
 
 from curate import captions
 from curate.core.events import Listener, Note
-from curate.core.files import copy_file, digest_file, disk_errors, write_text
+from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
 from curate.folder import masks, obsolete, unplaced_captions
-from curate.folder.compare import caption_text, is_any_of, picture_unchanged, plain_text, read_text, same_text
+from curate.folder.compare import (
+    caption_path,
+    caption_text,
+    is_any_of,
+    picture_unchanged,
+    plain_text,
+    read_text,
+    same_text,
+)
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published
 from curate.names import fold
@@ -73,11 +81,11 @@ class _Publisher(FolderState):
         self.result.unchanged = len(wanted) - len(todo)
         self.result.edited = [r.key for r in records if r.edited is not None]
         targets = {row.path for _, _, row in wanted}
+        texts = {self.caption_name(record, row) for record, _, row in wanted}
         self.store.intend((row for _, _, row in todo), self.rows.keys() - targets)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
-        placed = [self._place(record, source, row, targets) for record, source, row in todo]
-        texts = {self.caption_name(record, row) for record, _, row in wanted}
+        placed = [self._place(record, source, row, targets, texts) for record, source, row in todo]
         unplaced_captions.write(self, records)
         obsolete.remove_obsolete(self, targets, texts)
         obsolete.report_leftovers(self, targets)
@@ -125,7 +133,7 @@ class _Publisher(FolderState):
         copy_file(source, aside)
         return aside
 
-    def _place(self, record: Record, source: Path, row: Written, targets: set[str]) -> Written | None:
+    def _place(self, record: Record, source: Path, row: Written, targets: set[str], texts: set[str]) -> Written | None:
         target = self.folder / row.path
         known, before = self.row_at(row.path), self.by_key.get(record.key)
         ours = True
@@ -150,7 +158,7 @@ class _Publisher(FolderState):
                 before
                 and before.path != row.path
                 and before.path not in targets
-                and self._moved_by_hand(before, target)
+                and self._moved_by_hand(before, target, texts)
             ):
                 self.tell(Note("warning", f"{before.path} was changed by hand: kept, now as {row.path}", key=row.key))
                 ours = False
@@ -168,13 +176,17 @@ class _Publisher(FolderState):
             return False
         return found == digest or (self.journal is not None and found in self.origins)
 
-    def _moved_by_hand(self, before: Written, target: Path) -> bool:
+    def _moved_by_hand(self, before: Written, target: Path, texts: set[str]) -> bool:
         """An edited picture whose place changes goes along, edits and all."""
         old = self.folder / before.path
         if not old.exists() or target.exists() or picture_unchanged(self.folder, before):
             return False
+        obsolete.remove_caption(
+            self, before, caption_path(self.folder, before), texts, {fold(name): name for name in texts}
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         old.replace(target)
+        prune_empty(old.parent, self.folder)
         # nothing but the ledger tells where it went, should the folder be renamed after a kill
         name = target.relative_to(self.folder).as_posix()
         self.store.forget_written([before.path])

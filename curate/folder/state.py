@@ -12,7 +12,7 @@ from typing import Any
 
 from curate import captions
 from curate.core.events import Listener, Note
-from curate.core.files import disk_errors
+from curate.core.files import disk_errors, prune_empty
 from curate.core.record import Record, to_plain
 from curate.core.stage import Env
 from curate.core.store import Store, Written, as_json
@@ -182,9 +182,13 @@ class FolderState:
         return other is not None and _same_file(self.folder / name, self.folder / other)
 
     def remove(self, path: Path) -> None:
-        """Takes a file of ours away; in place it can be brought back. Raises CurateError where the disk refuses."""
+        """Takes a file of ours away, and folders that become empty; in place it can be brought back.
+
+        Raises CurateError where the disk refuses.
+        """
         self.result.removed += 1
         if self.journal is not None:
             self.journal.replacing(path)
         with disk_errors(str(path)):
             path.unlink(missing_ok=True)
+        prune_empty(path.parent, self.folder)

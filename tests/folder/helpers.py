@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -60,7 +61,7 @@ class Project:
     def twin(self, name: str) -> Project:
         """The same project with a copy of its output as it is now, times and all."""
         shutil.copytree(self.out, self.place / name)
-        return Project(self.place, self.stages, self.concepts, name)
+        return dataclasses.replace(self, name=name)
 
     def files(self) -> dict[str, bytes]:
         """Everything in the prepared folder but the ledger."""

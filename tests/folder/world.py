@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from curate import tags_edit
-from tests.folder.helpers import Project, killed
+from tests.folder.helpers import Project, killed, same_but
 
 SIDE = 32
 TRIGGERS = ("zwx", "qqq hound", "abc, def")
@@ -56,7 +56,11 @@ class World:
         self.project = Project(place, concepts={"dog": {"trigger": ["zwx"]}})
         self.place, self.out = place, self.project.out
         self.pictures: list[Picture] = []
-        self.strays: list[Pixels] = []
+        self.strays: dict[Pixels, str] = {}
+        self.left_behind: set[tuple[str, bytes]] = set()
+        """Captions whose pictures were removed: once their folder is renamed as well, nothing tells whose they are."""
+        self.backups: set[tuple[str, bytes]] = set()
+        self.emptied: set[Path] = set()
         self.excluded: list[str] = []
         self.blacklist: list[str] = []
         self.extension, self.level, self.interrupted = ".txt", 6, False
@@ -169,12 +173,15 @@ class World:
         caption = self._beside(file)
         file.unlink()
         one.removed = True
+        if caption is not None and not n % 2:
+            self.left_behind.add((caption.name, caption.read_bytes()))
         if n % 2 and caption is not None:
             caption.unlink()
             one.asked, one.word = False, one.known_word
 
     def rename_folder(self, n: int) -> None:
-        folders = sorted(p for p in self.out.iterdir() if p.is_dir() and not p.name.startswith((".", "unplaced")))
+        folders = sorted(p for p in self.out.glob("[!.]*") if p.is_dir() and not p.name.startswith("unplaced"))
+        folders = [p for p in folders if any(p.iterdir())]
         if not folders:
             return
         folder = folders[n % len(folders)]
@@ -198,6 +205,8 @@ class World:
         one.renamed = True
         if caption is not None and (n % 2 or place != file.parent):
             caption.rename(new.with_suffix(caption.suffix))
+        if not any(file.parent.iterdir()):
+            self.emptied.add(file.parent)
 
     def change_picture(self, n: int) -> None:
         """Retouches a prepared picture."""
@@ -216,8 +225,19 @@ class World:
             pixels = _pattern(next(self.numbers))
             path = folders[n % len(folders)] / f"stray {next(self.numbers)}.png"
             Image.fromarray(pixels).save(path)
-            path.with_suffix(".txt").write_text("stray", encoding="utf-8")
-            self.strays.append(pixels.tobytes())
+            self.strays[pixels.tobytes()] = f"stray {next(self.numbers)}"
+            path.with_suffix(".txt").write_text(self.strays[pixels.tobytes()], encoding="utf-8")
+
+    def back_up(self, n: int) -> None:
+        """Copies all captions of a folder into one of the person's own."""
+        folders = sorted({f.parent for f, _ in self._ours()})
+        if folders:
+            captions = [p for p in folders[n % len(folders)].iterdir() if p.suffix in (".txt", ".caption")]
+            place = self.out / f"backup {next(self.numbers)}"
+            for one in captions:
+                place.mkdir(exist_ok=True)
+                shutil.copy(one, place)
+                self.backups.add((one.name, one.read_bytes()))
 
     def add_tag(self, n: int) -> None:
         """`curate tags add`, which counts as the person's edits."""
@@ -268,13 +288,27 @@ class World:
         self._prepare()
         if self._wanted():
             before = self._sources()
+            whole = self.project.twin("whole") if n // 60 % 2 else None
             if killed(self.project.run, n % 60):
                 self.interrupted = True
                 self.edited_since_kill.clear()
+                if whole is not None:
+                    self._check_recovery(whole)
             else:
                 self._settled()
                 self.check()
+            if whole is not None:
+                shutil.rmtree(whole.out)
             assert self._sources() == before, "sources were changed"
+
+    def _check_recovery(self, whole: Project) -> None:
+        """A run right after the kill gives the bytes of one that was never killed."""
+        again = self.project.twin("again")
+        for project in (whole, again):
+            project.run()
+        wrong = same_but(again.files(), whole.files())
+        assert not wrong, f"after a kill a rerun differs from a whole run: {wrong}"
+        shutil.rmtree(again.out)
 
     def run(self, n: int) -> None:
         self._prepare()
@@ -324,14 +358,23 @@ class World:
                 assert text is not None and _plain(text) == expected, f"{name}: caption {text!r} not {expected!r}"
             elif one.word and one.asked:
                 assert any(_plain(t) == one.word for t in texts.values()), f"{name}: {one.word!r} is nowhere"
-        for stray in self.strays:
-            assert len(shown.pop(stray, [])) == 1, "a stray is gone"
+        for stray, caption in self.strays.items():
+            places = shown.pop(stray, [])
+            assert len(places) == 1, f"{caption} is there {len(places)} times"
+            text = texts.get(places[0].with_suffix(".txt"), "")
+            assert text.startswith(caption), f"the caption of {caption} was changed to {text!r}"
         assert not shown, f"nobody's pictures: {list(shown.values())}"
-        for path, text in texts.items():
-            beside = [p for p in pictures if p.parent == path.parent and p.stem == path.stem]
-            assert beside or path.is_relative_to(self.out / "unplaced captions"), (
-                f"{path} belongs to no picture: {text!r}"
-            )
+        assert not (empty := self._empty_folders()), f"empty folders: {empty}"
+        beside = {p.with_suffix("") for p in pictures}
+        loose = [p for p in texts if p.with_suffix("") not in beside and "unplaced captions" not in p.parts]
+        assert {b for _, b in self.backups} <= {p.read_bytes() for p in texts}, "a person's own copy is gone"
+        allowed = self.backups | self.left_behind
+        for path in loose:
+            assert (path.name, path.read_bytes()) in allowed, f"{path} belongs to no picture: {texts[path]!r}"
+
+    def _empty_folders(self) -> list[Path]:
+        folders = [p for p in self.out.rglob("*") if p.is_dir() and ".curate" not in p.parts]
+        return [p for p in folders if not any(p.iterdir()) and p not in self.emptied]
 
     def _wanted(self) -> list[Picture]:
         return [p for p in self.pictures if p.path is not None and not p.removed and not self._is_excluded(p)]
@@ -439,6 +482,7 @@ WEIGHTED_ACTIONS = {
     World.rename_picture: 2,
     World.change_picture: 1,
     World.add_stray: 1,
+    World.back_up: 1,
     World.add_tag: 1,
     World.change_pipeline: 3,
     World.exclude: 1,
