@@ -61,6 +61,7 @@ class World:
         """Captions whose pictures were removed: once their folder is renamed as well, nothing tells whose they are."""
         self.backups: set[tuple[str, bytes]] = set()
         self.emptied: set[Path] = set()
+        """Folders in the output that the person emptied."""
         self.excluded: list[str] = []
         self.blacklist: list[str] = []
         self.extension, self.level, self.interrupted = ".txt", 6, False
@@ -335,6 +336,8 @@ class World:
         self.project.stages = [{"convert": {"png_level": self.level}}, {"captions": rules}, "trigger", "export"]
         self.project.concepts = {c: v for c, v in self.project.concepts.items() if (self.place / "in" / c).is_dir()}
         self.project.exclude = self.excluded
+        if not self.interrupted:
+            self.emptied |= set(self._empty_folders())
 
     # the model --------------------------------------------------------------------------------------------------------
 
