@@ -30,8 +30,8 @@ class Boft(Oft):
     algorithm = Algorithm(
         title="BOFT",
         order=71,
-        help="keeps the structure of the base",
-        use="keeps the structure of the base",
+        help="changes the base model less",
+        use="changes the base model less",
         options=("rank", "constraint", "rescaled", "rank_dropout"),
         rank=16,
         rank_is="the largest block",

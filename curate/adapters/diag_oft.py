@@ -23,8 +23,8 @@ class Oft(Turning):
     algorithm = Algorithm(
         title="Diag-OFT",
         order=70,
-        help="keeps the structure of the base",
-        use="keeps the structure of the base",
+        help="changes the base model less",
+        use="changes the base model less",
         options=("rank", "constraint", "rescaled", "rank_dropout"),
         rank=16,
         rank_is="the largest block",

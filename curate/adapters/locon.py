@@ -13,7 +13,7 @@ class Locon(Lora):
         title="LoCon",
         order=11,
         help="convolutions too",
-        use="general purpose, convolutions too",
+        use="like lora, also trains convolutions",
         options=("rank", "alpha", "scalar", "rs_lora", "tucker", "dora", "rank_dropout", "scale_weight_norms"),
         rank=32,
         conv_rank=16,

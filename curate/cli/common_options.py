@@ -20,7 +20,7 @@ PRINT_CONFIG = Annotated[
     bool,
     typer.Option(
         "--print-config",
-        help="Show every effective option, its source and what it means for this folder. Does not train.",
+        help="Show every option with its source, and the number of steps, time and memory. Does not train.",
         rich_help_panel=EVERY_STAGE,
     ),
 ]
@@ -39,7 +39,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--in-place", help="Change FOLDER itself. `curate undo` takes it back.", rich_help_panel=EVERY_STAGE
+                "--in-place", help="Change FOLDER itself. `curate undo` reverts it.", rich_help_panel=EVERY_STAGE
             ),
         ],
         False,
@@ -48,7 +48,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--dry-run", help="Show what would change, and write to no folder.", rich_help_panel=EVERY_STAGE
+                "--dry-run", help="Show what would change without writing anything.", rich_help_panel=EVERY_STAGE
             ),
         ],
         False,
@@ -68,7 +68,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
             typer.Option(
                 "--concepts",
                 metavar="YAML",
-                help="Read concepts: and consent: from this pipeline file.",
+                help="Read `concepts:` and `consent:` from this pipeline file.",
                 rich_help_panel=EVERY_STAGE,
             ),
         ],
@@ -79,9 +79,8 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
             Literal["keep-unchecked", "i-hold-the-rights"] | None,
             typer.Option(
                 "--consent",
-                help="Pictures that refuse AI training, or cannot be checked for it, are set aside. "
-                "keep-unchecked includes "
-                "those that cannot be checked; i-hold-the-rights includes both.",
+                help="By default, pictures marked 'no AI training', or that cannot be checked for it, are left out. "
+                "keep-unchecked keeps the second group; i-hold-the-rights keeps both.",
                 rich_help_panel=EVERY_STAGE,
             ),
         ],
@@ -97,7 +96,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
     ),
     "workers": (
         Annotated[
-            str | None, typer.Option("--workers", help="auto, or a number of processes.", rich_help_panel=EVERY_STAGE)
+            str | None, typer.Option("--workers", help="Number of processes, or auto.", rich_help_panel=EVERY_STAGE)
         ],
         None,
     ),
@@ -114,7 +113,7 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
     ),
     "offline": (
         Annotated[
-            bool | None, typer.Option("--offline", help="Never contact a model hub.", rich_help_panel=EVERY_STAGE)
+            bool | None, typer.Option("--offline", help="Do not download anything.", rich_help_panel=EVERY_STAGE)
         ],
         None,
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-EVERY_STAGE = "Every stage"
+EVERY_STAGE = "Common options"
 """Heading of the options that all stages' commands have."""
 HELP_ALL = "--help-all"
 _FIRST, _LAST = "Options", "Other"
@@ -19,7 +19,7 @@ Rows = list[tuple[str, str]]
 class Command(TyperCommand):
     """A command whose help groups its options by `rich_help_panel`.
 
-    `usual` are the option names that the short page shows, beside those of "Every stage"; without any it shows all.
+    `usual` are the option names that the short page shows, beside the common ones; without any it shows all.
     """
 
     usual: Collection[str] = ()

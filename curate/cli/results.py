@@ -22,7 +22,9 @@ def json_option(panel: str | None = None) -> Any:
 
 def quiet_option(panel: str | None = None) -> Any:
     """`--quiet`, under the heading `panel` of a help page."""
-    return typer.Option("--quiet", "-q", help="Show only warnings and what was set aside.", rich_help_panel=panel)
+    return typer.Option(
+        "--quiet", "-q", help="Print only warnings and pictures that were set aside.", rich_help_panel=panel
+    )
 
 
 def strict_option(panel: str | None = None) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -11,12 +12,18 @@ from pydantic.fields import FieldInfo
 
 from curate.cli.pairs import pair
 
+_FIELD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+"""What may be the name of a field in a description."""
 
-def field_option(name: str, info: FieldInfo, panel: str | None) -> Any:
-    """The typer annotation of a stage's field: simple types as they are, lists repeated, mappings as KEY=VALUE."""
-    flag = "--" + name.replace("_", "-")
+
+def field_option(name: str, info: FieldInfo, panel: str | None, fields: Collection[str] = ()) -> Any:
+    """The typer annotation of a stage's field: simple types as they are, lists repeated, mappings as KEY=VALUE.
+
+    Help names the stage's other `fields` as the options that they are on the command line.
+    """
+    flag = _flag(name)
     kind = _simple(info.annotation)
-    details: dict[str, Any] = {"help": _help(info, kind), "show_default": False, "rich_help_panel": panel}
+    details: dict[str, Any] = {"help": _help(info, kind, fields), "show_default": False, "rich_help_panel": panel}
     if kind is bool:
         flag += f"/--no-{name.replace('_', '-')}"
     elif get_origin(kind) is list:
@@ -27,10 +34,15 @@ def field_option(name: str, info: FieldInfo, panel: str | None) -> Any:
     return Annotated[kind | None, typer.Option(flag, **details)]
 
 
-def _help(info: FieldInfo, kind: Any) -> str:
-    """The field's description, its default, and what a list may hold."""
-    text = info.description or ""
-    if default := _default(info, kind):
+def _flag(name: str) -> str:
+    """A field as an option of a command."""
+    return "--" + name.replace("_", "-")
+
+
+def _help(info: FieldInfo, kind: Any, fields: Collection[str]) -> str:
+    """The field's description, its default unless the description tells it, and what a list may hold."""
+    text = _FIELD.sub(lambda match: _flag(match[0]) if match[0] in fields else match[0], info.description or "")
+    if "Default:" not in text and (default := _default(info, kind)):
         text += f" [default: {default}]"
     if get_origin(kind) is not list:
         return text

@@ -47,7 +47,7 @@ def _parameters(stage: type[Stage]) -> Iterator[inspect.Parameter]:
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     yield inspect.Parameter("source", positional, annotation=SOURCE)
     for field, info in stage.model_fields.items():
-        annotation = field_option(field, info, stage.panel(field))
+        annotation = field_option(field, info, stage.panel(field), stage.model_fields)
         yield inspect.Parameter(field, positional, default=None, annotation=annotation)
     if stage.prints_config:
         yield inspect.Parameter("print_config", positional, default=False, annotation=PRINT_CONFIG)

@@ -13,11 +13,11 @@ CaptionForm = Literal["auto", "tags", "spaces", "lines", "semicolons", "sentence
 
 FORM_HELP = (
     "How captions are written: tags (separated by commas), spaces, lines or semicolons (tags separated by these), "
-    "sentence (one sentence), or auto (as most captions of the folder)."
+    "sentence (one sentence), or auto (the form most captions in the folder have)."
 )
 ENCODING_HELP = (
     "Encoding of captions without a byte-order mark: utf-8, gb18030, cp1251, shift_jis …; "
-    "auto is UTF-8, or else what fits the captions of the folder."
+    "auto: UTF-8 if valid, otherwise detected from all captions of the folder."
 )
 
 

@@ -58,24 +58,32 @@ def imbalance(shares: Mapping[str, Share]) -> dict[str, float]:
 
 
 class Balance(DatasetStage):
-    """Choose the repeats of each concept folder, so that training shows all concepts equally often (or by weight)."""
+    """Choose repeats so that every concept gets the same number of samples per epoch, or a share by weight."""
 
     base: int | None = Field(
         default=None,
         ge=1,
-        description="Repeats of the concept with the most pictures. Default: 1, or the number in its folder's name.",
+        description=(
+            "Repeats of the concept with the most pictures, the lowest of all. Default: 1, or the "
+            "number in its folder's name."
+        ),
     )
     tolerance: float = Field(
         default=0.1,
         gt=0,
         lt=1,
-        description="With weights: how far rounding to whole repeats may take a concept from its weight; 0.1 is 10 %.",
+        description=(
+            "With weights: how far the result may differ from the weights, because repeats are whole "
+            "numbers; 0.1 is 10 %."
+        ),
     )
     max_base: int = Field(
         default=20,
         ge=1,
-        description="With weights: the most repeats of the largest concept to try, until all concepts "
-        "are within the tolerance.",
+        description=(
+            "With weights: the largest number of repeats to try for the concept with the most "
+            "pictures, until all concepts are within the tolerance."
+        ),
     )
     cap: int | None = Field(default=None, ge=1, description="No concept gets more repeats than this.")
     limit: int = Field(
@@ -85,8 +93,8 @@ class Balance(DatasetStage):
         default=None,
         ge=1,
         description=(
-            "How often training should show each picture in total. Sets the advice on epochs. "
-            "Default: 100, for a style 35."
+            "How often training should show each picture in total. Only used to recommend a number of "
+            "epochs. Default: 100, for a style 35."
         ),
     )
 

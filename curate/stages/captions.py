@@ -24,15 +24,18 @@ from taggers.errors import BadTableError
 
 
 class Captions(RecordStage):
-    """Apply rules to captions: aliases, replace, add-if, black and white lists, absorbed tags, order, style."""
+    """Edit captions by rules: replace tags, add tags conditionally, blacklist, whitelist, sort, format."""
 
     vocabulary: TagTable = Field(
         "danbooru",
-        description="Site whose aliases are replaced by its current tags: danbooru, e621, none, or a "
-        "file or folder of exports.",
+        description=(
+            "Replace outdated tag names (aliases) using this table: danbooru, e621, none, or a file "
+            "or folder of exports."
+        ),
     )
     translate: Literal["none", "danbooru-to-e621", "e621-to-danbooru"] = Field(
-        "none", description="Rename everyday tags to the other site's words, for a base model that knows those."
+        "none",
+        description=("Translate common tags between Danbooru and e621 names, for a base model that knows those."),
     )
     replace: dict[str, tuple[str, ...]] = Field(
         {}, description="Replace a tag by one or more others: grey_dog=dog,grey_fur."
@@ -41,19 +44,19 @@ class Captions(RecordStage):
         {}, description="Add tags to captions that have a certain tag: sketch=monochrome,greyscale."
     )
     blacklist: tuple[str, ...] = Field((), description="Remove these tags; * matches anything (*_background).")
-    whitelist: tuple[str, ...] = Field((), description="Keep only these tags; * matches anything. Empty keeps all.")
+    whitelist: tuple[str, ...] = Field((), description="Keep only these tags; * matches anything. Default: keep all.")
     absorb: tuple[str, ...] = Field(
-        (), description="Remove these tags in every concept, so that the trigger words take their meaning."
+        (), description="Remove these tags in every concept, so that the trigger words learn what they describe."
     )
     keep: tuple[str, ...] = Field((), description="Tags that no rule removes.")
     order: Literal["kept", "score", "name"] = Field(
-        "kept", description="Order of the tags: kept leaves it, score puts the highest first, name sorts by name."
+        "kept", description="Order of the tags: kept (unchanged), score (highest first) or name (alphabetical)."
     )
     cap: int = Field(0, ge=0, description="Keep at most this many tags, not counting trigger words; 0 sets no limit.")
     split_sentences: bool = Field(
         False, description="Split sentences at commas into tags. Training can then shuffle them with the tags."
     )
-    separator: str = Field(", ", min_length=1, description="Text between two tags.")
+    separator: str = Field(", ", min_length=1, description="Text between two tags. Default: a comma and a space.")
     underscores: Literal["spaces", "keep"] = Field(
         "spaces",
         description="spaces turns underscores into spaces, except where they belong to the tag (score_9, ^_^).",
@@ -62,7 +65,7 @@ class Captions(RecordStage):
     extension: str = Field(".txt", pattern=r"^\.\w+$", description="Extension of the caption files.")
     sentence: Literal["after", "before", "only", "none"] = Field(
         "after",
-        description="Place of a sentence: after or before the tags, only (trigger words and sentence, "
+        description="Where to put a sentence: after or before the tags, only (trigger words and sentence, "
         "no tags), or none.",
     )
     per_concept: dict[str, dict[str, Any]] = Field(

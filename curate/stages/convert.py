@@ -16,7 +16,7 @@ from curate.images import MAX_PIXELS, Decoded, DecodeOptions, parse_colour, read
 
 
 class Convert(RecordStage):
-    """Convert every picture to plain PNG (or JPEG, WebP): upright, sRGB, 8 bits, no transparency, no metadata."""
+    """Convert every picture to plain PNG (or JPEG, WebP): upright, sRGB, 8 bits per channel, opaque, no metadata."""
 
     background: str = Field("white", description="Color behind transparent parts: a name or #rrggbb.")
     format: Literal["png", "jpeg", "webp"] = Field("png", description="File format to write.")
@@ -25,16 +25,20 @@ class Convert(RecordStage):
         None,
         ge=0,
         le=9,
-        description="zlib level of PNG, 0 to 9 as in other programs. Without it a much faster encoder is used.",
+        description="zlib level of PNG, 0 to 9 as in other programs. Default: a faster encoder.",
     )
     frames: Literal["first", "every", "all"] = Field(
         "first", description="Frames of an animation to keep: the first, every n-th, or all."
     )
-    every: int = Field(10, ge=1, description="With frames: every, keep every n-th frame, starting with the first.")
+    every: int = Field(
+        10, ge=1, description="With --frames every: keep one frame in this many, starting with the first."
+    )
     max_pixels: int = Field(
         MAX_PIXELS,
         ge=1,
-        description="Set a file aside as a decompression bomb if its width × height is larger than this.",
+        description=(
+            "Set a file aside if its width × height is larger than this (protects against decompression bombs)."
+        ),
     )
     accept_truncated: bool = Field(
         False, description="Keep the readable part of damaged files instead of setting them aside."

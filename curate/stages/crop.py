@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Crop(RecordStage):
-    """Crop pictures: cut off borders of one color, crop to your boxes or a detector's, limit the aspect ratio."""
+    """Crop pictures: cut off borders of one color, crop to given boxes or to what a detector finds, limit the ratio."""
 
     trim: bool = Field(default=True, description="Cut off borders, and the flat background around a subject.")
     tolerance: int = Field(
@@ -41,12 +41,12 @@ class Crop(RecordStage):
         default=0.04,
         ge=0,
         le=1,
-        description="Trim background only if at least this share of the picture goes away. Borders are always cut off.",
+        description="Trim background only if this removes at least this share of the picture. Borders are always cut.",
     )
     aspect: float = Field(
         default=0.0,
         ge=0,
-        description="Crop wider or taller pictures to this ratio and keep the busiest part; 0 does not crop.",
+        description="Crop pictures with a more extreme aspect ratio to this one, around the most detail; 0: off.",
     )
     boxes: dict[str, tuple[int, int, int, int]] = Field(
         default={},
@@ -58,8 +58,8 @@ class Crop(RecordStage):
     model: Path | None = Field(
         default=None, description="ONNX object detector on disk. Pictures are cropped to everything that it detects."
     )
-    confidence: float = Field(default=0.4, gt=0, le=1, description="Lowest score of a detection that counts.")
-    classes: tuple[int, ...] = Field(default=(), description="Class numbers of the detector that count. Default: all.")
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Ignore detections with a lower score.")
+    classes: tuple[int, ...] = Field(default=(), description="Class numbers of the detector to use. Default: all.")
 
     version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=1)

@@ -112,7 +112,7 @@ class _Search(DatasetStage):
 
 
 class Dedupe(DatasetStage):
-    """Set aside duplicates: equal pixels, and near duplicates that a hash and a comparison confirm.
+    """Set aside duplicates: identical pictures, and near duplicates (found by hash, confirmed by comparing pixels).
 
     A picture that differs in color or in one place (another expression, other words) is not a duplicate. The picture
     that stays takes over captions and edits of its duplicates.
@@ -121,13 +121,13 @@ class Dedupe(DatasetStage):
     near: bool = Field(
         default=True, description="Also detect copies that were scaled, recompressed, brightened or cropped."
     )
-    crops: bool = Field(default=True, description="Count a picture that is part of another one as its duplicate.")
+    crops: bool = Field(default=True, description="Count a crop of another picture as its duplicate.")
     variants: bool = Field(
         default=False,
-        description="Also count pictures as duplicates if they differ only in one place (another face) or in color.",
+        description=("Also remove pictures that differ only in color or in one spot (a different expression or text)."),
     )
     distance: int = Field(
-        default=10, ge=0, le=11, description="How many of the 64 bits of two hashes may differ for near duplicates."
+        default=10, ge=0, le=11, description="Largest hash difference (of 64 bits) for near duplicates."
     )
     correlation: float = Field(
         default=0.92,
@@ -136,18 +136,20 @@ class Dedupe(DatasetStage):
         description="How well near duplicates must match once they are aligned; 1 is a perfect match.",
     )
     difference: float = Field(
-        default=60.0, gt=0, le=255, description="Largest difference in any one place of near duplicates, 0 to 255."
+        default=60.0, gt=0, le=255, description="Largest local difference allowed between near duplicates, 0 to 255."
     )
     smallest: float = Field(
         default=0.68,
         ge=0.4,
         le=1,
-        description="A part smaller than this share of the other picture's sides is not a duplicate.",
+        description="Ignore crops whose sides are smaller than this share of the whole picture.",
     )
     across: bool = Field(default=True, description="Also look for duplicates across concepts, not only within each.")
     keep: Rule = Field(
         default="largest",
-        description="Copy to keep: the largest, the sharpest (both without added noise), or the first by name.",
+        description=(
+            "Copy to keep: the largest, the sharpest, or the first by name. A copy with added noise is never preferred."
+        ),
     )
 
     version: ClassVar[int] = 3

@@ -38,7 +38,9 @@ class Denoise(RecordStage):
 
     when: Literal["suspected", "always", "never"] = Field(
         "suspected",
-        description="Pictures to clean: those the measurement suspects, always all, or never any (only measure).",
+        description=(
+            "Pictures to clean: suspected (flagged by the measurement), always (all), or never (only measure)."
+        ),
     )
     methods: tuple[Annotated[str, AfterValidator(_known), WithJsonSchema(names_schema(names()))], ...] = Field(
         ("adverse",),
@@ -48,16 +50,18 @@ class Denoise(RecordStage):
         "or the dotted path of a module with a cleaner.",
         examples=[(name,) for name in names()],
     )
-    threshold: float = Field(1.0, gt=0, description="Noise score from which a picture is suspected.")
+    threshold: float = Field(1.0, gt=0, description="Pictures with a noise score above this are flagged.")
     detector: FilePath = Field(
         "",
-        description="An ONNX classifier on disk to ask as well. Its last output is the class of perturbed pictures.",
+        description=(
+            "An ONNX classifier on disk to use in addition. Its last output is the class of perturbed pictures."
+        ),
     )
     detector_threshold: float = Field(
-        0.5, ge=0, le=1, description="Probability from which the detector counts a picture as suspected."
+        0.5, ge=0, le=1, description="The detector flags pictures above this probability."
     )
     detector_crops: int = Field(
-        5, ge=1, description="Number of crops of each picture that the detector sees. Their mean counts."
+        5, ge=1, description="Number of crops of each picture that the detector sees. Their scores are averaged."
     )
     detector_values: Literal["0..1", "-1..1", "imagenet"] = Field(
         "0..1", description="Range of pixel values that the detector expects."
@@ -71,7 +75,7 @@ class Denoise(RecordStage):
     large: int = Field(
         1024,
         ge=0,
-        description="Use down-up only from this shorter side on, in pixels. Smaller pictures would lose detail.",
+        description="Use down-up only on pictures whose shorter side is at least this, in pixels.",
     )
     diffusion: ModelName = Field(
         "stabilityai/stable-diffusion-x4-upscaler",
@@ -82,7 +86,7 @@ class Denoise(RecordStage):
     )
     steps: int = Field(20, ge=1, description="Denoising steps of the diffusion method.")
     seed: int = Field(0, ge=0, description="Random seed of the diffusion method and of the detector's crops.")
-    guard: bool = Field(True, description="Discard a cleaning that makes a picture less natural than it was.")
+    guard: bool = Field(True, description="Discard a result that looks less natural than the original.")
     tile: int = Field(0, ge=0, description="Side of a network's tiles in pixels; 0 chooses it by free memory.")
     precision: Literal["auto", "full", "half"] = Field("auto", description="Number format of the network.")
     report: bool = Field(

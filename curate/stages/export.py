@@ -27,11 +27,13 @@ Extra = Literal["dataset.toml", "metadata.jsonl"]
 
 
 class Export(DatasetStage):
-    """Write the prepared folder: `N_trigger` folders of pictures with caption files, as trainers read them."""
+    """Write the prepared folder: `N_trigger` folders of pictures with caption files, the layout that trainers read."""
 
     also: tuple[Extra, ...] = Field(
         default=(),
-        description="Further files to write: dataset.toml (for sd-scripts), metadata.jsonl (for imagefolder).",
+        description=(
+            "Further files to write: dataset.toml is for sd-scripts, metadata.jsonl for Hugging Face's imagefolder."
+        ),
     )
 
     version: ClassVar[int] = 2

@@ -17,12 +17,14 @@ from curate.images import masks
 
 
 class Flip(RecordStage):
-    """Mirror pictures left to right: those listed here, or under `flip:` of their concept."""
+    """Mirror pictures left to right: only those you list (--pictures, or `flip:` in the concept)."""
 
     pictures: tuple[str, ...] = Field(
         default=(),
-        description="Pictures to mirror in addition to those under `concepts:`. Names, paths in the "
-        "concept, or patterns.",
+        description=(
+            "Pictures to mirror in addition to those under `concepts:`: file names, paths inside the "
+            "concept folder, or patterns such as a*.png."
+        ),
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

@@ -59,29 +59,29 @@ class _Measure(RecordStage):
 
 
 class Inspect(DatasetStage):
-    """Measure pictures, list those that need editing, and compare the number of pictures with the advice."""
+    """Measure pictures, list those that need editing, and say whether each concept has enough pictures."""
 
     resolution: int = Field(
         default=1024, ge=64, description="Training resolution. It decides which pictures are too small."
     )
     growth: float = Field(
-        default=2.0, ge=1, description="A picture is too small if training enlarges it more than this many times."
+        default=2.0, ge=1, description="Flag pictures that training would enlarge more than this many times."
     )
-    blur: float = Field(default=0.62, ge=0, le=1, description="Blur from which a picture counts as blurred, 0 to 1.")
+    blur: float = Field(default=0.62, ge=0, le=1, description="Flag pictures blurrier than this, 0 to 1.")
     enlarged: float = Field(
-        default=1.2, ge=1, description="A picture counts as enlarged if it looks enlarged at least this many times."
+        default=1.2, ge=1, description="Flag pictures that seem to have been upscaled by at least this factor."
     )
-    border: int = Field(default=2, ge=1, description="Width in pixels from which a frame or bar counts as a border.")
+    border: int = Field(default=2, ge=1, description="Flag frames and bars at least this wide, in pixels.")
     blocks: float = Field(
-        default=1.6, ge=1, description="Blockiness from which JPEG blocks count as visible; 1 means no blocks."
+        default=1.6,
+        ge=1,
+        description=("Flag pictures with visible JPEG blocks: their blockiness is at least this; 1 means no blocks."),
     )
-    noise: float = Field(default=6.0, ge=0, description="Luma noise from which a picture counts as noisy, 0 to 255.")
+    noise: float = Field(default=6.0, ge=0, description="Flag pictures with at least this much luma noise, 0 to 255.")
     blank: float = Field(
-        default=0.97, gt=0, le=1, description="Share of one color from which a picture counts as blank."
+        default=0.97, gt=0, le=1, description="Flag pictures of which at least this share is one color."
     )
-    aspect: float = Field(
-        default=3.0, ge=1, description="Aspect ratio from which a picture counts as too wide or too tall."
-    )
+    aspect: float = Field(default=3.0, ge=1, description="Flag pictures with at least this aspect ratio, wide or tall.")
     drop: tuple[Fault, ...] | dict[Fault, float | None] = Field(
         default=(),
         description="Set pictures with these faults aside. A fault may have its own limit: blur=0.7.",

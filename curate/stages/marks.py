@@ -36,21 +36,21 @@ _LEARNT_FROM = 240
 
 
 class Marks(CompositeStage):
-    """Find marks that repeat in a corner of many pictures, and text by a detector; tag, crop, inpaint or mask them."""
+    """Find watermarks and signatures that repeat, and text (with a detector); tag, crop, inpaint or mask them."""
 
     action: Literal["tag", "crop", "inpaint", "mask", "note"] = Field(
         default="tag",
-        description="Tag the pictures, crop the mark off, inpaint it, mask it out of the loss, or only note it.",
+        description="Tag the pictures, crop the mark off, inpaint it, mask it out of the loss, or only report it.",
     )
     least: int = Field(default=4, ge=3, description="Number of pictures in which a mark must repeat.")
     tags: tuple[str, ...] = Field(
         default=("watermark",), description="Tags to add to pictures with a repeated mark (signature …)."
     )
-    across: bool = Field(default=False, description="Look for marks across all concepts together, not within each.")
+    across: bool = Field(default=False, description="Search all concepts together instead of each on its own.")
     model: Path | None = Field(
-        default=None, description="ONNX text detector on disk. Pictures in which it detects text get the tag text."
+        default=None, description="ONNX text detector on disk. Pictures in which it detects text get the tag `text`."
     )
-    confidence: float = Field(default=0.4, gt=0, le=1, description="Lowest score of a detection that counts.")
+    confidence: float = Field(default=0.4, gt=0, le=1, description="Ignore detections with a lower score.")
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "mask", "facts", "tags"})

@@ -24,7 +24,7 @@ MANY = 20
 
 
 class Prune(RecordStage):
-    """Remove tags that a more specific tag implies (dog beside german_shepherd), by the site's own table; then cap."""
+    """Remove tags that a more specific tag implies (dog if german_shepherd is there), then limit their number."""
 
     implications: TagTable = Field(
         "danbooru", description="Table of implied tags: danbooru, e621, none, or a file or folder of exports."
@@ -34,13 +34,14 @@ class Prune(RecordStage):
         0.0,
         ge=0,
         le=1,
-        description="Remove the specific tag instead if it scores lower than the implied tag by more "
-        "than this; 0 never does.",
+        description=(
+            "Remove the specific tag instead if it scores lower than the implied tag by more than this; 0: never."
+        ),
     )
     cap: int = Field(
         0,
         ge=0,
-        description="Afterwards keep at most this many tags, by score, not counting trigger words; 0 sets no limit.",
+        description="Then keep at most this many tags, by score, not counting trigger words; 0: no limit.",
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger", "scores"})

@@ -17,7 +17,7 @@ from curate.images import DecodeOptions, masks, read_picture
 
 
 class Resize(RecordStage):
-    """Scale pictures down to a longest side or an area, and to a multiple. Enlarge only if asked."""
+    """Scale pictures down to a longest side or an area, and to multiples of N pixels. Enlarge only if asked."""
 
     max_side: int = Field(3000, ge=0, description="Longest side in pixels; 0 sets no limit.")
     min_side: int = Field(
@@ -30,16 +30,14 @@ class Resize(RecordStage):
     )
     area: int = Field(0, ge=0, description="Largest width × height, for example 1048576; 0 sets no limit.")
     multiple: int = Field(
-        1, ge=1, description="Round both sides down to multiples of this: scale to cover, then crop evenly."
+        1, ge=1, description="Make both sides multiples of this: scale to cover that size, then center-crop."
     )
     filter: Literal["area", "lanczos"] = Field("area", description="How pixels are averaged when scaling down.")
-    linear: bool = Field(
-        False, description="Average linear light instead of sRGB values. Slower; keeps fine contrast bright."
-    )
+    linear: bool = Field(False, description="Average in linear light; slower, but keeps fine bright detail.")
     upscale: bool = Field(False, description="Enlarge pictures below min_side with Lanczos interpolation.")
     scaled_decode: bool = Field(
         False,
-        description="Decode JPEG sources at 1/2, 1/4 or 1/8 size first if this stage opens them itself (faster).",
+        description="Decode JPEG sources at 1/2, 1/4 or 1/8 size first if this is the first stage (faster).",
     )
 
     resources: ClassVar[Resources] = Resources(cpus=1)

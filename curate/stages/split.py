@@ -25,7 +25,7 @@ class Split(RecordStage):
 
     how: Literal["split", "tag"] = Field(
         default="split",
-        description="split makes a picture of each figure; tag keeps the sheet and tags it multiple views.",
+        description="split makes a picture of each figure; tag keeps the sheet and adds the tag multiple_views.",
     )
     tolerance: int = Field(
         default=24, ge=1, le=255, description="How much a figure's pixels must differ from the background, 0 to 255."
@@ -34,7 +34,7 @@ class Split(RecordStage):
         default=0.45,
         gt=0,
         le=1,
-        description="Height or width of the smallest figure that counts, as a share of the largest figure's.",
+        description="Ignore figures whose height and width are smaller than this share of the largest one.",
     )
     padding: float = Field(
         default=0.04, ge=0, le=1, description="Margin around a figure, as a share of its longer side."

@@ -26,7 +26,7 @@ CATEGORIES = ("general", "character", "copyright", "species")
 
 
 class Tag(CompositeStage):
-    """Tag pictures with one or more taggers. Scores are stored: new thresholds do not run a model again."""
+    """Tag pictures with one or more taggers. Scores are stored, so changing a threshold does not rerun the model."""
 
     tagger: tuple[ModelName, ...] = Field(
         ("wd-swinv2-tagger-v3",),
@@ -45,10 +45,10 @@ class Tag(CompositeStage):
         None,
         ge=0,
         le=1,
-        description="Threshold of all categories except characters. Default: the tagger's own (WD: 0.35).",
+        description="Threshold for all categories except characters. Default: the tagger's own (WD: 0.35).",
     )
     character: float | None = Field(
-        None, ge=0, le=1, description="Threshold of characters. Default: the tagger's own (WD: 0.85)."
+        None, ge=0, le=1, description="Threshold for characters. Default: the tagger's own (WD: 0.85)."
     )
     thresholds: dict[str, float] = Field({}, description="Thresholds of other categories, for example copyright=0.5.")
     cut: Literal["thresholds", "mcut", "best"] = Field(
@@ -62,7 +62,9 @@ class Tag(CompositeStage):
     rating: Literal["off", "plain", "prefixed"] = Field(
         "off", description="Add the rating as a tag: general, or rating:general."
     )
-    copyrights: bool = Field(False, description="Add the work that a character belongs to, if the model knows it.")
+    copyrights: bool = Field(
+        False, description="Add the copyright (series) tag of a recognized character, if the model knows it."
+    )
     max_tags: int = Field(
         0,
         ge=0,
@@ -78,14 +80,14 @@ class Tag(CompositeStage):
         "", description="Also write a sentence with this vision-language model: a hub name or a folder."
     )
     prompt: str = Field(
-        "", description="What to ask that model. Default: its own captioning task, or a request for one sentence."
+        "", description="Prompt for that model. Default: its own captioning task, or a request for one sentence."
     )
-    max_tokens: int = Field(100, ge=1, description="Longest sentence, in tokens of that model.")
+    max_tokens: int = Field(100, ge=1, description="Maximum length of the sentence in that model's tokens.")
     floor: float = Field(
         0.05,
         ge=0,
         le=0.2,
-        description="Lowest score to store. You can tune thresholds down to it later without running a model.",
+        description=("Lowest score to store. Thresholds can later be lowered to this without rerunning the model."),
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts", "imported", "trigger"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,22 +22,23 @@ if TYPE_CHECKING:
 class Train(TrainOptions, DatasetStage):
     """Train a LoRA, LoHa, LoKr or another adapter on a folder of captioned pictures in N_trigger sub-folders.
 
-    curate train FOLDER --base MODEL is enough. Any program may have made the folder.
+    curate train FOLDER --base MODEL is all you need. The folder can come from any program.
 
     \b
     Which algorithm (--algo):
     {algorithms}
     If it learns too little: use lokr with factor 4 to 8, or a higher rank.
     If it learns too much (style leaks, poses stick): use loha, a high factor, a lower rank, or ia3.
-    loha, lokr and ia3 files rarely work on other bases. Training attention layers only loses fidelity.
+    loha, lokr and ia3 files often do not work with other base models.
+    Training only the attention layers reduces fidelity.
 
     \b
     Guides (--guide). Your own options override their settings:
-      valstrix        Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased
+      valstrix        Prodigy, cosine, locon rank 32, conv rank 16 and alpha 1, min-SNR 5, debiased loss
       lycoris-lora, lycoris-loha, lycoris-lokr
                       the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8
-      pony            SDXL's Pony: locon 8/4 and 256/4, 400 steps of 48 pictures
-      style           locon 32, 35 showings instead of 100
+      pony            for Pony (SDXL): locon rank 8, conv rank 256, alphas 4, 400 steps, effective batch 48
+      style           locon rank 32; each picture is trained 35 times instead of 100
     """
 
     version: ClassVar[int] = 1
@@ -66,7 +68,7 @@ class Train(TrainOptions, DatasetStage):
     @classmethod
     def help_text(cls) -> str:
         """The docstring with every algorithm that there is."""
-        return super().help_text().replace("    {algorithms}", algorithms.table())
+        return super().help_text().replace("    {algorithms}", textwrap.indent(algorithms.table(), " " * 4))
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""

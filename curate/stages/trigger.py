@@ -15,15 +15,15 @@ from curate.core.stage import Env, RecordStage, Resources, Worker
 
 
 class Trigger(RecordStage):
-    """Put the trigger words first in every caption, in their order, then the pinned tags."""
+    """Put the trigger words first in every caption, in the given order, followed by pinned tags (--pin)."""
 
     words: tuple[str, ...] = Field((), description="Trigger words for all pictures, instead of those of their folders.")
     pin: tuple[str, ...] = Field(
-        (), description="Tags to move right behind the trigger words, in this order, in captions that have them."
+        (), description="Tags to move right after the trigger words, in this order, in captions that have them."
     )
     class_word: bool = Field(
         default=False,
-        description="Add the concept's class word (from concepts:) after the trigger words, as a tag of its own.",
+        description=("Add the concept's class word (from concepts:) after the trigger words, as a separate tag."),
     )
 
     reads: ClassVar[frozenset[str]] = frozenset({"tags", "trigger"})

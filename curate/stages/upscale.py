@@ -38,11 +38,11 @@ class Upscale(RecordStage):
         "area",
         description="What size measures: the area of a square with that side, the shorter side, or the longer side.",
     )
-    factor: float = Field(0, ge=0, le=16, description="Enlargement with when: always; 0 is the model's own factor.")
+    factor: float = Field(0, ge=0, le=16, description="Enlargement with --when always; 0: the model's own factor.")
     max_factor: float = Field(
         8,
         ge=1,
-        description="Leave pictures alone that would have to grow by more than this, and note them as lowres.",
+        description="Do not enlarge pictures by more than this; mark them lowres instead.",
     )
     lowres: bool = Field(default=True, description="Let `tag` add the tag lowres to pictures that stay too small.")
     tile: int = Field(0, ge=0, description="Side of a tile in pixels, including margins; 0 chooses it by free memory.")
@@ -51,7 +51,8 @@ class Upscale(RecordStage):
     )
 
     engine: Literal["spandrel", "realesrgan"] = Field(
-        "spandrel", description="What runs the model. realesrgan is Real-ESRGAN's own program, if it is installed."
+        "spandrel",
+        description="Program that runs the model. realesrgan is Real-ESRGAN's own program, if it is installed.",
     )
 
     version: ClassVar[int] = 2  # 2: a picture as large as its bucket is large enough

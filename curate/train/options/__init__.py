@@ -143,5 +143,5 @@ GROUPS = {
 }
 """The groups in the order in which help shows them."""
 
-PANELS = {("watching" if name == "watch" else name).capitalize(): group for name, group in GROUPS.items()}
+PANELS = {("monitoring" if name == "watch" else name).capitalize(): group for name, group in GROUPS.items()}
 """The groups by the heading under which help lists their options."""

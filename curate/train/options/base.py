@@ -32,20 +32,18 @@ class BaseOptions(BaseModel):
     family: Annotated[str, AfterValidator(_known_family), WithJsonSchema({"enum": list(families())})] | None = Field(
         None,
         description=f"Family of the base model ({', '.join(families())}). A base of another family is refused. "
-        "With it, --print-config works without the base.",
+        "With it, --print-config works even if the base is not downloaded.",
         examples=list(families()),
     )
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of the CLIP tokenizer for a checkpoint file. Default: OpenAI's."
     )
-    vae: ModelName = Field(
-        "", description="Use another autoencoder (VAE) than the base's own: a file, a folder or a hub name."
-    )
+    vae: ModelName = Field("", description="Use this VAE instead of the base's: a file, a folder or a hub name.")
     from_kohya: tuple[FilePath, ...] = Field(
         (),
         description=(
-            "Read settings of kohya: a file with a pasted command, a TOML or the GUI's JSON. Your own"
-            " options override them."
+            "Read kohya settings: a file with a pasted command, a TOML or the GUI's JSON. Your own "
+            "options override them."
         ),
     )
     prediction: Literal["auto", "epsilon", "v"] = Field(

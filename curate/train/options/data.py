@@ -34,31 +34,33 @@ class DataOptions(BaseModel):
     caption_extension: str = Field(
         ".txt",
         pattern=r"^\.\w+$",
-        description="Extension of caption files. With .txt or .caption, a picture without such a file "
-        "uses the other one.",
+        description=(
+            "Extension of caption files. If a picture has no .txt file, its .caption file is used, and vice versa."
+        ),
     )
     caption_form: CaptionForm = Field("auto", description=FORM_HELP)
     caption_encoding: CaptionEncoding = Field("auto", description=ENCODING_HELP)
-    shuffle: bool = Field(False, description="Shuffle the tags after the kept ones each time a picture is shown.")
+    shuffle: bool = Field(False, description="Shuffle the tags in each step, except the first keep_tokens.")
     keep_tokens: int | None = Field(
         None,
         ge=0,
         description="Number of tags at the start that shuffling keeps in place. Default: the number of trigger words.",
     )
     caption_separator: str = Field(",", min_length=1, description="Text between two tags.")
-    caption_dropout: float = Field(0, ge=0, le=1, description="Chance that a picture is shown without its caption.")
-    caption_dropout_every_n_epochs: int = Field(
-        0, ge=0, description="Drop all captions in every n-th epoch; 0 is never."
+    caption_dropout: float = Field(0, ge=0, le=1, description="Chance that a picture is trained without its caption.")
+    caption_dropout_every_n_epochs: int = Field(0, ge=0, description="Drop all captions in every n-th epoch; 0: off.")
+    tag_dropout: float = Field(
+        0, ge=0, lt=1, description="Chance that a tag is left out, except the first keep_tokens."
     )
-    tag_dropout: float = Field(0, ge=0, lt=1, description="Chance that each tag after the kept ones is left out.")
-    flip: bool = Field(False, description="Mirror pictures half of the time. Not for asymmetric subjects.")
+    flip: bool = Field(
+        False, description="Mirror pictures at random, half of the time. Do not use it for asymmetric subjects."
+    )
     masked_loss: bool = Field(
-        False, description="Use the masks in FOLDER/masks: white areas are learned, black areas are not."
+        False, description="Use the masks in FOLDER/masks: the loss is computed only where they are white."
     )
     reg_folder: FilePath = Field(
         "",
-        description="Folder of N_class sub-folders with regularization pictures. They show the class "
-        "without your concept.",
+        description=("Folder of N_class sub-folders with regularization pictures: the class without your concept."),
     )
     prior_loss_weight: float = Field(1.0, ge=0, description="Weight of the loss of regularization pictures.")
 

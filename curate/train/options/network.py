@@ -28,8 +28,8 @@ class NetworkOptions(BaseModel):
     start_from: FilePath = Field(
         "",
         description=(
-            "LoRA file or PEFT folder to continue from: curate's, kohya's, LyCORIS', diffusers' or "
-            "PEFT's, with the same layers."
+            "LoRA file or PEFT folder to continue from, made with curate, kohya, LyCORIS, diffusers or "
+            "PEFT, with the same layers."
         ),
     )
     rank_from_file: bool = Field(
@@ -70,16 +70,15 @@ class NetworkOptions(BaseModel):
         f"{' or '.join(f'{count} ({titles})' for count, titles in by_blocks().items())} "
         "numbers separated by commas; 0 leaves a block out.",
     )
-    block_alphas: str = Field(
-        "", description="Alpha of each UNet block. Without it, every block keeps the alpha/rank of the run."
-    )
+    block_alphas: str = Field("", description="Alpha of each UNet block. Default: the alpha/rank ratio of the run.")
     conv_block_ranks: str = Field("", description="Like block_ranks, for convolutions larger than 1×1.")
     conv_block_alphas: str = Field("", description="Like block_alphas, for convolutions larger than 1×1.")
     layers: tuple[str, ...] = Field(
         (),
         description=(
-            "Settings for some layers: PATTERN=ALGO:RANK/ALPHA, or parts of it. PATTERN is in the "
-            "layer's name. The first match counts."
+            "Settings for some layers: PATTERN=ALGO:RANK/ALPHA, for example attn2=lora:16/8; each "
+            "part may be left out. PATTERN matches any part of a layer's name. The first match "
+            "applies."
         ),
     )
     include: tuple[str, ...] = Field(
@@ -90,11 +89,11 @@ class NetworkOptions(BaseModel):
     exclude: tuple[str, ...] = Field((), description="Do not train layers whose name contains one of these.")
     factor: int | None = Field(
         None,
-        description=f"{algorithms.takers('factor')}: size of the smaller factor, default 8; -1 splits as evenly as "
+        description=f"{algorithms.takers('factor')}: size of the smaller matrix, default 8; -1 splits as evenly as "
         "possible.",
     )
     decompose_both: bool = Field(
-        False, description=f"{algorithms.takers('decompose_both')}: split the smaller factor too."
+        False, description=f"{algorithms.takers('decompose_both')}: factorize the smaller matrix too."
     )
     dylora_unit: int = Field(
         4, ge=1, description=f"{algorithms.takers('dylora_unit')}: number of ranks trained at a time."
@@ -105,25 +104,33 @@ class NetworkOptions(BaseModel):
         description=f"{algorithms.takers('constraint')}: how far a layer may be rotated, as a share of its outputs; "
         "0 sets no limit.",
     )
-    rescaled: bool = Field(False, description=f"{algorithms.takers('rescaled')}: also train the length of each output.")
+    rescaled: bool = Field(
+        False, description=f"{algorithms.takers('rescaled')}: also train a scale for each output channel."
+    )
     train_norm: bool = Field(False, description="Also train the norm layers inside the preset's blocks of the UNet.")
-    tucker: bool = Field(False, description="Split kernels larger than 1×1 with a Tucker core tensor.")
+    tucker: bool = Field(
+        False,
+        description=("Factorize convolutions larger than 1×1 with a third, small matrix for the kernel (Tucker)."),
+    )
     scalar: bool = Field(
-        False, description="Train one scale per layer that starts at zero. Saving merges it into the weights."
+        False,
+        description=("Train an extra scale per layer, starting at zero; it is merged into the weights on saving."),
     )
     rs_lora: bool = Field(False, description="Scale by alpha/√rank, so that high ranks keep their strength.")
-    dora: bool = Field(False, description="DoRA: train the length of each weight column separately (input axis).")
-    dropout: float = Field(0, ge=0, lt=1, description="Share of an adapter's inner values to drop; .1 to .5 is usual.")
+    dora: bool = Field(False, description="DoRA: train the direction and the length of each weight column separately.")
+    dropout: float = Field(
+        0, ge=0, lt=1, description="Share of an adapter's inner values to drop in each step; 0.1 to 0.5 is usual."
+    )
     rank_dropout: float = Field(
-        0, ge=0, lt=1, description="Share of the ranks to drop in each step; .1 to .3 is usual."
+        0, ge=0, lt=1, description="Share of the ranks to drop in each step; 0.1 to 0.3 is usual."
     )
     module_dropout: float = Field(
-        0, ge=0, lt=1, description="Chance that a step skips a layer's adapter; .1 to .3 is usual."
+        0, ge=0, lt=1, description="Chance that a step skips a layer's adapter; 0.1 to 0.3 is usual."
     )
     scale_weight_norms: float = Field(
         0,
         ge=0,
-        description="Largest norm of ΔW that a layer may have. 1 suits LoRAs that will be combined; 0 is off.",
+        description="Largest norm of ΔW that a layer may have. 1 suits LoRAs that will be combined; 0: off.",
     )
     guide: Annotated[str, WithJsonSchema({"enum": ["", *presets.GUIDES], "type": "string"})] = Field(
         "",
@@ -132,7 +139,7 @@ class NetworkOptions(BaseModel):
     )
     layer_preset: Annotated[str, WithJsonSchema({"enum": ["", *LAYERS], "type": "string"})] = Field(
         "",
-        description=f"Layers to train, by LyCORIS' names: {', '.join(LAYERS)}; "
+        description=f"Layers to train, by the names of LyCORIS presets: {', '.join(LAYERS)}; "
         f"{algorithms.defaults(lambda a: a.layers)}.",
         examples=list(LAYERS),
     )

@@ -48,7 +48,7 @@ class OptimizerOptions(BaseModel):
 
     optimizer: str = Field(
         "adamw",
-        description=f"{', '.join(OPTIMIZERS)}, or module.Class. Prodigy and dadapt-… find their own learning rate.",
+        description=f"{', '.join(OPTIMIZERS)}, or module.Class. Prodigy and dadapt-… are adaptive.",
     )
     optimizer_args: tuple[str, ...] = Field(
         (), description="Further arguments of the optimizer as name=value, for example betas=0.9,0.99."
@@ -56,7 +56,10 @@ class OptimizerOptions(BaseModel):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Learning rate. Default: 1e-4. For optimizers that find their own it is a factor, by default 1.",
+        description=(
+            "Learning rate. Default: 1e-4. For adaptive optimizers (Prodigy, D-Adaptation) it is a "
+            "multiplier; default 1."
+        ),
     )
     unet_lr: float | None = Field(
         None, ge=0, description="Learning rate of the UNet. Default: learning_rate. 0 does not train it."
@@ -75,19 +78,22 @@ class OptimizerOptions(BaseModel):
         None,
         ge=0,
         description=(
-            "Steps in which the learning rate rises at the start; below 1 a share of the run. "
-            "Default: 0; .05 with constant-with-warmup."
+            "Number of warm-up steps, or a fraction of all steps if below 1. Default: 0; 0.05 with "
+            "constant-with-warmup."
         ),
     )
-    cycles: int = Field(1, ge=1, description="cosine-restarts: number of cycles.")
-    power: float = Field(1.0, gt=0, description="polynomial: its exponent.")
+    cycles: int = Field(1, ge=1, description="Number of cycles of cosine-restarts.")
+    power: float = Field(1.0, gt=0, description="Exponent of the polynomial schedule.")
     stop_text_after: float = Field(
         0,
         ge=0,
-        description="Stop training the text encoder after this many steps; below 1 a share of the run; 0 is never.",
+        description=(
+            "Stop training the text encoder after this many steps, or a fraction of all steps if "
+            "below 1; 0: never stop."
+        ),
     )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
-    max_grad_norm: float = Field(1.0, ge=0, description="Clip gradients to this norm; 0 does not clip.")
+    max_grad_norm: float = Field(1.0, ge=0, description="Clip gradients to this norm; 0: off.")
 
     @field_validator("optimizer", mode="before")
     @classmethod

@@ -20,8 +20,8 @@ class OutputOptions(BaseModel):
     )
     output_dir: FilePath = Field("", description="Folder for the LoRA file. Default: FOLDER/lora.")
     save_precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="Number format of the LoRA file.")
-    save_every_n_epochs: int = Field(0, ge=0, description="Also save a LoRA file after every n-th epoch; 0 is never.")
-    save_every_n_steps: int = Field(0, ge=0, description="Also save a LoRA file after every n-th step; 0 is never.")
+    save_every_n_epochs: int = Field(0, ge=0, description="Also save a LoRA file after every n-th epoch; 0: off.")
+    save_every_n_steps: int = Field(0, ge=0, description="Also save a LoRA file after every n-th step; 0: off.")
     keep_saves: int = Field(
         0, ge=0, description="Keep only the last n of the files saved during training; 0 keeps all."
     )
@@ -34,9 +34,9 @@ class OutputOptions(BaseModel):
         "", description="Picture that represents the LoRA. A small copy goes into the metadata."
     )
     save_state_every: int = Field(
-        100, ge=1, description="Steps between checkpoints. A rerun continues from the last checkpoint."
+        100, ge=1, description="Steps between saves of the training state, from which a rerun continues."
     )
-    keep_states: int = Field(2, ge=1, description="Number of checkpoints to keep.")
+    keep_states: int = Field(2, ge=1, description="Number of training states to keep.")
 
 
 NEEDS: dict[str, tuple[str, Callable[[OutputOptions], bool]]] = {

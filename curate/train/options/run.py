@@ -13,13 +13,14 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class RunOptions(BaseModel):
     """How long and how: length, batches, seed, precision of the computation."""
 
-    epochs: int | None = Field(None, ge=1, description="Passes over the data. Default: as many as showings needs.")
-    steps: int | None = Field(None, ge=1, description="Optimizer steps. If epochs is given too, epochs counts.")
+    epochs: int | None = Field(None, ge=1, description="Passes over the data. Default: computed from showings.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps. Ignored if epochs is given.")
     showings: int = Field(
         100,
         ge=1,
-        description="How often each picture is shown in total, if neither epochs nor steps is given; "
-        "30 to 40 for a style.",
+        description=(
+            "How often each picture is trained in total, if neither epochs nor steps is given; 30 to 40 for a style."
+        ),
     )
     batch: int = Field(1, ge=1, description="Batch size: pictures per forward pass.")
     accumulate: int = Field(1, ge=1, description="Gradient accumulation: forward passes per optimizer step.")
@@ -28,13 +29,13 @@ class RunOptions(BaseModel):
         "auto", description="Number format of the computation: auto is fp32 on a CPU and bf16 on a GPU."
     )
     gradient_checkpointing: bool = Field(
-        False, description="Save memory. Steps take a fifth to a third longer; the result is the same."
+        False, description="Save memory. Steps take 20 to 35 % longer; the result is the same."
     )
     compile: bool = Field(
         False,
         description=(
-            "Compile the network's blocks. Steps are faster after minutes of compiling; the result is"
-            " the same except for rounding."
+            "Compile the network's blocks. Steps are faster after a few minutes of compilation; the "
+            "result is the same except for rounding."
         ),
     )
 

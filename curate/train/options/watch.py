@@ -17,9 +17,9 @@ class WatchOptions(BaseModel):
         0,
         ge=0,
         lt=1,
-        description="Share of each concept's pictures to hold out. They are not trained; their loss is measured.",
+        description="Share of each concept's pictures to hold out from training, to measure validation loss.",
     )
-    validation_folder: FilePath = Field("", description="Folder of N_name sub-folders. Their loss is measured too.")
+    validation_folder: FilePath = Field("", description="Folder of N_name sub-folders for validation loss too.")
     validate_every_n_steps: int = Field(0, ge=0, description="Steps between validations. Default: once an epoch.")
     validate_every_n_epochs: int = Field(0, ge=0, description="Epochs between validations. Default: 1.")
     sample_prompts: FilePath = Field(
@@ -31,7 +31,7 @@ class WatchOptions(BaseModel):
     )
     sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures. Default: once an epoch.")
     sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures. Default: 1.")
-    sample_at_start: bool = Field(False, description="Also draw sample pictures before the first step.")
+    sample_at_start: bool = Field(False, description="Also generate sample pictures before the first step.")
     sample_sampler: Sampler = Field("euler_a", description="Sampler of the sample pictures.")
     tensorboard: bool = Field(True, description="Write loss, learning rate and validation loss for TensorBoard.")
 
