@@ -12,7 +12,7 @@ from curate.errors import MissingError
 
 
 def doctor_command(as_json: Json = False) -> None:
-    """Show what this machine can do (GPU, memory, models on disk) and how to fix what is missing."""
+    """Check this machine (GPU, memory, models on disk) and tell how to install what is missing."""
     from curate import doctor
 
     found = doctor.examine(Path.cwd())

@@ -13,14 +13,14 @@ from curate.core.counting import counted
 Changed = Annotated[
     Path, typer.Argument(metavar="FOLDER", show_default=False, help="The folder that was changed in place.")
 ]
-Prepared = Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="A prepared folder.")]
+Prepared = Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder that curate prepared.")]
 Pictures = Annotated[
     Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder of pictures, read only.")
 ]
 
 
 def undo_command(folder: Changed) -> None:
-    """Undo the last command that changed a folder in place."""
+    """Revert the last command that changed a folder in place."""
     from curate import drive
 
     what, files = drive.undo(folder)
@@ -34,7 +34,7 @@ def report_command(
         typer.Option("-o", "--out", metavar="FILE", help="File to write. Default: .curate/report.html in the folder."),
     ] = None,
 ) -> None:
-    """Write a report on the health of a prepared folder: one HTML page, with everything in it."""
+    """Write a report about a prepared folder: its captions, balance and problems, as one HTML file."""
     from curate import drive
 
     path = out or folder / drive.REPORT
@@ -46,7 +46,7 @@ def consent_command(
     folder: Pictures,
     as_json: Json = False,
 ) -> None:
-    """List the pictures whose files refuse AI training or cannot be checked for it, with the reason."""
+    """List pictures marked 'no AI training', or that cannot be checked for such a mark, and why."""
     from curate import drive
 
     rows = drive.consent_of(folder)

@@ -19,7 +19,7 @@ def explain_command(
     vocabulary: Vocabulary = "danbooru",
     as_json: Json = False,
 ) -> None:
-    """Show which tags a tag implies, step by step, and the current name of an alias."""
+    """Show which tags a tag implies and, for an alias, its current name."""
     from curate import captions
     from curate.tagging.models import translated
     from taggers import exports
@@ -63,11 +63,11 @@ def update_command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Read this export of the site, or a folder of exports, instead of downloading.",
+            help="Read from a downloaded export file (or a folder of them) instead of the site.",
         ),
     ] = None,
 ) -> None:
-    """Download a site's implied tags and aliases, or read them from a file. They are checked before use."""
+    """Download a site's implied tags and aliases, or read them from a file."""
     from curate.tagging.models import translated
     from taggers import update
 

@@ -31,16 +31,19 @@ Kinds = Annotated[
     typer.Option(
         "--kind",
         metavar="[CONCEPT=]KIND",
-        help=f"What to learn: {', '.join(get_args(Kind))}; for one concept or for all. Repeatable.",
+        help=f"What to learn: {', '.join(get_args(Kind))}. Without CONCEPT= it applies to all. Repeatable.",
     ),
 ]
 Base = Annotated[
-    str | None, typer.Option("--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or tiny.")
+    str | None,
+    typer.Option(
+        "--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or `tiny` to try things out."
+    ),
 ]
 Family = Annotated[
-    str | None, typer.Option("--family", help="Family of the base, if its name does not show it: sd1, sdxl …")
+    str | None, typer.Option("--family", help="Family of the base, if it cannot be detected from the name: sd1, sdxl …")
 ]
-Gpu = Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 without a GPU.")]
+Gpu = Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 if there is no GPU.")]
 Triggers = Annotated[
     list[str] | None,
     typer.Option("--trigger", metavar="CONCEPT=WORDS", help="Trigger words of a concept. Repeatable."),
@@ -68,7 +71,7 @@ def init_command(
     from_kohya: FromKohya = None,
     force: Force = False,
 ) -> None:
-    """Write a commented pipeline.yaml for your pictures. Asks for everything that the options leave open."""
+    """Write a commented pipeline.yaml for your pictures. Asks for what you do not give as an option."""
     from curate import init
 
     pairs = dict(pair(one, "--trigger") for one in trigger or ())

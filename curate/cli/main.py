@@ -17,10 +17,11 @@ from curate.cli.refusal import Refusal
 from curate.core import registry
 from curate.errors import CurateError, interruption, unloadable
 
-HELP = """Raw pictures in; a balanced, captioned dataset and a trained LoRA out.
+HELP = """Turn raw pictures into a balanced, captioned dataset and train a LoRA on it.
 
-`curate init` writes a pipeline.yaml and `curate run` runs it. Every stage is also a command for plain folders.
-Your source pictures are never modified. Running again continues. What you edit by hand is kept.
+`curate init` writes a pipeline.yaml and `curate run` runs it. Every stage is also a command of its own.
+Running again continues. What you edit by hand is kept. A picture that cannot be used is set aside: it is left out of
+the dataset, and the summary names it with the reason.
 """
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-_STAGES = "Stages, each also a command for plain folders"
+_STAGES = "Stages (each also works on its own)"
 
 for heading, name, command in (
     ("Pipeline", "init", init.init_command),

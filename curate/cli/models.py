@@ -12,7 +12,7 @@ from curate.errors import InputError
 
 app = typer.Typer(
     name="models",
-    help="List the taggers with their licenses and whether they are on this machine. Download taggers.",
+    help="List the taggers with their licenses and whether they are installed. Download taggers.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.callback()
 def models_command(context: typer.Context, as_json: Json = False) -> None:
-    """List the taggers: family, license, whether they are here, and whether their rules were checked."""
+    """List the taggers: family, license, whether they are installed, and whether their rules were checked."""
     if context.invoked_subcommand is not None:
         return
     rows = model_rows()
@@ -31,9 +31,9 @@ def models_command(context: typer.Context, as_json: Json = False) -> None:
 
 
 _FOOTNOTES = {
-    "g": "gated: its author asks for consent on the hub first",
-    "u": "unverified: its rules were not checked against a reference program",
-    "m": "not pinned: fetches what the hub's main holds that day",
+    "g": "gated: you must accept the author's terms on Hugging Face first",
+    "u": "unverified: its preprocessing was not checked against a reference program",
+    "m": "not pinned: downloads the latest version",
 }
 
 
@@ -45,15 +45,15 @@ def _marks(row: Mapping[str, Any]) -> str:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The taggers as lines of at most 80 columns where their names allow it; what a letter means stands below."""
-    name, words, licence = (max(len(row[c]) for row in rows) for c in ("name", "vocabulary", "licence"))
-    yield f"{'tagger':<{name}}  {'tags':<{words}}  {'license':<{licence}}  {'size':>7}  {'here':<8}"
+    name, words, license_ = (max(len(row[c]) for row in rows) for c in ("name", "vocabulary", "license"))
+    yield f"{'tagger':<{name}}  {'tags':<{words}}  {'license':<{license_}}  {'size':>7}"
     used: set[str] = set()
     for row in rows:
         marks = _marks(row)
         used |= set(marks)
         size = f"{row['megabytes']} MB" if row["megabytes"] else ""
-        line = f"{row['name']:<{name}}  {row['vocabulary']:<{words}}  {row['licence']:<{licence}}  {size:>7}"
-        yield f"{line}  {row['here']:<8} {marks}".rstrip()
+        line = f"{row['name']:<{name}}  {row['vocabulary']:<{words}}  {row['license']:<{license_}}  {size:>7}"
+        yield f"{line}  {row['installed']:<9} {marks}".rstrip()
     notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
     yield from ("", *(f"{letter}  {_FOOTNOTES[letter]}" for letter in _FOOTNOTES if letter in used))
     yield from ("", *notes) if notes else ()
@@ -61,7 +61,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 @app.command("fetch")
 def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to download.")]) -> None:
-    """Download taggers, so that they run offline later."""
+    """Download taggers for offline use."""
     import taggers
     from curate.tagging.models import translated
 
@@ -76,23 +76,23 @@ def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", 
 
 
 def model_rows() -> list[dict[str, Any]]:
-    """All published taggers as plain rows: name, family, repo, revision, licence, here (built in, here, not here)."""
+    """All published taggers as plain rows, where `installed` is built in, installed or missing."""
     import taggers
     from taggers import download
 
     rows: list[dict[str, Any]] = []
     for name, (family, model) in sorted(taggers.models().items()):
-        here = "built in"
+        installed = "built in"
         if not model.embedded:
-            here = "here" if download.placed(model) or download.cached(model) else "not here"
+            installed = "installed" if download.placed(model) or download.cached(model) else "missing"
         rows.append(
             {
                 "name": name,
                 "family": family.name,
                 "vocabulary": taggers.vocabulary(name),
-                "here": here,
+                "installed": installed,
                 "verified": family.verified,
-                "licence": model.licence,
+                "license": model.licence,
                 "gated": model.gated,
                 "megabytes": model.megabytes,
                 "repo": model.repo,

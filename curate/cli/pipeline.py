@@ -12,7 +12,11 @@ from curate.cli.results import Json, Quiet, Strict, close, print_json
 
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="Change an option of the file. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="STAGE.OPTION=VALUE",
+        help="Change a value for this run only: resize.max_side=768, run.workers=2. Repeatable.",
+    ),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")]
 PipelineFile = Annotated[
@@ -28,7 +32,7 @@ def run_pipeline(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a pipeline: raw pictures in, prepared folder and LoRA out. Running again continues."""
+    """Run a pipeline, from raw pictures to a prepared folder and a LoRA. Running again continues."""
     from curate.executors.pool import POOL
     from curate.pipeline import load
 
@@ -40,7 +44,7 @@ def run_pipeline(
 
 
 def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
-    """Show what a run would compute and what earlier runs have already computed. Computes nothing."""
+    """Show which work a run would do and which is already done, without running anything."""
     from curate import drive
     from curate.core.events import Event, Note
     from curate.pipeline import load

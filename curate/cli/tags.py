@@ -17,7 +17,7 @@ from curate.errors import InputError
 app = typer.Typer(
     name="tags",
     cls=Group,
-    help="Search captions and change them in bulk. Explain and update the tables of implied tags.",
+    help="Search and edit captions in bulk, restore pictures you removed, look up implied tags.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -26,7 +26,7 @@ Concepts = Annotated[list[str] | None, typer.Option("--concept", metavar="NAME",
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions that you edited by hand.")]
 Place = Annotated[
-    bool, typer.Option("--in-place", help="Allow a folder that curate did not prepare. `curate undo` takes it back.")
+    bool, typer.Option("--in-place", help="Allow a folder that curate did not prepare. `curate undo` reverts it.")
 ]
 
 
@@ -62,7 +62,7 @@ def find_command(
     folder: Folder,
     tags: Annotated[
         list[str],
-        typer.Argument(metavar="TAG...", help="Tags that a caption must have, all of them; * matches anything."),
+        typer.Argument(metavar="TAG...", help="Tags that a caption must have; * matches anything."),
     ],
     concept: Concepts = None,
     without: Annotated[bool, typer.Option("--without", help="List the pictures that have none of the tags.")] = False,
@@ -119,7 +119,7 @@ def remove_command(
     in_place: Place = False,
     as_json: Json = False,
 ) -> None:
-    """Remove tags from captions. Trigger words stay."""
+    """Remove tags from captions. Trigger words are not changed."""
     from curate import tags_edit
 
     _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json)
@@ -130,9 +130,7 @@ def replace_command(
     folder: Folder,
     pairs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="OLD=NEW...", help="A tag and its replacement; several replacements are separated by commas."
-        ),
+        typer.Argument(metavar="OLD=NEW...", help="OLD=NEW replaces a tag; OLD=NEW1,NEW2 replaces it with several."),
     ],
     concept: Concepts = None,
     dry_run: Dry = False,
@@ -140,7 +138,7 @@ def replace_command(
     in_place: Place = False,
     as_json: Json = False,
 ) -> None:
-    """Replace tags by other tags in the same place. Trigger words stay."""
+    """Replace tags with other tags. Trigger words are not changed."""
     from curate import tags_edit
 
     table: dict[str, list[str]] = {}
@@ -177,13 +175,13 @@ def restore_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without any, all pictures come back."
+            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without names, all are restored."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would come back.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be restored.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring back pictures that you removed from a prepared folder. The next run does it."""
+    """Restore pictures that you deleted from a prepared folder, at the next run."""
     from curate.drive import restore
 
     keys = restore(folder, names or (), dry_run=dry_run)

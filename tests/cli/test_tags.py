@@ -205,12 +205,12 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in ("model.onnx", "selected_tags.csv"):
         (place / file).write_text("x")
     rows = {r["name"]: r for r in model_rows()}
-    assert rows["palette"]["here"] == "built in"
-    assert rows["wd-vit-tagger-v3"]["here"] == "here"
+    assert rows["palette"]["installed"] == "built in"
+    assert rows["wd-vit-tagger-v3"]["installed"] == "installed"
     lines = curate(to=models_app).stdout.splitlines()
     listed = {line.split()[0]: line for line in lines[1 : lines.index("")]}
     assert listed["jtp-pilot2"].endswith("m") and "m  not pinned" in "\n".join(lines)
-    assert listed["wd-vit-tagger-v3"].endswith("here")
+    assert listed["wd-vit-tagger-v3"].endswith("installed")
     assert listed.keys() == rows.keys()
     assert max(map(len, lines)) <= 80
     assert rows["jtp-pilot2"]["vocabulary"] == "e621"
