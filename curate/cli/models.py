@@ -53,7 +53,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         used |= set(marks)
         size = f"{row['megabytes']} MB" if row["megabytes"] else ""
         line = f"{row['name']:<{name}}  {row['vocabulary']:<{words}}  {row['license']:<{license_}}  {size:>7}"
-        yield f"{line}  {row['installed']:<9} {marks}".rstrip()
+        yield f"{line} {row['installed']:<9} {marks}".rstrip()
     notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
     yield from ("", *(f"{letter}  {_FOOTNOTES[letter]}" for letter in _FOOTNOTES if letter in used))
     yield from ("", *notes) if notes else ()
