@@ -1,14 +1,16 @@
 """Captions: caption files as text, text as tags and a sentence, and a record's caption as the line that is written."""
 
-from curate.captions.encoding import Decoded, decode, misread_message, read_caption, read_text, read_together
+from curate.captions.encoding import UTF8, Decoded, decode, misread_message, read_caption, read_text, read_together
 from curate.captions.files import EXTENSIONS, Beside, caption_file, sort_files
 from curate.captions.folder import Caption, FolderCaptions, read_folder
-from curate.captions.form import FolderForm, decide, normalize, readings
+from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
 from curate.captions.text import canonical, parse, parse_imported, render, spaced
 
 __all__ = [
     "EXTENSIONS",
+    "MARKER",
+    "UTF8",
     "Beside",
     "Caption",
     "Decoded",

@@ -187,7 +187,11 @@ def misread_message(place: str, encodings: Mapping[str, str]) -> str:
         return ""
     names = ", ".join(f"{name} ({_CALLED.get(e, e)})" for name, e in list(odd.items())[:3])
     count = "1 caption is" if len(odd) == 1 else f"{len(odd)} captions are"
-    return f"{place}: {count} not saved as plain UTF-8, so other trainers misread them: {names}{' …' * (len(odd) > 3)}"
+    names += " …" * (len(odd) > 3)
+    return (
+        f"{place}: {count} not saved as plain UTF-8, so other trainers misread them: {names}; "
+        "save them as UTF-8 without a byte-order mark"
+    )
 
 
 def encoding_messages(place: str, texts: Mapping[Path, Decoded]) -> Iterator[str]:

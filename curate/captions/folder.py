@@ -34,11 +34,13 @@ class FolderCaptions:
 
     errors    of pictures whose caption cannot be read
     messages  what the person should know of how they were read
+    form      how the captions are written
     """
 
     captions: Mapping[Path, Caption]
     errors: Mapping[Path, InputError]
     messages: tuple[str, ...]
+    form: FolderForm
 
 
 def read_folder(
@@ -69,7 +71,7 @@ def read_folder(
         *_form_messages(place, rows, about, reading),
         *_choice_messages(place, files, texts),
     ]
-    return FolderCaptions(captions, errors, tuple(messages))
+    return FolderCaptions(captions, errors, tuple(messages), about)
 
 
 def _is_blank(text: Decoded | InputError) -> bool:

@@ -37,9 +37,9 @@ def report_command(
     """Write a report about a prepared folder: its captions, balance and problems, as one HTML file."""
     from curate import drive
 
-    path = out or folder / drive.REPORT
-    count = drive.report(folder, path)
-    typer.echo(f"wrote {path} ({counted(count, 'picture')})", err=True)
+    path, count = drive.report(folder, out)
+    why = "" if out or folder in path.parents else f"; {folder} is read-only, -o chooses another place"
+    typer.echo(f"wrote {path} ({counted(count, 'picture')}){why}", err=True)
 
 
 def consent_command(

@@ -85,7 +85,7 @@ def init_command(
         answers = dataclasses.replace(answers, prompts="")
     init.write(target, init.pipeline_text(answers, kohya.lines), force=force)
     prompts = init.write_prompts(target, answers)
-    for caution in init.cautions(answers):
+    for caution in (*kohya.cautions, *init.cautions(answers)):
         say(caution)
     beside = f" and {prompts}" if prompts else ""
     typer.echo(f"wrote {target}{beside}; next: curate run {target}", err=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.results import Json, Quiet, Strict, close, print_json
+from curate.cli.results import Json, Quiet, Strict, close, print_json, print_warning
 
 Sets = Annotated[
     list[str] | None,
@@ -46,16 +46,9 @@ def run_pipeline(
 def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
     """Show which work a run would do and which is already done, without running anything."""
     from curate import drive
-    from curate.core.events import Event, Note
     from curate.pipeline import load
-    from curate.report.text import visible
 
-    def tell(event: Event) -> None:
-        if isinstance(event, Note) and event.level == "warning":
-            place = f" ({visible(event.key)})" if event.key else ""
-            typer.echo(f"warning: {visible(event.message)}{place}", err=True)
-
-    rows = drive.plan(load(pipeline, settings or (), until), tell)
+    rows = drive.plan(load(pipeline, settings or (), until), print_warning)
     if as_json:
         print_json([dataclasses.asdict(row) for row in rows])
         return

@@ -11,6 +11,7 @@ import typer
 from curate.errors import InputError
 
 if TYPE_CHECKING:
+    from curate.core.events import Event
     from curate.core.stage import Findings
     from curate.drive import Result
 
@@ -43,13 +44,28 @@ def print_json(value: Any) -> None:
 
 
 def show(findings: Findings, as_json: bool) -> None:
-    """Prints findings, as tables or as JSON."""
-    if as_json:
+    """Prints findings, as tables or as JSON, then raises the error that they end with.
+
+    As JSON there is one object: the error alone, where there is one.
+    """
+    if as_json and findings.error is None:
         print_json(findings.data)
-    else:
+    elif not as_json:
         from curate.report import table
 
         typer.echo(table.as_text(findings))
+    if findings.error is not None:
+        raise findings.error
+
+
+def print_warning(event: Event) -> None:
+    """Prints a warning on stderr; other events are dropped."""
+    from curate.core.events import Note
+    from curate.report.text import visible
+
+    if isinstance(event, Note) and event.level == "warning":
+        place = f" ({visible(event.key)})" if event.key else ""
+        typer.echo(f"warning: {visible(event.message)}{place}", err=True)
 
 
 def close(result: Result, as_json: bool, strict: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,13 @@ from pydantic import ValidationError
 from curate.cli.common_options import COMMON, HELP_ALL_OPTION, PRINT_CONFIG, SOURCE
 from curate.cli.results import close, show
 from curate.cli.stage_options import field_option, field_value
+from curate.core import option_names
 from curate.core.caption_options import CaptionReading, codec
 from curate.core.stage import Concept, Options, Stage, adds_only
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 
 if TYPE_CHECKING:
+    from curate.core.stage import Findings
     from curate.scan import ConsentChoice
 
 
@@ -30,16 +34,40 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
             for field, value in values.items()
             if value not in (None, [])
         }
-        if given.get("print_config"):
-            made = _validated(name, stage, options)
-            show(made.configuration(given["source"], options, given.get("device") or "auto"), given["as_json"])
-        else:
-            _carry_out(name, stage, options, given)
+        with _typed_names(stage):
+            if given.get("print_config"):
+                made = _validated(name, stage, options)
+                result = made.configuration(given["source"], options, given.get("device") or "auto")
+                show(_with_typed_names(result, stage), given["as_json"])
+            else:
+                _carry_out(name, stage, options, given)
 
     carry_out.__doc__ = stage.help_text() or name
     carry_out.__name__ = name
     carry_out.__signature__ = inspect.Signature(list(_parameters(stage)))  # type: ignore[attr-defined]
     return carry_out
+
+
+def _names(stage: type[Stage]) -> frozenset[str]:
+    return option_names.COMMON.union(stage.model_fields)
+
+
+@contextlib.contextmanager
+def _typed_names(stage: type[Stage]) -> Generator[None]:
+    """Errors name the stage's options as they are typed here."""
+    try:
+        yield
+    except CurateError as error:
+        error.message = option_names.as_typed(error.message, _names(stage))
+        error.remedy = option_names.as_typed(error.remedy, _names(stage))
+        raise
+
+
+def _with_typed_names(findings: Findings, stage: type[Stage]) -> Findings:
+    """The findings whose warnings name options as they are typed here."""
+    names = _names(stage)
+    lines = [option_names.as_typed(x, names) if x.startswith("warning: ") else x for x in findings.closing]
+    return dataclasses.replace(findings, closing=lines)
 
 
 def _parameters(stage: type[Stage]) -> Iterator[inspect.Parameter]:

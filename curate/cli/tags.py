@@ -10,7 +10,8 @@ import typer
 
 from curate.cli import implications
 from curate.cli.help import Group
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_warning
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, codec
 from curate.core.counting import counted
 from curate.errors import InputError
 
@@ -28,6 +29,8 @@ Too = Annotated[bool, typer.Option("--edited-too", help="Also change captions th
 Place = Annotated[
     bool, typer.Option("--in-place", help="Allow a folder that curate did not prepare. `curate undo` reverts it.")
 ]
+Form = Annotated[CaptionForm, typer.Option("--caption-form", help=FORM_HELP)]
+Encoding = Annotated[str, typer.Option("--caption-encoding", help=ENCODING_HELP)]
 
 
 @app.command("stats")
@@ -35,12 +38,14 @@ def stats_command(
     folder: Folder,
     concept: Concepts = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Number of tags to list for each concept.")] = 30,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Count the tags of each concept, most frequent first."""
     from curate import tags_edit
 
-    found = tags_edit.read(folder, concept or ())
+    found = tags_edit.read(folder, concept or (), _reading(caption_form, caption_encoding), print_warning)
     counts = tags_edit.count(found)
     if as_json:
         print_json({c: dict(t.most_common()) for c, t in counts.items()})
@@ -66,6 +71,8 @@ def find_command(
     ],
     concept: Concepts = None,
     without: Annotated[bool, typer.Option("--without", help="List the pictures that have none of the tags.")] = False,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """List the pictures whose captions have all of the given tags."""
@@ -77,7 +84,11 @@ def find_command(
         hits = [any(w(t) for t in own) for w in wanted]
         return not any(hits) if without else all(hits)
 
-    found = [c for c in tags_edit.read(folder, concept or ()) if suits(c.tags)]
+    found = [
+        c
+        for c in tags_edit.read(folder, concept or (), _reading(caption_form, caption_encoding), print_warning)
+        if suits(c.tags)
+    ]
     if as_json:
         print_json([{"path": str(c.path), "caption": c.text} for c in found])
         return
@@ -101,12 +112,24 @@ def add_command(
     dry_run: Dry = False,
     edited_too: Too = False,
     in_place: Place = False,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Add tags to captions."""
+    reading = _reading(caption_form, caption_encoding)
     from curate import tags_edit
 
-    _edit(folder, tags_edit.adding(tags, where or (), first=first), concept, dry_run, edited_too, in_place, as_json)
+    _edit(
+        folder,
+        tags_edit.adding(tags, where or (), first=first),
+        concept,
+        dry_run,
+        edited_too,
+        in_place,
+        as_json,
+        reading,
+    )
 
 
 @app.command("remove")
@@ -117,12 +140,15 @@ def remove_command(
     dry_run: Dry = False,
     edited_too: Too = False,
     in_place: Place = False,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Remove tags from captions. Trigger words are not changed."""
+    reading = _reading(caption_form, caption_encoding)
     from curate import tags_edit
 
-    _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json)
+    _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 @app.command("replace")
@@ -136,9 +162,12 @@ def replace_command(
     dry_run: Dry = False,
     edited_too: Too = False,
     in_place: Place = False,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Replace tags with other tags. Trigger words are not changed."""
+    reading = _reading(caption_form, caption_encoding)
     from curate import tags_edit
 
     table: dict[str, list[str]] = {}
@@ -149,7 +178,7 @@ def replace_command(
                 f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur"
             )
         table[old.strip()] = [n for n in (p.strip() for p in new.split(",")) if n]
-    _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json)
+    _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 @app.command("rename")
@@ -161,12 +190,15 @@ def rename_command(
     dry_run: Dry = False,
     edited_too: Too = False,
     in_place: Place = False,
+    caption_form: Form = "auto",
+    caption_encoding: Encoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Rename one tag in all captions."""
+    reading = _reading(caption_form, caption_encoding)
     from curate import tags_edit
 
-    _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json)
+    _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 @app.command("restore")
@@ -194,14 +226,36 @@ def restore_command(
     typer.echo(f"{count} would come back" if dry_run else f"{count} will come back with the next run", err=True)
 
 
+def _reading(form: CaptionForm, encoding: str) -> CaptionReading:
+    try:
+        return CaptionReading(form, codec(encoding))
+    except ValueError as error:
+        raise InputError(f"--caption-encoding: {error}") from error
+
+
 def _edit(
-    folder: Path, rule: Any, concept: list[str] | None, dry_run: bool, edited_too: bool, in_place: bool, as_json: bool
+    folder: Path,
+    rule: Any,
+    concept: list[str] | None,
+    dry_run: bool,
+    edited_too: bool,
+    in_place: bool,
+    as_json: bool,
+    reading: CaptionReading,
 ) -> None:
     from curate import tags_edit
 
     command = " ".join(sys.argv[1:]) or "tags"
     done = tags_edit.edit(
-        folder, rule, command, concepts=concept or (), edited_too=edited_too, in_place=in_place, dry_run=dry_run
+        folder,
+        rule,
+        command,
+        concepts=concept or (),
+        edited_too=edited_too,
+        in_place=in_place,
+        dry_run=dry_run,
+        reading=reading,
+        tell=print_warning,
     )
     if as_json:
         rows = [{"path": str(c.caption.path), "before": c.caption.text, "after": c.after} for c in done.changes]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator
+from typing import Literal
 
 CaptionForm = Literal["auto", "tags", "spaces", "lines", "semicolons", "sentence"]
 """What separates tags: commas, spaces, line ends or semicolons; a sentence has none. auto: what the folder shows."""
@@ -32,10 +30,6 @@ def codec(value: str) -> str:
         raise ValueError(
             f'there is no text encoding "{value}": for example utf-8, gb18030, cp1251, shift_jis'
         ) from None
-
-
-CaptionEncoding = Annotated[str, AfterValidator(codec)]
-"""A codec of Python's, or auto."""
 
 
 @dataclass(frozen=True, slots=True)

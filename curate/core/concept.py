@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from curate.core.caption_options import CaptionEncoding, CaptionForm
+from curate.core.caption_encoding import CaptionEncoding
+from curate.core.caption_options import CaptionForm
 from curate.core.kinds import Kind
 from curate.core.options import Options
 

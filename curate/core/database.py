@@ -14,9 +14,10 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 5
+VERSION = 6
 """Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
-algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it."""
+algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it; 5 did not know
+which pictures a run before it had set aside."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -89,6 +90,8 @@ class Database:
             if 1 <= version <= 3:
                 # a run of an older version that was killed may have taken away any of them
                 self._db.execute("INSERT INTO removing SELECT path FROM written WHERE EXISTS (SELECT 1 FROM writing)")
+            if 1 <= version <= 5:
+                _migrate_5(self._db)
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def __enter__(self) -> Self:
@@ -154,6 +157,16 @@ def _migrate_2(db: sqlite3.Connection) -> None:
     """Moves digests of files into the table that holds those of several algorithms."""
     db.execute("INSERT OR IGNORE INTO file_digests SELECT path, 'blake2b', size, mtime, digest FROM files")
     db.execute("DROP TABLE files")
+
+
+def _migrate_5(db: sqlite3.Connection) -> None:
+    """Lets a ledger without a list of its source pictures know them by their digests, under no name.
+
+    What an older version set aside is in no other list.
+    """
+    if not db.execute("SELECT 1 FROM sources LIMIT 1").fetchone():
+        db.execute("INSERT OR IGNORE INTO sources SELECT origin, '' FROM consent")
+        db.execute("INSERT OR IGNORE INTO sources SELECT digest, '' FROM file_digests WHERE algorithm = 'blake2b'")
 
 
 def chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

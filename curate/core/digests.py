@@ -54,6 +54,12 @@ class FileDigests:
                 except OSError as error:
                     yield path, 0, error
 
+    def paths(self) -> list[Path]:
+        """The files whose digests are known."""
+        if self._database is None:
+            return []
+        return [Path(path) for (path,) in self._database.read("SELECT DISTINCT path FROM file_digests ORDER BY path")]
+
     def commit(self) -> None:
         """Lets other processes see what was learnt."""
         if self._database is not None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.errors import CurateError, MissingError
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -14,11 +16,13 @@ class Findings:
     tables   each a row of headings and rows of cells; names in them stand as they are, whoever prints makes them safe
     closing  lines below the tables
     data     what the tables say and more
+    error    what ends the command once the rest was printed
     """
 
     tables: Sequence[Sequence[Sequence[str]]]
     closing: Sequence[str]
     data: Mapping[str, Any]
+    error: CurateError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,13 @@ class Missing:
 
     message: str
     remedy: str = ""
+
+
+def missing_error(lacks: Sequence[Missing]) -> MissingError:
+    """One error that names everything that is missing, each with its remedy; `lacks` are not empty."""
+    # two stages may need the same file
+    lacks = list(dict.fromkeys(lacks))
+    if len(lacks) == 1:
+        return MissingError(lacks[0].message, lacks[0].remedy)
+    lines = [f"- {lack.message}" + (f"\n    {lack.remedy}" if lack.remedy else "") for lack in lacks]
+    return MissingError(f"{len(lacks)} things are missing:\n" + "\n".join(lines), "nothing was changed")

@@ -109,7 +109,11 @@ class PersonTables(Database):
 
     def sources(self) -> set[Identity]:
         """The source pictures of the last run, those that were set aside too; empty before the first."""
-        return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources")}
+        return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources WHERE key != ''")}
+
+    def unnamed_sources(self) -> set[str]:
+        """Digests of files that an older version read, the source pictures that it set aside among them."""
+        return {origin for (origin,) in self.read("SELECT origin FROM sources WHERE key = ''")}
 
     def keep_sources(self, identities: Iterable[Identity]) -> None:
         """Notes the source pictures of this run."""

@@ -17,6 +17,7 @@ from curate.core.events import Listener
 from curate.core.findings import Findings, Missing
 from curate.core.options import Options, takes_list
 from curate.core.record import Manifest, Record, to_plain
+from curate.core.store import Store
 from curate.core.worker import PreloadingWorker, Resources, Worker
 from curate.errors import InputError, MissingError
 
@@ -99,6 +100,33 @@ class Stage(Options):
     def files(self, env: Env) -> Sequence[Path]:
         """Model and data files whose content takes part in the result (their digests enter the key)."""
         return ()
+
+    @property
+    def keeps_truncated(self) -> bool:
+        """Whether the stage keeps what can be read of damaged files, so that they are not set aside before it."""
+        return False
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether the stage cannot do without a mask of some picture."""
+        return False
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether the stage may give pictures masks that have none."""
+        return False
+
+    @property
+    def asks_ledger(self) -> bool:
+        """Whether the user left an option open that the ledger of a prepared folder may know; see `known_options`."""
+        return False
+
+    def known_options(self, ledger: Store) -> Mapping[str, Sequence[str]]:
+        """Values of such options, by the ledger of the folder that the stage's command works on.
+
+        Raises InputError where the ledger does not tell enough.
+        """
+        return {}
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with options that are well-typed: option -> message.

@@ -51,7 +51,8 @@ def check(given: str, place: Path, offline: bool) -> None:
         there = all((folder / file).is_file() for file in ("vocab.json", "merges.txt"))
     else:
         try:
-            there = not offline or isinstance(try_to_load_from_cache(name, "vocab.json"), str)
+            # asked first: a name that no hub has is wrong with a network too
+            there = isinstance(try_to_load_from_cache(name, "vocab.json"), str) or not offline
         except HFValidationError:
             there = False
     if not there and (given or packaged() is None):

@@ -14,10 +14,12 @@ from curate import folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.lock import run_lock
+from curate.core.option_names import COMMON
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, Stage, adds_only
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.command_folders import check_folders
+from curate.drive.known_options import with_known_options
 from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
 from curate.drive.preview import check_finished, copy_ledger, preview
@@ -47,7 +49,7 @@ _NEXT = {
 class Command:
     """One stage over plain folders: from `source` to `out`, or within `source`.
 
-    A `dry_run` writes to neither; its findings say what the command would change.
+    A `dry_run` writes to neither; its findings say what the command would change. `remarks` are told at the start.
     """
 
     stage: Stage
@@ -61,6 +63,7 @@ class Command:
     options: RunOptions = field(default_factory=RunOptions)
     quiet: bool = False
     dry_run: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def target(self) -> Path:
@@ -73,6 +76,8 @@ def command(c: Command) -> Result:
     if is_further_process():
         return take_part(c.stage, c.target, c.options)
     check_folders(c.stage, c.source, c.out, in_place=c.in_place)
+    stage, remarks = with_known_options(c.stage, c.source)
+    c = dataclasses.replace(c, stage=stage, remarks=remarks)
     env = env_over(c.target, c.target, c.options, c.concepts, None)
     check_requirements([c.stage], env, writes=not (adds_only(type(c.stage)) or c.dry_run))
     if c.stage.read_only:
@@ -100,13 +105,23 @@ def _carried_out(c: Command, scratch: Path | None = None) -> Result:
     ledger = ledger_place(c.source) if adds_only(type(c.stage)) and not c.stage.read_only else c.target
     temporary = scratch is not None or c.stage.read_only
     job = Job(
-        scratch or c.target, (c.stage.name,), c.options, c.concepts, c.quiet, quiet_stage, scratch or ledger, temporary
+        scratch or c.target,
+        (c.stage.name,),
+        c.options,
+        c.concepts,
+        c.quiet,
+        quiet_stage,
+        scratch or ledger,
+        temporary,
+        typed=COMMON.union(type(c.stage).model_fields),
     )
     return carry_out(job, lambda session: _work(c, session))
 
 
 def _work(c: Command, session: Session) -> Completion:
     store, env, tell = session.store, session.env, session.tell
+    for line in c.remarks:
+        tell(Note("info", line, c.stage.name))
     if c.dry_run:
         check_finished(c.target, store)
     elif store.folder not in (c.target, c.source):
@@ -150,10 +165,27 @@ def _records(c: Command, session: Session) -> Manifest:
         scan_tell = _without_notes(tell) if c.stage.reads_folder else tell
         if ledger:
             manifest = reopen(
-                c.source, ledger, store, env, scan_tell, consent=c.consent, edits=edits, reading=c.captions
+                c.source,
+                ledger,
+                store,
+                env,
+                scan_tell,
+                consent=c.consent,
+                edits=edits,
+                reading=c.captions,
+                accept_truncated=c.stage.keeps_truncated,
             )
         else:
-            manifest = scan([c.source], store, env, scan_tell, consent=c.consent, skip=c.out, reading=c.captions)
+            manifest = scan(
+                [c.source],
+                store,
+                env,
+                scan_tell,
+                consent=c.consent,
+                skip=c.out,
+                reading=c.captions,
+                accept_truncated=c.stage.keeps_truncated,
+            )
     if c.out is None or c.stage.read_only:
         return manifest
     changes = folder.read_changes(c.out, store, tell)
@@ -203,6 +235,7 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
     present = after.present
     paths = places(c.stage, c.source, present, files)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
+    folder.report_encodings(c.target, store, tell)
     if journal is None:
         return
     taken = {c.source.absolute() / p for p in paths.values()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 
 from curate import folder
 from curate.core.files import write_text
-from curate.core.lock import run_lock
+from curate.core.lock import check_unlocked
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
-from curate.core.store import LEDGER, Store
+from curate.core.store import LEDGER, Store, ledger_place
+from curate.drive.preview import copy_ledger
 from curate.drive.session import SUMMARY, env_over, silent
 from curate.errors import InputError
 from curate.images.consent import Consent, check
@@ -34,23 +36,28 @@ def consent_of(source: Path) -> list[tuple[Path, Consent]]:
     return [(one.path, check(one.path)) for one in list_pictures([source], silent)]
 
 
-def report(target: Path, out: Path) -> int:
-    """Writes the health report of a prepared folder as it is now; returns the number of pictures in it.
+def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
+    """Writes the health report of a prepared folder as it is now; the page's file and the number of pictures in it.
 
-    Raises InputError where no run or command has worked on the folder.
+    Without `out` the page goes beside the ledger, or into the cache where the folder takes no files. Nothing else is
+    written. Raises InputError where no run or command has worked on the folder.
     """
+    out = out or ledger_place(target) / REPORT
     summary = target / LEDGER / SUMMARY
     if not summary.is_file():
         raise InputError(f"nothing is known of {target}", "give the output folder of a run")
     if out.is_dir():
         raise InputError(f"{out} is a folder", f"give the page's file, as {out / 'report.html'}")
     figures = json.loads(summary.read_text(encoding="utf-8"))
-    with run_lock(target), Store(target) as store:
-        env = env_over(target, target, RunOptions(), {}, store)
-        edits = folder.read_changes(target, store, silent).edits
-        manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
-    write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, target)
-    return len(manifest)
+    check_unlocked(target)
+    with tempfile.TemporaryDirectory() as place:
+        copy_ledger(target, Path(place))
+        with Store(Path(place)) as store:
+            env = env_over(Path(place), target, RunOptions(), {}, store)
+            edits = folder.read_changes(target, store, silent).edits
+            manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
+        write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, target)
+    return out, len(manifest)
 
 
 def write_report(

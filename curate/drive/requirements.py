@@ -7,26 +7,42 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from curate.core.stage import Env, Missing, Stage
-from curate.errors import MissingError
+from curate.core.findings import Missing, missing_error
+from curate.core.stage import Env, Stage
+from curate.images import masks
+from curate.scan import list_pictures
 
 ROOM = 1 << 20
 """Bytes that must be free where a run writes; less holds not even the ledger."""
 
 
-def check_requirements(stages: Sequence[Stage], env: Env, *, writes: bool = True) -> None:
+def check_requirements(stages: Sequence[Stage], env: Env, inputs: Sequence[Path] = (), *, writes: bool = True) -> None:
     """Raises MissingError that names all that is missing, each with its remedy.
 
-    `writes`: pictures are written to `env.output`. Stages that write elsewhere look at that place themselves.
+    `inputs` are the folders that a run prepares, `writes` whether pictures are written to `env.output`. Stages that
+    write elsewhere look at that place themselves.
     """
     output = _output(env.output) if writes else ()
-    # two stages may need the same file
-    lacks = list(dict.fromkeys([*output, *(lack for stage in stages for lack in stage.missing(env))]))
-    if len(lacks) == 1:
-        raise MissingError(lacks[0].message, lacks[0].remedy)
+    lacks = [*output, *(lack for stage in stages for lack in stage.missing(env)), *_masks(stages, env, inputs)]
     if lacks:
-        lines = [f"- {lack.message}" + (f"\n    {lack.remedy}" if lack.remedy else "") for lack in lacks]
-        raise MissingError(f"{len(lacks)} things are missing:\n" + "\n".join(lines), "nothing was changed")
+        raise missing_error(lacks)
+
+
+def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[Missing]:
+    """Masks that a stage needs: they lie in the input or in the prepared folder, or a stage makes them."""
+    if not inputs or not any(s.needs_masks for s in stages) or any(s.makes_masks for s in stages):
+        return
+    if (env.output / masks.FOLDER).is_dir() or any(one.mask for one in list_pictures(inputs, _silent, env.output)):
+        return
+    where = ", ".join(map(str, inputs))
+    yield Missing(
+        f"masked_loss: no picture in {where} has a mask",
+        f"the mask of dog/a.jpg is {masks.FOLDER}/dog/a.png or dog/a-masklabel.png: white is learned, black is not",
+    )
+
+
+def _silent(_: object) -> None:
+    """A listener that drops events."""
 
 
 def _output(output: Path) -> Iterator[Missing]:

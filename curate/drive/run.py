@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,14 +10,15 @@ from typing import Any
 
 from curate import folder
 from curate.core.events import Listener, SourcesChanged
-from curate.core.lock import run_lock
+from curate.core.lock import check_unlocked
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
-from curate.core.store import LEDGER, Store
+from curate.core.store import Store
 from curate.drive.health import REPORT, write_report
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, restore_patterns
+from curate.drive.preview import copy_ledger
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
 from curate.executors.local import choose
@@ -30,9 +30,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
     require_single_process("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
-    check_requirements(
-        pipeline.stages, env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-    )
+    env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
+    check_requirements(pipeline.stages, env, pipeline.input)
     job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
     page = pipeline.output / REPORT
     exported = "export" in names
@@ -57,23 +56,38 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
 
 
 def _training(pipeline: Pipeline) -> dict[str, Any]:
-    """Options of the training that follows, where export writes files for other trainers; may read the base."""
+    """Options of the training that follows, where export writes files for other trainers; may read the base.
+
+    A run that ends before the training writes what it will be trained with all the same.
+    """
     if not any(stage.reads_training for stage in pipeline.stages):
         return {}
-    return {k: v for stage in pipeline.stages for k, v in stage.training_options().items()}
+    stages = (*pipeline.stages, *pipeline.later)
+    return {k: v for stage in stages for k, v in stage.training_options().items()}
 
 
 def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> Manifest:
     """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder."""
     store, env, tell = session.store, session.env, session.tell
     manifest = scan(
-        pipeline.input, store, env, tell, consent=pipeline.consent, skip=pipeline.output, reading=pipeline.captions
+        pipeline.input,
+        store,
+        env,
+        tell,
+        consent=pipeline.consent,
+        skip=pipeline.output,
+        reading=pipeline.captions,
+        accept_truncated=_keeps_truncated(pipeline),
     )
     changes = restore_patterns(changes, pipeline.restore, pipeline.output, store, tell)
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
     if recognized.added or recognized.removed:
         tell(SourcesChanged(recognized.added, recognized.removed))
     return exclude(recognized.manifest, pipeline.exclude, tell)
+
+
+def _keeps_truncated(pipeline: Pipeline) -> bool:
+    return any(stage.keeps_truncated for stage in pipeline.stages)
 
 
 def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
@@ -92,30 +106,33 @@ def _finder(env: Env) -> Callable[[Record], Path | None]:
 
 
 def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
-    """What `run` would compute and recall; writes nothing to a folder that no run has made.
+    """What `run` would compute and recall. Writes to no folder: it works on a copy of the ledger.
 
-    `tell` hears what a person changed in the output: the ledger follows it here, so the run does not say it again.
+    `tell` hears what a person changed in the output, as the run will say it again.
     """
-    with contextlib.ExitStack() as stack:
-        ledger = pipeline.output
-        if (ledger / LEDGER).is_dir():
-            stack.enter_context(run_lock(ledger))
-        else:
-            ledger = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        store = stack.enter_context(Store(ledger))
-        env = env_over(ledger, pipeline.output, pipeline.run, pipeline.concepts, store, training=_training(pipeline))
-        check_requirements(pipeline.stages, env)
-        changes = folder.read_changes(ledger, store, tell)
-        env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
-        manifest = scan(
-            pipeline.input,
-            store,
-            env,
-            silent,
-            consent=pipeline.consent,
-            skip=pipeline.output,
-            reading=pipeline.captions,
-        )
-        manifest = folder.recognize(manifest, changes, ledger, store, env, silent, keep=False).manifest
-        runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-        return runner.plan(pipeline.stages, exclude(manifest, pipeline.exclude, silent))
+    output = pipeline.output
+    check_unlocked(output)
+    with tempfile.TemporaryDirectory() as place:
+        scratch = Path(place)
+        copy_ledger(output, scratch)
+        with Store(scratch) as store:
+            training = _training(pipeline)
+            env = env_over(output, output, pipeline.run, pipeline.concepts, store, training=training)
+            check_requirements(pipeline.stages, env, pipeline.input)
+            changes = folder.read_changes(output, store, tell)
+            env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
+            # masks are taken into the ledger folder as they are read
+            reading = dataclasses.replace(env, root=store.root)
+            manifest = scan(
+                pipeline.input,
+                store,
+                reading,
+                silent,
+                consent=pipeline.consent,
+                skip=output,
+                reading=pipeline.captions,
+                accept_truncated=_keeps_truncated(pipeline),
+            )
+            manifest = folder.recognize(manifest, changes, output, store, env, silent, keep=False).manifest
+            runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
+            return runner.plan(pipeline.stages, exclude(manifest, pipeline.exclude, silent))

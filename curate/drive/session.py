@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.files import write_text
 from curate.core.lock import run_lock
+from curate.core.option_names import as_typed
 from curate.core.record import Manifest
 from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Findings
@@ -40,6 +41,7 @@ class Job:
 
     Notes of the stage `quiet_stage` are not reported: its findings say the same. `ledger` is the folder whose ledger
     is used, where it is not `output`. A `temporary` ledger is gone afterwards: nobody is sent to it.
+    Options of `typed` are named in messages as they are typed in a command.
     """
 
     output: Path
@@ -51,6 +53,7 @@ class Job:
     ledger: Path | None = None
     temporary: bool = False
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    typed: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,7 @@ class Session:
     env: Env
     report: Report
     runner: Runner
-
-    @property
-    def tell(self) -> Listener:
-        """Where events go."""
-        return self.report.tell
+    tell: Listener
 
     def with_concepts(self, concepts: Mapping[str, Concept]) -> Session:
         """The same session, in which `concepts` are what the user said of the concepts."""
@@ -105,7 +104,8 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
     ):
         env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
         workers = job.options.workers
-        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), _listener(report, job))
+        tell = _listener(report, job)
+        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), tell)
         begun = time.perf_counter()
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
 
@@ -115,7 +115,7 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
             return _close(report, store, status, done, job, time.perf_counter() - begun)
 
         try:
-            done = work(Session(store, env, report, runner))
+            done = work(Session(store, env, report, runner, tell))
         except (Interrupted, KeyboardInterrupt) as error:
             close("interrupted", None)
             if isinstance(error, KeyboardInterrupt):
@@ -129,6 +129,8 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
 
 def _listener(report: Report, job: Job) -> Listener:
     def tell(event: Event) -> None:
+        if isinstance(event, Note) and job.typed:
+            event = dataclasses.replace(event, message=as_typed(event.message, job.typed))
         if not (job.quiet_stage and isinstance(event, Note) and event.stage == job.quiet_stage):
             report.tell(event)
 

@@ -2,6 +2,7 @@
 
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edits import Changes, read_changes
+from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.identity import source_key
 from curate.folder.journal import Journal, undo, unfinished
@@ -21,6 +22,7 @@ __all__ = [
     "publish",
     "read_changes",
     "recognize",
+    "report_encodings",
     "report_foreign_pictures",
     "restore",
     "same_text",

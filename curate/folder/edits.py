@@ -30,7 +30,7 @@ class Changes:
 def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     """Finds what a person changed since the folder was written, also in renamed folders; the ledger keeps it.
 
-    With a copy of the ledger in another folder nothing of a settled folder is touched.
+    With a copy of the ledger in another folder nothing of the folder is touched.
     """
     for place in (*([folder] if store.folder == folder else []), store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)

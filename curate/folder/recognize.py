@@ -53,7 +53,8 @@ def recognize(
     now = {(r.origin, r.key) for r in records}
     store.commit()
     same = {changed.get(one, one) for one in before}
-    added = tuple(r.key for r in records if before and (r.origin, r.key) not in same)
+    unnamed = store.unnamed_sources()
+    added = tuple(r.key for r in records if before and (r.origin, r.key) not in same and r.origin not in unnamed)
     missing = tuple(sorted(key for _, key in same - now))
     return Recognized(with_edits(manifest, edits, removed), added, missing)
 

@@ -24,9 +24,13 @@ class Recovery:
 
 
 def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
-    """Adds to `rows` and the ledger what a killed run had written."""
+    """Adds to `rows` and the ledger what a killed run had written.
+
+    Files that it left behind are removed, unless `store` is a copy of the ledger in another folder.
+    """
     intended, removing = store.intended(), store.removing()
-    for place, folders, _ in os.walk(folder) if intended or removing else ():
+    owned = store.folder == folder
+    for place, folders, _ in os.walk(folder) if owned and (intended or removing) else ():
         # all folders, since a person may have renamed the one that was being written
         folders[:] = [name for name in folders if not name.startswith(".")]
         remove_leftovers(Path(place))
@@ -39,7 +43,7 @@ def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
         try:
             stat = path.stat()
             if stat.st_size == row.size and digest_file(path) == row.digest:
-                known = _with_old_caption(folder, row, rows.get(row.path), edits)
+                known = _with_old_caption(folder, row, rows.get(row.path), edits, owned)
                 written.append(dataclasses.replace(known, mtime=stat.st_mtime_ns))
             elif row.path not in rows and _came_from(folder, by_key.get(row.key), row):
                 # a picture that a person changed goes along unchanged; no time matches what is not ours
@@ -65,9 +69,12 @@ def _edits(store: Store) -> dict[Identity, list[str]]:
 
 
 def _with_old_caption(
-    folder: Path, row: Written, old: Written | None, edits: Mapping[Identity, Sequence[str]]
+    folder: Path, row: Written, old: Written | None, edits: Mapping[Identity, Sequence[str]], owned: bool
 ) -> Written:
-    """The row, with the caption that was there before where the new one had not been written yet."""
+    """The row, with the caption that was there before where the new one had not been written yet.
+
+    A caption that is there twice loses its stale file where the folder is `owned`.
+    """
     known = edits.get((row.origin, row.key), ())
     if old is None:
         return row
@@ -76,11 +83,12 @@ def _with_old_caption(
     moved = old.caption_path != row.caption_path
     if row.caption_path and is_any_of(read_text(folder / row.caption_path), row.caption, *known):
         if was_ours or not moved:
-            if old.caption_path and moved:
+            if owned and old.caption_path and moved:
                 (folder / old.caption_path).unlink(missing_ok=True)
             return row
         # a person edited the old caption while the new one was there already, under another suffix
-        (folder / row.caption_path).unlink()
+        if owned:
+            (folder / row.caption_path).unlink()
     # the caption is still the old one, or a person's: either way the old text is what it is compared with
     same_picture = (old.origin, old.key) == (row.origin, row.key)
     text = old.caption if same_picture or not was_ours or before is None else before

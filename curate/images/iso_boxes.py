@@ -11,6 +11,13 @@ class UnreadableError(ValueError):
     """The container does not hold together from here on."""
 
 
+class CutPictureError(UnreadableError):
+    """The file is damaged within its picture; all metadata that stand before it were read."""
+
+
+_PICTURES = frozenset({b"mdat", b"jxlc", b"jxlp", b"jp2c"})
+
+
 class Box(NamedTuple):
     """The four letters of a box, and from where to where its content goes."""
 
@@ -59,7 +66,8 @@ def _box(head: bytes, at: int, end: int) -> Box | None:
     if size < start:
         return None
     if at + size > end:
-        raise UnreadableError("it ends within a box: damaged or cut short")
+        error = CutPictureError if kind in _PICTURES else UnreadableError
+        raise error("it ends within a box: damaged or cut short")
     return Box(kind, at + start, at + size)
 
 

@@ -11,19 +11,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from curate.errors import InputError
+from curate.train.options.kohya.paths import is_foreign
 
-PATHS = ("base", "vae", "start_from", "reg_folder", "sample_prompts", "thumbnail", "output_dir")
-"""Options that kohya's files mean from where its scripts are started, and a pipeline from its own folder."""
+NAMES = ("base", "vae")
+PLACES = ("start_from", "reg_folder", "sample_prompts", "thumbnail", "output_dir")
+"""Options that kohya's files mean from where its scripts are started, and a pipeline from its own folder; `NAMES` may
+be names on a hub as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What kohya's files say: base and family, the lines of the train stage, and the folder of pictures."""
+    """What kohya's files say: base and family, the lines of the train stage, and the folder of pictures.
+
+    `cautions` say which relative paths were taken from the folder that the command is started in.
+    """
 
     base: str | None = None
     family: str | None = None
     lines: tuple[str, ...] = ()
     pictures: str | None = None
+    cautions: tuple[str, ...] = ()
 
 
 def training(files: Sequence[str], base: str | None) -> Training:
@@ -50,6 +57,7 @@ def training(files: Sequence[str], base: str | None) -> Training:
         family=_family(told),
         lines=tuple(lines),
         pictures=pictures if pictures and Path(pictures).is_dir() else None,
+        cautions=tuple(_moved(chosen, order)),
     )
 
 
@@ -69,6 +77,13 @@ def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, st
             yield f"{name}: {_yaml(_place(name, value))}  # {source}"
 
 
+def _moved(chosen: dict[str, Any], order: Sequence[str]) -> Iterator[str]:
+    """A line for each relative path that a pipeline in another folder would mean from there."""
+    for name in order:
+        if (place := _place(name, chosen[name])) != chosen[name]:
+            yield f"{name} {chosen[name]} is meant from {Path.cwd()}, as kohya's scripts do: it became {place}"
+
+
 def _rest(notes: Sequence[str]) -> Iterator[str]:
     if notes:
         yield "# What became no option of its own:"
@@ -78,10 +93,10 @@ def _rest(notes: Sequence[str]) -> Iterator[str]:
 
 def _place(name: str, value: Any) -> Any:
     """A path as a pipeline in any folder means it; a name on a hub stays."""
-    if name not in PATHS or not value:
+    if name not in (*NAMES, *PLACES) or not value or is_foreign(value):
         return value
     path = Path(value).expanduser()
-    return str(path.absolute()) if name == "output_dir" or path.exists() else value
+    return str(path.absolute()) if name in PLACES or path.exists() else value
 
 
 def _yaml(value: Any) -> str:

@@ -39,7 +39,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     reading = _captions(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
-    stages = _until(reader, values, stages, until)
+    stages, later = _until(reader, values, stages, until)
     exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
     reader.finish()
     return Pipeline(
@@ -53,22 +53,26 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         exclude=exclude,
         restore=restore,
         stages=tuple(stages),
+        later=tuple(later),
         run=options,
     )
 
 
-def _until(reader: Reader, values: Mapping[str, Any], stages: list[Stage], until: str | None) -> list[Stage]:
-    """The stages up to and with `until`."""
+def _until(
+    reader: Reader, values: Mapping[str, Any], stages: list[Stage], until: str | None
+) -> tuple[list[Stage], list[Stage]]:
+    """The stages up to and with `until`, and those after it."""
     names, entries = [s.name for s in stages], values.get("stages")
     if until is None:
-        return stages
+        return stages, []
     if until in names:
-        return stages[: names.index(until) + 1]
+        end = names.index(until) + 1
+        return stages[:end], stages[end:]
     # a stage of that name whose options are wrong has been named as a mistake
     if until not in map(entry_name, entries if isinstance(entries, list) else ()):
         message = f"no such stage in this pipeline: {registry.nearest(until, names)}"
         reader.problems.append(Problem(0, 0, message, f"--until {until}"))
-    return stages
+    return stages, []
 
 
 def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]:
@@ -134,7 +138,9 @@ def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path])
     if not isinstance(given, dict):
         reader.problem(("concepts",), f"concepts: takes a mapping of folder names, found {describe(given)}")
         return {}
-    folders = sorted({name for root in inputs for name in _concept_names(root)})
+    # names in a folder that is not there would only add to its own message
+    there = [root for root in inputs if root.is_dir()]
+    folders = sorted({name for root in there for name in _concept_names(root)}) if there == [*inputs] else []
     concepts: dict[str, Concept] = {}
     for name, settings in given.items():
         bare = name if name in folders else folder_name(name).name

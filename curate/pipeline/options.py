@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionEncoding, CaptionForm, CaptionReading
+from curate.core.caption_encoding import CaptionEncoding
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.scan import ConsentChoice
@@ -55,7 +56,10 @@ class CaptionOptions(BaseModel):
 
 
 class Pipeline(BaseModel):
-    """A checked pipeline.yaml; paths are resolved against the file's folder."""
+    """A checked pipeline.yaml; paths are resolved against the file's folder.
+
+    `later` are the stages after the one that the run ends with; what they train with is known to those before.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
@@ -69,6 +73,7 @@ class Pipeline(BaseModel):
     exclude: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
     stages: tuple[Stage, ...]
+    later: tuple[Stage, ...] = ()
     run: RunOptions
 
 

@@ -26,6 +26,12 @@ RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
 UNCHECKED: Literal["keep-unchecked"] = "keep-unchecked"
 """The statement under `consent:` that includes pictures whose files cannot be checked for a refusal."""
 
+_INCLUDED_BY = {
+    "": f"consent: {UNCHECKED} includes it",
+    "metadata": f"consent: {UNCHECKED} includes it, together with accept_truncated of convert for its damage",
+    "picture": "accept_truncated of convert includes it, since nothing before the damage refuses",
+}
+
 ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]
 """What the user states under `consent:`; empty for nothing."""
 
@@ -35,7 +41,7 @@ TRAINED = "lora"
 _UNSAID = Concept()
 _READING = CaptionReading()
 
-_READER = 2
+_READER = 3
 """Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
 
 
@@ -48,9 +54,11 @@ def scan(
     consent: ConsentChoice,
     skip: Path | None = None,
     reading: CaptionReading = _READING,
+    accept_truncated: bool = False,
 ) -> Manifest:
     """The records of all pictures under the inputs, with imported captions, triggers and consent resolved.
 
+    With `accept_truncated` files that are damaged within their picture stay in, where nothing before it refuses.
     Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
     """
     found = list_pictures(inputs, tell, skip)
@@ -68,7 +76,7 @@ def scan(
     records = _captioned(records, found, env.concepts, reading, tell)
     records = _masked(records, found, store, env, tell)
     tell(Scanned(len(records), counts))
-    return Manifest(_consenting(records, store, consent))
+    return Manifest(_consenting(records, store, consent, accept_truncated))
 
 
 def _masked(
@@ -133,7 +141,9 @@ def _with_imported(record: Record, text: str, reading: CaptionReading) -> Record
     return dataclasses.replace(record, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence))
 
 
-def _consenting(records: Sequence[Record], store: Store, choice: ConsentChoice) -> Iterator[Record]:
+def _consenting(
+    records: Sequence[Record], store: Store, choice: ConsentChoice, accept_truncated: bool
+) -> Iterator[Record]:
     """Sets aside what refuses AI training and what cannot be checked, unless the user's choice includes it."""
     known = store.consent(_READER, list({r.origin for r in records if r.origin}))
     for record in records:
@@ -142,15 +152,17 @@ def _consenting(records: Sequence[Record], store: Store, choice: ConsentChoice) 
             continue
         if record.origin not in known:
             answer = check(Path(record.image.path))
-            known[record.origin] = [answer.answer, answer.reason]
+            known[record.origin] = [answer.answer, answer.reason, answer.damage]
             store.keep_consent(_READER, {record.origin: known[record.origin]})
-        yield _with_consent(record, Consent(*known[record.origin]), choice)
+        kind, reason, damage = known[record.origin]
+        yield _with_consent(record, Consent(kind, reason, damage=damage), choice, accept_truncated)
 
 
-def _with_consent(record: Record, answer: Consent, choice: ConsentChoice) -> Record:
+def _with_consent(record: Record, answer: Consent, choice: ConsentChoice, accept_truncated: bool) -> Record:
     """The record with the fact `consent` (a refusal) or `unchecked` (why it could not be checked).
 
-    It is set aside unless the user's choice includes it.
+    It is set aside unless the user's choice includes it, or damaged files are accepted and nothing before the damage
+    refuses.
     """
     reason = answer.reason
     if answer.answer == "refused":
@@ -161,7 +173,12 @@ def _with_consent(record: Record, answer: Consent, choice: ConsentChoice) -> Rec
         unknown = "whether it refuses AI training could not be checked"
         if choice:
             return record.noting(f"{unknown} ({reason}); included by consent: {choice}", unchecked=reason)
-        aside = f"{unknown}: {reason}; consent: {UNCHECKED} includes it"
+        if accept_truncated and answer.damage == "picture":
+            note = (
+                f"a damaged file ({reason}): nothing before the damage refuses AI training; accept_truncated keeps it"
+            )
+            return record.noting(note, unchecked=reason)
+        aside = f"{unknown}: {reason}; {_INCLUDED_BY[answer.damage]}"
         return dataclasses.replace(record.noting(unchecked=reason), aside=aside)
     return record
 
@@ -176,13 +193,23 @@ def reopen(
     consent: ConsentChoice,
     edits: Mapping[tuple[str, str], str],
     reading: CaptionReading = _READING,
+    accept_truncated: bool = False,
 ) -> Manifest:
     """The records of a folder that commands work on: from its ledger where that knows the picture, else as scanned.
 
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """
     known = ledger.written()
-    scanned = scan([folder], store, env, tell, consent=consent, skip=folder / TRAINED, reading=reading)
+    scanned = scan(
+        [folder],
+        store,
+        env,
+        tell,
+        consent=consent,
+        skip=folder / TRAINED,
+        reading=reading,
+        accept_truncated=accept_truncated,
+    )
     records = [_known(record, known, folder, env.concepts, edits) for record in scanned]
     if len({r.key for r in records}) < len(records):
         # after a kill a picture may be there twice: its paths tell them apart

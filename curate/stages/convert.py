@@ -67,6 +67,11 @@ class Convert(RecordStage):
         return value
 
     @property
+    def keeps_truncated(self) -> bool:
+        """As the option says."""
+        return self.accept_truncated
+
+    @property
     def encoding(self) -> str:
         """How the pictures are written, as `Record.encoding` says it."""
         if self.format != "png":

@@ -60,6 +60,7 @@ class Export(DatasetStage):
         paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
         folder.report_foreign_pictures(env.output, store, tell)
+        folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths, env)
         for name in get_args(Extra):
@@ -87,6 +88,7 @@ class Export(DatasetStage):
             if digest_bytes(text.encode()) not in written and digest_file(env.output / name) in written:
                 return False
         folder.report_foreign_pictures(env.output, store, tell)
+        folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
         return True
 

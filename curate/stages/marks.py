@@ -171,6 +171,11 @@ class _Treat(RecordStage):
         """The detector counts by its content, not by where it lies."""
         return {**super().key_options(), "model": self.model is not None}
 
+    @property
+    def makes_masks(self) -> bool:
+        """Whether marks are left out of the loss."""
+        return self.action == "mask"
+
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Loads the detector, where one is given. Raises MissingError, InputError."""

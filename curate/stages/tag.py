@@ -17,8 +17,9 @@ from curate.core.counting import counted
 from curate.core.path_options import ModelName
 from curate.core.record import Record
 from curate.core.stage import CompositeStage, Env, RecordStage, Resources, Stage, Worker
+from curate.core.store import Store
 from curate.tagging.describing import DESCRIBED, Description
-from curate.tagging.models import called, find, translated
+from curate.tagging.models import called, earlier, find, translated
 from curate.tagging.scoring import Scoring
 from taggers import screening, select
 
@@ -103,6 +104,16 @@ class Tag(CompositeStage):
             **({"tagger": "; ".join(wrong)} if wrong else {}),
             **{o: f"{value:g} {said(f'{self.floor:g}')}" for o, value in low.items() if value < self.floor},
         }
+
+    @property
+    def asks_ledger(self) -> bool:
+        """Whether no tagger is named: then the one that the folder was tagged with is meant."""
+        return "tagger" not in self.model_fields_set
+
+    def known_options(self, ledger: Store) -> Mapping[str, Sequence[str]]:
+        """The taggers whose scores the folder's ledger keeps. Raises InputError for a model folder that is gone."""
+        known = earlier(ledger) if self.asks_ledger else ()
+        return {"tagger": known} if known else {}
 
     def parts(self) -> Sequence[Stage]:
         """Scores, keyed by models and floor; the sentence, where one is asked for; selection, keyed by the rest."""

@@ -75,6 +75,11 @@ class Train(TrainOptions, DatasetStage):
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
 
+    @property
+    def needs_masks(self) -> bool:
+        """Whether the loss is masked."""
+        return self.masked_loss
+
     def missing(self, env: Env) -> Sequence[Missing]:
         """Base, VAE, tokenizer, prompts, folders, LoRA to start from, optimizer, device and room for the LoRA."""
         from curate.train.planning import requirements

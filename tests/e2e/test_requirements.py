@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from safetensors.torch import save_file
 
 from curate import drive
+from curate.cli.main import main
+from curate.diffusion.load import load as load_base
 from curate.drive.command import Command
 from curate.errors import CurateError, MissingError
 from curate.pipeline import RunOptions, load
+from curate.stages.train import Train
 from curate.stages.upscale import Upscale
-from tests.e2e.conftest import pipeline
+from curate.train.network.build import attach
+from curate.train.options import TrainOptions
+from curate.train.planning.requirements import lora_bytes
+from tests.e2e.conftest import pipeline, tree
 
 LACKS = {
     "tagger on the hub": ("tag: {tagger: wd-vit-tagger-v3}", "wd-vit-tagger-v3"),
@@ -27,6 +36,10 @@ LACKS = {
     "pictures of the class": ("train: {reg_folder: reg}", "reg"),
     "pictures to validate on": ("train: {validation_folder: held out}", "held out"),
     "LoRA to start from": ("train: {start_from: old.safetensors}", "old.safetensors"),
+    "tokenizer": ("train: {base: base.safetensors, tokenizer: gone/to/tokenizer}", "gone/to/tokenizer"),
+    "masks": ("train: {masked_loss: true}", "masked_loss: no picture in"),
+    "room on the disk": ("train: {rank: 1000000, layer_preset: full, save_precision: fp32}", "the LoRA will take"),
+    "what a LoRA of another rank needs": ("train: {start_from: rank 2.safetensors, rank: 4}", "start_from: lora_"),
 }
 """A stage that lacks one thing, and what the message names."""
 
@@ -38,33 +51,92 @@ def stages(*lacking: str) -> str:
     return "\n" + "".join(f"  - {line}\n" for line in ["convert", *before, "trigger", "export", *after])
 
 
+OF_TRAINING = {lack: line for lack, (line, _) in LACKS.items() if line.startswith("train") and lack != "masks"}
+
+
 def offline(path: Path) -> Path:
+    (path.parent / "base.safetensors").write_bytes(b"a checkpoint whose tokenizer is looked for first")
+    shutil.copyfile(_lora(path.parent), path.parent / "rank 2.safetensors")
     path.write_text(path.read_text(encoding="utf-8") + "run: {offline: true}\n", encoding="utf-8")
     return path
 
 
-@pytest.mark.parametrize("carry_out", [drive.run, drive.plan])
+def _lora(place: Path) -> Path:
+    """A LoRA of rank 2 on the tiny base."""
+    options = TrainOptions(base="tiny", algo="lora", rank=2)
+    network = attach(options, load_base("tiny", True))
+    tensors = {f"{n}.{k}": t.detach().contiguous() for n, a in network.adapters.items() for k, t in a.tensors().items()}
+    network.detach()
+    save_file(tensors, place / "made.safetensors")
+    return place / "made.safetensors"
+
+
+def _skip_on_a_large_disk(lack: str, place: Path) -> None:
+    if lack == "room on the disk":
+        stage = Train(base="tiny", rank=1_000_000, layer_preset="full", save_precision="fp32")
+        if shutil.disk_usage(place).free > lora_bytes(stage):
+            pytest.skip("this disk holds any LoRA")
+
+
+def _ended(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as done:
+        main([*map(str, arguments)])
+    return int(done.value.code or 0)
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
 @pytest.mark.parametrize("lack", LACKS)
-def test_one_thing_missing(lack: str, carry_out: Callable[..., object], tmp_path: Path, raw: Path) -> None:
+def test_one_thing_missing(
+    lack: str, command: str, tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line, name = LACKS[lack]
+    _skip_on_a_large_disk(lack, tmp_path)
     file = offline(pipeline(tmp_path, raw, stages=stages(line)))
-    with pytest.raises(MissingError) as error:
-        carry_out(load(file))
-    assert name in str(error.value).replace("\\", "/")
-    assert error.value.remedy
-    assert not (tmp_path / "prepared").exists()
+    before = tree(tmp_path, skip=())
+    assert _ended(command, file) in (2, 3)
+    said = capsys.readouterr().err.replace("\\", "/")
+    assert name in said and len(said.strip().splitlines()) > 1, "what is missing, and the remedy"
+    assert tree(tmp_path, skip=()) == before
+
+
+@pytest.mark.parametrize("lack", [*OF_TRAINING, "masks"])
+def test_one_thing_missing_for_print_config(
+    lack: str, tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, name = LACKS[lack]
+    _skip_on_a_large_disk(lack, tmp_path)
+    offline(pipeline(tmp_path, raw))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "prepared" / "1_zwx dog"
+    shutil.copytree(raw / "dog", folder)
+    (folder / "0.txt").write_text("zwx dog", encoding="utf-8")
+    before = tree(tmp_path, skip=())
+    options = yaml.safe_load(line)["train"]
+    words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", *([] if v is True else [str(v)]))]
+    code = _ended("train", "prepared", "--print-config", "--steps", "1", *words)
+    said = capsys.readouterr()
+    if lack == "base":  # the hub may have it
+        assert code == 0 and name in said.out
+        return
+    assert code in (2, 3)
+    expected = "masked_loss" if lack == "masks" else name
+    assert expected.replace("_", "-").removesuffix(": no picture in") in said.err.replace("\\", "/").replace("_", "-")
+    assert not re.search(r"(?<![\w-])(start_from|masked_loss|reg_folder|validation_folder)\b", said.err)
+    assert tree(tmp_path, skip=()) == before
 
 
 def test_everything_missing_is_told_at_once(tmp_path: Path, raw: Path) -> None:
-    options = [line.partition("{")[2].rstrip("}") for line, _ in LACKS.values() if line.startswith("train")]
-    lines = [line for line, _ in LACKS.values() if not line.startswith(("train", "tag"))]
+    alone = ("tokenizer", "room on the disk", "what a LoRA of another rank needs")
+    lacks = {lack: row for lack, row in LACKS.items() if lack not in alone}
+    options = [line.partition("{")[2].rstrip("}") for line, _ in lacks.values() if line.startswith("train")]
+    lines = [line for line, _ in lacks.values() if not line.startswith(("train", "tag"))]
     lines += ["tag: {tagger: wd-vit-tagger-v3, describe: owner/no-such-model}", f"train: {{{', '.join(options)}}}"]
     file = offline(pipeline(tmp_path, raw, stages=stages(*lines)))
     with pytest.raises(MissingError) as error:
         drive.run(load(file))
     text = str(error.value).replace("\\", "/")
-    assert [name for _, name in LACKS.values() if name not in text] == []
-    assert text.startswith(f"{len(LACKS)} things are missing:")
+    assert [name for _, name in lacks.values() if name not in text] == []
+    assert text.startswith(f"{len(lacks)} things are missing:")
     assert not (tmp_path / "prepared").exists()
 
 

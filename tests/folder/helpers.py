@@ -44,7 +44,8 @@ class Project:
             path.with_suffix(".txt").write_text(caption, encoding="utf-8")
         return path
 
-    def run(self) -> Result:
+    def pipeline(self) -> Path:
+        """The pipeline file, written anew."""
         values = {
             "input": "in",
             "output": self.name,
@@ -56,7 +57,10 @@ class Project:
         }
         file = self.place / "pipeline.yaml"
         file.write_text(json.dumps(values), encoding="utf-8")
-        return drive.run(load(file), quiet=True)
+        return file
+
+    def run(self) -> Result:
+        return drive.run(load(self.pipeline()), quiet=True)
 
     def twin(self, name: str) -> Project:
         """The same project with a copy of its output as it is now, times and all."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+import taggers.palette
+from curate.core.store import Store
+from curate.errors import InputError, MissingError
+from curate.pipeline import RunOptions
 from curate.stages.balance import Balance
 from curate.stages.prune import Prune
 from curate.stages.tag import Tag
+from curate.tagging.models import earlier
 from tests.folder.helpers import Project, command
 
 
@@ -33,6 +42,36 @@ def test_new_thresholds_keep_triggers_and_files_and_recall_scores(tagged: Projec
     assert tagged.captions() == dict.fromkeys(before, "zwx dog")
     command(Tag(tagger=("palette",)), tagged.out)
     assert tagged.captions() == before
+
+
+def test_without_a_tagger_the_one_of_the_ledger_is_taken(tagged: Project) -> None:
+    before = tagged.captions()
+    for options in ({"dry_run": True}, {"out": tagged.place / "new"}, {}):
+        command(Tag(general=1.0), tagged.out, options=RunOptions(offline=True), **options)
+    assert any("tagger palette, as the ledger of" in note for note in tagged.notes())
+    assert tagged.captions() == dict.fromkeys(before, "zwx dog")
+    assert (tagged.place / "new/1_zwx dog/0.txt").read_text(encoding="utf-8") == "zwx dog"
+
+
+def test_a_model_folder_is_found_again(tagged: Project) -> None:
+    own = tagged.place / "my model"
+    shutil.copytree(Path(taggers.palette.__file__).parent, own, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for file in own.iterdir():
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    command(Tag(tagger=(str(own),), family="wd"), tagged.out)
+    with Store(tagged.out) as ledger:
+        assert earlier(ledger) == (str(own),)
+    own.rename(tagged.place / "elsewhere")
+    with pytest.raises(InputError, match="my model") as error:
+        command(Tag(), tagged.out)
+    assert "--tagger" in error.value.remedy
+
+
+def test_a_folder_without_a_ledger_gets_the_default(project: Project) -> None:
+    (project.place / "10_dog").mkdir()
+    Image.new("RGB", (24, 24)).save(project.place / "10_dog/a.png")
+    with pytest.raises(MissingError, match="wd-swinv2-tagger-v3"):
+        command(Tag(), project.place, in_place=True, options=RunOptions(offline=True))
 
 
 def test_an_edited_caption_is_kept(tagged: Project) -> None:

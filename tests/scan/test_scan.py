@@ -31,12 +31,17 @@ def keys(folder: Path, skip: Path | None = None) -> list[str]:
 
 
 def scanned(
-    tmp_path: Path, *folders: Path, consent: ConsentChoice = "", **concepts: Concept
+    tmp_path: Path,
+    *folders: Path,
+    consent: ConsentChoice = "",
+    accept_truncated: bool = False,
+    **concepts: Concept,
 ) -> tuple[Manifest, list[str]]:
     told: list[Event] = []
     with Store(tmp_path / "out") as store:
         env = Env(tmp_path, tmp_path, PICTURE_FILES, concepts=concepts)
-        found = scan(folders, store, env, told.append, consent=consent, skip=tmp_path / "out")
+        skip = tmp_path / "out"
+        found = scan(folders, store, env, told.append, consent=consent, skip=skip, accept_truncated=accept_truncated)
     return found, [e.message for e in told if isinstance(e, Note)]
 
 
@@ -140,12 +145,32 @@ def test_what_cannot_be_checked_is_set_aside_unless_the_user_keeps_it(tmp_path: 
     for _ in range(2):
         aside, _ = scanned(tmp_path, tmp_path / "in")
         assert [bool(r.aside) for r in aside] == [True, False]
-        assert "could not be checked" in aside[0].aside and "consent: keep-unchecked" in aside[0].aside
+        assert "could not be checked" in aside[0].aside and "accept_truncated" in aside[0].aside
     for choice in ("keep-unchecked", "i-hold-the-rights"):
         kept, _ = scanned(tmp_path, tmp_path / "in", consent=choice)
         assert [r.aside for r in kept] == ["", ""]
         assert "could not be checked" in kept[0].notes[0] and choice in kept[0].notes[0]
         assert kept[0].facts["unchecked"] and "unchecked" not in kept[1].facts
+
+
+def test_damage_within_the_picture_takes_one_option_and_any_other_damage_two(tmp_path: Path) -> None:
+    for name, xmp in (("plain", b"<x/>"), ("marked", PROHIBITED)):
+        save(tmp_path / f"{name}.png", "png", xmp)
+        whole = (tmp_path / f"{name}.png").read_bytes()
+        for part, end in (("picture", whole.index(b"IDAT") + 100), ("metadata", whole.index(b"iTXt") + 20)):
+            (tmp_path / "in/dog").mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"in/dog/{name} {part}.png").write_bytes(whole[:end])
+    for _ in range(2):
+        found, _ = scanned(tmp_path, tmp_path / "in", accept_truncated=True)
+        aside = {r.key.removeprefix("dog/"): r.aside for r in found}
+        assert aside["plain picture.png"] == ""
+        assert aside["marked picture.png"].startswith("refuses AI training")
+        for name in ("plain metadata.png", "marked metadata.png"):
+            assert "consent: keep-unchecked" in aside[name] and "accept_truncated" in aside[name]
+    found, _ = scanned(tmp_path, tmp_path / "in")
+    aside = {r.key.removeprefix("dog/"): r.aside for r in found}
+    assert "accept_truncated of convert" in aside["plain picture.png"]
+    assert "keep-unchecked" not in aside["plain picture.png"]
 
 
 def test_keeping_the_unchecked_keeps_no_refusal(tmp_path: Path) -> None:

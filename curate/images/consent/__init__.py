@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from curate.images.consent.c2pa import training_mining
 from curate.images.consent.containers import packets
-from curate.images.consent.packet import Gap, Packet
+from curate.images.consent.packet import Damage, Gap, Packet
 from curate.images.consent.xmp import data_mining
+from curate.images.iso_boxes import CutPictureError, UnreadableError
 
 Answer = Literal["refused", "not-refused", "unchecked"]
 
@@ -56,29 +57,37 @@ class Consent:
 
     `answer` is "unchecked" where no refusal was read and a place that may hold one could not be. `reason` is the
     refusal in words, or why it could not be checked; empty where nothing refuses. `marks` are all statements,
-    refusals first.
+    refusals first. `damage` says of an unchecked file where it is damaged: "picture" where all marks before the
+    picture were read, else "metadata".
     """
 
     answer: Answer
     reason: str = ""
     marks: tuple[Mark, ...] = ()
+    damage: Damage = ""
 
 
 def check(path: Path) -> Consent:
     """What the file says of AI training; never raises."""
     marks: list[Mark] = []
-    gaps: list[str] = []
+    gaps: list[Gap] = []
     for one in _statements(path):
         if isinstance(one, Gap):
-            gaps.append(one.reason)
+            gaps.append(one)
         else:
             marks.append(one)
     ordered = tuple(dict.fromkeys(sorted(marks, key=lambda mark: not mark.refuses)))
     if refusals := [str(mark) for mark in ordered if mark.refuses]:
         return Consent("refused", "; ".join(refusals), ordered)
     if gaps:
-        return Consent("unchecked", "; ".join(dict.fromkeys(gaps)), ordered)
+        return Consent("unchecked", "; ".join(dict.fromkeys(gap.reason for gap in gaps)), ordered, _damage(gaps))
     return Consent("not-refused", "", ordered)
+
+
+def _damage(gaps: Sequence[Gap]) -> Damage:
+    if all(gap.damage == "picture" for gap in gaps):
+        return "picture"
+    return "metadata" if any(gap.damage for gap in gaps) else ""
 
 
 def _statements(path: Path) -> Iterator[Mark | Gap]:
@@ -92,7 +101,9 @@ def _statements(path: Path) -> Iterator[Mark | Gap]:
     except OSError as error:
         yield Gap(f"the file cannot be read: {error.strerror or error}")
     except (IndexError, struct.error):
-        yield Gap("it ends early, or its structure is damaged")
+        yield Gap("it ends early, or its structure is damaged", "metadata")
+    except UnreadableError as error:
+        yield Gap(str(error), "picture" if isinstance(error, CutPictureError) else "metadata")
     except (ValueError, OverflowError) as error:
         yield Gap(str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from curate.images.consent.packet import Packet, Part, UnreadableError
+from curate.images.iso_boxes import CutPictureError
 
 _END, _IMAGE, _EXTENSION, _APPLICATION = 0x3B, 0x2C, 0x21, 0xFF
 
@@ -12,13 +13,14 @@ _END, _IMAGE, _EXTENSION, _APPLICATION = 0x3B, 0x2C, 0x21, 0xFF
 def packets(data: bytes) -> Iterator[Part]:
     """Walks the blocks of a whole file; its last byte, which many programs leave out, may be missing.
 
-    Raises IndexError or UnreadableError where it ends early or has a block of no known kind.
+    Raises IndexError or UnreadableError where it ends early or has a block of no known kind, CutPictureError where
+    it ends within a frame.
     """
     at = 13 + _table(data[10])
     while at < len(data) and data[at] != _END:
         kind, at = data[at], at + 1
         if kind == _IMAGE:
-            at = _skip(data, at + 9 + _table(data[at + 8]) + 1)
+            at = _after_frame(data, at)
         elif kind == 0:
             continue  # decoders pass over stray zeros between blocks
         elif kind != _EXTENSION:
@@ -33,6 +35,13 @@ def packets(data: bytes) -> Iterator[Part]:
                 yield Packet("c2pa", b"".join(_blocks(data, start)))
         else:
             at = _skip(data, at + 1)
+
+
+def _after_frame(data: bytes, at: int) -> int:
+    try:
+        return _skip(data, at + 9 + _table(data[at + 8]) + 1)
+    except IndexError:
+        raise CutPictureError("it ends within a frame: damaged or cut short") from None
 
 
 def _table(flags: int) -> int:

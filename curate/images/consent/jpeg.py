@@ -45,7 +45,7 @@ def packets(file: BinaryIO) -> Iterator[Part]:
         if sorted(parts) not in (list(range(len(parts))), list(range(1, len(parts) + 1))):
             yield Gap("a part of its content credentials is missing")
     if gap:
-        yield Gap(gap)
+        yield Gap(gap, "metadata")
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,9 @@ LARGEST = 64 << 20
 """Bytes of metadata that are read at most, packed and unpacked: a hundred times the largest that programs write."""
 
 
+Damage = Literal["", "picture", "metadata"]
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """An XMP packet or a C2PA manifest store as it is in the file."""
@@ -22,9 +25,14 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A place that may hold a statement and cannot be read, and why."""
+    """A place that may hold a statement and cannot be read, and why.
+
+    `damage` is where the file itself does not hold together: in its picture, with everything before it read, or
+    anywhere else. It is empty where the file is whole.
+    """
 
     reason: str
+    damage: Damage = ""
 
 
 Part = Packet | Gap

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from curate.images.consent.packet import Gap, Packet, Part, UnreadableError, inflate, read
 from curate.images.consent.tiff import exif
+from curate.images.iso_boxes import CutPictureError
 
 _KEYWORD = b"XML:com.adobe.xmp"
 _RAW = b"Raw profile type "  # ImageMagick's way: the packet as hexadecimal digits
@@ -17,8 +18,10 @@ _JPEG_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 def packets(file: BinaryIO, start: int = 0) -> Iterator[Part]:
     """Text chunks, packed or not, before and after the picture, and caBX.
 
-    `start` is where the PNG begins in the file. Raises UnreadableError where the file ends early.
+    `start` is where the PNG begins in the file. Raises UnreadableError where the file ends early, CutPictureError
+    where it does so after its picture began.
     """
+    error = UnreadableError
     end = file.seek(0, 2)
     file.seek(start + 8)
     while len(head := file.read(8)) == 8:
@@ -26,8 +29,11 @@ def packets(file: BinaryIO, start: int = 0) -> Iterator[Part]:
         after = file.tell() + size + 4
         if kind == b"IEND":
             return
+        if kind == b"IDAT":
+            error = CutPictureError
         if after > end:
-            raise UnreadableError("it ends before its last chunk: damaged or cut short")
+            within = error if kind == b"IDAT" else UnreadableError
+            raise within("it ends before its last chunk: damaged or cut short")
         if kind == b"caBX":
             yield Packet("c2pa", read(file, size))
         elif kind == b"eXIf":
@@ -35,7 +41,7 @@ def packets(file: BinaryIO, start: int = 0) -> Iterator[Part]:
         elif kind in (b"iTXt", b"tEXt", b"zTXt"):
             yield from _text(kind, file, size)
         file.seek(after)
-    raise UnreadableError("it ends before its last chunk: damaged or cut short")
+    raise error("it ends before its last chunk: damaged or cut short")
 
 
 def _text(kind: bytes, file: BinaryIO, size: int) -> Iterator[Part]:

@@ -72,7 +72,8 @@ def read_dataset(
     """Every picture of every `N_name` folder directly inside `folder`, sorted by path.
 
     Pictures in `left_out` (absolute paths) are passed over, and of regularisation pictures (`reg`) those that refuse AI
-    training or cannot be checked for it. A picture without a caption gets its folder's words. With `masks`, those in
+    training or cannot be checked for it. A picture without a caption gets its folder's words; so does one whose caption
+    is no text, since a caption can be written again and a run keeps the picture as well. With `masks`, those in
     FOLDER/masks belong to them.
     Raises InputError where nothing can be trained: no folder, no `N_name` folder, no picture, no caption at all
     (regularisation pictures need none), no mask where masks are wanted.
@@ -93,9 +94,11 @@ def read_dataset(
         for path in content.pictures:
             size = _usable_size(path, reg, warnings)
             mask = mask_of(folder, path, content.masks) if masks else None
-            if size is None or not _is_usable(path, content, mask, warnings):
+            if size is None or not _has_usable_mask(path, mask, warnings):
                 continue
             caption = content.captions.get(path)
+            if path in content.errors:
+                warnings.append(f"{_name(path)}: the caption is not used: {content.errors[path]}")
             if caption is None:
                 uncaptioned.append(path)
             one = _picture(path, concept, size, caption, mask, reg, digests)
@@ -176,7 +179,7 @@ def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | 
 
 def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
     """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
-    name = f"{path.parent.name}/{path.name}"
+    name = _name(path)
     # the concepts' pictures were asked when the folder was scanned; these are read nowhere else
     if reg and (reason := _withheld(path)):
         warnings.append(f"{name} {reason}")
@@ -201,17 +204,17 @@ def _withheld(path: Path) -> str:
     return ""
 
 
-def _is_usable(path: Path, content: Content, mask: Path | None, warnings: list[str]) -> bool:
-    """False and a warning where caption or mask cannot be read: without it the picture would teach the wrong thing."""
-    name = f"{path.parent.name}/{path.name}"
-    if path in content.errors:
-        warnings.append(f"{name} is left out: {content.errors[path]}")
-        return False
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _has_usable_mask(path: Path, mask: Path | None, warnings: list[str]) -> bool:
+    """False and a warning where the mask cannot be read: without it the picture would teach what it must not."""
     try:
         if mask is not None:
             picture_size(mask)
     except Exception as error:  # as of pictures
-        warnings.append(f"{name} is left out: its mask cannot be read: {error}")
+        warnings.append(f"{_name(path)} is left out: its mask cannot be read: {error}")
         return False
     return True
 

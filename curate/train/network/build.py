@@ -51,7 +51,7 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter]:
     """The adapters that `attach` would put on a backbone, without values; nothing is attached.
 
-    Raises InputError as `attach` does for all but the values in a file to go on from.
+    Raises InputError as `attach` does, for a file to go on from too.
     """
     started = warm_start.read(options.start_from, backbone.layer_names()) if options.start_from else None
     adapters: dict[str, Adapter] = {}
@@ -68,6 +68,8 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
     check(options, adapters, used)
     if started is not None:
         warm_start.fits(adapters, started)
+        for name, adapter in adapters.items():
+            warm_start.fill(name, adapter, started[name], keep_scale=False)
     return adapters
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, Field
 
-from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionEncoding, CaptionForm, CaptionReading
+from curate.core.caption_encoding import CaptionEncoding
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
 from curate.core.path_options import FilePath
 
 

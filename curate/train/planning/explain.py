@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from curate.core.counting import counted
-from curate.core.stage import Findings
+from curate.core.findings import Findings, Missing, missing_error
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import families
-from curate.errors import MissingError
+from curate.errors import CurateError, MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset, split
 from curate.train.data.order import Order
@@ -23,7 +23,7 @@ from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
 from curate.train.options.algorithms import applies, either
-from curate.train.planning import advice, checks, dry_model, estimate
+from curate.train.planning import advice, checks, dry_model, estimate, requirements
 from curate.train.planning.base_checks import base_place, base_traits, check_base
 from curate.train.planning.preflight import fit_warnings
 
@@ -113,11 +113,36 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
 def findings(options: TrainOptions, folder: Path, explicit: Collection[str], device: torch.device) -> Findings:
     """Tables of every effective value and source, the length worked out, the estimate and the advice.
 
-    Raises what training would raise of the options: InputError, and MissingError where an optimizer is not installed.
+    Raises what training would raise of the options, and MissingError for all that it will not find. With a file of
+    kohya's the findings hold the error instead: what became of the file is worth seeing first.
     """
-    data = content(options, folder)
-    checks.check_files(options, folder)
+    values = sources(options, explicit, "command line")
     closing: list[str] = []
+    facts: dict[str, Any] = {}
+    error: CurateError | None = None
+    try:
+        facts = _worked_out(options, folder, values, closing, device)
+    except CurateError as refusal:
+        error = refusal
+    error = _all_at_once(error, options, folder, device)
+    if error is not None and not options.from_kohya:
+        raise error
+    closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
+    names = [name for group in GROUPS.values() for name in group.model_fields]
+    rows = [(name, _text(values[name].value), values[name].source) for name in names]
+    plain = {name: dataclasses.asdict(value) for name, value in values.items()}
+    return Findings(
+        [[("option", "value", "from"), *rows]], closing, {"options": plain, "notes": closing, **facts}, error
+    )
+
+
+def _worked_out(
+    options: TrainOptions, folder: Path, values: dict[str, Value], closing: list[str], device: torch.device
+) -> dict[str, Any]:
+    """Settles `values` by what base and data are, adds lines to `closing`; the length and the estimate as values.
+
+    Raises what training would raise of the options.
+    """
     base, place = None, None
     try:
         place = base_place(options)
@@ -126,24 +151,34 @@ def findings(options: TrainOptions, folder: Path, explicit: Collection[str], dev
         closing.append(
             f"{error.message}: the settings that depend on it are not known yet; give family {either(families())}"
         )
-        optimizer.check(options)
-    if base and place is None:
-        closing.append(f"the base is not on this machine: these numbers are for {base.family}")
-    values = sources(options, explicit, "command line")
     settle(values, options, base, device)
+    data = content(options, folder)
+    checks.check_files(options, folder)
     facts: dict[str, Any] = {}
-    if base:
+    if base is None:
+        optimizer.check(options)
+    else:
+        if place is None:
+            closing.append(f"the base is not on this machine: these numbers are for {base.family}")
         frame = check_base(options, base, place, device)
         made = outline_of(options, data, base.resolution)
         settle_length(values, options, made)
         lines, facts = _course(options, data, made, frame, device)
         closing += lines
     closing += [f"warning: {line}" for line in data.warnings]
-    closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
-    names = [name for group in GROUPS.values() for name in group.model_fields]
-    rows = [(name, _text(values[name].value), values[name].source) for name in names]
-    plain = {name: dataclasses.asdict(value) for name, value in values.items()}
-    return Findings([[("option", "value", "from"), *rows]], closing, {"options": plain, "notes": closing, **facts})
+    return facts
+
+
+def _all_at_once(
+    error: CurateError | None, options: TrainOptions, folder: Path, device: torch.device
+) -> CurateError | None:
+    """The error with everything else that training will not find; a base that `family` stands for is not wanted."""
+    lacks = requirements.missing(options, folder, str(device), needs_base=options.family is None)
+    if error is not None and all(lack.message != error.message for lack in lacks):
+        lacks = [Missing(error.message, error.remedy), *lacks]
+    if not lacks or (error is not None and len(lacks) == 1):
+        return error
+    return missing_error(lacks)
 
 
 def settle_length(values: dict[str, Value], options: TrainOptions, made: Outline) -> None:

@@ -17,7 +17,7 @@ from curate.train.options import TrainOptions
 from curate.train.output.lora_file import DTYPES
 from curate.train.output.metadata_user import words
 from curate.train.planning import dry_model
-from curate.train.planning.base_checks import base_place, base_traits, check_family
+from curate.train.planning.base_checks import base_place, base_traits, check_base, check_family
 from curate.train.planning.checks import check_output
 from curate.train.runtime import compile, memory
 from curate.train.runtime.device import resolve_device
@@ -26,10 +26,21 @@ SMALLEST = 1 << 20
 """Bytes of the smallest LoRA."""
 
 
-def missing(options: TrainOptions, folder: Path, device: str, require_gpu: bool, offline: bool) -> list[Missing]:
-    """What training into `folder` will need and does not find. A hub name counts as there unless `offline` is set."""
+def missing(
+    options: TrainOptions,
+    folder: Path,
+    device: str,
+    require_gpu: bool = False,
+    offline: bool = False,
+    *,
+    needs_base: bool = True,
+) -> list[Missing]:
+    """What training into `folder` will need and does not find. A hub name counts as there unless `offline` is set.
+
+    Without `needs_base` the base itself may be missing.
+    """
     checks: list[Callable[[], None]] = [
-        lambda: _base(options, offline),
+        *([lambda: _base(options, offline)] if needs_base else []),
         lambda: _vae(options, offline),
         lambda: _tokenizer(options, offline),
         lambda: _prompts(options),
@@ -40,8 +51,10 @@ def missing(options: TrainOptions, folder: Path, device: str, require_gpu: bool,
         lambda: _device(options, device, require_gpu),
         lambda: _output(options, folder),
         lambda: _thumbnail(options),
+        lambda: _on_base(options, device),
     ]
-    return list(_failures(checks))
+    # what lies at fault in two checks has one message
+    return list(dict.fromkeys(_failures(checks)))
 
 
 def _failures(checks: list[Callable[[], None]]) -> Iterator[Missing]:
@@ -102,6 +115,21 @@ def _start(options: TrainOptions) -> None:
         start_file(options.start_from)
 
 
+def _on_base(options: TrainOptions, device: str) -> None:
+    """Options that do not fit the base, or the LoRA to start from, where the base is on this machine."""
+    try:
+        place = base_place(options)
+    except CurateError:
+        return  # `_base` says why
+    if not _is_pickle(place):
+        check_base(options, base_traits(options, place), place, resolve_device(device))
+
+
+def _is_pickle(place: Path | None) -> bool:
+    """Whether the names in the base are known only once all of it is read."""
+    return place is not None and place.suffix not in ("", ".safetensors")
+
+
 def _thumbnail(options: TrainOptions) -> None:
     words(options, "")
 
@@ -122,8 +150,8 @@ def lora_bytes(options: TrainOptions) -> int:
     """Size of the finished LoRA, from the base's configuration; where that is not known, the least there is."""
     try:
         place = base_place(options)
-        if place is not None and place.suffix not in ("", ".safetensors"):
-            return SMALLEST  # the names in a pickle are known only once all of it is read
+        if _is_pickle(place):
+            return SMALLEST
         frame = dry_model.frame(base_traits(options, place), options.base, place)
         return max(SMALLEST, dry_model.adapter_parameters(options, frame) * DTYPES[options.save_precision].itemsize)
     except CurateError:

@@ -364,3 +364,42 @@ def test_files_that_are_no_pictures(tmp_path: Path):
     assert "No such file" in check(tmp_path / "none").reason
     assert answer(tmp_path / "empty", b"") == "not-refused"
     assert answer(tmp_path / "text.txt", b"DataMining DMI-PROHIBITED") == "not-refused"
+
+
+def within(path: Path, container: str, part: float, xmp: bytes = b"") -> str:
+    """Where a file is damaged that ends after this part of its bytes."""
+    if xmp:
+        save(path, container, xmp)
+    else:
+        picture().save(path, container)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * part)])
+    return check(path).damage
+
+
+@pytest.mark.parametrize("container", ["PNG", "WEBP", "GIF", "AVIF"])
+@pytest.mark.parametrize("part", [0.5, 0.75, 0.98])
+def test_damage_within_the_picture(tmp_path: Path, container: str, part: float):
+    assert within(tmp_path / "a", container, max(part, 0.75) if container == "GIF" else part) == "picture"
+
+
+BEFORE = [("PNG", 0.005), ("WEBP", 0.008), ("JPEG", 0.1), ("TIFF", 0.003), ("AVIF", 0.1)]
+
+
+@pytest.mark.parametrize(("container", "part"), BEFORE)
+def test_damage_before_the_picture(tmp_path: Path, container: str, part: float):
+    assert within(tmp_path / "a", container, part) == "metadata"
+
+
+@pytest.mark.parametrize("container", ["webp", "avif", "png"])
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_damage_within_the_picture_needs_the_marks_read(tmp_path: Path, container: str, part: float):
+    """WebP puts XMP last and announces it; the others may keep it in front."""
+    damage = within(tmp_path / "a", container, part, ALLOWED)
+    assert damage == "metadata" or check(tmp_path / "a").marks
+
+
+def test_a_whole_file_with_packed_marks_is_not_damaged(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(png(chunk(b"zTXt", KEY + b"\7" + zlib.compress(PROHIBITED)), last=False))
+    found = check(tmp_path / "a.png")
+    assert (found.answer, found.damage) == ("unchecked", "")

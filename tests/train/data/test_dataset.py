@@ -109,12 +109,14 @@ def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Pat
     assert "2_zwx dog/0.png" in text and "bad.png" in text and "strange is skipped" in text
 
 
-def test_caption_that_is_no_text_leaves_its_picture_out(folder: Path) -> None:
+def test_a_caption_that_is_no_text_is_set_aside_and_its_picture_kept(folder: Path) -> None:
     whole = len(read_dataset(folder).pictures)
     (folder / "2_zwx dog" / "0.txt").write_bytes(b"\x00\x01\x02")
     data = read_dataset(folder)
-    assert len(data.pictures) == whole - 1
-    assert any("0.png is left out" in line and "0.txt: the caption cannot be read" in line for line in data.warnings)
+    assert len(data.pictures) == whole
+    assert [p.caption for p in data.pictures if p.path.name == "0.png" and p.words == "zwx dog"] == ["zwx dog"]
+    assert any("0.png: the caption is not used" in line and "cannot be read" in line for line in data.warnings)
+    assert any("no caption" in line and "2_zwx dog/0.png" in line for line in data.warnings)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])

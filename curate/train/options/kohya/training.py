@@ -138,6 +138,8 @@ def _schedule(t: Translation, optimizer: str, own_rate: bool) -> None:
     name = _custom(t) if custom else t.take("lr_scheduler")
     if custom:
         t.idle(("lr_scheduler",), "lr_scheduler_type takes its place")
+        t.idle(("lr_warmup_steps",), "kohya's scripts refuse it beside lr_scheduler_type")
+        t.left.pop("lr_warmup_steps", None)
     names = ("lr_scheduler", "lr_scheduler_num_cycles", "lr_scheduler_power", "lr_warmup_steps")
     if own_rate or "schedulefree" in optimizer:
         reason = (
@@ -186,7 +188,10 @@ def _warmup(t: Translation, value: Any) -> None:
 
 
 def _custom(t: Translation) -> str | None:
-    """A schedule by its class: torch's cosine is ours where it falls over the whole run."""
+    """A schedule by its class: torch's cosine is ours where it falls over the whole run.
+
+    After T_max steps torch's rises again, and before them it has not reached zero.
+    """
     kind = str(t.take("lr_scheduler_type"))
     given = t.take("lr_scheduler_args") or []
     lines: Sequence[Any] = given.split() if isinstance(given, str) else given
@@ -195,8 +200,20 @@ def _custom(t: Translation) -> str | None:
         key, _, value = str(line).replace('"', "").partition("=")
         values[key] = value
     if kind.rpartition(".")[2] == "CosineAnnealingLR" and float(values.get("eta_min", 0) or 0) == 0:
-        over = values.get("T_max", "")
-        t.note("lr_scheduler_type", f"is cosine: it falls over {over or 'T_max'} steps there, over the whole run here")
-        return "cosine"
+        return _annealing(t, values.get("T_max", ""))
     t.refuse("lr_scheduler_type", "schedules are chosen by name", "schedule")
     return None
+
+
+def _annealing(t: Translation, over: str) -> str | None:
+    """torch's CosineAnnealingLR over as many steps; the run's length is known where it is given in steps."""
+    steps = t.result.values.get("steps", t.result.defaults.get("steps"))
+    if not over.isdigit() or "epochs" in t.result.values or steps is None:
+        given = over if over.isdigit() else "T_max"
+        t.note("lr_scheduler_type", f"is cosine if the run is as long as {given}: it falls over the whole run here")
+    elif int(over) != int(steps):
+        after = "rises again after them" if int(over) < int(steps) else "does not reach zero"
+        reason = f"it falls over T_max={over}, and the run is of length {steps}: the rate {after}"
+        t.refuse("lr_scheduler_type", reason, "schedule")
+        return None
+    return "cosine"

@@ -1,0 +1,37 @@
+"""Encodings: captions in a prepared folder that other trainers misread, as an editor saved them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from curate import captions
+from curate.core.events import Listener, Note
+from curate.core.store import Store
+from curate.errors import InputError
+from curate.folder.compare import caption_path
+
+
+def report_encodings(folder: Path, store: Store, tell: Listener) -> None:
+    """Names, folder by folder, the captions that are not plain UTF-8, and those that are no text."""
+    places: dict[str, list[Path]] = {}
+    for row in store.written().values():
+        path = caption_path(folder, row)
+        if path and not _is_plain(folder / path):
+            places.setdefault(PurePosixPath(path).parent.as_posix(), []).append(folder / path)
+    for place, files in places.items():
+        texts = captions.read_together(files)
+        odd = {file.name: one.encoding for file, one in texts.items() if isinstance(one, captions.Decoded)}
+        if message := captions.misread_message(place, odd):
+            tell(Note("warning", message))
+        for error in (one for one in texts.values() if isinstance(one, InputError)):
+            tell(Note("warning", f"{error.message}; {error.remedy}"))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        raw = path.read_bytes()
+        return captions.decode(raw, captions.UTF8).is_plain
+    except OSError:
+        return True
+    except ValueError:
+        return False

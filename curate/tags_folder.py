@@ -1,0 +1,208 @@
+"""Captioned pictures of a folder: each with its caption as it is now, read as the folder writes its captions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate import captions, folder, names
+from curate.captions import MARKER, Caption, FolderForm
+from curate.core.caption_options import CaptionReading
+from curate.core.events import Listener, Note
+from curate.core.record import CaptionStyle, Image, Record, from_plain
+from curate.core.store import LEDGER, Store, Written
+from curate.errors import InputError
+from curate.scan import SourcePicture, list_pictures
+
+BULK = "bulk.json"
+"""The file beside the ledger that keeps what bulk edits wrote."""
+
+_READING = CaptionReading()
+_MARKS = ("\ue000", "\ue001")
+"""What stands for the first and the second `|||` of a caption among its tags."""
+_SEPARATORS = {"spaces": " ", "lines": "\n", "semicolons": "; "}
+
+
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """A picture and its caption file as it is now. `hand` says that a person edited it one by one.
+
+    text      as one line, with commas between tags where another program wrote it
+    raw       as it stands in the file
+    encoding  the codec that the file was read with
+    """
+
+    path: Path
+    concept: str
+    file: Path
+    text: str
+    record: Record
+    hand: bool
+    raw: str = ""
+    encoding: str = ""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags in caption order."""
+        return tuple(tag for tag in self.record.tags if tag not in _MARKS)
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """What no bulk edit takes away: trigger words, and the marks that keep tags in place."""
+        return frozenset((*self.record.trigger, *_MARKS))
+
+    def rendered(self, tags: Sequence[str]) -> str:
+        """The caption with these tags, in the form in which it is written."""
+        separator = self.record.style.separator
+        text = captions.render(dataclasses.replace(self.record, tags=tuple(tags), trigger=tuple(self.fixed)))
+        for mark in _MARKS:
+            text = text.replace(f"{separator}{mark}{separator}", f" {MARKER} ").replace(mark, MARKER)
+        return text
+
+
+def read(
+    target: Path, concepts: Sequence[str] = (), reading: CaptionReading = _READING, tell: Listener | None = None
+) -> list[Captioned]:
+    """The captions of a folder, pictures without one included with an empty text.
+
+    A picture whose caption cannot be read is left out, and named to `tell`; so is how the captions of another program
+    are taken. Raises InputError for a concept that is not there.
+    """
+    tell = tell or silent
+    rows, edits, bulk = _ledger(target)
+    pictures = list_pictures([target], silent)
+    missing = set(concepts) - {one.concept for one in pictures}
+    if missing:
+        there = sorted({one.concept for one in pictures})
+        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {', '.join(there)}")
+    result: dict[Path, Captioned] = {}
+    foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
+    for one in pictures:
+        row = rows.get(one.path.relative_to(target).as_posix())
+        if concepts and one.concept not in concepts:
+            continue
+        if row is None:
+            foreign.setdefault((one.path.parent, one.folder), []).append(one)
+        elif (found := _ours(target, one, row, edits, bulk, tell)) is not None:
+            result[one.path] = found
+    for (_, place), several in foreign.items():
+        result |= {found.path: found for found in _foreign(place, several, reading, tell)}
+    return [result[one.path] for one in pictures if one.path in result]
+
+
+def _ours(
+    target: Path,
+    one: SourcePicture,
+    row: Written,
+    edits: Mapping[tuple[str, str], str],
+    bulk: Mapping[str, str],
+    tell: Listener,
+) -> Captioned | None:
+    """A picture that curate wrote, with the caption that it has now; None, and a word on it, where that is no text."""
+    known = folder.caption_path(target, row)
+    file = target / known if known else one.caption or one.path.with_suffix(_extension(row))
+    try:
+        text = captions.read_caption(file) if file.is_file() else ""
+    except InputError as error:
+        _tell_unreadable(one, error, tell)
+        return None
+    before = from_plain(row.record)
+    tags, sentence = captions.parse(text, before.trigger, before.style)
+    record = dataclasses.replace(before, tags=tags, sentence=sentence, edited=None)
+    return Captioned(one.path, one.concept, file, text, record, _by_hand(row, edits, bulk, text), text)
+
+
+def _foreign(
+    place: str, several: Sequence[SourcePicture], reading: CaptionReading, tell: Listener
+) -> Sequence[Captioned]:
+    """The pictures of a folder that curate did not write."""
+    trigger = names.words(several[0].name.words) if several[0].name.repeats else ()
+    result = captions.read_folder(place, {one.path: one.captions for one in several}, reading, trigger)
+    for message in result.messages:
+        tell(Note("warning", message))
+    captioned: list[Captioned] = []
+    for one in several:
+        if one.path in result.errors:
+            _tell_unreadable(one, result.errors[one.path], tell)
+            continue
+        caption = result.captions.get(one.path)
+        file = caption.file if caption else one.caption or one.path.with_suffix(".txt")
+        raw = captions.read_caption(file, caption.encoding) if caption else ""
+        record = _record(one, caption, raw, result.form, trigger)
+        text, encoding = (caption.text, caption.encoding) if caption else ("", "")
+        captioned.append(Captioned(one.path, one.concept, file, text, record, False, raw, encoding))
+    return captioned
+
+
+def _record(
+    one: SourcePicture, caption: Caption | None, raw: str, form: FolderForm, trigger: tuple[str, ...]
+) -> Record:
+    """The record of a caption of another program, in the style that its folder is written in."""
+    record = Record(one.key, one.concept, "", Image(""), trigger=trigger, style=_style(raw, caption, form))
+    if caption is None:
+        return record
+    if form.form == "sentence":
+        record = dataclasses.replace(record.noting(caption_form="sentence"), imported=caption.text)
+        tags, sentence = captions.parse_imported(record)
+    else:
+        text = captions.normalize(_with_marks(raw), form) if MARKER in raw else caption.text
+        style = dataclasses.replace(record.style, separator=", ")
+        tags, sentence = captions.parse(text, trigger, style, spaces=False)
+    return dataclasses.replace(record, tags=tags, sentence=sentence)
+
+
+def _with_marks(raw: str) -> str:
+    """Each `|||` as a tag of its own; there may be two."""
+    for mark in _MARKS:
+        raw = raw.replace(MARKER, f", {mark}, ", 1)
+    return raw
+
+
+def _style(raw: str, caption: Caption | None, form: FolderForm) -> CaptionStyle:
+    """The style in which a caption of another program is written."""
+    escape = "\\(" in raw
+    split = form.mixed and caption is not None and "," in caption.text and "," not in raw
+    if form.form == "spaces" or split:
+        return CaptionStyle(" ", "keep", escape=escape)
+    if form.form in _SEPARATORS:
+        return CaptionStyle(_SEPARATORS[form.form], "spaces" if " " in raw else "keep", escape=escape)
+    spaced = " " in raw.replace(", ", ",")
+    return CaptionStyle(", " if ", " in raw or "," not in raw else ",", "spaces" if spaced else "keep", escape=escape)
+
+
+def _tell_unreadable(one: SourcePicture, error: InputError, tell: Listener) -> None:
+    tell(Note("warning", f"its caption is left as it is: {error.message}", key=one.key))
+
+
+def _ledger(target: Path) -> tuple[dict[str, Written], Mapping[tuple[str, str], str], Mapping[str, str]]:
+    if not (target / LEDGER / "ledger.sqlite").is_file():
+        return {}, {}, {}
+    with Store(target) as store:
+        edits = folder.read_changes(target, store, silent).edits
+        return store.written(), edits, bulk_edits(store)
+
+
+def bulk_edits(store: Store) -> dict[str, str]:
+    """The captions that bulk edits wrote, by picture path."""
+    try:
+        return json.loads((store.root / BULK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _by_hand(row: Written, edits: Mapping[tuple[str, str], str], bulk: Mapping[str, str], text: str) -> bool:
+    """A caption that a bulk edit left as it is now was not edited one by one."""
+    return (row.origin, row.key) in edits and not folder.same_text(bulk.get(row.path, row.caption), text)
+
+
+def _extension(row: Written) -> str:
+    style: Any = row.record.get("style")
+    return style["extension"] if style else ".txt"
+
+
+def silent(_: object) -> None:
+    """A listener that hears nothing."""
