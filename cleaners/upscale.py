@@ -54,9 +54,9 @@ class Upscale(Cleaner):
             return
         path = find(self.model, offline=self.offline)
         if self.engine == "realesrgan":
-            from cleaners.upscalers.realesrgan_engine import opened as opened_program
+            from cleaners.upscalers.realesrgan_engine import open_program
 
-            with opened_program(path, device, tile=self.tile, half=self.precision != "full") as enlarge:
+            with open_program(path, device, tile=self.tile, half=self.precision != "full") as enlarge:
                 yield _channels(self._sized(enlarge))
             return
         with network(path, device, self.precision) as opened:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cleaners.errors import BadModelError, MissingModelError
+from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers import Tiles
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -63,8 +64,7 @@ class OnnxNetwork:
         try:
             return self.session.run(None, {self.entry.name: batch})[0]
         except Exception as error:
-            said = str(error).lower()
-            if "allocate" in said or "bad_alloc" in said or "out of memory" in said:
+            if is_memory_error(error):
                 raise MemoryError(str(error)) from None
             raise BadModelError(f"{self.path}: {str(error).splitlines()[0][:200]}") from error
 

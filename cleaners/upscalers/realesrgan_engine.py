@@ -17,6 +17,7 @@ import numpy as np
 from cleaners import Clean, Picture
 from cleaners.device import torch_device
 from cleaners.errors import BadModelError, MemoryShortError, MissingModelError
+from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers.weights import read_weights
 
 LOG = logging.getLogger("cleaners")
@@ -25,20 +26,12 @@ _SMALLEST = 64
 
 
 @contextmanager
-def opened(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Generator[Clean]:
+def open_program(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Generator[Clean]:
     """RealESRGANer with the network of a weights file; `tile` 0 takes the picture whole.
 
     Raises MissingModelError where the library is not installed, BadModelError where weights are for another network.
     """
-    with _old_name():
-        try:
-            program: Any = importlib.import_module("realesrgan.utils")
-            archs: Any = importlib.import_module("basicsr.archs.rrdbnet_arch")
-            compact: Any = importlib.import_module("realesrgan.archs.srvgg_arch")
-        except ImportError as error:
-            raise MissingModelError(
-                f"realesrgan cannot be imported: {error}", 'pip install "curate[realesrgan]" (Python ≤ 3.12)'
-            ) from error
+    program, archs, compact = _import_program()
     # the program loads the file itself, by torch's default: what that would run, this refuses first
     state = read_weights(path)
     inner: Mapping[str, Any] | None = next((state[key] for key in ("params_ema", "params") if key in state), None)
@@ -46,32 +39,42 @@ def opened(path: Path, device: str, *, tile: int = 0, half: bool = False) -> Gen
         raise BadModelError(f"{path}: not in Real-ESRGAN's layout (params or params_ema)", "use the engine spandrel")
     network, scale = _network(path, inner, archs.RRDBNet, compact.SRVGGNetCompact)
     place = torch_device(device)
+    half = half and place.type == "cuda"
     worker = program.RealESRGANer(
-        scale,
-        str(path),
-        model=network,
-        tile=tile,
-        tile_pad=32,
-        pre_pad=0,
-        half=half and place.type == "cuda",
-        device=place,
+        scale, str(path), model=network, tile=tile, tile_pad=32, pre_pad=0, half=half, device=place
     )
+    yield lambda picture: _enlarge(worker, picture)
 
-    def enlarge(picture: Picture) -> Picture:
-        while True:
-            try:
-                found, _ = worker.enhance(np.ascontiguousarray(picture[..., ::-1]))
-                return np.ascontiguousarray(found[..., ::-1])
-            except RuntimeError as error:
-                if "memory" not in str(error).lower():
-                    raise
-                smaller = (worker.tile_size or max(picture.shape[:2])) // 2
-                if smaller < _SMALLEST:
-                    raise MemoryShortError(f"a tile of {worker.tile_size} pixels does not fit into memory") from error
-                LOG.warning("memory ran out, going on with tiles of %d pixels", smaller)
-                worker.tile_size = smaller
 
-    yield enlarge
+def _import_program() -> tuple[Any, Any, Any]:
+    """The program's modules: itself, and its two kinds of network. Raises MissingModelError."""
+    with _old_name():
+        try:
+            return (
+                importlib.import_module("realesrgan.utils"),
+                importlib.import_module("basicsr.archs.rrdbnet_arch"),
+                importlib.import_module("realesrgan.archs.srvgg_arch"),
+            )
+        except ImportError as error:
+            raise MissingModelError(
+                f"realesrgan cannot be imported: {error}", 'pip install "curate[realesrgan]" (Python ≤ 3.12)'
+            ) from error
+
+
+def _enlarge(worker: Any, picture: Picture) -> Picture:
+    """The picture enlarged, in smaller tiles from now on where memory runs out. Raises MemoryShortError."""
+    while True:
+        try:
+            enlarged, _ = worker.enhance(np.ascontiguousarray(picture[..., ::-1]))
+            return np.ascontiguousarray(enlarged[..., ::-1])
+        except RuntimeError as error:
+            if not is_memory_error(error):
+                raise
+            smaller = (worker.tile_size or max(picture.shape[:2])) // 2
+            if smaller < _SMALLEST:
+                raise MemoryShortError(f"a tile of {worker.tile_size} pixels does not fit into memory") from error
+            LOG.warning("memory ran out, going on with tiles of %d pixels", smaller)
+            worker.tile_size = smaller
 
 
 @contextmanager

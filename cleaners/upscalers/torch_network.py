@@ -12,6 +12,7 @@ import numpy as np
 
 from cleaners.device import free_memory, kept_memory, torch_device
 from cleaners.errors import BadModelError
+from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers import Tiles
 from cleaners.upscalers.weights import read_weights
 
@@ -89,8 +90,8 @@ class TorchNetwork:
                 self.model.to(torch.float32)
                 found = self._run(tiles)
             return np.asarray(found.permute(0, 2, 3, 1).float().cpu().numpy(), np.float32)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _short(error):
+        except RuntimeError as error:
+            if not is_memory_error(error):
                 raise
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -144,21 +145,3 @@ def number_format(descriptor: Any, device: Any, precision: Precision) -> Any:
         if descriptor.supports_bfloat16:
             return torch.bfloat16
     return torch.float32
-
-
-_SHORT = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "failed to allocate",
-    "bad_alloc",
-    # oneDNN's words when it finds no room for its work space; a shape that it cannot run fails on any tile
-    "could not create a primitive",
-)
-
-
-def _short(error: BaseException) -> bool:
-    import torch
-
-    said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or any(phrase in said for phrase in _SHORT)

@@ -176,51 +176,43 @@ def lying(pen: Pen, coat: Coat) -> None:
 
 def vase(pen: Pen, glaze: Colour = (32, 128, 134), flower: Colour = (232, 84, 96)) -> None:
     """The vase with tulips: rim at the origin, foot 34 units below, flowers 26 units above."""
-    band = (248, 226, 170)
-    leaf = (70, 140, 70)
-    stalks = pen.lined(shade(leaf, 0.55), 0.4)
-    for x, y, bend in ((-12, -20, -5), (-5.4, -25, -2), (1.8, -22, 0.6), (8, -26, 3), (14, -19, 6)):
-        stalks.line([(bend * 0.3, 2), (bend, -8), (x, y + 3)], leaf, 0.9)
+    _tulips(pen, flower)
+    _vessel(pen, glaze)
+
+
+_LEAF = (70, 140, 70)
+# x and y of the bud, and how far its stalk bends
+_STALKS = ((-12, -20, -5), (-5.4, -25, -2), (1.8, -22, 0.6), (8, -26, 3), (14, -19, 6))
+_BUD = (
+    (-3.2, -3.6),
+    (-1.6, -2.4),
+    (0, -4.8),
+    (1.6, -2.4),
+    (3.2, -3.6),
+    (3.4, 0.6),
+    (1.4, 3.4),
+    (-1.4, 3.4),
+    (-3.4, 0.6),
+)
+_HALF_VESSEL = ((5.4, 0), (4.6, 4), (7.4, 8), (12.6, 15), (12.4, 23), (8, 30), (5.8, 33.4))
+
+
+def _tulips(pen: Pen, flower: Colour) -> None:
+    stalks = pen.lined(shade(_LEAF, 0.55), 0.4)
+    for x, y, bend in _STALKS:
+        stalks.line([(bend * 0.3, 2), (bend, -8), (x, y + 3)], _LEAF, 0.9)
         bud = stalks.lined(shade(flower, 0.55), 0.4).at(x, y)
-        bud.blob(
-            [
-                (-3.2, -3.6),
-                (-1.6, -2.4),
-                (0, -4.8),
-                (1.6, -2.4),
-                (3.2, -3.6),
-                (3.4, 0.6),
-                (1.4, 3.4),
-                (-1.4, 3.4),
-                (-3.4, 0.6),
-            ],
-            flower,
-        )
+        bud.blob(_BUD, flower)
         bud.lined(None).blob([(-0.9, -3), (0, -4), (0.9, -3), (0.7, 2), (-0.7, 2)], shade(flower, 1.2))
     for side in (False, True):
-        stalks.at(0, 0, mirror=side).blob([(-1, 2), (-6, -6), (-12, -10), (-14.5, -9), (-9, -3), (-3, 3)], leaf)
+        stalks.at(0, 0, mirror=side).blob([(-1, 2), (-6, -6), (-12, -10), (-14.5, -9), (-9, -3), (-3, 3)], _LEAF)
+
+
+def _vessel(pen: Pen, glaze: Colour) -> None:
+    band = (248, 226, 170)
     body = pen.lined(shade(glaze, 0.4), 0.55)
-    body.blob(
-        [
-            (0, 0.8),
-            (-5.4, 0),
-            (-4.6, 4),
-            (-7.4, 8),
-            (-12.6, 15),
-            (-12.4, 23),
-            (-8, 30),
-            (-5.8, 33.4),
-            (0, 34.4),
-            (5.8, 33.4),
-            (8, 30),
-            (12.4, 23),
-            (12.6, 15),
-            (7.4, 8),
-            (4.6, 4),
-            (5.4, 0),
-        ],
-        glaze,
-    )
+    left = [(-x, y) for x, y in _HALF_VESSEL]
+    body.blob([(0, 0.8), *left, (0, 34.4), *reversed(_HALF_VESSEL)], glaze)
     body.ellipse((0, 0.4), 5.6, 1.3, shade(glaze, 0.5))
     plain = body.lined(None)
     plain.line([(-12.1, 15.2), (0, 17), (12.1, 15.2)], band, 0.9)

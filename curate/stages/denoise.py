@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -153,7 +153,7 @@ class Denoise(RecordStage):
 
             def work(records: Sequence[Record]) -> Sequence[Record]:
                 try:
-                    return [_treated(record, self, env, chain, detect) for record in records]
+                    return [_clean_record(record, self, env, chain, detect) for record in records]
                 except MemoryShortError as error:
                     raise PictureError(f"denoise: {error.message}") from error
 
@@ -193,7 +193,7 @@ def _detector(options: Denoise, env: Env) -> Callable[[Pixels], float] | None:
     )
 
 
-def _treated(
+def _clean_record(
     record: Record,
     options: Denoise,
     env: Env,
@@ -203,15 +203,8 @@ def _treated(
     """The record with what was measured and decided, and its picture cleaned where that was decided."""
     from cleaners.measures.noise import signs
 
-    if record.facts.get("consent"):
-        return record.noting(
-            "denoise: left alone, the file refuses AI training", denoise={"done": False, "why": "consent"}
-        )
-    if record.facts.get("unchecked"):
-        return record.noting(
-            "denoise: left alone, the file cannot be checked for a refusal of AI training",
-            denoise={"done": False, "why": "consent"},
-        )
+    if refusal := _refusal(record):
+        return record.noting(f"denoise: left alone, {refusal}", denoise={"done": False, "why": "consent"})
     before = env.pixels(record)
     first = signs(before)
     fact: dict[str, Any] = {"done": False, "score": first.score, "before": dataclasses.asdict(first)}
@@ -220,29 +213,42 @@ def _treated(
         fact["detector"] = round(detect(before), 4)
         suspected = suspected or fact["detector"] >= options.detector_threshold
     fact["suspected"] = suspected
-    said = f"denoise: noise score {first.score:.2f}" + (f", detector {fact['detector']:.2f}" if detect else "")
+    line = f"denoise: noise score {first.score:.2f}" + (f", detector {fact['detector']:.2f}" if detect else "")
     if options.when == "never" or (options.when == "suspected" and not suspected):
-        lines = (f"{said}: suspected",) if suspected else ()
-        return record.noting(*lines, denoise=fact)
-    after, used = before, list[str]()
-    for opened in chain:
-        if opened.cleaner.takes(after):
-            after = opened.clean(after)
-            used.append(opened.method)
+        return record.noting(*((f"{line}: suspected",) if suspected else ()), denoise=fact)
+    after, used = _apply(chain, before)
     if not used:
         methods = ", ".join(opened.method for opened in chain)
-        return record.noting(f"{said}: too small for {methods}, left alone", denoise={**fact, "why": "too small"})
+        return record.noting(f"{line}: too small for {methods}, left alone", denoise={**fact, "why": "too small"})
     fact |= {"methods": used, **_compared(before, after)}
-    second = fact["after"]["score"]
-    why = worse(first, second, fact["change"], options)
     if options.report:
         fact["report"] = _report(record, env, before, after)
-    if why:
-        return record.noting(f"{said}: cleaning discarded, {why}", denoise={**fact, "why": why})
+    if why := worse(first, fact["after"]["score"], fact["change"], options):
+        return record.noting(f"{line}: cleaning discarded, {why}", denoise={**fact, "why": why})
     fact["done"] = True
+    return env.keep(record.noting(f"{line}: cleaned by {', '.join(used)}, {_gain(fact)}", denoise=fact), after)
+
+
+def _refusal(record: Record) -> str:
+    """Why nothing may be changed for AI training, "" where it may."""
+    if record.facts.get("consent"):
+        return "the file refuses AI training"
+    return "the file cannot be checked for a refusal of AI training" if record.facts.get("unchecked") else ""
+
+
+def _apply(chain: Sequence[_Opened], pixels: Pixels) -> tuple[Pixels, list[str]]:
+    """The picture after every cleaner that takes it, and the methods of these."""
+    used: list[str] = []
+    for opened in chain:
+        if opened.cleaner.takes(pixels):
+            pixels = opened.clean(pixels)
+            used.append(opened.method)
+    return pixels, used
+
+
+def _gain(fact: Mapping[str, Any]) -> str:
     psnr = "equal" if fact["psnr"] is None else f"{fact['psnr']:.1f} dB"
-    line = f"{said}: cleaned by {', '.join(used)}, now {second:.2f}; PSNR {psnr}, SSIM {fact['ssim']:.3f}"
-    return env.keep(record.noting(line, denoise=fact), after)
+    return f"now {fact['after']['score']:.2f}; PSNR {psnr}, SSIM {fact['ssim']:.3f}"
 
 
 def _compared(before: Pixels, after: Pixels) -> dict[str, Any]:

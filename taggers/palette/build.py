@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from taggers.palette.background import background
+from taggers.palette.graph import CELLS, Graph
+
 HUES = {  # degrees: from, up to
     "red": (345, 15),
     "orange": (15, 42),
@@ -28,63 +31,13 @@ TAGS = (
     "brown_theme",
 )
 RATINGS = (("general", 6.0), ("sensitive", -6.0), ("questionable", -8.0), ("explicit", -8.0))
-CELLS = 56
-
-
-class _Graph:
-    """Nodes appended one by one; every method returns the name of its result."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-
-    def op(self, kind: str, *inputs: Any, **attributes: Any) -> str:
-        from onnx import helper
-
-        names = [i if isinstance(i, str) else self.value(i) for i in inputs]
-        result = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, names, [result], **attributes))
-        return result
-
-    def value(self, value: Any) -> str:
-        import numpy as np
-        from onnx import numpy_helper
-
-        array = np.asarray(value, dtype=np.int64 if isinstance(value, list) else np.float32)
-        name = "c" + "_".join(str(v) for v in array.ravel().tolist())
-        self.constants.setdefault(name, numpy_helper.from_array(array, name))
-        return name
-
-    def mean(self, x: str, axes: list[int], keep: int = 1) -> str:
-        return self.op("ReduceMean", x, axes, keepdims=keep)
-
-    def sum(self, x: str, axes: list[int], keep: int = 1) -> str:
-        return self.op("ReduceSum", x, axes, keepdims=keep)
-
-    def both(self, *conditions: str) -> str:
-        result = conditions[0]
-        for other in conditions[1:]:
-            result = self.op("And", result, other)
-        return result
-
-    def number(self, condition: str) -> str:
-        return self.op("Cast", condition, to=1)
-
-    def share(self, mask: str, weight: str) -> str:
-        """Weighted mean of a 0/1 mask over the picture, N×1×1; 0 where nothing has weight."""
-        some = self.op("Max", self.sum(weight, [1, 2]), 1e-6)
-        return self.op("Div", self.sum(self.op("Mul", mask, weight), [1, 2]), some)
-
-    def above(self, measure: str, limit: float, slope: float) -> str:
-        """Logit of "the measurement lies above the limit"; a negative slope turns it round."""
-        return self.op("Mul", self.op("Sub", measure, limit), slope)
 
 
 def build() -> Any:
     """The model, as an `onnx.ModelProto`."""
     from onnx import TensorProto, helper
 
-    g = _Graph()
+    g = Graph()
     cells = g.op("Reshape", "input", [0, CELLS, 8, CELLS, 8, 3])
     cells = g.mean(cells, [2, 4], keep=0)
     blue, green, red = (g.op("Squeeze", s, [3]) for s in _split(g, cells))
@@ -92,7 +45,7 @@ def build() -> Any:
     low = g.op("Min", red, green, blue)
     content, rows, columns = _content(g, low)
     measures = {
-        **_background(g, (red, green, blue), high, low, rows, columns),
+        **background(g, (red, green, blue), high, low, rows, columns),
         **_colours(g, (red, green, blue), high, low, content),
     }
     logits = [g.op("Expand", bias, g.op("Shape", measures["dark"])) for _, bias in RATINGS]
@@ -108,11 +61,11 @@ def build() -> Any:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8, producer_name="palette")
 
 
-def _split(g: _Graph, cells: str) -> list[str]:
+def _split(g: Graph, cells: str) -> list[str]:
     return [g.op("Slice", cells, [c], [c + 1], [3]) for c in range(3)]
 
 
-def _content(g: _Graph, low: str) -> tuple[str, str, str]:
+def _content(g: Graph, low: str) -> tuple[str, str, str]:
     """Weights of cells, rows and columns that are not white from edge to edge (N×56×56, N×56×1, N×1×56)."""
     white = 253.0
     rows = g.number(g.op("Less", g.op("ReduceMin", low, [2], keepdims=1), white))
@@ -120,66 +73,7 @@ def _content(g: _Graph, low: str) -> tuple[str, str, str]:
     return g.op("Mul", rows, columns), rows, columns
 
 
-def _background(g: _Graph, rgb: tuple[str, str, str], high: str, low: str, rows: str, columns: str) -> dict[str, str]:
-    """Looks along the edges, one cell in: at both ends of every row and of every column that has content.
-
-    Where the outermost rows are blank and the outermost columns are not, or the other way round, those are taken for
-    padding, and the other two edges decide alone.
-    """
-    level = g.op("Mul", g.op("Add", high, low), 0.5)
-    chroma = g.op("Sub", high, low)
-
-    def edges(x: str, axis: int) -> str:
-        first, last = g.op("Slice", x, [1], [3], [axis]), g.op("Slice", x, [CELLS - 3], [CELLS - 1], [axis])
-        return g.op("Concat", first, last, axis=axis)
-
-    def outermost(weights: str, axis: int) -> str:
-        """Whether the first and the last are without content, N×1×1."""
-        first, last = g.op("Slice", weights, [0], [1], [axis]), g.op("Slice", weights, [CELLS - 1], [CELLS], [axis])
-        return g.op("Less", g.op("Add", first, last), 0.5)
-
-    def core(weights: str) -> str:
-        """Without those next to padding, which are half white."""
-        flat = g.op("Reshape", g.op("Neg", weights), [0, 1, CELLS])
-        inner = g.op("Neg", g.op("MaxPool", flat, kernel_shape=[3], pads=[1, 1]))
-        return g.op("Reshape", inner, g.op("Shape", weights))
-
-    along_rows = g.op("Expand", core(rows), [1, CELLS, 4])
-    along_columns = g.op("Expand", core(columns), [1, 4, CELLS])
-    rows_blank, columns_blank = outermost(rows, 1), outermost(columns, 2)
-    only_sides = g.op("And", rows_blank, g.op("Not", columns_blank))
-    only_ends = g.op("And", columns_blank, g.op("Not", rows_blank))
-    blank = g.op("Less", g.sum(rows, [1, 2]), 0.5)
-
-    def decided(sides: str, ends: str, worse: str) -> str:
-        both = g.op(worse, sides, ends)
-        return g.op("Where", only_sides, sides, g.op("Where", only_ends, ends, both))
-
-    def least(mask: str) -> str:
-        found = decided(g.share(edges(mask, 2), along_rows), g.share(edges(mask, 1), along_columns), "Min")
-        return g.op("Where", blank, g.mean(mask, [1, 2]), found)
-
-    def deviation(part: str, weights: str) -> str:
-        away = g.op("Sub", part, g.share(part, weights))
-        return g.op("Sqrt", g.op("Max", g.share(g.op("Mul", away, away), weights), 0.0))
-
-    def spread(x: str) -> str:
-        return decided(deviation(edges(x, 2), along_rows), deviation(edges(x, 1), along_columns), "Max")
-
-    white = least(g.number(g.op("Greater", low, 243.0)))
-    black = least(g.number(g.op("Less", high, 16.0)))
-    flat = g.number(g.both(g.op("Less", chroma, 14.0), g.op("Greater", level, 70.0), g.op("Less", level, 225.0)))
-    uneven = g.op("Max", *(spread(channel) for channel in rgb))
-    simple = g.above(uneven, 14.0, -0.4)
-    return {
-        "white_background": g.above(white, 0.8, 20.0),
-        "black_background": g.above(black, 0.8, 20.0),
-        "grey_background": g.op("Min", g.above(least(flat), 0.8, 20.0), simple),
-        "simple_background": simple,
-    }
-
-
-def _colours(g: _Graph, rgb: tuple[str, str, str], high: str, low: str, content: str) -> dict[str, str]:
+def _colours(g: Graph, rgb: tuple[str, str, str], high: str, low: str, content: str) -> dict[str, str]:
     """Shares of hues among the content; hue in degrees as in HSV, chroma 0..255."""
     red, green, blue = rgb
     chroma = g.op("Sub", high, low)
@@ -218,7 +112,7 @@ def _colours(g: _Graph, rgb: tuple[str, str, str], high: str, low: str, content:
     }
 
 
-def _hue(g: _Graph, rgb: tuple[str, str, str], high: str, chroma: str) -> str:
+def _hue(g: Graph, rgb: tuple[str, str, str], high: str, chroma: str) -> str:
     red, green, blue = rgb
     some = g.op("Max", chroma, 1e-3)
     by_red = g.op("Div", g.op("Sub", green, blue), some)
@@ -230,7 +124,7 @@ def _hue(g: _Graph, rgb: tuple[str, str, str], high: str, chroma: str) -> str:
     return g.op("Where", g.op("Less", degrees, 0.0), g.op("Add", degrees, 360.0), degrees)
 
 
-def _agreement(g: _Graph, hue: str, chroma: str, content: str) -> str:
+def _agreement(g: Graph, hue: str, chroma: str, content: str) -> str:
     """How much all hues point one way: 1 for a single hue, 0 for all hues alike; weighted by chroma."""
     angle = g.op("Mul", hue, 3.14159265 / 180)
     weight = g.op("Mul", chroma, content)
