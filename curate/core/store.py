@@ -123,7 +123,7 @@ class Store(PersonTables):
         self.write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
 
     def intend(self, rows: Iterable[Written], removing: Iterable[str]) -> None:
-        """Notes, and commits, what is about to be written and which pictures are about to be taken away.
+        """Notes, and commits, what is about to be written and which files are about to be taken away.
 
         After a kill a file that matches is known to be ours, and one that is gone was not removed by a person. What an
         earlier run intended is forgotten: `folder.read_changes` has settled by now which of it was done.
@@ -139,7 +139,7 @@ class Store(PersonTables):
         return [Written(*row) for row in self.read("SELECT * FROM writing")]
 
     def removing(self) -> set[str]:
-        """The paths of pictures that a run that was killed was about to take away."""
+        """The paths of pictures, and unplaced captions, that a run that was killed was about to take away."""
         return {path for (path,) in self.read("SELECT path FROM removing")}
 
     def settle(self) -> None:

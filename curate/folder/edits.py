@@ -41,12 +41,12 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     if store.folder == folder:
         if recovery.interrupted:
             DuplicateCaptions(folder, store, rows, known, moves, tell).settle()
-        for place in {(folder / row.path).parent for row in known}:
-            prune_empty(place, folder)
+        for path in {row.path for row in known} | recovery.removing:
+            prune_empty((folder / path).parent, folder)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
     _keep_edits(folder, store, rows, missing, recovery, tell)
-    _read_unplaced(folder, store)
+    _read_unplaced(folder, store, recovery)
     store.commit()
     return Changes(store.edits(), store.removed(), store.repeats())
 
@@ -102,12 +102,13 @@ def _keep_edits(
             store.keep_edit(*identity, text)
 
 
-def _read_unplaced(folder: Path, store: Store) -> None:
-    """Captions without a picture may be edited, or given up by removing their files."""
+def _read_unplaced(folder: Path, store: Store, recovery: Recovery) -> None:
+    """Captions without a picture may be edited, or given up by removing their files; a killed run removed others."""
     for path, one in store.unplaced().items():
         text = read_text(folder / path)
         if text is None:
-            store.drop_edit(*one.identity)
+            if path not in recovery.removing:
+                store.drop_edit(*one.identity)
             store.forget_unplaced([path])
         elif not same_text(text, one.text):
             store.keep_edit(*one.identity, text)

@@ -142,7 +142,8 @@ def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], m
 
     Where no other picture tells, a text of ours is taken for a copy of the person's own, unless repeats alone changed.
     """
-    lost = [row for row in rows.values() if row.caption_path and _is_gone(folder, row)]
+    present = {(row.origin, row.key) for row in rows.values() if (folder / row.path).exists()}
+    lost = [r for r in rows.values() if r.caption_path and _is_gone(folder, r) and (r.origin, r.key) not in present]
     if not lost:
         return
     renamed = folders_after(folder, moves)
@@ -155,8 +156,9 @@ def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], m
     for row in lost:
         old = PurePosixPath(row.caption_path)
         places = free.get(old.name, [])
-        voted = [path for path in places if path.parent.as_posix() in renamed.get(old.parent.as_posix(), ())]
-        if not voted and len(places) == 1 and not (folder / old.parent).exists():
+        became = renamed.get(old.parent.as_posix(), ())
+        voted = [path for path in places if path.parent.as_posix() in became]
+        if not became and len(places) == 1 and not (folder / old.parent).exists():
             identity = (row.origin, row.key)
             ours = is_any_of(read_text(folder / places[0]), row.caption, known.get(identity), *past.get(identity, ()))
             if not ours or folder_name(places[0].parent.name).words == folder_name(old.parent.name).words:

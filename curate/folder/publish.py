@@ -82,7 +82,8 @@ class _Publisher(FolderState):
         self.result.edited = [r.key for r in records if r.edited is not None]
         targets = {row.path for _, _, row in wanted}
         texts = {self.caption_name(record, row) for record, _, row in wanted}
-        self.store.intend((row for _, _, row in todo), self.rows.keys() - targets)
+        removing = (self.rows.keys() - targets) | unplaced_captions.obsolete(self.store, records)
+        self.store.intend((row for _, _, row in todo), removing)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
         placed = [self._place(record, source, row, targets, texts) for record, source, row in todo]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from curate.core.events import Note
-from curate.core.files import disk_errors, prune_empty, write_text
+from curate.core.files import write_text
 from curate.core.person import Identity, Unplaced
 from curate.core.record import Record
 from curate.core.store import Store
@@ -54,24 +54,25 @@ def write(state: FolderState, records: Sequence[Record]) -> None:
     _tell(state, texts)
 
 
+def obsolete(store: Store, records: Sequence[Record]) -> set[str]:
+    """The paths of files whose caption has found its picture, or was given up with it."""
+    texts = unplaced(store, records)
+    return {path for path, one in store.unplaced().items() if one.identity not in texts}
+
+
 def remove(state: FolderState, records: Sequence[Record]) -> None:
-    """Takes files away whose caption has found its picture, or was given up with it."""
-    texts = unplaced(state.store, records)
-    edits = state.store.edits()
-    files = {path: (one.identity, one.text) for path, one in state.store.unplaced().items()}
-    # what a killed run had forgotten and not yet taken away
-    for identity, text in edits.items() if (state.folder / FOLDER).is_dir() else ():
-        files.setdefault(_path(identity), (identity, text))
-    for path, (identity, text) in files.items():
-        found = read_text(state.folder / path)
-        if identity in texts or found is None or not same_text(found, text):
+    """Takes `obsolete` files away, but for those that a person edited in the meantime.
+
+    The ledger knows what is about to go (`Store.intend`): after a kill a file that is gone was not removed by a person.
+    """
+    files = state.store.unplaced()
+    for path in sorted(obsolete(state.store, records)):
+        text = read_text(state.folder / path)
+        if text is not None and not same_text(text, files[path].text):
             continue
+        if text is not None:
+            state.remove(state.folder / path)
         state.store.forget_unplaced([path])
-        if state.journal is not None:
-            state.journal.replacing(state.folder / path)
-        with disk_errors(str(state.folder / path)):
-            (state.folder / path).unlink(missing_ok=True)
-        prune_empty((state.folder / path).parent, state.folder)
 
 
 def _path(identity: Identity, number: int = 0) -> str:

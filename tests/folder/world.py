@@ -172,12 +172,15 @@ class World:
         if one.hand is not None or one.renamed:
             return
         caption = self._beside(file)
+        if caption is not None and any(name == caption.name for name, _ in self.backups):
+            return  # of the captions left, nothing tells which is the picture's and which is a copy
         file.unlink()
         one.removed = True
         if caption is not None and not n % 2:
             self.left_behind.add((caption.name, caption.read_bytes()))
         if n % 2 and caption is not None:
             caption.unlink()
+        if n % 2 or caption is None:
             one.asked, one.word = False, one.known_word
 
     def rename_folder(self, n: int) -> None:
