@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from taggers.cache import cache_folder
 from taggers.errors import MissingModelError
 from taggers.family import Model
 
@@ -33,7 +32,7 @@ def by_hand(model: Model) -> Path:
     base = os.environ.get(FOLDER)
     if base:
         return Path(base) / model.name
-    return user_cache_path("curate", appauthor=False) / "models" / model.name
+    return cache_folder() / "models" / model.name
 
 
 def cached(model: Model) -> Path | None:

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import logging
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
+from taggers.cache import cache_folder
 from taggers.errors import BadTableError
 from taggers.implications import CORE, Table, core
 
@@ -47,10 +45,7 @@ class Row:
 
 def home() -> Path:
     """Where fetched tables are kept: `$CURATE_CACHE`, else the user's cache folder."""
-    given = os.environ.get("CURATE_CACHE")
-    if given:
-        return Path(given) / "tags"
-    return user_cache_path("curate", appauthor=False) / "tags"
+    return cache_folder() / "tags"
 
 
 def kept(vocabulary: str) -> tuple[Path, Path]:

@@ -107,10 +107,11 @@ def find(model: str, *, offline: bool = False) -> Path:
 
 
 def folder() -> Path:
-    """Where fetched files are kept: $CURATE_MODELS, else the user's cache folder."""
+    """Where fetched files are kept: $CURATE_MODELS, else in $CURATE_CACHE or the platform's cache folder."""
     if given := os.environ.get("CURATE_MODELS"):
         return Path(given) / "upscalers"
-    return user_cache_path("curate", appauthor=False) / "upscalers"
+    cache = os.environ.get("CURATE_CACHE")
+    return (Path(cache) if cache else user_cache_path("curate", appauthor=False)) / "upscalers"
 
 
 def _fetch(entry: Known, offline: bool) -> Path:

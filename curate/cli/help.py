@@ -38,8 +38,9 @@ class Command(TyperCommand):
             option, reason = _counterpart(self.name or "", name)
             same = name.replace("-", "_")
             meant = same if same in own else option
+            if meant or reason:
+                error.possibilities = []  # names that are merely spelled alike
             if meant:
-                error.possibilities = []
                 options = " or ".join(f"--{one.replace('_', '-')}" for one in meant.split(" or "))
                 error.message += f". Here it is {options}."
             elif reason:

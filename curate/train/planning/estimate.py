@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 
+from cleaners.device import free_memory
 from curate.adapters.algorithm import algorithm
 from curate.diffusion.family import family as family_named
 from curate.train.options import TrainOptions, resolve
@@ -190,10 +190,8 @@ def call(device: torch.device) -> float:
 
 
 def available(device: torch.device) -> float:
-    """GiB of memory that are free on the device; of the CPU, with what the system gives up of its caches."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] / GIB
-    return psutil.virtual_memory().available / GIB
+    """GiB of memory that may be used on the device; on the CPU the least of what system, container and limits leave."""
+    return free_memory(device) / GIB
 
 
 def counts(backbone: Any, adapters: int) -> Counts:
