@@ -67,12 +67,12 @@ def _overview(page: Page) -> Markup:
             f"{s['computed']:,}",
             f"{s['recalled']:,}",
             f"{s['aside']:,}",
-            span(s["seconds"]) if s["turn"] else "recalled",
+            span(s["seconds"]) if s["turn"] else "nothing had changed",
         ]
         for s in figures["stages"]
     ]
     boxes = el("div", *(el("div", el("b", value), el("span", name)) for name, value in tiles), class_="tiles")
-    return joined(boxes, table(["stage", "computed", "recalled", "set aside", "time"], rows) if rows else "")
+    return joined(boxes, table(["stage", "done", "known already", "set aside", "time"], rows) if rows else "")
 
 
 def _advice(page: Page) -> Markup:
@@ -102,7 +102,8 @@ def _balance(page: Page) -> Markup:
         rows.append(
             [share.concept, f"{share.came:,}", f"{share.pictures:,}", repeats, weight, f"{share.showings:,}", shown]
         )
-    return table(["concept", "came", "left", "repeats", "weight", "showings per epoch", "share of all showings"], rows)
+    head = ["concept", "pictures", "prepared", "repeats", "weight", "shown per epoch", "part of an epoch"]
+    return table(head, rows)
 
 
 def _editing(page: Page) -> Markup:
@@ -133,7 +134,10 @@ def _aside(page: Page) -> Markup:
     # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
     for key, one in told.items():
         rows.append([Markup(""), key, title(page.figures, one["stage"]), one["reason"]])
-    return table(["", "picture", "stage", "why"], rows) if rows else Markup("")
+    head = ["", "picture", "stage", "why"]
+    if not any(row[0] for row in rows):  # no picture is there to be shown
+        head, rows = head[1:], [row[1:] for row in rows]
+    return table(head, rows) if rows else Markup("")
 
 
 def _noise(page: Page) -> Markup:
@@ -208,7 +212,7 @@ def _sizes(page: Page) -> Markup:
     unknown = sum(not r.image.width for r in present)
     note = el("p", f"{counted(unknown, 'picture')} of unknown size left out") if unknown else ""
     said = el("p", f"At a resolution of {page.resolution} with steps of {page.step} pixels.")
-    return joined(said, table(["", "bucket", "pictures", "enlarged", "showings per epoch"], rows), note)
+    return joined(said, table(["", "bucket", "pictures", "enlarged", "shown per epoch"], rows), note)
 
 
 def _shape(size: tuple[int, int]) -> Markup:

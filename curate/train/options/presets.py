@@ -33,7 +33,7 @@ _PAPER: Mapping[str, Any] = {
 }
 GUIDES: Mapping[str, Guide] = {
     "valstrix": Guide(
-        "Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased, 100 showings",
+        "Prodigy with cosine, locon 32 and 16/1, min-SNR 5, debiased; shows each picture 100 times",
         {
             "algo": "locon",
             "rank": 32,
@@ -84,7 +84,8 @@ GUIDES: Mapping[str, Guide] = {
         frozenset(("sdxl",)),
     ),
     "style": Guide(
-        "for a style: locon with rank 32, 35 showings instead of 100", {"algo": "locon", "rank": 32, "showings": 35}
+        "for a style: locon with rank 32; shows each picture 35 times instead of 100",
+        {"algo": "locon", "rank": 32, "showings": 35},
     ),
 }
 LENGTHS = ("epochs", "steps", "showings")

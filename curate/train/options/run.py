@@ -13,7 +13,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class RunOptions(BaseModel):
     """How long and how: length, batches, seed, precision of the computation."""
 
-    epochs: int | None = Field(None, ge=1, description="Passes over the data. Default: computed from showings.")
+    epochs: int | None = Field(None, ge=1, description="Passes over the data. Default: computed from `showings`.")
     steps: int | None = Field(None, ge=1, description="Optimizer steps. Ignored if epochs is given.")
     showings: int = Field(
         100,
