@@ -46,7 +46,7 @@ class Interrupted(CurateError):  # noqa: N818 – the field's word
 
 def interruption() -> Interrupted:
     """What a run raises when the user stopped it."""
-    return Interrupted("stopped", "run the same command again to continue: what is done is kept")
+    return Interrupted("stopped", "run the same command to resume: finished work is kept")
 
 
 class LockedError(CurateError):

@@ -59,8 +59,8 @@ def edit(
     """
     if not (in_place or dry_run or (target / LEDGER / "ledger.sqlite").is_file()):
         raise InputError(
-            f"{target} was not prepared by curate, so its captions are not changed",
-            "give --in-place, which keeps what it replaces",
+            f"{target} was not created by curate, so its captions are not changed without --in-place",
+            "give --in-place, which keeps the originals for `curate undo`",
         )
     changes: list[Change] = []
     skipped: list[Captioned] = []

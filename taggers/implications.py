@@ -28,7 +28,7 @@ class Removal:
     def __str__(self) -> str:
         if self.doubted:
             return f"dropped {self.tag}: doubtful beside {self.because}"
-        return f"dropped {self.tag} because {self.because}"
+        return f"dropped {self.tag}: {self.because} implies it"
 
 
 class Table:

@@ -172,7 +172,7 @@ class Adapter(nn.Module):
 
     @property
     def decomposed(self) -> bool:
-        """Whether the lengths of the weight's columns are learnt apart (DoRA)."""
+        """Whether the lengths of the weight's columns are learned apart (DoRA)."""
         return False
 
     @property

@@ -49,7 +49,7 @@ class Glora(Bound):
 
     @override
     def start(self, draw: torch.Generator) -> None:
-        """a2 and b2 are zero, unless a learnt scalar is."""
+        """a2 and b2 are zero, unless a learned scalar is."""
         for parameter in (self.a1, self.b1):
             kaiming(parameter, draw)
         for parameter in (self.a2, self.b2):

@@ -1,4 +1,4 @@
-"""(IA)³ (arXiv 2205.05638): W' = W∘(1 + w), a learnt factor for each output or each input of a layer."""
+"""(IA)³ (arXiv 2205.05638): W' = W∘(1 + w), a learned factor for each output or each input of a layer."""
 
 from __future__ import annotations
 

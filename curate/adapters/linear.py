@@ -46,7 +46,7 @@ class LinearAdapter(BareAdapter):
 
     @property
     def factor(self) -> Tensor | float:
-        """What the bare product is multiplied with: alpha/rank, and the learnt scalar where there is one."""
+        """What the bare product is multiplied with: alpha/rank, and the learned scalar where there is one."""
         return self.scale if self.scalar is None else self.scale * self.scalar
 
     def scaled(self, part: Tensor) -> Tensor:
@@ -101,11 +101,11 @@ class LinearAdapter(BareAdapter):
 
     @abstractmethod
     def bare_tensors(self) -> dict[str, Tensor]:
-        """The parameters by their suffix in a file, in the file's shapes; the first takes the learnt scalar in."""
+        """The parameters by their suffix in a file, in the file's shapes; the first takes the learned scalar in."""
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        """With the learnt scalar folded in."""
+        """With the learned scalar folded in."""
         out = {name: tensor.detach() for name, tensor in self.bare_tensors().items()}
         if self.scalar is not None:
             first = next(iter(out))

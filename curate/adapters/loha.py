@@ -68,7 +68,7 @@ class Loha(LinearAdapter):
 
     @override
     def start(self, draw: torch.Generator) -> None:
-        """w2a is zero, unless a learnt scalar is."""
+        """w2a is zero, unless a learned scalar is."""
         nn.init.normal_(self.hada_w1_b, std=1.0, generator=draw)
         nn.init.normal_(self.hada_w1_a, std=0.1, generator=draw)
         nn.init.normal_(self.hada_w2_b, std=1.0, generator=draw)

@@ -103,7 +103,7 @@ class Lokr(LinearAdapter):
 
     @override
     def start(self, draw: torch.Generator) -> None:
-        """w2 (or its second factor) is zero, unless a learnt scalar is."""
+        """w2 (or its second factor) is zero, unless a learned scalar is."""
         for parameter in (self.lokr_w1, self.lokr_w1_a, self.lokr_w1_b, self.lokr_w2_a, self.lokr_t2):
             if parameter is not None:
                 kaiming(parameter, draw)

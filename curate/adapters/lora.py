@@ -52,7 +52,7 @@ class Lora(LinearAdapter):
 
     @override
     def start(self, draw: torch.Generator) -> None:
-        """Up is zero, unless a learnt scalar is."""
+        """Up is zero, unless a learned scalar is."""
         kaiming(self.lora_down, draw)
         if self.lora_mid is not None:
             kaiming(self.lora_mid, draw)

@@ -118,7 +118,7 @@ class Dropout(Wrapper[LinearAdapter]):
 
 
 class Dora(Wrapper[Adapter]):
-    """DoRA (arXiv 2402.09353) on the input axis: the length of each column of the changed weight is learnt apart.
+    """DoRA (arXiv 2402.09353) on the input axis: the length of each column of the changed weight is learned apart.
 
     dora_scale   [1, in(, 1, 1)]; at the start the lengths of the frozen weight's columns
     """

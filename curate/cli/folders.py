@@ -24,7 +24,7 @@ def undo_command(folder: Changed) -> None:
     from curate import drive
 
     what, files = drive.undo(folder)
-    typer.echo(f"undone: curate {what} ({counted(files, 'file')} put back)", err=True)
+    typer.echo(f"undone: curate {what} ({counted(files, 'file')} restored)", err=True)
 
 
 def report_command(

@@ -40,7 +40,7 @@ def explain_command(
         for path in sorted(implies.values(), key=lambda p: (len(p), p)):
             typer.echo("  " + " -> ".join(path))
         if not implies:
-            typer.echo(f"  implies nothing that the table {vocabulary} knows")
+            typer.echo(f"  no implications in the table {vocabulary}")
     typer.echo(f"({_provenance(vocabulary)})", err=True)
 
 
@@ -53,7 +53,7 @@ def _provenance(vocabulary: str) -> str:
     known = update.about(vocabulary)
     if known:
         return f"from {known['source']}, {known['implications']:,} implications, stored on {known['fetched']}"
-    return f"from the everyday table that is carried; `curate tags update {vocabulary}` gets the site's own"
+    return f"from the built-in table; `curate tags update {vocabulary}` downloads the full one"
 
 
 def update_command(

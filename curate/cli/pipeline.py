@@ -53,12 +53,12 @@ def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = 
         print_json([dataclasses.asdict(row) for row in rows])
         return
     width = max(len(row.title) for row in rows)
-    typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'known':>8}  {'unclear':>8}")
+    typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'done':>8}  {'open':>8}")
     for row in rows:
         typer.echo(f"{row.title:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
     if any(row.unknown for row in rows):
-        typer.echo("to do: pictures that a run computes; known: those an earlier run computed")
-        typer.echo("unclear: depends on what an earlier stage makes of the picture")
+        typer.echo("to do: pictures that the run would process; done: pictures that an earlier run processed")
+        typer.echo("open: known only after an earlier stage has run")
 
 
 def print_schema() -> None:

@@ -223,7 +223,7 @@ def restore_command(
     for key in keys:
         typer.echo(key)
     count = counted(len(keys), "picture")
-    typer.echo(f"{count} would come back" if dry_run else f"{count} will come back with the next run", err=True)
+    typer.echo(f"{count} would be restored" if dry_run else f"{count} will be restored by the next run", err=True)
 
 
 def _reading(form: CaptionForm, encoding: str) -> CaptionReading:
@@ -275,7 +275,7 @@ def _edit(
         err=True,
     )
     if done.changes and not dry_run:
-        typer.echo(f"`curate undo {folder}` takes this back", err=True)
+        typer.echo(f"`curate undo {folder}` reverts this", err=True)
 
 
 def _coloured(pieces: list[tuple[str, str]], between: str) -> str:

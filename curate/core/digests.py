@@ -61,7 +61,7 @@ class FileDigests:
         return [Path(path) for (path,) in self._database.read("SELECT DISTINCT path FROM file_digests ORDER BY path")]
 
     def commit(self) -> None:
-        """Lets other processes see what was learnt."""
+        """Lets other processes see what was learned."""
         if self._database is not None:
             self._database.commit()
 

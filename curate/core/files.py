@@ -57,7 +57,7 @@ def disk_errors(what: str) -> Generator[None]:
             raise InputError(
                 f"cannot write {where}", "a file is in the place of a folder: move it, or choose another folder"
             ) from error
-        raise CurateError(f"cannot write {where}", "rerun continues where this stopped") from error
+        raise CurateError(f"cannot write {where}", "run the same command again to resume") from error
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:

@@ -57,7 +57,7 @@ SCHEDULER = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-# Words that captions are made of; the tokenizer's merges are learnt from them, frequent letter pairs first.
+# Words that captions are made of; the tokenizer's merges are learned from them, frequent letter pairs first.
 WORDS = str.split("""
 a an the of on in with and at by from over under near behind two three one solo girl boy man woman person people animal
 dog cat bird horse bear fox wolf robot toy doll vase candle car backpack robe dress shirt skirt hat coat shoes boots

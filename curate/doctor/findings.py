@@ -8,7 +8,7 @@ from typing import Literal
 GIB = 1 << 30
 
 OPTIONAL = {
-    "pillow-heif": "HEIC and AVIF pictures of telephones",
+    "pillow-heif": "HEIC and AVIF photos",
     "pillow-jxl-plugin": "JPEG XL pictures",
     "realesrgan": "Real-ESRGAN's own upscaler",
     "bitsandbytes": "8-bit optimizers",

@@ -62,7 +62,7 @@ def _of_onnx(findings: Findings) -> Iterator[Problem]:
     elif onnx.gpus and not onnx.cuda:
         yield Problem("warning", f"tagging does not use the GPU: {onnx.reason}", onnx.remedy)
     elif not onnx.driver and not findings.torch.mps and not findings.torch.devices:
-        remedy = "this suits preparation and small trials; train and tag large sets on a machine with an NVIDIA GPU"
+        remedy = "fine for preparing data and small tests; train and tag large sets on a machine with an NVIDIA GPU"
         yield Problem("note", "there is no NVIDIA driver: everything runs on the CPU", remedy)
 
 

@@ -249,7 +249,7 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
     if journal.empty:
         journal.drop()
     else:
-        tell(Note("info", f"`curate undo {quoted(c.source)}` takes this back", c.stage.name))
+        tell(Note("info", f"`curate undo {quoted(c.source)}` reverts this", c.stage.name))
 
 
 def _take_out(path: Path, journal: folder.Journal) -> None:
@@ -260,6 +260,6 @@ def _take_out(path: Path, journal: folder.Journal) -> None:
 def undo(target: Path) -> tuple[str, int]:
     """Takes back the last in-place command on a folder. Raises InputError where there is none."""
     if not (target / LEDGER / "ledger.sqlite").is_file():
-        raise InputError(f"{target} holds no ledger: nothing was changed in place there")
+        raise InputError(f"{target} was not changed by curate: there is nothing to undo")
     with run_lock(target), Store(target) as store:
         return folder.undo(target, store)

@@ -17,7 +17,9 @@ def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: boo
         raise InputError(f"input folder {source} {what}", "give a folder of pictures; sub-folders are concepts")
     if out is not None:
         if source.resolve() == out.resolve():
-            raise InputError("input and output are the same folder", "use --in-place: it keeps what it replaces")
+            raise InputError(
+                "input and output are the same folder", "use --in-place: the originals are kept for `curate undo`"
+            )
         if out.resolve() in source.resolve().parents:
             raise InputError(f"the output {out} holds the input {source}", "choose another output folder")
         if in_place:
@@ -31,11 +33,11 @@ def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: boo
         return
     if picture_stage(type(stage)):
         raise InputError(
-            f"{stage.name} makes new pictures: say where with -o OUT",
-            "or give --in-place, which keeps what it replaces",
+            f"{stage.name} writes new pictures: give an output folder with -o OUT",
+            "or --in-place, which keeps the originals for `curate undo`",
         )
     if not (source / LEDGER / "ledger.sqlite").is_file():
         raise InputError(
-            f"{source} was not prepared by curate, so it is not changed",
-            "give -o OUT, or --in-place, which keeps what it replaces",
+            f"{source} was not created by curate and is not changed without --in-place",
+            "give -o OUT, or --in-place, which keeps the originals for `curate undo`",
         )

@@ -25,8 +25,8 @@ def apply_repeats(
     for name, override in overrides.items():
         concept = concepts.get(name, Concept())
         if concept.repeats:
-            message = f"its folder was renamed to {override.repeats} repeats, and the pipeline says {concept.repeats}"
-            tell(Note("warning", f"{name}: {message}: the pipeline counts"))
+            message = f"you renamed its folder to {override.repeats} repeats, but the pipeline sets {concept.repeats}"
+            tell(Note("warning", f"{name}: {message}, which is used"))
             continue
         result[name] = concept.model_copy(update={"repeats": override.repeats})
         message = (

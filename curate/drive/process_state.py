@@ -37,7 +37,7 @@ def stop_signals(tell: Listener | None = None) -> Generator[Stop]:
             raise KeyboardInterrupt
         asked.set()
         if tell is not None:
-            tell(Note("warning", "stopping after the current work; press again to stop at once"))
+            tell(Note("warning", "finishing the current step; press Ctrl-C again to stop immediately"))
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

@@ -94,5 +94,5 @@ def _free_path(folder: Path, identity: Identity, text: str, taken: set[str]) -> 
 
 def _tell(state: FolderState, texts: dict[Identity, str]) -> None:
     for _, key in sorted(texts):
-        message = f'an edited caption no longer has a picture: it is kept in the folder "{FOLDER}" beside the pictures'
+        message = f'the source picture of an edited caption is gone: the caption is kept in the folder "{FOLDER}"'
         state.tell(Note("warning", message, key=key))

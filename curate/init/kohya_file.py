@@ -86,7 +86,7 @@ def _moved(chosen: dict[str, Any], order: Sequence[str]) -> Iterator[str]:
 
 def _rest(notes: Sequence[str]) -> Iterator[str]:
     if notes:
-        yield "# What became no option of its own:"
+        yield "# Settings that were not converted:"
     for note in notes:
         yield f"#   {' '.join(note.split())}"
 

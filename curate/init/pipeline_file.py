@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[^\W\d_][\w ./-]*")
 def check_target(path: Path, *, force: bool) -> None:
     """Raises InputError where the file exists and `force` was not given; asked before any question is."""
     if path.exists() and not force:
-        raise InputError(f"{path} exists already and is left as it is", "choose another name with -o, or give --force")
+        raise InputError(f"{path} exists already and is not changed", "choose another name with -o, or give --force")
 
 
 def write(path: Path, text: str, *, force: bool = False) -> None:
@@ -140,7 +140,7 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield "  - convert: {background: white}"
     yield "  # Very large files slow a trainer down. Training scales pictures to its buckets anyway."
     yield "  - resize: {max_side: 3000}"
-    yield "  # A picture that is there twice would be learned twice as much."
+    yield "  # Duplicates would be learned twice as strongly."
     yield "  - dedupe"
     captions, pictures = (sum(getattr(c, what) for c in answers.concepts) for what in ("captions", "pictures"))
     if captions == pictures:
@@ -162,9 +162,9 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
             "removes tags you never want."
         )
         yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
-    yield ("  # german_shepherd already implies dog, so dog is removed. The table is the one of the tagger's site.")
+    yield ("  # german_shepherd already implies dog, so dog is removed. The table is that of the tagger's site.")
     yield f"  - prune: {{implications: {table}}}"
-    yield "  # Trigger words first, where the trainer's keep_tokens holds them when captions are shuffled."
+    yield "  # Trigger words first, where keep_tokens protects them from shuffling."
     yield "  - trigger"
     yield "  # Small concepts are repeated until they are shown as often as large ones."
     yield "  - balance"
@@ -194,7 +194,7 @@ def _tagger_reason(tagger: str, vocabulary: str) -> str:
             "Measures colors and background, offline. For content use a real tagger: "
             "wd-vit-tagger-v3 is small and good."
         )
-    reasons = {"large": ", the most accurate of its family, for a GPU", "vit": ", small enough for the CPU"}
+    reasons = {"large": ", the most accurate of its family; needs a GPU", "vit": ", small enough for the CPU"}
     how = next((reason for part, reason in reasons.items() if part in tagger), "")
     return f"Writes {vocabulary} tags{how}. Downloaded once. New thresholds do not run it again."
 

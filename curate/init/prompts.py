@@ -28,9 +28,9 @@ def prompts_text(answers: Answers, base: Base) -> str:
     """Prompts of each concept, and one without any trigger: what a LoRA must leave as it was."""
     side = base.declaration.resolution
     lines = [
-        "# Sample pictures while training, one prompt a line.",
+        "# Sample pictures while training, one prompt per line.",
         "# --n negative prompt, --w --h size, --d seed, --l guidance, --s steps.",
-        "# Change them freely; empty the file, or take sample_prompts out of the pipeline, for none.",
+        "# Change them freely. To disable them, empty this file or remove sample_prompts from the pipeline.",
         *(f"{line} --w {side} --h {side} --d 1" for one in answers.concepts for line in _of(one, base)),
         "# Without a trigger: this one should look as it does without the LoRA.",
         f"{'1girl, solo, outdoors' if base.prompting != 'natural' else 'a woman in a park'} "

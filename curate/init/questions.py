@@ -49,7 +49,7 @@ def ask(
     gpu = given.gpu if given.gpu is not None else asker.number("GPU memory in GiB, 0 without a GPU", gpu_memory())
     if gpu < 0:
         raise InputError(f"GPU memory of {gpu:g} GiB is none", "give its size, 0 without a GPU")
-    output = given.output or asker.text("Folder to write to", str(target.parent / "prepared"))
+    output = given.output or asker.text("Output folder", str(target.parent / "prepared"))
     prompts = "" if base == "tiny" else f"./{target.stem}.prompts.txt"
     reg = _from_here(regularisation, target) if regularisation else ""
     return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu, family, reg, prompts)
@@ -60,7 +60,7 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
     family = _family(given.family)
     while True:
         base = given.base or asker.text(
-            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or tiny for trials", "tiny"
+            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or tiny to try things out", "tiny"
         )
         try:
             known = base_of(base, family)

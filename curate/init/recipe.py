@@ -24,7 +24,7 @@ class Setting:
 
 
 def recipe(answers: Answers, base: Base) -> list[Setting]:
-    """The settings for what is learnt, on this base, with this much memory."""
+    """The settings for what is learned, on this base, with this much memory."""
     kind = leading_kind(answers.concepts)
     return [
         *_network(kind, len(answers.concepts)),
@@ -117,8 +117,8 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
 def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
     if base.prompting != "natural":
         yield Setting(
-            "Shuffling the tags after the trigger words keeps a tag from depending on its place. Some pictures without "
-            "caption keep the base able to draw without one.",
+            "Shuffling the tags after the trigger words prevents the model from relying on tag order. Dropping some "
+            "captions preserves generation without a prompt.",
             {"shuffle": True, "caption_dropout": 0.05},
         )
     if base.declaration.clip_skip and base.prompting != "natural" and base.name != "tiny":

@@ -78,7 +78,7 @@ def _until(
 def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]:
     given = values.get("input")
     if given is None:
-        reader.problem((), "input: is missing: the folder whose sub-folders hold one concept each")
+        reader.problem((), "input: is missing: a folder with one sub-folder per concept")
         return []
     folders: list[Path] = []
     rows = given if isinstance(given, list) else [given]

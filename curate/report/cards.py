@@ -47,11 +47,11 @@ def _story(record: Record) -> Markup:
     """How the caption came about, folded away."""
     parts: list[str] = []
     if record.imported is not None:
-        parts.append(el("p", el("i", "came with "), record.imported))
+        parts.append(el("p", el("i", "original caption "), record.imported))
     if record.edited is not None:
         parts.append(el("p", el("i", "generated "), captions.render(record)))
     for model, scores in record.scores.unpack().items():
         best = ", ".join(f"{tag} {score:.2f}" for tag, (score, _) in list(scores.items())[:15])
         parts.append(el("p", el("i", f"{model} "), best))
     parts += [el("p", note) for note in record.notes]
-    return el("details", el("summary", "how it came about"), *parts) if parts else Markup("")
+    return el("details", el("summary", "how this caption was made"), *parts) if parts else Markup("")

@@ -149,4 +149,5 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
         )
     cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
     if cut:
-        yield f"{counted(len(cut), 'picture')} lose more than {_CUT:.0%} to their bucket: crop them ({listed(cut)})"
+        loses = counted(len(cut), "picture loses", "pictures lose")
+        yield f"{loses} more than {_CUT:.0%} by cropping to their bucket: crop them yourself ({listed(cut)})"

@@ -219,7 +219,7 @@ def _ending(figures: Mapping[str, Any]) -> Iterator[Text]:
     if figures["next"]:
         yield _row("next", visible(figures["next"]), "bold cyan")
     elif figures["status"] == "interrupted":
-        yield _row("next", "the same command again continues where this stopped", "bold cyan")
+        yield _row("next", "run the same command to resume", "bold cyan")
 
 
 def _row(name: str, value: str, style: str = "", width: int = 12) -> Text:

@@ -97,7 +97,9 @@ def read_prompts(path: Path) -> list[Prompt]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise InputError(f"the prompt file {path} does not exist", "give a text file with one prompt a line") from error
+        raise InputError(
+            f"the prompt file {path} does not exist", "give a text file with one prompt per line"
+        ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read as a file of prompts: {error.strerror}") from error
     except UnicodeDecodeError as error:

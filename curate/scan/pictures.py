@@ -59,7 +59,7 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
     for root in inputs:
         if not root.is_dir():
             what = "is not a folder" if root.exists() else "does not exist"
-            raise InputError(f"input folder {root} {what}", "give a folder whose sub-folders hold one concept each")
+            raise InputError(f"input folder {root} {what}", "give a folder with one sub-folder per concept")
         found: list[SourcePicture] = []
         for place, names in _walk(root, hidden, tell, ()):
             parts = [legible(p) for p in place.relative_to(root).parts]
@@ -95,7 +95,7 @@ def _switched_on(root: Path, found: list[SourcePicture], tell: Listener) -> list
             tell(
                 Note(
                     "warning",
-                    f"folder {folder} is left out with its {counted(count, 'picture')}: 0 repeats switch it off",
+                    f"folder {folder} is left out with its {counted(count, 'picture')}: it has 0 repeats",
                 )
             )
         elif name.warning:
@@ -168,7 +168,7 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
     yield folder, sorted(files)
     for name in sorted(folders):
         if os.path.exists(folder / name / LEDGER / "ledger.sqlite"):  # noqa: PTH110
-            tell(Note("warning", f"{folder / name} was written by curate and is left out: it is not a source picture"))
+            tell(Note("warning", f"{folder / name} is skipped because curate wrote it: it is not a source picture"))
             continue
         yield from _walk(folder / name, skip, tell, (*above, real))
 

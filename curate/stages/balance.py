@@ -1,4 +1,4 @@
-"""Balance: how often each concept's pictures are shown per epoch, so that every concept is learnt equally well."""
+"""Balance: how often each concept's pictures are shown per epoch, so that every concept is learned equally well."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Balance(DatasetStage):
         off = imbalance(shares)
         for name, s in sorted(shares.items()):
             often = "more" if off[name] > 0 else "less"
-            drift = f", {abs(off[name]):.0%} {often} often than intended" if abs(off[name]) >= 0.005 else ""
+            drift = f", {abs(off[name]):.0%} {often} often than an even split" if abs(off[name]) >= 0.005 else ""
             weight = f", weight {settings[name].weight:g}" if settings[name].weight != 1 else ""
             pictures = counted(s.pictures, "picture")
             said = f"{name}: {pictures} × {s.repeats} = {s.showings} shown per epoch{weight}{drift}"
@@ -162,5 +162,5 @@ class Balance(DatasetStage):
         largest = min(shares, key=lambda name: (shares[name].repeats, name))
         often = self.showings or (_STYLE_SHOWINGS if settings[largest].kind == "style" else _SHOWINGS)
         epochs = max(1, half_up(often / shares[largest].repeats))
-        shown = f"{counted(epochs, 'epoch shows', 'epochs show')} each picture of {largest}"
-        tell(Note("advice", f"about {shown} {counted(often, 'time')}", "balance"))
+        shown = f"so that each picture of {largest} is trained {counted(often, 'time')}"
+        tell(Note("advice", f"train about {counted(epochs, 'epoch')}, {shown}", "balance"))

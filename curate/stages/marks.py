@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _Place = tuple["Corner", bool]
 _Seen = tuple[Record, list[Any], tuple[int, int]]
 
-# pictures of a concept from which marks are learnt; the others are then compared with what was found
+# pictures of a concept from which marks are learned; the others are then compared with what was found
 _LEARNT_FROM = 240
 
 
@@ -114,7 +114,7 @@ class _Find(DatasetStage):
     def _holders(
         self, mark: Mark, seen: Sequence[_Seen], unseen: Sequence[Record], env: Env
     ) -> dict[str, dict[str, Any]]:
-        """What is noted of each picture that carries the mark: of those it was learnt from, and of the rest."""
+        """What is noted of each picture that carries the mark: of those it was learned from, and of the rest."""
         from curate.images.analysis import watermarks
 
         scores = {seen[i][0].key: (score, seen[i][2]) for i, score in zip(mark.members, mark.scores, strict=True)}

@@ -107,7 +107,7 @@ def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
     one = dataclasses.replace(
         picture("dog/park.png"),
         imported="a dog, grass",
-        notes=("dropped dog because german_shepherd",),
+        notes=("dropped dog: german_shepherd implies it",),
         scores=Scores.pack({"palette": {"green_theme": (0.91, "general")}}),
     )
     two = dataclasses.replace(picture("robe/cutout.png"), edited="zwx dog, my own words", repeats=3)
@@ -115,7 +115,7 @@ def test_a_page_shows_pictures_captions_and_how_they_came_about() -> None:
     for text in (
         "zwx dog, red collar, sitting",
         "a dog, grass",
-        "dropped dog because german_shepherd",
+        "dropped dog: german_shepherd implies it",
         "green_theme 0.91",
         "zwx dog, my own words",
         "edited by hand",

@@ -125,7 +125,7 @@ def test_an_interrupted_run_says_that_a_rerun_continues() -> None:
     lines = printed(summarise(tally, None, {}))
     assert "Interrupted in 3.0 s" in lines
     assert "  tag           1 done, not finished" in lines
-    assert lines[-1] == "  next          the same command again continues where this stopped"
+    assert lines[-1] == "  next          run the same command to resume"
 
 
 def test_a_stage_that_runs_twice_has_two_rows() -> None:

@@ -177,8 +177,8 @@ def test_a_trigger_word_that_is_a_tag_is_never_dropped(apply: Any, table: str) -
 def test_removals_are_explained(apply: Any, table: str) -> None:
     after = apply(Prune(implications=table, cap=1), make("animal", "beagle", "dog", "grass"))
     assert after.notes == (
-        "prune: dropped animal because beagle",
-        "prune: dropped dog because beagle",
+        "prune: dropped animal: beagle implies it",
+        "prune: dropped dog: beagle implies it",
         "prune: over the cap of 1: grass",
     )
 

@@ -128,7 +128,7 @@ def test_a_line_in_common_is_no_mark(tmp_path: Path, seed: int) -> None:
     assert not any("marks" in r.facts for r in found_in(env(tmp_path), pictures))
 
 
-def test_pictures_that_were_not_learnt_from_are_compared_with_what_was_found(photos: list[Pixels]) -> None:
+def test_pictures_that_were_not_learned_from_are_compared_with_what_was_found(photos: list[Pixels]) -> None:
     pictures = [signed(p, 128) if n in SIGNED else p for n, p in enumerate(photos)]
     fields = [watermarks.field(p, "bottom right", scaled=True) for p in pictures]
     mark = watermarks.find(fields[:20], "bottom right", scaled=True, least=4)

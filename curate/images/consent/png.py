@@ -33,7 +33,7 @@ def packets(file: BinaryIO, start: int = 0) -> Iterator[Part]:
             error = CutPictureError
         if after > end:
             within = error if kind == b"IDAT" else UnreadableError
-            raise within("it ends before its last chunk: damaged or cut short")
+            raise within("the file is truncated")
         if kind == b"caBX":
             yield Packet("c2pa", read(file, size))
         elif kind == b"eXIf":
@@ -41,7 +41,7 @@ def packets(file: BinaryIO, start: int = 0) -> Iterator[Part]:
         elif kind in (b"iTXt", b"tEXt", b"zTXt"):
             yield from _text(kind, file, size)
         file.seek(after)
-    raise error("it ends before its last chunk: damaged or cut short")
+    raise error("the file is truncated")
 
 
 def _text(kind: bytes, file: BinaryIO, size: int) -> Iterator[Part]:

@@ -40,4 +40,4 @@ def packets(file: BinaryIO) -> Iterator[Part]:
             yield from exif(read(file, size).removeprefix(b"Exif\0\0"))
         file.seek(after + size % 2)
     if stated > end + 1:  # the last chunk's padding is often forgotten
-        raise error("it ends before its last chunk: damaged or cut short")
+        raise error("the file is truncated")

@@ -82,7 +82,7 @@ def reason(error: BaseException, path: Path) -> str:
         case _ if "MAX_TEXT_CHUNK" in str(error):
             return "damaged: its color profile is larger than any real profile when unpacked"
         case _ if str(error).startswith("image file is truncated"):
-            return "damaged: truncated, its data end too early"
+            return "damaged: the file is truncated"
         case _ if str(error).lower().startswith("unsupported"):
             return f"cannot be read: {error}"
         case _:

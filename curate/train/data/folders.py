@@ -43,7 +43,7 @@ def concepts(folder: Path) -> tuple[list[Concept], list[str]]:
             warnings += [name.warning] if name.warning else []
         elif place.name not in OWN and (pictures := list(_pictures(place, deep=True))):
             why = "it is not called N_name with N from 1 on" + _better(place)
-            why = why if name.repeats is None else "0 repeats switch a folder off"
+            why = why if name.repeats is None else "it has 0 repeats"
             warnings.append(f"{place.name} is skipped with {_some(pictures, place)}: {why}")
     if not result:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What is learnt: the noise schedule, noise and loss that options and base model make."""
+"""What is learned: the noise schedule, noise and loss that options and base model make."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def step_errors(options: TrainOptions) -> Generator[None]:
 
 @contextlib.contextmanager
 def averaged(optimizer: torch.optim.Optimizer) -> Generator[None]:
-    """The weights to save, sample with and validate: schedule-free optimizers step on others than they have learnt.
+    """The weights to save, sample with and validate: schedule-free optimizers step on others than they have learned.
 
     The weights stepped on come back bit by bit, so that looking changes no later step.
     """

@@ -56,7 +56,7 @@ def board_of(loop: Loop, run: runs.Run) -> Board:
     job, context = loop.job, loop.context
     logs = home(context.folder) / "logs"
     text = json.dumps(job.options.model_dump(mode="json"), indent=1, sort_keys=True)
-    context.note("info", f"to watch: {board_command(logs)}")
+    context.note("info", f"monitor with: {board_command(logs)}")
     return Board(logs / run_name(loop, run), loop.state.step + 1, f"```\n{text}\n```")
 
 

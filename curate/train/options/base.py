@@ -27,7 +27,7 @@ class BaseOptions(BaseModel):
         "tiny",
         min_length=1,
         description=f"{titles('or')}: a diffusers folder, a checkpoint file, a hub name, or `tiny` "
-        "(part of curate, for trials).",
+        "(part of curate, to try things out).",
     )
     family: Annotated[str, AfterValidator(_known_family), WithJsonSchema({"enum": list(families())})] | None = Field(
         None,

@@ -123,7 +123,7 @@ _GROUPS: Final = (
     ("what it names is read too", "config_file dataset_config"),
     ("it belongs to the window of the GUI", "model_list training_preset save_as_bool"),
     (
-        "this is always so here",
+        "curate always does this",
         "cache_latents cache_latents_to_disk enable_bucket save_state save_model_as save_state_on_train_end",
     ),
     ("it is read off the base model", "v2 sdxl no_half_vae"),
@@ -212,7 +212,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "fused_backward_pass": "gradients are clipped together",
     "stop_text_encoder_training": "give stop_text_after as a share of the run",
 }
-"""Keys that would change what is learnt and have no counterpart: an error where they are on."""
+"""Keys that would change what is learned and have no counterpart: an error where they are on."""
 
 
 INSTEAD: Final[Mapping[str, str]] = {

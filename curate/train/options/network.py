@@ -1,4 +1,4 @@
-"""What is learnt: algorithm, size, layers and what holds it back."""
+"""What is learned: algorithm, size, layers and what holds it back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAYERS = (*PRESETS, *(preset for found in algorithms.choices().values() for pres
 
 
 class NetworkOptions(BaseModel):
-    """What is learnt: algorithm, size, layers and what holds it back."""
+    """What is learned: algorithm, size, layers and what holds it back."""
 
     start_from: FilePath = Field(
         "",

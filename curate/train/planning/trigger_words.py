@@ -1,4 +1,4 @@
-"""Trigger words: captions that lack the words that their folder's name says they are learnt by."""
+"""Trigger words: captions that lack the words that their folder's name says they are learned by."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_kohyas_names_are_taken_as_kohya_takes_them(tmp_path: Path) -> None:
         ("top.png", r"^not trained: 1 picture \(top.png\) directly in "),
         ("5/a.png", r"^5 is skipped with 1 picture \(a.png\): .*; call it 5_name$"),
         ("10-zwx dog/a.png", r"^10-zwx dog is skipped with .*; call it 10_zwx dog$"),
-        ("0_zero/a.png", r"^0_zero is skipped with 1 picture \(a.png\): 0 repeats switch a folder off$"),
+        ("0_zero/a.png", r"^0_zero is skipped with 1 picture \(a.png\): it has 0 repeats$"),
         ("-2_minus/a.png", r"^-2_minus is skipped"),
         (
             "outer/6_inner/a.png",

@@ -63,17 +63,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("given", [*ALGORITHMS.values(), *OBJECTIVES.values()], ids=[*ALGORITHMS, *OBJECTIVES])
 def test_loss_halves(given: dict[str, Any], place: Path, tmp_path: Path) -> None:
-    first, last = learnt(given, place, tmp_path, share=0.5, most=200)
+    first, last = learned(given, place, tmp_path, share=0.5, most=200)
     assert last < first / 2
 
 
 @pytest.mark.parametrize("given", OTHERS.values(), ids=OTHERS)
 def test_loss_falls(given: dict[str, Any], place: Path, tmp_path: Path) -> None:
-    first, last = learnt(given, place, tmp_path, share=0.9, most=200)
+    first, last = learned(given, place, tmp_path, share=0.9, most=200)
     assert last < 0.9 * first
 
 
-def learnt(given: dict[str, Any], place: Path, state: Path, share: float, most: int) -> tuple[float, float]:
+def learned(given: dict[str, Any], place: Path, state: Path, share: float, most: int) -> tuple[float, float]:
     """The loss of one batch at the start, and once it is below this share of it or so many steps are done."""
     options = TrainOptions(**COMMON | given)
     context = Context(place, PlainPictures().read, torch.device("cpu"), True, lambda event: None, lambda: False)

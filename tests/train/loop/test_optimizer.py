@@ -105,8 +105,8 @@ def test_schedule_free_keeps_two_sets_of_weights(built: Any) -> None:
     walk(options, network, optimiser, 0, STEPS)
     stepped = weights(network)
     with optimizer.averaged(optimiser):
-        learnt = weights(network)
-    assert any(not torch.equal(stepped[k], learnt[k]) for k in stepped)
+        learned = weights(network)
+    assert any(not torch.equal(stepped[k], learned[k]) for k in stepped)
     after = weights(network)
     assert all(torch.equal(stepped[k], after[k]) for k in stepped)
 

@@ -108,8 +108,8 @@ def test_every_key_of_a_training_file_arrives(training: Path) -> None:
 def test_what_does_not_arrive_is_named_with_the_reason(training: Path) -> None:
     notes = imported(str(training)).notes
     assert "xformers is not needed: it changes how training is carried out there, not what is learned" in notes
-    assert "cache_latents is not needed: this is always so here" in notes
-    assert "strange_key is not known and left out" in notes
+    assert "cache_latents is not needed: curate always does this" in notes
+    assert "strange_key is an unknown setting and is ignored" in notes
     assert not any("network_dim" in note or "min_snr" in note for note in notes)
 
 

@@ -197,7 +197,7 @@ def test_what_the_other_fields_come_to(fields: dict[str, Any], options: dict[str
         ),
         ({"bucket_reso_steps": 1}, "bucket_reso_steps is 8 here: sides are multiples of 8"),
         ({"keep_tokens": 2}, "keep_tokens has no effect: neither shuffle_caption nor caption_tag_dropout_rate is set"),
-        ({"never_heard_of": 3}, "never_heard_of is not known and left out"),
+        ({"never_heard_of": 3}, "never_heard_of is an unknown setting and is ignored"),
     ],
 )
 def test_a_field_without_an_effect_is_named(fields: dict[str, Any], note: str, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_the_command_line_knows_them(name: str, option: str, capsys: pytest.Capt
 def test_a_name_without_a_counterpart_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "folder", "--cache_latents"])
-    assert "Leave it out: this is always so here" in " ".join(capsys.readouterr().err.split())
+    assert "Leave it out: curate always does this" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(("name", "option"), NAMES)

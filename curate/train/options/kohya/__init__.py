@@ -80,7 +80,7 @@ def _by_table(t: Translation, name: str, option_names: Collection[str]) -> None:
     elif is_off(setting.value) or plain(setting.value) == NEUTRAL.get(key, ""):
         t.left.pop(name)
     elif key in IGNORED:
-        t.note(name, f"is not needed: {IGNORED[key]}")
+        t.note(name, f"is ignored: {IGNORED[key]}")
     elif key in REFUSED:
         t.refuse(name, REFUSED[key], INSTEAD.get(key, ""))
     elif option is not None:
@@ -88,4 +88,4 @@ def _by_table(t: Translation, name: str, option_names: Collection[str]) -> None:
     elif OTHER_FAMILIES.match(key):
         t.note(name, "has no effect: it belongs to other families of models")
     else:
-        t.note(name, "is not known and left out")
+        t.note(name, "is an unknown setting and is ignored")

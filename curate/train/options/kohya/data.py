@@ -57,7 +57,7 @@ def _captions(t: Translation, training: bool) -> None:
         t.note("caption_extension", reason + "here captions beside the pictures count, where there are any")
     elif training:
         t.result.notes.append(
-            "caption_extension is not set: kohya's scripts read .caption files then, .txt files are read here"
+            "caption_extension is not set: kohya would read .caption files by default, curate reads .txt"
         )
     changes = t.has("shuffle_caption") or t.has("caption_tag_dropout_rate")
     kept = t.take_any("keep_tokens")
@@ -78,7 +78,7 @@ def _buckets(t: Translation, training: bool) -> None:
     enabled = t.take("enable_bucket")
     if not enabled and training:
         t.result.notes.append(
-            "enable_bucket is off: there all pictures are cropped to one shape, here each goes into its bucket"
+            "enable_bucket is off: kohya would crop all pictures to one shape, curate puts each into its bucket"
         )
     step = t.take("bucket_reso_steps")
     if isinstance(step, int | float):
