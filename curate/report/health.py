@@ -150,4 +150,4 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
     cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
     if cut:
         loses = counted(len(cut), "picture loses", "pictures lose")
-        yield f"{loses} more than {_CUT:.0%} by cropping to their bucket: crop them yourself ({listed(cut)})"
+        yield f"{loses} more than {_CUT:.0%} to cropping into buckets: crop by hand ({listed(cut)})"

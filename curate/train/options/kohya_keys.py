@@ -128,7 +128,7 @@ _GROUPS: Final = (
     ),
     ("it is read off the base model", "v2 sdxl no_half_vae"),
     (
-        "it changes how training is carried out there, not what is learned",
+        "it affects speed or memory, not what is learned",
         """xformers sdpa mem_eff_attn lowram highvram dynamo_backend dynamo_mode dynamo_use_dynamic
         dynamo_use_fullgraph cpu_offload_checkpointing blocks_to_swap
         deepspeed zero_stage torch_compile_mode max_data_loader_n_workers persistent_data_loader_workers vae_batch_size

@@ -107,8 +107,8 @@ def test_every_key_of_a_training_file_arrives(training: Path) -> None:
 
 def test_what_does_not_arrive_is_named_with_the_reason(training: Path) -> None:
     notes = imported(str(training)).notes
-    assert "xformers is not needed: it changes how training is carried out there, not what is learned" in notes
-    assert "cache_latents is not needed: curate always does this" in notes
+    assert "xformers is ignored: it affects speed or memory, not what is learned" in notes
+    assert "cache_latents is ignored: curate always does this" in notes
     assert "strange_key is an unknown setting and is ignored" in notes
     assert not any("network_dim" in note or "min_snr" in note for note in notes)
 
@@ -292,7 +292,7 @@ def test_the_words_of_a_file_stay_words(tmp_path: Path) -> None:
     assert (options.title, options.license, options.keywords) == ("2024", "CC0-1.0", "dog, robe")
     assert options.thumbnail == "look.png"
     found = kohya.read([str(tmp_path / "a.toml")], TrainOptions.model_fields)
-    assert any("metadata_usage_hint is not needed" in note for note in found.notes)
+    assert any("metadata_usage_hint is ignored" in note for note in found.notes)
 
 
 def test_every_value_is_taken_over_from_words(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_what_became_of_each_flag_stands_beside_it(tmp_path: Path) -> None:
     (tmp_path / "c.sh").write_text(PONY, encoding="utf-8")
     lines = init.training([str(tmp_path / "c.sh")], None).lines
     assert "rank: 8  # --network_dim" in lines and "conv_rank: 16  # conv_dim" in lines
-    assert any(line.startswith("#   --xformers is not needed") for line in lines)
+    assert any(line.startswith("#   --xformers is ignored") for line in lines)
     assert any(line.startswith("#   --clip_skip has no effect: SDXL") for line in lines)
     assert any(
         line.startswith("#   num_cpu_threads_per_process has no effect: it belongs to the launcher") for line in lines
