@@ -179,7 +179,7 @@ def is_riddle(name: str) -> bool:
         (r"\bgc\.(set_threshold|disable|freeze)\(", {"drive/process_state"}),
         (r"signal\.signal\(", {"drive/process_state", "executors/worker_process"}),
         (r"_dynamo\.config\.\w+ = ", {"runtime/compile"}),
-        (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"runtime/device"}),
+        (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"diffusion/device"}),
         (r"os\.umask\(|os\.chdir\(|setlocale\(|setNumThreads\(|os\.environ\[[^]]*\] = ", set[str]()),
     ],
 )

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.algorithm import algorithm_of
-from curate.adapters.base import Adapter, Layer, LinearAdapter, NormLayer, Shape
+from curate.adapters.base import Adapter, Layer, NormLayer, Shape
+from curate.adapters.linear import LinearAdapter
 from curate.adapters.make import adapter_class, make
 
 DORA, PEFT_DORA = "dora_scale", "lora_magnitude_vector"

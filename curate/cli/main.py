@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli import doctor, folders, init, pipeline
+from curate.cli import doctor, folders, init, pipeline, sample
 from curate.cli.help import Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 
 _STAGES = "Stages (each also works on its own)"
+_FINISHED = "Finished LoRAs"
 
 for heading, name, command in (
     ("Pipeline", "init", init.init_command),
@@ -81,7 +82,16 @@ def _mount(arguments: Sequence[str]) -> None:
 
         app.add_typer(tags.app, short_help=tags.app.info.help, rich_help_panel="Folders")
         app.add_typer(models.app, short_help=models.app.info.help, rich_help_panel="This machine")
+    for name, summary in sample.SUMMARIES.items():
+        if called == name:
+            app.command(name, cls=command_class(()), short_help=summary, rich_help_panel=_FINISHED)(
+                sample.command(name)
+            )
+        elif called not in _known():
+            app.command(name, short_help=summary, rich_help_panel=_FINISHED)(_only_listed)
     for name in registry.stage_names():
+        if name in sample.SUMMARIES:
+            continue
         if called == name:
             from curate.cli.stages import stage_command
 
@@ -94,15 +104,15 @@ def _mount(arguments: Sequence[str]) -> None:
 
 
 def _only_listed() -> None:
-    """Stands for a stage's command on the page that lists all of them, where it cannot be called."""
-    raise AssertionError("a stage that is called has its own command")
+    """Stands for a command on the page that lists all of them, where it cannot be called."""
+    raise AssertionError("a command that is called is mounted itself")
 
 
 def _known() -> set[str]:
     own = {command.name or "" for command in app.registered_commands} | {
         group.name or "" for group in app.registered_groups
     }
-    return own | {"tags", "models"} | set(registry.stage_names())
+    return own | {"tags", "models"} | set(sample.SUMMARIES) | set(registry.stage_names())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -53,7 +53,7 @@ def _help(info: FieldInfo, kind: Any, fields: Collection[str]) -> str:
 def _default(info: FieldInfo, kind: Any) -> str:
     """The default as help shows it; "" where there is nothing to show."""
     default = info.get_default(call_default_factory=True)
-    if kind is bool:
+    if kind is bool and default is not None:
         return "on" if default else "off"
     if default in (None, (), [], {}, "") or isinstance(default, bool):
         return ""

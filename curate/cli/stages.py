@@ -36,7 +36,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         }
         with _typed_names(stage):
             if given.get("print_config"):
-                made = _validated(name, stage, options)
+                made = validated(name, stage, options)
                 result = made.configuration(given["source"], options, given.get("device") or "auto")
                 show(_with_typed_names(result, stage), given["as_json"])
             else:
@@ -99,7 +99,7 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
     reading = CaptionReading(
         given.get("caption_form") or reading.form, _encoding(given.get("caption_encoding")) or reading.encoding
     )
-    made = _validated(name, stage, options)
+    made = validated(name, stage, options)
     if not out:
         made.check_source(source)
     from curate.executors.pool import POOL
@@ -119,14 +119,15 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
         concepts=concepts,
         consent=given["consent"] or consent,
         captions=reading,
-        options=_validated("run", RunOptions, run_options),
+        options=validated("run", RunOptions, run_options),
         quiet=given["quiet"],
         dry_run=given.get("dry_run", False),
     )
     close(drive.command(command), given["as_json"], given["strict"])
 
 
-def _validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
+def validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
+    """The options of a command, typed. Raises InputError that names each wrong one as it is written."""
     from curate.pipeline import explain, mistakes
 
     try:

@@ -22,6 +22,8 @@ from curate.sampling.settings import PictureSettings
 
 Pixels = NDArray[np.uint8]
 """A picture, H×W×3."""
+NUMPY = ("__array", DeprecationWarning)
+"""diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
 TILE = 512
 """Side in pixels of what the VAE decodes at once with `tiled`; a quarter of it overlaps."""
 
@@ -86,13 +88,13 @@ class TextToImage:
         guided = first.guidance > 1
         conditions = self._conditions(batch, guided)
         scheduler = make_scheduler(first.sampler, self.backbone.schedule, self.prediction, self.ztsnr, first.spacing)
-        with _older_numpy():
+        with ignore_warnings(*NUMPY):
             scheduler.set_timesteps(first.steps, device=device)
         shape = self.backbone.latent_shape(first.width, first.height)
         noise = torch.cat([torch.randn(1, *shape, generator=generator) for generator in generators])
         latents = noise.to(device) * scheduler.init_noise_sigma
         extra = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        with self._on_device(self.backbone.parts["unet"]), self._autocast(), _older_numpy():
+        with self._on_device(self.backbone.parts["unet"]), self._autocast(), ignore_warnings(*NUMPY):
             for time in scheduler.timesteps:
                 if self.stopping():
                     raise Interrupted("stopped while a picture was drawn", "run the same command to continue")
@@ -168,10 +170,3 @@ def _guide(output: Tensor, guidance: float, rescale: float) -> Tensor:
 def _pixels(picture: Tensor) -> Pixels:
     """uint8 H×W×3 of a picture [3, H, W] in -1 to 1."""
     return ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-
-
-@contextlib.contextmanager
-def _older_numpy() -> Generator[None]:
-    """diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
-    with ignore_warnings("__array", DeprecationWarning):
-        yield

@@ -52,6 +52,12 @@ class PictureSettings:
         return replace(self, prompt=prompt.text, **{name: value for name, value in values.items() if value is not None})
 
 
+def pictures_of(prompts: Sequence[Prompt], usual: PictureSettings, count: int) -> list[PictureSettings]:
+    """So many pictures of each prompt; the seed rises by 1. What a prompt leaves open is as `usual`."""
+    first = [usual.of_prompt(prompt) for prompt in prompts]
+    return [replace(one, seed=one.seed + n) for one in first for n in range(count)]
+
+
 def batches(pictures: Sequence[PictureSettings], size: int) -> Iterator[list[int]]:
     """Indices of pictures that are drawn together: at most `size` in a row that share their shape."""
     batch: list[int] = []

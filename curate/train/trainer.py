@@ -8,6 +8,7 @@ from typing import Any
 
 from curate.core.events import Event, Saved
 from curate.diffusion.base import Backbone
+from curate.diffusion.device import reproducible
 from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.locate import locate_base
 from curate.train.data.dataset import Dataset
@@ -25,7 +26,6 @@ from curate.train.planning import checks, dry_model, estimate
 from curate.train.planning.base_checks import base_traits, check_base
 from curate.train.planning.preflight import preflight
 from curate.train.runtime import compile, distributed, memory
-from curate.train.runtime.device import reproducible
 from curate.train.runtime.distributed import Team
 from curate.train.storage.paths import home
 

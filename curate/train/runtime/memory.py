@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from curate.core.machine import memory_bytes
+from curate.diffusion.device import is_allocation_error
 from curate.errors import MissingError
 from curate.train.options import TrainOptions
 
@@ -18,8 +19,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 GIB = 1 << 30
-SAYS_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "could not create a memory object")
-"""What PyTorch's errors say where the device's or the machine's memory ends."""
 OTHERS = "end what else uses this memory"
 
 
@@ -43,12 +42,6 @@ def require_disk(place: Path, needed: float, what: str) -> None:
 def installed() -> float:
     """GiB of memory that this process may use."""
     return memory_bytes() / GIB
-
-
-def is_allocation_error(error: Exception) -> bool:
-    """Whether an error is an allocator's: the device's or the machine's memory ends here."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(phrase in str(error).lower() for phrase in SAYS_NO_MEMORY)
 
 
 @contextlib.contextmanager

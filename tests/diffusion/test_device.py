@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from curate.train.runtime.device import SMALL, reproducible
+from curate.diffusion.device import SMALL, reproducible
 
 
 def state() -> tuple[Any, ...]:

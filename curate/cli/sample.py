@@ -1,0 +1,111 @@
+"""`curate sample`: pictures from a base model and any LoRAs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SUMMARIES = {
+    "sample": "Draw pictures from a base model and any LoRAs.",
+}
+"""First lines of the commands' help, by name."""
+PLACES = "Places and machine"
+
+BASE = Annotated[
+    str,
+    typer.Argument(metavar="BASE", help="A diffusers folder, a checkpoint, a hub name, or `tiny`.", show_default=False),
+]
+LORA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="FILE[:STRENGTH[:TE_STRENGTH]]",
+        help="A LoRA of any program, with its strength in the UNet and in the text encoders. Repeatable.",
+        rich_help_panel="Prompts",
+    ),
+]
+
+
+def command(name: str) -> Callable[..., None]:
+    """The command of that name, with an option for each field of its options."""
+    return {"sample": _sample}[name]()
+
+
+def _sample() -> Callable[..., None]:
+    from curate.sampling.options import DrawOptions
+
+    def carry_out(**given: Any) -> None:
+        from curate.cli.results import print_json
+        from curate.drive import draw
+
+        options, run = _options("sample", DrawOptions, given)
+        figures = draw.sample(given["base"], options, given["lora"] or (), given["out"], run, given["quiet"])
+        if given["as_json"]:
+            print_json(figures)
+        elif not given["quiet"]:
+            typer.echo(draw.summary(figures), err=True)
+
+    doc = f"""{SUMMARIES["sample"]}
+
+    The pictures are PNG files that carry prompt and settings as A1111 writes them. Noise is drawn on the CPU: a seed
+    means the same picture on every device, alone or in a batch. The same command again draws what is missing.
+    Nothing is overwritten.
+    """
+    first = [("base", BASE, inspect.Parameter.empty), ("lora", LORA, None)]
+    return _signed(carry_out, "sample", doc, [*first, *_fields(DrawOptions), *_places("samples")])
+
+
+def _fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
+    from curate.cli.stage_options import field_option
+    from curate.sampling.options import panel
+
+    for field, info in options.model_fields.items():
+        yield field, field_option(field, info, panel(field)), None
+
+
+def _places(out: str) -> Iterator[tuple[str, Any, Any]]:
+    """Where to, on which device, and how much is told."""
+    from curate.cli.results import json_option, quiet_option
+
+    where = typer.Option("-o", "--out", metavar="DIR", help="Folder to write to.", rich_help_panel=PLACES)
+    yield "out", Annotated[Path, where], Path(out)
+    device = typer.Option("--device", help="auto, cpu, cuda or cuda:N.", rich_help_panel=PLACES)
+    gpu = typer.Option("--require-gpu", help="Stop instead of using the CPU.", rich_help_panel=PLACES)
+    offline = typer.Option("--offline", help="Never contact a model hub.", rich_help_panel=PLACES)
+    yield "device", Annotated[str, device], "auto"
+    yield "require_gpu", Annotated[bool, gpu], False
+    yield "offline", Annotated[bool, offline], False
+    yield "as_json", Annotated[bool, json_option(PLACES)], False
+    yield "quiet", Annotated[bool, quiet_option(PLACES)], False
+
+
+def _signed(
+    carry_out: Callable[..., None], name: str, doc: str, parameters: list[tuple[str, Any, Any]]
+) -> Callable[..., None]:
+    """The function with the signature that typer reads."""
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    given = [inspect.Parameter(n, positional, annotation=kind, default=default) for n, kind, default in parameters]
+    carry_out.__doc__ = inspect.cleandoc(doc)
+    carry_out.__name__ = name
+    carry_out.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
+    return carry_out
+
+
+def _options(name: str, model: type[Any], given: dict[str, Any]) -> tuple[Any, Any]:
+    """The options as given, and how it runs. Raises InputError."""
+    from curate.cli.stage_options import field_value
+    from curate.cli.stages import validated
+    from curate.pipeline import RunOptions
+
+    values = {field: given.get(field) for field in model.model_fields}
+    typed = {
+        field: field_value(model.model_fields[field], value, field)
+        for field, value in values.items()
+        if value not in (None, [])
+    }
+    run = {field: given[field] for field in ("device", "require_gpu", "offline") if given.get(field) is not None}
+    return validated(name, model, typed), validated("run", RunOptions, run)

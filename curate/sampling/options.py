@@ -1,0 +1,108 @@
+"""Options of drawing: what is drawn, how, with which models, and what fits the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from curate.core.options import Options
+from curate.core.path_options import FilePath, ModelName
+from curate.diffusion.family import families
+from curate.diffusion.samplers import Sampler, Spacing
+from curate.sampling.prompts import Prompt, read_prompt, read_prompts
+from curate.sampling.settings import PictureSettings, pictures_of
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+_SKIPS = ", ".join(found.title for found in families().values() if found.clip_skip)
+
+
+class PromptOptions(Options):
+    """What is drawn."""
+
+    prompt: tuple[str, ...] = Field(
+        (), description="What is drawn. Flags as in a file of prompts hold for it alone: --n --w --h --d --l --s --ss."
+    )
+    prompts: FilePath = Field(
+        "", description="File of prompts: one a line, or kohya's TOML or JSON. It may set size, seed and more of each."
+    )
+    negative: str = Field("", description="What no picture shows, where a prompt has no --n of its own.")
+    seed: int = Field(42, ge=0, description="Seed of each prompt's first picture.")
+    count: int = Field(1, ge=1, le=10_000, description="Pictures of each prompt; the seed rises by 1.")
+
+
+class PictureOptions(Options):
+    """How it is drawn."""
+
+    width: int | None = Field(None, ge=64, le=8192, multiple_of=8, description="In pixels; default the base's.")
+    height: int | None = Field(None, ge=64, le=8192, multiple_of=8, description="In pixels; default the base's.")
+    steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
+    guidance: float = Field(7.5, description="How much the prompt counts (CFG scale); 1 leaves the negative one out.")
+    guidance_rescale: float = Field(
+        0, ge=0, le=1, description="Gives guided pictures the contrast of others back; 0.7 with zero terminal SNR."
+    )
+    sampler: Sampler = Field("euler_a", description="How noise becomes a picture.")
+    spacing: Spacing = Field("normal", description="How the steps are spread over the noise.")
+
+
+class ModelOptions(Options):
+    """How the base is read."""
+
+    clip_skip: int = Field(
+        1, ge=1, le=12, description=f"Text encoder layer counted from the end ({_SKIPS}; anime models use 2)."
+    )
+    max_tokens: Literal[75, 150, 225] = Field(75, description="Tokens of a prompt that are used.")
+    prediction: Literal["auto", "epsilon", "v"] = Field(
+        "auto", description="What base and LoRAs predict; auto reads it off the base."
+    )
+    ztsnr: bool | None = Field(None, description="Zero terminal SNR; default as the base was trained.")
+    vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
+    tokenizer: ModelName = Field(
+        "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
+    )
+    precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and fp16 on a GPU.")
+    batch: int = Field(1, ge=1, description="Pictures drawn at a time. Changes nothing but the time and the memory.")
+    offload: bool = Field(
+        False, description="Keep only the model that is at work on the GPU: text encoders, UNet, VAE in turn."
+    )
+    tiled: bool = Field(False, description="Decode by tiles of 512 pixels: large pictures on small cards.")
+
+
+class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
+    """Everything about drawing but the base, LoRAs and places."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def read_prompts(self) -> list[Prompt]:
+        """The prompts as given, then those of the file. Raises InputError for a wrong one."""
+        given = [read_prompt(text.strip(), f"prompt {number}") for number, text in enumerate(self.prompt, 1)]
+        return given + (read_prompts(Path(self.prompts).expanduser()) if self.prompts else [])
+
+    def pictures(self, prompts: Sequence[Prompt], side: int) -> list[PictureSettings]:
+        """The pictures of prompts; `side` in pixels is the base's."""
+        side -= side % 8
+        usual = PictureSettings(
+            "",
+            self.negative,
+            self.width or side,
+            self.height or side,
+            self.seed,
+            self.steps,
+            self.guidance,
+            self.guidance_rescale,
+            self.sampler,
+            self.spacing,
+        )
+        return pictures_of(prompts, usual, self.count)
+
+
+PANELS = {"Prompts": PromptOptions, "Pictures": PictureOptions, "Models and memory": ModelOptions}
+UNKEYED = frozenset(("batch", "offload"))
+"""Options that change nothing of a picture but rounding."""
+
+
+def panel(option: str) -> str | None:
+    """The heading of an option in help."""
+    return next((title for title, group in PANELS.items() if option in group.model_fields), None)

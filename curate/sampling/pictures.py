@@ -1,0 +1,235 @@
+"""From requests to picture files: those that are there already are not drawn again, and none is overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from curate.core.digests import FileDigests, text_digest
+from curate.core.events import Listener, Note, Phase
+from curate.core.files import digest_plain
+from curate.diffusion import samplers
+from curate.diffusion.base import Backbone, LoadOptions
+from curate.diffusion.detect import Traits, traits, yaml_prediction
+from curate.diffusion.device import is_allocation_error, reproducible
+from curate.diffusion.family import family
+from curate.diffusion.load import load
+from curate.diffusion.locate import base_digest, locate_base, vae_digest
+from curate.errors import InputError, Interrupted, MissingError
+from curate.sampling import loras, parameters, picture_file
+from curate.sampling.draw import Hardware, TextToImage
+from curate.sampling.loras import Lora, LoraStrength
+from curate.sampling.options import ModelOptions
+from curate.sampling.settings import PictureSettings, batches
+
+VERSION = 1
+"""Raise it when the same request gives another picture than before."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A picture that is wanted: `name` of its file without ending."""
+
+    name: str
+    picture: PictureSettings
+    loras: tuple[LoraStrength, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A request's file; `recalled` where it was there before."""
+
+    index: int
+    path: Path
+    recalled: bool
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and with what it is drawn; nothing here changes a picture.
+
+    stopping  asked between the steps of a sampler
+    stage     that notes and phases are told for
+    """
+
+    device: torch.device
+    offline: bool
+    tell: Listener
+    stopping: Callable[[], bool] = lambda: False
+    digests: FileDigests = field(default_factory=FileDigests)
+    stage: str = "sample"
+
+    def note(self, level: str, message: str) -> None:
+        """Tells the user a line."""
+        self.tell(Note(level, message, stage=self.stage))
+
+
+class Pictures:
+    """Draws with one base; it is loaded when the first picture is missing."""
+
+    def __init__(self, base: str, options: ModelOptions, context: Context) -> None:
+        """Raises InputError for options that do not fit the base, MissingError for a base that is not there."""
+        self.base, self.options, self.context = base, options, context
+        self.traits: Traits = traits(base, context.offline)
+        declared = family(self.traits.family)
+        if options.clip_skip > 1 and not declared.clip_skip:
+            raise InputError(
+                f"clip_skip has no effect: {declared.title} always reads the same layer of its text encoders",
+                "leave it out",
+            )
+        self.ztsnr = self.traits.ztsnr if options.ztsnr is None else options.ztsnr
+        prediction = self.traits.prediction if options.prediction == "auto" else options.prediction
+        if self.ztsnr and prediction == "epsilon":
+            raise InputError("ztsnr has no effect: epsilon cannot be predicted from pure noise", "set prediction v")
+        self._read: dict[Path, Lora] = {}
+        self._tags: dict[LoraStrength, parameters.LoraTag] = {}
+
+    def write(self, requests: Sequence[Request], folder: Path) -> Iterator[Drawn]:
+        """The files of the requests in `folder`, in order, drawn where they are missing.
+
+        A batch of which any picture is missing is drawn whole, so that a run that was killed and run again gives the
+        same bytes. Raises Interrupted, InputError, MissingError, CurateError.
+        """
+        for one in requests:
+            samplers.check(one.picture.sampler, self.ztsnr, one.picture.spacing)
+        start = 0
+        for _, group in groupby(requests, key=lambda one: one.loras):
+            alike = list(group)
+            yield from self._write_alike(alike, start, folder)
+            start += len(alike)
+
+    def _write_alike(self, requests: Sequence[Request], start: int, folder: Path) -> Iterator[Drawn]:
+        """Those of the same LoRAs."""
+        with contextlib.ExitStack() as stack:
+            drawing: TextToImage | None = None
+            for batch in batches([one.picture for one in requests], self.options.batch):
+                wanted = [requests[n] for n in batch]
+                found = [picture_file.find(folder, one.name, self.identity(one)) for one in wanted]
+                paths = [path for path in found if path is not None]
+                if len(paths) < len(found):
+                    drawing = drawing or stack.enter_context(self._drawing(requests[0].loras))
+                    paths = self._draw(drawing, wanted, found, folder)
+                for n, before, path in zip(batch, found, paths, strict=True):
+                    yield Drawn(start + n, path, before is not None)
+
+    def _draw(
+        self, drawing: TextToImage, wanted: Sequence[Request], found: Sequence[Path | None], folder: Path
+    ) -> list[Path]:
+        """Draws a batch and writes those of it that are missing."""
+        if self.context.stopping():
+            raise Interrupted("stopped between two pictures", "run the same command to continue: what is drawn is kept")
+        for one in wanted:
+            self._warn_long(one.picture)
+        with self._memory_errors(len(wanted)), self._reproducible():
+            pixels = drawing.draw([one.picture for one in wanted])
+        paths: list[Path] = []
+        for one, before, picture in zip(wanted, found, pixels, strict=True):
+            text = parameters.text(one.picture, self._models(one.loras))
+            data = picture_file.encode(picture, text, self.identity(one))
+            paths.append(before or picture_file.write(folder, one.name, data))
+        return paths
+
+    def identity(self, request: Request) -> str:
+        """Digest of everything that decides the picture; no model is loaded for it."""
+        used = [
+            [loras.digests_of(one.path, self.context.digests), one.strength, one.text_strength]
+            for one in request.loras
+            if one.strength or one.text_strength
+        ]
+        return digest_plain([VERSION, self._base_identity, asdict(request.picture), used])
+
+    @cached_property
+    def _base_identity(self) -> str:
+        options, context = self.options, self.context
+        vae = vae_digest(options.vae, context.offline, context.digests) if options.vae else ""
+        place = locate_base(self.base, context.offline)
+        said = yaml_prediction(place) if place.is_file() else ""
+        keyed = options.model_dump(mode="json", include={"clip_skip", "max_tokens", "prediction", "ztsnr", "tokenizer"})
+        other = options.model_dump(mode="json", include={"precision", "tiled"})
+        weights = base_digest(self.base, context.offline, context.digests)
+        context.digests.commit()
+        return text_digest(weights, vae, said, digest_plain([keyed, other]))
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The base, on the device unless it is offloaded."""
+        options, context = self.options, self.context
+        context.tell(Phase(context.stage, "loading the base model"))
+        wanted = LoadOptions(
+            options.clip_skip, options.max_tokens, self._dtype, options.tokenizer, options.prediction, options.vae
+        )
+        backbone = load(self.base, context.offline, wanted, context.digests)
+        with self._memory_errors(1):
+            backbone.to(torch.device("cpu") if options.offload else context.device, self._dtype)
+        return backbone
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        usual = "fp32" if self.context.device.type == "cpu" else "fp16"
+        return DTYPES[usual if self.options.precision == "auto" else self.options.precision]
+
+    @contextlib.contextmanager
+    def _drawing(self, used: Sequence[LoraStrength]) -> Generator[TextToImage]:
+        """The base with these LoRAs on it."""
+        backbone, options, device = self.backbone, self.options, self.context.device
+        hardware = Hardware(device, self._dtype, options.offload, options.tiled)
+        prediction = backbone.prediction if options.prediction == "auto" else options.prediction
+        ztsnr = backbone.ztsnr if options.ztsnr is None else options.ztsnr
+        pairs = [(self._lora(one.path), one) for one in used]
+        with loras.applied(backbone, pairs, torch.device("cpu") if options.offload else device):
+            yield TextToImage(backbone, hardware, prediction, ztsnr, self.context.stopping)
+
+    def _lora(self, path: Path) -> Lora:
+        if path not in self._read:
+            lora = self._read[path] = loras.read_lora(path, self.backbone)
+            if lora.unknown:
+                self.context.note(
+                    "warning",
+                    f"{path}: the base has no layer for {len(lora.unknown)} of its tensors, which have no effect: "
+                    f"{', '.join(lora.unknown[:3])}{' …' if len(lora.unknown) > 3 else ''}",
+                )
+        return self._read[path]
+
+    def _models(self, used: Sequence[LoraStrength]) -> parameters.Models:
+        for one in used:
+            if one not in self._tags:
+                self._tags[one] = loras.tag(one, self.context.digests)
+        hashes = self.backbone.hashes
+        tags = tuple(self._tags[one] for one in used if one.strength or one.text_strength)
+        name = Path(self.base).stem if Path(self.base).is_file() else self.base.rstrip("/\\").rpartition("/")[2]
+        return parameters.Models(name, hashes.get("new_sd_model_hash", ""), self.options.clip_skip, tags)
+
+    def _warn_long(self, picture: PictureSettings) -> None:
+        """Names prompts that are cut."""
+        longest = self.options.max_tokens
+        for text in dict.fromkeys((picture.prompt, picture.negative)):
+            if (count := len(self.backbone.texts[0].words(text))) > longest:
+                self.context.note("warning", f"a prompt of {count} tokens is cut to {longest}: {text[:60]} …")
+
+    def _reproducible(self) -> contextlib.AbstractContextManager[None]:
+        return reproducible(self.context.device, sum(p.numel() for p in self.backbone.parts["unet"].parameters()))
+
+    @contextlib.contextmanager
+    def _memory_errors(self, pictures: int) -> Generator[None]:
+        """Turns an allocator's refusal into a MissingError with the options that would need less."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_allocation_error(error):
+                raise
+            options = self.options
+            remedies = [
+                *([f"batch {pictures // 2}"] if pictures > 1 else []),
+                *(["offload"] if not options.offload and self.context.device.type != "cpu" else []),
+                *(["tiled"] if not options.tiled else []),
+                *(["precision fp16 or bf16"] if self._dtype == torch.float32 else []),
+                "a smaller width and height",
+            ]
+            raise MissingError("not enough memory to draw a picture", "; ".join(remedies)) from error
