@@ -64,7 +64,7 @@ def _fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
     from curate.sampling.options import panel
 
     for field, info in options.model_fields.items():
-        yield field, field_option(field, info, panel(field)), None
+        yield field, field_option(field, info, panel(field), options.model_fields), None
 
 
 def _places(out: str) -> Iterator[tuple[str, Any, Any]]:

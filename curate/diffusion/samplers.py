@@ -33,6 +33,8 @@ Sampler = Literal[
 Spacing = Literal["normal", "karras", "exponential"]
 """How a sampler's steps are spread over the noise levels."""
 
+NUMPY = ("__array", DeprecationWarning)
+"""diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
 ZERO_TERMINAL = ("ddim", "euler", "euler_a", "dpmsolver++")
 """Samplers that can start from a timestep that holds no signal."""
 
@@ -111,7 +113,7 @@ def make_scheduler(
     if spacing != "normal":
         values[f"use_{spacing}_sigmas"] = True
     # the first form of dpmsolver is old, and still asked for by name
-    with quiet(), ignore_warnings(".*dpmsolver.*", FutureWarning):
+    with quiet(), ignore_warnings(".*dpmsolver", FutureWarning), ignore_warnings(*NUMPY):
         scheduler = getattr(schedulers, kind.scheduler)
         if "steps_offset" in inspect.signature(scheduler.__init__).parameters:
             # what SD and SDXL were published with

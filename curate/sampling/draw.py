@@ -16,14 +16,12 @@ from torch import Tensor, nn
 from curate.core.warning_filters import ignore_warnings
 from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.family import Prediction
-from curate.diffusion.samplers import make_scheduler
+from curate.diffusion.samplers import NUMPY, make_scheduler
 from curate.errors import CurateError, Interrupted
 from curate.sampling.settings import PictureSettings
 
 Pixels = NDArray[np.uint8]
 """A picture, H×W×3."""
-NUMPY = ("__array", DeprecationWarning)
-"""diffusers' schedulers hand tensors to numpy in the way of numpy 1, which it warns of."""
 TILE = 512
 """Side in pixels of what the VAE decodes at once with `tiled`; a quarter of it overlaps."""
 

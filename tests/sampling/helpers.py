@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from curate.diffusion.base import Backbone
@@ -77,3 +78,15 @@ def theirs(pipe: Any, picture: PictureSettings, output: str = "latent", **more: 
 def difference(one: Tensor, other: Tensor) -> float:
     """The largest difference."""
     return float((one - other).abs().max())
+
+
+def lora(path: Path, size: float = 1.0) -> Path:
+    """A LoRA of one layer of the carried base."""
+    backbone = base(Path("tiny"))
+    name = next(n for n in backbone.layer_names() if n.path.endswith("attn2.to_v"))
+    layer = backbone.layer(name)
+    assert layer is not None
+    rows, columns = layer.weight.shape[:2]
+    values = {"lora_up.weight": torch.ones(rows, 1) * size, "lora_down.weight": torch.ones(1, columns)}
+    save_file({f"{name.key}.{k}": v for k, v in values.items()}, path)
+    return path
