@@ -41,7 +41,7 @@ Base = Annotated[
     ),
 ]
 Family = Annotated[
-    str | None, typer.Option("--family", help="Family of the base, if it cannot be detected from the name: sd1, sdxl …")
+    str | None, typer.Option("--family", help="Family of the base, if it cannot be detected from the name.")
 ]
 Gpu = Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 if there is no GPU.")]
 Triggers = Annotated[

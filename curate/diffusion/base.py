@@ -42,6 +42,7 @@ class LoadOptions:
     tokenizer    folder or hub name of a CLIP tokenizer, for one-file checkpoints
     prediction   what the user says of it, or auto
     vae          another autoencoder than its own: file, folder or hub name
+    family       by the user's word; one at a dotted path is known by it alone
     """
 
     clip_skip: int = 1
@@ -50,6 +51,7 @@ class LoadOptions:
     tokenizer: str = ""
     prediction: str = "auto"
     vae: str = ""
+    family: str | None = None
 
 
 @dataclass

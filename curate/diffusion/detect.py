@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.diffusion import foreign
-from curate.diffusion.family import Family, families, family, titles
+from curate.diffusion.family import Family, families, titles
+from curate.diffusion.family import family as family_named
 from curate.diffusion.locate import locate_base
 from curate.errors import InputError
 
@@ -24,22 +25,32 @@ class Traits:
     ztsnr: bool
 
 
-def traits(base: str, offline: bool) -> Traits:
-    """Raises InputError for what cannot be trained and MissingError for what is not on this machine."""
+def traits(base: str, offline: bool, family: str | None = None) -> Traits:
+    """`family` is the one by the user's word: a plug-in is known by it alone.
+
+    Raises InputError for what cannot be trained and MissingError for what is not on this machine.
+    """
     place = locate_base(base, offline)
-    return _of_folder(place, base) if place.is_dir() else of_keys(keys(place), place)
+    return _of_folder(place, base, family) if place.is_dir() else of_keys(keys(place), place, family)
 
 
 def traits_of_family(name: str) -> Traits:
     """What most base models of a family are; some families come with either prediction, and theirs is unsaid."""
-    found = family(name)
+    found = family_named(name)
     return Traits(name, found.resolution, found.prediction, False)
 
 
-def family_of_folder(place: Path, base: str) -> Family:
+def candidates(family: str | None) -> Iterable[Family]:
+    """The families that a base may be of: the plug-in at a dotted path, then those of this folder."""
+    if family is not None and "." in family:
+        yield family_named(family)
+    yield from families().values()
+
+
+def family_of_folder(place: Path, base: str, family: str | None = None) -> Family:
     """The family of a folder in diffusers' layout. Raises InputError naming other pipelines."""
     kind = str(read_json(place / "model_index.json").get("_class_name", "pipeline without a name"))
-    for found in families().values():
+    for found in candidates(family):
         if kind in found.pipelines and all(
             _fits(read_json(place / part / "config.json"), values) for part, values in found.configuration.items()
         ):
@@ -52,9 +63,9 @@ def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:
     return all((configuration.get(key) or False) == value for key, value in values.items())
 
 
-def family_of_keys(names: Collection[str], file: str) -> Family:
+def family_of_keys(names: Collection[str], file: str, family: str | None = None) -> Family:
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
-    for found in families().values():
+    for found in candidates(family):
         if any(key in names for key in found.keys):
             return found
     if other := foreign.of_keys(names):
@@ -77,8 +88,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _of_folder(place: Path, base: str) -> Traits:
-    found = family_of_folder(place, base)
+def _of_folder(place: Path, base: str, family: str | None) -> Traits:
+    found = family_of_folder(place, base, family)
     schedule = read_json(place / "scheduler" / "scheduler_config.json")
     size = read_json(place / found.core / "config.json").get("sample_size")
     resolution = size * 8 if isinstance(size, int) else found.resolution
@@ -99,10 +110,10 @@ def keys(place: Path) -> list[str]:
         raise InputError(f"{place} cannot be read as a checkpoint: {error}", "fetch it again") from error
 
 
-def of_keys(names: Iterable[str], place: Path) -> Traits:
+def of_keys(names: Iterable[str], place: Path, family: str | None = None) -> Traits:
     """A checkpoint's traits from the names of its tensors and the .yaml beside it."""
     held = dict.fromkeys(names)
-    found = family_of_keys(held, place.name)
+    found = family_of_keys(held, place.name, family)
     prediction = "v" if "v_pred" in held else yaml_prediction(place) or found.prediction
     return Traits(found.name, found.resolution, prediction, "ztsnr" in held)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from curate.core import declarations
-
-if TYPE_CHECKING:
-    pass
 
 PACKAGE = "curate.diffusion"
 Prediction = Literal["epsilon", "v"]
@@ -46,6 +43,8 @@ class Family:
     least_gib        GPU memory below which training is a struggle
     memory           options for cards from so many GiB on, with the reason; the last that fits counts
     style_rate       learning rate of AdamW for a style
+    guides           guides for training that were written for it
+    kohya            what kohya calls it: the name of its script and of its switch
     v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
     """
 
@@ -79,6 +78,8 @@ class Family:
     least_gib: float = 4
     memory: tuple[tuple[float, str, Mapping[str, Any]], ...] = ()
     style_rate: float = 1e-4
+    guides: tuple[str, ...] = ()
+    kohya: tuple[str, ...] = ()
     v_zero_snr: bool = False
 
     def labels(self, prediction: Prediction) -> tuple[str, str]:
@@ -93,7 +94,7 @@ def families() -> dict[str, Family]:
 
 
 def family(name: str) -> Family:
-    """The family of that name. Raises InputError."""
+    """The family of that name, or of a module at a dotted path. Raises InputError."""
     return declarations.find(PACKAGE, Family, name, "family")
 
 

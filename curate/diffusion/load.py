@@ -49,10 +49,10 @@ def load(base: str, offline: bool, options: LoadOptions | None = None, digests: 
 
 def _parts(place: Path, base: str, options: LoadOptions, offline: bool) -> tuple[type[Backbone], Parts]:
     if place.is_dir():
-        family = family_class(family_of_folder(place, base).name)
+        family = family_class(family_of_folder(place, base, options.family).name)
         return family, family.from_folder(place, base, options)
     state = read(place)
-    family = family_class(family_of_keys(state, place.name).name)
+    family = family_class(family_of_keys(state, place.name, options.family).name)
     return family, family.from_file(state, place, options, offline)
 
 

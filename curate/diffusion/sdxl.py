@@ -67,6 +67,8 @@ class Sdxl(StableDiffusion):
             "OnomaAIResearch/Illustrious-xl-early-release-v0": "SDXL for anime, danbooru tags",
         },
         least_gib=8,
+        guides=("pony",),
+        kohya=("sdxl_train_network", "sdxl"),
         memory=(
             (
                 0,

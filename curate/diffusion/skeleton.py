@@ -121,7 +121,7 @@ VAE: Config = {
 
 
 def unet(given: Config) -> Skeleton:
-    """A UNet of SD 1.x, SD 2.x or SDXL."""
+    """A UNet of any family."""
     config = {**UNET, **given}
     made, widths, each = Skeleton(config), list(config["block_out_channels"]), int(config["layers_per_block"])
     time, context, linear = 4 * widths[0], int(config["cross_attention_dim"]), bool(config["use_linear_projection"])

@@ -51,7 +51,7 @@ def _from_file(path: Path, scaling: float) -> nn.Module:
             return _diffusers_named(state, scaling)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(
-            f"{path} contains no autoencoder of SD's or SDXL's form: {error}", "choose another vae"
+            f"{path} contains no autoencoder of Stable Diffusion's form: {error}", "choose another vae"
         ) from error
     raise InputError(f"{path} contains no autoencoder", "give a VAE file, or a folder with config.json")
 

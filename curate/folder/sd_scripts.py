@@ -62,7 +62,7 @@ def _general(record: Record, training: Mapping[str, Any]) -> Iterator[str]:
 def _buckets(training: Mapping[str, Any]) -> Iterator[str]:
     resolution = training.get("resolution")
     if resolution is None:
-        yield "# The size that your base was made for: 512 for SD 1.x, 768 for SD 2.x, 1024 for SDXL."
+        yield "# The size that your base was made for: 512, 768 or 1024."
     size = int(resolution or RESOLUTION)
     step = int(training.get("bucket_step") or (STEP if size >= 256 else 32))
     yield f"resolution = {size}"

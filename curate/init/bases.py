@@ -54,7 +54,7 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
     elif on_disk(name):
         from curate.diffusion.detect import traits
 
-        found = traits(str(home(name)), offline=True)
+        found = traits(str(home(name)), offline=True, family=wanted)
         known, predicts_v = found.family, found.prediction == "v"
     else:
         _check_name(name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from curate.diffusion.family import families
 from curate.errors import InputError
 from curate.train.options.kohya.paths import is_foreign
 
@@ -64,9 +65,7 @@ def training(files: Sequence[str], base: str | None) -> Training:
 def _family(settings: Mapping[str, Any]) -> str | None:
     """The base's family, which kohya's script and one of its flags tell."""
     names = {name.rpartition("/")[2].removesuffix(".py") for name in settings}
-    if "sdxl" in names or "sdxl_train_network" in names:
-        return "sdxl"
-    return "sd2" if "v2" in names else None
+    return next((name for name, found in families().items() if not names.isdisjoint(found.kohya)), None)
 
 
 def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from curate.core import registry
 from curate.core.counting import counted
 from curate.core.kinds import Kind
 from curate.diffusion.family import families
+from curate.diffusion.family import family as family_named
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
 from curate.init.bases import base_of, common
@@ -75,9 +76,7 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
 
 
 def _family(name: str | None) -> str | None:
-    if name is not None and name not in families():
-        raise InputError(f'unknown family "{name}"', registry.nearest(name, list(families())))
-    return name
+    return name if name is None else family_named(name).name
 
 
 def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> ConceptAnswer:

@@ -37,7 +37,7 @@ class Train(TrainOptions, DatasetStage):
       valstrix        Prodigy, cosine, locon rank 32, conv rank 16 and alpha 1, min-SNR 5, debiased loss
       lycoris-lora, lycoris-loha, lycoris-lokr
                       the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8
-      pony            for Pony (SDXL): locon rank 8, conv rank 256, alphas 4, 400 steps, effective batch 48
+      pony            for Pony: locon rank 8, conv rank 256, alphas 4, 400 steps, effective batch 48
       style           locon rank 32; each picture is trained 35 times instead of 100
     """
 
@@ -104,7 +104,7 @@ class Train(TrainOptions, DatasetStage):
         options = self.model_dump()
         if self.resolution is None:
             with contextlib.suppress(CurateError):
-                options["resolution"] = traits(self.base, offline=True).resolution
+                options["resolution"] = traits(self.base, offline=True, family=self.family).resolution
         return options
 
     def configuration(self, source: Path, explicit: Collection[str], device: str) -> Findings:

@@ -112,7 +112,13 @@ class Training:
         check_base(options, base_traits(options, place), place, context.device)
         dtype = resolve.precision(options, context.device)
         load_options = LoadOptions(
-            options.clip_skip, options.max_tokens, dtype, options.tokenizer, options.prediction, options.vae
+            options.clip_skip,
+            options.max_tokens,
+            dtype,
+            options.tokenizer,
+            options.prediction,
+            options.vae,
+            options.family,
         )
         context.phase("loading the base model")
         backbone = team.first_then_others(lambda: load(options.base, context.offline, load_options, context.digests))

@@ -13,6 +13,7 @@ from curate.diffusion.family import families
 from curate.diffusion.family_class import family_class
 from curate.diffusion.layer_names import PRESETS, select_layers
 from curate.diffusion.load import load
+from curate.train.options.presets import GUIDES
 from tests.diffusion.helpers import narrow
 from tests.train.conftest import one_thread, own_cache
 
@@ -22,7 +23,9 @@ EVERY = pytest.mark.parametrize("name", families())
 
 @EVERY
 def test_what_the_source_declares_is_what_the_class_has(name: str) -> None:
-    assert family_class(name).family == families()[name]
+    found = families()[name]
+    assert family_class(name).family == found
+    assert set(found.guides) <= set(GUIDES)
 
 
 @EVERY

@@ -27,9 +27,11 @@ from curate.core.stage import Env
 from curate.diffusion import tiny
 from curate.diffusion.detect import traits
 from curate.diffusion.family import families
+from curate.errors import InputError
 from curate.images import PICTURE_FILES
 from curate.stages.denoise import Denoise
 from curate.train.options import TrainOptions, algorithms, resolve
+from curate.train.output.fingerprint import identify
 from tests.train.conftest import draw_folder, own_cache, run
 
 __all__ = ["own_cache"]
@@ -115,21 +117,39 @@ def test_an_algorithm_in_help(tmp_path: Path) -> None:
     assert "outer-only" in text
 
 
-def test_a_family(drop: Drop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["toy", "tests.contract.plugins.toy"])
+def test_a_family(drop: Drop, tmp_path: Path, name: str) -> None:
     base = tmp_path / "toy"
     shutil.copytree(tiny.folder(), base)
     index = json.loads((base / "model_index.json").read_text("utf-8"))
     (base / "model_index.json").write_text(json.dumps({**index, "_class_name": "ToyPipeline"}), "utf-8")
-    drop(curate.diffusion, "toy")
-    assert "toy" in families()
-    assert traits(str(base), True).family == "toy"
+    given: dict[str, Any] = {}
+    if name == "toy":
+        drop(curate.diffusion, "toy")
+        assert "toy" in families()
+        assert traits(str(base), True).family == "toy"
+    else:
+        with pytest.raises(InputError, match="ToyPipeline, which cannot be trained"):
+            traits(str(base), True)
+        given["family"] = name
+        assert traits(str(base), True, family=name).family == TrainOptions(family=name).family == name
+        with pytest.raises(ValidationError, match="module that declares Family"):
+            TrainOptions(family="tests.contract.plugins.outer")
     folder = draw_folder(tmp_path / "prepared")
-    path, events = run(folder, base=str(base), rank=2, layer_preset="attn-only", **SHORT)
+    path, events = run(folder, base=str(base), rank=2, layer_preset="attn-only", **given, **SHORT)
     assert len([e for e in events if isinstance(e, TrainStep)]) == 3
     tensors, metadata = safetensors_file.read(path)
     assert all(key.startswith("lora_unet_") for key in tensors)
     assert metadata["ss_base_model_version"] == "toy"
     assert metadata["modelspec.architecture"] == "toy-1/lora"
+
+
+def test_a_family_by_dotted_path_makes_a_run_of_its_own(tmp_path: Path) -> None:
+    """It may take a base that another family would take too: the same weights, and another LoRA."""
+    folder = draw_folder(tmp_path / "prepared")
+    names = (None, "sd1", "tests.contract.plugins.toy")
+    runs = [identify(TrainOptions(family=name), folder, True)[0].id for name in names]
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_family_in_help(tmp_path: Path) -> None:

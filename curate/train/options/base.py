@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from curate.core.path_options import FilePath, ModelName, PathOption
+from curate.core.registry import names_schema
 from curate.diffusion.family import families, family, titles
 from curate.errors import InputError
 
@@ -20,6 +21,9 @@ def _known_family(name: str) -> str:
         raise ValueError(str(error)) from error
 
 
+_FAMILY = AfterValidator(_known_family), WithJsonSchema(names_schema(list(families())))
+
+
 class BaseOptions(BaseModel):
     """Which base model, and what it predicts."""
 
@@ -29,10 +33,10 @@ class BaseOptions(BaseModel):
         description=f"{titles('or')}: a diffusers folder, a checkpoint file, a hub name, or `tiny` "
         "(part of curate, to try things out).",
     )
-    family: Annotated[str, AfterValidator(_known_family), WithJsonSchema({"enum": list(families())})] | None = Field(
+    family: Annotated[str, *_FAMILY] | None = Field(
         None,
-        description=f"Family of the base model ({', '.join(families())}). A base of another family is refused. "
-        "With it, --print-config works even if the base is not downloaded.",
+        description=f"Family of the base model ({', '.join(families())}, or a dotted path to your own). "
+        "A base of another family is refused. With it, --print-config works even if the base is not downloaded.",
         examples=list(families()),
     )
     tokenizer: ModelName = Field(

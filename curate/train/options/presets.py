@@ -13,16 +13,14 @@ Name = Literal["valstrix", "lycoris-lora", "lycoris-loha", "lycoris-lokr", "pony
 class Guide:
     """What a guide sets.
 
-    about     one line for the help
-    values    options
-    paired    options of `values` that go with another one of them, and are left out where the user gave that one
-    families  base models it was written for; empty is any
+    about   one line for the help
+    values  options
+    paired  options of `values` that go with another one of them, and are left out where the user gave that one
     """
 
     about: str
     values: Mapping[str, Any]
     paired: Mapping[str, str] = field(default_factory=dict[str, str])
-    families: frozenset[str] = frozenset()
 
 
 _PAPER: Mapping[str, Any] = {
@@ -58,7 +56,7 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "lycoris-lokr": Guide("the LyCORIS paper's LoKr: factor 8, full, batch 8", {"algo": "lokr", "factor": 8, **_PAPER}),
     "pony": Guide(
-        "for SDXL's Pony: locon 8/4 and 256/4, all layers, max norm 1, 400 steps of 48 pictures",
+        "for Pony: locon 8/4 and 256/4, all layers, max norm 1, 400 steps of 48 pictures",
         {
             "algo": "locon",
             "rank": 8,
@@ -81,7 +79,6 @@ GUIDES: Mapping[str, Guide] = {
             "steps": 400,
         },
         {"learning_rate": "optimizer"},
-        frozenset(("sdxl",)),
     ),
     "style": Guide(
         "for a style: locon with rank 32; shows each picture 35 times instead of 100",

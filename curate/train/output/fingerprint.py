@@ -27,6 +27,9 @@ def identify(
     place = locate_base(options.base, offline)
     if place.is_file() and yaml_prediction(place) == "v":
         weights = text_digest(weights, "v")
+    if options.family is not None and "." in options.family:
+        # of the same weights a plug-in makes another model
+        weights = text_digest(weights, options.family)
     if options.vae:
         weights = text_digest(weights, vae_digest(options.vae, offline, digests))
     if options.start_from:

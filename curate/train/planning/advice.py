@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from curate.adapters.algorithm import algorithm
 from curate.core.counting import counted
-from curate.diffusion.family import family
+from curate.diffusion.family import families, family
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
-from curate.train.options.presets import GUIDES
 
 BATCH = 4
 Line = tuple[str, str]
@@ -86,9 +85,9 @@ def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
     if ztsnr and o.noise_offset:
         yield "noise_offset is useless with zero terminal SNR, which already learns dark and bright pictures"
     if name := o.guide:
-        families = GUIDES[name].families
-        if families and setting.family not in families:
-            yield f"guide {name} was written for {', '.join(sorted(families))}, and the base is {setting.family}"
+        written_for = [family for family, found in families().items() if name in found.guides]
+        if written_for and setting.family not in written_for:
+            yield f"guide {name} was written for {', '.join(written_for)}, and the base is {setting.family}"
 
 
 def _data(o: TrainOptions, order: Order) -> Iterator[str]:

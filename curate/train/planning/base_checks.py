@@ -40,7 +40,7 @@ def base_traits(options: TrainOptions, place: Path | None) -> Traits:
     if place is None:
         assert options.family is not None
         return traits_of_family(options.family)
-    base = traits(options.base, offline=True)
+    base = traits(options.base, offline=True, family=options.family)
     check_family(options, base.family)
     return base
 

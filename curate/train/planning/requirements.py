@@ -75,7 +75,7 @@ def _base(options: TrainOptions, offline: bool) -> None:
     try:
         locate.locate_base(options.base, offline=True)
         if options.family is not None:
-            check_family(options, traits(options.base, offline=True).family)
+            check_family(options, traits(options.base, offline=True, family=options.family).family)
     except CurateError as error:
         _on_hub(error, offline)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from curate.diffusion.family import families, titles
 from curate.train.options.kohya.settings import Imported, Outcome, Problem, Setting, Settings
 from curate.train.options.kohya.shell import expand, joined, words
 
@@ -56,8 +57,10 @@ def read(text: str, path: Path, result: Imported) -> Settings:
 def _training(given: Sequence[str], at: int, path: Path, result: Imported) -> Settings:
     """The arguments behind the script; those before it are the launcher's."""
     family = (SCRIPT.search(_name(given[at])) or {"family": ""})["family"] or ""
-    if family.lower() not in ("", "sdxl_"):
-        message = f"{path}: {_name(given[at])} trains another family of models; curate trains SD 1.x, SD 2.x and SDXL"
+    script = f"{family.lower()}train_network"
+    known = [found for found in families().values() if script in found.kohya]
+    if family and not known:
+        message = f"{path}: {_name(given[at])} trains another family of models; curate trains {titles()}"
         result.problems.append(Problem(message))
     for word in given[:at]:
         if word.startswith("--"):
@@ -66,8 +69,8 @@ def _training(given: Sequence[str], at: int, path: Path, result: Imported) -> Se
             result.notes.append(f"{name} {reason}")
             result.outcomes.append(Outcome(name, f"{path}: {name}", word.partition("=")[2] or True, reason=reason))
     settings = flags(given[at + 1 :], str(path), result)
-    if family:
-        settings["sdxl"] = Setting(True, f"{path}: {_name(given[at])}")
+    for switch in known[0].kohya[1:] if known else ():
+        settings[switch] = Setting(True, f"{path}: {_name(given[at])}")
     return settings
 
 

@@ -136,7 +136,8 @@ def _precisions(t: Translation) -> None:
         t.default("precision", "fp32")
     if not t.has("save_precision"):
         t.default("save_precision", "fp32")
-    if t.has("sdxl"):
+    family = t.family()
+    if family is not None and not family.clip_skip:
         skip = t.take("clip_skip")
         if isinstance(skip, int) and skip > 1:
-            t.note("clip_skip", "has no effect: SDXL's layers are fixed")
+            t.note("clip_skip", f"has no effect: {family.title} always reads the same layer of its text encoders")

@@ -141,10 +141,9 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
         convolutional = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
         if convolutional and choices()[algo].layers not in CONVOLUTIONAL:
             t.default("layer_preset", "full")
-        if convolutional and not t.has("sdxl"):
-            reason = (
-                "trains conv_in, conv_out and the time embedding of SD 1.x and 2.x here too, which it does not there"
-            )
+        family = t.family()
+        if convolutional and (family is None or family.implementation == "diffusers"):
+            reason = "trains conv_in, conv_out and the time embedding here too, which it does not there"
             t.result.notes.append(f"{NETWORK}conv_dim {reason}")
         return convolutional
     preset = str(t.take(f"{NETWORK}preset") or "full")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.diffusion.family import Family, families
 from curate.train.options.kohya_keys import plain
 
 
@@ -78,6 +79,10 @@ class Translation:
     def has(self, name: str) -> bool:
         """Whether a setting is there and switched on."""
         return name in self.left and not is_off(self.left[name].value)
+
+    def family(self) -> Family | None:
+        """The family that a script or a switch names; None where none does."""
+        return next((found for found in families().values() if any(map(self.has, found.kohya))), None)
 
     def take(self, name: str) -> Any:
         """A setting's value, which is translated now; None where it is not there or switched off."""
