@@ -1,4 +1,4 @@
-"""`curate undo`, `report` and `consent`: what works on a folder as it is."""
+"""`curate undo`, `report`, `consent` and `tags restore`: what works on a folder as it is."""
 
 from __future__ import annotations
 
@@ -65,3 +65,27 @@ def consent_command(
         f"{counts['not-refused']} do not refuse",
         err=True,
     )
+
+
+def restore_command(
+    folder: Prepared,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without names, all are restored."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be restored.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Restore pictures that you deleted from a prepared folder, at the next run."""
+    from curate.drive import restore
+
+    keys = restore(folder, names or (), dry_run=dry_run)
+    if as_json:
+        print_json({"restored": keys, "dry_run": dry_run})
+        return
+    for key in keys:
+        typer.echo(key)
+    count = counted(len(keys), "picture")
+    typer.echo(f"{count} would be restored" if dry_run else f"{count} will be restored by the next run", err=True)

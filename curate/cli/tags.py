@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import implications
+from curate.cli import folders, implications
+from curate.cli.caption_changes import print_changes
 from curate.cli.help import Group
 from curate.cli.results import Json, print_json, print_warning
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, codec
@@ -201,31 +202,6 @@ def rename_command(
     _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
-@app.command("restore")
-def restore_command(
-    folder: Folder,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without names, all are restored."
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be restored.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Restore pictures that you deleted from a prepared folder, at the next run."""
-    from curate.drive import restore
-
-    keys = restore(folder, names or (), dry_run=dry_run)
-    if as_json:
-        print_json({"restored": keys, "dry_run": dry_run})
-        return
-    for key in keys:
-        typer.echo(key)
-    count = counted(len(keys), "picture")
-    typer.echo(f"{count} would be restored" if dry_run else f"{count} will be restored by the next run", err=True)
-
-
 def _reading(form: CaptionForm, encoding: str) -> CaptionReading:
     try:
         return CaptionReading(form, codec(encoding))
@@ -257,33 +233,9 @@ def _edit(
         reading=reading,
         tell=print_warning,
     )
-    if as_json:
-        rows = [{"path": str(c.caption.path), "before": c.caption.text, "after": c.after} for c in done.changes]
-        print_json({"changed": rows, "skipped": [str(c.path) for c in done.skipped], "dry_run": dry_run})
-        return
-    if dry_run:
-        for change in done.changes:
-            between = change.caption.record.style.separator
-            pieces = tags_edit.difference(change, between.strip() or ",")
-            typer.echo(f"{change.caption.path}: {_coloured(pieces, between)}")
-    for one in done.skipped:
-        typer.echo(f"skipped {one.path}: edited by hand (--edited-too changes it)", err=True)
-    verb = "would change" if dry_run else "changed"
-    count = len(done.changes)
-    typer.echo(
-        f"{verb} {counted(count, 'caption')}" + (f", skipped {len(done.skipped)}" if done.skipped else ""),
-        err=True,
-    )
-    if done.changes and not dry_run:
-        typer.echo(f"`curate undo {folder}` reverts this", err=True)
+    print_changes(done, folder, dry_run=dry_run, as_json=as_json)
 
 
-def _coloured(pieces: list[tuple[str, str]], between: str) -> str:
-    colours = {"-": typer.colors.RED, "+": typer.colors.GREEN}
-    return between.join(
-        typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces
-    )
-
-
+app.command("restore")(folders.restore_command)
 app.command("explain")(implications.explain_command)
 app.command("update")(implications.update_command)
