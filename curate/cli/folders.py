@@ -61,8 +61,8 @@ def consent_command(
     for path, one in named:
         typer.echo(f"{path}\t{'' if one.answer == 'refused' else 'could not be checked: '}{one.reason}")
     typer.echo(
-        f"{counts['refused']} refuse AI training, {counts['unchecked']} could not be checked, "
-        f"{counts['not-refused']} do not refuse",
+        f"{counts['refused']} opted out, {counts['unchecked']} could not be checked, "
+        f"{counts['not-refused']} without an opt-out",
         err=True,
     )
 

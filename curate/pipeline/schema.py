@@ -33,7 +33,7 @@ def _keys(stage_entries: list[dict[str, Any]]) -> dict[str, Any]:
     folders = "A folder or a list of folders. Each sub-folder is a concept."
     concept = _loosened(Concept, Concept.model_json_schema())
     consent = (
-        "Pictures that refuse AI training, or cannot be checked for it, are set aside. "
+        "Pictures marked 'no AI training', or that cannot be checked for it, are set aside. "
         f"{UNCHECKED} includes those that cannot be checked; {RIGHTS} includes both."
     )
     exclude = "Pictures to leave out, by name (a.png, dog/a) or pattern (*_old, dog/sub/*)."

@@ -70,7 +70,7 @@ def lines(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if noise["discarded"]:
             parts.append(f"{noise['discarded']:,} left as they were, the cleaning made them no better")
         if noise["refused"]:
-            parts.append(f"{counted(len(noise['refused']), 'picture')} not touched, the files refuse AI training")
+            parts.append(f"{counted(len(noise['refused']), 'picture')} not touched: marked 'no AI training'")
         yield "noise", "; ".join(parts)
     if size := values.get("upscale"):
         parts = [f"{size['enlarged']:,} enlarged"]

@@ -167,16 +167,14 @@ def _with_consent(record: Record, answer: Consent, choice: ConsentChoice, accept
     reason = answer.reason
     if answer.answer == "refused":
         if choice == RIGHTS:
-            return record.noting(f"refuses AI training ({reason}); included: the rights are held", consent=reason)
-        return dataclasses.replace(record.noting(consent=reason), aside=f"refuses AI training: {reason}")
+            return record.noting(f"marked 'no AI training' ({reason}); included: the rights are held", consent=reason)
+        return dataclasses.replace(record.noting(consent=reason), aside=f"marked 'no AI training': {reason}")
     if answer.answer == "unchecked":
-        unknown = "whether it refuses AI training could not be checked"
+        unknown = "could not be checked for a 'no AI training' mark"
         if choice:
             return record.noting(f"{unknown} ({reason}); included by consent: {choice}", unchecked=reason)
         if accept_truncated and answer.damage == "picture":
-            note = (
-                f"a damaged file ({reason}): nothing before the damage refuses AI training; accept_truncated keeps it"
-            )
+            note = f"a damaged file ({reason}): no 'no AI training' mark before the damage; accept_truncated keeps it"
             return record.noting(note, unchecked=reason)
         aside = f"{unknown}: {reason}; {_INCLUDED_BY[answer.damage]}"
         return dataclasses.replace(record.noting(unchecked=reason), aside=aside)

@@ -232,8 +232,8 @@ def _clean_record(
 def _refusal(record: Record) -> str:
     """Why nothing may be changed for AI training, "" where it may."""
     if record.facts.get("consent"):
-        return "the file refuses AI training"
-    return "the file cannot be checked for a refusal of AI training" if record.facts.get("unchecked") else ""
+        return "the file is marked 'no AI training'"
+    return "the file cannot be checked for a 'no AI training' mark" if record.facts.get("unchecked") else ""
 
 
 def _apply(chain: Sequence[_Opened], pixels: Pixels) -> tuple[Pixels, list[str]]:

@@ -216,10 +216,10 @@ def _advice(records: Sequence[Record], concept: Concept) -> Generator[tuple[str,
         yield "advice", f"{white} of {len(records)} have a white background: tag `white background`"
     marked = sum("consent" in r.facts for r in records)
     if marked:
-        yield "warning", f"{marked} carry a refusal of AI training"
+        yield "warning", f"{counted(marked, 'picture is', 'pictures are')} marked 'no AI training'"
     unchecked = sum("unchecked" in r.facts for r in records)
     if unchecked:
-        yield "warning", f"{unchecked} could not be checked for a refusal of AI training"
+        yield "warning", f"{counted(unchecked, 'picture')} could not be checked for a 'no AI training' mark"
     profiles = sum(bool(_profile(r)) for r in records)
     if profiles:
         yield "info", f"{profiles} have a color profile"

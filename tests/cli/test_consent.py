@@ -39,7 +39,7 @@ def test_the_three_counts_in_words(folder: Path, capsys: pytest.CaptureFixture[s
     assert {Path(p).name for p in rows} == {"refused.jpg", "cut.png", "torn.webp"}
     assert rows[str(folder / "1_dog/cut.png")].startswith("could not be checked: ")
     assert "AI training prohibited" in rows[str(folder / "1_dog/refused.jpg")]
-    assert "1 refuse AI training, 2 could not be checked, 3 do not refuse" in err
+    assert "1 opted out, 2 could not be checked, 3 without an opt-out" in err
 
 
 def test_the_three_counts_as_json(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -54,6 +54,6 @@ def test_regularisation_pictures_that_cannot_be_checked_are_left_out_and_named(f
     data = read_dataset(folder, reg=True)
     assert [p.path.name for p in data.pictures] == ["a.png", "b.jpg"], "the trainer reads no TIFF"
     named = "\n".join(data.warnings)
-    assert "1_dog/cut.png is left out: whether it refuses AI training could not be checked" in named
+    assert "1_dog/cut.png is left out: it could not be checked for a 'no AI training' mark" in named
     assert "1_dog/torn.webp is left out" in named and "--consent keep-unchecked" in named
-    assert "1_dog/refused.jpg refuses AI training" in named
+    assert "1_dog/refused.jpg is marked 'no AI training'" in named

@@ -72,7 +72,7 @@ def test_the_summary_says_it_in_two_lines() -> None:
         "4 measured, 3 suspected, 2 cleaned; noise score 3.00 to 0.50, PSNR 36.0 dB (1 unchanged), SSIM 0.975" in noise
     )
     assert "1 left as they were" in noise
-    assert "1 picture not touched, the files refuse AI training" in noise
+    assert "1 picture not touched: marked 'no AI training'" in noise
     (size,) = [line for line in text if line.startswith("  size")]
     assert size.endswith("1 enlarged, 1 too small, noted as lowres")
 

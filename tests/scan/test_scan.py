@@ -131,7 +131,7 @@ def test_a_refusal_of_training_is_heeded_unless_the_rights_are_held(tmp_path: Pa
     for _ in range(2):
         refused, _ = scanned(tmp_path, tmp_path / "in")
         assert [bool(r.aside) for r in refused] == [True, False]
-        assert "refuses AI training" in refused[0].aside
+        assert "no AI training" in refused[0].aside
     held, _ = scanned(tmp_path, tmp_path / "in", consent="i-hold-the-rights")
     assert [r.aside for r in held] == ["", ""]
     assert "the rights are held" in held[0].notes[0]
@@ -164,7 +164,7 @@ def test_damage_within_the_picture_takes_one_option_and_any_other_damage_two(tmp
         found, _ = scanned(tmp_path, tmp_path / "in", accept_truncated=True)
         aside = {r.key.removeprefix("dog/"): r.aside for r in found}
         assert aside["plain picture.png"] == ""
-        assert aside["marked picture.png"].startswith("refuses AI training")
+        assert aside["marked picture.png"].startswith("marked 'no AI training'")
         for name in ("plain metadata.png", "marked metadata.png"):
             assert "consent: keep-unchecked" in aside[name] and "accept_truncated" in aside[name]
     found, _ = scanned(tmp_path, tmp_path / "in")
@@ -178,7 +178,7 @@ def test_keeping_the_unchecked_keeps_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "in/dog").mkdir(parents=True)
     (tmp_path / "marked.png").rename(tmp_path / "in/dog/a.png")
     found, _ = scanned(tmp_path, tmp_path / "in", consent="keep-unchecked")
-    assert found[0].aside.startswith("refuses AI training")
+    assert found[0].aside.startswith("marked 'no AI training'")
 
 
 def test_two_inputs_with_one_concept_keep_both_pictures(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class TestDenoise:
         (found,) = run(Denoise(when="always", guard=False), env, marked)
         assert not env.held
         assert found.image == marked.image
-        assert "refuses AI training" in found.notes[0]
+        assert "no AI training" in found.notes[0]
 
     def test_never_only_measures(self, env: Env, tmp_path: Path):
         (found,) = run(Denoise(when="never"), env, record(tmp_path / "a.png", noisy(calm())))

@@ -161,7 +161,7 @@ def test_white_backgrounds_and_consent_are_told(tmp_path: Path) -> None:
     records[0] = records[0].noting(consent="DMI-PROHIBITED")
     _, notes = inspected(where, records)
     assert any("white background" in n.message for n in notes)
-    assert any("refusal" in n.message and n.level == "warning" for n in notes)
+    assert any("no AI training" in n.message and n.level == "warning" for n in notes)
 
 
 def test_noise_is_estimated_in_its_own_unit() -> None:

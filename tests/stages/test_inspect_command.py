@@ -79,7 +79,7 @@ def test_the_table_names_what_needs_editing_and_counts_the_rest(folder: Path) ->
     lines = table.as_text(found).splitlines()
     (wide,) = [line for line in lines if line.startswith("dog/wide")]
     assert wide.startswith("dog/wide\\n.png  400×90") and wide.endswith("extremely wide (400×90)")
-    assert any(line.startswith("dog/broken.png") and "damaged" in line for line in lines)
+    assert any(line.startswith("dog/broken.png") and "truncated" in line for line in lines)
     assert not any(line.startswith("dog/1.png") for line in lines)
     (row,) = [line.split() for line in lines if line.startswith("dog ")]
     assert row[:6] == ["dog", "object", "4", "3", "1", "1"]
@@ -132,7 +132,7 @@ def test_a_refusal_of_training_is_shown(folder: Path) -> None:
     assert held is not None
     (picture,) = [p for p in held.data["pictures"] if p["key"] == "dog/no.jpg"]
     assert "DMI-PROHIBITED" in picture["consent"] and picture["width"] == 120
-    assert any("refusal" in line for line in held.data["concepts"]["dog"]["advice"])
+    assert any("no AI training" in line for line in held.data["concepts"]["dog"]["advice"])
 
 
 def test_in_a_pipeline_only_what_is_named_is_dropped(folder: Path, tmp_path: Path) -> None:

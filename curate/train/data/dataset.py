@@ -195,10 +195,10 @@ def _withheld(path: Path) -> str:
     """Why a picture must stay out, by what its file says of AI training; empty where it may come in."""
     consent = check(path)
     if consent.answer == "refused":
-        return f"refuses AI training and is left out: {consent.reason}"
+        return f"is marked 'no AI training' and is left out: {consent.reason}"
     if consent.answer == "unchecked":
         return (
-            f"is left out: whether it refuses AI training could not be checked: {consent.reason}; where you may train "
+            f"is left out: it could not be checked for a 'no AI training' mark: {consent.reason}; where you may train "
             "on it, `curate convert FOLDER -o NEW --consent keep-unchecked` writes a copy without metadata"
         )
     return ""

@@ -323,12 +323,12 @@ def test_marked_regularisation_pictures_are_left_out_and_named(tmp_path: Path):
 
     (tmp_path / "1_dog").mkdir()
     save(tmp_path / "1_dog/marked.jpg", "jpeg", PROHIBITED)
-    with pytest.raises(InputError, match=r"marked\.jpg refuses AI training"):
+    with pytest.raises(InputError, match=r"marked\.jpg is marked"):
         read_dataset(tmp_path, reg=True)
     save(tmp_path / "1_dog/free.jpg", "jpeg", NEAR_MISSES["allowed"])
     found = read_dataset(tmp_path, reg=True)
     assert [picture.path.name for picture in found.pictures] == ["free.jpg"]
     (warning,) = found.warnings
     assert warning.startswith(
-        "1_dog/marked.jpg refuses AI training and is left out: XMP DataMining: AI training prohibited"
+        "1_dog/marked.jpg is marked 'no AI training' and is left out: XMP DataMining: AI training prohibited"
     )
