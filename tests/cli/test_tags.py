@@ -125,7 +125,7 @@ def test_undo(prepared: Path) -> None:
 def test_a_folder_that_curate_did_not_prepare(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("long_hair,fate_\\(series\\)")
-    with pytest.raises(InputError, match="not prepared by curate"):
+    with pytest.raises(InputError, match="not created by curate"):
         curate("add", tmp_path, "solo")
     curate("add", tmp_path, "solo", "--in-place")
     assert (tmp_path / "a.txt").read_text() == "long_hair,fate_\\(series\\),solo"
@@ -176,7 +176,7 @@ def test_explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "border_collie -> collie" in result.stdout
     assert "-> domestic_dog -> canis -> canine -> canid -> mammal" in result.stdout
     assert "grayscale is an alias of greyscale" in curate("explain", "grayscale").stdout
-    assert "implies nothing" in curate("explain", "no such tag").stdout
+    assert "no implications" in curate("explain", "no such tag").stdout
     found = json.loads(curate("explain", "border collie", "--vocabulary", "e621", "--json").stdout)
     assert found[0]["implies"]["collie"] == ["border_collie", "collie"]
     with pytest.raises(InputError, match="gelbooru"):
@@ -188,7 +188,7 @@ def test_update_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     own = [(child, up) for child, ups in implications.core("danbooru").parents.items() for up in ups]
     rows = [("my_dog", "border_collie"), *own]
     (tmp_path / "implications.csv").write_text("".join(f"{child},{up}\n" for child, up in rows))
-    assert "the everyday table" in curate("explain", "my_dog").stderr
+    assert "the built-in table" in curate("explain", "my_dog").stderr
     result = curate("update", "danbooru", "--from", tmp_path / "implications.csv")
     assert f"danbooru: {len(rows):,} implications and no aliases" in result.stderr
     explained = curate("explain", "my_dog")
