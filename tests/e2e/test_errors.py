@@ -59,7 +59,7 @@ def test_a_bare_machine_is_told_what_it_lacks(
         (("convert", "nowhere", "-o", "out"), 2, "does not exist"),
         (("convert", "raw"), 2, "-o OUT"),
         (("convert", "raw", "-o", "raw"), 2, "same folder"),
-        (("tag", "raw", "--tagger", "palette"), 2, "not prepared by curate"),
+        (("tag", "raw", "--tagger", "palette"), 2, "not created by curate"),
         (("balance", "raw", "--cap", "0", "-o", "out"), 2, "--cap"),
         (("trigger", "raw", "-o", "out", "--concept", "dgo"), 2, 'did you mean "dog"?'),
         (("undo", "raw"), 2, "nothing was changed in place"),
