@@ -4,9 +4,14 @@ A worker process runs the console script's imports once more, as spawned process
 the command line is asked for.
 """
 
+import sys
+
 
 def main() -> None:
     """The console script."""
+    from curate.executors.early_start import start_early
+
+    start_early(sys.argv[1:])
     from curate.cli.main import main as command_line
 
     command_line()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from curate.core.stage import RecordStage
+if TYPE_CHECKING:
+    from curate.core.stage import RecordStage
 
 # measured: above four, what holds the interpreter's lock begins to show; a process of its own costs a second to start
 _THREADS_PER_PROCESS = 4

@@ -18,12 +18,16 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from curate.core.stage import RecordStage, Stage
-from curate.core.store import LEDGER
 from curate.executors.parallelism import is_parallel, process_threads, worker_count
 from curate.executors.worker_process import WorkerProcess
 
+if TYPE_CHECKING:
+    # whoever starts a process early has loaded nothing of this yet
+    from curate.core.stage import Stage
+
+_LEDGER = Path(".curate", "ledger.sqlite")  # core.store has it too; loading that would start processes later
 _PICTURES = "curate.images.preload"
 """Loads what pictures are read, scaled and written with."""
 
@@ -46,17 +50,26 @@ class Pool:
 
         Ask before loading what the run needs besides: on another core, the processes load theirs meanwhile.
         """
+        from curate.core.stage import RecordStage
+
         parts = [part for stage in stages for part in stage.parts()]
-        if self._idle or not any(isinstance(p, RecordStage) and is_parallel(p) for p in parts):
-            return
-        if ledger is not None and (ledger / LEDGER / "ledger.sqlite").exists():  # all may be known
+        if any(isinstance(p, RecordStage) and is_parallel(p) for p in parts):
+            modules = list(dict.fromkeys(type(p).__module__ for p in parts if isinstance(p, RecordStage)))
+            self.start(modules, sources, [ledger] if ledger is not None else [], workers)
+
+    def start(
+        self, modules: Sequence[str], sources: Sequence[Path], ledgers: Sequence[Path], workers: int | str
+    ) -> None:
+        """Starts processes that load what reads pictures, and `modules`; none where some are there, or too little work.
+
+        Where one of the folders `ledgers` has a ledger, all may be known.
+        """
+        if self._idle or any((folder / _LEDGER).exists() for folder in ledgers):
             return
         if workers != "auto" and not str(workers).isdecimal():  # whoever reads the options says so
             return
         count = worker_count(workers, sum(1 for _ in itertools.islice(_files(sources), 1000)))
-        if count:
-            modules = [_PICTURES, *dict.fromkeys(type(p).__module__ for p in parts if isinstance(p, RecordStage))]
-            self._idle = [WorkerProcess(modules) for _ in process_threads(count)]
+        self._idle = [WorkerProcess([_PICTURES, *modules]) for _ in (process_threads(count) if count else ())]
 
     def acquire(self) -> WorkerProcess:
         """A process that waits, or a new one."""

@@ -9,12 +9,13 @@ Progress and summary go to stderr; `figures` is the summary as plain values, for
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from curate.core.events import Event
+from curate.core.events import Event, RecordDone
 from curate.core.record import Manifest
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Report:
 
     def tell(self, event: Event) -> None:
         """The listener to hand to a runner."""
+        if isinstance(event, RecordDone):
+            importlib.import_module("curate.report.summary")  # while workers are busy, rather than at the end
+
         self.tally.tell(event)
         if self._log:
             self._log.tell(event)
