@@ -62,7 +62,7 @@ def test_a_bare_machine_is_told_what_it_lacks(
         (("tag", "raw", "--tagger", "palette"), 2, "not created by curate"),
         (("balance", "raw", "--cap", "0", "-o", "out"), 2, "--cap"),
         (("trigger", "raw", "-o", "out", "--concept", "dgo"), 2, 'did you mean "dog"?'),
-        (("undo", "raw"), 2, "nothing was changed in place"),
+        (("undo", "raw"), 2, "there is nothing to undo"),
         (("export", "raw"), 2, "-o OUT"),
     ],
 )
