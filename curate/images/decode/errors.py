@@ -26,8 +26,19 @@ BROKEN = (
     BufferError,
 )
 
-# what libraries say of data that they cannot decode, where it tells nothing
-_MUTE = ("could not create decoder object", "decoder error -", "generic error", "broken data stream")
+# Pillow (seen in 11.3 to 13.0) and its plugins raise OSError, ValueError and RuntimeError for all of this, without a
+# number or a type of their own: how messages begin in lower case, and what that means ("" where they tell nothing)
+_MESSAGES = (
+    ("could not create decoder object", ""),  # WebP and AVIF
+    ("decoder error -", ""),  # libtiff, and codecs whose number Pillow has no words for
+    ("generic error", ""),  # libheif through pillow-heif
+    ("broken data stream", ""),  # every codec of Pillow's own
+    (
+        "decompressed data too large",
+        "damaged: its color profile is larger than any real profile when unpacked",
+    ),
+    ("image file is truncated", "damaged: the file is truncated"),
+)
 
 # where, what stands there, what that means
 _OTHERS = (
@@ -77,16 +88,18 @@ def reason(error: BaseException, path: Path) -> str:
             return f"more pixels than the limit (a decompression bomb?): {LIMIT_REMEDY}"
         case MemoryError():
             return "the picture does not fit into memory"
-        case _ if str(error).lower().startswith(_MUTE):
-            return known_kind(path) or "damaged: its data are broken or cut short"
-        case _ if "MAX_TEXT_CHUNK" in str(error):
-            return "damaged: its color profile is larger than any real profile when unpacked"
-        case _ if str(error).startswith("image file is truncated"):
-            return "damaged: the file is truncated"
+        case _ if (meaning := _meaning(error)) is not None:
+            return meaning or known_kind(path) or "damaged: its data are broken or cut short"
         case _ if str(error).lower().startswith("unsupported"):
             return f"cannot be read: {error}"
         case _:
             return f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}"
+
+
+def _meaning(error: BaseException) -> str | None:
+    """What the message of a decoder means, "" where it tells nothing, None for a message not known here."""
+    text = str(error).lower()
+    return next((meaning for beginning, meaning in _MESSAGES if text.startswith(beginning)), None)
 
 
 def known_kind(path: Path) -> str:
