@@ -35,7 +35,7 @@ def locate_base(base: str, offline: bool) -> Path:
             f'base model "{base}" is not there',
             "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`",
         )
-    return _from_hub(base, offline)
+    return snapshot(base, offline)
 
 
 def vae_files(vae: str, offline: bool) -> list[Path]:
@@ -51,7 +51,7 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
             raise InputError(
                 f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)"
             )
-        place = _from_hub(vae, offline, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"], "vae")
+        place = snapshot(vae, offline, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"], "vae")
     place = place if (place / "config.json").is_file() else place / "vae"
     weights = sorted(place.glob("*.safetensors"))
     plain = [path for path in weights if "fp16" not in path.name] or weights
@@ -65,7 +65,8 @@ def vae_digest(vae: str, offline: bool, digests: FileDigests | None = None) -> s
     return text_digest(*(file_digest(path, digests) for path in vae_files(vae, offline)))
 
 
-def _from_hub(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
+def snapshot(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
+    """The files of a hub name, fetched unless offline. Raises InputError for no such name, else MissingError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
