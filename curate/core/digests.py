@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from curate.core.database import Database, chunks
-from curate.core.files import digest_file
+from curate.errors import interruption
 
 Algorithm = Literal["blake2b", "sha256"]
 """blake2b (160 bits) names records and results; sha256 stands in LoRA files and in the ids of training runs."""
+
+_BLOCK = 8 << 20
+"""Bytes between two questions whether to stop: some hundredths of a second."""
 
 CLOCK_GRAIN = 2_000_000_000
 """Nanoseconds within which a file may change again without another time: the coarsest clock of a file system, FAT's."""
@@ -27,9 +30,14 @@ def text_digest(*parts: str) -> str:
 class FileDigests:
     """The one cache of file digests: a table of a folder's ledger, or nothing remembered without one."""
 
-    def __init__(self, database: Database | None = None, *, keeps: bool = True) -> None:
-        """Without `keeps` the table is only read: another process writes it."""
-        self._database, self._keeps = database, keeps
+    def __init__(
+        self, database: Database | None = None, *, keeps: bool = True, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Without `keeps` the table is only read: another process writes it.
+
+        `stopping` is asked while a large file is read, which then ends in Interrupted.
+        """
+        self._database, self._keeps, self._stopping = database, keeps, stopping
 
     def of(self, path: Path, algorithm: Algorithm = "sha256") -> str:
         """The digest of one file. Raises OSError."""
@@ -48,7 +56,7 @@ class FileDigests:
                     stat = path.stat()
                     size, mtime, digest = known.get(name, (None, None, ""))
                     if (size, mtime) != (stat.st_size, stat.st_mtime_ns):
-                        digest = _read(path, algorithm)
+                        digest = _read(path, algorithm, self._stopping)
                         self._keep(name, algorithm, stat.st_size, stat.st_mtime_ns, digest)
                     yield path, stat.st_size, digest
                 except OSError as error:
@@ -91,11 +99,14 @@ def legacy_digest(path: Path) -> str:
         return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
-def _read(path: Path, algorithm: Algorithm) -> str:
-    if algorithm == "blake2b":
-        return digest_file(path)
+def _read(path: Path, algorithm: Algorithm, stopping: Callable[[], bool]) -> str:
+    result = hashlib.blake2b(digest_size=20) if algorithm == "blake2b" else hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            result.update(block)
+            if len(block) == _BLOCK and stopping():
+                raise interruption()
+    return result.hexdigest()
 
 
 def _text(path: Path) -> str:

@@ -168,7 +168,7 @@ class Train(TrainOptions, DatasetStage):
 
         with contextlib.ExitStack() as stack:
             store = env.store or stack.enter_context(Store(ledger_place(env.output)))
-            digests = store.file_digests if distributed.rank() == 0 else FileDigests(store, keeps=False)
+            digests = FileDigests(store, keeps=distributed.rank() == 0, stopping=env.stopping)
             yield Context(
                 folder=env.output,
                 read=env.pictures.read,

@@ -122,13 +122,16 @@ class Training:
         )
         context.phase("loading the base model")
         backbone = team.first_then_others(lambda: load(options.base, context.offline, load_options, context.digests))
+        self.end_if_stopping("loading the base model")
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):
                 backbone.to(context.device, dtype)
+            self.end_if_stopping("loading the base model")
             job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))
             for level, line in preflight(job):
                 context.note(level, line)
             network = self.attach(backbone)
+            self.end_if_stopping("making the adapters")
             expected = estimate.of_job(job, network, context.device)
             memory.require_disk(
                 home(self.folder), expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
@@ -137,6 +140,11 @@ class Training:
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             return self.loop(job, network)
+
+    def end_if_stopping(self, task: str) -> None:
+        """Raises Interrupted where the user asked to stop; of several processes none goes on alone, and none ends."""
+        if self.team.size == 1:
+            self.context.end_if_stopping(task)
 
     def attach(self, backbone: Backbone) -> Network:
         """The adapters, on the device."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from curate import drive
 from curate.core.record import Image, Record
 from curate.folder import sd_scripts
+from curate.pipeline import load
 from curate.stages.train import Train
 from tests.folder.helpers import Project
 
@@ -93,6 +95,16 @@ def test_it_says_what_the_training_that_follows_does(dogs: Project) -> None:
     dogs.run()
     (row,) = written(dogs)
     assert "shuffle_caption" not in row and row["flip_aug"] is True and row["keep_tokens"] == 1
+
+
+def test_a_run_that_ends_with_export_writes_what_will_be_trained(dogs: Project) -> None:
+    train = {"base": "tiny", "resolution": 64, "shuffle": True, "keep_tokens": 3, "bucket_max": 128, "batch": 2}
+    dogs.stages = ["convert", "trigger", {"export": {"also": ["dataset.toml"]}}, {"train": train}]
+    drive.run(load(dogs.pipeline(), until="export"), quiet=True)
+    (row,) = written(dogs)
+    assert (row["resolution"], row["batch_size"], row["max_bucket_reso"]) == (64, 2, 128)
+    assert row["shuffle_caption"] is True and row["keep_tokens"] == 3
+    assert not (dogs.out / "lora").exists()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from curate.init import (
     write_prompts,
 )
 from curate.init.bases import common
+from curate.init.kohya_file import training
 from curate.pipeline import SAMPLE, load
 from curate.stages.tag import Tag
 from curate.stages.train import Train
@@ -374,3 +375,20 @@ def test_the_tagger_that_is_named_is_one(tmp_path: Path) -> None:
             entry = read(pipeline_text(Answers("in/", ONE, "out/", base, gpu)))["stages"]
             (options,) = [e["tag"] for e in entry if isinstance(e, dict) and "tag" in e]  # type: ignore[union-attr]
             assert Tag(**options).tagger[0] in catalogue.names()
+
+
+def test_relative_paths_of_a_kohya_command_are_meant_from_the_shells_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.sh").write_text(
+        "accelerate launch train_network.py --pretrained_model_name_or_path owner/model --output_dir loras "
+        "--reg_data_dir reg --network_module networks.lora --max_train_steps 10\n",
+        encoding="utf-8",
+    )
+    made = training(["run.sh"], None)
+    values = YAML(typ="safe").load("\n".join(made.lines))
+    assert values["output_dir"] == str(tmp_path / "loras") and values["reg_folder"] == str(tmp_path / "reg")
+    assert made.base == "owner/model"
+    [first] = [line for line in made.cautions if line.startswith("output_dir")]
+    assert first == f"output_dir loras is meant from {tmp_path}, as kohya's scripts do: it became {tmp_path / 'loras'}"

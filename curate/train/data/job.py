@@ -45,6 +45,11 @@ class Context:
         """Tells the user a line."""
         self.tell(Note(level, message, stage="train"))
 
+    def end_if_stopping(self, task: str) -> None:
+        """Raises Interrupted where the user asked to stop meanwhile."""
+        if self.stopping():
+            raise Interrupted(f"stopped while {task}", "run the same command to continue")
+
     def phase(self, task: str, done: int = 0, total: int = 0) -> None:
         """Tells the user what takes time before or between the steps."""
         self.tell(Phase("train", task, done, total))
@@ -137,8 +142,7 @@ def _encoded(
             context.note("warning", f"{entry.picture.path} cannot be read and is left out: {error}")
         else:
             good.add(id(entry))
-        if context.stopping():
-            raise Interrupted("stopped while encoding pictures", "run the same command to continue")
+        context.end_if_stopping("encoding pictures")
     kept = [entry for entry in entries if id(entry) in good]
     if not kept:
         raise InputError(f"none of the pictures in {context.folder} can be read")

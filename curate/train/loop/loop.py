@@ -7,7 +7,7 @@ import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from curate.train.data.order import Showing
 from curate.train.loop import checkpoint, objective, optimizer
 from curate.train.loop.batch import Batch, Batches
 from curate.train.loop.conditioning import Conditioner
+from curate.train.loop.followers import Observer, Saver
 from curate.train.network.network import Network
 from curate.train.options import resolve
 from curate.train.runtime.distributed import Team
@@ -26,34 +27,6 @@ from curate.train.runtime.seeds import derive_seed, seed_all
 
 SMOOTHING = 0.98
 BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
-
-
-class Observer(Protocol):
-    """Who watches a run; what it does must not change the run."""
-
-    def record(self, step: TrainStep) -> None:
-        """A step's figures, known a step late."""
-        ...
-
-    def is_due(self, done: int) -> bool:
-        """Whether it has something to do after so many steps."""
-        ...
-
-    def observe(self, done: int) -> None:
-        """Does it."""
-        ...
-
-
-class Saver(Protocol):
-    """Who writes LoRA files of a run."""
-
-    def save_due(self, done: int) -> None:
-        """Writes what is due after so many steps, all but the last."""
-        ...
-
-    def save_last(self) -> None:
-        """Writes the finished LoRA."""
-        ...
 
 
 @dataclass(slots=True)
@@ -106,9 +79,8 @@ class Loop:
         if self.state.step == 0:
             self.observe(0)
         for step, _, batches in order.steps(self.state.step, steps):
-            if self.stopped or (self.team.size == 1 and self.context.stopping()):
-                self.save()
-                raise Interrupted(f"training stopped at step {step} of {steps}", "run the same command to continue")
+            if self.stopped or self.is_stopping_alone():
+                self.interrupt()
             if freeze_at is not None and step >= freeze_at:
                 self.freeze_text()
             rate = optimizer.set_rate(self.optimizer, optimizer.factor(options, step, steps))
@@ -121,6 +93,16 @@ class Loop:
         if saver:
             saver.save_last()
         self.observe(steps)
+
+    def is_stopping_alone(self) -> bool:
+        """Whether the user asked to stop and no other process waits for this one."""
+        return self.team.size == 1 and self.context.stopping()
+
+    def interrupt(self) -> NoReturn:
+        """Saves the last finished step and raises Interrupted."""
+        self.save()
+        done = f"training stopped at step {self.state.step} of {self.job.steps}"
+        raise Interrupted(done, "run the same command to continue")
 
     def after_step(self, saver: Saver | None) -> None:
         """What is due after any step but the last."""
@@ -147,6 +129,10 @@ class Loop:
                 self.optimizer.zero_grad(set_to_none=True)
                 figures.zero_()
             for index, showings in self.team.share(part):
+                if index and self.is_stopping_alone():
+                    # the step is not finished, and made anew from its first batch
+                    self.optimizer.zero_grad(set_to_none=True)
+                    self.interrupt()
                 if self.drops:
                     seed_all(derive_seed(self.job.options.seed, "dropout", step, index), self.context.device)
                 loss = self.losses(self.batches.make(showings)).sum() / total
