@@ -54,4 +54,4 @@ def test_without_an_output_folder_it_says_what_to_give(closed: Path, capfd: pyte
     with pytest.raises(SystemExit) as done:
         main(["train", str(closed), "--steps", "1"])
     assert done.value.code not in (0, None)
-    assert "output_dir" in capfd.readouterr().err
+    assert "--output-dir" in capfd.readouterr().err
