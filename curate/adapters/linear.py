@@ -13,7 +13,11 @@ from curate.adapters.base import BareAdapter, Layer, Plan, Shape, copy_values
 from curate.adapters.dropout import Drop
 
 PORTION = 1 << 20
-"""Numbers of ΔW that exist at once where its length is measured by rows."""
+"""Numbers of ΔW that exist at once where its length is measured by rows.
+
+Measured by tests/bench/adapter_constants.py, a CPU of two cores on one thread, ΔW of 2560² by LoHa of rank 64: 45 ms
+and 4 MiB; 2¹⁸ 43 ms, 2¹⁶ 52 ms, 2²⁴ 61 ms and 64 MiB.
+"""
 
 
 class LinearAdapter(BareAdapter):

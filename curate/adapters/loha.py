@@ -20,7 +20,12 @@ def khatri_rao(a: Tensor, b: Tensor) -> Tensor:
 
 
 ENTRY = 100
-"""What making an entry of ΔW and the gradients of its factors costs beside the products, in multiplications."""
+"""What making an entry of ΔW and the gradients of its factors costs beside the products, in multiplications.
+
+Measured by tests/bench/adapter_constants.py, a CPU of two cores on one thread, ranks 4 to 16, linear layers of 320 to
+2560 and a 3×3 convolution of 160, 64 to 1024 positions: steps so chosen take 0 % longer than by the quicker way each
+time (0 to 25: 0 to 0.1 %; 400: 1 %; always W + ΔW: 19 %; always factors: 13 %).
+"""
 
 
 class Loha(LinearAdapter):

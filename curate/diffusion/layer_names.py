@@ -107,61 +107,77 @@ def unet_layer_names(shape: UnetShape, original_names: bool) -> list[LayerName]:
 
     A layer that a given UNet lacks (conv_shortcut where channels do not change) is left out on attaching.
     """
-    layer_names: list[LayerName] = []
-    levels, each = len(shape.down), shape.per_level
-    middle = levels * (each + 1)  # conv_in, `each` a level, and a downsampler in all levels but the last
+    names = _UnetNames(shape, original_names)
+    names.edges_in()
+    names.down()
+    names.mid()
+    names.up()
+    names.add("conv_out", "out.2", "edge", names.middle + names.levels * (names.each + 1))
+    return names.found
 
-    def add(path: str, original: str, kind: Kind, block: int) -> None:
-        name = (original if original_names else path).replace(".", "_")
-        kind = "unused" if original_names and kind in ("edge", "time") else kind
-        block = original_block(original) if original_names else min(block, middle + levels * (each + 1))
-        layer_names.append(LayerName(f"lora_unet_{name}", "unet", path, kind, block, original))
 
-    def resnet(path: str, original: str, block: int) -> None:
+class _UnetNames:
+    """Collects the layers of a UNet; diffusers' path, the original checkpoint's and kohya's block go side by side."""
+
+    def __init__(self, shape: UnetShape, original_names: bool) -> None:
+        self.shape, self.original_names = shape, original_names
+        self.levels, self.each = len(shape.down), shape.per_level
+        # conv_in, `each` a level, and a downsampler in all levels but the last
+        self.middle = self.levels * (self.each + 1)
+        self.found: list[LayerName] = []
+
+    def add(self, path: str, original: str, kind: Kind, block: int) -> None:
+        name = (original if self.original_names else path).replace(".", "_")
+        kind = "unused" if self.original_names and kind in ("edge", "time") else kind
+        last = self.middle + self.levels * (self.each + 1)
+        block = original_block(original) if self.original_names else min(block, last)
+        self.found.append(LayerName(f"lora_unet_{name}", "unet", path, kind, block, original))
+
+    def resnet(self, path: str, original: str, block: int) -> None:
         for ours, (theirs, kind) in RESNET.items():
-            add(f"{path}.{ours}", f"{original}.{theirs}", kind, block)
+            self.add(f"{path}.{ours}", f"{original}.{theirs}", kind, block)
 
-    def attention(path: str, original: str, depth: int, block: int) -> None:
+    def attention(self, path: str, original: str, depth: int, block: int) -> None:
         for inner, kind in _inside_transformer(depth):
-            add(f"{path}.{inner}", f"{original}.{inner}", kind, block)
+            self.add(f"{path}.{inner}", f"{original}.{inner}", kind, block)
 
-    add("time_embedding.linear_1", "time_embed.0", "time", 0)
-    add("time_embedding.linear_2", "time_embed.2", "time", 0)
-    if original_names:
-        add("add_embedding.linear_1", "label_emb.0.0", "unused", 0)
-        add("add_embedding.linear_2", "label_emb.0.2", "unused", 0)
-    add("conv_in", "input_blocks.0.0", "edge", 0)
-    at = 0  # the original numbers its input blocks through: conv_in is 0
-    for level, depth in enumerate(shape.down):
-        for j in range(each):
-            at += 1
-            resnet(f"down_blocks.{level}.resnets.{j}", f"input_blocks.{at}.0", at)
-            if depth:
-                attention(f"down_blocks.{level}.attentions.{j}", f"input_blocks.{at}.1", depth, at)
-        if level + 1 < levels:
-            at += 1
-            add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{at}.0.op", "resample", at)
-    resnet("mid_block.resnets.0", "middle_block.0", middle)
-    attention("mid_block.attentions.0", "middle_block.1", shape.middle, middle)
-    resnet("mid_block.resnets.1", "middle_block.2", middle)
-    for level, depth in enumerate(shape.up):
-        for j in range(each + 1):
-            out = level * (each + 1) + j
-            block = middle + 1 + out
-            resnet(f"up_blocks.{level}.resnets.{j}", f"output_blocks.{out}.0", block)
-            if depth:
-                attention(f"up_blocks.{level}.attentions.{j}", f"output_blocks.{out}.1", depth, block)
-        if level + 1 < levels:
-            last = level * (each + 1) + each
-            inner = 2 if depth else 1
-            add(
-                f"up_blocks.{level}.upsamplers.0.conv",
-                f"output_blocks.{last}.{inner}.conv",
-                "resample",
-                middle + 1 + last,
-            )
-    add("conv_out", "out.2", "edge", middle + len(shape.up) * (each + 1))
-    return layer_names
+    def edges_in(self) -> None:
+        self.add("time_embedding.linear_1", "time_embed.0", "time", 0)
+        self.add("time_embedding.linear_2", "time_embed.2", "time", 0)
+        if self.original_names:
+            self.add("add_embedding.linear_1", "label_emb.0.0", "unused", 0)
+            self.add("add_embedding.linear_2", "label_emb.0.2", "unused", 0)
+        self.add("conv_in", "input_blocks.0.0", "edge", 0)
+
+    def down(self) -> None:
+        at = 0  # the original numbers its input blocks through: conv_in is 0
+        for level, depth in enumerate(self.shape.down):
+            for j in range(self.each):
+                at += 1
+                self.resnet(f"down_blocks.{level}.resnets.{j}", f"input_blocks.{at}.0", at)
+                if depth:
+                    self.attention(f"down_blocks.{level}.attentions.{j}", f"input_blocks.{at}.1", depth, at)
+            if level + 1 < self.levels:
+                at += 1
+                self.add(f"down_blocks.{level}.downsamplers.0.conv", f"input_blocks.{at}.0.op", "resample", at)
+
+    def mid(self) -> None:
+        self.resnet("mid_block.resnets.0", "middle_block.0", self.middle)
+        self.attention("mid_block.attentions.0", "middle_block.1", self.shape.middle, self.middle)
+        self.resnet("mid_block.resnets.1", "middle_block.2", self.middle)
+
+    def up(self) -> None:
+        for level, depth in enumerate(self.shape.up):
+            for j in range(self.each + 1):
+                out = level * (self.each + 1) + j
+                block = self.middle + 1 + out
+                self.resnet(f"up_blocks.{level}.resnets.{j}", f"output_blocks.{out}.0", block)
+                if depth:
+                    self.attention(f"up_blocks.{level}.attentions.{j}", f"output_blocks.{out}.1", depth, block)
+            if level + 1 < self.levels:
+                last = level * (self.each + 1) + self.each
+                original = f"output_blocks.{last}.{2 if depth else 1}.conv"
+                self.add(f"up_blocks.{level}.upsamplers.0.conv", original, "resample", self.middle + 1 + last)
 
 
 def _kinds(words: str) -> frozenset[Kind]:

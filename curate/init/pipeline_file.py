@@ -142,26 +142,8 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield "  - resize: {max_side: 3000}"
     yield "  # Duplicates would be learned twice as strongly."
     yield "  - dedupe"
-    captions, pictures = (sum(getattr(c, what) for c in answers.concepts) for what in ("captions", "pictures"))
-    if captions == pictures:
-        yield "  # Every picture has a caption, and those are imported. To add tags, remove the # from the next line."
-        yield f"  # - tag: {{tagger: {tagger}, existing: merge}}"
-    else:
-        yield f"  # {_tagger_reason(tagger, vocabulary)}"
-        if captions:
-            yield f"  # {captions} of {counted(pictures, 'picture')} have captions, which are kept."
-        yield f"  - tag: {{tagger: {tagger}}}"
-    if base.prompting == "natural":
-        yield (
-            "  # This base reads sentences. The .txt beside a picture is used, and its sentence comes before the tags."
-        )
-        yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
-    else:
-        yield (
-            "  # This base reads tags. Underscores become spaces, as in its prompts. blacklist "
-            "removes tags you never want."
-        )
-        yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
+    yield from _tagging(answers, tagger, vocabulary)
+    yield from _captions(base, table)
     yield ("  # german_shepherd already implies dog, so dog is removed. The table is that of the tagger's site.")
     yield f"  - prune: {{implications: {table}}}"
     yield "  # Trigger words first, where keep_tokens protects them from shuffling."
@@ -173,6 +155,32 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield "  - train:"
     yield f"      base: {_scalar(answers.base)}"
     yield from (f"      {line}" for line in training) if training else _training(answers, base)
+
+
+def _tagging(answers: Answers, tagger: str, vocabulary: str) -> Iterator[str]:
+    captions, pictures = (sum(getattr(c, what) for c in answers.concepts) for what in ("captions", "pictures"))
+    if captions == pictures:
+        yield "  # Every picture has a caption, and those are imported. To add tags, remove the # from the next line."
+        yield f"  # - tag: {{tagger: {tagger}, existing: merge}}"
+    else:
+        yield f"  # {_tagger_reason(tagger, vocabulary)}"
+        if captions:
+            yield f"  # {captions} of {counted(pictures, 'picture')} have captions, which are kept."
+        yield f"  - tag: {{tagger: {tagger}}}"
+
+
+def _captions(base: Base, table: str) -> Iterator[str]:
+    if base.prompting == "natural":
+        yield (
+            "  # This base reads sentences. The .txt beside a picture is used, and its sentence comes before the tags."
+        )
+        yield f"  - captions: {{vocabulary: {table}, sentence: before, blacklist: []}}"
+    else:
+        yield (
+            "  # This base reads tags. Underscores become spaces, as in its prompts. blacklist "
+            "removes tags you never want."
+        )
+        yield f"  - captions: {{vocabulary: {table}, blacklist: []}}"
 
 
 def _tagger(base: Base, gpu: float) -> tuple[str, str]:

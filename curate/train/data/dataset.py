@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,34 +83,48 @@ def read_dataset(
             f"there is no folder {folder}", "give a folder with sub-folders called N_trigger, as in 10_zwx dog"
         )
     concepts, warnings = folders.concepts(folder)
-    pictures: list[Picture] = []
-    lines: list[str] = []
-    uncaptioned: list[Path] = []
-    triggers: dict[str, str] = {}
+    captioned: list[tuple[Picture, Caption | None]] = []
     for concept in concepts:
-        triggers[concept.place.name] = concept.words
         content = read_concept(concept, reading, left_out)
         warnings += content.messages
-        for path in content.pictures:
-            size = _usable_size(path, reg, warnings)
-            mask = mask_of(folder, path, content.masks) if masks else None
-            if size is None or not _has_usable_mask(path, mask, warnings):
-                continue
-            caption = content.captions.get(path)
-            if path in content.errors:
-                warnings.append(f"{_name(path)}: the caption is not used: {content.errors[path]}")
-            if caption is None:
-                uncaptioned.append(path)
-            one = _picture(path, concept, size, caption, mask, reg, digests)
-            pictures.append(one)
-            lines.append(_identity(one, caption, digests))
+        captioned += _pictures(folder, concept, content, masks, reg, digests, warnings)
         if content.masks and not (masks or reg):
-            warnings.append(
-                f"{concept.place.name}: {counted(len(content.masks), 'mask is', 'masks are')} not used: "
-                "masked_loss is off"
-            )
+            number = counted(len(content.masks), "mask is", "masks are")
+            warnings.append(f"{concept.place.name}: {number} not used: masked_loss is off")
+    pictures = [picture for picture, _ in captioned]
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
+    _check_masks(folder, pictures, masks, reg, warnings)
+    if not reg:
+        uncaptioned = [picture.path for picture, caption in captioned if caption is None]
+        _check_captions(folder, reading.extension, len(pictures), uncaptioned, warnings)
+    lines = [_identity(picture, caption, digests) for picture, caption in captioned]
+    triggers = {concept.place.name: concept.words for concept in concepts}
+    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
+
+
+def _pictures(
+    folder: Path,
+    concept: Concept,
+    content: Content,
+    masks: bool,
+    reg: bool,
+    digests: FileDigests | None,
+    warnings: list[str],
+) -> Iterator[tuple[Picture, Caption | None]]:
+    """The usable pictures of a concept with their captions."""
+    for path in content.pictures:
+        size = _usable_size(path, reg, warnings)
+        mask = mask_of(folder, path, content.masks) if masks else None
+        if size is None or not _has_usable_mask(path, mask, warnings):
+            continue
+        caption = content.captions.get(path)
+        if path in content.errors:
+            warnings.append(f"{_name(path)}: the caption is not used: {content.errors[path]}")
+        yield _picture(path, concept, size, caption, mask, reg, digests), caption
+
+
+def _check_masks(folder: Path, pictures: Sequence[Picture], masks: bool, reg: bool, warnings: list[str]) -> None:
     if masks and not any(p.mask for p in pictures):
         raise InputError(
             f"masked_loss has no effect: {folder / MASKS} holds no mask of a picture",
@@ -119,9 +133,6 @@ def read_dataset(
         )
     if not masks and not reg and (folder / MASKS).is_dir():
         warnings.append(f"{folder / MASKS} is not used: masked_loss is off")
-    if not reg:
-        _check_captions(folder, reading.extension, len(pictures), uncaptioned, warnings)
-    return Dataset(folder, pictures, triggers, text_digest(*lines), warnings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import torch
 
 from curate.train.data.job import Job, prediction_of, resolution_of, zero_terminal
 from curate.train.network.network import Network
-from curate.train.options import resolve
+from curate.train.options import TrainOptions, resolve
 from curate.train.output.metadata_dataset import dataset_values
 from curate.train.output.metadata_network import network_values
 from curate.train.output.metadata_user import words
@@ -48,6 +48,10 @@ def _text(value: Any) -> str:
 
 
 def _training(job: Job) -> dict[str, Any]:
+    return {**_rates(job), **_length(job), **_data(job.options), **_objective(job), **_base(job)}
+
+
+def _rates(job: Job) -> dict[str, Any]:
     options, schedule = job.options, resolve.schedule(job.options)
     return {
         "learning_rate": resolve.learning_rate(options),
@@ -60,6 +64,12 @@ def _training(job: Job) -> dict[str, Any]:
         "mixed_precision": PRECISIONS[
             next(p.dtype for p in job.backbone.parts["unet"].parameters() if not p.requires_grad)
         ],
+    }
+
+
+def _length(job: Job) -> dict[str, Any]:
+    options = job.options
+    return {
         "max_train_steps": job.steps,
         "num_epochs": job.epochs,
         "num_batches_per_epoch": job.order.batches_per_epoch,
@@ -67,6 +77,11 @@ def _training(job: Job) -> dict[str, Any]:
         "batch_size_per_device": options.batch,
         "total_batch_size": options.batch,
         "seed": options.seed,
+    }
+
+
+def _data(options: TrainOptions) -> dict[str, Any]:
+    return {
         "clip_skip": options.clip_skip if options.clip_skip > 1 else None,
         "max_token_length": options.max_tokens,
         "cache_latents": True,
@@ -79,6 +94,12 @@ def _training(job: Job) -> dict[str, Any]:
         "caption_dropout_every_n_epochs": options.caption_dropout_every_n_epochs,
         "caption_tag_dropout_rate": options.tag_dropout,
         "flip_aug": options.flip,
+    }
+
+
+def _objective(job: Job) -> dict[str, Any]:
+    options = job.options
+    return {
         "min_snr_gamma": options.min_snr or None,
         "debiased_estimation": options.debiased,
         "zero_terminal_snr": zero_terminal(options, job.backbone),
@@ -95,6 +116,12 @@ def _training(job: Job) -> dict[str, Any]:
         "loss_type": options.loss.replace("-", "_"),
         "huber_schedule": options.huber_schedule,
         "huber_c": options.huber_c,
+    }
+
+
+def _base(job: Job) -> dict[str, Any]:
+    options = job.options
+    return {
         "v2": job.backbone.family.v2,
         "sd_model_name": _model_name(job.backbone.name),
         **({"vae_name": _model_name(options.vae)} if options.vae else {}),

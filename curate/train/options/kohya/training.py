@@ -166,6 +166,11 @@ def _schedule(t: Translation, optimizer: str, own_rate: bool) -> None:
         t.default("schedule", named)
     else:
         t.put("schedule", named, "lr_scheduler_type" if custom else "lr_scheduler")
+    _shape(t, named)
+
+
+def _shape(t: Translation, named: str) -> None:
+    """Settings of one schedule alone."""
     for option, key, owner in (
         ("cycles", "lr_scheduler_num_cycles", "cosine-restarts"),
         ("power", "lr_scheduler_power", "polynomial"),
