@@ -25,7 +25,8 @@ LAYERS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNo
 INPUTS = 1.36
 """What adapters add to the memory kept: the inputs of the layers that they stand beside.
 
-Counted, not timed: saved tensors of the UNets with and without adapters, as the module says. No record per shape is kept.
+Counted, not timed: saved tensors of the UNets with and without adapters, as the module says. No record by shape
+is kept.
 """
 
 SHARE = 0.4
