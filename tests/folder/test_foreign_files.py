@@ -194,7 +194,7 @@ def test_the_pipelines_repeats_count_more_than_a_renamed_folder(dogs: Project) -
     dogs.concepts["dog"]["repeats"] = 2
     dogs.run()
     assert {n.partition("/")[0] for n in dogs.files()} == {"2_zwx dog"}
-    assert any("the pipeline counts" in note for note in dogs.notes())
+    assert any("the pipeline sets 2" in note for note in dogs.notes())
 
 
 def test_a_picture_taken_from_the_input_leaves_the_folder(dogs: Project) -> None:
