@@ -39,10 +39,17 @@ class Picture:
     past: set[Pixels] = field(default_factory=set)
     unseen: bool = False
     """Whether its source was saved again since the last run: what was never seen cannot be recognized later."""
+    seen: str | None = None
+    """The name of its source in the last run that saw it, without the suffix."""
     renamed: bool = False
     """Whether its prepared picture was renamed since the last run."""
     known_word: str | None = None
     away: tuple[Path, bytes] | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Concept and file name of its source, without the suffix."""
+        return f"{self.path.parent.name}/{self.path.stem}" if self.path else None
 
     @property
     def shown(self) -> Pixels:
@@ -249,12 +256,16 @@ class World:
             return
         tag = f"bulk {next(self.numbers)}"
         ours = dict(self._ours())
-        for one in self.pictures:
-            one.known_word = one.word
         done = tags_edit.edit(self.out, tags_edit.adding([tag]), "tags add", edited_too=bool(n % 2))
         for change in done.changes:
             if change.caption.path in ours:
                 ours[change.caption.path].word, ours[change.caption.path].asked = change.after, True
+        self._know_words()
+
+    def _know_words(self) -> None:
+        """Whatever reads the folder knows from then on what the person wrote."""
+        for one in self.pictures:
+            one.known_word = one.word
 
     # what the person does to the pipeline -----------------------------------------------------------------------------
 
@@ -283,6 +294,7 @@ class World:
             from curate.drive import restore
 
             restore(self.out, ())
+            self._know_words()
             for one in self.pictures:
                 one.removed, one.asked = False, True
 
@@ -330,8 +342,10 @@ class World:
 
     def _settled(self) -> None:
         self.interrupted = False
+        self._know_words()
         for one in self.pictures:
-            one.renamed, one.known_word = False, one.word
+            one.renamed = False
+            one.seen = one.name or one.seen
             one.unseen = one.unseen and one.path is None
 
     def _prepare(self) -> None:
@@ -391,7 +405,7 @@ class World:
         A picture that was removed or excluded is known by its source's name and bytes alone. When both change between
         two runs, nothing says which one it was. Its edited caption stays in the folder of those without a picture.
         """
-        return one.unseen and not self._is_prepared(one)
+        return (one.unseen or one.name != one.seen) and not self._is_prepared(one)
 
     def _is_prepared(self, one: Picture) -> bool:
         return any(p is one for _, p in self._ours())
