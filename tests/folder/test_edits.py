@@ -267,7 +267,8 @@ def test_an_edit_whose_picture_is_gone_is_kept_where_a_person_finds_it(shapes: P
     for _ in range(2):
         figures = shapes.run().figures
         assert shapes.captions()["unplaced captions/dog/1.png.txt"] == MINE
-        assert [n["pictures"] for n in figures["notes"] if "no longer has a picture" in n["message"]] == [["dog/1.png"]]
+        gone = [n["pictures"] for n in figures["notes"] if "of an edited caption is gone" in n["message"]]
+        assert gone == [["dog/1.png"]]
     (shapes.out / "unplaced captions/dog/1.png.txt").write_text("better", encoding="utf-8")
     (shapes.place / "in/dog/1.png").write_bytes(data)
     shapes.run()
