@@ -137,13 +137,14 @@ def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str
 
 
 def by_layer(keys: Iterable[str], names: Mapping[str, Alias]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Keys by our layer and suffix, and those that are of no layer."""
+    """Keys by our layer and suffix, and those that are of no layer, or of one that the file has twice."""
     layers: dict[str, dict[str, str]] = {}
     unknown: list[str] = []
     for key in keys:
         name, suffix = split(key)
-        if name in names:
-            layers.setdefault(names[name].key, {})[suffix] = key
-        else:
+        held = layers.setdefault(names[name].key, {}) if name in names else None
+        if held is None or suffix in held:
             unknown.append(key)
+        else:
+            held[suffix] = key
     return layers, unknown

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,29 @@ def _object(text: str) -> Mapping[str, Any]:
 def _below(flat: Mapping[str, Any], model: str) -> dict[str, Any]:
     """What a header says of one model."""
     return {key.removeprefix(f"{model}."): value for key, value in flat.items() if key.startswith(f"{model}.")}
+
+
+def describe(layers: Mapping[LayerName, tuple[int, float]]) -> dict[str, Any]:
+    """PEFT's configuration of one model's LoRA from rank and alpha of each layer; the most common are the defaults."""
+    ranks = Counter(rank for rank, _ in layers.values())
+    alphas = Counter(alpha for _, alpha in layers.values())
+    rank, alpha = ranks.most_common(1)[0][0], alphas.most_common(1)[0][0]
+    return {
+        "peft_type": "LORA",
+        "r": rank,
+        "lora_alpha": alpha,
+        "target_modules": sorted(layer.path for layer in layers),
+        "rank_pattern": {layer.path: r for layer, (r, _) in layers.items() if r != rank},
+        "alpha_pattern": {layer.path: a for layer, (_, a) in layers.items() if a != alpha},
+        "use_rslora": False,
+        "use_dora": False,
+        "bias": "none",
+        "lora_dropout": 0.0,
+        "init_lora_weights": True,
+    }
+
+
+def header(configs: Configurations) -> str:
+    """The configurations of a file's parts as diffusers keeps them in a header."""
+    flat = {f"{MODELS[part]}.{key}": value for part, config in configs.items() for key, value in config.items()}
+    return json.dumps(flat, sort_keys=True)

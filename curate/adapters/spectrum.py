@@ -21,14 +21,15 @@ class Spectrum(ABC):
     def vectors(self, count: int) -> tuple[Tensor, Tensor]:
         """The left [rows, count] and right [count, columns] singular vectors of the largest values."""
 
-    def factors(self, count: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-        """The best approximation of rank `count`, divided by `scale`: up [rows, count] and down [count, columns].
+    def factors(self, kept: int | Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The matrix of the `kept` largest values, or of those at these indices, divided by `scale`.
 
-        Both are equally long, which suits half precision.
+        up [rows, kept] and down [kept, columns] are equally long, which suits half precision.
         """
-        left, right = self.vectors(count)
-        root = (self.values[:count] / scale).sqrt()
-        return left * root, right * root[:, None]
+        at = torch.arange(kept) if isinstance(kept, int) else kept
+        left, right = self.vectors(int(at.max()) + 1 if len(at) else 0)
+        root = (self.values[at] / scale).sqrt()
+        return left[:, at] * root, right[at] * root[:, None]
 
     @property
     def norm(self) -> float:

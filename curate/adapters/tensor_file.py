@@ -98,23 +98,40 @@ class TensorFile:
 Sizes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
 
+def file_size(sizes: Sizes, metadata: Mapping[str, str]) -> int:
+    """Bytes of a file of these tensors."""
+    header, data = _layout(sizes)
+    return len(_head(header, _with_places(metadata))) + data
+
+
+def _layout(sizes: Sizes) -> tuple[dict[str, Any], int]:
+    """A header without metadata, in the order of the library's own writer, and the bytes of the tensors."""
+    rank = list(DTYPES)
+    header: dict[str, Any] = {}
+    at = 0
+    for name in sorted(sizes, key=lambda n: (-rank.index(sizes[n][0]), n)):
+        dtype, shape = sizes[name]
+        end = at + torch.Size(shape).numel() * dtype.itemsize
+        header[name] = {"dtype": DTYPES[dtype], "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    return header, at
+
+
+def _with_places(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata with as much room for hashes as they will need."""
+    places = {"sshs_model_hash": "0" * 64, "sshs_legacy_hash": "0" * 8, "modelspec.hash_sha256": "0x" + "0" * 64}
+    return dict(metadata) | {key: places[key] for key in HASHES if key in metadata}
+
+
 def write(path: Path, sizes: Sizes, tensor: Callable[[str], Tensor], metadata: Mapping[str, str]) -> None:
     """Writes a file of tensors of these types and shapes; `tensor` makes them one by one.
 
     Those of `HASHES` that `metadata` names are filled in. Readers see the old file or the whole new one.
     """
-    rank = list(DTYPES)
-    names = sorted(sizes, key=lambda n: (-rank.index(sizes[n][0]), n))
-    header: dict[str, Any] = {}
-    at = 0
-    for name in names:
-        dtype, shape = sizes[name]
-        end = at + torch.Size(shape).numel() * dtype.itemsize
-        header[name] = {"dtype": DTYPES[dtype], "shape": list(shape), "data_offsets": [at, end]}
-        at = end
+    header, _ = _layout(sizes)
 
     def pieces() -> Iterator[bytes]:
-        for name in names:
+        for name in header:
             made = tensor(name)
             if (made.dtype, tuple(made.shape)) != (sizes[name][0], tuple(sizes[name][1])):
                 raise AssertionError(f"{name} is {made.dtype} {list(made.shape)} and not as announced")
@@ -141,9 +158,7 @@ def raw_bytes(tensor: Tensor) -> bytes:
 
 def _write(path: Path, header: Mapping[str, Any], pieces: Iterator[bytes], metadata: Mapping[str, str]) -> None:
     """Hashes are of the bytes that follow the header, so their places are kept and filled in at the end."""
-    held = dict(metadata)
-    places = {"sshs_model_hash": "0" * 64, "sshs_legacy_hash": "0" * 8, "modelspec.hash_sha256": "0x" + "0" * 64}
-    held |= {key: places[key] for key in HASHES if key in held}
+    held = _with_places(metadata)
     kohya = len(_head(header, {k: v for k, v in held.items() if k.startswith("ss_")}))
     with path.open("r+b") as file:
         file.write(_head(header, held))

@@ -37,6 +37,8 @@ app = typer.Typer(
 
 _STAGES = "Stages (each also works on its own)"
 _FINISHED = "Finished LoRAs"
+GROUPS = ("lora", "tags", "models")
+"""Commands that have commands of their own."""
 
 for heading, name, command in (
     ("Pipeline", "init", init.init_command),
@@ -77,9 +79,10 @@ def _mount(arguments: Sequence[str]) -> None:
     for command in app.registered_commands:
         command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
-    if called in (None, "tags", "models") or called not in _known():
-        from curate.cli import models, tags
+    if called in GROUPS or called is None or called not in _known():
+        from curate.cli import lora, models, tags
 
+        app.add_typer(lora.app, short_help=lora.app.info.help, rich_help_panel=_FINISHED)
         app.add_typer(tags.app, short_help=tags.app.info.help, rich_help_panel="Folders")
         app.add_typer(models.app, short_help=models.app.info.help, rich_help_panel="This machine")
     for name, summary in sample.SUMMARIES.items():
@@ -112,7 +115,7 @@ def _known() -> set[str]:
     own = {command.name or "" for command in app.registered_commands} | {
         group.name or "" for group in app.registered_groups
     }
-    return own | {"tags", "models"} | set(sample.SUMMARIES) | set(registry.stage_names())
+    return own | set(GROUPS) | set(sample.SUMMARIES) | set(registry.stage_names())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

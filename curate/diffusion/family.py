@@ -42,6 +42,8 @@ class Family:
     common           hub names of common bases and what they are
     least_gib        GPU memory below which training is a struggle
     memory           options for cards from so many GiB on, with the reason; the last that fits counts
+    checkpoint_texts  text encoders in one-file checkpoints: their prefix, and whose names they have, clip or open_clip
+    comfyui_texts    ComfyUI's names of the text encoders
     style_rate       learning rate of AdamW for a style
     guides           guides for training that were written for it
     kohya            what kohya calls it: the name of its script and of its switch
@@ -77,6 +79,8 @@ class Family:
     common: Mapping[str, str] = field(default_factory=dict[str, str])
     least_gib: float = 4
     memory: tuple[tuple[float, str, Mapping[str, Any]], ...] = ()
+    checkpoint_texts: tuple[tuple[str, str], ...] = ()
+    comfyui_texts: tuple[str, ...] = ("clip_l", "clip_g")
     style_rate: float = 1e-4
     guides: tuple[str, ...] = ()
     kohya: tuple[str, ...] = ()

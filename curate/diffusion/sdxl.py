@@ -85,6 +85,11 @@ class Sdxl(StableDiffusion):
                 {"batch": 4, "gradient_checkpointing": True},
             ),
         ),
+        checkpoint_texts=(
+            ("conditioner.embedders.0.transformer.", "clip"),
+            ("conditioner.embedders.1.model.", "open_clip"),
+        ),
+        comfyui_texts=("clip_l", "clip_g"),
         style_rate=5e-5,
         v_zero_snr=True,
     )

@@ -10,13 +10,13 @@ import torch
 from curate.diffusion import samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits, traits, traits_of_family
+from curate.diffusion.frame import frame
 from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError, MissingError
 from curate.sampling.prompts import read_prompts
 from curate.train.loop import objective_options, optimizer
 from curate.train.network import build
 from curate.train.options import TrainOptions
-from curate.train.planning import dry_model
 from curate.train.runtime import compile
 
 
@@ -55,7 +55,7 @@ def check_family(options: TrainOptions, family: str) -> None:
 
 def check_base(options: TrainOptions, base: Traits, place: Path | None, device: torch.device) -> Backbone:
     """The base without values. Raises what training would raise of these options on this base before its first step."""
-    frame = dry_model.frame(base, options.base, place)
+    outlined = frame(base, options.base, place)
     if options.tokenizer and place is not None and place.is_dir():
         raise InputError(f"tokenizer has no effect: {options.base} has its own")
     if not base.prediction and place is not None and options.prediction == "auto":
@@ -63,14 +63,14 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
             f"{place.name} does not say whether it predicts epsilon or v",
             "set prediction, or put its .yaml file beside it",
         )
-    _check_clip_skip(options, frame)
-    objective_options.noise_schedule(options, frame)
-    build.plan_network(options, frame)
+    _check_clip_skip(options, outlined)
+    objective_options.noise_schedule(options, outlined)
+    build.plan_network(options, outlined)
     optimizer.check(options)
     _check_samplers(options, base)
     if options.compile and (lack := compile.lacking(device)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
-    return frame
+    return outlined
 
 
 def _check_clip_skip(options: TrainOptions, frame: Backbone) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from curate.core.stage import Missing
 from curate.diffusion import locate, tokenizer
 from curate.diffusion.detect import traits
+from curate.diffusion.frame import frame
 from curate.errors import CurateError, InputError, MissingError
 from curate.sampling.prompts import read_prompts
 from curate.train.data import folders
@@ -152,7 +153,7 @@ def lora_bytes(options: TrainOptions) -> int:
         place = base_place(options)
         if _is_pickle(place):
             return SMALLEST
-        frame = dry_model.frame(base_traits(options, place), options.base, place)
-        return max(SMALLEST, dry_model.adapter_parameters(options, frame) * DTYPES[options.save_precision].itemsize)
+        outlined = frame(base_traits(options, place), options.base, place)
+        return max(SMALLEST, dry_model.adapter_parameters(options, outlined) * DTYPES[options.save_precision].itemsize)
     except CurateError:
         return SMALLEST

@@ -11,6 +11,7 @@ import torch
 
 from curate.core.events import Note
 from curate.diffusion.detect import Traits, traits
+from curate.diffusion.frame import frame
 from curate.diffusion.load import load
 from curate.diffusion.locate import locate_base
 from curate.errors import InputError
@@ -93,7 +94,7 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"algo": "loha", "rank": 3}, {"algo": "lokr"}, {"algo": "locon", "text_lr": 0}])
 def test_numbers_to_train_are_counted_as_they_are_made(options: dict[str, Any]) -> None:
     made = TrainOptions(**options)
-    outlined = dry_model.frame(traits("tiny", True), "tiny", locate_base("tiny", True))
+    outlined = frame(traits("tiny", True), "tiny", locate_base("tiny", True))
     backbone = load("tiny", True)
     counted = estimate.counts(outlined, 0)
     assert counted == estimate.counts(backbone, 0)
@@ -107,7 +108,7 @@ FULL = {"sd1": (859_520_964, 123_060_480, 83_653_863), "sdxl": (2_567_463_684, 8
 @pytest.mark.parametrize("family", FULL)
 def test_full_size_families_without_their_weights(family: str) -> None:
     options = TrainOptions(rank=16)
-    outlined = dry_model.frame(Traits(family, 1024, "epsilon", False), family, None)
+    outlined = frame(Traits(family, 1024, "epsilon", False), family, None)
     counted = estimate.counts(outlined, dry_model.adapter_parameters(options, outlined))
     assert (counted.unet, counted.texts, counted.vae) == FULL[family]
     if family == "sdxl":

@@ -1,0 +1,89 @@
+"""Which family a LoRA file is for: by its layers' names, then by their sizes, then by its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from curate.adapters.key_names import Alias, aliases, by_layer, split
+from curate.diffusion import foreign
+from curate.diffusion.base import Backbone
+from curate.diffusion.family import Family, families
+from curate.diffusion.frame import frame_of_family
+from curate.diffusion.layer_names import LayerName
+
+WIDTHS = ("attn2_to_k", "attn2_to_v")
+"""Layers whose inputs are as wide as the family's text states."""
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The layers of a family's full-size model."""
+
+    frame: Backbone
+    layer_names: Mapping[str, LayerName]
+    names: Mapping[str, Alias]
+
+    @property
+    def family(self) -> Family:
+        """The family."""
+        return self.frame.family
+
+
+@cache
+def layer_table(family: str) -> LayerTable:
+    """The layers of a family, and everything that files call them."""
+    outlined = frame_of_family(family)
+    layer_names = outlined.layer_names()
+    return LayerTable(outlined, {layer.key: layer for layer in layer_names}, aliases(layer_names))
+
+
+def identify(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]) -> tuple[LayerTable | None, str]:
+    """The table of a file's family, and what it is called; without a table for a family that cannot be trained.
+
+    `shapes` are those of the file's tensors by key.
+    """
+    if (other := foreign.of_lora(shapes)) and not _most(shapes):
+        return None, other
+    candidates = _most(shapes)
+    if not candidates:
+        return None, ""
+    widths = [t for t in candidates if _width_fits(t, shapes)]
+    declared = [t for t in widths or candidates if t.family.name == declared_family(metadata)]
+    table = (declared or widths or candidates)[0]
+    return table, table.family.title
+
+
+def declared_family(metadata: Mapping[str, str]) -> str:
+    """The family that metadata name; "" where they name none that is known."""
+    version, architecture = metadata.get("ss_base_model_version", ""), metadata.get("modelspec.architecture", "")
+    for name, family in families().items():
+        # kohya's words for SDXL's derivatives begin alike: sdxl_base_v0-9
+        if version and any(
+            version == own or version.split("_base")[0] == own.split("_base")[0] != version for own in family.versions
+        ):
+            return name
+        if architecture and architecture.partition("/")[0] in family.architectures:
+            return name
+    return ""
+
+
+def _most(shapes: Collection[str]) -> list[LayerTable]:
+    """The tables that hold the most of these keys, at least half of them."""
+    found = {name: len(shapes) - len(by_layer(shapes, layer_table(name).names)[1]) for name in families()}
+    most = max(found.values(), default=0)
+    return [layer_table(name) for name, count in found.items() if count == most and 2 * count >= max(1, len(shapes))]
+
+
+def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether the inputs of cross-attention, or of a text encoder, are as wide as the family's."""
+    for key, shape in shapes.items():
+        name, suffix = split(key)
+        if suffix != "lora_down.weight" or name not in table.names:
+            continue
+        layer = table.layer_names[table.names[name].key]
+        module = table.frame.layer(layer)
+        if module is not None and (layer.part != "unet" or layer.key.endswith(WIDTHS)):
+            return shape[1] == module.weight.shape[1]
+    return False

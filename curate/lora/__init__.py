@@ -1,0 +1,1 @@
+"""Tools on finished LoRA files: info, check, resize, merge, extract, convert, metadata."""

@@ -1,0 +1,172 @@
+"""Merges LoRAs into a base model, tensor by tensor: the memory needed is that of a few of the largest tensors."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from curate.adapters import tensor_file
+from curate.core.files import copy_file
+from curate.diffusion.base_weights import BaseWeights, Tensors
+from curate.errors import InputError
+from curate.lora import output
+from curate.lora.changes import layer_adapter, weight_change
+from curate.lora.weights import Weighted, strength_of
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+@dataclass(frozen=True)
+class MergedBase:
+    """A written base model: how many layers were changed, and its bytes."""
+
+    path: Path
+    layers: int
+    size: int
+
+
+def merge_into_base(
+    files: Sequence[Weighted], base: BaseWeights, target: Path, precision: str | None = None, overwrite: bool = False
+) -> MergedBase:
+    """Writes the base with the LoRAs added; a checkpoint stays a checkpoint, and a folder a folder.
+
+    Raises InputError for layers that the base lacks, another family, and a target that is there.
+    """
+    output.check_target(target, overwrite)
+    _check(files, base, target)
+    patch = _Patch(files, base)
+    dtype = output.PRECISIONS[precision] if precision else None
+    if base.root.is_file():
+        _write(base, "", target, patch, dtype, [one.text for one in files])
+    else:
+        _write_folder(base, target, patch, dtype, [one.text for one in files])
+    return MergedBase(target, len(patch.layers), output.size_on_disk(target))
+
+
+def _check(files: Sequence[Weighted], base: BaseWeights, target: Path) -> None:
+    if base.root.is_file() and target.suffix != ".safetensors":
+        raise InputError(f"{target} is no name of a checkpoint", "end it with .safetensors")
+    if base.root.is_dir() and target.suffix == ".safetensors":
+        raise InputError(f"{base.name} is a diffusers folder, and so is the result", "name a folder: -o FOLDER")
+    if target.is_dir() and not (target / "model_index.json").is_file():
+        raise InputError(f"{target} is a folder that holds no diffusers model", "choose another name")
+    if target.resolve() == base.root.resolve():
+        raise InputError(f"{target} is the base itself", "choose another name")
+    for one in files:
+        if one.file.table is None or one.file.table.family.name != base.family.name:
+            raise InputError(
+                f"{one.file.path.name} is for {one.file.title or 'an unknown family'}, and {base.name} is "
+                f"{base.family.title}",
+                "give a base of the LoRA's family",
+            )
+        if one.file.unknown:
+            raise InputError(
+                f"{one.file.path.name} contains {one.file.unknown[0]}, which belongs to no layer",
+                "`curate lora check` says more",
+            )
+        if missing := [layer for layer in one.file.layers if layer not in base]:
+            raise InputError(
+                f"{base.name} has no layer {missing[0]}, which {one.file.path.name} changes",
+                "give the base that the LoRA is for",
+            )
+
+
+class _Patch:
+    """What is added to the tensors of a base."""
+
+    def __init__(self, files: Sequence[Weighted], base: BaseWeights) -> None:
+        self.files, self.base = files, base
+        self.by_tensor = base.by_tensor()
+        self.layers = {layer for one in files for layer in one.file.layers if strength_of(one, layer)}
+
+    def touches(self, file: str, tensor: str) -> bool:
+        """Whether a tensor may change."""
+        return any(layer in self.layers for layer, _ in self.by_tensor.get((file, tensor), ()))
+
+    @torch.no_grad()
+    def apply(self, file: str, tensor: str, value: Tensor) -> Tensor:
+        """A tensor of the base with everything added, in float32."""
+        whole = value.float()
+        for layer, third in self.by_tensor[file, tensor]:
+            rows = whole if third is None else whole.chunk(3)[third]
+            original = value if third is None else value.chunk(3)[third]
+            is_bias = tensor == self.base.places[layer][1].bias
+            for one in self.files:
+                if layer in one.file.layers and (strength := strength_of(one, layer)):
+                    added = self._bias(one, layer) if is_bias else self._weight(one, layer, original)
+                    if added is not None:
+                        rows.add_(added.reshape(rows.shape), alpha=strength)
+        return whole
+
+    def _weight(self, one: Weighted, layer: str, original: Tensor) -> Tensor | None:
+        if one.file.algorithm(layer) == "norm":
+            return one.file.read(one.file.layers[layer]["w_norm"]).float()
+        tensors = one.file.tensors(layer)
+        adapter = layer_adapter(one.file, layer, self.base, tensors)
+        return weight_change(adapter, tensors.get("dora_scale"), original)
+
+    def _bias(self, one: Weighted, layer: str) -> Tensor | None:
+        keys = one.file.layers[layer]
+        name = next((suffix for suffix in ("diff_b", "b_norm") if suffix in keys), "")
+        return one.file.read(keys[name]).float() if name else None
+
+
+def _write(
+    base: BaseWeights, file: str, target: Path, patch: _Patch, dtype: torch.dtype | None, merged: Sequence[str]
+) -> None:
+    held: Tensors = base.files[file]
+    sizes = {name: (_dtype(entry.torch_dtype, dtype), entry.shape) for name, entry in held.entries.items()}
+
+    def tensor(name: str) -> Tensor:
+        value = held.read(name)
+        changed = patch.apply(file, name, value) if patch.touches(file, name) else value
+        if changed.is_floating_point() and not bool(changed.isfinite().all()):
+            raise InputError(f"{name} would hold values that are not finite", "check the LoRA with `curate lora check`")
+        return changed.to(sizes[name][0])
+
+    metadata = {**held.metadata, "modelspec.merged_from": ", ".join([base.root.name, *merged])}
+    if "modelspec.title" in metadata:
+        metadata["modelspec.title"] = target.stem
+    if any(key.startswith("modelspec.") for key in held.metadata):
+        metadata["modelspec.hash_sha256"] = ""
+    tensor_file.write(target, sizes, tensor, metadata)
+
+
+def _dtype(own: torch.dtype, wanted: torch.dtype | None) -> torch.dtype:
+    return wanted if wanted is not None and own in FLOATS else own
+
+
+def _write_folder(
+    base: BaseWeights, target: Path, patch: _Patch, dtype: torch.dtype | None, merged: Sequence[str]
+) -> None:
+    """Everything but the changed models is copied; the folder appears under its name when it is whole."""
+    work = target.with_name(f".curate-{target.name}")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        for path in sorted(base.root.rglob("*")):
+            name = path.relative_to(base.root).as_posix()
+            if path.is_dir() or _another_precision(name, base):
+                continue
+            if name in base.files:
+                _write(base, name, work / name, patch, dtype, merged)
+            else:
+                copy_file(path, work / name)
+        if target.exists():
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
+        work.replace(target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _another_precision(name: str, base: BaseWeights) -> bool:
+    """Weights of an adaptable model in other forms: they would hold the base without the LoRA."""
+    folder, _, file = name.partition("/")
+    adaptable = {held.partition("/")[0] for held in base.files}
+    ending = file.rpartition(".")[2]
+    return folder in adaptable and name not in base.files and ending in ("safetensors", "bin", "msgpack", "onnx", "pb")

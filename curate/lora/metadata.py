@@ -1,0 +1,110 @@
+"""Shows, sets and removes metadata; the bytes of the tensors stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from curate.adapters import tensor_file
+from curate.adapters.tensor_file import HASHES, TensorFile
+from curate.errors import InputError
+from curate.lora import output
+from curate.lora.file import locate
+
+PRIVATE = (
+    "ss_tag_frequency",
+    "ss_dataset_dirs",
+    "ss_reg_dataset_dirs",
+    "ss_datasets",
+    "ss_bucket_info",
+    "ss_training_comment",
+    "ss_session_id",
+    "ss_training_started_at",
+    "ss_training_finished_at",
+    "modelspec.trigger_phrase",
+    "modelspec.tags",
+    "modelspec.author",
+    "modelspec.thumbnail",
+    "curate.dataset",
+    "curate.run",
+)
+"""What tells of the training pictures, of the machine and of the person."""
+PATHS = ("ss_sd_model_name", "ss_vae_name", "modelspec.merged_from")
+"""Values that may be paths: of those the file's name stays."""
+LONGEST_KEY = 256
+
+
+def values_of(path: str) -> dict[str, str]:
+    """The metadata of any safetensors file. Raises InputError."""
+    return dict(TensorFile.open(locate(Path(path).expanduser())).metadata)
+
+
+def rewrite(
+    path: str,
+    target: Path,
+    overwrite: bool = False,
+    values: Mapping[str, str] | None = None,
+    remove: Sequence[str] = (),
+    private: bool = False,
+    everything: bool = False,
+) -> dict[str, tuple[str | None, str | None]]:
+    """Writes a file with other metadata, and returns what changed: key to value before and after.
+
+    values      keys to set
+    remove      keys to remove
+    private     removes what tells of the training folder, and folders in front of file names
+    everything  removes all but what readers need: kohya's five and the hashes
+
+    Raises InputError for a key that is not there, and for a target that is there.
+    """
+    file = TensorFile.open(locate(Path(path).expanduser()))
+    before = dict(file.metadata)
+    after = _changed(before, values or {}, remove, private, everything)
+    output.check_target(target, overwrite)
+    meant = dict(after)
+    if before.keys() & set(HASHES) or values or remove or private or everything:
+        meant |= dict.fromkeys(HASHES[:2], "")
+        if any(key.startswith("modelspec.") for key in after):
+            meant[HASHES[2]] = ""
+    tensor_file.write_header(file, target, meant)
+    now = dict(TensorFile.open(target).metadata)
+    keys = dict.fromkeys([*before, *now])
+    return {key: (before.get(key), now.get(key)) for key in keys if before.get(key) != now.get(key)}
+
+
+KEPT = ("ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args")
+"""What kohya leaves with --no_metadata: readers need it."""
+NEEDED = ("lora_adapter_metadata", "format")
+"""What diffusers reads: without it the strength of a file is another."""
+
+
+def _changed(
+    before: Mapping[str, str], values: Mapping[str, str], remove: Sequence[str], private: bool, everything: bool
+) -> dict[str, str]:
+    if missing := [key for key in remove if key not in before]:
+        from curate.core.registry import nearest
+
+        raise InputError(f'there is no "{missing[0]}" in the metadata', nearest(missing[0], list(before)))
+    if protected := [key for key in (*remove, *values) if key in NEEDED[:1]]:
+        raise InputError(f"{protected[0]} holds the strength of the LoRA", "leave it as it is")
+    after = dict(before)
+    if everything:
+        after = {k: v for k, v in after.items() if k in (*KEPT, *NEEDED) or k == "modelspec.architecture"}
+    if private:
+        after = {key: value for key, value in after.items() if key not in PRIVATE}
+        after |= {key: _file_names(after[key]) for key in PATHS if key in after}
+    for key in remove:
+        after.pop(key, None)
+    for key, value in values.items():
+        if not key or len(key) > LONGEST_KEY:
+            raise InputError(f'"{key[:20]}…" is no key', "write KEY=VALUE")
+        if key in HASHES:
+            raise InputError(f"{key} is computed from the file", "leave it out")
+        after[key] = value
+    return after
+
+
+def _file_names(text: str) -> str:
+    """A path without its folders; a hub name (owner/model) stays."""
+    is_path = "\\" in text or text.startswith(("/", "~", ".")) or text.count("/") > 1
+    return text.replace("\\", "/").rpartition("/")[2] if is_path else text
