@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
 from curate.errors import InputError, PictureError
-from curate.tags_folder import BULK, Captioned, bulk_edits, read, silent
+from curate.tags_folder import Captioned, read, silent
 
 _READING = CaptionReading()
 
@@ -141,7 +140,7 @@ def difference(change: Change, separator: str = ",") -> list[tuple[str, str]]:
 def _write(target: Path, changes: Sequence[Change], command: str) -> None:
     with run_lock(target), Store(target) as store:
         journal = folder.Journal.begin(target, store, command)
-        bulk = bulk_edits(store)
+        bulk = folder.bulk_edits(store)
         for change in changes:
             file = target.absolute() / change.caption.file.relative_to(target)
             try:
@@ -155,7 +154,7 @@ def _write(target: Path, changes: Sequence[Change], command: str) -> None:
             if not change.caption.hand:
                 bulk[change.caption.path.relative_to(target).as_posix()] = change.after
         journal.finish()
-        write_text(store.root / BULK, json.dumps(bulk, ensure_ascii=False), sync=False)
+        folder.keep_bulk_edits(store, bulk)
         folder.read_changes(target, store, silent)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,6 @@ from curate.core.record import CaptionStyle, Image, Record, from_plain
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
 from curate.scan import SourcePicture, list_pictures
-
-BULK = "bulk.json"
-"""The file beside the ledger that keeps what bulk edits wrote."""
 
 _READING = CaptionReading()
 _MARKS = ("\ue000", "\ue001")
@@ -183,15 +179,7 @@ def _ledger(target: Path) -> tuple[dict[str, Written], Mapping[tuple[str, str], 
         return {}, {}, {}
     with Store(target) as store:
         edits = folder.read_changes(target, store, silent).edits
-        return store.written(), edits, bulk_edits(store)
-
-
-def bulk_edits(store: Store) -> dict[str, str]:
-    """The captions that bulk edits wrote, by picture path."""
-    try:
-        return json.loads((store.root / BULK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        return store.written(), edits, folder.bulk_edits(store)
 
 
 def _by_hand(row: Written, edits: Mapping[tuple[str, str], str], bulk: Mapping[str, str], text: str) -> bool:

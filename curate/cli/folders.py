@@ -14,6 +14,10 @@ Changed = Annotated[
     Path, typer.Argument(metavar="FOLDER", show_default=False, help="The folder that was changed in place.")
 ]
 Prepared = Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder that curate prepared.")]
+Changeable = Annotated[
+    Path,
+    typer.Argument(metavar="FOLDER", show_default=False, help="A folder that curate prepared, or changed in place."),
+]
 Pictures = Annotated[
     Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder of pictures, read only.")
 ]
@@ -28,13 +32,13 @@ def undo_command(folder: Changed) -> None:
 
 
 def report_command(
-    folder: Prepared,
+    folder: Changeable,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="File to write. Default: .curate/report.html in the folder."),
     ] = None,
 ) -> None:
-    """Write a report about a prepared folder: its captions, balance and problems, as one HTML file."""
+    """Write a report about a dataset that curate wrote: its captions, balance and problems, as one HTML file."""
     from curate import drive
 
     path, count = drive.report(folder, out)

@@ -31,6 +31,10 @@ class Command(TyperCommand):
         except Exception as raised:
             error: Any = raised
             # typer carries a click of its own, whose exceptions it does not export
+            if type(error).__name__ == "BadParameter":
+                from curate.pipeline.messages import plain
+
+                error.message = plain(error.message)
             if type(error).__name__ != "NoSuchOption":
                 raise
             name = str(error.option_name).lstrip("-")
@@ -68,6 +72,21 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """A group whose help lists its commands under the headings that `rich_help_panel` names."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As click does; for a name that is none, the nearest one, and what the group does without a name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as raised:
+            error: Any = raised
+            if type(error).__name__ != "UsageError" or not args or args[0].startswith("-"):
+                raise
+            from curate.core.registry import nearest
+
+            near = nearest(args[0], self.list_commands(ctx))
+            hint = near if near.startswith("did") else f"`{ctx.command_path} --help` lists the commands"
+            error.message = f'unknown command "{args[0]}": {hint}'
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes a section for each heading, in the order in which they first come."""

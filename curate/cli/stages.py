@@ -66,7 +66,11 @@ def _typed_names(stage: type[Stage]) -> Generator[None]:
 def _with_typed_names(findings: Findings, stage: type[Stage]) -> Findings:
     """The findings whose warnings name options as they are typed here."""
     names = _names(stage)
-    lines = [option_names.as_typed(x, names) if x.startswith("warning: ") else x for x in findings.closing]
+    head = "warning: "
+    lines = [
+        head + option_names.as_typed(line.removeprefix(head), names) if line.startswith(head) else line
+        for line in findings.closing
+    ]
     return dataclasses.replace(findings, closing=lines)
 
 

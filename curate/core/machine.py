@@ -1,11 +1,13 @@
-"""Machine: how much memory this process may use."""
+"""Machine: how much memory this process may use, and whether it may ask a model hub."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where a container's limit stands, in bytes or `max`."""
+_ON = frozenset(("1", "on", "yes", "true"))
 
 
 def memory_bytes() -> int:
@@ -18,3 +20,8 @@ def memory_bytes() -> int:
     except OSError:
         return installed
     return min(installed, int(limit)) if limit.isdigit() and int(limit) > 0 else installed
+
+
+def hub_is_offline() -> bool:
+    """Whether the environment forbids downloads, by the variables that the Hugging Face libraries read."""
+    return any(os.environ.get(name, "").casefold() in _ON for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))

@@ -75,7 +75,7 @@ def command(c: Command) -> Result:
     """Carries out one stage. Raises InputError where the folders do not allow it, CurateError where it fails."""
     if is_further_process():
         return take_part(c.stage, c.target, c.options)
-    check_folders(c.stage, c.source, c.out, in_place=c.in_place)
+    check_folders(c.stage, c.source, c.out, in_place=c.in_place, dry_run=c.dry_run)
     stage, remarks = with_known_options(c.stage, c.source)
     c = dataclasses.replace(c, stage=stage, remarks=remarks)
     env = env_over(c.target, c.target, c.options, c.concepts, None)
@@ -114,6 +114,7 @@ def _carried_out(c: Command, scratch: Path | None = None) -> Result:
         scratch or ledger,
         temporary,
         typed=COMMON.union(type(c.stage).model_fields),
+        dry_run=c.dry_run,
     )
     return carry_out(job, lambda session: _work(c, session))
 
@@ -145,7 +146,8 @@ def _work(c: Command, session: Session) -> Completion:
         _publish(c, session, manifest, final)
     if c.out is not None and not c.stage.read_only:
         folder.keep_sources(manifest, store)
-    following = _NEXT.get(c.stage.name)
+    # in a folder of the user's own the next command would write again, which is for the user to ask for
+    following = "" if c.in_place else _NEXT.get(c.stage.name)
     return Completion(
         final,
         {"folder": c.source if c.stage.read_only else c.target},
@@ -259,6 +261,8 @@ def _take_out(path: Path, journal: folder.Journal) -> None:
 
 def undo(target: Path) -> tuple[str, int]:
     """Takes back the last in-place command on a folder. Raises InputError where there is none."""
+    if not target.is_dir():
+        raise InputError(f"folder {target} does not exist")
     if not (target / LEDGER / "ledger.sqlite").is_file():
         raise InputError(f"{target} was not changed by curate: there is nothing to undo")
     with run_lock(target), Store(target) as store:

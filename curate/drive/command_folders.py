@@ -10,8 +10,11 @@ from curate.errors import InputError
 from curate.stages.export import Export
 
 
-def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: bool) -> None:
-    """Raises InputError where a stage's command may not write: to `out`, or within `source` where that is None."""
+def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: bool, dry_run: bool = False) -> None:
+    """Raises InputError where a stage's command may not write: to `out`, or within `source` where that is None.
+
+    A `dry_run` within `source` writes nothing, so any folder will do.
+    """
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
         raise InputError(f"input folder {source} {what}", "give a folder of pictures; sub-folders are concepts")
@@ -26,18 +29,16 @@ def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: boo
             raise InputError("--in-place and -o exclude each other")
         return
     if isinstance(stage, Export):
-        raise InputError(
-            "export writes a new folder: say where with -o OUT", "`curate balance` renames folders in place"
-        )
-    if adds_only(type(stage)) or in_place:
+        raise InputError("export writes a new folder: give it with -o OUT", "`curate balance` renames folders in place")
+    if adds_only(type(stage)) or in_place or dry_run:
         return
     if picture_stage(type(stage)):
         raise InputError(
-            f"{stage.name} writes new pictures: give an output folder with -o OUT",
-            "or --in-place, which keeps the originals for `curate undo`",
+            f"{stage.name} writes new pictures: give an output folder (-o OUT) or --in-place",
+            "with --in-place the originals are kept for `curate undo`",
         )
     if not (source / LEDGER / "ledger.sqlite").is_file():
         raise InputError(
-            f"{source} was not created by curate and is not changed without --in-place",
+            f"{source} was not created by curate and will not be changed without --in-place",
             "give -o OUT, or --in-place, which keeps the originals for `curate undo`",
         )

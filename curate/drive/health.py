@@ -45,7 +45,7 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
     out = out or ledger_place(target) / REPORT
     summary = target / LEDGER / SUMMARY
     if not summary.is_file():
-        raise InputError(f"nothing is known of {target}", "give the output folder of a run")
+        raise InputError(f"{target} is not a folder that curate prepared", "give the output folder of a run or command")
     if out.is_dir():
         raise InputError(f"{out} is a folder", f"give the page's file, as {out / 'report.html'}")
     figures = json.loads(summary.read_text(encoding="utf-8"))
@@ -56,6 +56,7 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
             env = env_over(Path(place), target, RunOptions(), {}, store)
             edits = folder.read_changes(target, store, silent).edits
             manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
+            figures["edited_with_tags"] = sorted(key for _, key in folder.changed_by_bulk_edits(store))
         write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, target)
     return out, len(manifest)
 

@@ -26,7 +26,7 @@ def apply_repeats(
         concept = concepts.get(name, Concept())
         if concept.repeats:
             message = f"you renamed its folder to {override.repeats} repeats, but the pipeline sets {concept.repeats}"
-            tell(Note("warning", f"{name}: {message}, which is used"))
+            tell(Note("warning", f"{name}: {message}, so {concept.repeats} is used"))
             continue
         result[name] = concept.model_copy(update={"repeats": override.repeats})
         message = (
@@ -34,6 +34,11 @@ def apply_repeats(
         )
         tell(Note("advice", f"{name}: {message}"))
     return result
+
+
+def fixed_repeats(concepts: Mapping[str, Concept]) -> set[str]:
+    """The concepts whose repeats the pipeline sets."""
+    return {name for name, concept in concepts.items() if concept.repeats}
 
 
 def exclude(manifest: Manifest, patterns: Sequence[str], tell: Listener) -> Manifest:
@@ -67,7 +72,7 @@ def restore(target: Path, patterns: Sequence[str], *, dry_run: bool = False) -> 
     Raises InputError where no run has worked on the folder, or where a name means none of them.
     """
     if not (target / LEDGER / "ledger.sqlite").is_file():
-        raise InputError(f"nothing is known of {target}", "give the output folder of a run")
+        raise InputError(f"{target} is not a folder that curate prepared", "give the output folder of a run")
     with run_lock(target), Store(target) as store:
         folder.read_changes(target, store, silent)
         removed = [key for _, key in store.removed()]

@@ -43,8 +43,8 @@ def copy_ledger(source: Path, scratch: Path) -> bool:
     if not (source / LEDGER / "ledger.sqlite").is_file():
         return False
     (scratch / LEDGER).mkdir()
-    for file in (source / LEDGER).glob("ledger.sqlite*"):
-        if not file.name.endswith("-shm"):
+    for file in (source / LEDGER).iterdir():
+        if file.name == folder.BULK_EDITS or (file.name.startswith("ledger.sqlite") and file.suffix != ".sqlite-shm"):
             shutil.copyfile(file, scratch / LEDGER / file.name)
     return True
 

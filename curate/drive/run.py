@@ -17,7 +17,7 @@ from curate.core.stage import Env
 from curate.core.store import Store
 from curate.drive.health import REPORT, write_report
 from curate.drive.launched import require_single_process
-from curate.drive.overrides import apply_repeats, exclude, restore_patterns
+from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.preview import copy_ledger
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
@@ -39,6 +39,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     def work(session: Session) -> Completion:
         changes = folder.read_changes(pipeline.output, session.store, session.tell)
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
+        for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
+            session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
         manifest = _records(pipeline, session, changes)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)

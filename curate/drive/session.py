@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curate import folder
 from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.files import write_text
 from curate.core.lock import run_lock
+from curate.core.machine import hub_is_offline
 from curate.core.option_names import as_typed
 from curate.core.record import Manifest
 from curate.core.runner import Runner
@@ -41,7 +43,7 @@ class Job:
 
     Notes of the stage `quiet_stage` are not reported: its findings say the same. `ledger` is the folder whose ledger
     is used, where it is not `output`. A `temporary` ledger is gone afterwards: nobody is sent to it.
-    Options of `typed` are named in messages as they are typed in a command.
+    Options of `typed` are named in messages as they are typed in a command. A `dry_run` writes nothing for good.
     """
 
     output: Path
@@ -54,6 +56,7 @@ class Job:
     temporary: bool = False
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     typed: Collection[str] = ()
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,10 @@ def _close(
     places = dict(done.places) if done else {}
     if aside > _NAMED and not job.temporary:
         places["events"] = store.root / "events.jsonl"
-    figures = report.finish(done.manifest if done else None, places, done.next_command if done else "")
+    command = done.next_command if done else ""
+    by_tags = {key for _, key in folder.changed_by_bulk_edits(store)}
+    manifest = done.manifest if done else None
+    figures = report.finish(manifest, places, command, dry_run=job.dry_run, by_tags=by_tags)
     if done is not None:
         write_text(store.root / SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
     return figures
@@ -183,7 +189,7 @@ def env_over(
         device=options.device,
         # who names a GPU wants one
         require_gpu=options.require_gpu or options.device.startswith("cuda"),
-        offline=options.offline,
+        offline=options.offline or hub_is_offline(),
         concepts=dict(concepts),
         store=store,
         stop=stop,

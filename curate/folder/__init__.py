@@ -1,5 +1,6 @@
 """Folder: a prepared folder on disk. What we wrote, what a person changed there, and how it is brought up to date."""
 
+from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edits, keep_bulk_edits
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edits import Changes, read_changes
 from curate.folder.encodings import report_encodings
@@ -12,11 +13,15 @@ from curate.folder.removals import matching_removals, restore
 from curate.folder.state import Published, suffix
 
 __all__ = [
+    "BULK_EDITS",
     "Changes",
     "Journal",
     "Published",
+    "bulk_edits",
     "caption_path",
+    "changed_by_bulk_edits",
     "is_current",
+    "keep_bulk_edits",
     "keep_sources",
     "matching_removals",
     "publish",

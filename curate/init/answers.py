@@ -16,7 +16,7 @@ class ConceptAnswer:
 
     pictures  how many there are
     captions  how many of them have a caption file
-    repeats   the N of a folder called N_trigger; None for any other
+    repeats   the N of a folder called N_trigger, which a run takes from there; None for any other
     """
 
     name: str

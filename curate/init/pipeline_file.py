@@ -122,13 +122,7 @@ def _concepts(concepts: Sequence[ConceptAnswer]) -> Iterator[str]:
         trigger = ", ".join(_scalar(word) for word in one.trigger)
         word = f", class_word: {_scalar(one.class_word)}" if one.class_word else ""
         yield f"  # {counted(one.pictures, 'picture')}: {enough(one.pictures, one.kind)}"
-        repeats = f", repeats: {one.repeats}" if one.repeats is not None else ""
-        yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}{repeats}}}"
-    if any(one.repeats is not None for one in concepts):
-        yield (
-            "  # The repeats come from your folders' names. Remove them to balance the concepts by their "
-            "number of pictures."
-        )
+        yield f"  {_scalar(one.name)}: {{trigger: [{trigger}], kind: {one.kind}{word}}}"
 
 
 def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[str]:
@@ -148,8 +142,12 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield f"  - prune: {{implications: {table}}}"
     yield "  # Trigger words first, where keep_tokens protects them from shuffling."
     yield "  - trigger"
-    yield "  # Small concepts are repeated until they are shown as often as large ones."
-    yield "  - balance"
+    if any(one.repeats is not None for one in answers.concepts):
+        yield "  # The repeats are the numbers in your folders' names. To balance the concepts instead, remove the #."
+        yield "  # - balance"
+    else:
+        yield "  # Small concepts are repeated until they are shown as often as large ones."
+        yield "  - balance"
     yield "  # N_trigger folders of pictures with captions, which kohya's scripts and others read too."
     yield "  - export"
     yield "  - train:"

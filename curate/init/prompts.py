@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from curate.core.kinds import Kind
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
+from curate.init.recipe import trained_side
 
 _NATURAL: dict[Kind, tuple[str, ...]] = {
     "character": ("a photo of {0} in a park", "a close-up portrait of {0}"),
@@ -26,7 +27,7 @@ _TAGS: dict[Kind, tuple[str, ...]] = {
 
 def prompts_text(answers: Answers, base: Base) -> str:
     """Prompts of each concept, and one without any trigger: what a LoRA must leave as it was."""
-    side = base.declaration.resolution
+    side = trained_side(answers, base)
     lines = [
         "# Sample pictures while training, one prompt per line.",
         "# --n negative prompt, --w --h size, --d seed, --l guidance, --s steps.",

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, get_args
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from curate.core import registry
 from curate.core.counting import counted
+from curate.core.events import Event, Note
 from curate.core.kinds import Kind
 from curate.diffusion.family import families
 from curate.diffusion.family import family as family_named
@@ -43,7 +44,7 @@ def ask(
     if not source:
         raise InputError("init needs the folder of pictures", f"give it, or {SAMPLE} to try curate out")
     source, regularisation = kohya_project(source)
-    folders = concepts_in(source)
+    folders = concepts_in(source, asker.tell)
     _known([*given.triggers, *(name for name in given.kinds if name)], folders)
     concepts = tuple(_concept(name, one, given, asker) for name, one in folders.items())
     base, family = _base(given, asker)
@@ -89,7 +90,7 @@ def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> C
         name,
         folder.pictures,
         words(trigger),
-        kind or asker.choice(f"What is {visible(name)}", get_args(Kind), default),
+        kind or asker.choice(f'What kind of concept is "{visible(name)}"', get_args(Kind), default),
         _class_word(name),
         folder.captions,
         folder_name(folder.name).repeats,
@@ -153,14 +154,19 @@ class FolderContent:
     captions: int = 0
 
 
-def concepts_in(source: str) -> dict[str, FolderContent]:
-    """The concepts in a folder by name. Raises InputError where there is none."""
+def concepts_in(source: str, tell: Callable[[str], None] = lambda _: None) -> dict[str, FolderContent]:
+    """The concepts in a folder by name; `tell` hears what is left out. Raises InputError where there is none."""
     from curate import samples
     from curate.scan import list_pictures
 
     folder = samples.folder() if source == SAMPLE else home(source)
     found: dict[str, FolderContent] = {}
-    for one in list_pictures([folder], lambda _: None):
+
+    def told(event: Event) -> None:
+        if isinstance(event, Note):
+            tell(event.message)
+
+    for one in list_pictures([folder], told):
         place = Path(one.path)
         relative = place.relative_to(folder).parts if place.is_relative_to(folder) else ()
         before = found.get(one.concept) or FolderContent(relative[0] if len(relative) > 1 else one.concept)

@@ -37,6 +37,12 @@ def recipe(answers: Answers, base: Base) -> list[Setting]:
     ]
 
 
+def trained_side(answers: Answers, base: Base) -> int:
+    """The resolution that the recipe trains at, in pixels: the base's own where memory allows it."""
+    chosen = [one.options["resolution"] for one in _memory(answers.gpu, base) if "resolution" in one.options]
+    return chosen[-1] if chosen else base.declaration.resolution
+
+
 def leading_kind(concepts: tuple[ConceptAnswer, ...]) -> Kind:
     """The kind that most pictures have: one LoRA is trained, so one recipe must serve."""
     counts: dict[Kind, int] = {}

@@ -10,7 +10,7 @@ Progress and summary go to stderr; `figures` is the summary as plain values, for
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -43,18 +43,25 @@ class Report:
             self._progress.tell(event)
 
     def finish(
-        self, manifest: Manifest | None = None, where: Mapping[str, str | Path] | None = None, next_command: str = ""
+        self,
+        manifest: Manifest | None = None,
+        where: Mapping[str, str | Path] | None = None,
+        next_command: str = "",
+        *,
+        dry_run: bool = False,
+        by_tags: Collection[str] = (),
     ) -> dict[str, Any]:
         """Prints the summary on the report's stream and returns it as JSON-able values.
 
         `manifest` is the final one, None where the run did not get that far; `where` names folders and files
         worth knowing (what `Saved` events told of is added by itself). A quiet report prints only what was set
-        aside, warnings and advice.
+        aside, and warnings. After a `dry_run` it says what would be prepared.
+        `by_tags` are the keys of pictures whose caption is as `curate tags` left it.
         """
         from curate.report import summary
 
         self.close()
-        figures = summary.summarise(self.tally, manifest, where or {}, next_command)
+        figures = summary.summarise(self.tally, manifest, where or {}, next_command, dry_run=dry_run, by_tags=by_tags)
         summary.show(figures, self._stream, only_trouble=self._progress is None)
         return figures
 

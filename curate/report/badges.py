@@ -36,8 +36,11 @@ def faults(record: Record) -> Mapping[str, str]:
     return record.facts.get("faults") or {}
 
 
-def badges(record: Record, duplicates: int = 0) -> Iterator[Badge]:
-    """The badges of a picture, what needs a person first; `duplicates` of it were set aside."""
+def badges(record: Record, duplicates: int = 0, *, by_tags: bool = False) -> Iterator[Badge]:
+    """The badges of a picture, what needs a person first; `duplicates` of it were set aside.
+
+    `by_tags` says that an edited caption is as `curate tags` left it.
+    """
     facts = record.facts
     if record.aside:
         yield Badge("set aside", record.aside, warns=True)
@@ -50,7 +53,9 @@ def badges(record: Record, duplicates: int = 0) -> Iterator[Badge]:
     for fact in ("consent", "unchecked"):
         if facts.get(fact):
             yield Badge("included by consent:", str(facts[fact]), warns=True)
-    if record.edited is not None:
+    if record.edited is not None and by_tags:
+        yield Badge("edited", "you changed its caption with `curate tags`")
+    elif record.edited is not None:
         yield Badge("edited by hand", "you wrote its caption")
     yield from _changes(record)
     if duplicates:

@@ -26,7 +26,7 @@ def _group(page: Page, name: str, records: list[Record], most: int, copies: Coun
     yield el("div", *(_card(page, record, copies[record.key]) for record in records[:most]), class_="cards")
     rest = records[most:]
     if rest:
-        listing = [el("li", el("b", r.key), " ", caption_text(r), badge_row(r, copies[r.key])) for r in rest]
+        listing = [el("li", el("b", r.key), " ", caption_text(r), badge_row(page, r, copies[r.key])) for r in rest]
         yield el("details", el("summary", f"{len(rest):,} more without thumbnails"), el("ul", *listing))
 
 
@@ -36,7 +36,7 @@ def _card(page: Page, record: Record, duplicates: int) -> Markup:
         "figcaption",
         el("b", record.key.partition("/")[2] or record.key),
         el("small", size) if size else "",
-        badge_row(record, duplicates),
+        badge_row(page, record, duplicates),
         el("p", caption_text(record)),
         _story(record),
     )

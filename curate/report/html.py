@@ -57,9 +57,9 @@ def _overview(page: Page) -> Markup:
         ("prepared", f"{len(page.manifest.present):,}"),
         ("set aside", f"{len(page.figures['aside']):,}"),
         *([("to edit", f"{sum(bool(faults(r)) for r in page.manifest.present):,}")] if _inspected(page) else []),
-        ("edited by hand", f"{sum(r.edited is not None for r in page.manifest.present):,}"),
+        ("edited captions", f"{sum(r.edited is not None for r in page.manifest.present):,}"),
         ("time", span(figures["seconds"]) if figures["seconds"] is not None else "unknown"),
-        *([("ended", page.date)] if page.date else []),
+        *([("finished", page.date)] if page.date else []),
     ]
     rows = [
         [
@@ -67,12 +67,12 @@ def _overview(page: Page) -> Markup:
             f"{s['computed']:,}",
             f"{s['recalled']:,}",
             f"{s['aside']:,}",
-            span(s["seconds"]) if s["turn"] else "nothing had changed",
+            span(s["seconds"]) if s["turn"] else "unchanged",
         ]
         for s in figures["stages"]
     ]
     boxes = el("div", *(el("div", el("b", value), el("span", name)) for name, value in tiles), class_="tiles")
-    return joined(boxes, table(["stage", "done", "known already", "set aside", "time"], rows) if rows else "")
+    return joined(boxes, table(["stage", "processed", "reused", "set aside", "time"], rows) if rows else "")
 
 
 def _advice(page: Page) -> Markup:
@@ -102,7 +102,7 @@ def _balance(page: Page) -> Markup:
         rows.append(
             [share.concept, f"{share.came:,}", f"{share.pictures:,}", repeats, weight, f"{share.showings:,}", shown]
         )
-    head = ["concept", "pictures", "prepared", "repeats", "weight", "shown per epoch", "part of an epoch"]
+    head = ["concept", "pictures", "prepared", "repeats", "weight", "shown per epoch", "share of training"]
     return table(head, rows)
 
 
@@ -115,7 +115,7 @@ def _editing(page: Page) -> Markup:
     if rows:
         return table(["", "picture", "why"], rows)
     if page.manifest.present and not _inspected(page):
-        hint = "No stage has looked for faults. Put `- inspect` in the pipeline, or call `curate inspect FOLDER`."
+        hint = "Add `- inspect` to the pipeline, or run `curate inspect FOLDER`, to check for problems."
         return el("p", hint, class_="hint")
     return Markup("")
 
@@ -170,12 +170,12 @@ def _duplicates(page: Page) -> Markup:
 
 def _pair(page: Page, copy: Record, kept: Record) -> Markup:
     likeness = copy.facts.get("likeness")
-    said = " ".join(
-        [str(copy.facts.get("duplicate", "")), *([f"{likeness:.3f} alike"] if isinstance(likeness, float) else [])]
+    said = ", ".join(
+        [str(copy.facts.get("duplicate", "")), *([f"similarity {likeness:.3f}"] if isinstance(likeness, float) else [])]
     )
     sides = [
         el("figure", img(page.find(one), one.key, 192), el("figcaption", el("b", one.key), el("small", what)))
-        for one, what in ((copy, f"set aside, {said}"), (kept, "stays" if not kept.aside else "set aside too"))
+        for one, what in ((copy, f"set aside, {said}"), (kept, "kept" if not kept.aside else "set aside too"))
     ]
     return el("div", *sides)
 

@@ -49,11 +49,12 @@ def caption_text(record: Record) -> str:
     return record.edited.strip() if record.edited is not None else captions.render(record)
 
 
-def badge_row(record: Record, duplicates: int = 0) -> Markup:
+def badge_row(page: Page, record: Record, duplicates: int = 0) -> Markup:
     """The record's badges; a reason is shown where the pointer rests."""
+    by_tags = record.key in page.figures.get("edited_with_tags", ())
     shown = [
         el("em", badge.word, class_="warn" if badge.warns else "", title=badge.reason or badge.word)
-        for badge in badges(record, duplicates)
+        for badge in badges(record, duplicates, by_tags=by_tags)
     ]
     return el("div", *shown, class_="badges") if shown else joined()
 

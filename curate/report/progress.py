@@ -109,8 +109,8 @@ class Progress:
                 self._end(event)
             case StageRecalled():
                 self._titles[event.stage] = event.title
-                known = counted(event.recalled, "picture")
-                self._say(f"{self._title(event.stage)}: nothing to do, {known} known", "dim")
+                pictures = counted(event.recalled, "picture")
+                self._say(f"{self._title(event.stage)}: up to date ({pictures})", "dim")
             case Note() if not event.key:
                 prefix = f"{self._title(event.stage)}: " if event.stage else ""
                 word = "" if event.level == "info" else f"{visible(event.level)}: "
@@ -147,8 +147,8 @@ class Progress:
             self._bars.start()
             self._tasks[event.stage] = self._bars.add_task(self._title(event.stage), total=None, stage=event.stage)
         else:
-            known = f", {event.recalled:,} known" if event.recalled else ""
-            self._say(f"{self._title(event.stage)}: {counted(event.todo, 'picture')} to do{known}")
+            reused = f", {event.recalled:,} reused" if event.recalled else ""
+            self._say(f"{self._title(event.stage)}: {counted(event.todo, 'picture')} to process{reused}")
 
     def _move(self, event: RecordDone) -> None:
         job = self._jobs.get(event.stage)

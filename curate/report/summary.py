@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,9 +20,18 @@ _HEADS = {"failed": "Failed", "interrupted": "Interrupted"}
 
 
 def summarise(
-    tally: Tally, manifest: Manifest | None, where: Mapping[str, str | Path], next_command: str = ""
+    tally: Tally,
+    manifest: Manifest | None,
+    where: Mapping[str, str | Path],
+    next_command: str = "",
+    *,
+    dry_run: bool = False,
+    by_tags: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The summary as JSON-able values; `manifest` is the final one, None where the run did not get that far."""
+    """The summary as JSON-able values; `manifest` is the final one, None where the run did not get that far.
+
+    `by_tags` are the keys of pictures whose edited caption is as `curate tags` left it.
+    """
     aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
     rows = list(manifest or ())
     aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
@@ -34,6 +43,7 @@ def summarise(
         prepared = len(manifest.present)
     return {
         "status": tally.end.status if tally.end else "unknown",
+        "dry_run": dry_run,
         "pictures": pictures,
         "concepts": tally.concepts,
         "prepared": prepared,
@@ -41,6 +51,7 @@ def summarise(
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
+        "edited_with_tags": [key for key in edited if key in by_tags],
         "changed": _changed(rows),
         "split": _split(rows),
         "added": list(tally.added),
@@ -135,30 +146,37 @@ def show(figures: Mapping[str, Any], stream: TextIO, only_trouble: bool = False)
     parts = (
         [_trouble(quiet)] if only_trouble else [_head(figures), _stages(figures), _trouble(figures), _ending(figures)]
     )
-    for part in parts:
-        for line in part:
-            out.print(line)
+    lines = [line for part in parts for line in part]
+    for line in lines[only_trouble and bool(lines) and not lines[0].plain.strip() :]:
+        out.print(line)
 
 
 def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     seconds = f" in {span(figures['seconds'])}" if figures["seconds"] is not None else ""
     style = "bold green" if figures["status"] == "done" else "bold red"
     yield Text("")
-    yield Text(f"{_HEADS.get(figures['status'], 'Done')}{seconds}", style=style)
+    dry = figures.get("dry_run", False)
+    done = "Dry run done" if dry else "Done"
+    yield Text(f"{_HEADS.get(figures['status'], done)}{seconds}", style=style)
     concepts = ", ".join(f"{visible(name)} {number:,}" for name, number in figures["concepts"].items())
-    yield _row("pictures", f"{figures['pictures']:,}" + (f"  ({concepts})" if concepts else ""))
+    width = len("would set aside") if dry else 12
+    yield _row("pictures", f"{figures['pictures']:,}" + (f"  ({concepts})" if concepts else ""), width=width)
     if parts := figures["split"]:
         whole, made = counted(len(parts), "picture"), counted(sum(parts.values()), "picture")
         yield _row("split", f"{whole} became {made}: {listed(list(parts))}")
     if figures["prepared"] or figures["status"] == "done":
-        yield _row("prepared", f"{figures['prepared']:,}")
-    yield _row("set aside", f"{len(figures['aside']):,}")
+        yield _row("would prepare" if dry else "prepared", f"{figures['prepared']:,}", width=width)
+    yield _row("would set aside" if dry else "set aside", f"{len(figures['aside']):,}", width=width)
     if figures["added"]:
-        yield _row("new", f"{counted(len(figures['came']), 'picture')} since the last run: {listed(figures['came'])}")
+        yield _row("new", f"{counted(len(figures['added']), 'picture')} since the last run: {listed(figures['added'])}")
     if figures["removed"]:
-        yield _row("gone", f"{counted(len(figures['left']), 'picture')} left the input: {listed(figures['left'])}")
-    if figures["edited"]:
-        yield _row("kept", f"{counted(len(figures['edited']), 'caption')} edited by hand: {listed(figures['edited'])}")
+        gone = counted(len(figures["removed"]), "picture is", "pictures are")
+        yield _row("removed", f"{gone} no longer in the input folder: {listed(figures['removed'])}")
+    by_tags = figures.get("edited_with_tags", [])
+    by_hand = [key for key in figures["edited"] if key not in set(by_tags)]
+    for keys, how in ((by_hand, "edited by hand"), (by_tags, "changed with `curate tags`")):
+        if keys:
+            yield _row("kept", f"{counted(len(keys), 'caption')} {how}: {listed(keys)}")
     for what, keys in figures["changed"].items():
         yield _row(what, f"{counted(len(keys), 'picture')}: {listed(keys)}")
 
@@ -175,11 +193,11 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
         ended = span(max(row["seconds"] for row in rows)) if all(row["finished"] for row in rows) else "not finished"
         yield _row(
             names[turn],
-            f"{computed:,} done" + (f", {recalled:,} known already" if recalled else "") + f", {ended}",
+            f"{computed:,} processed" + (f", {recalled:,} reused" if recalled else "") + f", {ended}",
             width=width,
         )
     if known:
-        yield _row("known", ", ".join(known) + ("" if turns else ": nothing had changed"))
+        yield _row("unchanged", ", ".join(known))
     for name, said in cleaning.lines(figures["cleaning"]):
         yield _row(name, visible(said))
     if cleaning.comparisons(figures["cleaning"]):
@@ -192,7 +210,8 @@ def _stages(figures: Mapping[str, Any]) -> Iterator[Text]:
 def _trouble(figures: Mapping[str, Any]) -> Iterator[Text]:
     aside = figures["aside"]
     if aside:
-        yield Text(f"\n{counted(len(aside), 'picture')} set aside:", style="yellow")
+        yield Text("")
+        yield Text(f"{counted(len(aside), 'picture')} set aside:", style="yellow")
     for one in aside[:_NAMED]:
         stage = f" ({visible(title(figures, one['stage']))})" if one["stage"] else ""
         yield Text(f"  {visible(one['key'])}: {visible(one['reason'])}{stage}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import textwrap
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.core import registry
-from curate.core.events import Listener
+from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings, Missing
 from curate.errors import CurateError
@@ -75,6 +76,17 @@ class Train(TrainOptions, DatasetStage):
         wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
 
+    def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
+        """Warns where the toy is trained because no base was named."""
+        if warning := self.warning_without_base():
+            tell(Note("warning", warning, self.name))
+
+    def warning_without_base(self) -> str:
+        """What to say where no base was named; "" where one was."""
+        if "base" in self.model_fields_set:
+            return ""
+        return "base: none is given, so the toy model `tiny` is trained, which learns nothing useful"
+
     @property
     def needs_masks(self) -> bool:
         """Whether the loss is masked."""
@@ -112,7 +124,10 @@ class Train(TrainOptions, DatasetStage):
         from curate.train.planning.explain import findings
         from curate.train.runtime.device import resolve_device
 
-        return findings(self, source, explicit, resolve_device(device))
+        result = findings(self, source, explicit, resolve_device(device))
+        # the family stands for a base that is not there yet
+        warning = self.warning_without_base() if self.family is None else ""
+        return dataclasses.replace(result, closing=[*result.closing, f"warning: {warning}"]) if warning else result
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""

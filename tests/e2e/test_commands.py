@@ -122,3 +122,49 @@ def test_names_that_hurt(tmp_path: Path, raw: Path, curate: Curate) -> None:
     assert len({p.with_suffix("").as_posix().casefold() for p in pictures}) == 13
     assert all(p.with_suffix(".txt").exists() for p in pictures)
     assert not any(p.name.startswith("-") for p in pictures)
+
+
+def test_the_next_command_is_named_for_an_output_alone(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    out = tmp_path / "out"
+    assert f"curate tag {out}" in curate("convert", raw, "-o", out).stderr
+    assert "curate tag" not in curate("convert", raw, "--in-place").stderr
+
+
+def test_training_the_toy_without_naming_a_base_is_warned_of(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    (tmp_path / "set").mkdir()
+    shutil.copytree(raw / "dog", tmp_path / "set/1_zwx dog")
+    (tmp_path / "set/1_zwx dog/0.txt").write_text("zwx dog", encoding="utf-8")
+    warning = "--base: none is given, so the toy model `tiny` is trained"
+    assert warning in curate("train", tmp_path / "set", "--print-config", "--steps", "1").stdout
+    assert warning in curate("train", tmp_path / "set", "--steps", "1").stderr
+    assert warning not in curate("train", tmp_path / "set", "--steps", "1", "--base", "tiny").stderr
+
+
+def test_the_report_tells_bulk_edits_from_edits_by_hand(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    work = tmp_path / "work"
+    curate("convert", raw, "-o", work)
+    curate("tag", work, "--tagger", "palette")
+    (work / "dog/1.txt").write_text("mine alone", encoding="utf-8")
+    curate("tags", "add", work, "sitting", "--concept", "dog")
+    curate("report", work, "-o", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("you changed its caption with `curate tags`") == 3
+    assert page.count("you wrote its caption") == 1
+    summary = curate("prune", work).stderr
+    assert "3 captions changed with `curate tags`" in summary and "1 caption edited by hand: dog/1.png" in summary
+
+
+def test_what_is_no_folder_of_curate_is_said(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    for command in (("report", raw), ("tags", "restore", raw)):
+        assert "is not a folder that curate prepared" in curate(*command, code=2).stderr
+    assert "nowhere does not exist" in curate("undo", tmp_path / "nowhere", code=2).stderr
+
+
+def test_a_folder_is_renamed_to_other_repeats_than_the_pipeline_sets(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    file = pipeline(tmp_path, raw, concepts="dog: {trigger: [zwx dog], repeats: 2}")
+    curate("run", file)
+    (tmp_path / "prepared/2_zwx dog").rename(tmp_path / "prepared/5_zwx dog")
+    said = curate("run", file).stderr
+    assert "you renamed its folder to 5 repeats, but the pipeline sets 2, so 2 is used" in said
+    assert (tmp_path / "prepared/2_zwx dog").is_dir() and not (tmp_path / "prepared/5_zwx dog").exists()
+    assert "you renamed" not in curate("run", file).stderr, "the folder is back"

@@ -68,8 +68,6 @@ def test_no_byte_changes(
 ) -> None:
     source: Path = request.getfixturevalue("prepared" if known else "raw")
     given = [str(tmp_path / "out") if word == "OUT" else word for word in COMMANDS[stage]]
-    if not known and "-o" not in given and "--in-place" not in given:
-        given.append("--in-place")
     before = fingerprint(tmp_path)
     found = findings(curate(stage, source, *given, "--dry-run", "--json"))
     assert fingerprint(tmp_path) == before
@@ -131,6 +129,18 @@ def test_what_would_be_set_aside_renamed_and_made(raw: Path, curate: Curate) -> 
     made = curate("resize", raw, "--max-side", "48", "--in-place", "--dry-run").stdout
     assert "7 pictures would be made anew:" in made and "  dog/0.png (48×32)" in made
     assert "7 pictures would be written to" in curate("export", raw, "-o", raw.parent / "out", "--dry-run").stdout
+
+
+@pytest.mark.parametrize("stage", [name for name in COMMANDS if name != "export"])
+def test_any_folder_can_be_tried(stage: str, raw: Path, curate: Curate) -> None:
+    """A dry run writes nothing, so it needs no --in-place, also where the command would."""
+    given = [word for word in COMMANDS[stage] if word != "--in-place"]
+    before = fingerprint(raw.parent)
+    done = curate(stage, raw, *given, "--dry-run")
+    assert "dry run: nothing was written" in done.stdout
+    assert "  would prepare " in done.stderr and "next" not in done.stderr
+    assert fingerprint(raw.parent) == before
+    curate(stage, raw, *given, code=2)
 
 
 def test_nothing_to_do_is_said(prepared: Path, curate: Curate) -> None:

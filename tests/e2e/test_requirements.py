@@ -140,6 +140,22 @@ def test_everything_missing_is_told_at_once(tmp_path: Path, raw: Path) -> None:
     assert not (tmp_path / "prepared").exists()
 
 
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_the_environment_forbids_downloads(
+    variable: str, tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    base = "train: {base: owner/no-such-base}"
+    assert drive.plan(load(pipeline(tmp_path, raw, stages=stages(base)))), "the hub may have it"
+    pipeline_file = load(pipeline(tmp_path, raw, stages=stages("tag: {tagger: wd-vit-tagger-v3}", base)))
+    monkeypatch.setenv(variable, "1")
+    for carry_out in (drive.plan, drive.run):
+        with pytest.raises(MissingError) as error:
+            carry_out(pipeline_file)
+        assert "wd-vit-tagger-v3" in str(error.value) and "owner/no-such-base" in str(error.value)
+
+
 def test_an_output_that_cannot_be_made(tmp_path: Path, raw: Path) -> None:
     file = pipeline(tmp_path, raw, stages=stages())
     (tmp_path / "prepared").write_text("a file", encoding="utf-8")

@@ -24,6 +24,7 @@ from curate.init import (
     check_target,
     concepts_in,
     pipeline_text,
+    prompts_text,
     suggested,
     write,
     write_prompts,
@@ -229,7 +230,7 @@ def test_sample_prompts_are_written_beside_the_pipeline(tmp_path: Path) -> None:
 
 
 def test_a_kohya_project_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """img/ and reg/ with N_name folders: repeats and captions are the person's."""
+    """img/ and reg/ with N_name folders: captions are the person's, and so are repeats, which the names tell a run."""
     for name in ("img/10_zwx dog/a.png", "img/10_zwx dog/b.png", "img/3_robe/c.png", "reg/1_dog/r.png", "log/x.png"):
         path = tmp_path / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +243,7 @@ def test_a_kohya_project_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
         "zwx dog": (2, 2, 10), "robe": (1, 1, 3),
     }  # fmt: skip
     text = pipeline_text(answers)
-    assert "repeats: 10" in text and "\n  - tag:" not in text
+    assert "repeats:" not in text and "\n  # - balance\n" in text and "\n  - tag:" not in text
     assert stages(answers)["train"]["reg_folder"] == "project/reg/"
 
 
@@ -304,6 +305,23 @@ def test_words_that_yaml_takes_for_something_else(word: str) -> None:
 def test_concepts_are_found_as_a_run_finds_them(photos: Path) -> None:
     assert {n: c.pictures for n, c in concepts_in(str(photos)).items()} == {"dog": 2, "photos": 1, "zwx cat, hat": 1}
     assert {n: c.pictures for n, c in concepts_in(SAMPLE).items()} == {"dog": 7, "robe": 4, "vase": 3}
+
+
+def test_a_folder_that_is_left_out_is_named(photos: Path) -> None:
+    (photos / "0_off").mkdir()
+    (photos / "0_off" / "a.png").write_bytes(b"")
+    shown = Terminal()
+    answers = ask(Given(input=str(photos)), photos.parent / "p.yaml", interactive=False, questions=shown)
+    assert "off" not in {c.name for c in answers.concepts}
+    assert "0_off" in shown.getvalue() and "0 repeats" in shown.getvalue()
+
+
+@pytest.mark.parametrize(("gpu", "side"), [(8, 768), (24, 1024)])
+def test_sample_pictures_have_the_size_that_is_trained(gpu: float, side: int) -> None:
+    answers = Answers("in/", ONE, "out/", "a/sdxl", gpu, prompts="./p.prompts.txt")
+    assert stages(answers)["train"].get("resolution", 1024) == side
+    lines = [line for line in prompts_text(answers, base_of("a/sdxl")).splitlines() if not line.startswith("#")]  # type: ignore[arg-type]
+    assert lines and all(f"--w {side} --h {side}" in line for line in lines)
 
 
 def test_suggested_triggers() -> None:

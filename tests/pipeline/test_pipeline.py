@@ -359,9 +359,42 @@ def test_what_a_list_holds_is_said_once(place: Path) -> None:
         '4:25: denoise.methods.0: unknown cleaner "bogus": choose from adverse, diffusion, down-up, upscale'
     ]
     (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, layer_preset: bogus}"))
-    assert "unknown layer_preset bogus" in one and not one.endswith("found a list")
+    assert 'unknown layer preset "bogus"' in one and not one.endswith("not a list")
     (empty,) = mistakes(place, with_stages("denoise: {methods: []}"))
     assert "at least 1 item" in empty
+
+
+def test_every_mistake_of_one_stage_is_named(place: Path) -> None:
+    train = "train: {base: tiny, optimizer: adamm, algo: lokrr, batch: two, guide: ponyy}"
+    several = mistakes(place, with_stages("convert", "export", train))
+    assert [line.partition(": ")[2] for line in several] == [
+        'train.optimizer: unknown optimizer "adamm": did you mean "adamw"? (or give module.Class)',
+        'train.algo: unknown algorithm "lokrr": did you mean "lokr"?',
+        "train.batch: must be a whole number, not 'two'",
+        'train.guide: unknown guide "ponyy": did you mean "pony"?',
+    ]
+    train = "train: {base: tiny, unet_lr: 0, text_lr: 0, power: 2, factor: 4, algo: lora}"
+    together = mistakes(place, with_stages("convert", "export", train))
+    assert [line.partition(": ")[2] for line in together] == [
+        "train: factor has no effect without algo lokr",
+        "train: power has no effect without schedule polynomial",
+        "train: unet_lr and text_lr are both 0: nothing would be trained",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("resize: {max_side: big}", "resize.max_side: must be a whole number, not 'big'"),
+        ("resize: {multiple: 0}", "resize.multiple: must be at least 1, not 0"),
+        ("train: {base: tiny, alpha: half}", "train.alpha: must be a number, not 'half'"),
+        ("train: {base: tiny, masked_loss: often}", "train.masked_loss: must be true or false, not 'often'"),
+        ("train: {base: tiny, factor: -3, algo: lokr}", "train.factor: -3 splits nothing: give 1 or more"),
+    ],
+)
+def test_wrong_values_are_named_in_plain_words(place: Path, stage: str, message: str) -> None:
+    (one,) = mistakes(place, with_stages(*(["convert", "export"] if stage.startswith("train") else []), stage))
+    assert one.partition(": ")[2].startswith(message)
 
 
 def test_an_enlargement_that_would_be_passed_over_is_a_mistake(place: Path) -> None:

@@ -157,7 +157,7 @@ def test_what_needs_editing_is_named_with_reasons_and_badges() -> None:
 
 def test_where_no_stage_looked_for_faults_nothing_counts_as_fine() -> None:
     read = harmless(page(picture("dog/park.png")))
-    assert "No stage has looked for faults" in read.whole and "to edit" not in read.whole
+    assert "to check for problems" in read.whole and "to edit" not in read.whole
 
 
 def test_a_card_names_its_duplicates() -> None:
@@ -187,7 +187,7 @@ def test_a_training_with_base_files_settings_date_and_samples(tmp_path: Path) ->
     ]
     place = cells.index("zwx dog, on a beach")
     assert cells[place + 1 : place + 3] == ["step 20", "step 1,040"]
-    assert cells[cells.index("ended") - 1] == "2031-05-07 13:00"
+    assert cells[cells.index("finished") - 1] == "2031-05-07 13:00"
 
 
 def test_hostile_words_of_a_training_stay_text(tmp_path: Path) -> None:
@@ -237,13 +237,13 @@ def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
     pairs = cells[cells.index("Duplicates", cells.index("Balance", 12)) + 1 :][:8]
     assert pairs == [
         "dog/portrait.jpg",
-        "set aside, near 0.912 alike",
+        "set aside, near, similarity 0.912",
         "dog/park.png",
-        "stays",
+        "kept",
         "dog/park_copy.png",
-        "set aside, equal 1.000 alike",
+        "set aside, equal, similarity 1.000",
         "dog/park.png",
-        "stays",
+        "kept",
     ]
 
 

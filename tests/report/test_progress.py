@@ -26,15 +26,15 @@ def test_plain_lines_are_one_per_start_and_finish() -> None:
         progress.tell(event)
     assert stream.getvalue().splitlines() == [
         "found 3 pictures (dog 2, robe 1)",
-        "convert: 2 pictures to do, 1 known",
-        "resize: 2 pictures to do, 1 known",
+        "convert: 2 pictures to process, 1 reused",
+        "resize: 2 pictures to process, 1 reused",
         "convert: done, 2 pictures, 1 set aside, 2.5 s",
         "resize: done, 2 pictures, 1 set aside, 2.5 s",
-        "tag: nothing to do, 2 pictures known",
+        "tag: up to date (2 pictures)",
         "advice: balance: 8 pictures are the floor",
-        "balance: 2 pictures to do",
+        "balance: 2 pictures to process",
         "balance: done, 2 pictures, 0.01 s",
-        "train: 2 pictures to do",
+        "train: 2 pictures to process",
         "train: validation loss 0.8000 after step 22",
         "wrote prepared/dog.safetensors",
         "train: done, 22 steps, loss 0.2500, average 0.5000, validation 0.8000, 1 min 01 s",
@@ -210,4 +210,4 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     progress = Progress(stream, Clock())
     for event in RUN:
         progress.tell(event)
-    assert "\x1b" not in stream.getvalue() and "convert: 2 pictures to do" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue() and "convert: 2 pictures to process" in stream.getvalue()

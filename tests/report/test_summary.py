@@ -14,6 +14,7 @@ from curate.core.events import (
     RunFinished,
     Saved,
     Scanned,
+    SourcesChanged,
     StageFinished,
     StageRecalled,
     StageStarted,
@@ -79,10 +80,10 @@ def test_text() -> None:
         "  prepared      1",
         "  set aside     2",
         "  kept          1 caption edited by hand: dog/a.png",
-        "  convert + resize  2 done, 1 known already, 2.5 s",
-        "  balance           2 done, 0.01 s",
-        "  train             2 done, 1 min 01 s",
-        "  known         tag",
+        "  convert + resize  2 processed, 1 reused, 2.5 s",
+        "  balance           2 processed, 0.01 s",
+        "  train             2 processed, 1 min 01 s",
+        "  unchanged     tag",
         "  trained       22 of 40 steps, loss 0.5000 on average, validation loss 0.8000",
         "",
         "2 pictures set aside:",
@@ -102,7 +103,7 @@ def test_more_than_twenty_are_counted_and_the_place_to_look_is_named() -> None:
     figures = summarise(tallied(*events), None, {"events": "out/events.jsonl"})
     lines = printed(figures, only_trouble=True)
     assert len(figures["aside"]) == 25
-    assert len(lines) == 1 + 1 + 20 + 1
+    assert len(lines) == 1 + 20 + 1
     assert lines[-1] == "  and 5 more, see out/events.jsonl"
 
 
@@ -112,7 +113,37 @@ def test_nothing_had_changed() -> None:
     )
     figures = summarise(tally, None, {})
     assert figures["computed"] == 0 and figures["recalled"] == 4
-    assert "  known         convert, tag: nothing had changed" in printed(figures)
+    assert "  unchanged     convert, tag" in printed(figures)
+
+
+def test_pictures_that_are_new_or_gone_are_named() -> None:
+    tally = tallied(SourcesChanged(("dog/new.png",), ("dog/a.png", "dog/b.png")), RunFinished("done", 1, 1, 0, 1.0))
+    figures = summarise(tally, None, {})
+    assert (figures["added"], figures["removed"]) == (["dog/new.png"], ["dog/a.png", "dog/b.png"])
+    lines = printed(figures)
+    assert "  new           1 picture since the last run: dog/new.png" in lines
+    assert "  removed       2 pictures are no longer in the input folder: dog/a.png, dog/b.png" in lines
+
+
+def test_a_dry_run_says_what_would_be_prepared() -> None:
+    figures = summarise(tallied(Scanned(3, {}), RunFinished("done", 3, 2, 1, 1.0)), None, {}, dry_run=True)
+    assert figures["dry_run"] is True
+    lines = printed(figures)
+    assert lines[1:5] == [
+        "Dry run done in 1.0 s",
+        "  pictures         3",
+        "  would prepare    2",
+        "  would set aside  0",
+    ]
+
+
+def test_captions_that_curate_tags_changed_are_not_called_edited_by_hand() -> None:
+    rows = Manifest([Record(f"dog/{n}.png", "dog", n, Image(n), edited="mine") for n in "ab"])
+    figures = summarise(tallied(RunFinished("done", 2, 2, 0, 1.0)), rows, {}, by_tags={"dog/b.png"})
+    assert (figures["edited"], figures["edited_with_tags"]) == (["dog/a.png", "dog/b.png"], ["dog/b.png"])
+    lines = printed(figures)
+    assert "  kept          1 caption edited by hand: dog/a.png" in lines
+    assert "  kept          1 caption changed with `curate tags`: dog/b.png" in lines
 
 
 def test_an_interrupted_run_says_that_a_rerun_continues() -> None:
@@ -124,7 +155,7 @@ def test_an_interrupted_run_says_that_a_rerun_continues() -> None:
     )
     lines = printed(summarise(tally, None, {}))
     assert "Interrupted in 3.0 s" in lines
-    assert "  tag           1 done, not finished" in lines
+    assert "  tag           1 processed, not finished" in lines
     assert lines[-1] == "  next          run the same command to resume"
 
 
@@ -142,7 +173,7 @@ def test_a_quiet_report_prints_trouble_only() -> None:
         assert stream.getvalue() == ""
         report.finish(RECORDS)
     lines = stream.getvalue().splitlines()
-    assert lines[1] == "2 pictures set aside:" and lines[-1].startswith("warning")
+    assert lines[0] == "2 pictures set aside:" and lines[-1].startswith("warning")
     stream = io.StringIO()
     with open_report(quiet=True, stream=stream) as report:
         report.tell(RunFinished("done", 1, 1, 0, 1.0))

@@ -7,7 +7,7 @@ those that change no byte of the LoRA.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
@@ -72,18 +72,25 @@ class TrainOptions(
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if found := list(self.conflicts()):
+            raise ValueError("\n".join(found))
+        return self
+
+    def conflicts(self) -> Iterator[str]:
+        """What does not go together, a sentence each."""
+        yield from optimizer.conflicts(self)
+        yield from network.conflicts(self)
         # an option that was given and could do nothing is a mistake to be told of, not to be passed over
         given = {o for o in self.model_fields_set if getattr(self, o) != type(self).model_fields[o].default}
         for option, (needed, works) in NEEDS.items():
             if option in given and not works(self):
-                raise ValueError(f"{option} has no effect without {needed}")
+                yield f"{option} has no effect without {needed}"
         if self.unet_lr == 0 and self.text_lr == 0:
-            raise ValueError("unet_lr and text_lr are both 0: nothing would be trained")
+            yield "unet_lr and text_lr are both 0: nothing would be trained"
         if self.min_timestep >= self.max_timestep:
-            raise ValueError(f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}")
+            yield f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}"
         if self.ztsnr and self.prediction == "epsilon":
-            raise ValueError("ztsnr needs v-prediction: at zero SNR the input contains nothing but noise")
-        return self
+            yield "ztsnr needs v-prediction: at zero SNR the input contains nothing but noise"
 
 
 def imported(paths: Any) -> kohya.Imported:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Self
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from curate.adapters.algorithm import algorithm
 from curate.core.path_options import FilePath
-from curate.core.registry import names_schema
+from curate.core.registry import names_schema, nearest
 from curate.diffusion.family import by_blocks
 from curate.diffusion.layer_names import PRESETS
 from curate.train.options import algorithms, presets
@@ -148,7 +148,7 @@ class NetworkOptions(BaseModel):
     @classmethod
     def _known_guide(cls, value: str) -> str:
         if value and value not in presets.GUIDES:
-            raise ValueError(f"unknown guide {value}; choose from {', '.join(presets.GUIDES)}")
+            raise ValueError(f'unknown guide "{value}": {nearest(value, list(presets.GUIDES))}')
         return value
 
     @field_validator("layer_preset", mode="after")
@@ -156,28 +156,42 @@ class NetworkOptions(BaseModel):
     def _known_layers(cls, value: str) -> str:
         known = (*PRESETS, *(p for a in algorithms.choices().values() for p in a.presets))
         if value and value not in known:
-            raise ValueError(f"unknown layer_preset {value}; choose from {', '.join(known)}")
+            raise ValueError(f'unknown layer preset "{value}": {nearest(value, known)}')
         return value
 
-    @model_validator(mode="after")
-    def _layers_fit(self) -> Self:
-        for name in BY_BLOCK:
-            if text := getattr(self, name):
-                block_numbers(name, text, name.endswith("ranks"))
-        for rule in rules(self.layers):
+    @field_validator("factor", mode="after")
+    @classmethod
+    def _splitting(cls, value: int | None) -> int | None:
+        if value is not None and value != -1 and value < 1:
+            raise ValueError(f"factor {value} splits nothing: give 1 or more, or -1 for as even a split as there is")
+        return value
+
+    @field_validator("layers", mode="after")
+    @classmethod
+    def _known_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for rule in rules(value):
             _known_in_rule(rule)
-        if self.factor is not None and self.factor != -1 and self.factor < 1:
-            raise ValueError(
-                f"factor {self.factor} splits nothing: give 1 or more, or -1 for as even a split as there is"
-            )
-        own = algorithm(self.algo)
-        ranks = [rank or own.rank for rank in (self.rank, self.conv_rank)]
-        if "dylora_unit" in own.options and any(rank % self.dylora_unit for rank in ranks):
-            raise ValueError(f"{self.algo}'s rank is not a multiple of dylora_unit {self.dylora_unit}")
-        shaped = [o for o in SHAPED if getattr(self, o) != type(self).model_fields[o].default]
-        if self.rank_from_file and shaped:
-            raise ValueError(f"{', '.join(shaped)} has no effect with rank_from_file: the file says it")
-        return self
+        return value
+
+    @field_validator("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas", mode="after")
+    @classmethod
+    def _block_numbers(cls, value: str, info: ValidationInfo) -> str:
+        name = info.field_name or ""
+        if value:
+            block_numbers(name, value, name.endswith("ranks"))
+        return value
+
+
+def conflicts(options: NetworkOptions) -> Iterator[str]:
+    """What does not go together, a sentence each."""
+    own = algorithm(options.algo)
+    ranks = [rank or own.rank for rank in (options.rank, options.conv_rank)]
+    if "dylora_unit" in own.options and any(rank % options.dylora_unit for rank in ranks):
+        yield f"{options.algo}'s rank is not a multiple of dylora_unit {options.dylora_unit}"
+    shaped = [o for o in SHAPED if getattr(options, o) != type(options).model_fields[o].default]
+    if options.rank_from_file and shaped:
+        verb = "has" if len(shaped) == 1 else "have"
+        yield f"{', '.join(shaped)} {verb} no effect with rank_from_file: the file says it"
 
 
 BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")

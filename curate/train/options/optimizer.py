@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator
+
+from curate.core.registry import nearest
 
 Schedule = Literal["constant", "constant-with-warmup", "linear", "cosine", "cosine-restarts", "polynomial"]
 OPTIMIZERS = (
@@ -108,27 +110,28 @@ class OptimizerOptions(BaseModel):
         named = value.replace("_", "-") if isinstance(value, str) else value
         return _SCHEDULES.get(named, named)
 
-    @model_validator(mode="after")
-    def _rates_fit(self) -> Self:
-        if self.optimizer in OWN_SCHEDULE and self.schedule not in (None, "constant", "constant-with-warmup"):
-            raise ValueError(
-                f"optimizer {self.optimizer} needs a constant learning rate: leave schedule out, or set it to constant"
+    @field_validator("optimizer", mode="after")
+    @classmethod
+    def _known_optimizer(cls, value: str) -> str:
+        if value not in OPTIMIZERS and "." not in value:
+            raise ValueError(f'unknown optimizer "{value}": {nearest(value, OPTIMIZERS)} (or give module.Class)')
+        return value
+
+
+def conflicts(options: OptimizerOptions) -> Iterator[str]:
+    """What does not go together, a sentence each."""
+    if options.optimizer in OWN_SCHEDULE and options.schedule not in (None, "constant", "constant-with-warmup"):
+        yield f"optimizer {options.optimizer} needs a constant learning rate: leave schedule out, or set it to constant"
+    if options.schedule == "constant-with-warmup" and options.warmup == 0:
+        yield "schedule constant-with-warmup with warmup 0 is constant: give one of them"
+    if relative_step(options):
+        rates = (options.learning_rate, options.unet_lr or None, options.text_lr or None)
+        set_here = (*rates, options.schedule, options.warmup)
+        if any(value is not None for value in set_here):
+            yield (
+                "adafactor with relative_step=True sets its own rate: leave out learning rates, schedule and "
+                "warmup, or give relative_step=False"
             )
-        if self.schedule == "constant-with-warmup" and self.warmup == 0:
-            raise ValueError("schedule constant-with-warmup with warmup 0 is constant: say one of them")
-        if relative_step(self):
-            set_here = (self.learning_rate, self.unet_lr or None, self.text_lr or None, self.schedule, self.warmup)
-            if any(value is not None for value in set_here):
-                raise ValueError(
-                    "adafactor with relative_step=True sets its own rate: leave out learning rates, "
-                    "schedule and warmup, "
-                    "or say relative_step=False"
-                )
-        if self.optimizer not in OPTIMIZERS and "." not in self.optimizer:
-            raise ValueError(
-                f"unknown optimizer {self.optimizer}; choose from {', '.join(OPTIMIZERS)}, or give module.Class"
-            )
-        return self
 
 
 def _trains_both(o: OptimizerOptions) -> bool:
