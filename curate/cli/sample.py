@@ -1,4 +1,4 @@
-"""`curate sample`: pictures from a base model and any LoRAs."""
+"""`curate sample` and `curate grid`: pictures from a base model and any LoRAs, alone and side by side."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 SUMMARIES = {
     "sample": "Draw pictures from a base model and any LoRAs.",
+    "grid": "Draw a training's LoRA files, or any LoRAs, side by side: files × strengths × prompts × seeds.",
 }
 """First lines of the commands' help, by name."""
 PLACES = "Places and machine"
@@ -28,11 +29,26 @@ LORA = Annotated[
         rich_help_panel="Prompts",
     ),
 ]
+TRAINED = Annotated[
+    str,
+    typer.Argument(
+        metavar="FOLDER|BASE", help="A folder in which a LoRA was trained, or a base model.", show_default=False
+    ),
+]
+RUN = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="NAME",
+        help="The training by the name of its LoRA. Default: the latest.",
+        rich_help_panel="Grid",
+    ),
+]
 
 
 def command(name: str) -> Callable[..., None]:
     """The command of that name, with an option for each field of its options."""
-    return {"sample": _sample}[name]()
+    return {"sample": _sample, "grid": _grid}[name]()
 
 
 def _sample() -> Callable[..., None]:
@@ -56,7 +72,33 @@ def _sample() -> Callable[..., None]:
     Nothing is overwritten.
     """
     first = [("base", BASE, inspect.Parameter.empty), ("lora", LORA, None)]
-    return _signed(carry_out, "sample", doc, [*first, *_fields(DrawOptions), *_places("samples")])
+    return _signed(carry_out, "sample", doc, [*first, *_fields(DrawOptions), *_places(Path("samples"))])
+
+
+def _grid() -> Callable[..., None]:
+    from curate.sampling.options import GridOptions
+
+    def carry_out(**given: Any) -> None:
+        from curate.cli.results import print_json
+        from curate.drive import draw
+
+        options, run = _options("grid", GridOptions, given)
+        loras = given["lora"] or ()
+        figures = draw.grid(given["source"], options, loras, run, given["run"] or "", given["out"], given["quiet"])
+        if given["as_json"]:
+            print_json(figures)
+        elif not given["quiet"]:
+            typer.echo(f"wrote {figures['page']} and {figures['sheet']}", err=True)
+
+    doc = f"""{SUMMARIES["grid"]}
+
+    `curate grid prepared/` shows every LoRA file of the latest training, drawn with its base. Without prompts it draws
+    the trigger words. `curate grid BASE --lora FILE --prompt TEXT` compares any LoRAs. The first column is the base
+    without LoRA. It writes one labelled picture (grid.png) and one page (grid.html). The same command again draws
+    what is missing.
+    """
+    first = [("source", TRAINED, inspect.Parameter.empty), ("lora", LORA, None), ("run", RUN, None)]
+    return _signed(carry_out, "grid", doc, [*first, *_fields(GridOptions), *_places(None)])
 
 
 def _fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -67,12 +109,13 @@ def _fields(options: Any) -> Iterator[tuple[str, Any, Any]]:
         yield field, field_option(field, info, panel(field), options.model_fields), None
 
 
-def _places(out: str) -> Iterator[tuple[str, Any, Any]]:
+def _places(out: Path | None) -> Iterator[tuple[str, Any, Any]]:
     """Where to, on which device, and how much is told."""
     from curate.cli.results import json_option, quiet_option
 
-    where = typer.Option("-o", "--out", metavar="DIR", help="Folder to write to.", rich_help_panel=PLACES)
-    yield "out", Annotated[Path, where], Path(out)
+    text = "Folder to write to." if out else "Folder to write to. Default: FOLDER/lora/grid/NAME, or grid for a base."
+    where = typer.Option("-o", "--out", metavar="DIR", help=text, rich_help_panel=PLACES)
+    yield "out", Annotated[Path if out else Path | None, where], out
     device = typer.Option("--device", help="auto, cpu, cuda or cuda:N.", rich_help_panel=PLACES)
     gpu = typer.Option("--require-gpu", help="Stop instead of using the CPU.", rich_help_panel=PLACES)
     offline = typer.Option("--offline", help="Never contact a model hub.", rich_help_panel=PLACES)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from curate import names
 from curate.core.counting import counted
 from curate.core.events import Event, Listener, RecordDone, StageFinished, StageStarted
+from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.store import Store
 from curate.drive.process_state import process_state
@@ -20,8 +21,10 @@ from curate.pipeline import RunOptions
 from curate.report import open_report
 
 if TYPE_CHECKING:
-    from curate.sampling.options import DrawOptions
+    from curate.sampling.loras import LoraStrength
+    from curate.sampling.options import DrawOptions, GridOptions
     from curate.sampling.pictures import Context, Pictures, Request
+    from curate.stages.sample import Plan
 
 _SLUG = 40
 """Letters of a prompt in a picture's name."""
@@ -88,6 +91,80 @@ def sample(
         for (path, recalled), one in zip(found, settings, strict=True)
     ]
     return {"status": "done", "folder": str(folder), "pictures": rows}
+
+
+def grid(
+    source: str,
+    options: GridOptions,
+    loras: Sequence[str],
+    run: RunOptions,
+    name: str = "",
+    out: Path | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Draws the LoRA files of a training in a folder, or LoRAs on a base, side by side, and writes sheet and page.
+
+    `name` chooses among the trainings of a folder. Raises InputError where nothing is to be compared.
+    """
+    from curate.core.store import ledger_place
+    from curate.sampling.loras import lora_strength
+    from curate.stages.sample import Sample, draw
+    from curate.train.output.trained import is_trained
+
+    used = [lora_strength(text) for text in loras]
+    folder = Path(source).expanduser()
+    trained = is_trained(folder)
+    if not trained and folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise InputError(f"no LoRA was trained in {folder}, and it is no base model", "give a trained folder or a base")
+    if name and not trained:
+        raise InputError(f"run {name} has no effect: {source} is a base model", "give the folder that was trained")
+    place = ledger_place(folder) if trained else out or Path("grid")
+    with drawing(place, run, "grid", quiet) as session:
+        if trained:
+            plan = Sample(**options.model_dump(exclude_unset=True)).plan(folder, session.context, name, out, used)
+        else:
+            plan = _plan(source, options, used, place, session.context)
+        stage, began = session.context.stage, time.perf_counter()
+        session.tell(StageStarted(stage, len(plan.columns) * len(plan.rows), 0))
+        made = draw(plan, session.context)
+        pictures = sum(map(len, made.files))
+        session.tell(StageFinished(stage, pictures, 0, 0, time.perf_counter() - began))
+    page = write_page(plan.folder)
+    return {
+        "status": "done",
+        "folder": str(plan.folder),
+        "page": str(page),
+        "sheet": str(plan.folder / "grid.png"),
+        "columns": list(made.columns),
+        "rows": [{"prompt": row.prompt, "seed": row.seed} for row in made.rows],
+        "pictures": [list(row) for row in made.files],
+    }
+
+
+def _plan(base: str, options: GridOptions, loras: Sequence[LoraStrength], folder: Path, context: Context) -> Plan:
+    """The grid of LoRAs on a base."""
+    from curate.sampling.grid import columns_of, evenly
+    from curate.sampling.pictures import Pictures
+    from curate.stages.sample import Plan
+
+    prompts = options.read_prompts()
+    if not prompts or not loras:
+        raise InputError("there is nothing to compare", "give --lora FILE and --prompt TEXT, or a trained folder")
+    pictures = Pictures(base, options, context)
+    rows = options.pictures(prompts, pictures.traits.resolution)
+    return Plan(pictures, columns_of(evenly(loras, options.checkpoints), options.strengths), rows, folder)
+
+
+def write_page(folder: Path) -> Path:
+    """Writes the page of a folder's grid."""
+    from curate.report.grid_page import render
+    from curate.sampling import grid_file
+
+    found = grid_file.read(folder)
+    assert found is not None
+    page = folder / grid_file.PAGE
+    write_text(page, render(found, folder), sync=False)
+    return page
 
 
 def picture_name(number: int, prompt: str, seed: int) -> str:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate import folder
 from curate.core.files import write_text
@@ -23,6 +23,10 @@ from curate.errors import InputError
 from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
 from curate.scan import RIGHTS, list_pictures, reopen
+
+if TYPE_CHECKING:
+    from curate.report.training_run import TrainingRun
+    from curate.sampling.grid_file import Grid
 
 REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
@@ -75,6 +79,7 @@ def write_report(
     from curate.report.training_run import latest_run
 
     ledger = (folder / LEDGER).absolute()
+    run = latest_run(folder)
     side = _trained_at(figures) or 512
     sized = Manifest(_sized(record, find) for record in manifest)
     page = Page(
@@ -85,10 +90,22 @@ def write_report(
         side,
         64 if side >= 256 else 32,
         ledger=ledger,
-        training=latest_run(folder),
+        training=run,
+        grid=_grid(run),
         date=_date(ledger / SUMMARY),
     )
     write_text(out, render(page), sync=False)
+
+
+def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:
+    """The pictures drawn with a run's LoRA files, where there are any."""
+    if run is None or not run.loras or not (run.loras[-1].parent / "grid").is_dir():
+        return None
+    from curate.sampling.grid_file import grid_folder, read
+
+    folder = grid_folder(run.loras[-1])
+    found = read(folder)
+    return (found, folder) if found else None
 
 
 def _sized(record: Record, find: Callable[[Record], Path | None]) -> Record:

@@ -15,6 +15,7 @@ from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import Store
+from curate.drive.draw import write_page
 from curate.drive.health import REPORT, write_report
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
@@ -54,6 +55,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     if exported and (result.figures["computed"] or not page.exists()):
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
         write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, pipeline.output)
+    for one in result.figures["saved"]:
+        if one["kind"] == "grid":
+            write_page(Path(one["path"]).parent)
     return result
 
 

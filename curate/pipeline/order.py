@@ -18,6 +18,7 @@ ORDER: tuple[tuple[str, str, str], ...] = (
     ("dedupe", "balance", "duplicates would be counted"),
     ("balance", "export", "the folder names hold the repeats"),
     ("export", "train", "training reads the prepared folder"),
+    ("train", "sample", "sample draws with the LoRA that was trained"),
 )
 """(earlier, later, why): a pipeline that has both the other way round is refused."""
 
@@ -39,5 +40,5 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
         )
     if "export" in places:
         for i, name in names:
-            if i > min(places["export"]) and name not in ("export", "train", "evaluate", "report"):
+            if i > min(places["export"]) and name not in ("export", "train", "sample", "evaluate", "report"):
                 reader.problem(("stages", i), f'"{name}" is after "export": it would not change the prepared folder')

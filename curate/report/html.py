@@ -13,7 +13,7 @@ from curate.report.page import Page, by_concept, img
 from curate.report.style import STYLE
 from curate.report.summary import title
 from curate.report.text import span
-from curate.report.training_section import training
+from curate.report.training_section import samples, training
 
 # nothing on the page may load or run anything, whatever slipped in
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -33,6 +33,7 @@ def render(page: Page) -> str:
         ("Tags", _tags(page)),
         ("Sizes", _sizes(page)),
         ("Training", training(page)),
+        ("Samples", samples(page)),
         ("Pictures", pictures(page)),
     ]
     shown = [(name, body) for name, body in sections if body]

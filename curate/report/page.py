@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate import captions
 from curate.core.record import Manifest, Record
@@ -14,6 +14,9 @@ from curate.report.badges import badges
 from curate.report.elements import Markup, el, joined
 from curate.report.thumbs import thumbnail
 from curate.report.training_run import TrainingRun
+
+if TYPE_CHECKING:
+    from curate.sampling.grid_file import Grid
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Page:
     concepts    what the user said about each concept
     resolution  the training resolution, and `step` that of its buckets, in pixels
     training    the latest training run of the folder, None where there was none
+    grid        the pictures that were drawn with it, and their folder
     date        when the run or command ended, in local time, "" where nobody knows
     thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
     """
@@ -41,6 +45,7 @@ class Page:
     title: str = "Dataset report"
     ledger: Path | None = None
     training: TrainingRun | None = None
+    grid: tuple[Grid, Path] | None = None
     date: str = ""
 
 

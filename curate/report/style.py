@@ -18,7 +18,7 @@ th{text-align:left;font-weight:600;opacity:.7}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;
 overflow-wrap:anywhere;min-width:6rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td img{max-height:72px;display:block}
+td img{max-height:72px;display:block}.sheet td img{max-height:180px}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
 .bar i{position:absolute;inset:0 auto 0 0;background:var(--mark);opacity:.35}
 .bar span{position:relative;padding:0 .4rem;font-variant-numeric:tabular-nums}

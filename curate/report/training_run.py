@@ -43,17 +43,17 @@ class TrainingRun:
 
 def latest_run(folder: Path) -> TrainingRun | None:
     """The run that was last worked on in the folder; None where nothing was trained."""
-    from curate.train.output.runs import Run
+    from curate.train.output.runs import lora_files, runs_of
     from curate.train.storage.paths import home
 
-    states = sorted(home(folder).glob("*/run.json"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
-    if not states:
+    runs = runs_of(folder)
+    if not runs:
         return None
-    run = Run.of(folder, states[-1].parent.name)
-    finished = folder / run.file if run.file and run.sha256 else None
+    run = runs[-1]
+    finished = run.path(folder) if run.file and run.sha256 else None
+    loras = tuple(lora_files(run, folder))
     paths = [*(Path(path) for path, _ in run.along), *([finished] if finished else [])]
-    loras = tuple(path for path in paths if path.is_file())
-    dated = finished if finished in loras else states[-1]
+    dated = finished if finished in loras else home(folder) / run.id / "run.json"
     places = {path.parent for path in paths} or {folder / "lora"}
     samples = sorted(
         (one for place in places for one in _samples(place / "samples", run.id)), key=lambda s: (s.number, s.step)

@@ -27,6 +27,16 @@ def training(page: Page) -> Markup:
     return joined(*parts)
 
 
+def samples(page: Page) -> Markup:
+    """The grid of pictures that were drawn with the LoRA files, beside those of the base alone."""
+    if page.grid is None:
+        return Markup("")
+    from curate.report.grid_page import section
+
+    grid, folder = page.grid
+    return joined(section(grid, folder), el("p", f"All of them, large: {folder / 'grid.html'}", class_="hint"))
+
+
 def _run(run: TrainingRun) -> Markup:
     """Base, files, date and settings."""
     rows = [

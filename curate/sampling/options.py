@@ -23,28 +23,34 @@ class PromptOptions(Options):
     """What is drawn."""
 
     prompt: tuple[str, ...] = Field(
-        (), description="What is drawn. Flags as in a file of prompts hold for it alone: --n --w --h --d --l --s --ss."
+        (),
+        description="What to draw. It may end in the flags --n --w --h --d --l --s --ss.",
     )
-    prompts: FilePath = Field(
-        "", description="File of prompts: one a line, or kohya's TOML or JSON. It may set size, seed and more of each."
-    )
-    negative: str = Field("", description="What no picture shows, where a prompt has no --n of its own.")
-    seed: int = Field(42, ge=0, description="Seed of each prompt's first picture.")
-    count: int = Field(1, ge=1, le=10_000, description="Pictures of each prompt; the seed rises by 1.")
+    prompts: FilePath = Field("", description="File of prompts: one prompt a line, or kohya's TOML or JSON.")
+    negative: str = Field("", description="Negative prompt, for prompts without their own --n.")
+    seed: int = Field(42, ge=0, description="Seed of the first picture of each prompt.")
+    count: int = Field(1, ge=1, le=10_000, description="Pictures of each prompt. Each has the next seed.")
 
 
 class PictureOptions(Options):
     """How it is drawn."""
 
-    width: int | None = Field(None, ge=64, le=8192, multiple_of=8, description="In pixels; default the base's.")
-    height: int | None = Field(None, ge=64, le=8192, multiple_of=8, description="In pixels; default the base's.")
-    steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
-    guidance: float = Field(7.5, description="How much the prompt counts (CFG scale); 1 leaves the negative one out.")
-    guidance_rescale: float = Field(
-        0, ge=0, le=1, description="Gives guided pictures the contrast of others back; 0.7 with zero terminal SNR."
+    width: int | None = Field(
+        None, ge=64, le=8192, multiple_of=8, description="In pixels. Default: the base's resolution."
     )
-    sampler: Sampler = Field("euler_a", description="How noise becomes a picture.")
-    spacing: Spacing = Field("normal", description="How the steps are spread over the noise.")
+    height: int | None = Field(
+        None, ge=64, le=8192, multiple_of=8, description="In pixels. Default: the base's resolution."
+    )
+    steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
+    guidance: float = Field(7.5, description="How much the prompt counts (CFG scale); 1 ignores the negative prompt.")
+    guidance_rescale: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of the contrast from guidance that is taken back; 0.7 suits zero terminal SNR.",
+    )
+    sampler: Sampler = Field("euler_a", description="How noise turns into a picture.")
+    spacing: Spacing = Field("normal", description="How the steps are spread over the noise levels.")
 
 
 class ModelOptions(Options):
@@ -55,19 +61,19 @@ class ModelOptions(Options):
     )
     max_tokens: Literal[75, 150, 225] = Field(75, description="Tokens of a prompt that are used.")
     prediction: Literal["auto", "epsilon", "v"] = Field(
-        "auto", description="What base and LoRAs predict; auto reads it off the base."
+        "auto", description="What the base with its LoRAs predicts; auto reads it off the base."
     )
-    ztsnr: bool | None = Field(None, description="Zero terminal SNR; default as the base was trained.")
+    ztsnr: bool | None = Field(None, description="Zero terminal SNR. Default: as the base was trained.")
     vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
     tokenizer: ModelName = Field(
-        "", description="Folder or hub name of CLIP's tokenizer, for checkpoints; default openai's."
+        "", description="Folder or hub name of CLIP's tokenizer, for checkpoints. Default: openai's."
     )
     precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and fp16 on a GPU.")
-    batch: int = Field(1, ge=1, description="Pictures drawn at a time. Changes nothing but the time and the memory.")
+    batch: int = Field(1, ge=1, description="Pictures drawn at a time. It changes time and memory, not the pictures.")
     offload: bool = Field(
-        False, description="Keep only the model that is at work on the GPU: text encoders, UNet, VAE in turn."
+        False, description="Keep only the model at work on the GPU: text encoders, UNet and VAE in turn."
     )
-    tiled: bool = Field(False, description="Decode by tiles of 512 pixels: large pictures on small cards.")
+    tiled: bool = Field(False, description="Decode in tiles of 512 pixels, for large pictures on small cards.")
 
 
 class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
@@ -98,11 +104,22 @@ class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
         return pictures_of(prompts, usual, self.count)
 
 
+class GridOptions(DrawOptions):
+    """What a grid shows, and how it is drawn."""
+
+    strengths: tuple[float, ...] = Field(
+        (1.0,), min_length=1, description="Strengths of each LoRA, one column for each."
+    )
+    checkpoints: int | None = Field(
+        None, ge=1, description="So many of the LoRA files, evenly spread, with the last one. Default: all."
+    )
+
+
 PANELS = {"Prompts": PromptOptions, "Pictures": PictureOptions, "Models and memory": ModelOptions}
 UNKEYED = frozenset(("batch", "offload"))
 """Options that change nothing of a picture but rounding."""
 
 
-def panel(option: str) -> str | None:
+def panel(option: str) -> str:
     """The heading of an option in help."""
-    return next((title for title, group in PANELS.items() if option in group.model_fields), None)
+    return next((title for title, group in PANELS.items() if option in group.model_fields), "Grid")

@@ -20,7 +20,7 @@ from curate.diffusion.detect import Traits, traits, yaml_prediction
 from curate.diffusion.device import is_allocation_error, reproducible
 from curate.diffusion.family import family
 from curate.diffusion.load import load
-from curate.diffusion.locate import base_digest, locate_base, vae_digest
+from curate.diffusion.locate import CHECKPOINTS, base_digest, locate_base, vae_digest
 from curate.errors import InputError, Interrupted, MissingError
 from curate.sampling import loras, parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
@@ -91,6 +91,15 @@ class Pictures:
         self._read: dict[Path, Lora] = {}
         self._tags: dict[LoraStrength, parameters.LoraTag] = {}
 
+    @property
+    def name(self) -> str:
+        """What people call the base: the file's or folder's name."""
+        return Path(self.base).stem if self.base.endswith(CHECKPOINTS) else Path(self.base).name
+
+    def find(self, request: Request, folder: Path) -> Path | None:
+        """The request's file where it is there, whole."""
+        return picture_file.find(folder, request.name, self.identity(request))
+
     def write(self, requests: Sequence[Request], folder: Path) -> Iterator[Drawn]:
         """The files of the requests in `folder`, in order, drawn where they are missing.
 
@@ -111,7 +120,7 @@ class Pictures:
             drawing: TextToImage | None = None
             for batch in batches([one.picture for one in requests], self.options.batch):
                 wanted = [requests[n] for n in batch]
-                found = [picture_file.find(folder, one.name, self.identity(one)) for one in wanted]
+                found = [self.find(one, folder) for one in wanted]
                 paths = [path for path in found if path is not None]
                 if len(paths) < len(found):
                     drawing = drawing or stack.enter_context(self._drawing(requests[0].loras))
@@ -203,8 +212,7 @@ class Pictures:
                 self._tags[one] = loras.tag(one, self.context.digests)
         hashes = self.backbone.hashes
         tags = tuple(self._tags[one] for one in used if one.strength or one.text_strength)
-        name = Path(self.base).stem if Path(self.base).is_file() else self.base.rstrip("/\\").rpartition("/")[2]
-        return parameters.Models(name, hashes.get("new_sd_model_hash", ""), self.options.clip_skip, tags)
+        return parameters.Models(self.name, hashes.get("new_sd_model_hash", ""), self.options.clip_skip, tags)
 
     def _warn_long(self, picture: PictureSettings) -> None:
         """Names prompts that are cut."""

@@ -76,6 +76,7 @@ def is_current(options: TrainOptions, context: Context, run: runs.Run) -> bool:
     checks.check(options, context.folder, context.digests)
     if path.parent.resolve() != runs.output_folder(options, context.folder).resolve():
         return False
+    run.save(context.folder)  # what looks for the run last worked on finds this one
     context.tell(Saved("lora", str(path), recalled=True))
     return True
 
@@ -86,6 +87,8 @@ def recall(options: TrainOptions, run: runs.Run, data: Dataset, context: Context
     before = run.path(context.folder)
     path = lora_file.bring(options, data, run, context.folder) if team.first else before
     same = path.resolve() == before.resolve()
+    if team.first:
+        run.save(context.folder)
     context.note(
         "info", f"{before} was trained from exactly this; " + ("nothing to do" if same else f"written as {path}")
     )

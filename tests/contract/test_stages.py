@@ -164,7 +164,7 @@ def others(value: Any, annotation: Any) -> list[Any]:
     """Values that an option of that type may take besides this one."""
     listed = [v for v in literals(annotation) if v != value]
     guesses: list[Any] = [not value, 2, 3, 64, 150, 0.15, 0.5, "text", ".caption", "e621", "#102030"]
-    guesses += [",".join("2" * 25), ("attn=4",)]
+    guesses += [",".join("2" * 25), ("attn=4",), (0.5,)]
     guesses += [
         (PICTURE.key,),
         {PICTURE.key: (1, 2, 30, 40)},

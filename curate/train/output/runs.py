@@ -92,6 +92,18 @@ class Run:
             return False
 
 
+def runs_of(folder: Path) -> list[Run]:
+    """The runs of a folder, the one last worked on at the end."""
+    states = sorted(home(folder).glob("*/run.json"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
+    return [Run.of(folder, path.parent.name) for path in states]
+
+
+def lora_files(run: Run, folder: Path) -> list[Path]:
+    """The run's LoRA files that are there, the finished one last."""
+    paths = [*(Path(path) for path, _ in run.along), *([run.path(folder)] if run.file and run.sha256 else [])]
+    return [path for path in paths if path.is_file()]
+
+
 def interrupted(run: Run, folder: Path) -> str:
     """What the latest run that was not finished differs in from this one; nothing where there is none.
 

@@ -1,0 +1,139 @@
+"""sample: pictures with the LoRA that was trained, beside those of the base alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from curate.core.env import Env
+from curate.core.events import Listener, Phase, Saved
+from curate.core.record import Manifest
+from curate.core.stage import DatasetStage, Missing
+from curate.errors import CurateError, InputError
+from curate.sampling.options import UNKEYED, GridOptions, ModelOptions, panel
+from curate.sampling.prompts import read_prompt
+
+if TYPE_CHECKING:
+    from curate.sampling.grid import Column
+    from curate.sampling.grid_file import Grid
+    from curate.sampling.loras import LoraStrength
+    from curate.sampling.pictures import Context, Pictures
+    from curate.sampling.settings import PictureSettings
+
+
+class Plan(NamedTuple):
+    """A grid that is to be drawn into a folder."""
+
+    pictures: Pictures
+    columns: Sequence[Column]
+    rows: Sequence[PictureSettings]
+    folder: Path
+
+
+class Sample(GridOptions, DatasetStage):
+    """Draw pictures with the trained LoRA and its checkpoints, beside those of the base alone.
+
+    Without prompts it draws the trigger words of each concept. The base and how it is read are those of the training.
+    The pictures lie in lora/grid/NAME/ and in the report. curate grid FOLDER draws the same.
+    """
+
+    version: ClassVar[int] = 1
+    reads_folder: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "aside"))
+    writes: ClassVar[frozenset[str]] = frozenset()
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED
+
+    @classmethod
+    def panel(cls, option: str) -> str | None:
+        """The heading of the option's group."""
+        return panel(option)
+
+    def missing(self, env: Env) -> Sequence[Missing]:
+        """A prompt file that is not there, or a prompt that is wrong."""
+        try:
+            self.read_prompts()
+        except CurateError as error:
+            return [Missing(error.message, error.remedy)]
+        return []
+
+    def plan(
+        self,
+        folder: Path,
+        context: Context,
+        run: str = "",
+        out: Path | None = None,
+        further: Sequence[LoraStrength] = (),
+    ) -> Plan:
+        """The grid of a training in a folder, by the name of its LoRA, the latest without one; `further` LoRAs beside.
+
+        Raises InputError.
+        """
+        from curate.sampling.grid import columns_of, evenly
+        from curate.sampling.grid_file import grid_folder
+        from curate.sampling.loras import LoraStrength
+        from curate.sampling.pictures import Pictures
+        from curate.train.output.trained import find_trained, trigger_prompts
+
+        trained = find_trained(folder, run, context.offline)
+        own = {name: getattr(self, name) for name in ModelOptions.model_fields if name in self.model_fields_set}
+        pictures = Pictures(trained.base, ModelOptions(**{**trained.options, **own}), context)
+        prompts = self.read_prompts() or [read_prompt(words, "") for words in trigger_prompts(folder)]
+        if not prompts:
+            raise InputError(f"there is nothing to draw: {folder} holds no N_trigger folder", "give prompts")
+        loras = evenly([LoraStrength(path) for path in trained.loras], self.checkpoints)
+        rows = self.pictures(prompts, trained.side or pictures.traits.resolution)
+        place = out or grid_folder(trained.loras[-1])
+        return Plan(pictures, columns_of([*loras, *further], self.strengths), rows, place)
+
+    def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
+        """Draws what is missing. Raises InputError, MissingError, Interrupted, CurateError."""
+        with self._context(env, tell) as context:
+            draw(self.plan(env.output, context), context)
+        return manifest
+
+    def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
+        """Whether the pictures of what is trained now are there."""
+        from curate.sampling import grid, grid_file
+
+        with self._context(env, tell) as context:
+            try:
+                plan = self.plan(env.output, context)
+                requests = grid.requests_of(plan.columns, plan.rows)
+                found = [plan.pictures.find(one, plan.folder / grid_file.PICTURES) for one in requests]
+            except CurateError:
+                return False  # `run` says why
+        paths = [path for path in found if path is not None]
+        known = grid_file.read(plan.folder)
+        listed = [name for row in known.files for name in row] if known else []
+        names = [path.relative_to(plan.folder).as_posix() for path in paths]
+        if len(paths) < len(found) or sorted(listed) != sorted(names) or not (plan.folder / grid_file.SHEET).is_file():
+            return False
+        tell(Saved("grid", str(plan.folder / grid_file.SHEET), recalled=True))
+        return True
+
+    @contextlib.contextmanager
+    def _context(self, env: Env, tell: Listener) -> Generator[Context]:
+        """What is drawn with. The ledger is the driver's, or the folder's own where no driver has it open."""
+        from curate.core.store import Store, ledger_place
+        from curate.diffusion.device import resolve_device
+        from curate.sampling.pictures import Context
+
+        with contextlib.ExitStack() as stack:
+            store = env.store or stack.enter_context(Store(ledger_place(env.output)))
+            device = resolve_device(env.device, env.require_gpu)
+            yield Context(device, env.offline, tell, env.stopping, store.file_digests)
+
+
+def draw(plan: Plan, context: Context) -> Grid:
+    """Draws what is missing of a grid and tells of its files. Raises InputError, Interrupted, CurateError."""
+    from curate.sampling import grid, grid_file
+
+    total, paths = len(plan.columns) * len(plan.rows), list[Path]()
+    for drawn in grid.draw(plan.pictures, plan.columns, plan.rows, plan.folder):
+        paths.append(drawn.path)
+        context.tell(Phase(context.stage, "drawing pictures", len(paths), total))
+    made = grid.finish(plan.pictures.name, plan.columns, plan.rows, paths, plan.folder)
+    context.tell(Saved("grid", str(plan.folder / grid_file.SHEET)))
+    return made
