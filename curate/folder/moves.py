@@ -106,7 +106,7 @@ def _by_content(
             continue
 
         def likelihood(row: Written, path: str = path) -> tuple[bool, int, bool]:
-            text = read_text(folder / PurePosixPath(path).with_suffix(PurePosixPath(row.caption_path or ".txt").suffix))
+            text = read_text(folder / (_caption_path(folder, row, path) or PurePosixPath(path).with_suffix(".txt")))
             says = is_any_of(text, edits.get((row.origin, row.key)), row.caption)
             return says, votes[_parents(row, path)], PurePosixPath(row.path).name == PurePosixPath(path).name
 

@@ -191,4 +191,9 @@ KNOWN: dict[str, Actions] = {
         ("rename_folder", 1521),
         ("back_up", 7591),
     ],
+    "a picture renamed alone after a kill on the way to another caption": [
+        ("change_pipeline", 6347),
+        ("run_killed", 3908),
+        ("rename_picture", 2194),
+    ],
 }
