@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from curate.adapters.algorithm import algorithms
-from curate.diffusion.layer_names import LayerName
+from curate.adapters.layer_name import LayerName
 
 Spelling = Literal[
     "kohya", "kohya-diffusers", "lycoris", "original", "diffusers", "diffusers-old", "peft", "comfyui", "broken"

@@ -8,10 +8,10 @@ from pathlib import Path
 from torch import Tensor
 
 from curate.adapters import key_names
+from curate.adapters.layer_name import LayerName
 from curate.adapters.peft_config import add_scales, configuration_file, configurations
 from curate.adapters.tensor_file import TensorFile
 from curate.core.counting import counted
-from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 
 IN_FOLDERS = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from curate.diffusion.layer_names import LayerName
+from curate.adapters.layer_name import LayerName
 from curate.errors import InputError
 
 HEADER = "lora_adapter_metadata"

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Layer
+from curate.adapters.layer_name import LayerName
 from curate.core.declarations import name_of
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import PACKAGE, Family, Prediction
-from curate.diffusion.layer_names import LayerName
 
 
 @dataclass(slots=True)

@@ -8,45 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from curate.adapters.algorithm import algorithms
-
-Kind = Literal[
-    "text-attn",
-    "text-mlp",
-    "attn",
-    "mlp",
-    "norm",
-    "resnet",
-    "resnet-lin",
-    "resnet-norm",
-    "resample",
-    "edge",
-    "time",
-    "unused",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerName:
-    """One layer that can be adapted.
-
-    key    name in a kohya file, without suffix
-    part   which model: unet, te1, te2
-    path   attribute path inside that model as diffusers and transformers < 5 spell it
-    kind   decides which presets hold it
-    block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
-    original  path in the UNet of a one-file checkpoint; "" where checkpoints spell it as `path`
-    """
-
-    key: str
-    part: str
-    path: str
-    kind: Kind
-    block: int = -1
-    original: str = ""
-
+from curate.adapters.layer_name import Kind, LayerName
 
 _ATTENTION: dict[str, Kind] = {
     f"{a}.{w}": "attn" for a in ("attn1", "attn2") for w in ("to_q", "to_k", "to_v", "to_out.0")

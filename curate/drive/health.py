@@ -111,7 +111,7 @@ def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:
 def _sized(record: Record, find: Callable[[Record], Path | None]) -> Record:
     """With the size in the file's header where no stage has noted one: a command that changes no picture does not."""
     from curate.images.decode.formats import register_plugins
-    from curate.train.data.dataset import picture_size
+    from curate.train.data.picture_checks import picture_size
 
     if record.aside or record.image.width or not (path := find(record)):
         return record

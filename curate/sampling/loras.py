@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Layer, NormLayer
+from curate.adapters.layer_name import LayerName
 from curate.adapters.lora_file import Layers, locate_lora, lora_files, read_known_layers
 from curate.adapters.restore import Change, restore
 from curate.adapters.tensor_file import TensorFile
 from curate.core.digests import FileDigests, file_digest
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.sampling.parameters import LoraTag
 

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from curate.adapters.layer_name import LayerName
 from curate.diffusion import tiny
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName, UnetShape, text_layer_names, unet_layer_names
+from curate.diffusion.layer_names import UnetShape, text_layer_names, unet_layer_names
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
 

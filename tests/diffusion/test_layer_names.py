@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from curate.diffusion.layer_names import PRESETS, LayerName, select_layers
+from curate.adapters.layer_name import LayerName
+from curate.diffusion.layer_names import PRESETS, select_layers
 from tests.diffusion.helpers import sd15, sdxl
 
 DATA = Path(__file__).parents[2] / "../shared/data/lora"

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from curate.core.events import Event
+from curate.core.events import Event, Note, Phase
 from curate.core.record import Manifest
 from curate.core.stage import Env
 from curate.errors import PictureError
@@ -76,10 +76,25 @@ def env_of(folder: Path, stop: Callable[[], bool] | None = None) -> Env:
     return Env(root=folder, output=folder, pictures=PlainPictures(), device="cpu", offline=True, stop=stop)
 
 
-def run(folder: Path, stop: Callable[[], bool] | None = None, **options: Any) -> tuple[Path, list[Event]]:
-    """Trains; the LoRA's path and all events."""
+def run(
+    folder: Path, stop: Callable[[], bool] | None = None, *, stop_at: int | None = None, **options: Any
+) -> tuple[Path, list[Event]]:
+    """Trains; the LoRA's path and all events. `stop_at` stops before the next step, in runs of one batch a step."""
     events: list[Event] = []
+    asked = 0
+
+    def before_step() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > (stop_at or 0)
+
+    def tell(event: Event) -> None:
+        nonlocal asked
+        events.append(event)
+        if isinstance(event, (Phase, Note)):  # the steps have not begun; notes are the last before them
+            asked = 0 if isinstance(event, Note) else -1_000
+
     stage = Train.build({"base": "tiny", "save_precision": "fp32", **options})
-    stage.run(Manifest(), env_of(folder, stop), events.append)
+    stage.run(Manifest(), env_of(folder, stop if stop_at is None else before_step), tell)
     files = sorted((folder / "lora").glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns)
     return files[-1], events

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters import key_names
+from curate.adapters.layer_name import LayerName
 from curate.adapters.lora_file import Layers
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName
 from curate.diffusion.load import load
 from curate.train.network.build import attach
 from curate.train.network.network import Network

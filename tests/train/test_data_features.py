@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from curate.errors import InputError, Interrupted
 from curate.stages.train import Train
 from curate.train.data import masks
 from curate.train.data.buckets import Fit, fit
-from curate.train.data.dataset import Picture, read_dataset, reg_repeats, split
+from curate.train.data.dataset import Picture, read_dataset
+from curate.train.data.outline import reg_repeats, split
 from tests.train.conftest import draw_folder, run
 
 SHORT: dict[str, Any] = {
@@ -195,9 +195,9 @@ def test_text_encoders_stop_is_resumed(tmp_path: Path, stop_at: int) -> None:
     """Interrupted before and after the stop; with dropouts, which end for the frozen part."""
     options = {**SHORT, "stop_text_after": 3, "dropout": 0.3, "learning_rate": 1e-2}
     whole, _ = run(draw_folder(tmp_path / "a" / "p"), **options)
-    folder, asked = draw_folder(tmp_path / "b" / "p"), count()
+    folder = draw_folder(tmp_path / "b" / "p")
     with pytest.raises(Interrupted):
-        run(folder, stop=lambda: next(asked) >= 4 + stop_at, **options)
+        run(folder, stop_at=stop_at, **options)
     parts, _ = run(folder, **options)
     assert whole.read_bytes() == parts.read_bytes()
 
@@ -212,9 +212,9 @@ def test_half_precision_resumes_with_its_scale(tmp_path: Path) -> None:
     options = {**SHORT, "precision": "fp16"}
     whole, events = run(draw_folder(tmp_path / "a" / "p"), **options)
     assert all(np.isfinite(losses(events)))
-    folder, asked = draw_folder(tmp_path / "b" / "p"), count()
+    folder = draw_folder(tmp_path / "b" / "p")
     with pytest.raises(Interrupted):
-        run(folder, stop=lambda: next(asked) >= 4 + 3, **options)
+        run(folder, stop_at=3, **options)
     (newest,) = list(folder.rglob("step-00000003.pt"))
     scaler = torch.load(newest, weights_only=True)["scaler"]
     assert scaler["scale"] > 0 and scaler["_growth_tracker"] > 0

@@ -12,11 +12,10 @@ from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.errors import InputError
-from curate.images.consent import check
 from curate.train.data import folders
 from curate.train.data.folders import MASKS, SUFFIXES, Concept
+from curate.train.data.picture_checks import display_name, has_usable_mask, usable_size
 
-EXIF_ORIENTATION = 0x0112
 _READING = CaptionReading()
 
 
@@ -88,9 +87,6 @@ def read_dataset(
         content = read_concept(concept, reading, left_out)
         warnings += content.messages
         captioned += _pictures(folder, concept, content, masks, reg, digests, warnings)
-        if content.masks and not (masks or reg):
-            number = counted(len(content.masks), "mask is", "masks are")
-            warnings.append(f"{concept.place.name}: {number} not used: masked_loss is off")
     pictures = [picture for picture, _ in captioned]
     if not pictures:
         raise InputError(f"{folder} holds no pictures that can be read", "\n  ".join(warnings))
@@ -112,16 +108,19 @@ def _pictures(
     digests: FileDigests | None,
     warnings: list[str],
 ) -> Iterator[tuple[Picture, Caption | None]]:
-    """The usable pictures of a concept with their captions."""
+    """The usable pictures of a concept with their captions; masks that nothing uses are named."""
     for path in content.pictures:
-        size = _usable_size(path, reg, warnings)
+        size = usable_size(path, reg, warnings)
         mask = mask_of(folder, path, content.masks) if masks else None
-        if size is None or not _has_usable_mask(path, mask, warnings):
+        if size is None or not has_usable_mask(path, mask, warnings):
             continue
         caption = content.captions.get(path)
         if path in content.errors:
-            warnings.append(f"{_name(path)}: the caption is not used: {content.errors[path]}")
+            warnings.append(f"{display_name(path)}: the caption is not used: {content.errors[path]}")
         yield _picture(path, concept, size, caption, mask, reg, digests), caption
+    if content.masks and not (masks or reg):
+        number = counted(len(content.masks), "mask is", "masks are")
+        warnings.append(f"{concept.place.name}: {number} not used: masked_loss is off")
 
 
 def _check_masks(folder: Path, pictures: Sequence[Picture], masks: bool, reg: bool, warnings: list[str]) -> None:
@@ -188,48 +187,6 @@ def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | 
     return line + (f"\0{picture.kept}" if picture.kept else "")
 
 
-def _usable_size(path: Path, reg: bool, warnings: list[str]) -> tuple[int, int] | None:
-    """Width and height; None, with a warning, where the picture cannot be read or, as regularisation, may not be."""
-    name = _name(path)
-    # the concepts' pictures were asked when the folder was scanned; these are read nowhere else
-    if reg and (reason := _withheld(path)):
-        warnings.append(f"{name} {reason}")
-        return None
-    try:
-        return picture_size(path)
-    except Exception as error:  # PIL raises whatever a broken file makes its decoders raise
-        warnings.append(f"{name} cannot be read and is left out: {error}")
-        return None
-
-
-def _withheld(path: Path) -> str:
-    """Why a picture must stay out, by what its file says of AI training; empty where it may come in."""
-    consent = check(path)
-    if consent.answer == "refused":
-        return f"is marked 'no AI training' and is left out: {consent.reason}"
-    if consent.answer == "unchecked":
-        return (
-            f"is left out: it could not be checked for a 'no AI training' mark: {consent.reason}; where you may train "
-            "on it, `curate convert FOLDER -o NEW --consent keep-unchecked` writes a copy without metadata"
-        )
-    return ""
-
-
-def _name(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
-
-
-def _has_usable_mask(path: Path, mask: Path | None, warnings: list[str]) -> bool:
-    """False and a warning where the mask cannot be read: without it the picture would teach what it must not."""
-    try:
-        if mask is not None:
-            picture_size(mask)
-    except Exception as error:  # as of pictures
-        warnings.append(f"{_name(path)} is left out: its mask cannot be read: {error}")
-        return False
-    return True
-
-
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:
     other = folders.other_endings(without, extension)
     if len(without) == pictures:
@@ -246,12 +203,6 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
         )
 
 
-def mask_of(folder: Path, picture: Path, beside: Mapping[Path, Path]) -> Path | None:
-    """The mask of a picture: FOLDER/masks/CONCEPT/STEM.png, else STEM-masklabel.png beside it, else None."""
-    path = folder / MASKS / picture.parent.name / f"{picture.stem}.png"
-    return path if path.is_file() else beside.get(picture)
-
-
 def add_regularisation(
     data: Dataset, folder: Path, reading: CaptionReading = _READING, digests: FileDigests | None = None
 ) -> None:
@@ -260,44 +211,6 @@ def add_regularisation(
     data.reg = found.pictures
     data.warnings += [f"{folder.name}: {line}" for line in found.warnings]
     data.digest = text_digest(data.digest, found.digest)
-
-
-def reg_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
-    """How often each regularisation picture is shown, so that all are shown `wanted` times: kohya's rule.
-
-    Pictures are taken in order with their folder's repeats until there are enough; where all of them are too few,
-    each gets one more in turn. Later pictures may be left with 0. The last taken may overshoot.
-    """
-    found = [0] * len(repeats)
-    total = 0
-    for index, count in enumerate(repeats):
-        if total >= wanted:
-            return found
-        found[index] = count
-        total += count
-    index = 0
-    while total < wanted:
-        found[index % len(found)] += 1
-        total += 1
-        index += 1
-    return found
-
-
-def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
-    """(to train on, held out): of each concept this share, at least one picture and never all of them.
-
-    Which ones depends on the seed and each picture's own bytes: adding pictures moves few others.
-    """
-    if not share:
-        return list(pictures), []
-    by_concept: dict[str, list[Picture]] = {}
-    for picture in pictures:
-        by_concept.setdefault(picture.concept, []).append(picture)
-    held: set[Path] = set()
-    for group in by_concept.values():
-        ranked = sorted(group, key=lambda p: text_digest("held out", str(seed), p.digest, p.path.name))
-        held |= {p.path for p in ranked[: min(len(group) - 1, max(1, round(share * len(group))))]}
-    return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]
 
 
 def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
@@ -309,11 +222,7 @@ def _warn_twins(paths: list[Path], warnings: list[str]) -> None:
         seen[path.stem] = path
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height after orientation, from the header alone."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (height, width) if turned else (width, height)
+def mask_of(folder: Path, picture: Path, beside: Mapping[Path, Path]) -> Path | None:
+    """The mask of a picture: FOLDER/masks/CONCEPT/STEM.png, else STEM-masklabel.png beside it, else None."""
+    path = folder / MASKS / picture.parent.name / f"{picture.stem}.png"
+    return path if path.is_file() else beside.get(picture)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from curate.core.digests import text_digest
 from curate.errors import InputError
 from curate.train.data import buckets
-from curate.train.data.dataset import Picture, reg_repeats
+from curate.train.data.dataset import Picture
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
 
@@ -89,3 +91,41 @@ def shown_repeats(pictures: Sequence[Picture]) -> list[int]:
     own = [p.repeats for p in pictures if not p.reg]
     reg = [p.repeats for p in pictures if p.reg]
     return own + (reg_repeats(reg, sum(own)) if reg else [])
+
+
+def reg_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
+    """How often each regularisation picture is shown, so that all are shown `wanted` times: kohya's rule.
+
+    Pictures are taken in order with their folder's repeats until there are enough; where all of them are too few,
+    each gets one more in turn. Later pictures may be left with 0. The last taken may overshoot.
+    """
+    found = [0] * len(repeats)
+    total = 0
+    for index, count in enumerate(repeats):
+        if total >= wanted:
+            return found
+        found[index] = count
+        total += count
+    index = 0
+    while total < wanted:
+        found[index % len(found)] += 1
+        total += 1
+        index += 1
+    return found
+
+
+def split(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
+    """(to train on, held out): of each concept this share, at least one picture and never all of them.
+
+    Which ones depends on the seed and each picture's own bytes: adding pictures moves few others.
+    """
+    if not share:
+        return list(pictures), []
+    by_concept: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        by_concept.setdefault(picture.concept, []).append(picture)
+    held: set[Path] = set()
+    for group in by_concept.values():
+        ranked = sorted(group, key=lambda p: text_digest("held out", str(seed), p.digest, p.path.name))
+        held |= {p.path for p in ranked[: min(len(group) - 1, max(1, round(share * len(group))))]}
+    return [p for p in pictures if p.path not in held], [p for p in pictures if p.path in held]

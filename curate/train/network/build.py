@@ -10,9 +10,10 @@ import torch
 
 from curate.adapters.algorithm import algorithm, for_norms
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.layer_name import LayerName
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName, select_layers
+from curate.diffusion.layer_names import select_layers
 from curate.errors import InputError
 from curate.train.network import warm_start
 from curate.train.network.network import Make, Network, no_layer, trainable

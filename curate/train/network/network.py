@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Adapter, Layer, NormLayer, Shape
+from curate.adapters.layer_name import LayerName
 from curate.adapters.wrappers import Dora
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.train.runtime.seeds import derive_seed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curate.adapters.base import Plan
-from curate.diffusion.layer_names import LayerName
+from curate.adapters.layer_name import LayerName
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.algorithms import applies
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from curate.adapters.algorithm import algorithm_of
 from curate.adapters.base import Adapter, Plan, Shape
+from curate.adapters.layer_name import LayerName
 from curate.adapters.lora_file import Layers, locate_lora, lora_files, read_layers
 from curate.adapters.make import adapter_class, make
-from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.options.algorithms import algorithms_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import override
 
+from curate.adapters.layer_name import LayerName
 from curate.diffusion.family import Family
-from curate.diffusion.layer_names import LayerName
 from curate.diffusion.sd1 import Sd1
 
 

@@ -15,7 +15,8 @@ from curate.core.stage import Env
 from curate.core.store import Store
 from curate.errors import InputError
 from curate.stages.train import Train
-from curate.train.data.dataset import picture_size, read_dataset
+from curate.train.data.dataset import read_dataset
+from curate.train.data.picture_checks import picture_size
 from tests.train.conftest import PlainPictures
 
 

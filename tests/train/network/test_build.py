@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from curate.adapters.base import Adapter
+from curate.adapters.layer_name import LayerName
 from curate.adapters.lora import Lora
-from curate.diffusion.layer_names import LayerName
 from curate.errors import InputError
 from curate.train.network.build import Layers, attach, matches
 from curate.train.options import TrainOptions

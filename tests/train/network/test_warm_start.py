@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from curate.adapters import key_names, safetensors_file
+from curate.adapters.layer_name import LayerName
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import LayerName, select_layers
+from curate.diffusion.layer_names import select_layers
 from curate.diffusion.load import load
 from curate.errors import InputError
 from curate.train.network import warm_start

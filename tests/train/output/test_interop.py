@@ -15,10 +15,11 @@ from torch import Tensor
 
 from curate.adapters.algorithm import algorithm
 from curate.adapters.base import Shape
+from curate.adapters.layer_name import LayerName
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
 from curate.diffusion.family_class import family_class
-from curate.diffusion.layer_names import PRESETS, LayerName, select_layers
+from curate.diffusion.layer_names import PRESETS, select_layers
 from curate.diffusion.load import load
 from curate.train.network import warm_start
 from curate.train.network.build import Layers, attach

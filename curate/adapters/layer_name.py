@@ -1,0 +1,41 @@
+"""The name of a layer that can be adapted: in kohya's files, in our model, in an original checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "text-attn",
+    "text-mlp",
+    "attn",
+    "mlp",
+    "norm",
+    "resnet",
+    "resnet-lin",
+    "resnet-norm",
+    "resample",
+    "edge",
+    "time",
+    "unused",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerName:
+    """One layer that can be adapted.
+
+    key    name in a kohya file, without suffix
+    part   which model: unet, te1, te2
+    path   attribute path inside that model as diffusers and transformers < 5 spell it
+    kind   decides which presets hold it
+    block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
+    original  path in the UNet of a one-file checkpoint; "" where checkpoints spell it as `path`
+    """
+
+    key: str
+    part: str
+    path: str
+    kind: Kind
+    block: int = -1
+    original: str = ""
