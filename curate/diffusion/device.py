@@ -11,6 +11,8 @@ import torch
 from curate.errors import MissingError
 
 SMALL = 20_000_000
+"""Parameters of a UNet below which one thread is used. A choice, not a measurement: `tests/bench/adapter_constants.py
+--only threads` prints both sides; it decides the last bits of trained files, so it stays as it is."""
 SAYS_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "could not create a memory object")
 """What PyTorch's errors say where the device's or the machine's memory ends."""
 
