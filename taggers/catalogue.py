@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from taggers.at_hand import AtHand, families, family
 from taggers.base import Vocabulary
 from taggers.errors import UnknownTaggerError
 from taggers.family import Family, Model
 from taggers.folders import detect
+from taggers.local_tagger import AtHand, families, family
 
 HERE = Path(__file__).parent
 

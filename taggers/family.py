@@ -107,8 +107,8 @@ class OnnxFamily(Family):
         batch: int,
     ) -> Generator[OpenTagger]:
         """Loads the graph, checks it against its labels and yields it. Raises BadModelError, NoGpuError."""
+        from taggers.batch_size import free_bytes
         from taggers.providers import CPU, session
-        from taggers.room import free_bytes
 
         read = self.labels(labels)
         made = session(model, device, require_gpu=require_gpu)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from taggers.at_hand import AtHand, families
 from taggers.errors import BadModelError
 from taggers.family import Family, Graph, Model
+from taggers.local_tagger import AtHand, families
 
 
 def detect(place: Path, given: Family | None = None, models: Sequence[Model] = (), model: Path | None = None) -> AtHand:

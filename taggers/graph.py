@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from taggers.ahead import ahead
 from taggers.base import Picture, Scored, Source, Tensor
+from taggers.batch_size import Room, fitting
 from taggers.labels import Labels, fit
-from taggers.room import Room, fitting
+from taggers.prefetch import ahead
 
 Prepare = Callable[[Picture], Tensor]
 Probabilities = Callable[[Tensor], Tensor]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from curate.core.cache import cache_folder
 from curate.core.digests import FileDigests, text_digest
-from curate.core.person import PersonTables
+from curate.core.user_changes import PersonTables
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from curate import folder, picture_names
 from curate.core.events import Listener, Note
 from curate.core.lock import run_lock
-from curate.core.person import RepeatsOverride
 from curate.core.record import Manifest
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, Store
+from curate.core.user_changes import RepeatsOverride
 from curate.drive.session import silent
 from curate.errors import InputError
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from curate.core.files import write_text
-from curate.core.person import Identity
 from curate.core.store import Store
+from curate.core.user_changes import Identity
 from curate.folder.compare import same_text
 
 BULK_EDITS = "bulk.json"

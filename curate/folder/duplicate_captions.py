@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from curate import images
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
-from curate.core.person import Identity
 from curate.core.store import Store, Written
+from curate.core.user_changes import Identity
 from curate.folder import unplaced_captions
 from curate.folder.compare import caption_path, is_any_of, read_text
 from curate.folder.moves import Move, files, folders_after

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from curate.core.events import Listener, Note
 from curate.core.files import prune_empty, remove_leftovers
-from curate.core.person import Identity, Removal, RepeatsOverride, Unplaced
 from curate.core.store import Store, Written
+from curate.core.user_changes import Identity, Removal, RepeatsOverride, Unplaced
 from curate.folder.compare import caption_path, caption_text, is_any_of, read_text, same_text
 from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves

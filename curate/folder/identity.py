@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from curate.core.person import Identity
 from curate.core.record import Record
+from curate.core.user_changes import Identity
 
 _PART = re.compile(r"(?:#\d+)+$")
 

@@ -25,8 +25,8 @@ from pathlib import Path, PurePosixPath
 
 from curate import images
 from curate.core.events import Listener, Note
-from curate.core.person import Identity, RepeatsOverride
 from curate.core.store import LEDGER, Store, Written
+from curate.core.user_changes import Identity, RepeatsOverride
 from curate.folder import unplaced_captions
 from curate.folder.compare import is_any_of, read_text
 from curate.names import folder_name

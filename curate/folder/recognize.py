@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.events import Listener, Note
-from curate.core.person import Identity
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import Store
+from curate.core.user_changes import Identity
 from curate.folder.edits import Changes
 from curate.folder.identity import assign, source_key
 from curate.folder.resemblance import Resemblance

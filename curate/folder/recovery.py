@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.files import digest_file, remove_leftovers
-from curate.core.person import Identity
 from curate.core.store import Store, Written
+from curate.core.user_changes import Identity
 from curate.folder.compare import is_any_of, read_text
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.core.person import Identity
 from curate.core.record import Record
 from curate.core.stage import Env
 from curate.core.store import Written
+from curate.core.user_changes import Identity
 from curate.errors import PictureError
 from curate.folder.identity import source_key
 

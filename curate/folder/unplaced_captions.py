@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from curate.core.events import Note
 from curate.core.files import write_text
-from curate.core.person import Identity, Unplaced
 from curate.core.record import Record
 from curate.core.store import Store
+from curate.core.user_changes import Identity, Unplaced
 from curate.folder.compare import read_text, same_text
 from curate.folder.state import FolderState
 from curate.names import safe

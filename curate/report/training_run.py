@@ -43,7 +43,7 @@ class TrainingRun:
 
 def latest_run(folder: Path) -> TrainingRun | None:
     """The run that was last worked on in the folder; None where nothing was trained."""
-    from curate.train.output.runs import lora_files, runs_of
+    from curate.train.output.run_records import lora_files, runs_of
     from curate.train.storage.paths import home
 
     runs = runs_of(folder)

@@ -18,7 +18,7 @@ from curate.images import masks
 from curate.images.consent import Consent, check
 from curate.names import words
 from curate.scan.pictures import SourcePicture, list_pictures
-from taggers import screening
+from taggers import underage_screening
 
 RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
 """The statement under `consent:` that includes pictures which refuse AI training, and those that cannot be checked."""
@@ -138,7 +138,9 @@ def _with_imported(record: Record, text: str, reading: CaptionReading) -> Record
         record = record.noting(caption_form="sentence")
     record = dataclasses.replace(record, imported=text)
     tags, sentence = captions.parse_imported(record)
-    return dataclasses.replace(record, tags=tags, sentence=sentence, aside=screening.screen({}, tags, sentence))
+    return dataclasses.replace(
+        record, tags=tags, sentence=sentence, aside=underage_screening.screen({}, tags, sentence)
+    )
 
 
 def _consenting(

@@ -19,7 +19,7 @@ from curate.core.path_options import TagTable
 from curate.core.record import CaptionStyle, Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
 from curate.errors import InputError
-from taggers import exports, screening, translation
+from taggers import exports, translation, underage_screening
 from taggers.errors import BadTableError
 
 
@@ -278,7 +278,9 @@ def _screened(record: Record) -> str:
         return ""
     own, sentence = captions.parse_imported(record, _occurring(record))
     said, scores = f"{sentence} {record.sentence}", record.scores.unpack()
-    return screening.screen(scores, {*own, *record.tags}, said, {model: taggers.vocabulary(model) for model in scores})
+    return underage_screening.screen(
+        scores, {*own, *record.tags}, said, {model: taggers.vocabulary(model) for model in scores}
+    )
 
 
 def _occurring(record: Record) -> list[str]:

@@ -18,7 +18,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.errors import interruption
-from curate.images.duplicates.choice import FACT, Match, choose
+from curate.images.duplicates.grouping import FACT, Match, choose
 from curate.images.duplicates.inheritance import inherit
 from curate.images.duplicates.keeper import Rule, by_name, is_noisier
 

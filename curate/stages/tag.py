@@ -21,7 +21,7 @@ from curate.core.store import Store
 from curate.tagging.describing import DESCRIBED, Description
 from curate.tagging.models import called, earlier, find, translated
 from curate.tagging.scoring import Scoring
-from taggers import screening, select
+from taggers import select, underage_screening
 
 CATEGORIES = ("general", "character", "copyright", "species")
 
@@ -204,7 +204,7 @@ class _Selection(RecordStage):
         scores = record.scores.unpack()
         own, sentence = captions.parse_imported(record)
         said = self._said(record)
-        reason = screening.screen(scores, own, f"{sentence} {said}", vocabularies)
+        reason = underage_screening.screen(scores, own, f"{sentence} {said}", vocabularies)
         if reason:
             return _with(record, aside=reason)
         before = _found_before(record)

@@ -14,7 +14,8 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings, Missing
 from curate.errors import CurateError
-from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms, kohya_keys
+from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
+from curate.train.options.kohya import keys as kohya_keys
 
 if TYPE_CHECKING:
     from curate.train.data.job import Context

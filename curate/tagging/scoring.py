@@ -14,7 +14,7 @@ from curate.core.record import Record, Scores
 from curate.core.stage import Env, PreloadingWorker, RecordStage, Resources, Worker
 from curate.errors import CurateError, PictureError
 from curate.tagging.models import called, find, translated
-from taggers.ahead import cores
+from taggers.prefetch import cores
 
 
 class Scoring(RecordStage):

@@ -19,7 +19,7 @@ from curate.train.monitor.setup import monitor_of
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions, imported, resolve
-from curate.train.output import lora_file, runs
+from curate.train.output import lora_file, run_records
 from curate.train.output.fingerprint import identify
 from curate.train.output.metadata_user import has_words
 from curate.train.planning import checks, dry_model, estimate
@@ -30,7 +30,7 @@ from curate.train.runtime.distributed import Team
 from curate.train.storage.paths import home
 
 
-def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dataset] | None = None) -> Path:
+def train(options: TrainOptions, context: Context, identity: tuple[run_records.Run, Dataset] | None = None) -> Path:
     """Trains and returns the LoRA's path; a finished run of the same options and data is recalled.
 
     `identity` is what `identity_of` says, where it was asked already. Several processes, as a launcher starts them,
@@ -51,7 +51,7 @@ def train(options: TrainOptions, context: Context, identity: tuple[runs.Run, Dat
         return Training(options, context, team, run, data).execute()
 
 
-def identity_of(options: TrainOptions, context: Context) -> tuple[runs.Run, Dataset]:
+def identity_of(options: TrainOptions, context: Context) -> tuple[run_records.Run, Dataset]:
     """The run that options and the folder's present content make, and that content."""
     return identify(options, context.folder, context.offline, context.left_out, context.digests)
 
@@ -65,7 +65,7 @@ def effective(options: TrainOptions, processes: int) -> TrainOptions:
     return options if processes == 1 else options.model_copy(update={"accumulate": options.accumulate * processes})
 
 
-def is_current(options: TrainOptions, context: Context, run: runs.Run) -> bool:
+def is_current(options: TrainOptions, context: Context, run: run_records.Run) -> bool:
     """Whether the run's LoRA is there as it was written, where and with the words that are wanted; tells where.
 
     Raises CurateError for options that a fresh run would refuse.
@@ -74,14 +74,14 @@ def is_current(options: TrainOptions, context: Context, run: runs.Run) -> bool:
     if not run.is_finished(context.folder) or not has_words(options, path):
         return False
     checks.check(options, context.folder, context.digests)
-    if path.parent.resolve() != runs.output_folder(options, context.folder).resolve():
+    if path.parent.resolve() != run_records.output_folder(options, context.folder).resolve():
         return False
     run.save(context.folder)  # what looks for the run last worked on finds this one
     context.tell(Saved("lora", str(path), recalled=True))
     return True
 
 
-def recall(options: TrainOptions, run: runs.Run, data: Dataset, context: Context, team: Team) -> Path:
+def recall(options: TrainOptions, run: run_records.Run, data: Dataset, context: Context, team: Team) -> Path:
     """The LoRA that was trained before from the same. Raises InputError for options that a fresh run would refuse."""
     team.first_then_others(lambda: checks.check(options, context.folder, context.digests))
     before = run.path(context.folder)
@@ -100,7 +100,9 @@ def recall(options: TrainOptions, run: runs.Run, data: Dataset, context: Context
 class Training:
     """One run: what it needs is loaded when it is carried out."""
 
-    def __init__(self, options: TrainOptions, context: Context, team: Team, run: runs.Run, data: Dataset) -> None:
+    def __init__(
+        self, options: TrainOptions, context: Context, team: Team, run: run_records.Run, data: Dataset
+    ) -> None:
         self.options, self.context, self.team, self.run, self.data = options, context, team, run, data
         self.folder = context.folder
 
@@ -139,7 +141,7 @@ class Training:
             memory.require_disk(
                 home(self.folder), expected.disk["LoRA"] + expected.disk["checkpoints"], "the LoRA and its checkpoints"
             )
-            memory.require_disk(runs.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
+            memory.require_disk(run_records.output_folder(options, self.folder), expected.disk["LoRA"], "the LoRA")
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             return self.loop(job, network)
@@ -169,7 +171,7 @@ class Training:
         loop = Loop(job, network, self.context, self.run.place(self.folder), self.team)
         if loop.state.step:
             self.context.note("info", f"continuing at step {loop.state.step} of {job.steps}")
-        elif other := runs.interrupted(self.run, self.folder):
+        elif other := run_records.interrupted(self.run, self.folder):
             self.context.note("info", f"starting at the first step: {other}")
         monitor = monitor_of(loop, self.run)
         try:
@@ -178,5 +180,5 @@ class Training:
         finally:
             monitor.close()
         self.team.wait()
-        run = self.run if self.team.first else runs.Run.of(self.folder, self.run.id)
+        run = self.run if self.team.first else run_records.Run.of(self.folder, self.run.id)
         return run.path(self.folder)

@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from taggers.ahead import ahead
 from taggers.base import OpenTagger, Picture, Scored, Source, Tensor, Vocabulary
+from taggers.batch_size import Room, fitting, free_bytes
 from taggers.device import torch_device
 from taggers.errors import BadModelError
 from taggers.families._e621 import RATINGS
 from taggers.family import Family, Graph, Model
 from taggers.graph import Naming
 from taggers.labels import Labels, fit, labels, read_json
-from taggers.room import Room, fitting, free_bytes
+from taggers.prefetch import ahead
 
 
 class Jtp(Family):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from taggers import outputs, recipe
+from taggers import outputs, preprocess_json
 from taggers.base import Picture, Tensor
 from taggers.errors import BadModelError
 from taggers.family import Graph, Model, OnnxFamily
@@ -50,7 +50,7 @@ class Pixai(OnnxFamily):
 
     def prepare(self, picture: Picture, side: int, extras: Sequence[Path]) -> Tensor:
         """As the model's recipe says."""
-        return recipe.apply(recipe.read(_recipe(extras)), opaque(picture))
+        return preprocess_json.apply(preprocess_json.read(_recipe(extras)), opaque(picture))
 
 
 def _recipe(extras: Sequence[Path]) -> Path:

@@ -24,7 +24,7 @@ from curate.core.record import Image, Record
 from curate.core.stage import Env
 from curate.images import PICTURE_FILES
 from curate.stages.tag import Tag
-from taggers.ahead import cores
+from taggers.prefetch import cores
 from taggers.prepare import bgr, square
 
 TAGS = 10_000

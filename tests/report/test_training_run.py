@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from curate.report.training_run import changed_options, latest_run
 from curate.train.options import TrainOptions
-from curate.train.output.runs import keyed
+from curate.train.output.run_records import keyed
 
 IDS = ("0123456789abcdef", "fedcba9876543210")
 

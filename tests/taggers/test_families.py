@@ -16,14 +16,14 @@ from onnx import TensorProto
 from PIL import Image
 
 import taggers
-from taggers import onnxfile, recipe
-from taggers.at_hand import family
+from taggers import onnxfile, preprocess_json
 from taggers.errors import BadModelError
 from taggers.families.cl_tagger import ClTagger
 from taggers.families.jtp import prepare as prepare_jtp
 from taggers.families.thouph import Thouph
 from taggers.family import Graph, sigmoid
 from taggers.folders import read_graph
+from taggers.local_tagger import family
 from taggers.providers import session
 
 Build = Callable[..., Path]
@@ -305,10 +305,10 @@ def test_weights_of_something_else_are_refused(jtp: tuple[Path, dict[str, Any], 
 # ----------------------------------------------------------------------------------------------
 
 
-def stages(tmp_path: Path, *steps: dict[str, Any]) -> tuple[recipe.Step, ...]:
+def stages(tmp_path: Path, *steps: dict[str, Any]) -> tuple[preprocess_json.Step, ...]:
     path = tmp_path / f"{abs(hash(json.dumps(steps)))}.json"
     path.write_text(json.dumps({"stages": steps}))
-    return recipe.read(path)
+    return preprocess_json.read(path)
 
 
 def test_recipe_by_hand(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_recipe_by_hand(tmp_path: Path) -> None:
         {"type": "maybe_to_tensor"},
         {"type": "normalize", "mean": [0, 0, 0.2], "std": [1, 2, 1]},
     )
-    tensor = recipe.apply(steps, picture)
+    tensor = preprocess_json.apply(steps, picture)
     assert tensor.shape == (3, 4, 8)
     assert np.allclose(tensor[0], 0.2)
     assert np.allclose(tensor[1], 0.1)
@@ -331,14 +331,24 @@ def test_recipe_by_hand(tmp_path: Path) -> None:
 def test_recipe_sizes(tmp_path: Path) -> None:
     picture = np.zeros((30, 50, 3), np.uint8)
     to = {"type": "to_tensor"}
-    assert recipe.apply(stages(tmp_path, {"type": "resize", "size": 20}, to), picture).shape == (3, 20, 33)
-    assert recipe.apply(stages(tmp_path, {"type": "resize", "size": [20, 40]}, to), picture).shape == (3, 20, 40)
-    assert recipe.apply(stages(tmp_path, {"type": "resize", "size": 20, "max_size": 30}, to), picture).shape == (
+    assert preprocess_json.apply(stages(tmp_path, {"type": "resize", "size": 20}, to), picture).shape == (3, 20, 33)
+    assert preprocess_json.apply(stages(tmp_path, {"type": "resize", "size": [20, 40]}, to), picture).shape == (
+        3,
+        20,
+        40,
+    )
+    assert preprocess_json.apply(
+        stages(tmp_path, {"type": "resize", "size": 20, "max_size": 30}, to), picture
+    ).shape == (
         3,
         18,
         30,
     )
-    assert recipe.apply(stages(tmp_path, {"type": "center_crop", "size": [60, 20]}, to), picture).shape == (3, 60, 20)
+    assert preprocess_json.apply(stages(tmp_path, {"type": "center_crop", "size": [60, 20]}, to), picture).shape == (
+        3,
+        60,
+        20,
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,7 +364,7 @@ def test_what_a_recipe_does_not_know_is_refused_by_name(tmp_path: Path, text: st
     path = tmp_path / "preprocess.json"
     path.write_text(text)
     with pytest.raises(BadModelError, match=said):
-        recipe.read(path)
+        preprocess_json.read(path)
 
 
 def test_an_unclear_folder_asks_for_the_family(tmp_path: Path, build: Build, write_table: Build) -> None:

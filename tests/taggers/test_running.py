@@ -15,12 +15,12 @@ import pytest
 
 import taggers
 from taggers import download, providers
-from taggers.ahead import ahead
+from taggers.batch_size import Room, fitting
 from taggers.errors import BadModelError, MissingModelError, NoGpuError, TaggerError
 from taggers.family import Model
 from taggers.graph import OpenGraph
+from taggers.prefetch import ahead
 from taggers.providers import CPU, CUDA, TENSORRT, Facts, choose, verdict, why_not
-from taggers.room import Room, fitting
 
 WHOLE = Facts((TENSORRT, CUDA, CPU), driver=True, devices=2, cuda=True, cudnn=True)
 NONE = Facts((CUDA, CPU), driver=False, devices=0, cuda=False, cudnn=False)

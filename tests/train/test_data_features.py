@@ -19,7 +19,7 @@ from curate.stages.train import Train
 from curate.train.data import masks
 from curate.train.data.buckets import Fit, fit
 from curate.train.data.dataset import Picture, read_dataset
-from curate.train.data.outline import reg_repeats, split
+from curate.train.data.run_plan import reg_repeats, split
 from tests.train.conftest import draw_folder, run
 
 SHORT: dict[str, Any] = {

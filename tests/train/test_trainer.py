@@ -20,7 +20,7 @@ from curate.core.record import Manifest
 from curate.errors import CurateError, InputError, Interrupted
 from curate.stages.train import Train
 from curate.train.loop import checkpoint
-from curate.train.output import runs
+from curate.train.output import run_records
 from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, env_of, run
 from tests.warm import Server
@@ -274,10 +274,10 @@ def test_text_encoder_alone_or_left_out(folder: Path) -> None:
 
 def test_state_survives_saving(tmp_path: Path, folder: Path) -> None:
     assert checkpoint.State(step=3, average=0.5) == checkpoint.State(**vars(checkpoint.State(3, 0.5)))
-    assert runs.Run.of(folder, "x") == runs.Run("x")
-    run_state = runs.Run("x", "cpu", "lora/a.safetensors", "abc")
+    assert run_records.Run.of(folder, "x") == run_records.Run("x")
+    run_state = run_records.Run("x", "cpu", "lora/a.safetensors", "abc")
     run_state.save(folder)
-    assert runs.Run.of(folder, "x") == run_state
+    assert run_records.Run.of(folder, "x") == run_state
 
 
 def test_epoch_files_are_written_and_a_rerun_takes_them(folder: Path) -> None:

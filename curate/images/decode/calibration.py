@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
 from curate.images.decode import tone_mapping
-from curate.images.decode.colour_spaces import Curve, Matrix, srgb_encoded
+from curate.images.decode.color_spaces import Curve, Matrix, srgb_encoded
 from curate.images.decode.tone_mapping import HighRange
 
 # pixels worked on at once: floats of a whole picture would be many times the picture

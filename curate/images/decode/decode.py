@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from curate.core.stage import Pixels
 from curate.errors import PictureError
-from curate.images.decode import colour, pillow_fixes, pillow_settings, truncation, truncation_png
+from curate.images.decode import color, pillow_fixes, pillow_settings, truncation, truncation_png
 from curate.images.decode.errors import BROKEN, LIMIT_REMEDY, reason
 from curate.images.decode.formats import REFUSED, register_plugins
 from curate.images.decode.options import Decoded, DecodeOptions
@@ -144,7 +144,7 @@ def _one(image: Image.Image, known: dict[str, Any], options: DecodeOptions) -> D
         image = image.crop((0, top, image.width, image.height))
     height, width = facts.get("rows", image.height), image.width
     pixels = np.empty((height, width, 3) if orientation < 5 else (width, height, 3), np.uint8)
-    colour.flatten(image, options.background, facts, into=_as_stored(pixels, orientation))
+    color.flatten(image, options.background, facts, into=_as_stored(pixels, orientation))
     return Decoded(pixels, facts)
 
 

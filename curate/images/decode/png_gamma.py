@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from curate.images.decode.calibration import Calibration
-from curate.images.decode.colour_spaces import SRGB, srgb_light, to_srgb
+from curate.images.decode.color_spaces import SRGB, srgb_light, to_srgb
 
 _ENCODING = 1 / 2.2
 

@@ -16,7 +16,7 @@ from curate.errors import InputError, Interrupted
 from curate.train.data import latents, masks
 from curate.train.data.dataset import Dataset, Picture, read_dataset
 from curate.train.data.order import Order
-from curate.train.data.outline import Fitting, outline, split
+from curate.train.data.run_plan import Fitting, outline, split
 from curate.train.options import TrainOptions
 from curate.train.runtime import memory
 from curate.train.storage.paths import home

@@ -16,7 +16,7 @@ from curate.core.events import Saved, TrainStep
 from curate.errors import CurateError, Interrupted
 from curate.train.data.job import Context, Job
 from curate.train.data.order import Showing
-from curate.train.loop import checkpoint, objective, optimizer
+from curate.train.loop import checkpoint, lr_schedule, objective, optimizer
 from curate.train.loop.batch import Batch, Batches
 from curate.train.loop.conditioning import Conditioner
 from curate.train.loop.followers import Observer, Saver
@@ -83,7 +83,7 @@ class Loop:
                 self.interrupt()
             if freeze_at is not None and step >= freeze_at:
                 self.freeze_text()
-            rate = optimizer.set_rate(self.optimizer, optimizer.factor(options, step, steps))
+            rate = lr_schedule.set_rate(self.optimizer, lr_schedule.factor(options, step, steps))
             self.pending.append(Pending(step, rate, self.step(step, batches), batches))
             self.report(keep=1)
             self.state.step = step + 1

@@ -1,10 +1,9 @@
-"""Optimizers and learning-rate schedules; a rate is a function of the step, so that nothing of it needs saving."""
+"""Optimizers over a network's adapters: parameter groups, arguments, and errors of a step."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import math
 from collections.abc import Generator
 from typing import Any
 
@@ -132,25 +131,3 @@ def arguments(options: TrainOptions) -> dict[str, Any]:
                 f"optimizer_args: {text.strip()!r} in {line!r} is not a value", f"give {wanted}"
             ) from error
     return found
-
-
-def factor(options: TrainOptions, step: int, steps: int) -> float:
-    """What the learning rate is multiplied with at a step counted from 0."""
-    warm, schedule = resolve.warmup_steps(options, steps), resolve.schedule(options)
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    share = (step - warm) / max(1, steps - warm)
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * share))
-    if schedule == "cosine-restarts":
-        return 0.5 * (1 + math.cos(math.pi * (share * options.cycles % 1)))
-    if schedule == "polynomial":
-        return (1 - share) ** options.power
-    return 1 - share if schedule == "linear" else 1.0
-
-
-def set_rate(optimizer: torch.optim.Optimizer, multiplier: float) -> float:
-    """Sets every group's rate for a step; returns the highest."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["base_lr"] * multiplier
-    return max(float(group["lr"]) for group in optimizer.param_groups)

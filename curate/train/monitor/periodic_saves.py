@@ -10,13 +10,13 @@ from curate.core.events import Removed, Saved
 from curate.errors import CurateError
 from curate.train.loop import checkpoint
 from curate.train.loop.loop import Loop
-from curate.train.output import lora_file, runs
+from curate.train.output import lora_file, run_records
 
 
 class LoraFiles:
     """Writes the LoRA files of a loop; all but the last carry their epoch or step in the name, as kohya's do."""
 
-    def __init__(self, loop: Loop, run: runs.Run, folder: Path) -> None:
+    def __init__(self, loop: Loop, run: run_records.Run, folder: Path) -> None:
         self.loop, self.run, self.folder = loop, run, folder
         self.options = loop.job.options
 

@@ -21,12 +21,12 @@ from curate.train.data.job import prediction_of, resolution_of, zero_terminal
 from curate.train.loop.loop import Loop
 from curate.train.loop.validation import Validation
 from curate.train.monitor.watch import Action, Board, Interval, Monitor, board_command, validating
-from curate.train.output import lora_file, runs
+from curate.train.output import lora_file, run_records
 from curate.train.runtime.seeds import derive_seed
 from curate.train.storage.paths import home
 
 
-def monitor_of(loop: Loop, run: runs.Run) -> Monitor:
+def monitor_of(loop: Loop, run: run_records.Run) -> Monitor:
     """What the options ask to watch. Raises InputError for a wrong prompt file."""
     job, context, options = loop.job, loop.context, loop.job.options
     board = board_of(loop, run) if options.tensorboard and loop.team.first else None
@@ -51,7 +51,7 @@ def monitor_of(loop: Loop, run: runs.Run) -> Monitor:
     return Monitor(actions, board)
 
 
-def board_of(loop: Loop, run: runs.Run) -> Board:
+def board_of(loop: Loop, run: run_records.Run) -> Board:
     """TensorBoard's files of a run, with its options as text."""
     job, context = loop.job, loop.context
     logs = home(context.folder) / "logs"
@@ -60,7 +60,7 @@ def board_of(loop: Loop, run: runs.Run) -> Board:
     return Board(logs / run_name(loop, run), loop.state.step + 1, f"```\n{text}\n```")
 
 
-def run_name(loop: Loop, run: runs.Run) -> str:
+def run_name(loop: Loop, run: run_records.Run) -> str:
     """What sample pictures and logs of a run are called by."""
     return f"{lora_file.usual_name(loop.job.options, loop.job.data, loop.context.folder)}-{run.id[:8]}"
 
@@ -68,7 +68,7 @@ def run_name(loop: Loop, run: runs.Run) -> str:
 class Sampling:
     """Draws the prompts of the file; several processes share them out."""
 
-    def __init__(self, loop: Loop, run: runs.Run, board: Board | None) -> None:
+    def __init__(self, loop: Loop, run: run_records.Run, board: Board | None) -> None:
         """Raises InputError for a wrong prompt file."""
         job, context, options = loop.job, loop.context, loop.job.options
         self.loop, self.context, self.board = loop, context, board
@@ -84,7 +84,7 @@ class Sampling:
         self.models = parameters.Models(
             Path(options.base).stem, job.backbone.hashes.get("new_sd_model_hash", ""), options.clip_skip
         )
-        self.place = runs.output_folder(options, context.folder) / "samples"
+        self.place = run_records.output_folder(options, context.folder) / "samples"
         self.name = run_name(loop, run)
 
     def picture(self, usual: PictureSettings, index: int, prompt: Prompt) -> PictureSettings:

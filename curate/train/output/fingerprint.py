@@ -9,7 +9,7 @@ from curate.diffusion.detect import yaml_prediction
 from curate.diffusion.locate import base_digest, locate_base, vae_digest
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.options import TrainOptions
-from curate.train.output import runs
+from curate.train.output import run_records
 
 
 def identify(
@@ -18,7 +18,7 @@ def identify(
     offline: bool,
     left_out: frozenset[Path] = frozenset(),
     digests: FileDigests | None = None,
-) -> tuple[runs.Run, Dataset]:
+) -> tuple[run_records.Run, Dataset]:
     """The run that these options and the folder's present content make, as far as it came, and that content."""
     data = read_dataset(folder, options.caption_reading, digests, masks=options.masked_loss, left_out=left_out)
     if options.reg_folder:
@@ -36,8 +36,8 @@ def identify(
         from curate.train.network.warm_start import start_files
 
         weights = text_digest(weights, *(file_digest(path, digests) for path in start_files(options.start_from)))
-    run = runs.Run.of(folder, runs.run_id(options, data.digest, weights))
-    run.options, run.data, run.base = runs.keyed(options), data.digest, weights
+    run = run_records.Run.of(folder, run_records.run_id(options, data.digest, weights))
+    run.options, run.data, run.base = run_records.keyed(options), data.digest, weights
     if digests is not None:
         digests.commit()
     return run, data

@@ -17,7 +17,7 @@ from curate.train.data.dataset import Dataset
 from curate.train.data.job import Job
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions
-from curate.train.output import runs
+from curate.train.output import run_records
 from curate.train.output.metadata import metadata
 from curate.train.output.metadata_user import KEYS, has_words, words
 
@@ -37,12 +37,12 @@ def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
     """The LoRA's name as given; else the trigger, or with several concepts the folder's name."""
     triggers = set(data.triggers.values())
     usual = (triggers.pop() if len(triggers) == 1 else "") or folder.resolve().name
-    return runs.file_name(options.output_name or usual)
+    return run_records.file_name(options.output_name or usual)
 
 
-def bring(options: TrainOptions, data: Dataset, run: runs.Run, folder: Path) -> Path:
+def bring(options: TrainOptions, data: Dataset, run: run_records.Run, folder: Path) -> Path:
     """Where a finished LoRA is; written once more where another output folder or other words in it are wanted."""
-    path, place = run.path(folder), runs.output_folder(options, folder)
+    path, place = run.path(folder), run_records.output_folder(options, folder)
     same = has_words(options, path)
     if same and path.parent.resolve() == place.resolve():
         return path
@@ -77,7 +77,7 @@ def put(place: Path, wanted: str, ending: str, made: Callable[[str], bytes]) -> 
         return path, data
 
 
-def remember(run: runs.Run, folder: Path, path: Path, data: bytes) -> None:
+def remember(run: run_records.Run, folder: Path, path: Path, data: bytes) -> None:
     """Notes a finished file as this run's."""
     inside = path.resolve().is_relative_to(folder.resolve())
     run.file = path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path.resolve())
@@ -85,15 +85,17 @@ def remember(run: runs.Run, folder: Path, path: Path, data: bytes) -> None:
     run.save(folder)
 
 
-def write(job: Job, network: Network, run: runs.Run, folder: Path, step: int, ending: str = "") -> tuple[Path, bytes]:
+def write(
+    job: Job, network: Network, run: run_records.Run, folder: Path, step: int, ending: str = ""
+) -> tuple[Path, bytes]:
     """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
-    place, wanted = runs.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
+    place, wanted = run_records.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
     path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
     check(path, network)
     return path, data
 
 
-def finish(job: Job, network: Network, run: runs.Run, folder: Path) -> Path:
+def finish(job: Job, network: Network, run: run_records.Run, folder: Path) -> Path:
     """Writes the finished LoRA and notes it as this run's."""
     path, data = write(job, network, run, folder, job.steps)
     remember(run, folder, path, data)

@@ -8,7 +8,7 @@ from typing import Any
 from curate.train.data import buckets
 from curate.train.data.job import Job, resolution_of
 from curate.train.data.latents import Entry
-from curate.train.data.outline import bucket_sides
+from curate.train.data.run_plan import bucket_sides
 
 
 def dataset_values(job: Job) -> dict[str, Any]:

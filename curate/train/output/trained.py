@@ -12,7 +12,7 @@ from curate.diffusion.detect import traits
 from curate.diffusion.family import family
 from curate.errors import InputError
 from curate.train.data import folders
-from curate.train.output.runs import Run, lora_files, runs_of
+from curate.train.output.run_records import Run, lora_files, runs_of
 from curate.train.storage.paths import home
 
 MODEL_OPTIONS = ("clip_skip", "max_tokens", "prediction", "ztsnr", "vae", "tokenizer")

@@ -12,7 +12,7 @@ from curate.sampling.prompts import read_prompts
 from curate.train.data.dataset import read_dataset
 from curate.train.options import TrainOptions
 from curate.train.output.metadata_user import words
-from curate.train.output.runs import output_folder
+from curate.train.output.run_records import output_folder
 
 
 def check_files(options: TrainOptions, folder: Path, digests: FileDigests | None = None) -> None:

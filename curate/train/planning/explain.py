@@ -18,7 +18,7 @@ from curate.errors import CurateError, MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset
 from curate.train.data.order import Order
-from curate.train.data.outline import Fitting, Outline, bucket_sides, bucket_step, outline, split
+from curate.train.data.run_plan import Fitting, Outline, bucket_sides, bucket_step, outline, split
 from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve

@@ -13,7 +13,7 @@ import torch
 from diffusers import optimization
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from curate.train.loop import optimizer
+from curate.train.loop import lr_schedule
 from curate.train.options import TrainOptions, resolve
 from curate.train.planning import advice
 
@@ -58,7 +58,7 @@ def rates(made: Any, scheduler: Any, steps: int) -> list[float]:
 
 def ours(schedule: str, warm: float, steps: int, **options: Any) -> tuple[list[float], int]:
     given = TrainOptions(schedule=schedule, warmup=warm, **{**SCHEDULES.get(schedule, {}), **options})  # type: ignore[arg-type]
-    return [RATE * optimizer.factor(given, step, steps) for step in range(steps)], resolve.warmup_steps(given, steps)
+    return [RATE * lr_schedule.factor(given, step, steps) for step in range(steps)], resolve.warmup_steps(given, steps)
 
 
 @pytest.mark.parametrize(("schedule", "warm", "steps"), CASES)

@@ -15,7 +15,7 @@ from curate.core.record import Manifest
 from curate.errors import Interrupted
 from curate.stages.train import Train
 from curate.train.options import TrainOptions, resolve
-from curate.train.output import runs
+from curate.train.output import run_records
 from tests.train.conftest import draw_folder, env_of, run
 
 SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "layer_preset": "attn-only", "save_state_every": 2}
@@ -105,7 +105,7 @@ def test_other_words_are_written_without_training(folder: Path) -> None:
     assert not Train(**options).is_current(Manifest(), env_of(folder), lambda _: None)
     back, _ = made(folder, **SHORT)
     assert back == plain and names(folder) == ["prepared-2.safetensors", "prepared.safetensors"]
-    assert runs.Run.of(folder, said["curate.run"]).is_finished(folder)
+    assert run_records.Run.of(folder, said["curate.run"]).is_finished(folder)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from curate.train.network import plan
-from curate.train.options import TrainOptions, imported, kohya, kohya_keys, resolve
+from curate.train.options import TrainOptions, imported, kohya, resolve
+from curate.train.options.kohya import keys as kohya_keys
 
 TRAINING = """
 [model]

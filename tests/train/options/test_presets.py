@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from curate.train.options import TrainOptions, presets, resolve
-from curate.train.output import runs
+from curate.train.output import run_records
 
 WRITTEN = """
 valstrix: {algo: locon, rank: 32, conv_rank: 16, conv_alpha: 1, optimizer: prodigy, schedule: cosine, weight_decay: 0.1,
@@ -99,7 +99,7 @@ def test_the_old_option_says_what_to_write(written: Any, instead: str) -> None:
 )
 def test_runs_of_the_time_of_one_option_are_still_known(options: dict[str, Any], identity: str) -> None:
     """What was trained before the option was split is recalled: identities as that version made them."""
-    assert runs.run_id(TrainOptions(**options), "data", "base") == identity
+    assert run_records.run_id(TrainOptions(**options), "data", "base") == identity
 
 
 def test_unknown_names_are_refused() -> None:

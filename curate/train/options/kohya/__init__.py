@@ -10,9 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from curate.train.options.kohya import data, files, network, training
-from curate.train.options.kohya.merge import beneath
-from curate.train.options.kohya.settings import NETWORK, Imported, Outcome, Problem, Settings, Translation, is_off
-from curate.train.options.kohya_keys import (
+from curate.train.options.kohya.keys import (
     CONVERT,
     IGNORED,
     INSTEAD,
@@ -23,6 +21,8 @@ from curate.train.options.kohya_keys import (
     names,
     plain,
 )
+from curate.train.options.kohya.merge import beneath
+from curate.train.options.kohya.settings import NETWORK, Imported, Outcome, Problem, Settings, Translation, is_off
 
 __all__ = ["Imported", "Outcome", "Problem", "beneath", "read"]
 

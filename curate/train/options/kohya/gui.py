@@ -12,6 +12,7 @@ from typing import Any
 
 from curate.adapters.algorithm import LYCORIS, choices
 from curate.train.options.kohya import command_line, network
+from curate.train.options.kohya.keys import names, plain, truth
 from curate.train.options.kohya.settings import (
     NETWORK,
     Imported,
@@ -21,7 +22,6 @@ from curate.train.options.kohya.settings import (
     Translation,
     is_off,
 )
-from curate.train.options.kohya_keys import names, plain, truth
 
 Table = Mapping[str, Any]
 _NATIVE = "block_dims block_alphas conv_block_dims conv_block_alphas rank_dropout module_dropout"

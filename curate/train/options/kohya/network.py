@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.adapters.algorithm import LYCORIS, Algorithm, choices
+from curate.train.options.kohya.keys import names, truth
 from curate.train.options.kohya.settings import NETWORK, Setting, Translation
-from curate.train.options.kohya_keys import names, truth
 
 PRESETS = (
     "full",

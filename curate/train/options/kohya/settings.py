@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.diffusion.family import Family, families
-from curate.train.options.kohya_keys import plain
+from curate.train.options.kohya.keys import plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from curate.train.options.kohya.keys import plain
 from curate.train.options.kohya.settings import Translation
-from curate.train.options.kohya_keys import plain
 
 RATE, STEPS = 2e-6, 1600
 """The scripts' learning rate and number of steps where none is given."""

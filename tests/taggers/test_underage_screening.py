@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taggers import screening
-from taggers.screening import SEXUAL, YOUNG, screen
+from taggers import underage_screening
+from taggers.underage_screening import SEXUAL, YOUNG, screen
 
 Scores = dict[str, tuple[float, str]]
 
@@ -126,4 +126,4 @@ def test_the_floor_of_scores_keeps_what_the_screening_needs() -> None:
     from curate.stages.tag import Tag
 
     limit: Any = next(m for m in Tag.model_fields["floor"].metadata if hasattr(m, "le"))
-    assert limit.le <= min(screening.YOUNG_THRESHOLD, screening.SEXUAL_THRESHOLD)
+    assert limit.le <= min(underage_screening.YOUNG_THRESHOLD, underage_screening.SEXUAL_THRESHOLD)

@@ -11,7 +11,7 @@ from curate.core.events import TrainStep
 from curate.train.data.buckets import fit
 from curate.train.data.dataset import Picture
 from curate.train.data.order import Order
-from curate.train.data.outline import outline
+from curate.train.data.run_plan import outline
 from curate.train.options import TrainOptions
 from curate.train.planning.explain import findings
 from tests.train.conftest import draw_folder, run

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from curate.core.stage import Pixels
-from curate.images.decode import bit_depth, declared_colours, pillow_memory
+from curate.images.decode import bit_depth, declared_colors, pillow_memory
 from curate.images.decode.calibration import Calibration
 
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -27,7 +27,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int], facts: dict[st
 
     Notes the facts had_alpha, transparent, depth, gamma, cicp, cicp_error, tone_mapped, profile and profile_error.
     """
-    calibration, profile_is_void = declared_colours.of(image, facts)
+    calibration, profile_is_void = declared_colors.of(image, facts)
     if profile_is_void:
         image.info.pop("icc_profile", None)
     image, alpha = _shallow(image, facts, calibration)

@@ -10,7 +10,7 @@ from PIL import Image
 from curate.images.decode import cicp, png_gamma, tone_mapping
 from curate.images.decode.calibration import Calibration
 from curate.images.decode.cicp import UNSPECIFIED, CodePoints
-from curate.images.decode.colour_spaces import PRIMARIES, SRGB, TRANSFERS, srgb_light, to_srgb, to_xyz
+from curate.images.decode.color_spaces import PRIMARIES, SRGB, TRANSFERS, srgb_light, to_srgb, to_xyz
 
 _PQ, _HLG = 16, 18
 _SRGB_TRANSFER, _SRGB_PRIMARIES = 13, 1
