@@ -38,6 +38,11 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
             ("stages", places["train"][0]),
             '"train" without "export": training reads the prepared folder; put export before it',
         )
+    if "sample" in places and "train" not in places:
+        reader.problem(
+            ("stages", places["sample"][0]),
+            '"sample" without "train": it draws with the LoRA that was trained; put train before it',
+        )
     if "export" in places:
         for i, name in names:
             if i > min(places["export"]) and name not in ("export", "train", "sample", "evaluate", "report"):

@@ -88,25 +88,15 @@ def _written(value: Any) -> str:
 
 def _samples(place: Path, run: str) -> Iterator[Sample]:
     """The sample pictures of a run, of each prompt the last ones."""
+    from curate.sampling.picture_file import parameters
+
     rows: dict[int, list[tuple[int, Path]]] = {}
     for path in place.glob(f"*-{run[:8]}-*.png"):
         if found := _ENDING.fullmatch(path.name.rpartition(f"-{run[:8]}-")[2]):
             rows.setdefault(int(found[2]), []).append((int(found[1]), path))
     for number, drawn in rows.items():
         for step, path in sorted(drawn)[-_PER_PROMPT:]:
-            yield Sample(path, step, number, _prompt(path))
-
-
-def _prompt(path: Path) -> str:
-    """The prompt that the picture's file tells; "" where it tells none."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            text = str(picture.info.get("parameters", ""))
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
-        return ""
-    return text.partition("\nNegative prompt:")[0].strip()
+            yield Sample(path, step, number, parameters(path).prompt)
 
 
 def _date(path: Path) -> str:

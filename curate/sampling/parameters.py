@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from curate.diffusion.locate import CHECKPOINTS
 from curate.diffusion.samplers import title
 from curate.sampling.settings import PictureSettings
 
@@ -47,6 +49,12 @@ class Parameters:
     prompt: str
     negative: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def model_name(base: str) -> str:
+    """What people call a base: the name of its file without ending, of its folder, or of its place on the hub."""
+    path = Path(base)
+    return path.stem if path.suffix in CHECKPOINTS else path.name
 
 
 def text(picture: PictureSettings, models: Models) -> str:

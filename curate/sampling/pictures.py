@@ -20,7 +20,7 @@ from curate.diffusion.detect import Traits, traits, yaml_prediction
 from curate.diffusion.device import is_allocation_error, reproducible
 from curate.diffusion.family import family
 from curate.diffusion.load import load
-from curate.diffusion.locate import CHECKPOINTS, base_digest, locate_base, vae_digest
+from curate.diffusion.locate import base_digest, locate_base, vae_digest
 from curate.errors import InputError, Interrupted, MissingError
 from curate.sampling import loras, parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
@@ -93,8 +93,8 @@ class Pictures:
 
     @property
     def name(self) -> str:
-        """What people call the base: the file's or folder's name."""
-        return Path(self.base).stem if self.base.endswith(CHECKPOINTS) else Path(self.base).name
+        """What people call the base."""
+        return parameters.model_name(self.base)
 
     def find(self, request: Request, folder: Path) -> Path | None:
         """The request's file where it is there, whole."""
@@ -191,6 +191,8 @@ class Pictures:
         hardware = Hardware(device, self._dtype, options.offload, options.tiled)
         prediction = backbone.prediction if options.prediction == "auto" else options.prediction
         ztsnr = backbone.ztsnr if options.ztsnr is None else options.ztsnr
+        paths = {one.path for one in used}
+        self._read = {path: lora for path, lora in self._read.items() if path in paths}  # others take memory
         pairs = [(self._lora(one.path), one) for one in used]
         with loras.applied(backbone, pairs, torch.device("cpu") if options.offload else device):
             yield TextToImage(backbone, hardware, prediction, ztsnr, self.context.stopping)

@@ -183,6 +183,8 @@ def test_floats_of_any_form(place: Path) -> None:
         (("trigger", "prune"), '"trigger" is before "prune": trigger words come last'),
         (("export", "balance"), '"export" is before "balance": the folder names hold the repeats'),
         (("convert", "train"), '"train" without "export"'),
+        (("export", "sample", "train"), '"sample" is before "train": sample draws with the LoRA'),
+        (("convert", "export", "sample"), '"sample" without "train"'),
         (("export", "resize"), '"resize" is after "export"'),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curate.sampling import picture_file
-from curate.sampling.parameters import LoraTag, Models, Parameters, parse, text
+from curate.sampling.parameters import LoraTag, Models, Parameters, model_name, parse, text
 from curate.sampling.settings import PictureSettings
 
 PICTURE = PictureSettings("zwx dog, grass", "blurry", 640, 512, 77, 28, 6.5)
@@ -63,6 +63,14 @@ def test_what_is_written_is_read(prompt: str, negative: str) -> None:
     found = parse(text(picture, Models("a: b, c", "ef" * 32)))
     assert (found.prompt, found.negative) == (prompt, negative)
     assert found.settings["Model"] == "a: b, c" and found.settings["Seed"] == "77"
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [("models/v1.5.safetensors", "v1.5"), ("owner/sd-v1.5", "sd-v1.5"), ("models/sd 2.1/", "sd 2.1"), ("tiny", "tiny")],
+)
+def test_a_base_is_called_by_its_name(base: str, name: str) -> None:
+    assert model_name(base) == name
 
 
 def test_other_programs_texts_are_read() -> None:

@@ -82,7 +82,7 @@ class Sampling:
         for picture in self.pictures:
             samplers.check(picture.sampler, self.ztsnr)
         self.models = parameters.Models(
-            Path(options.base).stem, job.backbone.hashes.get("new_sd_model_hash", ""), options.clip_skip
+            parameters.model_name(options.base), job.backbone.hashes.get("new_sd_model_hash", ""), options.clip_skip
         )
         self.place = run_records.output_folder(options, context.folder) / "samples"
         self.name = run_name(loop, run)
