@@ -46,7 +46,7 @@ def cached(model: Model) -> Path | None:
 
 def _download(model: Model, *, offline: bool) -> Path:
     if offline or os.environ.get("HF_HUB_OFFLINE", "").casefold() in ("1", "true", "yes", "on"):
-        raise _missing(model, "and offline was asked for")
+        raise _missing(model, "and offline mode is on (offline, or HF_HUB_OFFLINE)")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 

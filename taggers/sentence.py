@@ -35,7 +35,7 @@ def place(name: str, *, offline: bool = False) -> Path:
         remedy = f"fetch https://huggingface.co/{name} into a folder and give that folder"
         if offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "yes", "on"):
             raise MissingModelError(
-                f"the model {name} is not on this machine, and offline was asked for", remedy
+                f"the model {name} is not on this machine, and offline mode is on (offline, or HF_HUB_OFFLINE)", remedy
             ) from error
     try:
         return Path(snapshot_download(name, **wanted))

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from curate.cli.help import Group
 from curate.cli.results import Json, print_json
 from curate.errors import InputError
 
 app = typer.Typer(
     name="models",
+    cls=Group,
     help="List the taggers with their licenses and whether they are installed. Download taggers.",
     invoke_without_command=True,
     rich_markup_mode=None,

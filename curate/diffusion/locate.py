@@ -77,8 +77,8 @@ def snapshot(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         if offline:
             raise MissingError(
-                f"{what} {name} is not on this machine, and offline is set",
-                "run once without offline, which fetches it, or give a folder or a file on disk",
+                f"{what} {name} is not downloaded, and offline mode is on (offline, or HF_HUB_OFFLINE)",
+                "run once without offline mode to download it, or give a folder or a file on disk",
             ) from error
         raise MissingError(
             f"{what} {name} cannot be downloaded from the hub: {_said(error)}", _remedy(error)

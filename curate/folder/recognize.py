@@ -49,7 +49,7 @@ def recognize(
             store.identify(old, new)
         if old in changes.edits and old[0] != new[0]:
             what = "was saved again" if old[1] == new[1] else f"took the place of {old[1]}"
-            tell(Note("warning", f"its source {what}: the caption you edited is kept", key=new[1]))
+            tell(Note("warning", f"its source {what}: your edited caption is kept", key=new[1]))
     now = {(r.origin, r.key) for r in records}
     store.commit()
     same = {changed.get(one, one) for one in before}

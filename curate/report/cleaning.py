@@ -57,7 +57,7 @@ def _decision(key: str, fact: Mapping[str, Any]) -> dict[str, Any]:
 def lines(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(noise or size, what was decided) in words, a line for each stage that took part."""
     if noise := values.get("denoise"):
-        parts = [f"{noise['measured']:,} measured, {noise['suspected']:,} suspected, {noise['cleaned']:,} cleaned"]
+        parts = [f"{noise['measured']:,} measured, {noise['suspected']:,} flagged, {noise['cleaned']:,} cleaned"]
         done = [row for row in noise["pictures"] if row["done"]]
         if done:
             before, after = (sum(row[name] for row in done) / len(done) for name in ("noise_before", "noise_after"))
@@ -68,7 +68,7 @@ def lines(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             ssim = sum(row["ssim"] for row in done) / len(done)
             parts.append(f"noise score {before:.2f} to {after:.2f}{said}, SSIM {ssim:.3f} on average")
         if noise["discarded"]:
-            parts.append(f"{noise['discarded']:,} left as they were, the cleaning made them no better")
+            parts.append(f"{noise['discarded']:,} left as they were because cleaning did not help")
         if noise["refused"]:
             parts.append(f"{counted(len(noise['refused']), 'picture')} not touched: marked 'no AI training'")
         yield "noise", "; ".join(parts)

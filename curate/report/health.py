@@ -143,11 +143,10 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
     fits = [(r, buckets.fit(r.image.width, r.image.height, sizes)) for r in records if r.image.width]
     small = [r.key for r, how in fits if _enlarged(r, how)]
     if small:
-        yield (
-            f"{counted(len(small), 'picture')} smaller than their bucket at {resolution}: "
-            f"they are enlarged ({listed(small)})"
-        )
+        which = counted(len(small), "picture is smaller than its", "pictures are smaller than their")
+        yield f"{which} bucket at resolution {resolution} and will be enlarged ({listed(small)})"
     cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
     if cut:
-        loses = counted(len(cut), "picture loses", "pictures lose")
-        yield f"{loses} more than {_CUT:.0%} to cropping into buckets: crop by hand ({listed(cut)})"
+        cropped = counted(len(cut), "picture is", "pictures are")
+        its = "its" if len(cut) == 1 else "their"
+        yield f"{cropped} cropped by more than {_CUT:.0%} to fit {its} bucket: crop yourself ({listed(cut)})"

@@ -94,8 +94,8 @@ def _switched_on(root: Path, found: list[SourcePicture], tell: Listener) -> list
         if name.repeats == 0:
             tell(
                 Note(
-                    "warning",
-                    f"folder {folder} is left out with its {counted(count, 'picture')}: it has 0 repeats",
+                    "info",
+                    f"folder {folder} ({counted(count, 'picture')}) is skipped because it has 0 repeats",
                 )
             )
         elif name.warning:

@@ -29,7 +29,7 @@ UNCHECKED: Literal["keep-unchecked"] = "keep-unchecked"
 _INCLUDED_BY = {
     "": f"consent: {UNCHECKED} includes it",
     "metadata": f"consent: {UNCHECKED} includes it, together with accept_truncated of convert for its damage",
-    "picture": "accept_truncated of convert includes it, since nothing before the damage refuses",
+    "picture": "accept_truncated of convert uses it, because no opt-out was found before the damage",
 }
 
 ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]

@@ -129,7 +129,7 @@ class Export(DatasetStage):
                 tell(
                     Note(
                         "warning",
-                        f'the edited caption lacks the trigger "{", ".join(lacking)}": it is kept as it is',
+                        f'the edited caption does not contain the trigger "{", ".join(lacking)}"; it is kept as it is',
                         "export",
                         record.key,
                     )

@@ -194,6 +194,7 @@ class Train(TrainOptions, DatasetStage):
                 stopping=env.stopping,
                 left_out=_set_aside(manifest),
                 digests=digests,
+                triggers={Path(r.image.path): r.trigger for r in manifest if r.trigger},
             )
 
 

@@ -133,7 +133,7 @@ class Training:
                 backbone.to(context.device, dtype)
             self.end_if_stopping("loading the base model")
             job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))
-            for level, line in preflight(job):
+            for level, line in preflight(job, self.context.triggers):
                 context.note(level, line)
             network = self.attach(backbone)
             self.end_if_stopping("making the adapters")

@@ -52,3 +52,21 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         with pytest.raises(SystemExit, match="0"):
             main(["tags", "find", str(tmp_path), wanted])
         assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dedup", "raw"], 'unknown command "dedup": did you mean "dedupe"?'),
+        (["tags", "renam", "raw"], 'unknown command "renam": did you mean "rename"?'),
+        (["models", "list"], 'unknown command "list": `curate models --help` lists the commands'),
+        (["resize", "raw", "--max-side", "big"], "Invalid value for '--max-side': must be a whole number"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_plain_words(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_a_caption_edited_by_hand_survives_and_follows_the_picture(tmp_path: Pat
     done = curate("run", file)
     assert (output / "1_qqq hound/2.txt").read_text(encoding="utf-8") == edited
     assert (output / "1_qqq hound/1.txt").read_text(encoding="utf-8").startswith("qqq hound")
-    assert "lacks the trigger" in done.stderr
+    assert "does not contain the trigger" in done.stderr
 
     (raw / "dog/2.png").rename(raw / "dog/a new name.png")
     curate("run", file)

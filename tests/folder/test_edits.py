@@ -42,7 +42,7 @@ def test_an_edit_follows_a_changed_trigger_which_is_reported_not_inserted(dogs: 
     dogs.run()
     new = "qqq hound, grass, sky"
     assert dogs.captions() == {"1_qqq hound/0.txt": new, "1_qqq hound/1.txt": MINE, "1_qqq hound/2.txt": new}
-    assert any('lacks the trigger "qqq hound"' in note for note in dogs.notes())
+    assert any('does not contain the trigger "qqq hound"' in note for note in dogs.notes())
 
 
 def test_an_edit_follows_a_renamed_source(dogs: Project) -> None:
@@ -247,7 +247,7 @@ def test_an_edit_follows_a_source_that_is_saved_again(
 def test_the_summary_says_which_source_was_saved_again(shapes: Project) -> None:
     _saved_again(shapes, "1.jpg")
     shapes.run()
-    assert "its source took the place of dog/1.png: the caption you edited is kept" in shapes.notes()
+    assert "its source took the place of dog/1.png: your edited caption is kept" in shapes.notes()
 
 
 def test_an_edit_goes_to_no_picture_that_was_there_before(shapes: Project) -> None:

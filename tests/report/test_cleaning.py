@@ -68,9 +68,7 @@ def test_pictures_set_aside_and_runs_without_these_stages() -> None:
 def test_the_summary_says_it_in_two_lines() -> None:
     text = printed(summarise(Tally(), ROWS, {"folder": Path("prepared")}))
     (noise,) = [line for line in text if line.startswith("  noise")]
-    assert (
-        "4 measured, 3 suspected, 2 cleaned; noise score 3.00 to 0.50, PSNR 36.0 dB (1 unchanged), SSIM 0.975" in noise
-    )
+    assert "4 measured, 3 flagged, 2 cleaned; noise score 3.00 to 0.50, PSNR 36.0 dB (1 unchanged), SSIM 0.975" in noise
     assert "1 left as they were" in noise
     assert "1 picture not touched: marked 'no AI training'" in noise
     (size,) = [line for line in text if line.startswith("  size")]

@@ -123,9 +123,13 @@ def test_too_many_and_too_few_tags() -> None:
 
 
 def test_small_pictures_and_pictures_cut_by_their_bucket() -> None:
-    assert "smaller than their bucket at 512" in said([record("dog/a.png", *FIVE, size=(400, 400))])
+    assert "1 picture is smaller than its bucket at resolution 512" in said(
+        [record("dog/a.png", *FIVE, size=(400, 400))]
+    )
     assert "smaller than" not in said([record("dog/a.png", *FIVE, size=(512, 512))])
-    assert "loses more than 15% to cropping into buckets" in said([record("dog/a.png", *FIVE, size=(4000, 500))])
+    assert "1 picture is cropped by more than 15% to fit its bucket" in said(
+        [record("dog/a.png", *FIVE, size=(4000, 500))]
+    )
     assert "lose more" not in said([record("dog/a.png", *FIVE, size=(1500, 1000))])
     assert "smaller" not in said([record("dog/a.png", *FIVE, size=(0, 0))])
 

@@ -70,7 +70,7 @@ def test_marked_files_never_reach_the_dataset_without_the_statement(tmp_path: Pa
     (row,) = noise["pictures"]
     assert row["noise_after"] < 2 < row["noise_before"]
     assert 25 < row["psnr"] < 40
-    assert "2 measured, 1 suspected, 1 cleaned; noise score" in done.stderr
+    assert "2 measured, 1 flagged, 1 cleaned; noise score" in done.stderr
     pictures = exported(tmp_path)
     assert sorted(pictures) == ["clean", "noisy"]
     assert "marked" in done.stderr + done.stdout

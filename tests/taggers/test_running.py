@@ -316,7 +316,7 @@ def test_the_hubs_cache_is_taken_without_network(tmp_path: Path, monkeypatch: py
 
 def test_offline_says_which_files_go_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURATE_MODELS", str(tmp_path))
-    with pytest.raises(MissingModelError, match="offline was asked for") as caught:
+    with pytest.raises(MissingModelError, match="offline mode is on") as caught:
         download.fetch(MODEL, offline=True)
     for said in ("sub/model.onnx, sub/tags.csv", "someone/some-tagger/tree/abc123", str(tmp_path / "some-tagger")):
         assert said in caught.value.remedy

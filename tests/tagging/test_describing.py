@@ -128,5 +128,5 @@ def test_models_that_are_none(
         apply(Tag(tagger=("palette",), describe=str(tmp_path)), record())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     env.offline = True
-    with pytest.raises(MissingError, match="offline was asked for"):
+    with pytest.raises(MissingError, match="offline mode is on"):
         Tag(tagger=("palette",), describe="someone/some-model").parts()[1].files(env)

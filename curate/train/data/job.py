@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Context:
     stopping  asked between units of work
     left_out  absolute paths of pictures in the folder that are not trained
     digests   digests of files, remembered in the ledger
+    triggers  trigger words by the absolute path of a picture, where the ledger knows them
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Context:
     stopping: Callable[[], bool]
     left_out: frozenset[Path] = frozenset()
     digests: FileDigests = field(default_factory=FileDigests)
+    triggers: Mapping[Path, tuple[str, ...]] = field(default_factory=dict[Path, tuple[str, ...]])
 
     def note(self, level: str, message: str) -> None:
         """Tells the user a line."""

@@ -86,7 +86,10 @@ class Estimate:
         """For the terminal."""
         span = f"; about {_span(self.seconds)} here" if self.seconds else "; the time is"
         memory, disk = sum(self.memory.values()), sum(self.disk.values())
-        arithmetic = f"{self.tflop_per_step:.3g} TFLOP a step, {self.tflop_per_step * self.steps:.3g} in all"
+        whole = self.tflop_per_step * self.steps
+        arithmetic = (
+            f"{self.tflop_per_step:.3g} TFLOP a step, {whole:.3g} in all" if whole >= 1 else "under 1 TFLOP in all"
+        )
         after = ", more exact after the first steps" if self.seconds else " known after the first steps"
         found = [
             f"estimate: {arithmetic}{span}{after}",
@@ -217,6 +220,8 @@ def _numbers(module: torch.nn.Module) -> int:
 
 
 def _size(gib: float) -> str:
+    if gib < 1 / 1024:
+        return "under 1 MiB"
     return f"{gib:.1f} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"
 
 

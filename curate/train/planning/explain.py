@@ -218,9 +218,9 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     return [
         f"{counted(len(order.groups), 'picture')} × their repeats = "
         f"{order.showings_per_epoch} shown per epoch; buckets {shapes}",
-        f"÷ batch {options.batch}, bucket by bucket and concept by concept = "
-        f"{counted(order.batches_per_epoch, 'batch', 'batches')} "
-        f"÷ accumulate {options.accumulate} = {counted(order.steps_per_epoch, 'step')} per epoch",
+        f"batch {options.batch}, filled from one bucket and concept at a time → "
+        f"{counted(order.batches_per_epoch, 'batch', 'batches')}; "
+        f"accumulate {options.accumulate} → {counted(order.steps_per_epoch, 'step')} per epoch",
         _total(order, made),
     ]
 

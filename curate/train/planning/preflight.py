@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from curate.core.counting import counted
 from curate.train.data import buckets
@@ -21,11 +22,11 @@ def fit_warnings(pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> It
     cut = [p for p, f in zip(pictures, fits, strict=True) if cut_off(f) > MOST_CUT]
     small = [p for p, f in zip(pictures, fits, strict=True) if f.scaled[0] > MOST_ENLARGED * p.width]
     if cut:
-        remedy = "crop them, or allow longer buckets with bucket_max"
-        yield f"buckets cut off more than a third of {_names(cut)}: {remedy}"
+        remedy = "crop them yourself, or allow longer buckets with bucket_max"
+        yield f"{_names(cut, 'is', 'are')} cropped by more than a third to fit the bucket: {remedy}"
     if small:
-        remedy = "give larger files, or leave them out"
-        yield f"enlarged more than {MOST_ENLARGED} times, and soft: {_names(small)}: {remedy}"
+        remedy = "use larger files, or leave them out"
+        yield f"{_names(small, 'is', 'are')} enlarged more than {MOST_ENLARGED} times and will be soft: {remedy}"
 
 
 def cut_off(fit: buckets.Fit) -> float:
@@ -33,15 +34,15 @@ def cut_off(fit: buckets.Fit) -> float:
     return 1 - fit.bucket[0] * fit.bucket[1] / (fit.scaled[0] * fit.scaled[1])
 
 
-def _names(pictures: Sequence[Picture]) -> str:
+def _names(pictures: Sequence[Picture], singular: str, plural: str) -> str:
+    """How many pictures, which, and the verb that follows."""
     names = ", ".join(f"{p.path.parent.name}/{p.path.name}" for p in pictures[:NAMED])
-    return (
-        f"{len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'} ({names}{' …' * (len(pictures) > NAMED)})"
-    )
+    more = " …" * (len(pictures) > NAMED)
+    return f"{counted(len(pictures), 'picture')} ({names}{more}) {singular if len(pictures) == 1 else plural}"
 
 
-def preflight(job: Job) -> list[tuple[str, str]]:
-    """What the user should know before the start: (level, line)."""
+def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) -> list[tuple[str, str]]:
+    """What the user should know before the start: (level, line). `triggers` as in `Context`."""
     pictures = counted(len(job.entries), "picture")
     options, order, text = job.options, job.order, job.backbone.texts[0]
     by_bucket: dict[buckets.Size, int] = {}
@@ -50,7 +51,7 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in sorted(by_bucket.items()))
     lines = [
         ("info", f"{pictures}, {order.showings_per_epoch} shown per epoch; buckets {shapes}"),
-        ("info", f"{counted(job.steps, 'step')}: {order.steps_per_epoch} per epoch, {counted(job.epochs, 'epoch')}"),
+        ("info", f"{counted(job.steps, 'step')} (one epoch is {counted(order.steps_per_epoch, 'step')})"),
     ]
     stop = resolve.text_stop(options, job.steps)
     if stop is not None and stop >= job.steps:
@@ -60,7 +61,7 @@ def preflight(job: Job) -> list[tuple[str, str]]:
     lines += [
         ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])
     ]
-    lines += [("warning", line) for line in trigger_words.lacking(e.picture for e in job.entries)]
+    lines += [("warning", line) for line in trigger_words.lacking((e.picture for e in job.entries), triggers)]
     long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
     if long:
         lines.append(

@@ -1,8 +1,9 @@
-"""Trigger words: captions that lack the words that their folder's name says they are learned by."""
+"""Trigger words: captions without the words that the concept is learned by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from curate.core.counting import counted
 from curate.names import safe, words
@@ -11,8 +12,12 @@ from curate.train.data.dataset import Picture
 _NAMED = 5
 
 
-def lacking(pictures: Iterable[Picture]) -> list[str]:
-    """A line for each folder with captions that lack one of its words: how many, which words, which files."""
+def lacking(pictures: Iterable[Picture], triggers: Mapping[Path, tuple[str, ...]] | None = None) -> list[str]:
+    """A line for each folder with captions that lack a trigger word: how many, which words, which files.
+
+    The words are those that `triggers` gives for a picture's file, else those in its folder's name.
+    """
+    known = triggers or {}
     counts: dict[str, int] = {}
     missing: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for picture in pictures:
@@ -20,7 +25,11 @@ def lacking(pictures: Iterable[Picture]) -> list[str]:
         counts[folder] = counts.get(folder, 0) + 1
         # folder names hold no colons and the like: a caption is compared as it would stand in one
         caption = _comparable(picture.caption)
-        lacks = tuple(word for word in words(picture.words) if _comparable(word) not in caption)
+        lacks = tuple(
+            word
+            for word in known.get(picture.path.absolute()) or words(picture.words)
+            if _comparable(word) not in caption
+        )
         if lacks and not picture.reg:
             missing.setdefault(folder, []).append((picture.path.name, lacks))
     lines: list[str] = []
@@ -29,8 +38,9 @@ def lacking(pictures: Iterable[Picture]) -> list[str]:
         names = ", ".join(name for name, _ in rows[:_NAMED])
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         quoted = ", ".join(f'"{word}"' for word in some)
-        lack = f"{counted(counts[folder], 'caption')} in {folder} {'lacks' if len(rows) == 1 else 'lack'}"
-        lines.append(f"{len(rows)} of {lack} its words {quoted}: {names}{more}")
+        lack = f"{counted(counts[folder], 'caption')} in {folder} {'does' if len(rows) == 1 else 'do'} not contain"
+        word = "trigger word" if len(some) == 1 else "trigger words"
+        lines.append(f"{len(rows)} of {lack} the {word} {quoted}: {names}{more}")
     return lines
 
 

@@ -60,7 +60,7 @@ def test_the_length_is_what_the_run_then_has(folder: Path) -> None:
     assert (length["pictures"], length["showings_per_epoch"], length["batches_per_epoch"]) == (4, 6, 4)
     assert (length["steps_per_epoch"], length["steps"]) == (2, 6)
     _, events = run(folder, **given)
-    assert any(isinstance(e, Note) and e.message.startswith("6 steps: 2 per epoch, 3 epochs") for e in events)
+    assert any(isinstance(e, Note) and e.message.startswith("6 steps (one epoch is 2 steps)") for e in events)
     assert any(isinstance(e, Note) and e.message.startswith("estimate: ") and "LoRA" in e.message for e in events)
 
 

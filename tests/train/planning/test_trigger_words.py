@@ -31,6 +31,15 @@ def test_those_that_lack_some_are_counted_and_named_by_folder() -> None:
         _picture("r.png", "dog", "dog2", reg=True),
     ]
     assert lacking(pictures) == [
-        '7 of 7 captions in 3_sks lack its words "sks": 0.png, 1.png, 2.png, 3.png, 4.png and 2 more',
-        '1 of 2 captions in 3_zwx dog, blue robe lacks its words "blue robe": a.png',
+        '7 of 7 captions in 3_sks do not contain the trigger word "sks": 0.png, 1.png, 2.png, 3.png, 4.png and 2 more',
+        '1 of 2 captions in 3_zwx dog, blue robe does not contain the trigger word "blue robe": a.png',
     ]
+
+
+def test_a_trigger_that_the_ledger_knows_counts_more_than_the_name_of_the_folder() -> None:
+    """`curate trigger --words` sets another trigger before `curate balance` renames the folder."""
+    picture = _picture("a.png", "qqx cat, grass", "my dog")
+    assert lacking([picture])
+    assert lacking([picture], {picture.path.absolute(): ("qqx cat",)}) == []
+    [line] = lacking([picture], {picture.path.absolute(): ("qqx cat", "red hat")})
+    assert 'the trigger word "red hat": a.png' in line
