@@ -2,10 +2,10 @@
 
 from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edits, keep_bulk_edits
 from curate.folder.compare import caption_path, same_text
+from curate.folder.edit_matching import source_key
 from curate.folder.edits import Changes, read_changes
 from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
-from curate.folder.identity import source_key
 from curate.folder.journal import Journal, undo, unfinished
 from curate.folder.publish import is_current, publish
 from curate.folder.recognize import keep_sources, recognize, with_edits

@@ -12,8 +12,8 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.folder.edit_matching import assign, source_key
 from curate.folder.edits import Changes
-from curate.folder.identity import assign, source_key
 from curate.folder.resemblance import Resemblance
 
 REMOVED = "you removed it from the prepared folder"

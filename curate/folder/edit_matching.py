@@ -1,4 +1,4 @@
-"""Identity: which source picture is the one that a person's word, or a written file, belongs to.
+"""Edit matching: which source picture is the one that a person's word, or a written file, belongs to.
 
 A word belongs to the bytes of the source file. Where they are gone (the picture was cropped, retouched, saved as other
 type), it goes to a new picture of the same name in the same concept, else to one that looks the same.
