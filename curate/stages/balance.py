@@ -74,7 +74,7 @@ class Balance(DatasetStage):
         lt=1,
         description=(
             "With weights: how far the result may differ from the weights, because repeats are whole "
-            "numbers; 0.1 is 10 %."
+            "numbers; 0.1 is 10%."
         ),
     )
     max_base: int = Field(

@@ -29,7 +29,7 @@ class RunOptions(BaseModel):
         "auto", description="Number format of the computation: auto is fp32 on a CPU and bf16 on a GPU."
     )
     gradient_checkpointing: bool = Field(
-        False, description="Save memory. Steps take 20 to 35 % longer; the result is the same."
+        False, description="Save memory. Steps take 20 to 35% longer; the result is the same."
     )
     compile: bool = Field(
         False,
