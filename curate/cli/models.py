@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from curate.errors import InputError
 app = typer.Typer(
     name="models",
     cls=Group,
-    help="List the taggers with their licenses and whether they are installed. Download taggers.",
+    help="List taggers and other models with their licenses and whether they are installed. Download them.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -22,14 +23,14 @@ app = typer.Typer(
 
 @app.callback()
 def models_command(context: typer.Context, as_json: Json = False) -> None:
-    """List the taggers: family, license, whether they are installed, and whether their rules were checked."""
+    """List taggers, and the models of `curate evaluate`, with licenses and whether they are installed."""
     if context.invoked_subcommand is not None:
         return
-    rows = model_rows()
+    rows, viewers = model_rows(), viewer_rows()
     if as_json:
-        print_json(rows)
+        print_json([*rows, *viewers])
         return
-    typer.echo("\n".join(table(rows)))
+    typer.echo("\n".join([*table(rows), "", *viewer_table(viewers)]))
 
 
 _FOOTNOTES = {
@@ -62,14 +63,19 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 @app.command("fetch")
-def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Taggers to download.")]) -> None:
-    """Download taggers for offline use."""
+def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to download.")]) -> None:
+    """Download models for offline use."""
     import taggers
     from curate.tagging.models import translated
 
+    viewers = {row["name"]: row for row in viewer_rows()}
     for name in names:
+        if name in viewers:
+            typer.echo(f"{name}: {viewers[name]['license']}, {viewers[name]['megabytes']} MB", err=True)
+            typer.echo(str(_fetch_viewer(name)))
+            continue
         if name not in taggers.models():
-            raise InputError(f'no tagger is called "{name}"', f"choose from: {', '.join(taggers.names())}")
+            raise InputError(f'no model is called "{name}"', f"choose from: {', '.join([*taggers.names(), *viewers])}")
         _, model = taggers.models()[name]
         typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
         with translated():
@@ -104,3 +110,35 @@ def model_rows() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def viewer_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The models that look at pictures, as lines of at most 80 columns."""
+    yield f"{'evaluate':<8}  {'model':<28}  {'license':<12}  {'size':>6}"
+    for row in rows:
+        yield f"{row['name']:<8}  {row['repo']:<28}  {row['license']:<12}  {row['megabytes']} MB {row['installed']}"
+
+
+def viewer_rows() -> list[dict[str, Any]]:
+    """The usual models of `curate evaluate` as plain rows."""
+    from curate.evaluate.models import VIEWERS, is_installed
+
+    return [
+        {
+            "name": role,
+            "family": "evaluate",
+            "installed": "installed" if is_installed(role) else "missing",
+            "license": viewer.license,
+            "megabytes": viewer.megabytes,
+            "repo": viewer.repo,
+            "note": f"{viewer.title}: {viewer.purpose}",
+        }
+        for role, viewer in VIEWERS.items()
+    ]
+
+
+def _fetch_viewer(name: str) -> Path:
+    from curate.evaluate.models import VIEWERS, Role, locate
+
+    roles: dict[str, Role] = {role: role for role in VIEWERS}
+    return locate(roles[name], VIEWERS[roles[name]].repo, offline=False).folder

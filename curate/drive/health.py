@@ -25,6 +25,7 @@ from curate.pipeline import RunOptions
 from curate.scan import RIGHTS, list_pictures, reopen
 
 if TYPE_CHECKING:
+    from curate.evaluate.result import Evaluation
     from curate.report.training_run import TrainingRun
     from curate.sampling.grid_file import Grid
 
@@ -92,6 +93,7 @@ def write_report(
         ledger=ledger,
         training=run,
         grid=_grid(run),
+        evaluation=_evaluation(run, figures, folder),
         date=_date(ledger / SUMMARY),
     )
     write_text(out, render(page), sync=False)
@@ -106,6 +108,20 @@ def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:
     folder = grid_folder(run.loras[-1])
     found = read(folder)
     return (found, folder) if found else None
+
+
+def _evaluation(
+    run: TrainingRun | None, figures: Mapping[str, Any], folder: Path
+) -> tuple[Evaluation, Path, Path] | None:
+    """The evaluation that the run made, else that of the latest training, with its folder and the pictures'."""
+    from curate.evaluate.result import RESULT, evaluation_folder, read
+
+    places = [Path(one["path"]).parent for one in figures["saved"] if one["kind"] == "evaluation"]
+    places += [evaluation_folder(run.loras[-1])] if run and run.loras else []
+    for place in places:
+        if result := read(place / RESULT):
+            return result, place, folder
+    return None
 
 
 def _sized(record: Record, find: Callable[[Record], Path | None]) -> Record:

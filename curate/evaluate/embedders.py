@@ -56,8 +56,8 @@ def open_clip(files: ModelFiles, device: torch.device) -> Generator[tuple[Embed,
 
 def _prepared(processor: Any, pictures: Sequence[Pixels], device: torch.device) -> torch.Tensor:
     """What the model's own processor makes of pictures, one by one: they may be of different sizes."""
-    # two channel orders are possible for a picture of 3 pixels' width: it is told which one this is
-    made = [processor(images=[p], return_tensors="pt", input_data_format="channels_last") for p in pictures]
+    # copies, since what a file gave cannot be written to; the order of channels cannot be guessed of 3 pixels' width
+    made = [processor(images=[np.array(p)], return_tensors="pt", input_data_format="channels_last") for p in pictures]
     return torch.cat([one["pixel_values"] for one in made]).to(device)
 
 

@@ -95,19 +95,26 @@ def copy_threshold(fellows: Array, altered: Array) -> float:
     return copy if fellow >= copy or not len(fellows) else (fellow + copy) / 2
 
 
-def jackknife(groups: Sequence[int], score: Callable[[NDArray[np.bool_]], float]) -> tuple[float, float]:
-    """A score and its standard error over the groups (seeds) that items belong to; 0 where there is one group.
+def leave_one_out(groups: Sequence[int], score: Callable[[NDArray[np.bool_]], float]) -> tuple[float, Array]:
+    """A score of all items, and those without each group (seed) in turn, in order of the groups; none for one group.
 
-    `score` takes a mask [items] of those that count. Each group is left out once; of a plain mean of equal groups this
-    is the standard deviation of the groups' means over the root of their number.
+    `score` takes a mask [items] of those that count.
     """
     labels = np.asarray(groups)
-    whole = score(np.ones(len(labels), bool))
     names = np.unique(labels)
-    if len(names) < 2:
-        return whole, 0.0
-    parts = np.array([score(labels != name) for name in names])
-    return whole, float(np.sqrt((len(names) - 1) * np.mean((parts - parts.mean()) ** 2)))
+    parts = [score(labels != name) for name in names] if len(names) > 1 else []
+    return score(np.ones(len(labels), bool)), np.array(parts)
+
+
+def jackknife(parts: Array) -> float:
+    """The standard error of a score by its values without each group [groups]; 0 where there is one group.
+
+    Of a plain mean of equal groups it is the standard deviation of the groups' means over the root of their number. Of
+    a difference of two scores of the same groups, what both have in common falls out.
+    """
+    if len(parts) < 2:
+        return 0.0
+    return float(np.sqrt((len(parts) - 1) * np.mean((parts - parts.mean()) ** 2)))
 
 
 def ranks(scores: Sequence[float], higher_is_better: bool = True) -> list[float]:

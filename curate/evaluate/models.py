@@ -10,7 +10,7 @@ from typing import Literal
 
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion.locate import snapshot
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 
 Role = Literal["dino", "clip", "vgg"]
 
@@ -102,6 +102,15 @@ def locate(role: Role, name: str, offline: bool) -> ModelFiles:
         patterns = [*viewer.needs, *(_TOKENIZER if role == "clip" else ()), viewer.weights[0]]
         place = snapshot(name, offline, patterns, viewer.title)
     return ModelFiles(role, place, tuple(_files(role, viewer, place)))
+
+
+def is_installed(role: Role) -> bool:
+    """Whether the usual model is on this machine."""
+    try:
+        locate(role, VIEWERS[role].repo, offline=True)
+    except CurateError:
+        return False
+    return True
 
 
 def _files(role: Role, viewer: Viewer, folder: Path) -> Sequence[Path]:

@@ -60,7 +60,7 @@ def _prepared(pixels: NDArray[np.uint8]) -> Tensor:
     """A picture as [1, 3, SIDE, SIDE], with the values that VGG19 was trained on."""
     from torchvision.transforms import functional
 
-    picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+    picture = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
     scaled = functional.resize(picture, [SIDE, SIDE], antialias=True)
     return functional.normalize(scaled, list(_MEAN), list(_SPREAD))
 

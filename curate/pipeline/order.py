@@ -18,6 +18,7 @@ ORDER: tuple[tuple[str, str, str], ...] = (
     ("dedupe", "balance", "duplicates would be counted"),
     ("balance", "export", "the folder names hold the repeats"),
     ("export", "train", "training reads the prepared folder"),
+    ("train", "evaluate", "evaluate scores the LoRA that was trained"),
     ("train", "sample", "sample draws with the LoRA that was trained"),
 )
 """(earlier, later, why): a pipeline that has both the other way round is refused."""

@@ -9,14 +9,12 @@ from curate.report import cleaning, health
 from curate.report.badges import faults
 from curate.report.cards import pictures
 from curate.report.elements import Markup, bar, el, joined, table
-from curate.report.page import Page, by_concept, img
+from curate.report.page import Page, by_concept, document, img
 from curate.report.style import STYLE
 from curate.report.summary import title
 from curate.report.text import span
-from curate.report.training_section import samples, training
+from curate.report.training_section import evaluation, samples, training
 
-# nothing on the page may load or run anything, whatever slipped in
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _TAGS_SHOWN = 40
 
 
@@ -34,21 +32,10 @@ def render(page: Page) -> str:
         ("Sizes", _sizes(page)),
         ("Training", training(page)),
         ("Samples", samples(page)),
+        ("Evaluation", evaluation(page)),
         ("Pictures", pictures(page)),
     ]
-    shown = [(name, body) for name, body in sections if body]
-    links = [el("a", name, href="#" + name.lower().replace(" ", "-")) for name, _ in shown]
-    bodies = [el("section", el("h2", name), body, id=name.lower().replace(" ", "-")) for name, body in shown]
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", page.title),
-        el("style", Markup(STYLE)),
-    )
-    body = el("body", el("header", el("h1", page.title), el("nav", *links)), el("main", *bodies))
-    return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
+    return document(page.title, sections, STYLE)
 
 
 def _overview(page: Page) -> Markup:

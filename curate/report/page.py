@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,11 @@ from curate.report.thumbs import thumbnail
 from curate.report.training_run import TrainingRun
 
 if TYPE_CHECKING:
+    from curate.evaluate.result import Evaluation
     from curate.sampling.grid_file import Grid
+
+# nothing on the page may load or run anything, whatever slipped in
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Page:
     resolution  the training resolution, and `step` that of its buckets, in pixels
     training    the latest training run of the folder, None where there was none
     grid        the pictures that were drawn with it, and their folder
+    evaluation  the scores of its LoRA files, their folder, and the folder of the training pictures
     date        when the run or command ended, in local time, "" where nobody knows
     thumbnails  how many pictures are shown at most, shared among the concepts; the others are listed by name
     """
@@ -46,7 +51,25 @@ class Page:
     ledger: Path | None = None
     training: TrainingRun | None = None
     grid: tuple[Grid, Path] | None = None
+    evaluation: tuple[Evaluation, Path, Path] | None = None
     date: str = ""
+
+
+def document(title: str, sections: Sequence[tuple[str, Markup]], style: str) -> str:
+    """A whole page of sections by heading, those without content left out, as UTF-8 text."""
+    shown = [(name, name.lower().replace(" ", "-"), body) for name, body in sections if body]
+    links = [el("a", name, href=f"#{anchor}") for name, anchor, _ in shown]
+    bodies = [el("section", el("h2", name), body, id=anchor) for name, anchor, body in shown]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", title),
+        el("style", Markup(style)),
+    )
+    body = el("body", el("header", el("h1", title), el("nav", *links)), el("main", *bodies))
+    return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
 
 
 def caption_text(record: Record) -> str:

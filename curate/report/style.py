@@ -52,4 +52,9 @@ details{font-size:.85rem;opacity:.85}summary{cursor:pointer}details i{opacity:.6
 .legend{display:flex;gap:1.5rem;margin:.3rem 0 1rem;font-size:.85rem}
 .legend i{display:inline-block;width:1rem;height:.2rem;margin:0 .4rem .2rem 0;border-radius:1px}
 .legend .s0{background:var(--mark)}.legend .s1{background:var(--warn)}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:1rem;margin-top:1rem}
+.plot{width:100%;height:auto;padding:0 .7rem .5rem}
+.best{border-left:4px solid var(--mark);padding:.1rem 1rem;background:var(--soft);border-radius:4px}
+.scores th,.scores td{min-width:0;padding:.25rem .5rem}.scores td:nth-child(n+3){white-space:nowrap}
+.scores small{opacity:.6;white-space:nowrap}
 """

@@ -37,6 +37,15 @@ def samples(page: Page) -> Markup:
     return joined(section(grid, folder), el("p", f"All of them, large: {folder / 'grid.html'}", class_="hint"))
 
 
+def evaluation(page: Page) -> Markup:
+    """The scores of the LoRA files, and which one to take."""
+    if page.evaluation is None:
+        return Markup("")
+    from curate.report.evaluation_page import section
+
+    return section(*page.evaluation)
+
+
 def _run(run: TrainingRun) -> Markup:
     """Base, files, date and settings."""
     rows = [

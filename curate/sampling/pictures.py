@@ -166,6 +166,14 @@ class Pictures:
         context.digests.commit()
         return text_digest(weights, vae, said, digest_plain([keyed, other]))
 
+    def release(self) -> None:
+        """Forgets the base, so that its memory serves another model; it is loaded again where a picture is missing."""
+        if "backbone" in self.__dict__:
+            self._read.clear()
+            del self.backbone
+            if self.context.device.type == "cuda":
+                torch.cuda.empty_cache()
+
     @cached_property
     def backbone(self) -> Backbone:
         """The base, on the device unless it is offloaded."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -12,7 +11,7 @@ from curate.core.events import Listener, Phase, Saved
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Missing
 from curate.errors import CurateError, InputError
-from curate.sampling.options import UNKEYED, GridOptions, ModelOptions, panel
+from curate.sampling.options import UNKEYED, GridOptions, panel
 from curate.sampling.prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -77,8 +76,7 @@ class Sample(GridOptions, DatasetStage):
         from curate.train.output.trained import find_trained, trigger_prompts
 
         trained = find_trained(folder, run, context.offline)
-        own = {name: getattr(self, name) for name in ModelOptions.model_fields if name in self.model_fields_set}
-        pictures = Pictures(trained.base, ModelOptions(**{**trained.options, **own}), context)
+        pictures = Pictures(trained.base, trained.model_options(self), context)
         prompts = self.read_prompts() or [read_prompt(words, "") for words in trigger_prompts(folder)]
         if not prompts:
             raise InputError(f"there is nothing to draw: {folder} holds no N_trigger folder", "give prompts")
@@ -89,15 +87,18 @@ class Sample(GridOptions, DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Draws what is missing. Raises InputError, MissingError, Interrupted, CurateError."""
-        with self._context(env, tell) as context:
+        from curate.sampling.stage_context import open_context
+
+        with open_context(env, tell, "sample") as (context, _):
             draw(self.plan(env.output, context), context)
         return manifest
 
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the pictures of what is trained now are there."""
         from curate.sampling import grid, grid_file
+        from curate.sampling.stage_context import open_context
 
-        with self._context(env, tell) as context:
+        with open_context(env, tell, "sample") as (context, _):
             try:
                 plan = self.plan(env.output, context)
                 requests = grid.requests_of(plan.columns, plan.rows)
@@ -112,18 +113,6 @@ class Sample(GridOptions, DatasetStage):
             return False
         tell(Saved("grid", str(plan.folder / grid_file.SHEET), recalled=True))
         return True
-
-    @contextlib.contextmanager
-    def _context(self, env: Env, tell: Listener) -> Generator[Context]:
-        """What is drawn with. The ledger is the driver's, or the folder's own where no driver has it open."""
-        from curate.core.store import Store, ledger_place
-        from curate.diffusion.device import resolve_device
-        from curate.sampling.pictures import Context
-
-        with contextlib.ExitStack() as stack:
-            store = env.store or stack.enter_context(Store(ledger_place(env.output)))
-            device = resolve_device(env.device, env.require_gpu)
-            yield Context(device, env.offline, tell, env.stopping, store.file_digests)
 
 
 def draw(plan: Plan, context: Context) -> Grid:

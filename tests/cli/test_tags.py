@@ -219,10 +219,13 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "unverified" in printed
     assert "gated" in printed
     assert json.loads(curate("--json", to=models_app).stdout)[0]["name"] == min(rows)
+    dino = next(line for line in lines if line.startswith("dino "))
+    assert "facebook/dinov2-base" in dino and "Apache-2.0" in dino and "346 MB" in dino
     assert curate("fetch", "palette", to=models_app).stdout.strip().endswith("palette")
-    with pytest.raises(InputError, match="no tagger is called"):
+    with pytest.raises(InputError, match="no model is called"):
         curate("fetch", "nothing", to=models_app)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    with pytest.raises(MissingError, match="not on this machine"):
-        curate("fetch", "jtp-pilot2", to=models_app)
+    for name in ("jtp-pilot2", "dino"):
+        with pytest.raises(MissingError, match=r"not on this machine|cannot be downloaded"):
+            curate("fetch", name, to=models_app)

@@ -119,6 +119,8 @@ NO_PATHS = {
     ("captions", "extension"),
     ("crop", "boxes"),
     ("denoise", "methods"),
+    ("evaluate", "caption_encoding"),
+    ("evaluate", "caption_extension"),
     ("flip", "pictures"),
     ("tag", "family"),
     ("train", "algo"),

@@ -117,10 +117,17 @@ def test_a_copy_is_nearer_than_fellows_are() -> None:
 def test_the_error_of_a_mean_is_that_of_the_seeds() -> None:
     values, seeds = RANDOM.normal(size=12), [0, 1, 2, 3] * 3
     means = [np.mean([v for v, s in zip(values, seeds, strict=True) if s == seed]) for seed in range(4)]
-    score, error = metrics.jackknife(seeds, lambda mask: float(values[mask].mean()))
+    score, parts = metrics.leave_one_out(seeds, lambda mask: float(values[mask].mean()))
     assert score == pytest.approx(values.mean())
-    assert error == pytest.approx(np.std(means, ddof=1) / 2)
-    assert metrics.jackknife([5] * 12, lambda mask: float(values[mask].mean()))[1] == 0
+    assert metrics.jackknife(parts) == pytest.approx(np.std(means, ddof=1) / 2)
+    assert metrics.jackknife(metrics.leave_one_out([5] * 12, lambda mask: float(values[mask].mean()))[1]) == 0
+
+
+def test_what_two_scores_have_in_common_is_no_error_of_their_difference() -> None:
+    values, seeds = RANDOM.normal(size=12), [0, 1, 2, 3] * 3
+    one, other = (metrics.leave_one_out(seeds, lambda m, a=add: float(values[m].mean() + a))[1] for add in (0, 0.25))
+    assert metrics.jackknife(one) > 0.01
+    assert metrics.jackknife(one - other) == pytest.approx(0)
 
 
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=6))

@@ -33,7 +33,9 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8"), f"{name} differs: CURATE_GOLDEN=write brings it up to date"
 
 
-@pytest.mark.parametrize("command", ["", "resize", "balance", "train", "train-all", "sample", "grid"])
+@pytest.mark.parametrize(
+    "command", ["", "resize", "balance", "train", "train-all", "evaluate", "evaluate-all", "sample", "grid"]
+)
 def test_help(command: str) -> None:
     found = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     name, _, everything = command.partition("-")

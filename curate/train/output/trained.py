@@ -11,6 +11,7 @@ from curate.core.registry import nearest
 from curate.diffusion.detect import traits
 from curate.diffusion.family import family
 from curate.errors import InputError
+from curate.sampling.options import ModelOptions
 from curate.train.data import folders
 from curate.train.output.run_records import Run, lora_files, runs_of
 from curate.train.storage.paths import home
@@ -34,6 +35,11 @@ class Trained:
     options: Mapping[str, Any]
     side: int | None
     loras: tuple[Path, ...]
+
+    def model_options(self, given: ModelOptions) -> ModelOptions:
+        """How the base is read: as the user says, else as the training read it."""
+        own = {name: getattr(given, name) for name in ModelOptions.model_fields if name in given.model_fields_set}
+        return ModelOptions(**{**self.options, **own})
 
 
 def is_trained(folder: Path) -> bool:
