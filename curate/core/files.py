@@ -104,11 +104,12 @@ def _temporary(path: Path) -> Path:
             return temporary
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Deletes the temporary files of a run that was killed, directly inside `folder`."""
-    for path in folder.glob(".curate-*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+def remove_leftovers(folder: Path) -> bool:
+    """Deletes temporary files of a run that was killed, directly inside `folder`; returns whether there were any."""
+    leftovers = [path for path in folder.glob(".curate-*") if path.is_file()]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return bool(leftovers)
 
 
 def prune_empty(folder: Path, stop: Path) -> None:

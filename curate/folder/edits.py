@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +76,9 @@ def _keep_edits(
 ) -> None:
     """Captions whose text is not the one that was generated were edited; where it is again, the edit was taken back."""
     edits, past = store.edits(), store.past_edits()
-    copies = Counter((row.origin, row.key) for row in rows.values())
+    generated: dict[Identity, list[str]] = {}
+    for row in rows.values():
+        generated.setdefault((row.origin, row.key), []).append(row.caption)
     for path, row in rows.items():
         text = caption_text(folder, row)
         identity = (row.origin, row.key)
@@ -93,13 +94,22 @@ def _keep_edits(
                 )
             )
             store.drop_edit(*identity)
-        elif recovery.interrupted and copies[identity] > 1 and is_any_of(text, row.caption, *past.get(identity, ())):
-            continue  # after a kill a picture may be at two paths, on its way from one to the other: the older text
+        elif recovery.interrupted and _is_older(text, generated[identity], past.get(identity, ())):
+            continue
         elif same_text(text, row.caption):
             if identity in edits:
                 store.drop_edit(*identity)
         elif identity not in edits or not same_text(text, edits[identity]):
             store.keep_edit(*identity, text)
+
+
+def _is_older(text: str, generated: Sequence[str], past: Sequence[str]) -> bool:
+    """Whether a picture that a kill left at two paths, on its way from one to the other, still has an older caption.
+
+    Two paths may share one caption file: where a person renamed the old picture without it, and the new one has none
+    yet. So the text may be the caption `generated` for either path.
+    """
+    return len(generated) > 1 and is_any_of(text, *generated, *past)
 
 
 def _read_unplaced(folder: Path, store: Store, recovery: Recovery) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.core.files import digest_file, remove_leftovers
+from curate.core.files import digest_file, prune_empty, remove_leftovers
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.folder.compare import is_any_of, read_text
@@ -33,7 +33,8 @@ def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
     for place, folders, _ in os.walk(folder) if owned and (intended or removing) else ():
         # all folders, since a person may have renamed the one that was being written
         folders[:] = [name for name in folders if not name.startswith(".")]
-        remove_leftovers(Path(place))
+        if remove_leftovers(Path(place)):
+            prune_empty(Path(place), folder)
     edits = _edits(store)
     by_key = {row.key: row for row in rows.values()}
     written: list[Written] = []

@@ -196,4 +196,18 @@ KNOWN: dict[str, Actions] = {
         ("run_killed", 3908),
         ("rename_picture", 2194),
     ],
+    "a picture renamed alone, and a kill before its caption changes": [
+        ("retouch_and_rename_source", 6601),
+        ("change_pipeline", 6347),
+        ("run_killed", 3908),
+        ("rename_picture", 2194),
+        ("resuffix_source", 8480),
+        ("run_killed", 15),
+    ],
+    "a folder that held half a picture of a killed run is renamed": [
+        ("add_source", 2322),
+        ("change_pipeline", 9733),
+        ("run_killed", 7334),
+        ("rename_folder", 5579),
+    ],
 }
