@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from curate.adapters.tensor_file import TensorFile
 from curate.core.digests import FileDigests, text_digest
 from curate.core.events import Listener, Note, Phase
 from curate.core.files import digest_plain
@@ -108,6 +109,8 @@ class Pictures:
         """
         for one in requests:
             samplers.check(one.picture.sampler, self.ztsnr, one.picture.spacing)
+        for path in {used.path for one in requests for used in one.loras}:
+            TensorFile.open(path)  # a file that is none is named before a base is loaded
         start = 0
         for _, group in groupby(requests, key=lambda one: one.loras):
             alike = list(group)

@@ -114,6 +114,15 @@ def test_tensors_that_have_no_effect_are_named(tmp_path: Path) -> None:
     assert note.level == "warning" and "1 of its tensors" in note.message and "text_projection" in note.message
 
 
+def test_a_lora_that_is_none_is_named_before_the_base_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"PK\x03\x04 a pickle")
+    events: list[Event] = []
+    with pytest.raises(InputError, match="pickle"):
+        list(pictures(events).write([Request("a", DOG, (LoraStrength(path),))], tmp_path))
+    assert not events
+
+
 def test_a_long_prompt_is_named(tmp_path: Path) -> None:
     events: list[Event] = []
     list(pictures(events).write([Request("a", replace(DOG, prompt="dog " * 80))], tmp_path))
