@@ -98,7 +98,10 @@ def _below(flat: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def describe(layers: Mapping[LayerName, tuple[int, float]]) -> dict[str, Any]:
-    """PEFT's configuration of one model's LoRA from rank and alpha of each layer; the most common are the defaults."""
+    """PEFT's configuration of one model's LoRA from rank and alpha of each layer; the most common are the defaults.
+
+    Layers are named without CLIP's level `text_model`, which transformers 5 lacks: PEFT compares the ends of names.
+    """
     ranks = Counter(rank for rank, _ in layers.values())
     alphas = Counter(alpha for _, alpha in layers.values())
     rank, alpha = ranks.most_common(1)[0][0], alphas.most_common(1)[0][0]
@@ -106,15 +109,19 @@ def describe(layers: Mapping[LayerName, tuple[int, float]]) -> dict[str, Any]:
         "peft_type": "LORA",
         "r": rank,
         "lora_alpha": alpha,
-        "target_modules": sorted(layer.path for layer in layers),
-        "rank_pattern": {layer.path: r for layer, (r, _) in layers.items() if r != rank},
-        "alpha_pattern": {layer.path: a for layer, (_, a) in layers.items() if a != alpha},
+        "target_modules": sorted(_short(layer) for layer in layers),
+        "rank_pattern": {_short(layer): r for layer, (r, _) in layers.items() if r != rank},
+        "alpha_pattern": {_short(layer): a for layer, (_, a) in layers.items() if a != alpha},
         "use_rslora": False,
         "use_dora": False,
         "bias": "none",
         "lora_dropout": 0.0,
         "init_lora_weights": True,
     }
+
+
+def _short(layer: LayerName) -> str:
+    return layer.path.removeprefix("text_model.")
 
 
 def header(configs: Configurations) -> str:

@@ -84,3 +84,6 @@ def apart(mine: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     assert mine.keys() == other.keys()
     differences = [float((mine[n] - other[n]).norm() / other[n].norm().clamp(min=1e-12)) for n in mine]
     return max(differences)
+
+
+SHARED = Path(__file__).parents[2] / "../shared/data"
