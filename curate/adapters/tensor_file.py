@@ -87,6 +87,14 @@ class TensorFile:
             return torch.empty(entry.shape, dtype=dtype)
         return torch.frombuffer(raw, dtype=dtype).reshape(entry.shape)
 
+    def raw(self, name: str) -> Iterator[bytes]:
+        """The bytes of one tensor, in pieces."""
+        entry = self.entries[name]
+        with self.path.open("rb") as file:
+            file.seek(entry.start)
+            for at in range(entry.start, entry.end, CHUNK):
+                yield file.read(min(CHUNK, entry.end - at))
+
     def data(self) -> Iterator[bytes]:
         """Everything after the header, in pieces."""
         with self.path.open("rb") as file:
@@ -95,6 +103,7 @@ class TensorFile:
                 yield piece
 
 
+Piece = bytes | memoryview
 Sizes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
 
@@ -123,16 +132,21 @@ def _with_places(metadata: Mapping[str, str]) -> dict[str, str]:
     return dict(metadata) | {key: places[key] for key in HASHES if key in metadata}
 
 
-def write(path: Path, sizes: Sizes, tensor: Callable[[str], Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a file of tensors of these types and shapes; `tensor` makes them one by one.
+def write(
+    path: Path, sizes: Sizes, tensor: Callable[[str], Tensor | Iterator[bytes]], metadata: Mapping[str, str]
+) -> None:
+    """Writes a file of tensors of these types and shapes; `tensor` makes them one by one, or gives their bytes.
 
     Those of `HASHES` that `metadata` names are filled in. Readers see the old file or the whole new one.
     """
     header, _ = _layout(sizes)
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterator[Piece]:
         for name in header:
             made = tensor(name)
+            if not isinstance(made, Tensor):
+                yield from made
+                continue
             if (made.dtype, tuple(made.shape)) != (sizes[name][0], tuple(sizes[name][1])):
                 raise AssertionError(f"{name} is {made.dtype} {list(made.shape)} and not as announced")
             yield raw_bytes(made)
@@ -150,13 +164,13 @@ def write_header(source: TensorFile, path: Path, metadata: Mapping[str, str]) ->
     write_atomic(path, lambda place: _write(place, header, source.data(), metadata))
 
 
-def raw_bytes(tensor: Tensor) -> bytes:
-    """A tensor's bytes as a file holds them."""
+def raw_bytes(tensor: Tensor) -> memoryview | bytes:
+    """A tensor's bytes as a file holds them, without a copy."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return flat.view(torch.uint8).numpy().data if flat.numel() else b""
 
 
-def _write(path: Path, header: Mapping[str, Any], pieces: Iterator[bytes], metadata: Mapping[str, str]) -> None:
+def _write(path: Path, header: Mapping[str, Any], pieces: Iterator[Piece], metadata: Mapping[str, str]) -> None:
     """Hashes are of the bytes that follow the header, so their places are kept and filled in at the end."""
     held = _with_places(metadata)
     kohya = len(_head(header, {k: v for k, v in held.items() if k.startswith("ss_")}))
@@ -167,7 +181,7 @@ def _write(path: Path, header: Mapping[str, Any], pieces: Iterator[bytes], metad
         file.write(_head(header, held | {key: found[key] for key in HASHES if key in held}))
 
 
-def _hashes(file: BinaryIO, pieces: Iterator[bytes], start: int) -> dict[str, str]:
+def _hashes(file: BinaryIO, pieces: Iterator[Piece], start: int) -> dict[str, str]:
     """Writes what follows a header and computes its hashes as if the header had `start` bytes, as kohya's has."""
     content, legacy = hashlib.sha256(), hashlib.sha256()
     at = start

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from curate.adapters import tensor_file
+from curate.adapters.tensor_file import TensorFile
 from curate.core.files import copy_file
 from curate.diffusion.base_weights import BaseWeights, Tensors
 from curate.errors import InputError
@@ -94,26 +96,32 @@ class _Patch:
         whole = value.float()
         for layer, third in self.by_tensor[file, tensor]:
             rows = whole if third is None else whole.chunk(3)[third]
-            original = value if third is None else value.chunk(3)[third]
             is_bias = tensor == self.base.places[layer][1].bias
             for one in self.files:
                 if layer in one.file.layers and (strength := strength_of(one, layer)):
-                    added = self._bias(one, layer) if is_bias else self._weight(one, layer, original)
-                    if added is not None:
-                        rows.add_(added.reshape(rows.shape), alpha=strength)
+                    if is_bias or one.file.algorithm(layer) == "norm":
+                        _add_vector(rows, one, layer, ("diff_b", "b_norm") if is_bias else ("w_norm",), strength)
+                    else:
+                        self._add_change(rows, one, layer, strength)
         return whole
 
-    def _weight(self, one: Weighted, layer: str, original: Tensor) -> Tensor | None:
-        if one.file.algorithm(layer) == "norm":
-            return one.file.read(one.file.layers[layer]["w_norm"]).float()
+    def _add_change(self, rows: Tensor, one: Weighted, layer: str, strength: float) -> None:
         tensors = one.file.tensors(layer)
         adapter = layer_adapter(one.file, layer, self.base, tensors)
-        return weight_change(adapter, tensors.get("dora_scale"), original)
+        dora_scale, pair = tensors.get("dora_scale"), adapter.factors()
+        if dora_scale is None and pair is not None:
+            # without a ΔW beside the weight: on the largest layers that is a hundred megabytes
+            rows.view(rows.shape[0], -1).addmm_(*pair, alpha=strength)
+        else:
+            original = None if dora_scale is None else self.base.weight(layer)
+            rows.add_(weight_change(adapter, dora_scale, original).reshape(rows.shape), alpha=strength)
 
-    def _bias(self, one: Weighted, layer: str) -> Tensor | None:
-        keys = one.file.layers[layer]
-        name = next((suffix for suffix in ("diff_b", "b_norm") if suffix in keys), "")
-        return one.file.read(keys[name]).float() if name else None
+
+def _add_vector(rows: Tensor, one: Weighted, layer: str, suffixes: tuple[str, ...], strength: float) -> None:
+    """Adds the change of a bias or a norm where the file has one."""
+    for suffix in suffixes:
+        if key := one.file.layers[layer].get(suffix):
+            rows.add_(one.file.read(key).float().reshape(rows.shape), alpha=strength)
 
 
 def _write(
@@ -122,12 +130,15 @@ def _write(
     held: Tensors = base.files[file]
     sizes = {name: (_dtype(entry.torch_dtype, dtype), entry.shape) for name, entry in held.entries.items()}
 
-    def tensor(name: str) -> Tensor:
-        value = held.read(name)
-        changed = patch.apply(file, name, value) if patch.touches(file, name) else value
-        if changed.is_floating_point() and not bool(changed.isfinite().all()):
+    def tensor(name: str) -> Tensor | Iterator[bytes]:
+        if not patch.touches(file, name):
+            same = held.entries[name].torch_dtype == sizes[name][0]
+            return held.raw(name) if same and isinstance(held, TensorFile) else held.read(name).to(sizes[name][0])
+        changed = patch.apply(file, name, held.read(name)).to(sizes[name][0])
+        low, high = (float(end) for end in changed.aminmax())
+        if not (isfinite(low) and isfinite(high)):
             raise InputError(f"{name} would hold values that are not finite", "check the LoRA with `curate lora check`")
-        return changed.to(sizes[name][0])
+        return changed
 
     metadata = {**held.metadata, "modelspec.merged_from": ", ".join([base.root.name, *merged])}
     if "modelspec.title" in metadata:

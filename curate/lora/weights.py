@@ -1,4 +1,4 @@
-"""LoRAs with strengths on a command line: `dog.safetensors:0.7`, `dog.safetensors:0.7,te=0.5,4-9=0`."""
+"""LoRAs with strengths on a command line: `dog.safetensors:0.7`, `:0.7:0.5` as `sample` has it, `:0.7,te=0.5,4-9=0`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from curate.errors import InputError
 from curate.lora.file import LoraFile, open_lora
 
 PARTS = {"unet": ("unet",), "te": ("te1", "te2"), "te1": ("te1",), "te2": ("te2",)}
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 REMEDY = "write FILE:0.7, or FILE:0.7,te=0.5,4-9=0 with text encoders (te, te1, te2), unet and numbers of UNet blocks"
 
 
@@ -42,6 +43,8 @@ def weighted(text: str) -> Weighted:
     match = re.fullmatch(r"(.*):([^:/\\]*)", text, re.DOTALL)
     if match is None or Path(text).expanduser().exists():
         return Weighted(open_lora(text))
+    if both := re.fullmatch(rf"(.+):({_NUMBER}):({_NUMBER})", text, re.DOTALL):
+        return weighted(f"{both[1]}:{both[2]},te={both[3]}")
     file, words = open_lora(match[1]), match[2]
     strength, parts, blocks = 1.0, dict[str, float](), dict[int, float]()
     for number, word in enumerate(words.split(",")):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -25,16 +24,17 @@ from curate.diffusion.lora_family import LayerTable, layer_table
 
 NORMS = ("norm", "resnet-norm")
 CHILD = """
-import sys, time, resource
+import sys, time
 from pathlib import Path
+def peak_mib():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 2**10
 start = time.perf_counter()
 from curate.diffusion.base_weights import BaseWeights
 from curate.lora.into_base import merge_into_base
 from curate.lora.weights import weighted
-loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+loaded = peak_mib()
 done = merge_into_base([weighted(sys.argv[2])], BaseWeights.open(sys.argv[1], True), Path(sys.argv[3]))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(f"{loaded / 2**10:.0f} {peak / 2**10:.0f} {time.perf_counter() - start:.1f} {done.layers} {done.size}")
+print(f"{loaded:.0f} {peak_mib():.0f} {time.perf_counter() - start:.1f} {done.layers} {done.size}")
 """
 
 
@@ -102,9 +102,6 @@ def main() -> None:
         libraries, peak, seconds, layers, size = done.stdout.split()
         print(f"{layers} layers merged in {seconds} s (with its start {time.perf_counter() - start:.1f} s)")
         print(f"peak memory {peak} MiB, of which {libraries} MiB are the libraries; wrote {int(size) / 1e9:.2f} GB")
-        print(
-            f"this process, which wrote the files: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
-        )
     finally:
         for path in (base, lora, merged):
             path.unlink(missing_ok=True)

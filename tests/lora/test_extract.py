@@ -34,7 +34,7 @@ def test_a_low_rank_fine_tune_comes_back(tuned: tuple[Path, Path], tmp_path: Pat
     done = extracted(tuned[0], tmp_path / "b.safetensors", Limits(error=1e-4))
     assert apart(changes(done.path), changes(tuned[1])) < 1e-3
     ranks = {row.kept for row in done.rows}
-    assert ranks <= {5, 6} and done.error <= 1e-4 and not done.lost
+    assert max(ranks) == 6 and min(ranks) >= 4 and done.error <= 1e-4 and not done.lost
     merge_into_base([weighted(str(done.path))], BaseWeights.open("tiny", True), tmp_path / "again")
     again, wanted = BaseWeights.open(str(tmp_path / "again"), True), BaseWeights.open(str(tuned[0]), True)
     for layer in wanted.places:
