@@ -1,0 +1,243 @@
+"""`curate lora resize`, `merge` and `extract`: the commands that make a LoRA of others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from curate.cli.lora_options import (
+    OUTPUT,
+    WEIGHTS,
+    Base,
+    Files,
+    Force,
+    Loras,
+    Offline,
+    Out,
+    Precision,
+    base_weights,
+)
+from curate.cli.results import Json, print_json
+from curate.core.counting import counted
+from curate.errors import InputError
+
+if TYPE_CHECKING:
+    from curate.diffusion.base_weights import BaseWeights
+
+
+def resize_command(
+    file: Files,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="The file to write; a folder for several files or recipes.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    rank: Annotated[
+        int | None, typer.Option("--rank", min=1, help="Largest rank of a layer.", rich_help_panel=WEIGHTS)
+    ] = None,
+    conv_rank: Annotated[
+        int | None,
+        typer.Option("--conv-rank", min=1, help="Largest rank of 3×3 convolutions.", rich_help_panel=WEIGHTS),
+    ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe",
+            metavar="RECIPE",
+            help="fro_ckpt=1,thr=-3.5 and the like: references (spn_ckpt, fro_ckpt, spn_lora, fro_lora, subspace, "
+            "params) with thr= or size= in MiB; or sum=, fro=, ratio= of each layer; rank=, rescale=. Repeatable.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="SIZE", help="Largest file, such as 20MB.", rich_help_panel=WEIGHTS),
+    ] = None,
+    rescale: Annotated[
+        float | None,
+        typer.Option("--rescale", help="Multiply the effect by this number.", rich_help_panel=WEIGHTS),
+    ] = None,
+    base: Base = None,
+    precision: Precision = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Show what each layer kept.")] = False,
+    force: Force = False,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Make LoRAs smaller, by SVD. LoHa, LoKr, OFT and full weights become a plain LoRA; the error is shown."""
+    from curate.lora.file import lora_paths
+    from curate.lora.recipes import chosen
+
+    recipes = chosen(recipe or (), rank, conv_rank, size, rescale, with_base=base is not None)
+    paths = list(lora_paths(file))
+    weights = base_weights(base, offline)
+    into_folder = len(paths) * len(recipes) > 1 or out.is_dir()
+    reports: list[dict[str, Any]] = []
+    for path in paths:
+        labels = [one.label for one in recipes] if len(recipes) > 1 else [""]
+        targets = [_target(out, path, label) if into_folder else out for label in labels]
+        reports += _resize([str(path)], recipes, targets, weights, precision, force, layers, as_json)
+    if as_json:
+        print_json(reports)
+
+
+def _target(folder: Path, path: Path, label: str) -> Path:
+    name = path.stem if path.suffix == ".safetensors" else path.resolve().name
+    return folder / ("_".join(filter(None, (name, label))) + ".safetensors")
+
+
+def _resize(
+    loras: Sequence[str],
+    recipes: Sequence[Any],
+    targets: Sequence[Path],
+    base: BaseWeights | None,
+    precision: str | None,
+    force: bool,
+    layers: bool,
+    as_json: bool,
+) -> list[dict[str, Any]]:
+    from curate.lora import tables
+    from curate.lora.resize import resize
+    from curate.lora.weights import weighted
+
+    reports: list[dict[str, Any]] = []
+    for done in resize([weighted(text) for text in loras], recipes, targets, base, precision, force):
+        row = dataclasses.asdict(done)
+        reports.append({**row, "path": str(done.path), "recipe": done.recipe.text})
+        if as_json:
+            continue
+        if layers:
+            tables.show(iter([tables.rows_table(done.rows)]))
+        typer.echo(tables.resized_line(done), err=True)
+        _left_out(done.left_out)
+    return reports
+
+
+def _left_out(texts: Sequence[str]) -> None:
+    for text in texts:
+        typer.echo(f"left out, because a plain LoRA cannot hold it: {text}", err=True)
+
+
+def merge_command(
+    loras: Loras,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="The file to write; with a diffusers folder as base, a folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="MODEL", help="Merge into this base model instead of into one LoRA."),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option("--rank", min=1, help="Largest rank of a layer. Default: the exact sum.", rich_help_panel=WEIGHTS),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="RECIPE", help="Shrink the sum by a recipe of resize.", rich_help_panel=WEIGHTS
+        ),
+    ] = None,
+    precision: Precision = None,
+    force: Force = False,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Merge LoRAs into one LoRA, exactly or to a rank; or, with --base, into a base model."""
+    from curate.lora.recipes import chosen
+    from curate.lora.weights import weighted
+
+    if rank or recipe:
+        recipes = chosen([recipe] if recipe else [], rank, None, None, None, with_base=base is not None)
+        if base is not None and not recipes[0].needs_base:
+            raise InputError("a base model has no ranks", "leave out --rank and --recipe, or --base")
+        reports = _resize(loras, recipes, [out], base_weights(base, offline), precision, force, False, as_json)
+        if as_json:
+            print_json(reports)
+        return
+    files = [weighted(text) for text in loras]
+    weights = base_weights(base, offline)
+    if weights is None:
+        from curate.lora.merge import merge
+
+        done = merge(files, out, precision, force)
+        row = {"path": str(done.path), "layers": done.layers, "rank": done.rank, "size": done.size}
+        _wrote(as_json, row, f"{counted(done.layers, 'layer')}, rank up to {done.rank}", done.left_out)
+        return
+    from curate.lora.into_base import merge_into_base
+
+    merged = merge_into_base(files, weights, out, precision, force)
+    row = {"path": str(merged.path), "layers": merged.layers, "size": merged.size}
+    _wrote(as_json, row, f"{counted(merged.layers, 'layer')} changed", ())
+
+
+def _wrote(as_json: bool, row: dict[str, Any], what: str, left_out: Sequence[str]) -> None:
+    if as_json:
+        print_json({**row, "left_out": list(left_out)})
+        return
+    typer.echo(f"wrote {row['path']}: {what}, {row['size'] / (1 << 20):.2f} MiB", err=True)
+    _left_out(left_out)
+
+
+def extract_command(
+    tuned: Annotated[str, typer.Argument(metavar="TUNED", show_default=False, help="The fine-tuned model.")],
+    base: Annotated[str, typer.Argument(metavar="BASE", show_default=False, help="The model that it was made from.")],
+    out: Out,
+    rank: Annotated[
+        int | None, typer.Option("--rank", min=1, help="Largest rank of a layer.", rich_help_panel=WEIGHTS)
+    ] = None,
+    conv_rank: Annotated[
+        int | None,
+        typer.Option(
+            "--conv-rank", min=0, help="Largest rank of 3×3 convolutions; 0 leaves them out.", rich_help_panel=WEIGHTS
+        ),
+    ] = None,
+    error: Annotated[
+        float | None,
+        typer.Option(
+            "--error",
+            min=0,
+            max=1,
+            help="As many ranks as bring a layer's error below this share, such as 0.05.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["fp16", "bf16", "fp32"],
+        typer.Option("--precision", help="Precision of the numbers.", rich_help_panel=OUTPUT),
+    ] = "fp16",
+    layers: Annotated[bool, typer.Option("--layers", help="Show what each layer kept.")] = False,
+    force: Force = False,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Make a LoRA of the difference between two models."""
+    from curate.diffusion.base_weights import BaseWeights
+    from curate.lora import tables
+    from curate.lora.extract import Limits, extract
+
+    models = [BaseWeights.open(name, offline) for name in (tuned, base)]
+    done = extract(models[0], models[1], out, Limits(rank, conv_rank, error), precision, force)
+    if as_json:
+        print_json({**dataclasses.asdict(done), "path": str(done.path)})
+        return
+    if layers:
+        tables.show(iter([tables.rows_table(done.rows)]))
+    size = f"{done.size / (1 << 20):.2f} MiB"
+    typer.echo(f"wrote {done.path}: {counted(len(done.rows), 'layer')}, {size}, error {done.error:.2%}", err=True)
+    _left_out(done.lost)
