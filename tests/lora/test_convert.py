@@ -156,3 +156,12 @@ def test_the_backbone_that_is_trained_has_these_layers(bases: dict[str, Path]) -
     for family, folder in bases.items():
         keys = {layer.key for layer in load(str(folder), True).layer_names()}
         assert keys <= layer_table(family).layer_names.keys()
+
+
+@pytest.mark.parametrize("algo", ["lora", "locon", "dylora"])
+def test_files_of_sd2_have_kohyas_axes(algo: str, bases: dict[str, Path], tmp_path: Path) -> None:
+    """kohya loads the projections of SD 2.x as 1×1 convolutions, whichever algorithm writes LoRA's tensors."""
+    path = lora(tmp_path / "a.safetensors", bases["sd2"], algo=algo, rank=4, alpha=4.0, layer_preset="attn-mlp")
+    entries = TensorFile.open(path).entries
+    assert entries["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"].shape == (4, 64, 1, 1)
+    assert entries["lora_unet_mid_block_attentions_0_proj_out.lora_up.weight"].shape == (64, 4, 1, 1)

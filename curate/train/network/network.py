@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from curate.adapters.algorithm import algorithm
 from curate.adapters.base import Adapter, Layer, NormLayer, Shape
 from curate.adapters.layer_name import LayerName
 from curate.adapters.wrappers import Dora
@@ -109,7 +110,8 @@ class Network:
         out: dict[str, Tensor] = {}
         for name, adapter in self.adapters.items():
             point = self.backbone.stored_as_point(self.layer_names[name])
-            with_kernel = (*adapter.algorithm.kernel_axes, "dora_scale") if point else ()
+            stored = algorithm(adapter.algorithm.stored)  # LoCon and DyLoRA write LoRA's tensors
+            with_kernel = (*stored.kernel_axes, "dora_scale") if point else ()
             for suffix, tensor in adapter.tensors().items():
                 held = as_point(tensor) if suffix in with_kernel else tensor
                 out[f"{name}.{suffix}"] = (held.float() if held.is_floating_point() else held).cpu()
