@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from curate import tags_edit
+from curate import drive, tags_edit
 from tests.folder.helpers import Project, killed, same_but
 from tests.folder.world_model import pattern, plain
 from tests.folder.world_sources import SourceActions
@@ -147,6 +147,7 @@ class World(SourceActions):
         ours = dict(self._ours())
         done = tags_edit.edit(self.out, tags_edit.adding([tag]), "tags add", edited_too=bool(n % 2))
         for change in done.changes:
+            assert tag in change.after and not {"\ufeff", "\r"} & {*change.after}, change
             if change.caption.path in ours:
                 ours[change.caption.path].word, ours[change.caption.path].asked = change.after, True
         self._know_words()
@@ -154,9 +155,7 @@ class World(SourceActions):
     def restore(self, _: int) -> None:
         """`curate tags restore`."""
         if self.out.joinpath(".curate").exists() and not self.interrupted:
-            from curate.drive import restore
-
-            restore(self.out, ())
+            drive.restore(self.out, ())
             self._know_words()
             for one in self.pictures:
                 one.removed, one.asked = False, True
