@@ -30,8 +30,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "upscale": {"model": "lanczos", "size": 128},
 }
 """Options with which a stage has something to do and asks for nothing that is not on this machine."""
-ELSEWHERE = {"export": "tests/folder", "train": "tests/train"}
-"""Stages that write a folder of their own, and where that is tested."""
+ELSEWHERE = {"export": "tests/folder", "train": "tests/train", "sample": "tests/sampling", "evaluate": "tests/evaluate"}
+"""Stages that write a folder of their own or need a trained LoRA, and where that is tested."""
 
 
 def steps(kind: type[Stage]) -> list[Any]:

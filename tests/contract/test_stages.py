@@ -126,6 +126,7 @@ NO_PATHS = {
     ("train", "algo"),
     ("train", "caption_encoding"),
     ("train", "caption_extension"),
+    ("train", "family"),
     ("train", "output_name"),
     ("train", "guide"),
     ("train", "layer_preset"),
