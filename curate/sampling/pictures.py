@@ -109,16 +109,19 @@ class Pictures:
         """
         for one in requests:
             samplers.check(one.picture.sampler, self.ztsnr, one.picture.spacing)
-        for path in {used.path for one in requests for used in one.loras}:
+        used = list(dict.fromkeys(lora.path for one in requests for lora in one.loras))
+        for path in used:
             TensorFile.open(path)  # a file that is none is named before a base is loaded
         start = 0
         for _, group in groupby(requests, key=lambda one: one.loras):
             alike = list(group)
-            yield from self._write_alike(alike, start, folder)
+            yield from self._write_alike(alike, start, folder, used)
             start += len(alike)
 
-    def _write_alike(self, requests: Sequence[Request], start: int, folder: Path) -> Iterator[Drawn]:
-        """Those of the same LoRAs."""
+    def _write_alike(
+        self, requests: Sequence[Request], start: int, folder: Path, used: Sequence[Path]
+    ) -> Iterator[Drawn]:
+        """Those of the same LoRAs. `used` are all LoRA files: what does not fit is named before anything is drawn."""
         with contextlib.ExitStack() as stack:
             drawing: TextToImage | None = None
             for batch in batches([one.picture for one in requests], self.options.batch):
@@ -126,6 +129,8 @@ class Pictures:
                 found = [self.find(one, folder) for one in wanted]
                 paths = [path for path in found if path is not None]
                 if len(paths) < len(found):
+                    for path in used:
+                        self._lora(path)
                     drawing = drawing or stack.enter_context(self._drawing(requests[0].loras))
                     paths = self._draw(drawing, wanted, found, folder)
                 for n, before, path in zip(batch, found, paths, strict=True):

@@ -66,6 +66,7 @@ class Evaluate(EvaluateOptions, DatasetStage):
         return list(_failures(self._checks(env)))
 
     def _checks(self, env: Env) -> Iterator[Callable[[], object]]:
+        from curate.adapters.tensor_file import TensorFile
         from curate.diffusion.device import resolve_device
         from curate.diffusion.locate import locate_base
         from curate.evaluate.models import VIEWERS, locate
@@ -84,7 +85,7 @@ class Evaluate(EvaluateOptions, DatasetStage):
         if self.base:
             yield lambda: here(lambda: locate_base(self.base, offline=True))
         for text in (*self.lora, *self.with_lora):
-            yield lambda text=text: lora_strength(text)
+            yield lambda text=text: TensorFile.open(lora_strength(text).path)
         if self.prompts:
             yield lambda: read_lists(Path(self.prompts).expanduser())
         yield lambda: resolve_device(env.device, env.require_gpu)
