@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from curate import names
-from curate.core.files import write_bytes, write_text
+from curate.core.files import remove_leftovers, write_bytes, write_text
 from curate.sampling import labelled
 from curate.sampling.grid_file import INDEX, PICTURES, SHEET, Grid, row_label
 from curate.sampling.loras import LoraStrength, scaled
@@ -52,6 +52,7 @@ def draw(
     pictures: Pictures, columns: Sequence[Column], rows: Sequence[PictureSettings], folder: Path
 ) -> Iterator[Drawn]:
     """Draws what is missing of a grid's pictures into its folder."""
+    remove_leftovers(folder)
     return pictures.write(requests_of(columns, rows), folder / PICTURES)
 
 

@@ -14,7 +14,7 @@ import torch
 from curate.adapters.tensor_file import TensorFile
 from curate.core.digests import FileDigests, text_digest
 from curate.core.events import Listener, Note, Phase
-from curate.core.files import digest_plain
+from curate.core.files import digest_plain, remove_leftovers
 from curate.diffusion import samplers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import Traits, traits, yaml_prediction
@@ -112,6 +112,7 @@ class Pictures:
         used = list(dict.fromkeys(lora.path for one in requests for lora in one.loras))
         for path in used:
             TensorFile.open(path)  # a file that is none is named before a base is loaded
+        remove_leftovers(folder)  # of a run that was killed while it wrote
         start = 0
         for _, group in groupby(requests, key=lambda one: one.loras):
             alike = list(group)
