@@ -32,22 +32,18 @@ def summarise(
 
     `by_tags` are the keys of pictures whose edited caption is as `curate tags` left it.
     """
-    aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
     rows = list(manifest or ())
-    aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
     edited = [r.key for r in rows if r.edited is not None and not r.aside]
-    pictures = tally.pictures if tally.pictures is not None else len(rows)
-    saved = [{"kind": s.kind, "path": s.path} for s in tally.saved if s.kind != "checkpoint"]
     prepared = tally.end.prepared if tally.end else 0
     if manifest is not None:
         prepared = len(manifest.present)
     return {
         "status": tally.end.status if tally.end else "unknown",
         "dry_run": dry_run,
-        "pictures": pictures,
+        "pictures": tally.pictures if tally.pictures is not None else len(rows),
         "concepts": tally.concepts,
         "prepared": prepared,
-        "aside": sorted(aside, key=lambda a: a["key"]),
+        "aside": _aside(tally, rows),
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
@@ -62,10 +58,17 @@ def summarise(
         "training": _training(tally),
         "notes": _grouped(tally.notes),
         "seconds": round(tally.end.seconds, 3) if tally.end else None,
-        "saved": saved,
+        "saved": [{"kind": s.kind, "path": s.path} for s in tally.saved if s.kind != "checkpoint"],
         "where": {name: str(path) for name, path in where.items()},
         "next": next_command,
     }
+
+
+def _aside(tally: Tally, rows: Sequence[Record]) -> list[dict[str, str]]:
+    """Pictures that this run or an earlier one set aside, by name."""
+    aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
+    aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
+    return sorted(aside, key=lambda one: one["key"])
 
 
 def title(figures: Mapping[str, Any], stage: str) -> str:
