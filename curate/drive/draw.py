@@ -114,10 +114,8 @@ def grid(
     used = [lora_strength(text) for text in loras]
     folder = Path(source).expanduser()
     trained = is_trained(folder)
-    if not trained and folder.is_dir() and not (folder / "model_index.json").is_file():
-        raise InputError(f"no LoRA was trained in {folder}, and it is no base model", "give a trained folder or a base")
-    if name and not trained:
-        raise InputError(f"run {name} has no effect: {source} is a base model", "give the folder that was trained")
+    if not trained:
+        _check_base(folder, source, name)
     place = ledger_place(folder) if trained else out or Path("grid")
     with drawing(place, run, "grid", quiet) as session:
         if trained:
@@ -129,16 +127,23 @@ def grid(
         made = draw(plan, session.context)
         pictures = sum(map(len, made.files))
         session.tell(StageFinished(stage, pictures, 0, 0, time.perf_counter() - began))
-    page = write_page(plan.folder)
     return {
         "status": "done",
         "folder": str(plan.folder),
-        "page": str(page),
+        "page": str(write_page(plan.folder)),
         "sheet": str(plan.folder / "grid.png"),
         "columns": list(made.columns),
         "rows": [{"prompt": row.prompt, "seed": row.seed} for row in made.rows],
         "pictures": [list(row) for row in made.files],
     }
+
+
+def _check_base(folder: Path, source: str, name: str) -> None:
+    """Raises InputError for a folder that holds neither a training nor a base, and for the run of a base."""
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise InputError(f"no LoRA was trained in {folder}, and it is no base model", "give a trained folder or a base")
+    if name:
+        raise InputError(f"run {name} has no effect: {source} is a base model", "give the folder that was trained")
 
 
 def _plan(base: str, options: GridOptions, loras: Sequence[LoraStrength], folder: Path, context: Context) -> Plan:

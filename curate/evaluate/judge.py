@@ -143,21 +143,7 @@ def _result(
     references: Mapping[str, tuple[Reference, list[Picture]]],
     drawn: Mapping[tuple[str, str, int], Path],
 ) -> Evaluation:
-    rows: list[Row] = []
-    repetitions: list[Repetition] = []
-    measures: dict[tuple[str, str, str], dict[str, Measured]] = {}
-    for (column, concept, kind), cell in cells.items():
-        reference, pictures = references[concept]
-        base = None if column == BASE else cells[BASE, concept, kind]
-        each = len(cell.seeds) / len(set(cell.prompts))
-        own = measures[column, concept, kind] = measure(cell, kind, reference, base)
-        scores = {name: one.score for name, one in own.items()}
-        rows.append(Row(column, concept, kind, len(cell.seeds), each, scores))
-        if base is not None:
-            shots = next(s for c, k, s in _groups(plan.shots) if (c, k) == (concept, kind))
-            paths = [drawn[column, shot.text, shot.seed] for shot in shots]
-            repetitions += _repetitions(plan, column, concept, cell, reference, pictures, paths)
-    repetitions.sort(key=lambda r: (-r.cosine, r.picture))
+    rows, repetitions, measures = _measured(plan, cells, references, drawn)
     names = [column.label for column in plan.loras]
     ranks, repeats = rank(rows, names), repeating(rows)
     recommended, reason = recommend(rows, measures, ranks, repeats)
@@ -183,6 +169,31 @@ def _result(
         reach=reach_in_words(errors, plan.options.quick, plan.options.count),
         models={role: getattr(plan.options, role) for role in plan.viewers},
     )
+
+
+def _measured(
+    plan: Plan,
+    cells: Mapping[tuple[str, str, str], Cell],
+    references: Mapping[str, tuple[Reference, list[Picture]]],
+    drawn: Mapping[tuple[str, str, int], Path],
+) -> tuple[list[Row], list[Repetition], dict[tuple[str, str, str], dict[str, Measured]]]:
+    """Rows of scores, repeated training pictures (nearest first), and what was measured of each cell."""
+    rows: list[Row] = []
+    repetitions: list[Repetition] = []
+    measures: dict[tuple[str, str, str], dict[str, Measured]] = {}
+    for (column, concept, kind), cell in cells.items():
+        reference, pictures = references[concept]
+        base = None if column == BASE else cells[BASE, concept, kind]
+        each = len(cell.seeds) / len(set(cell.prompts))
+        own = measures[column, concept, kind] = measure(cell, kind, reference, base)
+        scores = {name: one.score for name, one in own.items()}
+        rows.append(Row(column, concept, kind, len(cell.seeds), each, scores))
+        if base is not None:
+            shots = next(s for c, k, s in _groups(plan.shots) if (c, k) == (concept, kind))
+            paths = [drawn[column, shot.text, shot.seed] for shot in shots]
+            repetitions += _repetitions(plan, column, concept, cell, reference, pictures, paths)
+    repetitions.sort(key=lambda r: (-r.cosine, r.picture))
+    return rows, repetitions, measures
 
 
 def _repetitions(

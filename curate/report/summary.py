@@ -34,15 +34,12 @@ def summarise(
     """
     rows = list(manifest or ())
     edited = [r.key for r in rows if r.edited is not None and not r.aside]
-    prepared = tally.end.prepared if tally.end else 0
-    if manifest is not None:
-        prepared = len(manifest.present)
     return {
         "status": tally.end.status if tally.end else "unknown",
         "dry_run": dry_run,
         "pictures": tally.pictures if tally.pictures is not None else len(rows),
         "concepts": tally.concepts,
-        "prepared": prepared,
+        "prepared": _prepared(tally, manifest),
         "aside": _aside(tally, rows),
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
@@ -62,6 +59,12 @@ def summarise(
         "where": {name: str(path) for name, path in where.items()},
         "next": next_command,
     }
+
+
+def _prepared(tally: Tally, manifest: Manifest | None) -> int:
+    if manifest is not None:
+        return len(manifest.present)
+    return tally.end.prepared if tally.end else 0
 
 
 def _aside(tally: Tally, rows: Sequence[Record]) -> list[dict[str, str]]:
