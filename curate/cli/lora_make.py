@@ -5,20 +5,34 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from curate.cli.lora_options import (
-    OUTPUT,
-    WEIGHTS,
     Base,
+    BaseModel,
+    ConvRank,
+    ExtractConvRank,
+    ExtractPrecision,
     Files,
     Force,
     Loras,
+    MaxError,
+    MergeBase,
+    MergeOut,
+    MergeRank,
     Offline,
     Out,
     Precision,
+    Rank,
+    Recipe,
+    Recipes,
+    Rescale,
+    ResizeOut,
+    ShowLayers,
+    Size,
+    Tuned,
     base_weights,
 )
 from curate.cli.results import Json, print_json
@@ -31,44 +45,15 @@ if TYPE_CHECKING:
 
 def resize_command(
     file: Files,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="OUT",
-            help="The file to write; a folder for several files or recipes.",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
-    rank: Annotated[
-        int | None, typer.Option("--rank", min=1, help="Largest rank of a layer.", rich_help_panel=WEIGHTS)
-    ] = None,
-    conv_rank: Annotated[
-        int | None,
-        typer.Option("--conv-rank", min=1, help="Largest rank of 3×3 convolutions.", rich_help_panel=WEIGHTS),
-    ] = None,
-    recipe: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--recipe",
-            metavar="RECIPE",
-            help="fro_ckpt=1,thr=-3.5 and the like: references (spn_ckpt, fro_ckpt, spn_lora, fro_lora, subspace, "
-            "params) with thr= or size= in MiB; or sum=, fro=, ratio= of each layer; rank=, rescale=. Repeatable.",
-            rich_help_panel=WEIGHTS,
-        ),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option("--size", metavar="SIZE", help="Largest file, such as 20MB.", rich_help_panel=WEIGHTS),
-    ] = None,
-    rescale: Annotated[
-        float | None,
-        typer.Option("--rescale", help="Multiply the effect by this number.", rich_help_panel=WEIGHTS),
-    ] = None,
+    out: ResizeOut,
+    rank: Rank = None,
+    conv_rank: ConvRank = None,
+    recipe: Recipes = None,
+    size: Size = None,
+    rescale: Rescale = None,
     base: Base = None,
     precision: Precision = None,
-    layers: Annotated[bool, typer.Option("--layers", help="Show what each layer kept.")] = False,
+    layers: ShowLayers = False,
     force: Force = False,
     offline: Offline = False,
     as_json: Json = False,
@@ -129,30 +114,10 @@ def _left_out(texts: Sequence[str]) -> None:
 
 def merge_command(
     loras: Loras,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="OUT",
-            help="The file to write; with a diffusers folder as base, a folder.",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
-    base: Annotated[
-        str | None,
-        typer.Option("--base", metavar="MODEL", help="Merge into this base model instead of into one LoRA."),
-    ] = None,
-    rank: Annotated[
-        int | None,
-        typer.Option("--rank", min=1, help="Largest rank of a layer. Default: the exact sum.", rich_help_panel=WEIGHTS),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe", metavar="RECIPE", help="Shrink the sum by a recipe of resize.", rich_help_panel=WEIGHTS
-        ),
-    ] = None,
+    out: MergeOut,
+    base: MergeBase = None,
+    rank: MergeRank = None,
+    recipe: Recipe = None,
     precision: Precision = None,
     force: Force = False,
     offline: Offline = False,
@@ -195,33 +160,14 @@ def _wrote(as_json: bool, row: dict[str, Any], what: str, left_out: Sequence[str
 
 
 def extract_command(
-    tuned: Annotated[str, typer.Argument(metavar="TUNED", show_default=False, help="The fine-tuned model.")],
-    base: Annotated[str, typer.Argument(metavar="BASE", show_default=False, help="The model that it was made from.")],
+    tuned: Tuned,
+    base: BaseModel,
     out: Out,
-    rank: Annotated[
-        int | None, typer.Option("--rank", min=1, help="Largest rank of a layer.", rich_help_panel=WEIGHTS)
-    ] = None,
-    conv_rank: Annotated[
-        int | None,
-        typer.Option(
-            "--conv-rank", min=0, help="Largest rank of 3×3 convolutions; 0 leaves them out.", rich_help_panel=WEIGHTS
-        ),
-    ] = None,
-    error: Annotated[
-        float | None,
-        typer.Option(
-            "--error",
-            min=0,
-            max=1,
-            help="As many ranks as bring a layer's error below this share, such as 0.05.",
-            rich_help_panel=WEIGHTS,
-        ),
-    ] = None,
-    precision: Annotated[
-        Literal["fp16", "bf16", "fp32"],
-        typer.Option("--precision", help="Precision of the numbers.", rich_help_panel=OUTPUT),
-    ] = "fp16",
-    layers: Annotated[bool, typer.Option("--layers", help="Show what each layer kept.")] = False,
+    rank: Rank = None,
+    conv_rank: ExtractConvRank = None,
+    error: MaxError = None,
+    precision: ExtractPrecision = "fp16",
+    layers: ShowLayers = False,
     force: Force = False,
     offline: Offline = False,
     as_json: Json = False,

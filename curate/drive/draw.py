@@ -21,6 +21,7 @@ from curate.pipeline import RunOptions
 from curate.report import open_report
 
 if TYPE_CHECKING:
+    from curate.sampling.grid_file import Grid
     from curate.sampling.loras import LoraStrength
     from curate.sampling.options import DrawOptions, GridOptions
     from curate.sampling.pictures import Context, Pictures, Request
@@ -108,7 +109,7 @@ def grid(
     """
     from curate.core.store import ledger_place
     from curate.sampling.loras import lora_strength
-    from curate.stages.sample import Sample, draw
+    from curate.stages.sample import Sample
     from curate.train.output.trained import is_trained
 
     used = [lora_strength(text) for text in loras]
@@ -122,11 +123,7 @@ def grid(
             plan = Sample(**options.model_dump(exclude_unset=True)).plan(folder, session.context, name, out, used)
         else:
             plan = _plan(source, options, used, place, session.context)
-        stage, began = session.context.stage, time.perf_counter()
-        session.tell(StageStarted(stage, len(plan.columns) * len(plan.rows), 0))
-        made = draw(plan, session.context)
-        pictures = sum(map(len, made.files))
-        session.tell(StageFinished(stage, pictures, 0, 0, time.perf_counter() - began))
+        made = _drawn(plan, session)
     return {
         "status": "done",
         "folder": str(plan.folder),
@@ -136,6 +133,16 @@ def grid(
         "rows": [{"prompt": row.prompt, "seed": row.seed} for row in made.rows],
         "pictures": [list(row) for row in made.files],
     }
+
+
+def _drawn(plan: Plan, session: Drawing) -> Grid:
+    from curate.stages.sample import draw
+
+    stage, began = session.context.stage, time.perf_counter()
+    session.tell(StageStarted(stage, len(plan.columns) * len(plan.rows), 0))
+    made = draw(plan, session.context)
+    session.tell(StageFinished(stage, sum(map(len, made.files)), 0, 0, time.perf_counter() - began))
+    return made
 
 
 def _check_base(folder: Path, source: str, name: str) -> None:

@@ -84,10 +84,16 @@ def extract(
             layers[layer] = made
     if not layers:
         raise InputError(f"{tuned.name} and {base.name} do not differ in any layer", "give two different models")
+    output.save(target, layers, names, _metadata(tuned, base, layers, target.stem), overwrite)
+    error = (dropped / whole) ** 0.5 if whole else 0.0
+    return Extracted(target, tuple(rows), error, output.size_on_disk(target), tuple(_lost(tuned, base, limits)))
+
+
+def _metadata(tuned: BaseWeights, base: BaseWeights, layers: output.Layers, name: str) -> dict[str, str]:
     version, architecture = base.family.labels("epsilon")
-    metadata = {
+    return {
         **network_metadata(layers),
-        "ss_output_name": target.stem,
+        "ss_output_name": name,
         "ss_base_model_version": version,
         "ss_v2": str(base.family.v2),
         "ss_sd_model_name": base.root.name,
@@ -95,11 +101,8 @@ def extract(
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{architecture}/lora",
         "modelspec.implementation": base.family.implementation,
-        "modelspec.title": target.stem,
+        "modelspec.title": name,
     }
-    output.save(target, layers, names, metadata, overwrite)
-    error = (dropped / whole) ** 0.5 if whole else 0.0
-    return Extracted(target, tuple(rows), error, output.size_on_disk(target), tuple(_lost(tuned, base, limits)))
 
 
 def _differences(tuned: BaseWeights, base: BaseWeights, limits: Limits) -> Iterator[tuple[str, Tensor, float]]:

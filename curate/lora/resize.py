@@ -106,26 +106,12 @@ def _write(
     overwrite: bool,
 ) -> Resized:
     metadata = merged_metadata(source.files)
-    names = source.names
-
-    def size_of(ranks: Mapping[str, int]) -> int:
-        sizes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
-        for one in measured:
-            if rank := ranks[one.layer]:
-                ones = (1,) * len(one.shape.kernel)
-                sizes[names.key(one.layer, DOWN)] = dtype, (rank, one.shape.into, *one.shape.kernel)
-                sizes[names.key(one.layer, UP)] = dtype, (one.shape.out, rank, *ones)
-                if not names.in_configuration:
-                    sizes[names.key(one.layer, "alpha")] = dtype, ()
-        configured = CONFIGURED * len(measured) if names.in_configuration else 0
-        return tensor_file.file_size(sizes, metadata) + SPARE + configured
-
-    kept = selection.select(recipe, measured, size_of)
+    kept = selection.select(recipe, measured, lambda ranks: _size(source.names, measured, ranks, dtype, metadata))
     layers = _layers(source, kept, recipe, dtype)
     note = f"resized by {recipe.text}" if len(source.files) == 1 else f"merged and resized by {recipe.text}"
     values = {"recipe": recipe.text, "from": [one.text for one in source.files]}
     meant = result_metadata(metadata, layers, target.stem, note, "resize", values)
-    output.save(target, layers, names, meant, overwrite)
+    output.save(target, layers, source.names, meant, overwrite)
     rows = tuple(_row(one, kept[one.layer]) for one in measured)
     whole = sum(one.norm**2 for one in measured) ** 0.5
     dropped = sum(one.dropped(kept[one.layer]) ** 2 for one in measured) ** 0.5
@@ -138,6 +124,26 @@ def _write(
         _threshold(recipe, measured, kept),
         tuple(source.left_out),
     )
+
+
+def _size(
+    names: output.Names,
+    measured: Sequence[Measured],
+    ranks: Mapping[str, int],
+    dtype: torch.dtype,
+    metadata: Mapping[str, str],
+) -> int:
+    """Bytes of the file with these ranks; a little more than it will have."""
+    sizes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    for one in measured:
+        if rank := ranks[one.layer]:
+            ones = (1,) * len(one.shape.kernel)
+            sizes[names.key(one.layer, DOWN)] = dtype, (rank, one.shape.into, *one.shape.kernel)
+            sizes[names.key(one.layer, UP)] = dtype, (one.shape.out, rank, *ones)
+            if not names.in_configuration:
+                sizes[names.key(one.layer, "alpha")] = dtype, ()
+    configured = CONFIGURED * len(measured) if names.in_configuration else 0
+    return tensor_file.file_size(sizes, metadata) + SPARE + configured
 
 
 @torch.no_grad()
