@@ -6,7 +6,7 @@ Which file on disk is which of ours:
 2. A folder has become another if pictures of ours went there under their names. A folder that is gone has also become
    the one folder that all its pictures went to.
 3. A picture whose content a person changed is the one of its name in the folder that its folder has become, or the only
-   one of its name where the folder is gone.
+   one of its name where the folder is gone. A killed run may have given it another folder and name: these count too.
 4. A caption is beside its picture, else under its old name there, else where it was, else under its old name in the
    folder that its folder has become.
 
@@ -53,7 +53,7 @@ def follow_moves(
         return []
     foreign = [path for path in pictures(folder) if path not in rows]
     moves = _by_content(folder, store, [*misplaced, *missing], foreign, edits)
-    changed = _by_name(folder, missing, foreign, moves)
+    changed = _by_name(folder, missing, misplaced, foreign, moves)
     moves += changed
     for row, new in moves:
         # no time matches a picture that a person changed, which may well have the old size
@@ -116,25 +116,37 @@ def _by_content(
     return moves
 
 
-def _by_name(folder: Path, missing: Sequence[Written], foreign: Sequence[str], moves: Sequence[Move]) -> list[Move]:
+def _by_name(
+    folder: Path,
+    missing: Sequence[Written],
+    misplaced: Sequence[Written],
+    foreign: Sequence[str],
+    moves: Sequence[Move],
+) -> list[Move]:
     """Pictures changed as well: under their name where others of their folder went, or where it was renamed."""
     votes = _votes(moves)
     followed = {id(row) for row, _ in moves}
     free = set(foreign) - {path for _, path in moves}
     found: list[Move] = []
-    for row in missing:
-        if id(row) in followed:
-            continue
-        old = PurePosixPath(row.path)
-        places = [(folder / path).parent for path in free if PurePosixPath(path).name == old.name]
-        voted = [place for place in places if votes[old.parent.as_posix(), place.relative_to(folder).as_posix()]]
-        if not voted and not (folder / old.parent).exists():
-            voted = places
-        if len(voted) == 1:
-            path = (voted[0] / old.name).relative_to(folder).as_posix()
-            free.remove(path)
-            found.append((row, path))
+    for row in (row for row in missing if id(row) not in followed):
+        for old in (row.path, *(target.path for target in misplaced if target.key == row.key)):
+            path = _place_by_name(folder, PurePosixPath(old), free, votes)
+            if path is not None:
+                free.remove(path)
+                found.append((row, path))
+                break
     return found
+
+
+def _place_by_name(
+    folder: Path, old: PurePosixPath, free: Iterable[str], votes: Mapping[tuple[str, str], int]
+) -> str | None:
+    """The one file of that name where the folder went; None where there is none, or more than one."""
+    places = [path for path in map(PurePosixPath, free) if path.name == old.name]
+    voted = [path for path in places if (old.parent.as_posix(), path.parent.as_posix()) in votes]
+    if not voted and not (folder / old.parent).exists():
+        voted = places
+    return voted[0].as_posix() if len(voted) == 1 else None
 
 
 def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], moves: Sequence[Move]) -> None:

@@ -210,4 +210,17 @@ KNOWN: dict[str, Actions] = {
         ("run_killed", 7334),
         ("rename_folder", 5579),
     ],
+    "a repainted picture that a killed run gave another name, in a renamed folder": [
+        ("change_picture", 8083),
+        ("retouch_and_rename_source", 9164),
+        ("rename_source", 7441),
+        ("back_up", 6470),
+        ("run", 9946),
+        ("rename_folder", 3637),
+        ("rename_source", 8769),
+        ("retouch_and_rename_source", 8697),
+        ("rename_folder", 9374),
+        ("run_killed", 857),
+        ("rename_folder", 1977),
+    ],
 }
