@@ -1,4 +1,8 @@
-"""HTML elements that escape everything put into them, so that no page can forget to."""
+"""HTML elements that escape everything put into them, so that no page can forget to.
+
+Jinja2 was weighed and not taken: its templates escape markup but not the control characters of file names, and half of
+a page's parts are shared functions that templates would call back.
+"""
 
 from __future__ import annotations
 
