@@ -8,11 +8,13 @@ from pydantic import ConfigDict, Field, model_validator
 
 from curate.core.caption_encoding import CaptionEncoding
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
+from curate.core.counting import counted
 from curate.core.options import Options
 from curate.core.path_options import FilePath, HubFileName, ModelName
 from curate.sampling.options import ModelOptions, PictureOptions
 
 QUICK_PICTURES, QUICK_SEEDS = 8, 4
+_QUICK = f"{counted(QUICK_PICTURES, 'picture')} with {counted(QUICK_SEEDS, 'seed')}"
 
 
 class LoraOptions(Options):
@@ -36,7 +38,8 @@ class ProtocolOptions(Options):
     pictures: int = Field(100, ge=2, le=10_000, description="Pictures of each concept and kind of prompts.")
     seeds: int = Field(10, ge=2, le=1000, description="Pictures of one prompt, each with its own seed.")
     quick: bool = Field(
-        False, description=f"Draw only {QUICK_PICTURES} pictures of each concept and kind, with {QUICK_SEEDS} seeds."
+        False,
+        description=f"For each concept and kind, draw only {_QUICK}.",
     )
     seed: int = Field(42, ge=0, description="Seed of the first picture of each prompt.")
     negative: str = Field("", description="Negative prompt of all pictures.")
@@ -69,9 +72,7 @@ class EvaluateOptions(ModelOptions, PictureOptions, JudgeOptions, ProtocolOption
     def _fits(self) -> Self:
         given = [name for name in ("pictures", "seeds") if getattr(self, name) != type(self).model_fields[name].default]
         if self.quick and given:
-            raise ValueError(
-                f"quick draws {QUICK_PICTURES} pictures with {QUICK_SEEDS} seeds: leave out {' and '.join(given)}"
-            )
+            raise ValueError(f"quick draws {_QUICK}: leave out {' and '.join(given)}")
         if self.checkpoints is not None and self.lora:
             raise ValueError("checkpoints chooses among the files of the latest training: leave it out beside lora")
         if self.seeds > self.pictures:

@@ -127,7 +127,7 @@ def _student(seeds: int) -> float:
 def reach_in_words(errors: Mapping[str, float], quick: bool, count: int) -> str:
     """How far the errors reach."""
     listed = ", ".join(f"{metric} ±{errors[metric]:.2g}" for metric in errors if metric != "copies")
-    line = f"With {count} pictures of a concept and kind, a score's 95% interval is about {listed}."
+    line = f"With {counted(count, 'picture')} of a concept and kind, a score's 95% interval is about {listed}."
     if quick:
         line += " quick is for a first look: without it 100 pictures are drawn."
     return line + " Two LoRAs draw the same seeds, so that their difference is known better."

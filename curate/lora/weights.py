@@ -13,6 +13,8 @@ from curate.lora.file import LoraFile, open_lora
 PARTS = {"unet": ("unet",), "te": ("te1", "te2"), "te1": ("te1",), "te2": ("te2",)}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 REMEDY = "write FILE:0.7, or FILE:0.7,te=0.5,4-9=0 with text encoders (te, te1, te2), unet and numbers of UNet blocks"
+LARGEST = 1e4
+"""Strength beyond which nothing but overflow comes out."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _number(value: str, text: str) -> float:
         number = float(value)
     except ValueError:
         number = float("nan")
-    if not abs(number) < float("inf"):
+    if not abs(number) <= LARGEST:
         raise InputError(f'{text}: "{value}" is not a strength', REMEDY)
     return number
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.core.events import Event, Saved
+from curate.core.files import remove_leftovers
 from curate.diffusion.base import Backbone
 from curate.diffusion.device import reproducible
 from curate.diffusion.load import LoadOptions, load
@@ -110,6 +111,7 @@ class Training:
         """Trains to the end and writes the LoRA."""
         context, options, team = self.context, self.options, self.team
         if team.first:
+            remove_leftovers(self.folder / "lora")  # of a run that was killed while it wrote
             self.run.device = str(context.device)
             self.run.save(self.folder)
         team.first_then_others(lambda: checks.check(options, self.folder, context.digests))

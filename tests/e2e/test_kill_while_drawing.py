@@ -19,7 +19,7 @@ def test_the_lora_outlives_a_kill_at_the_last_pictures(tmp_path: Path, curate: C
     words = ("train", folder, *OPTIONS, "--sample-prompts", tmp_path / "p.txt")
     process = start(*words, cwd=tmp_path, out=tmp_path / "said")
     end = time.monotonic() + 240
-    while not (files := sorted((folder / "lora").glob("*.safetensors"))) and time.monotonic() < end:
+    while not (files := sorted((folder / "lora").glob("[!.]*.safetensors"))) and time.monotonic() < end:
         time.sleep(0.02)
     process.kill()
     process.wait()
@@ -31,4 +31,4 @@ def test_the_lora_outlives_a_kill_at_the_last_pictures(tmp_path: Path, curate: C
     before = path.read_bytes()
     (tmp_path / "p.txt").write_text("zwx dog --w 64 --h 64 --s 1\n", encoding="utf-8")
     curate(*words, cwd=tmp_path)
-    assert before == path.read_bytes() and sorted((folder / "lora").glob("*.safetensors")) == [path]
+    assert before == path.read_bytes() and sorted((folder / "lora").glob("[!.]*.safetensors")) == [path]
