@@ -111,9 +111,7 @@ class Training:
         """Trains to the end and writes the LoRA."""
         context, options, team = self.context, self.options, self.team
         if team.first:
-            remove_leftovers(self.folder / "lora")  # of a run that was killed while it wrote
-            self.run.device = str(context.device)
-            self.run.save(self.folder)
+            self.begin()
         team.first_then_others(lambda: checks.check(options, self.folder, context.digests))
         place = locate_base(options.base, context.offline)
         check_base(options, base_traits(options, place), place, context.device)
@@ -147,6 +145,16 @@ class Training:
             for line in expected.lines():
                 context.note("warning" if line.startswith("warning") else "info", line.removeprefix("warning: "))
             return self.loop(job, network)
+
+    def begin(self) -> None:
+        """Notes where the run computes, and removes LoRA files that a killed run left half-written.
+
+        Another folder may be shared with trainings that this folder's lock knows nothing of: it is left as it is.
+        """
+        if not self.options.output_dir:
+            remove_leftovers(self.folder / "lora")
+        self.run.device = str(self.context.device)
+        self.run.save(self.folder)
 
     def end_if_stopping(self, task: str) -> None:
         """Raises Interrupted where the user asked to stop; of several processes none goes on alone, and none ends."""

@@ -128,6 +128,20 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
     assert len(losses(events)) == 2
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_killed_run_left_half_written_goes_with_the_next(folder: Path, tmp_path: Path, elsewhere: bool) -> None:
+    """Not from a folder that other trainings may write to as well."""
+    place = tmp_path / "shared" if elsewhere else folder / "lora"
+    place.mkdir()
+    half = place / ".curate-0123456789abcdef.safetensors"
+    half.write_bytes(b"half")
+    Train.build({"base": "tiny", **SHORT, "steps": 1, **({"output_dir": str(place)} if elsewhere else {})}).run(
+        Manifest(), env_of(folder), lambda event: None
+    )
+    assert half.exists() == elsewhere
+    assert len(list(place.glob("[!.]*.safetensors"))) == 1
+
+
 def test_finished_run_is_recalled_and_stands_until_touched(folder: Path) -> None:
     stage = Train(base="tiny", save_precision="fp32", **SHORT)
     env = env_of(folder)
