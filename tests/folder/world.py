@@ -9,7 +9,7 @@ from PIL import Image
 
 from curate import drive, tags_edit
 from tests.folder.helpers import Project, killed, same_but
-from tests.folder.world_model import pattern, plain
+from tests.folder.world_model import is_half_written, pattern, plain
 from tests.folder.world_sources import SourceActions
 
 
@@ -137,7 +137,8 @@ class World(SourceActions):
             for one in captions:
                 place.mkdir(exist_ok=True)
                 shutil.copy(one, place)
-                self.backups.add((one.name, one.read_bytes()))
+                if not is_half_written(one):
+                    self.backups.add((one.name, one.read_bytes()))
 
     def add_tag(self, n: int) -> None:
         """`curate tags add`, which counts as the person's edits."""

@@ -142,7 +142,7 @@ class Model:
     def _ours(self) -> list[tuple[Path, Picture]]:
         """The prepared pictures, with what each shows."""
         by_pixels = {pixels: p for p in self.pictures for pixels in (*p.past, p.pixels, p.hand) if pixels}
-        files = sorted(p for p in self.out.rglob("*.png") if ".curate" not in p.parts)
+        files = sorted(p for p in self.out.rglob("*.png") if ".curate" not in p.parts and not is_half_written(p))
         return [(f, by_pixels[pixels]) for f in files if (pixels := read_pixels(f)) in by_pixels]
 
     def _caption_of(self, n: int) -> tuple[Picture, Path] | None:
@@ -164,6 +164,11 @@ class Model:
         """Whatever reads the folder knows from then on what the person wrote."""
         for one in self.pictures:
             one.known_word = one.word
+
+
+def is_half_written(file: Path) -> bool:
+    """Whether a killed run left the file under a temporary name: hidden, so nobody edits or renames it."""
+    return file.name.startswith(".curate-")
 
 
 def pattern(seed: int) -> Any:
