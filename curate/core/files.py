@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator
@@ -15,6 +16,7 @@ from typing import Any
 
 from curate.errors import CurateError, InputError, MissingError
 
+_TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -105,18 +107,26 @@ def _temporary(path: Path) -> Path:
 
 
 def remove_leftovers(folder: Path) -> bool:
-    """Deletes temporary files of a run that was killed, directly inside `folder`; returns whether there were any."""
-    leftovers = [path for path in folder.glob(".curate-*") if path.is_file()]
+    """Deletes temporary files of a run that was killed, directly inside `folder`; returns whether there were any.
+
+    Only names that `write_atomic` gives: any other file is a person's.
+    """
+    leftovers = [path for path in folder.glob(".curate-*") if _TEMPORARY.fullmatch(path.name) and path.is_file()]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return bool(leftovers)
 
 
 def prune_empty(folder: Path, stop: Path) -> None:
-    """Removes `folder` and its parents below `stop` as long as they are empty."""
+    """Removes `folder` and its parents below `stop` as long as they are empty.
+
+    One that is gone already is passed over: a kill may have come before its parent went.
+    """
     while folder != stop and stop in folder.parents:
         try:
             folder.rmdir()
+        except FileNotFoundError:
+            pass
         except OSError:
             return
         folder = folder.parent

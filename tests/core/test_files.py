@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,11 +122,46 @@ def test_copies_are_whole(tmp_path: Path) -> None:
 
 def test_leftovers_go_and_empty_folders_with_them(tmp_path: Path) -> None:
     (tmp_path / "x/y").mkdir(parents=True)
-    (tmp_path / "x/y/.curate-abc.png").write_text("")
+    (tmp_path / "x/y/.curate-0123456789abcdef.png").write_text("")
+    (tmp_path / "x/y/.curate-0123456789abcdef").write_text("")
     (tmp_path / "keep").write_text("")
     remove_leftovers(tmp_path / "x/y")
     prune_empty(tmp_path / "x/y", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["keep"]
+
+
+def test_an_empty_folder_goes_though_the_one_inside_is_gone_already(tmp_path: Path) -> None:
+    (tmp_path / "x/y").mkdir(parents=True)
+    prune_empty(tmp_path / "x/y/z", tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/keep").write_text("")
+    prune_empty(tmp_path / "x/y/z", tmp_path)
+    assert [p.name for p in (tmp_path / "x").iterdir()] == ["keep"]
+
+
+def test_files_of_a_person_are_no_leftovers(tmp_path: Path) -> None:
+    names = [".curate-0123456789abcdef.png.bak", ".curate-0123456789abcdef-copy.png", ".curate-notes.txt"]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    assert not remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_killed_write_leaves_a_name_that_is_cleaned_up(tmp_path: Path) -> None:
+    copies: list[Path] = []
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("half")
+        copies.append(tmp_path / "killed" / temporary.name)
+        copies[0].parent.mkdir(exist_ok=True)
+        shutil.copy(temporary, copies[0])
+
+    for name in ("a.png", "a.tar.gz", "a"):
+        copies.clear()
+        write_atomic(tmp_path / name, write)
+        assert remove_leftovers(tmp_path / "killed"), copies[0].name
+        assert not copies[0].exists()
 
 
 def test_equal_values_have_equal_digests() -> None:

@@ -20,7 +20,7 @@ def killed(place: Path) -> Store:
     journal = folder.Journal.begin(place, store, "trigger")
     journal.replacing(text)
     text.write_text("zwx dog, as it came", encoding="utf-8")
-    (place / "dog/.curate-abc.png").write_bytes(b"half")
+    (place / "dog/.curate-0123456789abcdef.png").write_bytes(b"half")
     return store
 
 
