@@ -41,7 +41,8 @@ def recognize(
     written = {(row.origin, row.key) for row in rows.values()}
     records = [r for r in manifest if r.origin]
     words = sorted({*changes.edits, *changes.removed})
-    changed = assign(words, sorted(before), sorted(written), records, Resemblance(folder, rows, env))
+    looks = Resemblance(folder, rows.values(), store.intended(), env)
+    changed = assign(words, sorted(before), sorted(written), records, looks)
     edits = {changed.get(one, one): text for one, text in changes.edits.items()}
     removed = {changed.get(one, one): path for one, path in changes.removed.items()}
     for old, new in changed.items():

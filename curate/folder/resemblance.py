@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,20 @@ _NEAREST = 6
 
 
 class Resemblance:
-    """Compares what the folder holds of pictures whose source is gone with new sources."""
+    """Compares what is left of pictures whose source is gone with new sources."""
 
-    def __init__(self, folder: Path, rows: Mapping[str, Written], env: Env) -> None:
+    def __init__(self, folder: Path, rows: Iterable[Written], intended: Iterable[Written], env: Env) -> None:
+        """`rows` are what the folder holds, `intended` what a killed run was about to write there."""
         self._env = env
         self._files: dict[Identity, list[Path]] = {}
-        for row in rows.values():
-            # what was encoded for the folder outlives a file that a person removed there
-            kept = env.root / str(row.record.get("image", {}).get("path", ""))
-            self._files.setdefault((row.origin, source_key(row.key)), []).extend((folder / row.path, kept))
+        for row in rows:
+            self._files.setdefault(_source(row), []).extend((folder / row.path, self._encoded(row)))
+        for row in intended:
+            self._files.setdefault(_source(row), []).append(self._encoded(row))
+
+    def _encoded(self, row: Written) -> Path:
+        """What was encoded for the folder: it outlives a file that a person removed there."""
+        return self._env.root / str(row.record.get("image", {}).get("path", ""))
 
     def __call__(self, identities: Sequence[Identity], records: Sequence[Record]) -> dict[Identity, Record]:
         """Pairs by falling likeness; each picture is given once."""
@@ -62,6 +67,10 @@ class Resemblance:
         except PictureError:
             return None
         return small, *perceptual_hash.hashes(small)
+
+
+def _source(row: Written) -> Identity:
+    return row.origin, source_key(row.key)
 
 
 def _distance(first: tuple[int, list[int]], second: tuple[int, list[int]]) -> int:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate.core.store import Store
+from curate.drive import restore
 from tests.folder.helpers import Project, killed
+from tests.folder.world_model import pattern
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to die in the middle of a run")
 
@@ -86,8 +89,6 @@ def test_an_edited_caption_of_the_only_picture_is_kept_where_a_person_finds_it(p
 
 
 def test_a_restored_picture_leaves_no_caption_in_a_folder_that_is_renamed(dogs: Project) -> None:
-    from curate.drive import restore
-
     dogs.edit("1_zwx dog/1.txt", MINE)
     (dogs.out / "1_zwx dog/1.png").unlink()
     restore(dogs.out, ())
@@ -132,6 +133,38 @@ def test_an_edit_after_a_kill_follows_a_source_that_the_killed_run_saw_under_its
             twin.run()
             assert twin.captions()["1_dog/cropped.txt"] == MINE, after
             assert len(twin.files()) == 4
+
+
+def test_a_caption_without_picture_follows_a_source_that_a_killed_run_was_about_to_write_again(
+    project: Project,
+) -> None:
+    for n in range(2):
+        path = project.picture(f"dog/{n}.png")
+        Image.fromarray(pattern(n)).save(path)
+    project.run()
+    project.edit("1_dog/1.txt", MINE)
+    (project.out / "1_dog/1.png").unlink()
+    project.run()
+    assert project.captions()["unplaced captions/dog/1.png.txt"] == MINE
+    restore(project.out, ())
+    twins = [project.twin(f"killed{after}") for after in range(14)]
+    for after, twin in enumerate(twins):
+        killed(twin.run, after)
+    source = project.place / "in/dog/1.png"
+    Image.open(source).crop((2, 2, 32, 32)).save(source.with_name("cropped.png"))
+    source.with_suffix(".txt").rename(source.with_name("cropped.txt"))
+    source.unlink()
+    followed: list[int] = []
+    for after, twin in enumerate(twins):
+        with Store(twin.out) as store:
+            begun = bool(store.intended())
+        is_half_written = not (twin.out / "1_dog/1.png").exists()
+        twin.run()
+        assert MINE in twin.captions().values(), after
+        if begun:
+            assert twin.captions() == {"1_dog/0.txt": "dog, grass, sky", "1_dog/cropped.txt": MINE}, after
+            followed += [after] if is_half_written else []
+    assert followed
 
 
 def test_a_ledger_of_the_version_before_is_read(dogs: Project) -> None:
