@@ -7,8 +7,8 @@ Which file on disk is which of ours:
    the one folder that all its pictures went to.
 3. A picture whose content a person changed is the one of its name in the folder that its folder has become, or the only
    one of its name where the folder is gone. A killed run may have given it another folder and name: these count too.
-4. A caption is beside its picture, else under its old name there, else where it was, else under its old name in the
-   folder that its folder has become.
+4. A caption is beside its picture, else under its old name there, else where it was, else beside it under another
+   suffix (a killed run had not changed it yet), else under its old name in the folder that its folder has become.
 
 A kill breaks none of this: a run writes a picture before its caption, and removes a caption before its picture. So a
 caption of ours always has a picture beside it, and the picture says where both went. `duplicate_captions` takes up what
@@ -28,7 +28,7 @@ from curate.core.events import Listener, Note
 from curate.core.store import LEDGER, Store, Written
 from curate.core.user_changes import Identity, RepeatsOverride
 from curate.folder import unplaced_captions
-from curate.folder.compare import is_any_of, read_text
+from curate.folder.compare import caption_path, is_any_of, read_text
 from curate.names import folder_name
 
 Move = tuple[Written, str]
@@ -206,7 +206,7 @@ def folders_after(folder: Path, moves: Sequence[Move]) -> dict[str, set[str]]:
 
 
 def _caption_path(folder: Path, row: Written, new: str) -> str:
-    """Where the caption of a moved picture is: beside it, under its old name there, or still where it was."""
+    """Where the caption of a moved picture is: see rule 4 of the module. "" where it has none."""
     if not row.caption_path:
         return ""
     old, moved = PurePosixPath(row.caption_path), PurePosixPath(new)
@@ -214,7 +214,7 @@ def _caption_path(folder: Path, row: Written, new: str) -> str:
     for place in (beside, moved.parent / old.name, old):
         if (folder / place).exists():
             return place.as_posix()
-    return beside.as_posix()
+    return caption_path(folder, dataclasses.replace(row, path=new, caption_path=beside.as_posix()))
 
 
 def _keep_repeats(folder: Path, store: Store, moves: Sequence[Move], tell: Listener) -> None:

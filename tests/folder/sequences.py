@@ -274,4 +274,17 @@ KNOWN: dict[str, Actions] = {
         ("retouch_and_rename_source", 8648),
         ("run_killed", 6754),
     ],
+    "an edit after a kill on the way to another caption suffix, in a folder renamed since": [
+        ("rename_folder", 2245),
+        ("change_pipeline", 350),
+        ("change_pipeline", 2644),
+        ("add_source", 5508),
+        ("rename_picture", 9272),
+        ("run_killed", 1221),
+        ("edit_caption", 915),
+        ("remove_source", 1388),
+        ("rename_folder", 9195),
+        ("run", 8190),
+        ("retouch_and_rename_source", 3253),
+    ],
 }

@@ -167,6 +167,23 @@ def test_a_caption_without_picture_follows_a_source_that_a_killed_run_was_about_
     assert followed
 
 
+def test_an_edit_after_a_kill_before_its_suffix_changed_leaves_no_copy_in_a_renamed_folder(dogs: Project) -> None:
+    dogs.stages = ["convert", {"captions": {"extension": ".caption"}}, "trigger", "export"]
+    edited: list[int] = []
+    for after in range(14):
+        project = dogs.twin(f"killed{after}")
+        killed(project.run, after)
+        if (project.out / "1_zwx dog/1.caption").exists():
+            break
+        edited.append(after)
+        project.edit("1_zwx dog/1.txt", MINE)
+        (project.out / "1_zwx dog").rename(project.out / "3_zwx dog")
+        project.run()
+        assert sorted(project.files()) == [f"3_zwx dog/{n}.{e}" for n in range(3) for e in ("caption", "png")], after
+        assert project.captions()["3_zwx dog/1.caption"] == MINE
+    assert len(edited) > 2
+
+
 def test_a_ledger_of_the_version_before_is_read(dogs: Project) -> None:
     dogs.edit("1_zwx dog/1.txt", MINE)
     dogs.run()
