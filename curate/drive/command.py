@@ -13,9 +13,8 @@ from pathlib import Path
 from curate import folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
-from curate.core.lock import run_lock
 from curate.core.option_names import COMMON
-from curate.core.record import Manifest, Record
+from curate.core.record import Manifest
 from curate.core.stage import Concept, Stage, adds_only
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.command_folders import check_folders
@@ -24,10 +23,10 @@ from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
 from curate.drive.preview import check_finished, copy_ledger, preview
 from curate.drive.requirements import check_requirements
+from curate.drive.selection import merge, select
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted
 from curate.drive.triggers import triggers_first
-from curate.errors import InputError
-from curate.names import folder_name
+from curate.drive.undo import undo_unfinished
 from curate.pipeline import RunOptions
 from curate.scan import ConsentChoice, reopen, scan
 from curate.stages.export import Export
@@ -127,18 +126,17 @@ def _work(c: Command, session: Session) -> Completion:
         check_finished(c.target, store)
     elif store.folder not in (c.target, c.source):
         tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
-    if c.out is None and not c.dry_run and folder.unfinished(store.root):
-        what, _ = folder.undo(c.source, store)
-        tell(Note("warning", f"`curate {what}` was killed in the middle here: its changes are undone first"))
+    if c.out is None and not c.dry_run:
+        undo_unfinished(c.source, store, tell)
     manifest = _records(c, session)
-    chosen = _chosen(c, manifest)
-    before = Manifest(r for r in manifest if r.key in chosen)
+    selected = select(manifest, c.only, c.source)
+    before = Manifest(r for r in manifest if r.key in selected)
     c.stage.check_records(before, env, tell)
     # export changes no record: what it would write follows from them
     after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run([c.stage], before)
     if "tags" in c.stage.writes and c.stage.name != "trigger":
         after = triggers_first(before, after)
-    final = _joined(manifest, after, chosen)
+    final = merge(manifest, after, selected)
     if c.dry_run:
         final = folder.with_edits(final, store.edits(), store.removed())
         return Completion(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final))
@@ -210,24 +208,6 @@ def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
     return stack.enter_context(Store(place))
 
 
-def _chosen(c: Command, manifest: Manifest) -> set[str]:
-    names = sorted({r.concept for r in manifest})
-    wanted = {name if name in names else folder_name(name).name for name in c.only}
-    for name in sorted(wanted - set(names)):
-        from curate.core.registry import nearest
-
-        raise InputError(f'no concept "{name}" in {c.source}', nearest(name, names))
-    return {r.key for r in manifest if not wanted or r.concept in wanted}
-
-
-def _joined(manifest: Manifest, after: Manifest, chosen: set[str]) -> Manifest:
-    """The stage's results, each in the place of the record it came from, among the records that were not chosen."""
-    results: dict[str, list[Record]] = {}
-    for record in after:
-        results.setdefault(record.key if record.key in chosen else record.key.rpartition("#")[0], []).append(record)
-    return Manifest(new for old in manifest for new in (results.get(old.key, []) if old.key in chosen else [old]))
-
-
 def _publish(c: Command, session: Session, before: Manifest, after: Manifest) -> None:
     """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
     store, tell = session.store, session.tell
@@ -257,13 +237,3 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest) ->
 def _take_out(path: Path, journal: folder.Journal) -> None:
     journal.replacing(path)
     path.unlink(missing_ok=True)
-
-
-def undo(target: Path) -> tuple[str, int]:
-    """Takes back the last in-place command on a folder. Raises InputError where there is none."""
-    if not target.is_dir():
-        raise InputError(f"folder {target} does not exist")
-    if not (target / LEDGER / "ledger.sqlite").is_file():
-        raise InputError(f"{target} was not changed by curate: there is nothing to undo")
-    with run_lock(target), Store(target) as store:
-        return folder.undo(target, store)
