@@ -139,7 +139,7 @@ def difference(change: Change, separator: str = ",") -> list[tuple[str, str]]:
 
 def _write(target: Path, changes: Sequence[Change], command: str) -> None:
     with run_lock(target), Store(target) as store:
-        journal = folder.Journal.begin(target, store, command)
+        journal = folder.Journal.begin(target, store, command, moves_pictures=False)
         bulk = folder.bulk_edits(store)
         for change in changes:
             file = target.absolute() / change.caption.file.relative_to(target)

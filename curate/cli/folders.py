@@ -27,8 +27,8 @@ def undo_command(folder: Changed) -> None:
     """Revert the last command that changed a folder in place."""
     from curate import drive
 
-    what, files = drive.undo(folder)
-    typer.echo(f"undone: curate {what} ({counted(files, 'file')} restored)", err=True)
+    what, changes = drive.undo(folder)
+    typer.echo(f"undone: curate {what} ({counted(changes, 'change')} reverted)", err=True)
 
 
 def report_command(

@@ -14,10 +14,10 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 6
+VERSION = 7
 """Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
 algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it; 5 did not know
-which pictures a run before it had set aside."""
+which pictures a run before it had set aside; 6 knew no crops, turns or other concepts that a person asks for."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -45,6 +45,11 @@ CREATE TABLE IF NOT EXISTS removed (
     PRIMARY KEY (origin, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS repeats (
     concept TEXT PRIMARY KEY, repeats INTEGER NOT NULL, generated INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS transforms (
+    origin TEXT NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    phash TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS concept_overrides (
+    origin TEXT NOT NULL, key TEXT NOT NULL, concept TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
 """
 
 

@@ -68,6 +68,13 @@ class FileDigests:
             return []
         return [Path(path) for (path,) in self._database.read("SELECT DISTINCT path FROM file_digests ORDER BY path")]
 
+    def paths_of(self, digest: str, algorithm: Algorithm) -> list[Path]:
+        """The files that had this digest when they were last read."""
+        if self._database is None:
+            return []
+        sql = "SELECT path FROM file_digests WHERE algorithm = ? AND digest = ? ORDER BY path"
+        return [Path(path) for (path,) in self._database.read(sql, [algorithm, digest])]
+
     def commit(self) -> None:
         """Lets other processes see what was learned."""
         if self._database is not None:

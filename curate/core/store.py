@@ -118,6 +118,10 @@ class Store(PersonTables):
         """Everything the folder holds of ours, by picture path."""
         return {row[0]: Written(*row) for row in self.read("SELECT * FROM written ORDER BY path")}
 
+    def written_at(self, paths: Sequence[str]) -> dict[str, Written]:
+        """What the folder holds of ours at some of its paths."""
+        return {row[0]: Written(*row) for row in self.read_among("SELECT * FROM written WHERE path IN", paths)}
+
     def wrote(self, rows: Iterable[Written]) -> None:
         """Notes pictures as written."""
         self.write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))

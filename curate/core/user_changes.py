@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from curate.core.database import Database
+from curate.core.transform import Transform
 
 Identity = tuple[str, str]
 """What a person's word belongs to: the digest of the source file, and the record's key."""
@@ -35,8 +37,21 @@ class RepeatsOverride:
     generated: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeptTransform:
+    """How a person wants a picture changed, and what its source was then, so that it is known when it is saved again.
+
+    `width` and `height` are of the upright source in pixels, `phash` its perceptual hash in hex; 0 and "" if unknown.
+    """
+
+    transform: Transform
+    width: int = 0
+    height: int = 0
+    phash: str = ""
+
+
 class PersonTables(Database):
-    """Edits, removals and repeats by a person."""
+    """Edits, removals, repeats, transforms and concepts by a person."""
 
     def edits(self) -> dict[Identity, str]:
         """Captions as edited by hand."""
@@ -107,6 +122,32 @@ class PersonTables(Database):
         """The generated repeats count again."""
         self.write("DELETE FROM repeats WHERE concept = ?", [(concept,)])
 
+    def transforms(self) -> dict[Identity, KeptTransform]:
+        """How pictures are to be turned, mirrored and cropped."""
+        rows = self.read("SELECT origin, key, transform, width, height, phash FROM transforms")
+        return {
+            (origin, key): KeptTransform(Transform.from_plain(json.loads(plain)), width, height, phash)
+            for origin, key, plain, width, height, phash in rows
+        }
+
+    def keep_transform(self, identity: Identity, kept: KeptTransform | None) -> None:
+        """Keeps how a picture is to be changed; None forgets it."""
+        self.write("DELETE FROM transforms WHERE origin = ? AND key = ?", [identity])
+        if kept is not None:
+            row = (*identity, kept.transform.to_json(), kept.width, kept.height, kept.phash)
+            self.write("INSERT INTO transforms VALUES (?, ?, ?, ?, ?, ?)", [row])
+
+    def concept_overrides(self) -> dict[Identity, str]:
+        """The concepts to which a person moved pictures."""
+        rows = self.read("SELECT origin, key, concept FROM concept_overrides")
+        return {(origin, key): concept for origin, key, concept in rows}
+
+    def keep_concept_override(self, identity: Identity, concept: str | None) -> None:
+        """Keeps the concept to which a person moved a picture; None forgets it."""
+        self.write("DELETE FROM concept_overrides WHERE origin = ? AND key = ?", [identity])
+        if concept is not None:
+            self.write("INSERT INTO concept_overrides VALUES (?, ?, ?)", [(*identity, concept)])
+
     def sources(self) -> set[Identity]:
         """The source pictures of the last run, those that were set aside too; empty before the first."""
         return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources WHERE key != ''")}
@@ -122,6 +163,7 @@ class PersonTables(Database):
 
     def identify(self, old: Identity, new: Identity) -> None:
         """What is known of a picture under one identity goes by another from now on: source, written file and words."""
-        for table in ("sources", "written", "edits", "past_edits", "removed", "unplaced"):
+        tables = ("sources", "written", "edits", "past_edits", "removed", "unplaced", "transforms", "concept_overrides")
+        for table in tables:
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

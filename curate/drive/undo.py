@@ -7,20 +7,21 @@ from pathlib import Path
 from curate import folder
 from curate.core.events import Listener, Note
 from curate.core.lock import run_lock
-from curate.core.store import LEDGER, Store
+from curate.core.store import LEDGER, Store, ledger_place
 from curate.errors import InputError
 
 
 def undo(target: Path) -> tuple[str, int]:
-    """Takes back the last in-place command on a folder; returns its command line and the number of files put back.
+    """Takes back the last in-place command on a folder; returns its command line and the number of changes taken back.
 
     Raises InputError where there is none, or where a file was changed since.
     """
     if not target.is_dir():
         raise InputError(f"folder {target} does not exist")
-    if not (target / LEDGER / "ledger.sqlite").is_file():
+    place = ledger_place(target)
+    if not (place / LEDGER / "ledger.sqlite").is_file():
         raise InputError(f"{target} was not changed by curate: there is nothing to undo")
-    with run_lock(target), Store(target) as store:
+    with run_lock(place), Store(place) as store:
         return folder.undo(target, store)
 
 

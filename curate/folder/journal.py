@@ -10,11 +10,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, remove_leftovers, write_text
 from curate.core.store import Store, Written
+from curate.core.transform import Transform
+from curate.core.user_changes import Identity, KeptTransform
 from curate.errors import InputError
 from curate.folder.compare import is_any_of, read_text
+
+Instruction = tuple[Identity, KeptTransform | None, str | None]
+"""What a person asked for a picture: how it is to be changed, and the concept that it is to go to."""
+
+_INSTRUCTIONS = "instructions.json"
 
 
 @dataclass
@@ -22,24 +30,30 @@ class Journal:
     """What an in-place command replaced, so that it can be undone (`folder/.curate/undo/N/`).
 
     `journal.json` holds the command and the ledger's rows before; `steps.jsonl` grows by a line before each change,
-    so that a killed command can be undone too.
+    so that a killed command can be undone too. `instructions.json` holds what a person had asked for pictures.
     """
 
     place: Path
     folder: Path
     command: str
     touched: set[str] = field(default_factory=set[str])
+    instructed: int = 0
 
     @classmethod
-    def begin(cls, folder: Path, store: Store, command: str) -> Journal:
-        """A new journal, numbered after the last."""
+    def begin(cls, folder: Path, store: Store, command: str, *, moves_pictures: bool = True) -> Journal:
+        """A new journal, numbered after the last.
+
+        A command that writes, moves and removes no picture says so: what the ledger knows of pictures then stays as it
+        is when the command is undone, also where a run worked on the folder in between.
+        """
         root = store.root / "undo"
         number = 1 + max((int(p.name) for p in root.glob("*") if p.name.isdigit()), default=0)
         place = root / f"{number:04d}"
         with disk_errors(str(place)):
             place.mkdir(parents=True)
-        facts = {"command": command, "when": time.strftime("%Y-%m-%d %H:%M:%S")}
-        facts |= {"rows": [dataclasses.asdict(w) for w in store.written().values()]}
+        facts: dict[str, Any] = {"command": command, "when": time.strftime("%Y-%m-%d %H:%M:%S")}
+        if moves_pictures:
+            facts |= {"rows": [dataclasses.asdict(w) for w in store.written().values()]}
         write_text(place / "journal.json", json.dumps(facts), sync=False)
         return cls(place, folder.absolute(), command)
 
@@ -61,6 +75,15 @@ class Journal:
         self._note("moved", *names)
         self.touched.update(names)
 
+    def instructing(self, before: Sequence[Instruction]) -> None:
+        """Keeps what a person asked for pictures until now; call it once, before the ledger takes the new words."""
+        rows = [
+            [*identity, kept and [kept.transform.to_plain(), kept.width, kept.height, kept.phash], concept]
+            for identity, kept, concept in before
+        ]
+        self.instructed = len(rows)
+        write_text(self.place / _INSTRUCTIONS, json.dumps(rows), sync=False)
+
     def finish(self) -> None:
         """Notes how the command left what it touched, so that undoing takes nothing away that a person did since."""
         after: dict[str, str] = {}
@@ -81,11 +104,11 @@ class Journal:
     @property
     def empty(self) -> bool:
         """Whether nothing was changed."""
-        return not self.touched
+        return not self.touched and not self.instructed
 
 
 def undo(folder: Path, store: Store) -> tuple[str, int]:
-    """Takes back the last in-place command; returns its command line and the number of files put back.
+    """Takes back the last in-place command; returns its command line and the number of changes taken back.
 
     Raises InputError where there is nothing to undo, or where a file was changed since.
     """
@@ -105,13 +128,35 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
         remove_leftovers(parent)
     for what, *names in reversed(steps):
         _take_back(folder, place, what, [folder / n for n in names])
-    store.forget_written(list(store.written()))
-    rows = [Written(**row) for row in facts["rows"]]
-    store.wrote(_timed(folder, row) for row in rows)
-    store.settle()
+    if "rows" in facts:
+        store.forget_written(list(store.written()))
+        rows = [Written(**row) for row in facts["rows"]]
+        store.wrote(_timed(folder, row) for row in rows)
+        store.settle()
     store.forget_unplaced([path for path in store.unplaced() if not (folder / path).exists()])
+    instructions = _take_back_instructions(place, store)
     shutil.rmtree(place)
-    return facts["command"], len(steps)
+    return facts["command"], len(steps) + instructions
+
+
+def _take_back_instructions(place: Path, store: Store) -> int:
+    """Puts back what a person asked for pictures before; returns their number.
+
+    A picture whose source was saved again since is known by its key.
+    """
+    try:
+        rows = json.loads((place / _INSTRUCTIONS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0
+    now = {*store.transforms(), *store.concept_overrides()}
+    by_key = {key: (origin, key) for origin, key in now}
+    for origin, key, plain, concept in rows:
+        identity = (origin, key) if (origin, key) in now else by_key.get(key, (origin, key))
+        kept = plain and KeptTransform(Transform.from_plain(plain[0]), *plain[1:])
+        store.keep_transform(identity, kept)
+        store.keep_concept_override(identity, concept)
+    store.commit()
+    return len(rows)
 
 
 def _steps(place: Path) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
 
-from curate.scan.pictures import SourcePicture, legible, list_pictures
+from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key
 from curate.scan.records import RIGHTS, TRAINED, UNCHECKED, ConsentChoice, reopen, scan
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SourcePicture",
     "legible",
     "list_pictures",
+    "picture_key",
     "reopen",
     "scan",
 ]

@@ -62,10 +62,7 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
             raise InputError(f"input folder {root} {what}", "give a folder with one sub-folder per concept")
         found: list[SourcePicture] = []
         for place, names in _walk(root, hidden, tell, ()):
-            parts = [legible(p) for p in place.relative_to(root).parts]
-            folder = parts[0] if parts else legible(root.resolve().name)
-            name = folder_name(folder) if parts else _root_name(root)
-            before = "/".join((name.name, *parts[1:]))
+            parts, folder, name, before = _place_names(root, place)
             beside = captions.sort_files("/".join((folder, *parts[1:])), names, images.may_be_picture)
             if name.repeats != 0:
                 for line in beside.messages:
@@ -76,6 +73,20 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                 found.append(SourcePicture(f"{before}/{legible(file)}", folder, name, place / file, root, texts, mask))
         every.extend(_switched_on(root, _with_masks(root, found, tell), tell))
     return _distinct(every)
+
+
+def picture_key(root: Path, path: Path) -> str:
+    """The key that `list_pictures` gives a picture under the input `root`, if no other one there has it."""
+    _, _, _, before = _place_names(root, path.parent)
+    return f"{before}/{legible(path.name)}"
+
+
+def _place_names(root: Path, place: Path) -> tuple[list[str], str, FolderName, str]:
+    """A folder's path below the input, its concept folder, what that name says, and how keys of its pictures start."""
+    parts = [legible(p) for p in place.relative_to(root).parts]
+    folder = parts[0] if parts else legible(root.resolve().name)
+    name = folder_name(folder) if parts else _root_name(root)
+    return parts, folder, name, "/".join((name.name, *parts[1:]))
 
 
 def _root_name(root: Path) -> FolderName:
