@@ -17,7 +17,8 @@ T = TypeVar("T")
 VERSION = 7
 """Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
 algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it; 5 did not know
-which pictures a run before it had set aside; 6 knew no crops, turns or other concepts that a person asks for."""
+which pictures a run before it had set aside; 6 knew no crops, turns,
+other concepts or masks by a person."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -50,6 +51,8 @@ CREATE TABLE IF NOT EXISTS transforms (
     phash TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS concept_overrides (
     origin TEXT NOT NULL, key TEXT NOT NULL, concept TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS painted_masks (
+    path TEXT PRIMARY KEY, origin TEXT NOT NULL, key TEXT NOT NULL) WITHOUT ROWID;
 """
 
 

@@ -51,7 +51,7 @@ class KeptTransform:
 
 
 class PersonTables(Database):
-    """Edits, removals, repeats, transforms and concepts by a person."""
+    """Edits, removals, repeats, transforms, concepts and masks by a person."""
 
     def edits(self) -> dict[Identity, str]:
         """Captions as edited by hand."""
@@ -148,6 +148,19 @@ class PersonTables(Database):
         if concept is not None:
             self.write("INSERT INTO concept_overrides VALUES (?, ?, ?)", [(*identity, concept)])
 
+    def painted_masks(self) -> dict[str, Identity]:
+        """The mask files that a person painted, by path, and whose they are."""
+        return {path: (origin, key) for path, origin, key in self.read("SELECT path, origin, key FROM painted_masks")}
+
+    def keep_painted_mask(self, path: str, identity: Identity) -> None:
+        """Notes that a person painted a mask; another one of the same picture is forgotten."""
+        self.write("DELETE FROM painted_masks WHERE origin = ? AND key = ?", [identity])
+        self.write("INSERT OR REPLACE INTO painted_masks VALUES (?, ?, ?)", [(path, *identity)])
+
+    def forget_painted_masks(self, paths: Iterable[str]) -> None:
+        """Forgets masks that a person took away."""
+        self.write("DELETE FROM painted_masks WHERE path = ?", [(path,) for path in paths])
+
     def sources(self) -> set[Identity]:
         """The source pictures of the last run, those that were set aside too; empty before the first."""
         return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources WHERE key != ''")}
@@ -163,7 +176,7 @@ class PersonTables(Database):
 
     def identify(self, old: Identity, new: Identity) -> None:
         """What is known of a picture under one identity goes by another from now on: source, written file and words."""
-        tables = ("sources", "written", "edits", "past_edits", "removed", "unplaced", "transforms", "concept_overrides")
-        for table in tables:
+        words = ("edits", "past_edits", "removed", "unplaced", "transforms", "concept_overrides", "painted_masks")
+        for table in ("sources", "written", *words):
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from curate import drive
 from curate.core.store import Store
 from curate.core.transform import Transform
 from curate.errors import InputError
-from curate.folder import instructions
+from curate.folder import instructions, painted_masks
 from tests.folder.helpers import Project
 
 HALF = Transform((0.0, 0.0, 0.5, 1.0))
@@ -161,6 +162,7 @@ def test_a_ledger_of_the_version_before_is_read(zoo: Project) -> None:
     with db:
         db.execute("DROP TABLE transforms")
         db.execute("DROP TABLE concept_overrides")
+        db.execute("DROP TABLE painted_masks")
         db.execute("PRAGMA user_version=6")
     db.close()
     before = zoo.files()
@@ -168,3 +170,34 @@ def test_a_ledger_of_the_version_before_is_read(zoo: Project) -> None:
     assert zoo.files() == before and not figures["computed"]
     instructions.keep_transform(zoo.out, "1_zwx dog/a.png", HALF)
     assert kept(zoo.out) == {"dog/a.png": HALF}
+
+
+def png(mask: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_mask_is_painted_and_undone(zoo: Project) -> None:
+    grey = np.zeros((32, 48), np.uint8)
+    grey[:, :20] = 255
+    painted_masks.keep_mask(zoo.out, "1_zwx dog/a.png", png(grey))
+    file = zoo.out / "masks/1_zwx dog/a.png"
+    assert np.array_equal(np.asarray(Image.open(file)), grey)
+    rgba = np.dstack([np.full((32, 48, 3), 255, np.uint8), 255 - grey])
+    painted_masks.keep_mask(zoo.out, "1_zwx dog/a.png", png(rgba))
+    assert np.array_equal(np.asarray(Image.open(file)), 255 - grey), "what is transparent counts as black"
+    drive.undo(zoo.out)
+    assert np.array_equal(np.asarray(Image.open(file)), grey)
+    painted_masks.keep_mask(zoo.out, "1_zwx dog/a.png", None)
+    assert not file.exists()
+    drive.undo(zoo.out)
+    drive.undo(zoo.out)
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("data", [b"no picture", png(np.zeros((32, 47), np.uint8))])
+def test_a_mask_fits_its_picture(zoo: Project, data: bytes) -> None:
+    with pytest.raises(InputError, match=r"cannot be read|47×32 pixels, the picture 48×32"):
+        painted_masks.keep_mask(zoo.out, "1_zwx dog/a.png", data)
+    assert not (zoo.out / "masks").exists()
