@@ -1,0 +1,103 @@
+// Requests to the server: the token, one write at a time, and waiting while the server is gone.
+
+const TOKEN = new URLSearchParams(location.search).get("token") ?? "";
+const RETRY_MS = 2000;
+
+export const connection = new EventTarget(); // "lost", "back", "denied", "writing"
+let gone = false;
+let wake = () => {};
+let writes = Promise.resolve();
+let open = 0;
+
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body.message ?? `The server answered with status ${status}`);
+    this.status = status;
+    this.remedy = body.remedy ?? "";
+    this.now = body.now ?? null;
+  }
+}
+
+export class GoneError extends Error {}
+
+export const isConflict = (error) => error instanceof ApiError && error.status === 409 && error.now !== null;
+
+export const pendingWrites = () => open;
+export const retryNow = () => wake();
+
+function path(id) {
+  return id.split("/").map(encodeURIComponent).join("/");
+}
+
+export const thumbnailUrl = (row) => address("thumb", row.id, row.version);
+export const pictureUrl = (row) => address("picture", row.id, row.version);
+export const sourceUrl = (row) => address("source", row.id, row.version);
+export const maskUrl = (row) => address("mask", row.id, Date.now());
+
+function address(kind, id, version) {
+  return `/${kind}/${path(id)}?token=${encodeURIComponent(TOKEN)}&v=${encodeURIComponent(version)}`;
+}
+
+async function once(method, url, { body, type, signal } = {}) {
+  const headers = { "X-Curate-Token": TOKEN };
+  if (body !== undefined) headers["Content-Type"] = type ?? "application/json";
+  let response;
+  try {
+    response = await fetch(url, { method, headers, body, signal, cache: "no-store" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (!gone) connection.dispatchEvent(new Event("lost"));
+    gone = true;
+    throw new GoneError();
+  }
+  if (gone) connection.dispatchEvent(new Event("back"));
+  gone = false;
+  if (response.status === 403) connection.dispatchEvent(new Event("denied"));
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new ApiError(response.status, answer);
+  return answer;
+}
+
+export const get = (url, signal) => once("GET", url, { signal });
+export const getPicture = (id) => get(`/api/picture/${path(id)}`);
+
+// Writes go out one after the other. `make` builds the body when its turn comes. Without a server it waits and tries again.
+function write(method, url, make, type) {
+  const turn = writes.then(async () => {
+    const body = await make();
+    for (;;) {
+      try {
+        return await once(method, url, { body, type });
+      } catch (error) {
+        if (!(error instanceof GoneError)) throw error;
+        await pause();
+      }
+    }
+  });
+  count(1);
+  writes = turn.then(() => count(-1), () => count(-1));
+  return turn;
+}
+
+function count(step) {
+  open += step;
+  connection.dispatchEvent(new Event("writing"));
+}
+
+function pause() {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, RETRY_MS);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
+export function post(url, body) {
+  const make = typeof body === "function" ? body : () => body;
+  return write("POST", url, async () => JSON.stringify(await make()), "application/json");
+}
+
+export const postMask = (id, blob) => write("POST", `/api/mask/${path(id)}`, () => blob, "image/png");
+export const deleteMask = (id) => write("DELETE", `/api/mask/${path(id)}`, () => undefined);

@@ -1,0 +1,55 @@
+// Short messages: a line that goes away, the banner of a lost server, and what a screen reader hears.
+
+import { ApiError, connection, pendingWrites, retryNow } from "./api.js";
+import { button, el } from "./dom.js";
+
+const SHOWN_MS = 8000;
+const banner = document.getElementById("banner");
+const list = document.getElementById("notices");
+const live = document.getElementById("live");
+const saving = document.getElementById("saving");
+
+export function announce(text) {
+  live.textContent = text;
+}
+
+// `action` is a pair: the button's text and what it runs.
+export function notice(text, { kind = "done", action = null } = {}) {
+  const close = () => line.remove();
+  const line = el("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, el("span", {}, text));
+  if (action) line.append(button(action[0], () => { close(); action[1](); }));
+  line.append(button("×", close, { class: "quiet", "aria-label": "Close the message" }));
+  list.append(line);
+  while (list.children.length > 3) list.firstChild.remove();
+  setTimeout(close, kind === "error" ? 2 * SHOWN_MS : SHOWN_MS);
+}
+
+export function fail(error) {
+  if (!(error instanceof ApiError)) throw error;
+  notice([error.message, error.remedy].filter(Boolean).join(" – "), { kind: "error" });
+}
+
+function showBanner(text, ...more) {
+  banner.replaceChildren(el("span", {}, text), ...more);
+  banner.hidden = false;
+}
+
+connection.addEventListener("lost", () => {
+  showBanner(
+    "The server does not answer. What you type is kept here and saved when it is back. ",
+    button("Try again", retryNow),
+  );
+});
+connection.addEventListener("denied", () => {
+  showBanner("This address is out of date. Copy what you have not saved, then open the address that `curate review` printed last.");
+});
+connection.addEventListener("back", () => {
+  banner.hidden = true;
+  notice("The server is back.");
+});
+connection.addEventListener("writing", () => {
+  saving.textContent = pendingWrites() ? "Saving …" : "Saved";
+});
+window.addEventListener("beforeunload", (event) => {
+  if (pendingWrites()) event.preventDefault();
+});
