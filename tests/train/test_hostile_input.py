@@ -47,7 +47,7 @@ make: Any = TrainOptions
         ("rank", 10**9, "less than or equal"),
         ("resolution", 10**6, "less than or equal"),
         ("base", "", "at least 1 character"),
-        ("layer_preset", "banana", "unknown layer_preset banana; choose from"),
+        ("layer_preset", "banana", 'unknown layer preset "banana": choose from'),
         ("guide", "banana", "unknown guide banana; choose from"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from curate.diffusion.base import Backbone
-from curate.train.loop import optimizer
+from curate.train.loop import lr_schedule, optimizer
 from curate.train.network.build import attach
 from curate.train.options import TrainOptions
 
@@ -25,7 +25,7 @@ def sizes(backbone: Backbone, steps: int = 40, **given: Any) -> tuple[float, flo
     targets = {name: 0.05 * torch.randn(a.shape.weight, generator=draw) for name, a in network.adapters.items()}
     steps_on = optimizer.build(network, options)
     for step in range(steps):
-        optimizer.set_rate(steps_on, optimizer.factor(options, step, steps))
+        lr_schedule.set_rate(steps_on, lr_schedule.factor(options, step, steps))
         steps_on.zero_grad()
         losses: list[torch.Tensor] = []
         for name, adapter in network.adapters.items():

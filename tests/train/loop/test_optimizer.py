@@ -13,7 +13,7 @@ import torch
 from curate.diffusion.base import Backbone
 from curate.diffusion.load import load
 from curate.errors import InputError, MissingError
-from curate.train.loop import optimizer, optimizer_catalogue
+from curate.train.loop import lr_schedule, optimizer, optimizer_catalogue
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import OPTIMIZERS, TrainOptions, resolve
@@ -49,7 +49,7 @@ def distance(network: Network) -> torch.Tensor:
 
 def walk(options: TrainOptions, network: Network, optimiser: torch.optim.Optimizer, start: int, stop: int) -> None:
     for step in range(start, stop):
-        optimizer.set_rate(optimiser, optimizer.factor(options, step, STEPS))
+        lr_schedule.set_rate(optimiser, lr_schedule.factor(options, step, STEPS))
         optimiser.zero_grad()
         distance(network).backward()
         optimiser.step()
@@ -86,7 +86,7 @@ def test_optimiser_walks_and_resumes_bit_for_bit(name: str, built: Any, tmp_path
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedule_starts_high_and_ends_where_it_says(schedule: Any) -> None:
     options = TrainOptions(schedule=schedule, **({"cycles": 2} if schedule == "cosine-restarts" else {}))
-    curve = [optimizer.factor(options, step, 100) for step in range(100)]
+    curve = [lr_schedule.factor(options, step, 100) for step in range(100)]
     assert all(0 <= value <= 1 for value in curve)
     warm = {"constant-with-warmup": 5}.get(schedule, 0)
     assert curve[:warm] == [pytest.approx((i + 1) / (warm + 1)) for i in range(warm)]
