@@ -75,6 +75,15 @@ class FileDigests:
         sql = "SELECT path FROM file_digests WHERE algorithm = ? AND digest = ? ORDER BY path"
         return [Path(path) for (path,) in self._database.read(sql, [algorithm, digest])]
 
+    def unchanged_files(self, algorithm: Algorithm) -> dict[str, Path]:
+        """A file for each known digest; files that are gone or changed since are left out."""
+        if self._database is None:
+            return {}
+        rows = self._database.read(
+            "SELECT path, size, mtime, digest FROM file_digests WHERE algorithm = ?", [algorithm]
+        )
+        return {digest: Path(path) for path, size, mtime, digest in rows if _is_unchanged(Path(path), size, mtime)}
+
     def commit(self) -> None:
         """Lets other processes see what was learned."""
         if self._database is not None:
@@ -92,6 +101,14 @@ class FileDigests:
         if self._database is not None and self._keeps and time.time_ns() - mtime > CLOCK_GRAIN:
             row = (name, algorithm, size, mtime, digest)
             self._database.write("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?, ?, ?)", [row])
+
+
+def _is_unchanged(path: Path, size: int, mtime: int) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (size, mtime)
 
 
 def file_digest(path: Path, digests: FileDigests | None = None) -> str:

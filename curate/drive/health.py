@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
+
+ONE_FILE = 240
+"""The most pictures whose report is one file; of 0.01 MB each."""
 
 
 def consent_of(source: Path) -> list[tuple[Path, Consent]]:
@@ -62,41 +66,66 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
             edits = folder.read_changes(target, store, silent).edits
             manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
             figures["edited_with_tags"] = sorted(key for _, key in folder.changed_by_bulk_edits(store))
-        write_report(out, manifest, figures, lambda r: env.path(r.image) if r.image.path else None, {}, target)
+            sources = store.file_digests.unchanged_files("blake2b")
+        find = Pictures(lambda r: env.path(r.image) if r.image.path else None, lambda r: sources.get(r.origin))
+        write_report(out, manifest, figures, find, {}, target)
     return out, len(manifest)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures lie, None where they do not.
+
+    prepared  a record's picture
+    source    the picture that it was made of
+    """
+
+    prepared: Callable[[Record], Path | None]
+    source: Callable[[Record], Path | None]
 
 
 def write_report(
     out: Path,
     manifest: Manifest,
     figures: Mapping[str, Any],
-    find: Callable[[Record], Path | None],
+    pictures: Pictures,
     concepts: Mapping[str, Concept],
     folder: Path,
 ) -> None:
-    """Renders the page of a prepared folder; `find` says where a record's picture lies."""
+    """Writes the page of a prepared folder.
+
+    The page of a small folder is one file. With more than 240 pictures the small pictures lie beside it, in a folder
+    of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
+    """
     from curate.report.html import render
-    from curate.report.page import Page
-    from curate.report.training_run import latest_run
+    from curate.report.page import Page, fitting_of
+    from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
+    from curate.report.training_run import training_runs
 
     ledger = (folder / LEDGER).absolute()
-    run = latest_run(folder)
-    side = _trained_at(figures) or 512
-    sized = Manifest(_sized(record, find) for record in manifest)
+    runs = training_runs(folder)
+    run = runs[-1] if runs else None
+    sized = Manifest(_sized(record, pictures.prepared) for record in manifest)
+    files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
+    many = len(sized) > ONE_FILE
+    if many:
+        files.prepare((path, r.image.digest) for r in sized if (path := pictures.prepared(r)))
     page = Page(
         sized,
         figures,
-        find,
+        pictures.prepared,
         concepts,
-        side,
-        64 if side >= 256 else 32,
+        fitting=fitting_of(run.options if run else {}, _trained_at(figures, run) or 512),
+        thumbnails=files if many else InsideThumbnails(),
+        before=pictures.source,
         ledger=ledger,
-        training=run,
+        trainings=runs,
         grid=_grid(run),
         evaluation=_evaluation(run, figures, folder),
         date=_date(ledger / SUMMARY),
     )
     write_text(out, render(page), sync=False)
+    files.remove_unused()
 
 
 def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:
@@ -146,11 +175,12 @@ def _date(path: Path) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
-def _trained_at(figures: Mapping[str, Any]) -> int | None:
-    """The resolution of the LoRA that the run made or recalled, from its metadata."""
+def _trained_at(figures: Mapping[str, Any], run: TrainingRun | None) -> int | None:
+    """The resolution of the LoRA that the run made or recalled, else of the latest training, from its metadata."""
     from safetensors import SafetensorError, safe_open
 
-    for path in [one["path"] for one in figures["saved"] if one["kind"] == "lora"]:
+    latest = [str(path) for path in run.loras[-1:]] if run else []
+    for path in [*(one["path"] for one in figures["saved"] if one["kind"] == "lora"), *latest]:
         with contextlib.suppress(OSError, SafetensorError, ValueError), safe_open(path, framework="np") as file:
             return int((file.metadata() or {}).get("modelspec.resolution", "").partition("x")[0])
     return None

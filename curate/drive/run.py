@@ -16,7 +16,7 @@ from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import Store
 from curate.drive.draw import write_page
-from curate.drive.health import REPORT, write_report
+from curate.drive.health import REPORT, Pictures, write_report
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.preview import copy_ledger
@@ -36,6 +36,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
     page = pipeline.output / REPORT
     exported = "export" in names
+    sources: dict[str, Path] = {}
 
     def work(session: Session) -> Completion:
         changes = folder.read_changes(pipeline.output, session.store, session.tell)
@@ -43,6 +44,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
         manifest = _records(pipeline, session, changes)
+        sources.update((record.origin, Path(record.image.path)) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         result = session.runner.run(pipeline.stages, manifest)
@@ -54,7 +56,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-        write_report(page, result.manifest, result.figures, _finder(env), pipeline.concepts, pipeline.output)
+        pictures = Pictures(_finder(env), lambda record: sources.get(record.origin))
+        write_report(page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output)
     for one in result.figures["saved"]:
         if one["kind"] == "grid":
             write_page(Path(one["path"]).parent)

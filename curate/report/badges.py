@@ -24,11 +24,15 @@ _FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A word or two, the whole reason, and whether something is to be done."""
+    """A word or two, the whole reason, and whether something is to be done.
+
+    `kind` is what such badges of several pictures have in common, "" where that is the word.
+    """
 
     word: str
     reason: str = ""
     warns: bool = False
+    kind: str = ""
 
 
 def faults(record: Record) -> Mapping[str, str]:
@@ -52,16 +56,16 @@ def badges(record: Record, duplicates: int = 0, *, by_tags: bool = False) -> Ite
         yield Badge("too small", "smaller than the training resolution, and not enlarged", warns=True)
     for fact in ("consent", "unchecked"):
         if facts.get(fact):
-            yield Badge("included by consent:", str(facts[fact]), warns=True)
+            yield Badge("included by consent:", str(facts[fact]), warns=True, kind="included by consent")
     if record.edited is not None and by_tags:
         yield Badge("edited", "you changed its caption with `curate tags`")
     elif record.edited is not None:
         yield Badge("edited by hand", "you wrote its caption")
     yield from _changes(record)
     if duplicates:
-        yield Badge(counted(duplicates, "duplicate"), "set aside in favor of this one")
+        yield Badge(counted(duplicates, "duplicate"), "set aside in favor of this one", kind="has duplicates")
     if record.repeats > 1:
-        yield Badge(f"{record.repeats:,} repeats", "how often an epoch shows it")
+        yield Badge(f"{record.repeats:,} repeats", "how often an epoch shows it", kind="repeated")
 
 
 def _changes(record: Record) -> Iterator[Badge]:

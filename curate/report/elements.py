@@ -10,7 +10,7 @@ import html
 
 from curate.report.text import visible
 
-_VOID = {"img", "meta", "br"}
+_VOID = {"img", "meta", "br", "input"}
 
 
 class Markup(str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 from curate import captions
 from curate.core.counting import counted
@@ -12,7 +14,10 @@ from curate.core.kinds import Kind
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.report.text import listed
-from curate.train.data import buckets
+
+if TYPE_CHECKING:
+    from curate.train.data.buckets import Fit
+    from curate.train.data.run_plan import Fitting
 
 _COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger
 _MANY_TAGS, _FEW_TAGS = 20, 5
@@ -33,12 +38,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A size that pictures are trained at: how many, shown how often, how many enlarged to it."""
+    """A size that pictures are trained at: how many, shown how often, how many enlarged to it.
+
+    `scaled` is the mean size to which its pictures are scaled before what is beyond the bucket is cropped. `cropped`
+    is the share of a picture's area that is lost, 0 to 1: the mean, and the most of all.
+    """
 
     size: tuple[int, int]
     pictures: int
     showings: int
     enlarged: int
+    scaled: tuple[float, float]
+    cropped: float
+    cropped_most: float
 
 
 def shares(manifest: Manifest) -> list[Share]:
@@ -69,22 +81,32 @@ def frequencies(records: Sequence[Record]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def bucketed(records: Sequence[Record], resolution: int, step: int) -> list[Bucket]:
+def bucketed(records: Sequence[Record], fitting: Fitting) -> list[Bucket]:
     """The buckets that the pictures fall into, the fullest first; pictures of unknown size are left out."""
-    sizes = buckets.resolutions(resolution, resolution // 2, resolution * 2, step)
-    found: dict[tuple[int, int], list[tuple[Record, buckets.Fit]]] = {}
-    for record in records:
-        if record.image.width:
-            how = buckets.fit(record.image.width, record.image.height, sizes)
-            found.setdefault(how.bucket, []).append((record, how))
-    rows = [
-        Bucket(size, len(inside), sum(r.repeats for r, _ in inside), sum(_enlarged(r, how) for r, how in inside))
-        for size, inside in found.items()
-    ]
-    return sorted(rows, key=lambda b: (-b.showings, b.size))
+    groups: dict[tuple[int, int], list[tuple[Record, Fit]]] = {}
+    for record, how in _fits(records, fitting):
+        groups.setdefault(how.bucket, []).append((record, how))
+    return sorted((_bucket(size, inside) for size, inside in groups.items()), key=lambda b: (-b.showings, b.size))
 
 
-def _enlarged(record: Record, how: buckets.Fit) -> bool:
+def _bucket(size: tuple[int, int], inside: Sequence[tuple[Record, Fit]]) -> Bucket:
+    lost = [cropped(how) for _, how in inside]
+    scaled = (fmean(how.scaled[0] for _, how in inside), fmean(how.scaled[1] for _, how in inside))
+    showings = sum(r.repeats for r, _ in inside)
+    enlarged = sum(_enlarged(r, how) for r, how in inside)
+    return Bucket(size, len(inside), showings, enlarged, scaled, fmean(lost), max(lost))
+
+
+def _fits(records: Sequence[Record], fitting: Fitting) -> list[tuple[Record, Fit]]:
+    return [(r, fitting.of_size(r.image.width, r.image.height)) for r in records if r.image.width]
+
+
+def cropped(how: Fit) -> float:
+    """The share of the scaled picture's area that its bucket loses, 0 to 1."""
+    return 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1])
+
+
+def _enlarged(record: Record, how: Fit) -> bool:
     return how.scaled[0] > record.image.width or how.scaled[1] > record.image.height
 
 
@@ -99,7 +121,7 @@ def enough(pictures: int, kind: Kind) -> str:
     return f"enough for {what}: about {best} are best"
 
 
-def advice(manifest: Manifest, concepts: Mapping[str, Concept], resolution: int, step: int) -> list[str]:
+def advice(manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting) -> list[str]:
     """What should be looked at, a sentence each; empty where nothing strikes."""
     groups: dict[str, list[Record]] = {}
     for record in manifest.present:
@@ -107,7 +129,7 @@ def advice(manifest: Manifest, concepts: Mapping[str, Concept], resolution: int,
     found: list[str] = []
     for name, rows in sorted(groups.items()):
         found += _of_concept(name, rows, concepts.get(name, Concept()))
-    return [*found, *_of_pictures(manifest.present, resolution, step)]
+    return [*found, *_of_pictures(manifest.present, fitting)]
 
 
 def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator[str]:
@@ -128,7 +150,7 @@ def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator
         yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
 
 
-def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Iterator[str]:
+def _of_pictures(records: Sequence[Record], fitting: Fitting) -> Iterator[str]:
     tagged = [(r, len(tags_of(r))) for r in records if r.style.sentence != "only"]
     for picked, what in (
         ([r.key for r, n in tagged if n > _MANY_TAGS], f"more than {_MANY_TAGS} tags: cap them by score"),
@@ -139,14 +161,13 @@ def _of_pictures(records: Sequence[Record], resolution: int, step: int) -> Itera
     ):
         if picked:
             yield f"{counted(len(picked), 'picture')} with {what} ({listed(picked)})"
-    sizes = buckets.resolutions(resolution, resolution // 2, resolution * 2, step)
-    fits = [(r, buckets.fit(r.image.width, r.image.height, sizes)) for r in records if r.image.width]
+    fits = _fits(records, fitting)
     small = [r.key for r, how in fits if _enlarged(r, how)]
     if small:
         which = counted(len(small), "picture is smaller than its", "pictures are smaller than their")
-        yield f"{which} bucket at resolution {resolution} and will be enlarged ({listed(small)})"
-    cut = [r.key for r, how in fits if 1 - how.bucket[0] * how.bucket[1] / (how.scaled[0] * how.scaled[1]) > _CUT]
+        yield f"{which} bucket at resolution {fitting.resolution} and will be enlarged ({listed(small)})"
+    cut = [r.key for r, how in fits if cropped(how) > _CUT]
     if cut:
-        cropped = counted(len(cut), "picture is", "pictures are")
+        which = counted(len(cut), "picture is", "pictures are")
         its = "its" if len(cut) == 1 else "their"
-        yield f"{cropped} cropped by more than {_CUT:.0%} to fit {its} bucket: crop yourself ({listed(cut)})"
+        yield f"{which} cropped by more than {_CUT:.0%} to fit {its} bucket: crop yourself ({listed(cut)})"

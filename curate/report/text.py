@@ -15,6 +15,8 @@ _JOINERS = {"\u200c", "\u200d"}  # ordinary parts of Persian words and of emoji
 
 def visible(text: str) -> str:
     """The text with everything that could move the cursor, hide or reorder what follows written as an escape."""
+    if text.isprintable():  # nothing hidden is, and most names are: ten times as fast
+        return text
     return "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN and c not in _JOINERS else c for c in text)
 
 

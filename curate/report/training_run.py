@@ -1,17 +1,23 @@
-"""The latest training run of a prepared folder: its base, settings, LoRA files and sample pictures."""
+"""The training runs of a prepared folder: base, settings, losses, LoRA files and sample pictures."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from curate.report.loss_curves import loss_curves
+
+if TYPE_CHECKING:
+    from curate.train.output.run_records import Run
 
 _ENDING = re.compile(r"(\d{6,})-(\d{2,})(?:-\d+)?\.png")
 """What follows the run in a sample picture's name: step, number of the prompt, and a count where a name was taken."""
 _PER_PROMPT = 6
+_RUNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,10 @@ class TrainingRun:
     """What is known of a run.
 
     settings  the options that are not their default
+    options   all that decide the LoRA
     loras     the files that are there, the finished one last
     date      when the finished file was written, else when the run was last heard of, in local time
+    losses    the curves by name, as (step, loss)
     """
 
     base: str
@@ -39,17 +47,22 @@ class TrainingRun:
     samples: tuple[Sample, ...]
     date: str
     finished: bool
+    id: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    losses: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict[str, Sequence[tuple[int, float]]])
 
 
-def latest_run(folder: Path) -> TrainingRun | None:
-    """The run that was last worked on in the folder; None where nothing was trained."""
-    from curate.train.output.run_records import lora_files, runs_of
+def training_runs(folder: Path, most: int = _RUNS) -> list[TrainingRun]:
+    """The latest runs of the folder, the one that was last worked on at the end."""
+    from curate.train.output.run_records import runs_of
+
+    return [_run(run, folder) for run in runs_of(folder)[-most:]]
+
+
+def _run(run: Run, folder: Path) -> TrainingRun:
+    from curate.train.output.run_records import lora_files
     from curate.train.storage.paths import home
 
-    runs = runs_of(folder)
-    if not runs:
-        return None
-    run = runs[-1]
     finished = run.path(folder) if run.file and run.sha256 else None
     loras = tuple(lora_files(run, folder))
     paths = [*(Path(path) for path, _ in run.along), *([finished] if finished else [])]
@@ -60,7 +73,7 @@ def latest_run(folder: Path) -> TrainingRun | None:
     )
     return TrainingRun(
         str(run.options.get("base", "")), changed_options(run.options), loras, tuple(samples), _date(dated),
-        finished in loras,
+        finished in loras, run.id, run.options, loss_curves(home(folder) / "logs", run.id),
     )  # fmt: skip
 
 

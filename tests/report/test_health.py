@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from curate.core.record import CaptionStyle, Image, Manifest, Record
 from curate.core.stage import Concept
 from curate.report import health
+from curate.report.page import fitting_of
+
+FITTING = fitting_of({}, 512)
 
 
 def record(key: str, *tags: str, size: tuple[int, int] = (512, 512), **rest: object) -> Record:
@@ -25,7 +28,7 @@ def many(number: int, *tags: str, **rest: object) -> list[Record]:
 
 
 def said(records: list[Record], **concepts: Concept) -> str:
-    return "\n".join(health.advice(Manifest(records), concepts, 512, 64))
+    return "\n".join(health.advice(Manifest(records), concepts, FITTING))
 
 
 FIVE = ("a", "b", "c", "d", "e")
@@ -61,7 +64,7 @@ def test_frequencies() -> None:
 @settings(deadline=None)
 def test_every_picture_of_known_size_is_in_one_bucket(sizes: list[tuple[int, int, int]]) -> None:
     rows = [record(f"dog/{n}", size=(w, h), repeats=r) for n, (w, h, r) in enumerate(sizes)]
-    found = health.bucketed(rows, 512, 64)
+    found = health.bucketed(rows, FITTING)
     assert sum(b.pictures for b in found) == len(rows)
     assert sum(b.showings for b in found) == sum(r for *_, r in sizes)
     assert all(w % 64 == 0 and h % 64 == 0 and w * h <= 512 * 512 for w, h in (b.size for b in found))
@@ -70,7 +73,7 @@ def test_every_picture_of_known_size_is_in_one_bucket(sizes: list[tuple[int, int
 
 
 def test_pictures_of_unknown_size_are_in_no_bucket() -> None:
-    assert health.bucketed([record("dog/a", size=(0, 0))], 512, 64) == []
+    assert health.bucketed([record("dog/a", size=(0, 0))], FITTING) == []
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import io
+import json
 import re
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -20,18 +23,21 @@ from curate.core.record import Image, Manifest, Record, Scores
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
 from curate.report.html import render
-from curate.report.page import Page
+from curate.report.page import Page, fitting_of
 from curate.report.summary import summarise
 from curate.report.tally import Tally
 from curate.report.text import visible
-from curate.report.thumbs import thumbnail
+from curate.report.thumbs import ThumbnailFiles, thumbnail
 from curate.report.training_run import Sample, TrainingRun
 from tests.report.streams import RUN
 
 ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table
-thead tbody tr th td figure figcaption img details summary svg g line circle polyline text"""
+thead tbody tr th td figure figcaption img details summary svg g line circle polyline text rect del ins
+form select option input datalist button output script noscript"""
 ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role
-aria-label cx cy r x1 x2 y1 y2 text-anchor"""
+aria-label cx cy r x1 x2 y1 y2 text-anchor width height type value hidden list placeholder min max loading
+data-size data-count data-filter"""
+PROGRAM = resources.files("curate.report").joinpath("report.js").read_text(encoding="utf-8")
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
 
 
@@ -42,6 +48,7 @@ class Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
         self._open: list[str] = []
         self.feed(page)
         self.close()
@@ -49,14 +56,17 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        if self._open and self._open[-1] == "script":
+            self.scripts.append((self.tags[-1][1], data))
+        else:
+            self.text.append(data)
 
     @property
     def whole(self) -> str:
@@ -65,6 +75,27 @@ class Reader(HTMLParser):
 
 def harmless(page: str) -> Reader:
     read = Reader(page)
+    check_scripts(read)
+    check_elements(read)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", page)
+    page.encode("utf-8")
+    return read
+
+
+def check_scripts(read: Reader) -> None:
+    """One program, ours; all else in scripts is data, and the HTML in it is harmless too."""
+    programs = [text for attributes, text in read.scripts if not attributes]
+    assert programs == [PROGRAM]
+    assert sum(tag == "script" for tag, _ in read.tags) == len(read.scripts)
+    for attributes, text in read.scripts:
+        if attributes:
+            assert attributes["type"] == "application/json" and not set(text) & set("<>&")
+            for entry in json.loads(text) if (attributes["id"] or "").startswith("rest-") else ():
+                check_elements(Reader(entry))
+
+
+def check_elements(read: Reader) -> None:
+    """No element or attribute of another kind, and nothing that loads or runs."""
     assert {tag for tag, _ in read.tags} <= set(ELEMENTS.split())
     names = {name for _, attributes in read.tags for name in attributes}
     assert names <= set(ATTRIBUTES.split())
@@ -73,9 +104,6 @@ def harmless(page: str) -> Reader:
     assert all((a["href"] or "").startswith("#") for tag, a in read.tags if tag == "a")
     styles = [a["style"] or "" for _, a in read.tags if "style" in a]
     assert all(re.fullmatch(r"(width|height):[\d.]+(%|px)(;height:[\d.]+px)?", s) for s in styles)
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", page)
-    page.encode("utf-8")
-    return read
 
 
 def tallied(*more: object) -> Tally:
@@ -148,11 +176,12 @@ def test_what_needs_editing_is_named_with_reasons_and_badges() -> None:
     edit = picture("robe/cutout.png").noting(triage="edit", faults=FAULTS)
     cells = [t for t in harmless(page(fine, edit)).text if t.strip()]
     place = cells.index("Needs editing", cells.index("Overview", 12))
-    assert cells[place + 3 : place + 5] == ["robe/cutout.png", "a border: 12 px top; blurred (0.71)"]
+    assert cells[place + 1] == "1 picture needs editing, as far as `inspect` can measure."
+    assert cells[place + 4 : place + 6] == ["robe/cutout.png", "a border: 12 px top; blurred (0.71)"]
     assert cells[cells.index("to edit") - 1] == "1"
     card = cells.index("needs editing")
-    assert cells[card - 2 : card + 3] == ["cutout.png", "448 × 512", "needs editing", "border", "blurred"]
-    assert "dog/park.png" not in cells[place : place + 9]
+    assert cells[card - 2 : card + 3] == ["cutout.png", "robe 448 × 512", "needs editing", "border", "blurred"]
+    assert "dog/park.png" not in cells[place : place + 10]
 
 
 def test_where_no_stage_looked_for_faults_nothing_counts_as_fine() -> None:
@@ -178,7 +207,7 @@ DATE = "2031-05-07 12:30"
 
 
 def test_a_training_with_base_files_settings_date_and_samples(tmp_path: Path) -> None:
-    read = harmless(page(picture("dog/park.png"), training=trained(tmp_path), date="2031-05-07 13:00"))
+    read = harmless(page(picture("dog/park.png"), trainings=[trained(tmp_path)], date="2031-05-07 13:00"))
     cells = [t for t in read.text if t.strip()]
     place = cells.index("models/base.safetensors")
     assert cells[place - 1 : place + 9] == [
@@ -196,7 +225,7 @@ def test_hostile_words_of_a_training_stay_text(tmp_path: Path) -> None:
     evil = picture("dog/park.png").noting(
         triage="edit", faults={EVIL: EVIL}, consent=EVIL, upscaled={"model": EVIL, "from": [EVIL], "to": [2]}
     )
-    read = harmless(page(evil, training=run, date=EVIL))
+    read = harmless(page(evil, trainings=[run], date=EVIL))
     assert read.whole.count("<script>alert(1)</script>") > 8
 
 
@@ -234,8 +263,10 @@ def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
         picture("dog/night.jpg"), aside="equal", facts={"duplicate": "equal", "duplicate_of": "gone.png"}
     )
     cells = [t for t in harmless(page(kept, equal, near, lost)).text if t.strip()]
-    pairs = cells[cells.index("Duplicates", cells.index("Balance", 12)) + 1 :][:8]
+    pairs = cells[cells.index("Duplicates", cells.index("Balance", 12)) + 1 :][:9]
     assert pairs == [
+        "2 duplicates were set aside, 1 of them only near. The least alike come first. "
+        "If these are different pictures, raise `correlation` of `dedupe`.",
         "dog/portrait.jpg",
         "set aside, near, similarity 0.912",
         "dog/park.png",
@@ -278,9 +309,10 @@ def test_any_text_stays_text(key: str, tag: str, note: str) -> None:
 def test_a_policy_forbids_what_escaping_might_miss() -> None:
     text = page(picture("dog/park.png"))
     policy = next(a["content"] for tag, a in Reader(text).tags if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    digest = base64.b64encode(hashlib.sha256(PROGRAM.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     assert text.index("Content-Security-Policy") < text.index("<title>")
-    assert "http://" not in text and "https://" not in text and "<script" not in text
+    assert "http://" not in text and "https://" not in text and text.count("<script>") == 1
 
 
 def test_balance_and_buckets() -> None:
@@ -288,20 +320,41 @@ def test_balance_and_buckets() -> None:
         dataclasses.replace(picture("dog/park.png"), repeats=1),
         dataclasses.replace(picture("robe/cutout.png"), repeats=3),
     ]
-    read = harmless(page(*rows, resolution=512, step=64))
+    read = harmless(page(*rows, fitting=fitting_of({}, 512)))
     cells = [t for t in read.text if t.strip()]
     assert "25.0%" in cells and "75.0%" in cells
     assert "512 × 512" in cells and "448 × 576" in cells
-    assert harmless(page(*rows, resolution=1024)).whole.count("960 × 1088")
+    assert harmless(page(*rows, fitting=fitting_of({}, 1024))).whole.count("960 × 1088")
 
 
-def test_thumbnails_are_limited_and_the_others_listed() -> None:
+def test_pictures_beyond_the_first_page_lie_in_the_page_as_data() -> None:
     base = picture("dog/portrait.jpg")
     rows = [dataclasses.replace(base, key=f"{c}/{n:03}.jpg", concept=c) for c in ("dog", "robe") for n in range(30)]
-    read = harmless(page(*rows, thumbnails=10))
-    assert sum(tag == "img" for tag, _ in read.tags) == 10
-    assert read.whole.count("25 more without thumbnails") == 2
-    assert all(f"{n:03}.jpg" in read.whole for n in range(30))
+    read = harmless(page(*rows))
+    assert sum(tag == "img" for tag, _ in read.tags) == 48
+    (rest,) = [json.loads(text) for attributes, text in read.scripts if attributes.get("id") == "rest-pictures"]
+    assert len(rest) == 12
+    assert all(f"{n:03}.jpg" in entry and "data:image/jpeg" in entry for n, entry in enumerate(rest, 18))
+    assert "and 12 more" in read.whole
+
+
+def test_small_pictures_of_a_large_folder_are_files_beside_the_page(tmp_path: Path) -> None:
+    files = ThumbnailFiles(tmp_path / "my page_files")
+    text = page(picture("dog/park.png"), picture("dog/night.jpg"), thumbnails=files)
+    sources = [a["src"] or "" for tag, a in Reader(text).tags if tag == "img"]
+    assert len(sources) == 2 and all(source.startswith("my%20page_files/") for source in sources)
+    names = sorted(source.partition("/")[2] for source in sources)
+    assert names == sorted(path.name for path in (tmp_path / "my page_files").iterdir())
+    policy = next(a["content"] or "" for tag, a in Reader(text).tags if "http-equiv" in a)
+    assert "img-src data: 'self' file:;" in policy and "data:image" not in text
+    for name in (*names, "a" * 32 + "-240.jpg", "holiday.jpg"):
+        (tmp_path / "my page_files" / name).write_bytes(b"as it was")
+    later = ThumbnailFiles(tmp_path / "my page_files")
+    later.prepare([(at(picture("dog/park.png")), picture("dog/park.png").image.digest)])
+    later.remove_unused()
+    left = {path.name: path.read_bytes() for path in (tmp_path / "my page_files").iterdir()}
+    assert len(left) == 2 and left["holiday.jpg"] == b"as it was"
+    assert set(left.values()) == {b"as it was"}, "a picture that is there is not made again"
 
 
 def test_an_empty_set_makes_a_page() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from curate.report.training_run import changed_options, latest_run
+from curate.report.training_run import TrainingRun, changed_options, training_runs
 from curate.train.options import TrainOptions
 from curate.train.output.run_records import keyed
 
@@ -42,6 +42,11 @@ def sample(folder: Path, step: int, number: int, prompt: str, run: str = IDS[0],
     path = folder / "lora/samples" / f"dog-{run[:8]}-{step:06d}-{number:02d}{more}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4)).save(path, pnginfo=text)
+
+
+def latest_run(folder: Path) -> TrainingRun | None:
+    runs = training_runs(folder)
+    return runs[-1] if runs else None
 
 
 def test_nothing_was_trained(tmp_path: Path) -> None:

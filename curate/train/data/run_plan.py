@@ -43,9 +43,13 @@ class Fitting:
 
     def of(self, picture: Picture) -> buckets.Fit:
         """A picture's bucket and its place in it."""
+        return self.of_size(picture.width, picture.height)
+
+    def of_size(self, width: int, height: int) -> buckets.Fit:
+        """The bucket of a picture of that size in pixels, and its place in it."""
         if self.upscale:
-            return buckets.fit(picture.width, picture.height, self.sizes)
-        return buckets.fit_no_upscale(picture.width, picture.height, self.resolution, self.step)
+            return buckets.fit(width, height, self.sizes)
+        return buckets.fit_no_upscale(width, height, self.resolution, self.step)
 
 
 @dataclass(frozen=True)

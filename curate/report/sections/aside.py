@@ -1,0 +1,70 @@
+"""What needs editing, what was set aside, and duplicates beside the picture that stays."""
+
+from __future__ import annotations
+
+from curate.core.counting import counted
+from curate.core.record import Record
+from curate.report.badges import faults
+from curate.report.elements import Markup, el, joined
+from curate.report.page import Page
+from curate.report.paging import pages, table_pages
+from curate.report.summary import title
+
+_ROWS, _PAIRS = 50, 12
+
+
+def editing(page: Page) -> Markup:
+    """The pictures that `inspect` found something wrong with, each with the reasons."""
+    records = sorted((r for r in page.manifest.present if faults(r)), key=lambda r: r.key)
+    if records:
+        line = f"{counted(len(records), 'picture needs', 'pictures need')} editing, as far as `inspect` can measure."
+        rows = [[page.picture(r, 96), r.key, "; ".join(faults(r).values())] for r in records]
+        return joined(el("p", line), table_pages("editing", ["", "picture", "why"], rows, _ROWS))
+    if page.manifest.present and not any("triage" in r.facts for r in page.manifest):
+        hint = "Add `- inspect` to the pipeline, or run `curate inspect FOLDER`, to check for problems."
+        return el("p", hint, class_="hint")
+    return Markup("")
+
+
+def aside(page: Page) -> Markup:
+    """Every picture that was set aside, with the stage and the reason."""
+    told = {one["key"]: one for one in page.figures["aside"]}
+    rows: list[list[str]] = []
+    for record in sorted((r for r in page.manifest if r.aside), key=lambda r: r.key):
+        stage = title(page.figures, told.pop(record.key, {}).get("stage", ""))
+        rows.append([page.picture(record, 96), record.key, stage, record.aside])
+    # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
+    for key, one in told.items():
+        rows.append([Markup(""), key, title(page.figures, one["stage"]), one["reason"]])
+    head = ["", "picture", "stage", "why"]
+    if not any(row[0] for row in rows):  # no picture is there to be shown
+        head, rows = head[1:], [row[1:] for row in rows]
+    return table_pages("aside", head, rows, _ROWS) if rows else Markup("")
+
+
+def duplicates(page: Page) -> Markup:
+    """Each duplicate beside the picture that stays in its place, the least alike first: those are worth a look."""
+    rows = {record.key: record for record in page.manifest}
+    copies = [r for r in page.manifest if r.aside and r.facts.get("duplicate_of") in rows]
+    if not copies:
+        return Markup("")
+    copies.sort(key=lambda r: (float(r.facts.get("likeness", 1)), r.key))
+    near = sum(r.facts.get("duplicate") == "near" for r in copies)
+    line = (
+        f"{counted(len(copies), 'duplicate was', 'duplicates were')} set aside, {near:,} of them only near. "
+        "The least alike come first. If these are different pictures, raise `correlation` of `dedupe`."
+    )
+    pairs = [_pair(page, copy, rows[copy.facts["duplicate_of"]]) for copy in copies]
+    return joined(el("p", line), pages("duplicates", pairs, _PAIRS, "pairs"))
+
+
+def _pair(page: Page, copy: Record, kept: Record) -> Markup:
+    likeness = copy.facts.get("likeness")
+    said = ", ".join(
+        [str(copy.facts.get("duplicate", "")), *([f"similarity {likeness:.3f}"] if isinstance(likeness, float) else [])]
+    )
+    sides = [
+        el("figure", page.picture(one), el("figcaption", el("b", one.key), el("small", what)))
+        for one, what in ((copy, f"set aside, {said}"), (kept, "kept" if not kept.aside else "set aside too"))
+    ]
+    return el("div", *sides)

@@ -1,0 +1,41 @@
+"""Balance: how much of the training each concept gets."""
+
+from __future__ import annotations
+
+from curate.core.counting import counted
+from curate.core.stage import Concept
+from curate.report import health
+from curate.report.elements import Markup, bar, el, joined, table
+from curate.report.page import Page, by_concept
+
+
+def balance(page: Page) -> Markup:
+    """In a sentence, then a row for each concept."""
+    shares = health.shares(page.manifest)
+    if not shares:
+        return Markup("")
+    most = max(s.part for s in shares) or 1
+    triggers = {name: ", ".join(rows[0].trigger) for name, rows in by_concept(page.manifest)}
+    rows: list[list[str]] = []
+    for share in shares:
+        repeats = " or ".join(f"{n}" for n in share.repeats) or "0"
+        weight = f"{page.concepts.get(share.concept, Concept()).weight:g}"
+        rows.append(
+            [
+                *(share.concept, triggers[share.concept], f"{share.came:,}", f"{share.pictures:,}", repeats, weight),
+                *(f"{share.showings:,}", bar(share.part / most, f"{share.part:.1%}")),
+            ]
+        )
+    head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch", "share of training"]
+    return joined(el("p", _sentence(shares)), table(head, rows))
+
+
+def _sentence(shares: list[health.Share]) -> str:
+    showings = sum(share.showings for share in shares)
+    line = f"An epoch shows {counted(showings, 'picture')}."
+    if len(shares) < 2:
+        return line
+    first, last = max(shares, key=lambda s: s.part), min(shares, key=lambda s: s.part)
+    if first.part == last.part:
+        return f"{line} Every concept gets the same share."
+    return f"{line} {first.concept} gets the largest share, {last.concept} the smallest."

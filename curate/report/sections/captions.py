@@ -1,0 +1,70 @@
+"""Captions: what was there before, and what is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from curate.core.counting import counted
+from curate.report.caption_changes import CaptionChange, caption_change
+from curate.report.elements import Markup, bar, el, joined, table
+from curate.report.page import Page
+
+_SHOWN = 15
+_SOURCES = {
+    "original": ("came with the picture", "came with the pictures"),
+    "tagger": ("was written by the tagger", "were written by the tagger"),
+    "generated": ("was edited by you", "were edited by you"),
+}
+
+
+def captions(page: Page) -> Markup:
+    """In sentences, then the tags that came and went most often."""
+    changes = [change for r in page.manifest.present if (change := caption_change(r))]
+    if not changes:
+        return Markup("")
+    triggers = {word for r in page.manifest.present for word in r.trigger}
+    counts = Counter(change.source for change in changes)
+    lines = [f"{counted(n, 'caption')} {_SOURCES[source][n > 1]}." for source, n in sorted(counts.items())]
+    changed = sum(bool(c.removed or c.added) for c in changes)
+    lines.append(
+        f"{counted(changed, 'caption differs', 'captions differ')} from what was there before. "
+        "The pictures below show both."
+        if changed
+        else "None of them was changed."
+    )
+    return joined(
+        el("p", " ".join(lines)),
+        el("div", _listing("removed most often", _counts(changes, "removed", triggers), len(changes)),
+           _listing("added most often", _counts(changes, "added", triggers), len(changes)), class_="columns"),
+    )  # fmt: skip
+
+
+def _counts(changes: Iterable[CaptionChange], what: str, triggers: Collection[str]) -> list[tuple[str, int]]:
+    """How often each tag came or went; trigger words, which every caption gets, are left out."""
+    counts = Counter(text for change in changes for text in set(getattr(change, what)) if text not in triggers)
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _listing(heading: str, counts: list[tuple[str, int]], of: int) -> Markup:
+    if not counts:
+        return Markup("")
+    rows = [[text, bar(count / of, f"{count:,}")] for text, count in counts[:_SHOWN]]
+    more = el("p", f"and {len(counts) - _SHOWN:,} more", class_="hint") if len(counts) > _SHOWN else ""
+    return el("div", el("h3", heading), table(["tag", "captions"], rows), more)
+
+
+def change_rows(change: CaptionChange | None) -> Markup:
+    """The caption before and after, with what went and what came; nothing where both are the same."""
+    if change is None or not (change.removed or change.added):
+        return Markup("")
+    before = [el("del", piece.text) if piece.changed else piece.text for piece in change.before]
+    after = [el("ins", piece.text) if piece.changed else piece.text for piece in change.after]
+    return joined(
+        el("p", el("i", f"before ({change.source}) "), *_separated(before), class_="before"),
+        el("p", el("i", "after "), *_separated(after), class_="after"),
+    )
+
+
+def _separated(parts: list[str]) -> list[str]:
+    return [piece for number, part in enumerate(parts) for piece in ([", "] if number else []) + [part]]

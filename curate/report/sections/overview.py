@@ -1,0 +1,84 @@
+"""Overview and advice: what happened to the pictures, and what to look at."""
+
+from __future__ import annotations
+
+from curate.core.counting import counted
+from curate.report import health
+from curate.report.badges import faults
+from curate.report.elements import Markup, el, joined, table
+from curate.report.page import Page
+from curate.report.summary import title
+from curate.report.text import span
+
+
+def overview(page: Page) -> Markup:
+    """Sentences, figures, and what each stage did."""
+    tiles = [el("div", el("b", value), el("span", name)) for name, value in _figures(page)]
+    return joined(
+        *(el("p", line, class_="lead") for line in _sentences(page)),
+        el("div", *tiles, class_="tiles"),
+        _stages(page),
+    )
+
+
+def _sentences(page: Page) -> list[str]:
+    figures, prepared = page.figures, len(page.manifest.present)
+    aside = len(figures["aside"])
+    lines = [
+        f"curate read {counted(figures['pictures'], 'picture')} and prepared {prepared:,}. "
+        + (f"It set {aside:,} aside: they are not trained." if aside else "It set none aside.")
+    ]
+    if page.training:
+        what = "finished" if page.training.finished else "is not finished"
+        lines.append(f"The latest training {what} ({page.training.date}).")
+    return lines
+
+
+def _figures(page: Page) -> list[tuple[str, str]]:
+    figures, present = page.figures, page.manifest.present
+    inspected = any("triage" in r.facts for r in page.manifest)
+    return [
+        ("pictures", f"{figures['pictures']:,}"),
+        ("prepared", f"{len(present):,}"),
+        ("set aside", f"{len(figures['aside']):,}"),
+        *([("to edit", f"{sum(bool(faults(r)) for r in present):,}")] if inspected else []),
+        ("edited captions", f"{sum(r.edited is not None for r in present):,}"),
+        ("time", span(figures["seconds"]) if figures["seconds"] is not None else "unknown"),
+        *([("finished", page.date)] if page.date else []),
+    ]
+
+
+def _stages(page: Page) -> Markup:
+    rows = [
+        [
+            title(page.figures, s["stage"]),
+            f"{s['computed']:,}",
+            f"{s['recalled']:,}",
+            f"{s['aside']:,}",
+            span(s["seconds"]) if s["turn"] else "unchanged",
+        ]
+        for s in page.figures["stages"]
+    ]
+    if not rows:
+        return Markup("")
+    head = ["stage", "processed", "reused", "set aside", "time"]
+    return el("details", el("summary", "what each stage did"), table(head, rows))
+
+
+def advice(page: Page) -> Markup:
+    """Warnings first, then what to improve; what is only worth knowing is folded away."""
+    lines = [("advice", line) for line in health.advice(page.manifest, page.concepts, page.fitting)]
+    for note in page.figures["notes"]:
+        pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
+        stage = f"{title(page.figures, note['stage'])}: " if note["stage"] else ""
+        lines.append((note["level"], stage + note["message"] + pictures))
+    order = ["warning", "advice"]
+    urgent = sorted((one for one in lines if one[0] in order), key=lambda one: order.index(one[0]))
+    rest = [one for one in lines if one[0] not in order]
+    folded = el("details", el("summary", f"{len(rest):,} more to know"), _lines(rest)) if rest else Markup("")
+    return joined(_lines(urgent) if urgent else "", folded)
+
+
+def _lines(lines: list[tuple[str, str]]) -> Markup:
+    rows = [el("li", el("em", level, class_="warn" if level == "warning" else ""), " ", line) for level, line in lines]
+    return el("ul", *rows, class_="notes")

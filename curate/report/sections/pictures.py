@@ -1,0 +1,103 @@
+"""Pictures: every prepared picture as a card, with filters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from curate import captions
+from curate.core.record import Record
+from curate.report import health
+from curate.report.badges import Badge
+from curate.report.caption_changes import caption_change, caption_text
+from curate.report.elements import Markup, el, joined
+from curate.report.page import Page, badge_row, badges_of, by_concept
+from curate.report.paging import data, pages
+from curate.report.sections.captions import change_rows
+from curate.report.text import visible
+
+_PER_PAGE = 48
+
+
+def pictures(page: Page) -> Markup:
+    """The pictures of each concept as cards, the first page of them in the HTML."""
+    records = [record for _, rows in by_concept(page.manifest.present) for record in rows]
+    if not records:
+        return Markup("")
+    copies = Counter(str(r.facts.get("duplicate_of", "")) for r in page.manifest if r.aside)
+    marks = [badges_of(page, record, copies[record.key]) for record in records]
+    cards = [_card(page, record, found) for record, found in zip(records, marks, strict=True)]
+    return joined(_filters(records, marks), pages("pictures", cards, _PER_PAGE, "cards"))
+
+
+def _card(page: Page, record: Record, marks: Sequence[Badge]) -> Markup:
+    size = f"{record.image.width} × {record.image.height}" if record.image.width else ""
+    change = change_rows(caption_change(record))
+    text = el(
+        "figcaption",
+        el("b", record.key.partition("/")[2] or record.key),
+        el("small", record.concept, f" {size}" if size else ""),
+        badge_row(marks),
+        el("p", caption_text(record), class_="caption"),
+        el("details", el("summary", "before and after"), change) if change else "",
+        _story(record),
+    )
+    return el("figure", page.picture(record), text)
+
+
+def _story(record: Record) -> Markup:
+    """How the caption came about, folded away."""
+    parts: list[str] = []
+    if record.imported is not None:
+        parts.append(el("p", el("i", "original caption "), record.imported))
+    if record.edited is not None:
+        parts.append(el("p", el("i", "generated "), captions.render(record)))
+    for model, scores in record.scores.unpack().items():
+        best = ", ".join(f"{tag} {score:.2f}" for tag, (score, _) in list(scores.items())[:15])
+        parts.append(el("p", el("i", f"{model} "), best))
+    parts += [el("p", note) for note in record.notes]
+    return el("details", el("summary", "how this caption was made"), *parts) if parts else Markup("")
+
+
+def _filters(records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Markup:
+    """A form that the page's program shows and obeys, with what it needs to know of each picture."""
+    concepts = sorted({record.concept for record in records})
+    words = sorted({word for found in marks for word in _words(found)})
+    counts = Counter(tag for record in records for tag in set(health.tags_of(record)))
+    names = sorted(counts, key=lambda tag: (-counts[tag], tag))
+    numbers = {tag: number for number, tag in enumerate(names)}
+    rows: list[list[Any]] = [
+        [
+            concepts.index(record.concept),
+            sorted(words.index(word) for word in _words(found)),
+            sorted(numbers[tag] for tag in set(health.tags_of(record))),
+            visible(f"{record.key}\n{caption_text(record)}\n{record.imported or ''}").lower(),
+        ]
+        for record, found in zip(records, marks, strict=True)
+    ]
+    own = Counter(record.concept for record in records)
+    have = Counter(word for found in marks for word in _words(found))
+    form = el(
+        "form",
+        _choice("concept", "all concepts", [(name, own[name]) for name in concepts]),
+        _choice("mark", "all marks", [(word, have[word]) for word in words]),
+        el("input", name="tag", list="tags-known", placeholder="tag, -tag to leave out", aria_label="tags"),
+        el("datalist", *(el("option", f"{counts[tag]:,}", value=tag) for tag in names[:500]), id="tags-known"),
+        el("input", name="text", type="search", placeholder="text in name or caption", aria_label="text"),
+        el("button", "all", type="reset"),
+        el("output", id="shown-count"),
+        id="filters",
+        hidden="",
+    )
+    return joined(form, data("data-pictures", {"tags": list(map(visible, names)), "rows": rows}))
+
+
+def _words(found: Sequence[Badge]) -> set[str]:
+    """What pictures can be filtered by: badges without the numbers in them."""
+    return {one.kind or one.word for one in found}
+
+
+def _choice(name: str, everything: str, options: Sequence[tuple[str, int]]) -> Markup:
+    entries = [el("option", f"{text} ({count:,})", value=str(number)) for number, (text, count) in enumerate(options)]
+    return el("select", el("option", everything, value=""), *entries, name=name, aria_label=name)
