@@ -113,9 +113,9 @@ def badges_of(page: Page, record: Record, duplicates: int = 0) -> list[Badge]:
     return list(badges(record, duplicates, by_tags=by_tags))
 
 
-def badge_row(found: Sequence[Badge]) -> Markup:
+def badge_row(marks: Sequence[Badge]) -> Markup:
     """Badges; a reason is shown where the pointer rests."""
-    row = [el("em", one.word, class_="warn" if one.warns else "", title=one.reason or one.word) for one in found]
+    row = [el("em", one.word, class_="warn" if one.warns else "", title=one.reason or one.word) for one in marks]
     return el("div", *row, class_="badges") if row else joined()
 
 

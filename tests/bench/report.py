@@ -42,13 +42,8 @@ def draw(folder: Path, count: int, side: int) -> Manifest:
         own = ["zwx dog", *chance.choices(tags, weights=range(2000, 0, -1), k=20)]
         scores = Scores.pack({"wd": {tag: (round(chance.random(), 2), "general") for tag in own[1:]}})
         image, concept = Image(f"d{number}", str(path), side, side), "dog" if number % 3 else "robe"
-        known = {
-            "trigger": ("zwx dog",),
-            "tags": tuple(dict.fromkeys(own)),
-            "scores": scores,
-            "notes": ("prune: a note",),
-        }
-        record = Record(f"dog/{path.name}", concept, f"o{number}", image, **known)
+        record = Record(f"dog/{path.name}", concept, f"o{number}", image, trigger=("zwx dog",), scores=scores)
+        record = dataclasses.replace(record, tags=tuple(dict.fromkeys(own)), notes=("prune: a note",))
         if number % 100 == 99:
             facts = {"duplicate": "near", "duplicate_of": records[-1].key, "likeness": 0.95}
             record = dataclasses.replace(record, aside="near duplicate", facts=facts)
