@@ -8,14 +8,14 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import folder
 from curate.core.files import write_text
 from curate.core.lock import check_unlocked
-from curate.core.record import Manifest, Record
+from curate.core.record import Image, Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.preview import copy_ledger
@@ -57,6 +57,7 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
         raise InputError(f"{target} is not a folder that curate prepared", "give the output folder of a run or command")
     if out.is_dir():
         raise InputError(f"{out} is a folder", f"give the page's file, as {out / 'report.html'}")
+    _check_values_file(out)
     figures = json.loads(summary.read_text(encoding="utf-8"))
     check_unlocked(target)
     with tempfile.TemporaryDirectory() as place:
@@ -67,21 +68,61 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
             manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
             figures["edited_with_tags"] = sorted(key for _, key in folder.changed_by_bulk_edits(store))
             sources = store.file_digests.unchanged_files("blake2b")
-        find = Pictures(lambda r: env.path(r.image) if r.image.path else None, lambda r: sources.get(r.origin))
-        write_report(out, manifest, figures, find, {}, target)
+        find = Pictures(
+            lambda r: env.path(r.image) if r.image.path else None,
+            lambda r: sources.get(r.origin),
+            {r.key: Path(r.image.path).relative_to(target.absolute()).as_posix() for r in manifest},
+        )
+        write_report(out, with_set_aside(manifest, figures, sources), figures, find, {}, target)
     return out, len(manifest)
+
+
+def _check_values_file(page: Path) -> None:
+    """Refuses a page whose values would be written over a file of another kind."""
+    from curate.report.report_file import is_report
+
+    if page.suffix == ".json":
+        raise InputError(f"{page} is no name for a page", "the report writes an .html file and a .json file beside it")
+    path = page.with_suffix(".json")
+    if path.exists() and not is_report(path):
+        remedy = "the report also writes its values there: give the page another name"
+        raise InputError(f"{path} is not a report of curate", remedy)
+
+
+def with_set_aside(manifest: Manifest, figures: Mapping[str, Any], sources: Mapping[str, Path]) -> Manifest:
+    """With what the last run or command set aside, as far as the files are where they were.
+
+    A folder as it is now holds none of these pictures; the figures name them, and `sources` are files by digest.
+    """
+    known = {record.key for record in manifest}
+    concepts = {record.key.partition("/")[0]: record.concept for record in manifest}
+    copies = {row["picture"]: row for row in figures.get("duplicates", ())}
+    origins: Mapping[str, str] = figures.get("origins", {})
+    records: list[Record] = []
+    for row in figures["aside"]:
+        key: str = row["key"]
+        origin = origins.get(key, "")
+        if key in known or origin not in sources:
+            continue
+        concept, copy = key.partition("/")[0], copies.get(key)
+        facts = {"duplicate_of": copy["kept"], "duplicate": copy["kind"], "likeness": copy["likeness"]} if copy else {}
+        image = Image(origin, str(sources[origin]))
+        records.append(Record(key, concepts.get(concept, concept), origin, image, facts=facts, aside=row["reason"]))
+    return Manifest([*manifest, *records])
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where pictures lie, None where they do not.
+    """Where pictures lie.
 
-    prepared  a record's picture
-    source    the picture that it was made of
+    prepared  a record's picture, None where there is none
+    source    the picture that it was made of, None where it is not known
+    files     the paths of pictures inside the folder, by key
     """
 
     prepared: Callable[[Record], Path | None]
     source: Callable[[Record], Path | None]
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def write_report(
@@ -92,13 +133,14 @@ def write_report(
     concepts: Mapping[str, Concept],
     folder: Path,
 ) -> None:
-    """Writes the page of a prepared folder.
+    """Writes the page of a prepared folder, and the same for programs beside it, with the ending .json.
 
     The page of a small folder is one file. With more than 240 pictures the small pictures lie beside it, in a folder
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
     """
     from curate.report.html import render
     from curate.report.page import Page, fitting_of
+    from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
     from curate.report.training_run import training_runs
 
@@ -125,6 +167,7 @@ def write_report(
         date=_date(ledger / SUMMARY),
     )
     write_text(out, render(page), sync=False)
+    write_text(out.with_suffix(".json"), json.dumps(report_values(page, pictures.files), indent=1), sync=False)
     files.remove_unused()
 
 

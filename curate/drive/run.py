@@ -37,6 +37,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     page = pipeline.output / REPORT
     exported = "export" in names
     sources: dict[str, Path] = {}
+    files: dict[str, str] = {}
 
     def work(session: Session) -> Completion:
         changes = folder.read_changes(pipeline.output, session.store, session.tell)
@@ -49,6 +50,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
             stage.check_records(manifest, session.env, session.tell)
         result = session.runner.run(pipeline.stages, manifest)
         folder.keep_sources(manifest, session.store)
+        files.update((row.key, row.path) for row in session.store.written().values())
         return Completion(
             result, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names)
         )
@@ -56,7 +58,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-        pictures = Pictures(_finder(env), lambda record: sources.get(record.origin))
+        pictures = Pictures(_finder(env), lambda record: sources.get(record.origin), files)
         write_report(page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output)
     for one in result.figures["saved"]:
         if one["kind"] == "grid":

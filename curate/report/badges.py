@@ -40,6 +40,11 @@ def faults(record: Record) -> Mapping[str, str]:
     return record.facts.get("faults") or {}
 
 
+def fault_word(fault: str) -> str:
+    """A fault in a word or two."""
+    return _FAULTS.get(fault, fault)
+
+
 def badges(record: Record, duplicates: int = 0, *, by_tags: bool = False) -> Iterator[Badge]:
     """The badges of a picture, what needs a person first; `duplicates` of it were set aside.
 
@@ -51,7 +56,7 @@ def badges(record: Record, duplicates: int = 0, *, by_tags: bool = False) -> Ite
     if found := faults(record):
         yield Badge("needs editing", "; ".join(found.values()), warns=True)
         for fault, reason in found.items():
-            yield Badge(_FAULTS.get(fault, fault), reason, warns=True)
+            yield Badge(fault_word(fault), reason, warns=True)
     if facts.get("lowres"):
         yield Badge("too small", "smaller than the training resolution, and not enlarged", warns=True)
     for fact in ("consent", "unchecked"):

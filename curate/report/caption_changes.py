@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from curate import captions
@@ -55,19 +55,19 @@ def caption_change(record: Record) -> CaptionChange | None:
     An edit is compared with what was generated, another caption with the one that came with the picture, else with the
     tags that the tagger gave.
     """
+    trigger, after = record.trigger, (record.tags, record.sentence)
     if record.edited is not None:
-        return _compared(
-            "generated", (record.tags, record.sentence), captions.parse(record.edited, record.trigger, record.style)
-        )
-    after = (record.tags, record.sentence)
+        return _compared("generated", after, captions.parse(record.edited, trigger, record.style), trigger)
     if record.imported is not None:
-        return _compared("original", captions.parse_imported(record), after)
+        return _compared("original", captions.parse_imported(record), after, trigger)
     scored = _selected(record)
-    return _compared("tagger", (scored, record.sentence), after) if scored else None
+    return _compared("tagger", (scored, record.sentence), after, trigger) if scored else None
 
 
-def _compared(source: str, before: tuple[Iterable[str], str], after: tuple[Iterable[str], str]) -> CaptionChange:
-    old, new = list(_pieces(*before)), list(_pieces(*after))
+def _compared(
+    source: str, before: tuple[Iterable[str], str], after: tuple[Iterable[str], str], trigger: Collection[str]
+) -> CaptionChange:
+    old, new = list(_pieces(*before, trigger)), list(_pieces(*after, trigger))
     return CaptionChange(
         source,
         tuple(Piece(text, text not in new) for text in old),
@@ -75,8 +75,8 @@ def _compared(source: str, before: tuple[Iterable[str], str], after: tuple[Itera
     )
 
 
-def _pieces(tags: Iterable[str], sentence: str) -> Iterator[str]:
-    yield from (captions.spaced(tag) for tag in tags)
+def _pieces(tags: Iterable[str], sentence: str, trigger: Collection[str]) -> Iterator[str]:
+    yield from (tag if tag in trigger else captions.spaced(tag) for tag in tags)
     if sentence.strip():
         yield sentence.strip()
 

@@ -100,11 +100,12 @@ class Filters {
     this.read();
     const { concept, mark, text } = this.form.elements;
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wantedMark = this.data.marks.indexOf(mark.value);
     const [wanted, refused] = this.tags();
     const chosen = [];
     this.data.rows.forEach(([its, marks, tags, content], at) => {
       if (concept.value !== "" && its !== Number(concept.value)) return;
-      if (mark.value !== "" && !marks.includes(Number(mark.value))) return;
+      if (mark.value !== "" && !marks.includes(wantedMark)) return;
       if (!wanted.every((tag) => tags.includes(tag)) || refused.some((tag) => tags.includes(tag))) return;
       if (words.every((word) => content.includes(word))) chosen.push(at);
     });

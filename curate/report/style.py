@@ -6,9 +6,13 @@ _RULES = """
 *{box-sizing:border-box}
 body{margin:0;font:15px/1.5 system-ui,sans-serif}
 header,main{max-width:1200px;margin:0 auto;padding:1rem 1.25rem}
+header{position:sticky;top:0;z-index:2;background:Canvas}
+@media(max-width:700px){header{position:static}}
 header{display:flex;flex-wrap:wrap;gap:.25rem 2rem;align-items:baseline;border-bottom:1px solid var(--line)}
 h1{font-size:1.3rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:1.2rem 0 .4rem}
-nav a{display:inline-block;margin-right:1rem;color:var(--mark);text-decoration:none}
+section{scroll-margin-top:5rem}#list-pictures{scroll-margin-top:6rem}
+nav{display:flex;flex-wrap:wrap;gap:0 1rem}
+nav a{white-space:nowrap;color:var(--mark);text-decoration:none}
 .tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin-bottom:1rem}
 .tiles div{background:var(--soft);border-radius:8px;padding:.6rem 1rem;min-width:7rem}
 .tiles b{display:block;font-size:1.4rem}.tiles span{opacity:.7}
@@ -44,7 +48,10 @@ details{margin:.6rem 0}
 .square td{font-variant-numeric:tabular-nums;min-width:2rem;border:1px solid var(--line)}
 .square .own{background:var(--soft);opacity:.6}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(320px,100%),1fr));gap:0 2rem}
-del{color:var(--warn)}ins{text-decoration:none;background:color-mix(in srgb,var(--mark) 22%,transparent)}
+.changed{font-size:.85rem}
+.inline{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;list-style:none;margin:.4rem 0}.inline a{color:inherit}
+del{color:var(--warn)}
+ins{border-radius:3px;padding:0 .15rem;text-decoration:none;background:color-mix(in srgb,var(--mark) 22%,transparent)}
 #filters{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0 1rem}
 #filters[hidden],.pager[hidden]{display:none}
 select,input,button{font:inherit;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px;
@@ -53,9 +60,9 @@ option{color:CanvasText;background:Canvas}
 #filters input{flex:1 1 11rem;min-width:0}#filters select{flex:0 1 auto;max-width:16rem}
 .pager{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:1rem 0}
 .pager button:disabled{opacity:.4}.pager button:enabled{cursor:pointer}
-.sliders{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:1rem}
+.sliders{display:grid;align-items:start;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:1rem}
 .compare{--edge:50%;position:relative;display:grid;background:var(--soft)}
-.compare img{grid-area:1/1;width:100%;height:min(420px,60vw);object-fit:contain}
+.compare img{grid-area:1/1;width:100%;height:auto;max-height:480px;object-fit:contain}
 .compare img+img{clip-path:inset(0 calc(100% - var(--edge)) 0 0)}
 .compare::after{content:"";position:absolute;inset:0 auto 0 var(--edge);width:2px;margin-left:-1px;background:#fff;
 box-shadow:0 0 3px #000;pointer-events:none}

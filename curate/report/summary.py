@@ -41,6 +41,8 @@ def summarise(
         "concepts": tally.concepts,
         "prepared": _prepared(tally, manifest),
         "aside": _aside(tally, rows),
+        "duplicates": _duplicates(rows),
+        "origins": {r.key: r.origin for r in rows if r.aside and r.origin},
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
@@ -72,6 +74,20 @@ def _aside(tally: Tally, rows: Sequence[Record]) -> list[dict[str, str]]:
     aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
     aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
     return sorted(aside, key=lambda one: one["key"])
+
+
+def _duplicates(rows: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each duplicate with the picture that stays, the kind (equal or near) and how alike they are, 0 to 1."""
+    copies = sorted((r for r in rows if r.aside and r.facts.get("duplicate_of")), key=lambda r: r.key)
+    return [
+        {
+            "picture": r.key,
+            "kept": r.facts["duplicate_of"],
+            "kind": r.facts.get("duplicate", ""),
+            "likeness": r.facts.get("likeness"),
+        }
+        for r in copies
+    ]
 
 
 def title(figures: Mapping[str, Any], stage: str) -> str:

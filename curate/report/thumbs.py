@@ -77,9 +77,12 @@ class ThumbnailFiles:
     def prepare(self, pictures: Iterable[tuple[Path, str]]) -> None:
         """Makes many small ones at once, on several cores."""
         paths = {self._name(digest, THUMBNAIL): path for path, digest in pictures}
+
+        def make(name: str) -> bool:
+            return self._make(paths[name], name, THUMBNAIL)
+
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            made = pool.map(lambda name: self._make(paths[name], name, THUMBNAIL), paths)
-            self._ready.update(zip(paths, made, strict=True))
+            self._ready.update(zip(paths, pool.map(make, paths), strict=True))
 
     def remove_unused(self) -> None:
         """Removes the files of pictures that are no longer on the page; files of another kind stay."""

@@ -8,7 +8,7 @@ import pytest
 
 from curate.core.record import Image, Record, Scores
 from curate.report.caption_changes import caption_change
-from curate.report.sections.captions import change_rows
+from curate.report.sections.captions import change_marks
 
 
 def record(**fields: Any) -> Record:
@@ -58,17 +58,17 @@ def test_what_went_and_what_came(made: Record, source: str, removed: list[str], 
     change = caption_change(made)
     assert change is not None
     assert (change.source, change.removed, change.added) == (source, removed, added)
-    rows = change_rows(change)
-    assert rows.count("<del>") == len(removed) and rows.count("<ins>") == len(added)
+    marks = change_marks(change, made.trigger)
+    assert marks.count("<del>") == len(removed) and marks.count("<ins>") == len([t for t in added if t != "zwx dog"])
 
 
 def test_without_anything_before_there_is_no_change() -> None:
     assert caption_change(record(tags=("zwx dog",))) is None
     same = caption_change(record(imported="zwx dog, red collar", tags=("zwx dog", "red_collar")))
-    assert same is not None and not same.removed and not same.added and not change_rows(same)
+    assert same is not None and not same.removed and not same.added and not change_marks(same, ())
 
 
 def test_hostile_captions_stay_text() -> None:
-    rows = change_rows(caption_change(record(imported="<img src=x>, \x1b[31m", tags=("</del><script>",))))
+    rows = change_marks(caption_change(record(imported="<img src=x>, \x1b[31m", tags=("</del><script>",))), ())
     assert "<img" not in rows and "<script" not in rows and "\x1b" not in rows
     assert "<del>&lt;img src=x&gt;</del>" in rows and "<ins>&lt;/del&gt;&lt;script&gt;</ins>" in rows

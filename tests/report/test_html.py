@@ -36,7 +36,7 @@ thead tbody tr th td figure figcaption img details summary svg g line circle pol
 form select option input datalist button output script noscript"""
 ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role
 aria-label cx cy r x1 x2 y1 y2 text-anchor width height type value hidden list placeholder min max loading
-data-size data-count data-filter"""
+data-size data-count data-filter open"""
 PROGRAM = resources.files("curate.report").joinpath("report.js").read_text(encoding="utf-8")
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
 
@@ -177,11 +177,12 @@ def test_what_needs_editing_is_named_with_reasons_and_badges() -> None:
     cells = [t for t in harmless(page(fine, edit)).text if t.strip()]
     place = cells.index("Needs editing", cells.index("Overview", 12))
     assert cells[place + 1] == "1 picture needs editing, as far as `inspect` can measure."
-    assert cells[place + 4 : place + 6] == ["robe/cutout.png", "a border: 12 px top; blurred (0.71)"]
+    assert cells[place + 2 : place + 6] == ["border", ": 1", "blurred", ": 1"]
+    assert cells[place + 8 : place + 10] == ["robe/cutout.png", "a border: 12 px top; blurred (0.71)"]
     assert cells[cells.index("to edit") - 1] == "1"
     card = cells.index("needs editing")
     assert cells[card - 2 : card + 3] == ["cutout.png", "robe 448 × 512", "needs editing", "border", "blurred"]
-    assert "dog/park.png" not in cells[place : place + 10]
+    assert "dog/park.png" not in cells[place : place + 14]
 
 
 def test_where_no_stage_looked_for_faults_nothing_counts_as_fine() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
 from curate.core.counting import counted
 from curate.core.record import Record
-from curate.report.badges import faults
+from curate.report.badges import fault_word, faults
 from curate.report.elements import Markup, el, joined
 from curate.report.page import Page
 from curate.report.paging import pages, table_pages
 from curate.report.summary import title
+from curate.report.text import visible
 
-_ROWS, _PAIRS = 50, 12
+_ROWS, _PAIRS = 10, 6
 
 
 def editing(page: Page) -> Markup:
@@ -19,11 +23,21 @@ def editing(page: Page) -> Markup:
     if records:
         line = f"{counted(len(records), 'picture needs', 'pictures need')} editing, as far as `inspect` can measure."
         rows = [[page.picture(r, 96), r.key, "; ".join(faults(r).values())] for r in records]
-        return joined(el("p", line), table_pages("editing", ["", "picture", "why"], rows, _ROWS))
+        return joined(el("p", line), _by_fault(records), table_pages("editing", ["", "picture", "why"], rows, _ROWS))
     if page.manifest.present and not any("triage" in r.facts for r in page.manifest):
         hint = "Add `- inspect` to the pipeline, or run `curate inspect FOLDER`, to check for problems."
         return el("p", hint, class_="hint")
     return Markup("")
+
+
+def _by_fault(records: list[Record]) -> Markup:
+    """How many have which fault, as links to these pictures."""
+    counts = Counter(fault_word(fault) for record in records for fault in faults(record))
+    links = [
+        el("li", el("a", word, href="#pictures", data_filter=json.dumps({"mark": visible(word)})), f": {count:,}")
+        for word, count in counts.most_common()
+    ]
+    return el("ul", *links, class_="inline")
 
 
 def aside(page: Page) -> Markup:
@@ -39,7 +53,10 @@ def aside(page: Page) -> Markup:
     head = ["", "picture", "stage", "why"]
     if not any(row[0] for row in rows):  # no picture is there to be shown
         head, rows = head[1:], [row[1:] for row in rows]
-    return table_pages("aside", head, rows, _ROWS) if rows else Markup("")
+    counts = Counter(row[-2] or row[-1] for row in rows)
+    line = ", ".join(f"{count:,} by {stage}" for stage, count in counts.most_common(6))
+    words = f"{counted(len(rows), 'picture was', 'pictures were')} set aside: {line}."
+    return joined(el("p", words), table_pages("aside", head, rows, _ROWS)) if rows else Markup("")
 
 
 def duplicates(page: Page) -> Markup:

@@ -9,6 +9,7 @@ from curate.report.health import Bucket
 from curate.report.page import Page
 
 _SIDE = 120
+_WIDEST = 1.8
 
 
 def buckets(page: Page) -> Markup:
@@ -17,7 +18,7 @@ def buckets(page: Page) -> Markup:
     rows = health.bucketed(present, page.fitting)
     if not rows:
         return Markup("")
-    largest = max(max(b.scaled) for b in rows)
+    largest = max(max(b.size) for b in rows)
     shapes = [_shape(b, _SIDE / largest) for b in rows]
     unknown = sum(not r.image.width for r in present)
     note = el("p", f"{counted(unknown, 'picture')} of unknown size left out") if unknown else ""
@@ -34,11 +35,11 @@ def buckets(page: Page) -> Markup:
 def _sentences(page: Page, rows: list[Bucket]) -> list[str]:
     fitting = page.fitting
     enlarged = sum(b.enlarged for b in rows)
-    lines = [
-        f"Trained at a resolution of {fitting.resolution}, {counted(sum(b.pictures for b in rows), 'picture')} "
-        f"{'goes' if sum(b.pictures for b in rows) == 1 else 'go'} into {counted(len(rows), 'bucket')} "
-        f"(steps of {fitting.step} pixels)."
-    ]
+    pictures = counted(sum(b.pictures for b in rows), "picture goes", "pictures go")
+    into = f"{pictures} into {counted(len(rows), 'bucket')}, in steps of {fitting.step} pixels."
+    lines = [f"At a resolution of {fitting.resolution}, {into}"]
+    if not page.trainings:
+        lines[0] += " Nothing was trained yet: another resolution makes other buckets."
     if enlarged:
         lines.append(f"{counted(enlarged, 'picture is', 'pictures are')} smaller than the bucket and enlarged.")
     most = max(rows, key=lambda b: b.cropped_most)
@@ -50,7 +51,10 @@ def _sentences(page: Page, rows: list[Bucket]) -> list[str]:
 
 def _shape(bucket: Bucket, scale: float) -> Markup:
     width, height = (side * scale for side in bucket.size)
-    whole = [max(side * scale, own) for side, own in zip(bucket.scaled, (width, height), strict=True)]
+    # what an extreme shape loses would make all others too small to see
+    whole = [
+        min(max(side * scale, own), _WIDEST * own) for side, own in zip(bucket.scaled, (width, height), strict=True)
+    ]
     left, top = (whole[0] - width) / 2, (whole[1] - height) / 2
     drawing = el(
         "svg",

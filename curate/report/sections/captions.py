@@ -18,6 +18,9 @@ _SOURCES = {
 }
 
 
+_TITLES = {"original": "original caption", "tagger": "tags by the tagger", "generated": "generated caption"}
+
+
 def captions(page: Page) -> Markup:
     """In sentences, then the tags that came and went most often."""
     changes = [change for r in page.manifest.present if (change := caption_change(r))]
@@ -29,7 +32,7 @@ def captions(page: Page) -> Markup:
     changed = sum(bool(c.removed or c.added) for c in changes)
     lines.append(
         f"{counted(changed, 'caption differs', 'captions differ')} from what was there before. "
-        "The pictures below show both."
+        "The pictures below show what went and what came."
         if changed
         else "None of them was changed."
     )
@@ -54,17 +57,18 @@ def _listing(heading: str, counts: list[tuple[str, int]], of: int) -> Markup:
     return el("div", el("h3", heading), table(["tag", "captions"], rows), more)
 
 
-def change_rows(change: CaptionChange | None) -> Markup:
-    """The caption before and after, with what went and what came; nothing where both are the same."""
+def change_marks(change: CaptionChange | None, trigger: Collection[str]) -> Markup:
+    """What went and what came, in a line; nothing where both are the same. Trigger words come to every caption."""
+    if change is None:
+        return Markup("")
+    gone = [el("del", text) for text in change.removed if text not in trigger]
+    new = [el("ins", text) for text in change.added if text not in trigger]
+    marks = [piece for mark in (*gone, *new) for piece in (mark, " ")]
+    return el("p", *marks, class_="changed", title=f"changed since: {_TITLES[change.source]}") if marks else Markup("")
+
+
+def before_row(change: CaptionChange | None) -> Markup:
+    """The caption before; nothing where it is the same."""
     if change is None or not (change.removed or change.added):
         return Markup("")
-    before = [el("del", piece.text) if piece.changed else piece.text for piece in change.before]
-    after = [el("ins", piece.text) if piece.changed else piece.text for piece in change.after]
-    return joined(
-        el("p", el("i", f"before ({change.source}) "), *_separated(before), class_="before"),
-        el("p", el("i", "after "), *_separated(after), class_="after"),
-    )
-
-
-def _separated(parts: list[str]) -> list[str]:
-    return [piece for number, part in enumerate(parts) for piece in ([", "] if number else []) + [part]]
+    return el("p", el("i", f"{_TITLES[change.source]} "), ", ".join(piece.text for piece in change.before))

@@ -22,7 +22,10 @@ def cleaned(page: Page) -> Markup:
     rows = cleaning.table_rows(figures)
     head = ["picture", "decision", "methods", "noise before", "after", "PSNR in dB", "SSIM"]
     numbers = el("details", el("summary", "all numbers"), table(head, rows)) if rows else Markup("")
-    return joined(*lines, _sliders(page), _comparisons(page, figures), numbers)
+    sliders, drawn = _sliders(page), _comparisons(page, figures)
+    if sliders and drawn:
+        drawn = el("details", el("summary", "with the difference, eight times as strong"), drawn)
+    return joined(*lines, sliders, drawn, numbers)
 
 
 def _sliders(page: Page) -> Markup:

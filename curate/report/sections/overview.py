@@ -26,7 +26,7 @@ def _sentences(page: Page) -> list[str]:
     aside = len(figures["aside"])
     lines = [
         f"curate read {counted(figures['pictures'], 'picture')} and prepared {prepared:,}. "
-        + (f"It set {aside:,} aside: they are not trained." if aside else "It set none aside.")
+        + (f"It set {aside:,} aside: these are not trained." if aside else "It set none aside.")
     ]
     if page.training:
         what = "finished" if page.training.finished else "is not finished"

@@ -10,11 +10,11 @@ from curate import captions
 from curate.core.record import Record
 from curate.report import health
 from curate.report.badges import Badge
-from curate.report.caption_changes import caption_change, caption_text
+from curate.report.caption_changes import CaptionChange, caption_change, caption_text
 from curate.report.elements import Markup, el, joined
 from curate.report.page import Page, badge_row, badges_of, by_concept
 from curate.report.paging import data, pages
-from curate.report.sections.captions import change_rows
+from curate.report.sections.captions import before_row, change_marks
 from curate.report.text import visible
 
 _PER_PAGE = 48
@@ -33,26 +33,28 @@ def pictures(page: Page) -> Markup:
 
 def _card(page: Page, record: Record, marks: Sequence[Badge]) -> Markup:
     size = f"{record.image.width} × {record.image.height}" if record.image.width else ""
-    change = change_rows(caption_change(record))
+    change = caption_change(record)
     text = el(
         "figcaption",
         el("b", record.key.partition("/")[2] or record.key),
         el("small", record.concept, f" {size}" if size else ""),
         badge_row(marks),
         el("p", caption_text(record), class_="caption"),
-        el("details", el("summary", "before and after"), change) if change else "",
-        _story(record),
+        change_marks(change, record.trigger),
+        _story(record, change),
     )
     return el("figure", page.picture(record), text)
 
 
-def _story(record: Record) -> Markup:
+def _story(record: Record, change: CaptionChange | None) -> Markup:
     """How the caption came about, folded away."""
     parts: list[str] = []
     if record.imported is not None:
         parts.append(el("p", el("i", "original caption "), record.imported))
     if record.edited is not None:
-        parts.append(el("p", el("i", "generated "), captions.render(record)))
+        parts.append(el("p", el("i", "generated caption "), captions.render(record)))
+    elif record.imported is None and (before := before_row(change)):
+        parts.append(before)
     for model, scores in record.scores.unpack().items():
         best = ", ".join(f"{tag} {score:.2f}" for tag, (score, _) in list(scores.items())[:15])
         parts.append(el("p", el("i", f"{model} "), best))
@@ -80,8 +82,8 @@ def _filters(records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Mar
     have = Counter(word for found in marks for word in _words(found))
     form = el(
         "form",
-        _choice("concept", "all concepts", [(name, own[name]) for name in concepts]),
-        _choice("mark", "all marks", [(word, have[word]) for word in words]),
+        _choice("concept", "all concepts", [(name, str(n), own[name]) for n, name in enumerate(concepts)]),
+        _choice("mark", "all marks", [(word, visible(word), have[word]) for word in words]),
         el("input", name="tag", list="tags-known", placeholder="tag, -tag to leave out", aria_label="tags"),
         el("datalist", *(el("option", f"{counts[tag]:,}", value=tag) for tag in names[:500]), id="tags-known"),
         el("input", name="text", type="search", placeholder="text in name or caption", aria_label="text"),
@@ -90,7 +92,10 @@ def _filters(records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Mar
         id="filters",
         hidden="",
     )
-    return joined(form, data("data-pictures", {"tags": list(map(visible, names)), "rows": rows}))
+    return joined(
+        form,
+        data("data-pictures", {"tags": list(map(visible, names)), "marks": list(map(visible, words)), "rows": rows}),
+    )
 
 
 def _words(found: Sequence[Badge]) -> set[str]:
@@ -98,6 +103,6 @@ def _words(found: Sequence[Badge]) -> set[str]:
     return {one.kind or one.word for one in found}
 
 
-def _choice(name: str, everything: str, options: Sequence[tuple[str, int]]) -> Markup:
-    entries = [el("option", f"{text} ({count:,})", value=str(number)) for number, (text, count) in enumerate(options)]
+def _choice(name: str, everything: str, options: Sequence[tuple[str, str, int]]) -> Markup:
+    entries = [el("option", f"{text} ({count:,})", value=value) for text, value, count in options]
     return el("select", el("option", everything, value=""), *entries, name=name, aria_label=name)

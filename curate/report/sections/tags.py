@@ -12,24 +12,32 @@ from curate.report.page import Page, by_concept
 from curate.report.tag_pairs import TagPair, TagPairs, tag_pairs
 from curate.report.text import visible
 
-_SHOWN = 40
+_SHOWN, _OPEN = 40, 3
 
 
 def tags(page: Page) -> Markup:
     """The most frequent tags of each concept; a click shows their pictures."""
     groups = [_frequent(name, rows) for name, rows in by_concept(page.manifest.present)]
-    if not any(groups):
+    groups = [_folded(group, number) for number, group in enumerate(groups) if group]
+    if not groups:
         return Markup("")
     return joined(el("p", "On how many pictures each tag stands. A click shows these pictures."), *groups)
 
 
-def _frequent(name: str, records: list[Record]) -> Markup:
+def _folded(group: tuple[str, Markup], number: int) -> Markup:
+    """A concept's part of a section under its name; only the first few are open."""
+    heading, content = group
+    opened = {"open": ""} if number < _OPEN else {}
+    return el("details", el("summary", el("b", heading)), content, **opened)
+
+
+def _frequent(name: str, records: list[Record]) -> tuple[str, Markup] | None:
     counts = health.frequencies(records)
     if not counts:
-        return Markup("")
+        return None
     rows = [el("li", tag_link(tag), bar(count / len(records), f"{count:,}")) for tag, count in counts[:_SHOWN]]
     more = el("p", f"and {len(counts) - _SHOWN:,} rarer ones") if len(counts) > _SHOWN else ""
-    return joined(el("h3", f"{name} ({counted(len(records), 'picture')})"), el("ul", *rows, class_="tags"), more)
+    return f"{name} ({counted(len(records), 'picture')})", joined(el("ul", *rows, class_="tags"), more)
 
 
 def tag_link(*tags: str) -> Markup:
@@ -40,8 +48,9 @@ def tag_link(*tags: str) -> Markup:
 
 def together(page: Page) -> Markup:
     """Which tags stand together, per concept."""
-    parts = [_together(name, rows) for name, rows in by_concept(page.manifest.present)]
-    if not any(parts):
+    groups = [_together(name, rows) for name, rows in by_concept(page.manifest.present)]
+    parts = [_folded(group, number) for number, group in enumerate(groups) if group]
+    if not parts:
         return Markup("")
     line = (
         "Tags that always stand together cannot be told apart by the training. "
@@ -50,15 +59,15 @@ def together(page: Page) -> Markup:
     return joined(el("p", line), *parts)
 
 
-def _together(name: str, records: list[Record]) -> Markup:
+def _together(name: str, records: list[Record]) -> tuple[str, Markup] | None:
     pairs = tag_pairs(records)
     if not pairs.closest:
-        return Markup("")
+        return None
     always = [pair for pair in pairs.closest if pair.share == 1]
     lines = [el("li", tag_link(pair.first, pair.second), f": {_words(pair)}") for pair in (always or pairs.closest)[:8]]
     listing = el("details", el("summary", "the closest pairs as a table"), _table(pairs))
-    heading = el("h3", f"{name} ({counted(len(records), 'picture')})")
-    return joined(heading, el("ul", *lines, class_="notes"), _square(pairs), listing)
+    heading = f"{name} ({counted(len(records), 'picture')})"
+    return heading, joined(el("ul", *lines, class_="notes"), _square(pairs), listing)
 
 
 def _words(pair: TagPair) -> str:

@@ -1,0 +1,62 @@
+"""The report of a run, and of its folder later: captions, duplicates, cleaned pictures, and the values beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from tests.e2e.conftest import Curate, pipeline
+
+STAGES = """
+  - convert
+  - dedupe
+  - denoise: {when: always, guard: false}
+  - tag: {tagger: palette}
+  - captions: {replace: {grass: lawn}}
+  - trigger
+  - export
+"""
+
+
+def test_the_report_of_a_run_and_of_its_folder_later(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    shutil.copy(raw / "dog/0.png", raw / "dog/copy.png")
+    (raw / "dog/1.txt").write_text("grass, sky", encoding="utf-8")
+    for path in raw.rglob("*.*"):
+        os.utime(path, (1e9, 1e9))  # the ledger trusts the time of an old file alone
+    file = pipeline(tmp_path, raw, stages=STAGES)
+    curate("run", file)
+    place = tmp_path / "prepared/.curate"
+    first = (place / "report.html").read_text(encoding="utf-8")
+    values = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    (place / "report.html").unlink()
+    curate("report", tmp_path / "prepared")
+    later = (place / "report.html").read_text(encoding="utf-8")
+    for page in (first, later):
+        assert 'id="list-cleaned" data-size="4" data-count="6"' in page, "each cleaned picture has a slider"
+        assert page.count('<div class="compare"><img') == 4
+        pair = re.search(r'<section id="duplicates">(.*?)</section>', page)
+        assert pair and pair[1].count("<img") == 2 and "dog/copy.png" in pair[1]
+        assert "<del>grass</del> <ins>lawn</ins>" in page
+    pictures = {row["key"]: row for row in values["pictures"]}
+    assert pictures["dog/1.png"]["caption"] == "zwx dog, lawn, sky"
+    assert all((tmp_path / "prepared" / row["file"]).is_file() for row in pictures.values())
+    again = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    assert again["duplicates"] == values["duplicates"] != []
+    assert {row["key"]: row["file"] for row in again["pictures"]} == {key: row["file"] for key, row in pictures.items()}
+
+
+def test_a_report_takes_no_other_file_for_its_own(tmp_path: Path, raw: Path, curate: Curate) -> None:
+    curate("convert", raw, "-o", tmp_path / "work")
+    (tmp_path / "mine.json").write_text("[1]", encoding="utf-8")
+    assert (
+        "mine.json is not a report of curate"
+        in curate("report", tmp_path / "work", "-o", tmp_path / "mine.html", code=2).stderr
+    )
+    assert (tmp_path / "mine.json").read_text(encoding="utf-8") == "[1]" and not (tmp_path / "mine.html").exists()
+    assert "is no name for a page" in curate("report", tmp_path / "work", "-o", tmp_path / "mine.json", code=2).stderr
+    for _ in range(2):
+        curate("report", tmp_path / "work", "-o", tmp_path / "page.html")
+    assert json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))["counts"]["prepared"] == 6
