@@ -35,10 +35,16 @@ def report_command(
     folder: Changeable,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="File to write. Default: .curate/report.html in the folder."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="HTML file to write. A .json file goes beside it, and the thumbnails of large folders. "
+            "Default: .curate/report.html in the folder.",
+        ),
     ] = None,
 ) -> None:
-    """Write a report about a dataset that curate wrote: its captions, balance and problems, as one HTML file."""
+    """Write a report about a dataset that curate wrote: its captions, balance and problems, as HTML and JSON."""
     from curate import drive
 
     path, count = drive.report(folder, out)

@@ -21,7 +21,7 @@ def table_pages(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], s
     """The rows as a table of `size` rows a page."""
     entries = [el("tr", *(el("td", cell) for cell in row)) for row in rows]
     top = el("thead", el("tr", *(el("th", cell) for cell in head)))
-    whole = el("div", el("table", top, _box("tbody", name, entries, size, "")), class_="wide")
+    whole = el("div", el("table", top, _box("tbody", name, entries, size, "")), class_="wide listing")
     return joined(whole, _rest(name, entries[size:]))
 
 

@@ -22,7 +22,11 @@ th{text-align:left;font-weight:600;opacity:.7}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;
 overflow-wrap:anywhere;min-width:6rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td img{max-height:72px;display:block}.sheet td img{max-height:180px}
+td img{max-height:72px;max-width:112px;object-fit:contain;object-position:left;display:block}
+.listing td:first-child{width:128px}.listing td:last-child{min-width:13rem}
+@media(max-width:700px){th,td{padding:.25rem .3rem}.listing td img{max-width:72px}
+.listing td,.listing td:first-child{width:auto;min-width:4.6rem}.listing td:last-child{min-width:9rem}}
+.sheet td img{max-height:180px;max-width:none}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
 .bar i{position:absolute;inset:0 auto 0 0;background:var(--mark);opacity:.35}
 .bar span{position:relative;padding:0 .4rem;font-variant-numeric:tabular-nums}
@@ -38,9 +42,10 @@ em:not(.warn){color:inherit}
 .tags li>a{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .lead{font-size:1.05rem;margin:.4rem 0}
 details{margin:.6rem 0}
-.shapes{display:flex;flex-wrap:wrap;gap:1rem 1.5rem;align-items:end}
+.shapes{display:flex;flex-wrap:wrap;gap:1rem 1.5rem;align-items:start}
 .shapes>div{display:grid;gap:.1rem;justify-items:center;text-align:center}
-.shapes svg{display:block;margin-bottom:.3rem}.shapes small{opacity:.7}.shapes .warning{color:var(--warn);opacity:1}
+.shapes>div>div{display:grid;align-items:end;margin-bottom:.3rem}
+.shapes small{opacity:.7}.shapes .warning{color:var(--warn);opacity:1}
 .kept{fill:var(--mark);fill-opacity:.3;stroke:var(--mark);stroke-width:1.5}
 .cut{fill:var(--soft);stroke:currentColor;stroke-opacity:.5;stroke-dasharray:3 3}
 .square table{width:auto}.square th,.square td{min-width:0;padding:.15rem .35rem;text-align:right;white-space:nowrap}

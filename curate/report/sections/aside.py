@@ -45,18 +45,22 @@ def aside(page: Page) -> Markup:
     told = {one["key"]: one for one in page.figures["aside"]}
     rows: list[list[str]] = []
     for record in sorted((r for r in page.manifest if r.aside), key=lambda r: r.key):
-        stage = title(page.figures, told.pop(record.key, {}).get("stage", ""))
+        # a run that knows the stage's result already does not tell which stage it was
+        usual = "dedupe" if record.facts.get("duplicate_of") else ""
+        stage = title(page.figures, told.pop(record.key, {}).get("stage", "") or usual)
         rows.append([page.picture(record, 96), record.key, stage, record.aside])
-    # a folder as it is now holds nothing of what the run before set aside: the figures alone still name it
+    # a file that is not where it was cannot be shown: the figures alone still name it
     for key, one in told.items():
         rows.append([Markup(""), key, title(page.figures, one["stage"]), one["reason"]])
+    if not rows:
+        return Markup("")
+    counts = Counter(row[2] for row in rows if row[2])
+    stages = ", ".join(f"{count:,} by {stage}" for stage, count in counts.most_common(6))
+    line = counted(len(rows), "picture was", "pictures were") + " set aside" + (f": {stages}." if stages else ".")
+    columns = [n for n in range(4) if any(row[n] for row in rows)]  # without what is empty everywhere
     head = ["", "picture", "stage", "why"]
-    if not any(row[0] for row in rows):  # no picture is there to be shown
-        head, rows = head[1:], [row[1:] for row in rows]
-    counts = Counter(row[-2] or row[-1] for row in rows)
-    line = ", ".join(f"{count:,} by {stage}" for stage, count in counts.most_common(6))
-    words = f"{counted(len(rows), 'picture was', 'pictures were')} set aside: {line}."
-    return joined(el("p", words), table_pages("aside", head, rows, _ROWS)) if rows else Markup("")
+    table = table_pages("aside", [head[n] for n in columns], [[row[n] for n in columns] for row in rows], _ROWS)
+    return joined(el("p", line), table)
 
 
 def duplicates(page: Page) -> Markup:

@@ -19,7 +19,8 @@ def buckets(page: Page) -> Markup:
     if not rows:
         return Markup("")
     largest = max(max(b.size) for b in rows)
-    shapes = [_shape(b, _SIDE / largest) for b in rows]
+    highest = max(_drawn(b, _SIDE / largest)[1] for b in rows)
+    shapes = [_shape(b, _SIDE / largest, highest) for b in rows]
     unknown = sum(not r.image.width for r in present)
     note = el("p", f"{counted(unknown, 'picture')} of unknown size left out") if unknown else ""
     hint = "The filled shape is trained. The dashed edge is what is cropped from a typical picture of the bucket."
@@ -49,12 +50,18 @@ def _sentences(page: Page, rows: list[Bucket]) -> list[str]:
     return lines
 
 
-def _shape(bucket: Bucket, scale: float) -> Markup:
+def _drawn(bucket: Bucket, scale: float) -> tuple[float, float]:
+    """Width and height of the whole drawing: what an extreme shape loses would make all others too small to see."""
+    width, height = (
+        min(max(side * scale, own * scale), _WIDEST * own * scale)
+        for side, own in zip(bucket.scaled, bucket.size, strict=True)
+    )
+    return width, height
+
+
+def _shape(bucket: Bucket, scale: float, highest: float) -> Markup:
     width, height = (side * scale for side in bucket.size)
-    # what an extreme shape loses would make all others too small to see
-    whole = [
-        min(max(side * scale, own), _WIDEST * own) for side, own in zip(bucket.scaled, (width, height), strict=True)
-    ]
+    whole = _drawn(bucket, scale)
     left, top = (whole[0] - width) / 2, (whole[1] - height) / 2
     drawing = el(
         "svg",
@@ -73,7 +80,7 @@ def _shape(bucket: Bucket, scale: float) -> Markup:
         el("small", cropped + (f", at most {bucket.cropped_most:.0%}" if bucket.cropped_most >= 0.005 else "")),
         *([el("small", f"{bucket.enlarged:,} enlarged", class_="warning")] if bucket.enlarged else []),
     ]
-    return el("div", el("div", drawing), *lines)
+    return el("div", el("div", drawing, style=f"height:{highest + 4:.0f}px"), *lines)
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:

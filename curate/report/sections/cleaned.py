@@ -18,7 +18,7 @@ _PER_PAGE = 4
 def cleaned(page: Page) -> Markup:
     """The decisions in a line, the cleaned pictures before and after, and a row for each decision with its numbers."""
     figures = cleaning.figures(page.manifest)
-    lines = [el("p", f"{name}: {line}") for name, line in cleaning.lines(figures)]
+    lines = [el("p", f"{name.capitalize()}: {line}.") for name, line in cleaning.lines(figures)]
     rows = cleaning.table_rows(figures)
     head = ["picture", "decision", "methods", "noise before", "after", "PSNR in dB", "SSIM"]
     numbers = el("details", el("summary", "all numbers"), table(head, rows)) if rows else Markup("")

@@ -12,7 +12,7 @@ from curate.report.page import Page, by_concept
 from curate.report.tag_pairs import TagPair, TagPairs, tag_pairs
 from curate.report.text import visible
 
-_SHOWN, _OPEN = 40, 3
+_SHOWN, _OPEN = 24, 3
 
 
 def tags(page: Page) -> Markup:
