@@ -23,6 +23,7 @@ from curate.drive.session import SUMMARY, env_over, silent
 from curate.errors import InputError
 from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
+from curate.report import open_report
 from curate.scan import RIGHTS, list_pictures, reopen
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def write_report(
     pictures: Pictures,
     concepts: Mapping[str, Concept],
     folder: Path,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Writes the page of a prepared folder, and the same for programs beside it, with the ending .json.
 
@@ -151,7 +154,8 @@ def write_report(
     files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
     many = len(sized) > ONE_FILE
     if many:
-        files.prepare((path, r.image.digest) for r in sized if (path := pictures.prepared(r)))
+        with open_report(quiet=quiet) as progress:
+            files.prepare([(path, r.image.digest) for r in sized if (path := pictures.prepared(r))], progress.tell)
     page = Page(
         sized,
         figures,

@@ -80,7 +80,7 @@ class Filters {
   read() {
     if (this.data) return;
     this.data = dataOf("data-pictures");
-    this.known = new Map(this.data.tags.map((tag, at) => [tag, at]));
+    this.known = new Map(this.data.tags.map((tag, at) => [tag.replaceAll(" ", "_"), at]));
   }
   tell(count) {
     byId("shown-count").textContent = `${number(count)} of ${number(this.pages.count)} pictures`;

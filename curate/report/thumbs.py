@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Protocol
 from urllib.parse import quote
 
 from curate.core.digests import text_digest
+from curate.core.events import Listener, RecordDone, StageFinished, StageStarted
 from curate.core.files import write_atomic
 from curate.errors import CurateError
 
 THUMBNAIL = 240
 """The longest side of a thumbnail, in pixels."""
 
+_STEP = "report: thumbnails"
 _NAME = re.compile(r"[0-9a-f]{32}-\d+\.jpg")
 
 
@@ -74,15 +77,28 @@ class ThumbnailFiles:
             self._ready[name] = self._make(path, name, side)
         return f"{quote(self._folder.name)}/{name}" if self._ready[name] else ""
 
-    def prepare(self, pictures: Iterable[tuple[Path, str]]) -> None:
-        """Makes many small ones at once, on several cores."""
+    def prepare(self, pictures: Iterable[tuple[Path, str]], tell: Listener) -> None:
+        """Makes the small ones that are missing, on several cores; `tell` hears how far it is."""
         paths = {self._name(digest, THUMBNAIL): path for path, digest in pictures}
+        there = {name: (self._folder / name).is_file() for name in paths}
+        self._ready.update(there)
+        missing = [name for name in paths if not there[name]]
+        if not missing:
+            return
 
         def make(name: str) -> bool:
             return self._make(paths[name], name, THUMBNAIL)
 
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            self._ready.update(zip(paths, pool.map(make, paths), strict=True))
+        begun = time.perf_counter()
+        tell(StageStarted(_STEP, len(missing), 0))
+        pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+        try:
+            for name, made in zip(missing, pool.map(make, missing), strict=True):
+                self._ready[name] = made
+                tell(RecordDone(_STEP, str(paths[name])))
+        finally:
+            pool.shutdown(cancel_futures=True)  # whoever interrupts it does not wait for thousands of others
+        tell(StageFinished(_STEP, len(missing), 0, 0, time.perf_counter() - begun))
 
     def remove_unused(self) -> None:
         """Removes the files of pictures that are no longer on the page; files of another kind stay."""

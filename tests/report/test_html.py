@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pil
 
 from curate import samples
-from curate.core.events import Note, RecordDone, Saved
+from curate.core.events import Event, Note, RecordDone, Saved, StageFinished, StageStarted
 from curate.core.record import Image, Manifest, Record, Scores
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
@@ -299,6 +299,29 @@ def test_hostile_names_and_tags_stay_text() -> None:
     assert r"\x1b[31m\u202e" in read.whole
 
 
+def test_hostile_words_of_every_section_stay_text(tmp_path: Path) -> None:
+    """Tags that stand together, cleaned pictures, changed captions, duplicates, several trainings."""
+    where = samples.folder() / "dog/park.png"
+    cleaned = {"done": True, "suspected": True, "score": 4.0, "methods": [EVIL], "after": {"score": 0.5}}
+    rows = [
+        dataclasses.replace(
+            picture("dog/park.png"), key=f"dog/{n}{EVIL}", concept=EVIL, trigger=(EVIL,), imported=f"{EVIL}, {n}",
+            tags=("zwx dog", *(() if n == 3 else ("a" + EVIL, "b" + EVIL))),
+            facts={"denoise": {**cleaned, "psnr": 36.0, "ssim": 0.95}, "triage": "edit", "faults": {EVIL: EVIL}},
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    facts = {"duplicate_of": rows[0].key, "duplicate": EVIL, "likeness": 0.9}
+    rows.append(dataclasses.replace(rows[0], key=f"dog/copy{EVIL}", aside=EVIL, facts=facts))
+    one = dataclasses.replace(trained(tmp_path, EVIL), base=EVIL, id=EVIL, losses={EVIL: ((1, 0.5), (2, 0.4))})
+    read = harmless(page(*rows, trainings=[one, one], before=lambda _: where))
+    assert sum(a.get("class") == "compare" for _, a in read.tags) == 4
+    links = [json.loads(a["data-filter"] or "") for _, a in read.tags if "data-filter" in a]
+    assert {"tag": ", ".join(visible(letter + EVIL) for letter in "ab")} in links
+    (known,) = [json.loads(text) for attributes, text in read.scripts if attributes.get("id") == "data-pictures"]
+    assert visible("a" + EVIL) in known["tags"] and visible(EVIL) in known["marks"]
+
+
 @given(st.text(st.characters(), min_size=1), st.text(st.characters()), st.text(st.characters()))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=50)
 def test_any_text_stays_text(key: str, tag: str, note: str) -> None:
@@ -351,11 +374,16 @@ def test_small_pictures_of_a_large_folder_are_files_beside_the_page(tmp_path: Pa
     for name in (*names, "a" * 32 + "-240.jpg", "holiday.jpg"):
         (tmp_path / "my page_files" / name).write_bytes(b"as it was")
     later = ThumbnailFiles(tmp_path / "my page_files")
-    later.prepare([(at(picture("dog/park.png")), picture("dog/park.png").image.digest)])
+    told: list[Event] = []
+    night = picture("dog/beach.jpg")
+    later.prepare([(at(one), one.image.digest) for one in (picture("dog/park.png"), night)], told.append)
+    assert [type(event) for event in told] == [StageStarted, RecordDone, StageFinished], "one was missing"
+    later.prepare([(at(night), night.image.digest)], told.append)
+    assert len(told) == 3
     later.remove_unused()
     left = {path.name: path.read_bytes() for path in (tmp_path / "my page_files").iterdir()}
-    assert len(left) == 2 and left["holiday.jpg"] == b"as it was"
-    assert set(left.values()) == {b"as it was"}, "a picture that is there is not made again"
+    assert len(left) == 3 and left["holiday.jpg"] == b"as it was"
+    assert sorted(left.values()).count(b"as it was") == 2, "a picture that is there is not made again"
 
 
 def test_an_empty_set_makes_a_page() -> None:
