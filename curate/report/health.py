@@ -26,7 +26,10 @@ _CUT = 0.15  # of a picture lost to its bucket
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One concept: pictures that came, pictures that are left, their showings per epoch, `part` of all showings."""
+    """One concept: pictures that came, pictures that are left, their showings per epoch, `part` of all showings.
+
+    `part_before` is the part of all pictures that are left: what it would be if each were shown once.
+    """
 
     concept: str
     came: int
@@ -34,6 +37,7 @@ class Share:
     repeats: tuple[int, ...]
     showings: int
     part: float
+    part_before: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,15 @@ def shares(manifest: Manifest) -> list[Share]:
     for record in manifest.present:
         left[record.concept].append(record)
     came = Counter(record.concept for record in manifest)
-    whole = sum(record.repeats for record in manifest.present) or 1
+    whole, total = sum(r.repeats for r in manifest.present) or 1, len(manifest.present) or 1
     return [
-        Share(name, came[name], len(rows), tuple(sorted({r.repeats for r in rows})), shown, shown / whole)
+        Share(
+            name, came[name], len(rows), tuple(sorted({r.repeats for r in rows})), shown, shown / whole,
+            len(rows) / total,
+        )
         for name, rows in sorted(left.items())
         for shown in [sum(r.repeats for r in rows)]
-    ]
+    ]  # fmt: skip
 
 
 def tags_of(record: Record) -> tuple[str, ...]:

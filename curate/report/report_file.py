@@ -9,7 +9,8 @@ there. Keys of pictures are those of the folder that a run read (`dog/park.jpg`)
     date            when the run or command ended, local time; "" if unknown
     counts          pictures, prepared, set_aside, edited (captions), to_edit (pictures; null if nobody inspected them)
     advice          level ("warning", "advice" or "info"), stage, message, pictures
-    concepts        name, trigger, pictures, prepared, repeats (a list), weight, shown_per_epoch, share
+    concepts        name, trigger, pictures, prepared, repeats (a list), weight, shown_per_epoch, share,
+                    share_before (if each picture were shown once)
     resolution      of the buckets, in pixels
     buckets         width, height, pictures, enlarged, cropped (mean share), cropped_most, shown_per_epoch
     tags            concept, tag, pictures
@@ -109,6 +110,7 @@ def _concepts(page: Page) -> Iterator[dict[str, Any]]:
             "weight": page.concepts.get(share.concept, Concept()).weight,
             "shown_per_epoch": share.showings,
             "share": round(share.part, 4),
+            "share_before": round(share.part_before, 4),
         }
 
 

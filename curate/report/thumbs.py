@@ -140,8 +140,7 @@ def encoded(path: Path, side: int) -> bytes:
         picture = Image.fromarray(decoded.pixels)
     except (CurateError, OSError):
         return b""
-    # four times the size is enough to average from, and a third of the work on a large picture
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=4)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=78, optimize=True)
     return buffer.getvalue()

@@ -39,6 +39,7 @@ def test_shares() -> None:
     dog, robe = health.shares(Manifest(rows))
     assert (dog.concept, dog.came, dog.pictures, dog.repeats, dog.showings, dog.part) == ("dog", 4, 4, (2,), 8, 0.5)
     assert (robe.came, robe.pictures, robe.showings, robe.part) == (2, 1, 8, 0.5)
+    assert (dog.part_before, robe.part_before) == (0.8, 0.2)
 
 
 def test_a_concept_that_lost_everything_is_still_there() -> None:

@@ -23,7 +23,7 @@ FIELDS = {
     "duplicates cleaning trainings",
     "counts": "pictures prepared set_aside edited to_edit",
     "advice": "level stage message pictures",
-    "concepts": "name trigger pictures prepared repeats weight shown_per_epoch share",
+    "concepts": "name trigger pictures prepared repeats weight shown_per_epoch share share_before",
     "buckets": "width height pictures enlarged cropped cropped_most shown_per_epoch",
     "tags": "concept tag pictures",
     "tag_pairs": "concept tags pictures share",

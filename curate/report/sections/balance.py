@@ -14,7 +14,7 @@ def balance(page: Page) -> Markup:
     shares = health.shares(page.manifest)
     if not shares:
         return Markup("")
-    most = max(s.part for s in shares) or 1
+    most = max(max(s.part, s.part_before) for s in shares) or 1
     triggers = {name: ", ".join(rows[0].trigger) for name, rows in by_concept(page.manifest)}
     rows: list[list[str]] = []
     for share in shares:
@@ -23,10 +23,12 @@ def balance(page: Page) -> Markup:
         rows.append(
             [
                 *(share.concept, triggers[share.concept], f"{share.came:,}", f"{share.pictures:,}", repeats, weight),
-                *(f"{share.showings:,}", bar(share.part / most, f"{share.part:.1%}")),
+                f"{share.showings:,}",
+                *(bar(part / most, f"{part:.1%}") for part in (share.part_before, share.part)),
             ]
         )
-    head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch", "share of training"]
+    head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch"]
+    head += ["share before repeats", "share of training"]
     return joined(el("p", _sentence(shares)), table(head, rows))
 
 
@@ -38,4 +40,7 @@ def _sentence(shares: list[health.Share]) -> str:
     first, last = max(shares, key=lambda s: s.part), min(shares, key=lambda s: s.part)
     if first.part == last.part:
         return f"{line} Every concept gets the same share."
-    return f"{line} {first.concept} gets the largest share, {last.concept} the smallest."
+    line += f" {first.concept} gets the largest share, {last.concept} the smallest."
+    if any(share.repeats not in ((), (1,)) for share in shares):
+        line += " Before repeats, the share of a concept is that of its pictures."
+    return line

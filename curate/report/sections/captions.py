@@ -29,12 +29,12 @@ def captions(page: Page) -> Markup:
     triggers = {word for r in page.manifest.present for word in r.trigger}
     counts = Counter(change.source for change in changes)
     lines = [f"{counted(n, 'caption')} {_SOURCES[source][n > 1]}." for source, n in sorted(counts.items())]
-    changed = sum(bool(c.removed or c.added) for c in changes)
+    changed = sum(any(text not in triggers for text in (*c.removed, *c.added)) for c in changes)
     lines.append(
-        f"{counted(changed, 'caption differs', 'captions differ')} from what was there before. "
+        f"{counted(changed, 'caption differs', 'captions differ')} from what was there before, besides trigger words. "
         "The pictures below show what went and what came."
         if changed
-        else "None of them was changed."
+        else "Besides trigger words, nothing was changed."
     )
     return joined(
         el("p", " ".join(lines)),

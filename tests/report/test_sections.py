@@ -1,0 +1,98 @@
+"""Sections of the report begin with sentences that are true of the records."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from curate.core.record import Image, Manifest, Record
+from curate.report.page import Page, fitting_of
+from curate.report.sections.balance import balance
+from curate.report.sections.buckets import buckets
+from curate.report.sections.captions import captions
+from curate.report.sections.tags import together
+from curate.report.summary import summarise
+from curate.report.tally import Tally
+
+
+def record(name: str, *tags: str, size: tuple[int, int] = (512, 512), **rest: Any) -> Record:
+    concept = name.partition("/")[0]
+    trigger = (f"zwx {concept}",)
+    return Record(name, concept, name, Image(name, "", *size), trigger=trigger, tags=(*trigger, *tags), **rest)
+
+
+def page(*records: Record, **options: Any) -> Page:
+    manifest = Manifest(records)
+    return Page(manifest, summarise(Tally(), manifest, {}), lambda _: None, **options)
+
+
+def words(markup: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", markup)).strip()
+
+
+def test_captions_that_came_and_what_became_of_them() -> None:
+    text = words(
+        captions(
+            page(
+                record("dog/a", "hat", imported="cat, hat"),
+                record("dog/b", "hat", imported="cat, hat"),
+                record("dog/c", "hat", imported="hat"),
+                record("dog/d", "hat", edited="zwx dog, coat"),
+                record("dog/e", "hat"),
+            )
+        )
+    )
+    assert text.startswith(
+        "1 caption was edited by you. 3 captions came with the pictures. 3 captions differ from what"
+    )
+    assert "removed most often tag captions cat 2 hat 1" in text and "added most often tag captions coat 1" in text
+    assert "zwx dog" not in text
+
+
+def test_captions_that_only_got_their_trigger() -> None:
+    assert "Besides trigger words, nothing was changed." in words(
+        captions(page(record("dog/a", "hat", imported="hat")))
+    )
+    assert captions(page(record("dog/a", "hat"))) == ""
+
+
+def test_balance_before_and_after() -> None:
+    rows = [*(record(f"dog/{n}", repeats=1) for n in range(3)), record("robe/a", repeats=3)]
+    text = words(balance(page(*rows)))
+    assert "An epoch shows 6 pictures. Every concept gets the same share." in text
+    assert "dog zwx dog 3 3 1 1 3 75.0% 50.0%" in text and "robe zwx robe 1 1 3 1 3 25.0% 50.0%" in text
+    text = words(balance(page(*rows, record("robe/b", repeats=3))))
+    assert "robe gets the largest share, dog the smallest." in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "expected"),
+    [
+        ([(512, 512)], {}, "At a resolution of 512, 1 picture goes into 1 bucket, in steps of 64 pixels."),
+        ([(1024, 512)], {}, "1 picture goes into 1 bucket"),
+        ([(512, 512), (100, 100)], {}, "1 picture is smaller than the bucket and enlarged."),
+        ([(512, 512), (100, 100)], {"upscale": False}, "2 pictures go into 2 buckets"),
+        ([(2000, 520)], {}, "Up to 3% of a picture is cropped, in the bucket 960 × 256."),
+        ([(2000, 500)], {"bucket_max": 512}, "Up to 50% of a picture is cropped, in the bucket 512 × 256."),
+    ],
+)  # fmt: skip
+def test_buckets_of_the_training(sizes: list[tuple[int, int]], options: dict[str, Any], expected: str) -> None:
+    rows = [record(f"dog/{n}", size=size) for n, size in enumerate(sizes)]
+    markup = buckets(page(*rows, fitting=fitting_of(options, 512)))
+    assert expected in words(markup)
+    number = re.search(r"into (\d+) bucket", words(markup))
+    assert number and markup.count('class="kept"') == markup.count('class="cut"') == int(number[1])
+
+
+def test_an_extreme_bucket_leaves_the_others_visible() -> None:
+    rows = [record("dog/a", size=(512, 512)), record("dog/b", size=(9000, 90))]
+    drawn = re.findall(r'class="kept" x="[^"]*" y="[^"]*" width="([^"]*)"', buckets(page(*rows)))
+    assert len(drawn) == 2 and min(map(float, drawn)) >= 50
+
+
+def test_tags_that_are_always_together() -> None:
+    rows = [*(record(f"dog/{n}", "hat", "coat") for n in range(3)), record("dog/3", "sun")]
+    assert "coat + hat : always together, on 3 pictures" in words(together(page(*rows)))
+    assert together(page(record("dog/a", "hat", "coat"))) == ""
