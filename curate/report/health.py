@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from curate import captions
 from curate.core.counting import counted
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger
 _MANY_TAGS, _FEW_TAGS = 20, 5
 _CUT = 0.15  # of a picture lost to its bucket
+_MANY, _FEW, _ENLARGED, _CROPPED = "many tags", "few tags", "enlarged in training", "cropped in training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +129,25 @@ def enough(pictures: int, kind: Kind) -> str:
     return f"enough for {what}: about {best} are best"
 
 
-def advice(manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting) -> list[str]:
-    """What should be looked at, a sentence each; empty where nothing strikes."""
+class Advice(NamedTuple):
+    """What should be looked at: a sentence, the pictures it concerns, and their mark, "" where they have none."""
+
+    message: str
+    pictures: tuple[str, ...] = ()
+    mark: str = ""
+
+
+def advice(manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting) -> list[Advice]:
+    """What should be looked at; empty where nothing strikes."""
     groups: dict[str, list[Record]] = {}
     for record in manifest.present:
         groups.setdefault(record.concept, []).append(record)
-    found: list[str] = []
-    for name, rows in sorted(groups.items()):
-        found += _of_concept(name, rows, concepts.get(name, Concept()))
-    return [*found, *_of_pictures(manifest.present, fitting)]
+    lines = [line for name, rows in sorted(groups.items()) for line in _of_concept(name, rows, concepts)]
+    return [*map(Advice, lines), *_of_pictures(marked(manifest.present, fitting), fitting)]
 
 
-def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator[str]:
-    judged = enough(len(rows), concept.kind)
+def _of_concept(name: str, rows: Sequence[Record], concepts: Mapping[str, Concept]) -> Iterator[str]:
+    judged = enough(len(rows), concepts.get(name, Concept()).kind)
     if not judged.startswith("enough"):
         yield f"{name}: {counted(len(rows), 'picture')}, {judged}"
     if len(rows) < 4:
@@ -157,24 +164,33 @@ def _of_concept(name: str, rows: Sequence[Record], concept: Concept) -> Iterator
         yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
 
 
-def _of_pictures(records: Sequence[Record], fitting: Fitting) -> Iterator[str]:
+def marked(records: Sequence[Record], fitting: Fitting) -> dict[str, list[str]]:
+    """The keys of pictures with too many or too few tags, and of those that training enlarges or crops much."""
     tagged = [(r, len(tags_of(r))) for r in records if r.style.sentence != "only"]
-    for picked, what in (
-        ([r.key for r, n in tagged if n > _MANY_TAGS], f"more than {_MANY_TAGS} tags: cap them by score"),
-        (
-            [r.key for r, n in tagged if n < _FEW_TAGS and not r.sentence],
-            f"fewer than {_FEW_TAGS} tags: everything untagged is learned as part of the concept",
-        ),
-    ):
-        if picked:
-            yield f"{counted(len(picked), 'picture')} with {what} ({listed(picked)})"
     fits = _fits(records, fitting)
-    small = [r.key for r, how in fits if _enlarged(r, how)]
-    if small:
-        which = counted(len(small), "picture is smaller than its", "pictures are smaller than their")
-        yield f"{which} bucket at resolution {fitting.resolution} and will be enlarged ({listed(small)})"
-    cut = [r.key for r, how in fits if cropped(how) > _CUT]
-    if cut:
-        which = counted(len(cut), "picture is", "pictures are")
-        its = "its" if len(cut) == 1 else "their"
-        yield f"{which} cropped by more than {_CUT:.0%} to fit {its} bucket: crop yourself ({listed(cut)})"
+    return {
+        _MANY: [r.key for r, number in tagged if number > _MANY_TAGS],
+        _FEW: [r.key for r, number in tagged if number < _FEW_TAGS and not r.sentence],
+        _ENLARGED: [r.key for r, how in fits if _enlarged(r, how)],
+        _CROPPED: [r.key for r, how in fits if cropped(how) > _CUT],
+    }
+
+
+def _of_pictures(groups: Mapping[str, Sequence[str]], fitting: Fitting) -> Iterator[Advice]:
+    for mark, keys in groups.items():
+        if keys:
+            yield Advice(f"{_sentence(mark, len(keys), fitting)} ({listed(keys)})", tuple(keys), mark)
+
+
+def _sentence(mark: str, number: int, fitting: Fitting) -> str:
+    if mark == _MANY:
+        return f"{counted(number, 'picture')} with more than {_MANY_TAGS} tags: cap them by score"
+    if mark == _FEW:
+        why = "everything untagged is learned as part of the concept"
+        return f"{counted(number, 'picture')} with fewer than {_FEW_TAGS} tags: {why}"
+    if mark == _ENLARGED:
+        which = counted(number, "picture is smaller than its", "pictures are smaller than their")
+        return f"{which} bucket at resolution {fitting.resolution} and will be enlarged"
+    its = "its" if number == 1 else "their"
+    cut = f"cropped by more than {_CUT:.0%} to fit {its} bucket: crop yourself"
+    return f"{counted(number, 'picture is', 'pictures are')} {cut}"

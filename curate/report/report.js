@@ -83,7 +83,8 @@ class Filters {
     this.known = new Map(this.data.tags.map((tag, at) => [tag.replaceAll(" ", "_"), at]));
   }
   tell(count) {
-    byId("shown-count").textContent = `${number(count)} of ${number(this.pages.count)} pictures`;
+    const total = this.pages.count;
+    byId("shown-count").textContent = `${number(count)} of ${number(total)} ${total === 1 ? "picture" : "pictures"}`;
   }
   // Numbers of the tags that a picture must have, and of those that it must not have; -1 is on no picture.
   tags() {

@@ -92,8 +92,8 @@ def is_report(path: Path) -> bool:
 
 
 def _advice(page: Page) -> Iterator[dict[str, Any]]:
-    for line in health.advice(page.manifest, page.concepts, page.fitting):
-        yield {"level": "advice", "stage": "", "message": line, "pictures": []}
+    for one in health.advice(page.manifest, page.concepts, page.fitting):
+        yield {"level": "advice", "stage": "", "message": one.message, "pictures": list(one.pictures)}
     for note in page.figures["notes"]:
         yield {name: note[name] for name in ("level", "stage", "message", "pictures")}
 

@@ -28,7 +28,7 @@ def many(number: int, *tags: str, **rest: object) -> list[Record]:
 
 
 def said(records: list[Record], **concepts: Concept) -> str:
-    return "\n".join(health.advice(Manifest(records), concepts, FITTING))
+    return "\n".join(one.message for one in health.advice(Manifest(records), concepts, FITTING))
 
 
 FIVE = ("a", "b", "c", "d", "e")

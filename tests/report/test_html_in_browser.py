@@ -152,6 +152,12 @@ def test_a_tag_leads_to_its_pictures(tab: Any) -> None:
     assert count(tab) == "22 of 120 pictures"
 
 
+def test_advice_leads_to_its_pictures(tab: Any) -> None:
+    tab.locator("#advice a").first.click()
+    assert count(tab) == "120 of 120 pictures"
+    assert tab.locator("#filters [name=mark]").input_value() == "few tags"
+
+
 def test_a_long_table_is_turned(tab: Any) -> None:
     rows = tab.locator("#list-aside tr")
     assert rows.count() == 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from curate.core.counting import counted
 from curate.report import health
 from curate.report.badges import faults
@@ -67,7 +69,7 @@ def _stages(page: Page) -> Markup:
 
 def advice(page: Page) -> Markup:
     """Warnings first, then what to improve; what is only worth knowing is folded away."""
-    lines = [("advice", line) for line in health.advice(page.manifest, page.concepts, page.fitting)]
+    lines = [("advice", _with_link(one)) for one in health.advice(page.manifest, page.concepts, page.fitting)]
     for note in page.figures["notes"]:
         pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
         stage = f"{title(page.figures, note['stage'])}: " if note["stage"] else ""
@@ -77,6 +79,14 @@ def advice(page: Page) -> Markup:
     rest = [one for one in lines if one[0] not in order]
     folded = el("details", el("summary", f"{len(rest):,} more to know"), _lines(rest)) if rest else Markup("")
     return joined(_lines(urgent) if urgent else "", folded)
+
+
+def _with_link(advice: health.Advice) -> str:
+    """The sentence, with a link to its pictures where they can be filtered."""
+    if not advice.mark:
+        return advice.message
+    link = el("a", "show them", href="#pictures", data_filter=json.dumps({"mark": advice.mark}))
+    return joined(advice.message, " ", link)
 
 
 def _lines(lines: list[tuple[str, str]]) -> Markup:

@@ -28,7 +28,7 @@ def pictures(page: Page) -> Markup:
     copies = Counter(str(r.facts.get("duplicate_of", "")) for r in page.manifest if r.aside)
     marks = [badges_of(page, record, copies[record.key]) for record in records]
     cards = [_card(page, record, found) for record, found in zip(records, marks, strict=True)]
-    return joined(_filters(records, marks), pages("pictures", cards, _PER_PAGE, "cards"))
+    return joined(_filters(page, records, marks), pages("pictures", cards, _PER_PAGE, "cards"))
 
 
 def _card(page: Page, record: Record, marks: Sequence[Badge]) -> Markup:
@@ -39,7 +39,7 @@ def _card(page: Page, record: Record, marks: Sequence[Badge]) -> Markup:
         el("b", record.key.partition("/")[2] or record.key),
         el("small", record.concept, f" {size}" if size else ""),
         badge_row(marks),
-        el("p", caption_text(record), class_="caption"),
+        el("p", caption_text(record)) if caption_text(record) else el("p", "no caption", class_="hint"),
         change_marks(change, record.trigger),
         _story(record, change),
     )
@@ -62,24 +62,25 @@ def _story(record: Record, change: CaptionChange | None) -> Markup:
     return el("details", el("summary", "how this caption was made"), *parts) if parts else Markup("")
 
 
-def _filters(records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Markup:
+def _filters(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Markup:
     """A form that the page's program shows and obeys, with what it needs to know of each picture."""
     concepts = sorted({record.concept for record in records})
-    words = sorted({word for found in marks for word in _words(found)})
+    own_words = _words(page, records, marks)
+    have = Counter(word for own in own_words for word in own)
+    words = sorted(have)
     counts = Counter(tag for record in records for tag in set(health.tags_of(record)))
     names = sorted(counts, key=lambda tag: (-counts[tag], tag))
     numbers = {tag: number for number, tag in enumerate(names)}
     rows: list[list[Any]] = [
         [
             concepts.index(record.concept),
-            sorted(words.index(word) for word in _words(found)),
+            sorted(words.index(word) for word in own),
             sorted(numbers[tag] for tag in set(health.tags_of(record))),
             visible(f"{record.key}\n{caption_text(record)}\n{record.imported or ''}").lower(),
         ]
-        for record, found in zip(records, marks, strict=True)
+        for record, own in zip(records, own_words, strict=True)
     ]
     own = Counter(record.concept for record in records)
-    have = Counter(word for found in marks for word in _words(found))
     form = el(
         "form",
         _choice("concept", "all concepts", [(name, str(n), own[name]) for n, name in enumerate(concepts)]),
@@ -98,9 +99,13 @@ def _filters(records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> Mar
     )
 
 
-def _words(found: Sequence[Badge]) -> set[str]:
-    """What pictures can be filtered by: badges without the numbers in them."""
-    return {one.kind or one.word for one in found}
+def _words(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> list[set[str]]:
+    """What pictures can be filtered by: badges without the numbers in them, and what the advice is about."""
+    groups = {word: set(keys) for word, keys in health.marked(records, page.fitting).items()}
+    return [
+        {one.kind or one.word for one in found} | {word for word, keys in groups.items() if record.key in keys}
+        for record, found in zip(records, marks, strict=True)
+    ]
 
 
 def _choice(name: str, everything: str, options: Sequence[tuple[str, str, int]]) -> Markup:
