@@ -35,7 +35,7 @@ REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
 
 ONE_FILE = 240
-"""The most pictures whose report is one file; of 0.01 MB each."""
+"""The most pictures whose report is one file: each adds about 0.01 MB to it."""
 
 
 def consent_of(source: Path) -> list[tuple[Path, Consent]]:
@@ -88,6 +88,14 @@ def _check_values_file(page: Path) -> None:
     if path.exists() and not is_report(path):
         remedy = "the report also writes its values there: give the page another name"
         raise InputError(f"{path} is not a report of curate", remedy)
+
+
+def _check_place(page: Path, folder: Path) -> None:
+    """Refuses a page among the pictures: those that lie beside it would be taken for some of them."""
+    place, whole = page.parent.resolve(), folder.resolve()
+    if place.is_relative_to(whole) and not place.is_relative_to(whole / LEDGER):
+        remedy = "give a file outside of the folder, or none"
+        raise InputError(f"{page} is inside {folder}: its thumbnails would be taken for pictures", remedy)
 
 
 def with_set_aside(manifest: Manifest, figures: Mapping[str, Any], sources: Mapping[str, Path]) -> Manifest:
@@ -154,6 +162,7 @@ def write_report(
     files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
     many = len(sized) > ONE_FILE
     if many:
+        _check_place(out, folder)
         with open_report(quiet=quiet) as progress:
             files.prepare([(path, r.image.digest) for r in sized if (path := pictures.prepared(r))], progress.tell)
     page = Page(

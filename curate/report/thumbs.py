@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import re
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 from curate.core.digests import text_digest
 from curate.core.events import Listener, RecordDone, StageFinished, StageStarted
-from curate.core.files import write_atomic
+from curate.core.files import remove_leftovers, write_atomic
 from curate.errors import CurateError
 
 THUMBNAIL = 240
@@ -101,10 +102,13 @@ class ThumbnailFiles:
         tell(StageFinished(_STEP, len(missing), 0, 0, time.perf_counter() - begun))
 
     def remove_unused(self) -> None:
-        """Removes the files of pictures that are no longer on the page; files of another kind stay."""
+        """Removes the files of pictures that are no longer on the page, and what a kill left; other files stay."""
+        remove_leftovers(self._folder)
         for path in self._folder.glob("*.jpg"):
             if _NAME.fullmatch(path.name) and not self._ready.get(path.name):
                 path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()  # nothing was left in it
 
     def _name(self, digest: str, side: int) -> str:
         return f"{text_digest(digest)[:32]}-{side}.jpg"

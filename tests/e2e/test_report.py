@@ -8,7 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.e2e.conftest import Curate, pipeline
+from curate.drive.health import ONE_FILE
+from tests.e2e.conftest import Curate, draw, pipeline
 
 STAGES = """
   - convert
@@ -46,6 +47,22 @@ def test_the_report_of_a_run_and_of_its_folder_later(tmp_path: Path, raw: Path, 
     again = json.loads((place / "report.json").read_text(encoding="utf-8"))
     assert again["duplicates"] == values["duplicates"] != []
     assert {row["key"]: row["file"] for row in again["pictures"]} == {key: row["file"] for key, row in pictures.items()}
+
+
+def test_the_thumbnails_of_a_large_folder_are_not_put_among_its_pictures(tmp_path: Path, curate: Curate) -> None:
+    for n in range(ONE_FILE + 1):
+        draw(tmp_path / f"raw/dog/{n}.png", n, (16, 12))
+    work = tmp_path / "work"
+    curate("convert", tmp_path / "raw", "-o", work)
+    assert "would be taken for pictures" in curate("report", work, "-o", work / "dog/page.html", code=2).stderr
+    assert not list(work.rglob("page*"))
+    assert "report: thumbnails: done, 241 pictures" in curate("report", work).stderr
+    small = list((work / ".curate/report_files").iterdir())
+    assert len(small) == ONE_FILE + 1 and all(path.suffix == ".jpg" for path in small)
+    (work / ".curate/report_files/.curate-0123456789abcdef.jpg").write_bytes(b"half")
+    (work / "dog/7.png").unlink()
+    assert "241" not in curate("report", work).stderr
+    assert not (work / ".curate/report_files").exists(), "a page of 240 pictures is one file"
 
 
 def test_a_report_takes_no_other_file_for_its_own(tmp_path: Path, raw: Path, curate: Curate) -> None:
