@@ -173,6 +173,7 @@ def write_report(
         fitting=fitting_of(run.options if run else {}, _trained_at(figures, run) or 512),
         thumbnails=files if many else InsideThumbnails(),
         before=pictures.source,
+        files=pictures.files,
         ledger=ledger,
         trainings=runs,
         grid=_grid(run),
@@ -180,7 +181,7 @@ def write_report(
         date=_date(ledger / SUMMARY),
     )
     write_text(out, render(page), sync=False)
-    write_text(out.with_suffix(".json"), json.dumps(report_values(page, pictures.files), indent=1), sync=False)
+    write_text(out.with_suffix(".json"), json.dumps(report_values(page), indent=1), sync=False)
     files.remove_unused()
 
 

@@ -9,6 +9,8 @@ there. Keys of pictures are those of the folder that a run read (`dog/park.jpg`)
     date            when the run or command ended, local time; "" if unknown
     counts          pictures, prepared, set_aside, edited (captions), to_edit (pictures; null if nobody inspected them)
     advice          level ("warning", "advice" or "info"), stage, message, pictures
+    checks          traps (check, message, remedy, places, pictures) and not_checked (check, reason, remedy), as
+                    `curate check --json` has them; null if nothing was checked
     concepts        name, trigger, pictures, prepared, repeats (a list), weight, shown_per_epoch, share,
                     share_before (if each picture were shown once)
     resolution      of the buckets, in pixels
@@ -29,7 +31,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -45,8 +47,8 @@ from curate.report.training_run import TrainingRun
 FORMAT, VERSION = "curate report", 1
 
 
-def report_values(page: Page, files: Mapping[str, str]) -> dict[str, Any]:
-    """The report's values; `files` are the paths of pictures inside the folder, by key."""
+def report_values(page: Page) -> dict[str, Any]:
+    """The report's values."""
     present = page.manifest.present
     inspected = any("triage" in record.facts for record in page.manifest)
     return {
@@ -62,6 +64,7 @@ def report_values(page: Page, files: Mapping[str, str]) -> dict[str, Any]:
             "to_edit": sum(bool(faults(record)) for record in present) if inspected else None,
         },
         "advice": list(_advice(page)),
+        "checks": _checks(page),
         "concepts": list(_concepts(page)),
         "resolution": page.fitting.resolution,
         "buckets": list(_buckets(page)),
@@ -75,7 +78,7 @@ def report_values(page: Page, files: Mapping[str, str]) -> dict[str, Any]:
             for name, rows in by_concept(present)
             for p in tag_pairs(rows).closest
         ],
-        "pictures": list(_pictures(page, files)),
+        "pictures": list(_pictures(page)),
         "set_aside": page.figures["aside"],
         "duplicates": page.figures.get("duplicates", []),
         "cleaning": cleaning.figures(page.manifest),
@@ -96,6 +99,12 @@ def _advice(page: Page) -> Iterator[dict[str, Any]]:
         yield {"level": "advice", "stage": "", "message": one.message, "pictures": list(one.pictures)}
     for note in page.figures["notes"]:
         yield {name: note[name] for name in ("level", "stage", "message", "pictures")}
+
+
+def _checks(page: Page) -> dict[str, Any] | None:
+    if page.checks is None:
+        return None
+    return {name: page.checks[name] for name in ("traps", "not_checked")}
 
 
 def _concepts(page: Page) -> Iterator[dict[str, Any]]:
@@ -127,7 +136,7 @@ def _buckets(page: Page) -> Iterator[dict[str, Any]]:
         }
 
 
-def _pictures(page: Page, files: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _pictures(page: Page) -> Iterator[dict[str, Any]]:
     copies = Counter(str(record.facts.get("duplicate_of", "")) for record in page.manifest if record.aside)
     by_tags = set(page.figures.get("edited_with_tags", ()))
     for record in page.manifest.present:
@@ -136,7 +145,7 @@ def _pictures(page: Page, files: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         yield {
             "key": record.key,
             "concept": record.concept,
-            "file": files.get(record.key),
+            "file": page.files.get(record.key),
             "width": record.image.width or None,
             "height": record.image.height or None,
             "repeats": record.repeats,
