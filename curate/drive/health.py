@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
 
+UNTRAINED = 1024
+"""The resolution of the buckets where nothing was trained yet: SDXL's, for which most LoRAs are made."""
+
 ONE_FILE = 240
 """The most pictures whose report is one file: each adds about 0.01 MB to it."""
 
@@ -170,7 +173,7 @@ def write_report(
         figures,
         pictures.prepared,
         concepts,
-        fitting=fitting_of(run.options if run else {}, _trained_at(figures, run) or 512),
+        fitting=fitting_of(run.options if run else {}, _trained_at(figures, run) or UNTRAINED),
         thumbnails=files if many else InsideThumbnails(),
         before=pictures.source,
         files=pictures.files,

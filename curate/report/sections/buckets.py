@@ -40,7 +40,7 @@ def _sentences(page: Page, rows: list[Bucket]) -> list[str]:
     into = f"{pictures} into {counted(len(rows), 'bucket')}, in steps of {fitting.step} pixels."
     lines = [f"At a resolution of {fitting.resolution}, {into}"]
     if not page.trainings:
-        lines[0] += " Nothing was trained yet: another resolution makes other buckets."
+        lines[0] += " Nothing was trained yet: this is the resolution of SDXL."
     if enlarged:
         lines.append(f"{counted(enlarged, 'picture is', 'pictures are')} smaller than the bucket and enlarged.")
     most = max(rows, key=lambda b: b.cropped_most)
