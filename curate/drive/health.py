@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from curate.evaluate.result import Evaluation
     from curate.report.training_run import TrainingRun
     from curate.sampling.grid_file import Grid
+    from curate.train.data.run_plan import Fitting
 
 REPORT = f"{LEDGER}/report.html"
 """The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
@@ -153,7 +154,7 @@ def write_report(
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
     """
     from curate.report.html import render
-    from curate.report.page import Page, fitting_of
+    from curate.report.page import Page
     from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
     from curate.report.training_run import training_runs
@@ -173,7 +174,7 @@ def write_report(
         figures,
         pictures.prepared,
         concepts,
-        fitting=fitting_of(run.options if run else {}, _trained_at(figures, run) or UNTRAINED),
+        fitting=_fitting(run, _trained_at(figures, run) or UNTRAINED),
         thumbnails=files if many else InsideThumbnails(),
         before=pictures.source,
         files=pictures.files,
@@ -186,6 +187,15 @@ def write_report(
     write_text(out, render(page), sync=False)
     write_text(out.with_suffix(".json"), json.dumps(report_values(page), indent=1), sync=False)
     files.remove_unused()
+
+
+def _fitting(run: TrainingRun | None, resolution: int) -> Fitting:
+    """The buckets of the latest training; the usual ones where its options and that resolution make none."""
+    from curate.report.page import fitting_of
+
+    with contextlib.suppress(InputError, ValueError):
+        return fitting_of(run.options if run else {}, resolution)
+    return fitting_of({}, resolution)
 
 
 def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:

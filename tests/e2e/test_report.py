@@ -49,6 +49,25 @@ def test_the_report_of_a_run_and_of_its_folder_later(tmp_path: Path, raw: Path, 
     assert {row["key"]: row["file"] for row in again["pictures"]} == {key: row["file"] for key, row in pictures.items()}
 
 
+def test_a_training_whose_base_is_not_known_any_more_leaves_the_usual_buckets(
+    tmp_path: Path, raw: Path, curate: Curate
+) -> None:
+    curate("convert", raw, "-o", tmp_path / "work")
+    run = {"id": "0123456789abcdef"}
+    for options, expected in (
+        ({"base": "gone", "bucket_max": 512}, (1216, 832)),
+        ({"base": "gone", "bucket_max": 512, "upscale": False}, (1216, 832)),
+        ({"resolution": 128, "bucket_step": 32, "bucket_max": None}, (160, 96)),
+        ({"upscale": False, "bucket_max": None}, (64, 64)),
+    ):
+        state = tmp_path / "work/.curate/train/0123456789abcdef/run.json"
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.write_text(json.dumps({**run, "options": options}), encoding="utf-8")
+        curate("report", tmp_path / "work")
+        bucket = json.loads((tmp_path / "work/.curate/report.json").read_text(encoding="utf-8"))["buckets"][0]
+        assert (bucket["width"], bucket["height"]) == expected
+
+
 def test_the_thumbnails_of_a_large_folder_are_not_put_among_its_pictures(tmp_path: Path, curate: Curate) -> None:
     for n in range(ONE_FILE + 1):
         draw(tmp_path / f"raw/dog/{n}.png", n, (16, 12))
