@@ -12,6 +12,7 @@ from curate.core.counting import counted
 from curate.core.events import Note
 from curate.core.record import Manifest, Record
 from curate.report import cleaning
+from curate.report.set_aside import aside_rows, duplicate_rows
 from curate.report.tally import StageRow, Tally
 from curate.report.text import console, listed, span, visible
 
@@ -40,8 +41,8 @@ def summarise(
         "pictures": tally.pictures if tally.pictures is not None else len(rows),
         "concepts": tally.concepts,
         "prepared": _prepared(tally, manifest),
-        "aside": _aside(tally, rows),
-        "duplicates": _duplicates(rows),
+        "aside": aside_rows(tally, rows),
+        "duplicates": duplicate_rows(rows),
         "origins": {r.key: r.origin for r in rows if r.aside and r.origin},
         "computed": sum(row.computed for row in tally.rows),
         "recalled": sum(row.recalled for row in tally.rows),
@@ -67,27 +68,6 @@ def _prepared(tally: Tally, manifest: Manifest | None) -> int:
     if manifest is not None:
         return len(manifest.present)
     return tally.end.prepared if tally.end else 0
-
-
-def _aside(tally: Tally, rows: Sequence[Record]) -> list[dict[str, str]]:
-    """Pictures that this run or an earlier one set aside, by name."""
-    aside = [{"key": key, "stage": stage, "reason": reason} for key, (stage, reason) in tally.aside.items()]
-    aside += [{"key": r.key, "stage": "", "reason": r.aside} for r in rows if r.aside and r.key not in tally.aside]
-    return sorted(aside, key=lambda one: one["key"])
-
-
-def _duplicates(rows: Sequence[Record]) -> list[dict[str, Any]]:
-    """Each duplicate with the picture that stays, the kind (equal or near) and how alike they are, 0 to 1."""
-    copies = sorted((r for r in rows if r.aside and r.facts.get("duplicate_of")), key=lambda r: r.key)
-    return [
-        {
-            "picture": r.key,
-            "kept": r.facts["duplicate_of"],
-            "kind": r.facts.get("duplicate", ""),
-            "likeness": r.facts.get("likeness"),
-        }
-        for r in copies
-    ]
 
 
 def title(figures: Mapping[str, Any], stage: str) -> str:
