@@ -16,10 +16,11 @@ from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import Store
 from curate.drive.draw import write_page
-from curate.drive.health import REPORT, Pictures, write_report
+from curate.drive.health import REPORT
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.preview import copy_ledger
+from curate.drive.report_page import Pictures, write_report
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
 from curate.executors.local import choose

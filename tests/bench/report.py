@@ -24,7 +24,7 @@ from PIL import Image as Pil
 
 from curate.core.events import RunFinished, RunStarted, Scanned
 from curate.core.record import Image, Manifest, Record, Scores
-from curate.drive.health import Pictures, write_report
+from curate.drive.report_page import Pictures, write_report
 from curate.report.summary import summarise
 from curate.report.tally import Tally
 

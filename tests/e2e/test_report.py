@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from curate.drive.health import ONE_FILE
+from curate.drive.report_page import ONE_FILE
 from tests.e2e.conftest import Curate, draw, pipeline
 
 STAGES = """

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from curate.cli.main import main
 from curate.core.events import Event
 from curate.core.record import Manifest
-from curate.drive.health import write_report
+from curate.drive.report_page import Pictures, write_report
 from curate.evaluate.result import read
 from curate.stages.evaluate import Evaluate
 from tests.train.conftest import draw_folder, env_of, run
@@ -67,7 +67,7 @@ def test_the_report_of_a_run_holds_the_evaluation(folder: Path, tmp_path: Path) 
     figures = {
         **dict.fromkeys(("aside", "stages", "notes"), ()), "saved": [], "pictures": 3, "seconds": 1.0, "training": None,
     }  # fmt: skip
-    write_report(tmp_path / "report.html", Manifest(), figures, lambda _: None, {}, folder)
+    write_report(tmp_path / "report.html", Manifest(), figures, Pictures(lambda _: None, lambda _: None), {}, folder)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     section = page[page.index('<section id="evaluation">') :].partition("</section>")[0]
     assert section.count("<svg ") == 3 and section.count("data:image/jpeg") > 4
