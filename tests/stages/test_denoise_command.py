@@ -102,7 +102,7 @@ def test_commands_on_folders(tmp_path: Path, raw: Path):
     text = page.read_text(encoding="utf-8")
     assert "eight times the difference" in text
     assert text.count('<section id="noise">') == 1
-    assert text.count('<section id="sizes">') == 1
+    assert text.count('<section id="buckets">') == 1
     assert "unknown size" not in text, "the picture that was left alone is counted by its header"
     curate("upscale", raw / "dog", "-o", tmp_path / "big", "--model", "lanczos", "--size", "200", "--by", "long")
     with Image.open(next((tmp_path / "big").rglob("clean.png"))) as image:
