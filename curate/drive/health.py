@@ -35,8 +35,9 @@ def consent_of(source: Path) -> list[tuple[Path, Consent]]:
 def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
     """Writes the health report of a prepared folder as it is now; the page's file and the number of pictures in it.
 
-    Without `out` the page goes beside the ledger, or into the cache where the folder takes no files. Nothing else is
-    written. Raises InputError where no run or command has worked on the folder.
+    Without `out` the page goes beside the ledger, or into the cache where the folder takes no files. Beside it go its
+    values as JSON and the thumbnails of a large folder; nothing else is written.
+    Raises InputError where no run or command has worked on the folder.
     """
     out = out or ledger_place(target) / REPORT
     summary = target / LEDGER / SUMMARY
