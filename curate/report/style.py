@@ -41,7 +41,8 @@ em:not(.warn){color:inherit}
 code{background:var(--soft);border-radius:4px;padding:.1rem .35rem;overflow-wrap:anywhere}
 .tags{columns:3 18rem;padding:0;list-style:none;margin:0}
 .tags li{display:grid;grid-template-columns:1fr 8rem;gap:.5rem;break-inside:avoid;margin:.1rem 0}
-.tags a,.notes a{color:inherit;text-decoration-color:var(--line)}
+.notes a{color:var(--mark)}
+.tags a{color:inherit;text-decoration-color:var(--line)}
 .tags li>a{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .lead{font-size:1.05rem;margin:.4rem 0}
 details{margin:.6rem 0}

@@ -267,7 +267,7 @@ def test_duplicates_stand_beside_what_stays_the_doubtful_first() -> None:
     cells = [t for t in harmless(page(kept, equal, near, lost)).text if t.strip()]
     pairs = cells[cells.index("Duplicates", cells.index("Balance", 12)) + 1 :][:9]
     assert pairs == [
-        "2 duplicates were set aside, 1 of them only near. The least alike come first. "
+        "2 duplicates were set aside: 1 equal, 1 near. The least alike come first. "
         "If these are different pictures, raise `correlation` of `dedupe`.",
         "dog/portrait.jpg",
         "set aside, near, similarity 0.912",

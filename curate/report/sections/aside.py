@@ -71,10 +71,10 @@ def duplicates(page: Page) -> Markup:
         return Markup("")
     copies.sort(key=lambda r: (float(r.facts.get("likeness", 1)), r.key))
     near = sum(r.facts.get("duplicate") == "near" for r in copies)
-    line = (
-        f"{counted(len(copies), 'duplicate was', 'duplicates were')} set aside, {near:,} of them only near. "
-        "The least alike come first. If these are different pictures, raise `correlation` of `dedupe`."
-    )
+    number = counted(len(copies), "duplicate was", "duplicates were")
+    line = f"{number} set aside: {len(copies) - near:,} equal, {near:,} near."
+    if near:
+        line += " The least alike come first. If these are different pictures, raise `correlation` of `dedupe`."
     pairs = [_pair(page, copy, rows[copy.facts["duplicate_of"]]) for copy in copies]
     return joined(el("p", line), pages("duplicates", pairs, _PAIRS, "pairs"))
 
