@@ -3,7 +3,7 @@
 import { isConflict, post } from "./api.js";
 import { resolveConflict } from "./conflict.js";
 import { fail, notice } from "./notices.js";
-import { quietly, refresh, state } from "./store.js";
+import { quietly, refresh } from "./store.js";
 
 const OWN_MS = 5000;
 const known = new Map(); // id → caption text that the page showed last
@@ -17,15 +17,14 @@ export const showCaption = (id, text) => known.set(id, text);
 export const ownChange = () => { changedAt = performance.now(); };
 export const isOwnChange = () => performance.now() - changedAt < OWN_MS;
 
-// `mine`: the caption as the person sees it after the edit, for the case that another text is on disk.
-// Gives "saved", "disk" (the person kept the other text) or "failed".
-export async function editCaption(id, body, mine) {
+// Gives "saved", "same" (there was nothing to change), "disk" (another text is on disk, and the person kept it) or "failed".
+export async function editCaption(id, body) {
   await deciding;
   let answer;
   try {
     answer = await post("/api/edit", () => ({ ids: [id], ...body, expected: { [id]: known.get(id) }, preview: false }));
   } catch (error) {
-    if (isConflict(error)) return decide(id, error.now.caption, body, mine);
+    if (isConflict(error) && error.now.caption !== known.get(id)) return decide(id, error.now.caption, body);
     fail(error);
     return "failed";
   }
@@ -33,29 +32,31 @@ export async function editCaption(id, body, mine) {
   if (change) known.set(id, change.after);
   ownChange();
   await quietly(refresh);
-  if (!answer.skipped?.length) return "saved";
+  if (!answer.skipped.length) return change ? "saved" : "same";
   notice(answer.skipped[0].reason, { kind: "warn" });
   return "failed";
 }
 
-async function decide(id, disk, body, mine) {
-  if (disk !== mine) {
-    const question = resolveConflict(id, disk, mine);
-    deciding = question.catch(() => {});
-    if ((await question) === "mine") {
-      known.set(id, disk);
-      return editCaption(id, body, mine);
-    }
+async function decide(id, disk, body) {
+  const question = ask(id, disk, body);
+  deciding = question.catch(() => {});
+  let choice;
+  try {
+    choice = await question;
+  } catch (error) {
+    fail(error);
+    return "failed";
   }
   known.set(id, disk);
+  if (choice === "mine") return editCaption(id, body);
   ownChange();
   await quietly(refresh);
-  return disk === mine ? "saved" : "disk";
+  return choice;
 }
 
-// What one types is kept in the browser until it is saved: a closed window or a lost server loses nothing.
-const place = (id) => `curate review: ${state.folder}: ${id}`;
-
-export const draft = (id) => localStorage.getItem(place(id));
-export const keepDraft = (id, text) => localStorage.setItem(place(id), text);
-export const dropDraft = (id) => localStorage.removeItem(place(id));
+// Makes the same change in the text on disk, as a preview. "saved" where that text has it already.
+async function ask(id, disk, body) {
+  const { changes } = await post("/api/edit", { ids: [id], ...body, preview: true });
+  const result = changes.find((one) => one.id === id)?.after ?? disk;
+  return result === disk ? "same" : resolveConflict(id, { disk, result, before: known.get(id) ?? "" });
+}

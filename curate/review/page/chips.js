@@ -3,12 +3,12 @@
 import { tagField } from "./autocomplete.js";
 import { button, el, isolated } from "./dom.js";
 import { bind } from "./keys.js";
-import { announce } from "./notices.js";
+import { announce, notice } from "./notices.js";
 
 const DRAG_PIXELS = 5;
 
 export class Chips {
-  // `change(body, tags)`: the edit that the server shall make, and all tags after it
+  // `change(body)`: the edit that the server shall make
   constructor(change) {
     this.change = change;
     this.chips = [];
@@ -42,7 +42,7 @@ export class Chips {
     return el("li", { class: `chip ${kinds}`, "data-tag": tag, title: notes || null },
       el("button", { type: "button", class: "name", tabindex: "-1", "aria-label": notes ? `${tag}, ${notes}` : tag },
         isolated(tag), percent && el("small", {}, percent), implied && el("small", {}, "implied"), trigger && el("small", {}, "trigger")),
-      button("×", () => this.remove(tag), { class: "remove", tabindex: "-1", "aria-label": `Remove ${tag}` }));
+      !trigger && button("×", () => this.remove(tag), { class: "remove", tabindex: "-1", "aria-label": `Remove ${tag}` }));
   }
 
   tabStop(node) {
@@ -52,16 +52,20 @@ export class Chips {
   add(tag) {
     if (this.tags.includes(tag)) return announce(`${tag} is there already`);
     this.show([...this.chips, { tag, score: null, implied: false, trigger: false }], this.low);
-    return this.change({ operation: "add", tags: [tag] }, this.tags);
+    return this.change({ operation: "add", tags: [tag] });
   }
 
   remove(tag) {
+    if (this.chips.find((chip) => chip.tag === tag)?.trigger) {
+      notice("A trigger word stays in the caption. To remove it, edit the caption file as text.", { kind: "warn" });
+      return;
+    }
     const i = this.tags.indexOf(tag);
     const focused = this.list.contains(document.activeElement);
     this.show(this.chips.filter((chip) => chip.tag !== tag), this.low);
     if (focused) this.focus(Math.min(i, this.chips.length - 1));
     announce(`${tag} removed`);
-    this.change({ operation: "remove", tags: [tag] }, this.tags);
+    this.change({ operation: "remove", tags: [tag] });
   }
 
   move(tag, to) {
@@ -72,7 +76,7 @@ export class Chips {
     chips.splice(place, 0, ...chips.splice(from, 1));
     this.show(chips, this.low);
     announce(`${tag} is now number ${place + 1}`);
-    this.change({ operation: "move", tags: [tag], position: place }, this.tags);
+    this.change({ operation: "move", tags: [tag], position: place });
   }
 
   focus(i) {

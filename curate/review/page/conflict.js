@@ -6,8 +6,9 @@ import { fileName } from "./store.js";
 
 const dialog = document.getElementById("conflict");
 
+// `disk`: the text there now; `result`: the same with the person's change; `before`: what was shown here.
 // Resolves to "mine" or "disk". Closing the dialog keeps what is on disk.
-export function resolveConflict(id, disk, mine) {
+export function resolveConflict(id, { disk, result, before }) {
   return new Promise((resolve) => {
     let answer = "disk";
     const decide = (value) => () => {
@@ -19,8 +20,8 @@ export function resolveConflict(id, disk, mine) {
       el("p", {}, "Another program, tab or person changed it after it was shown here. Nothing was overwritten."),
       el("div", { class: "sides" },
         el("section", {}, el("h3", {}, "On disk now"), el("pre", {}, disk), button("Keep the text on disk", decide("disk"))),
-        el("section", {}, el("h3", {}, "Yours"), el("pre", {}, mine), button("Save yours instead", decide("mine")))),
-      el("h3", {}, "Difference, from disk to yours"), difference(disk, mine),
+        el("section", {}, el("h3", {}, "Yours: the same with your change"), el("pre", {}, result), button("Save yours", decide("mine")))),
+      el("h3", {}, "Changed on disk since it was shown here"), difference(before, disk),
     );
     dialog.addEventListener("close", () => resolve(answer), { once: true });
     dialog.showModal();

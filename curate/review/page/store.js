@@ -42,7 +42,7 @@ async function ask() {
   const news = ids.size || answer.waiting !== state.waiting || answer.tags?.length;
   state.revision = answer.revision;
   state.waiting = answer.waiting;
-  if (answer.concepts) state.concepts = answer.concepts;
+  Object.assign(state, { concepts: answer.concepts ?? state.concepts, messages: answer.messages ?? state.messages });
   if (news) changed(ids);
   return undefined;
 }
