@@ -77,11 +77,17 @@ export function moveToConcept(ids) {
     dialog.close();
     if (concept.trim()) act(post("/api/concept", { ids, concept: concept.trim() }), `Moved to ${concept.trim()}: ${howMany(ids)}.`);
   };
+  const moved = ids.some((id) => state.pictures.get(id)?.concept_next);
+  const back = () => {
+    dialog.close();
+    act(post("/api/concept", { ids, concept: null }), `Back in its own concept: ${howMany(ids)}.`);
+  };
   const input = el("input", { type: "text", name: "concept", "aria-label": "Another concept", placeholder: "new concept" });
   dialog.replaceChildren(
     el("form", { method: "dialog", on: { submit: (event) => { event.preventDefault(); take(input.value); } } },
       el("h2", { id: "concept-title" }, `Move ${howMany(ids)} to another concept`),
-      el("div", { class: "choices" }, state.concepts.map(({ name }) => button(name, () => take(name)))),
+      el("div", { class: "choices" }, state.concepts.map(({ name }) => button(name, () => take(name))),
+        moved && button("Back to its own", back, { class: "quiet" })),
       el("div", { class: "row" }, input, el("button", { type: "submit" }, "Move"), button("Cancel", () => dialog.close(), { class: "quiet" }))),
   );
   dialog.showModal();

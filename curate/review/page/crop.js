@@ -14,17 +14,13 @@ const HANDLE = 14; // pixels on the screen
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 let tool = null;
 
-// Mirrored pictures are cropped before they are mirrored: left and right change sides.
-const mirrored = ([left, top, width, height]) => [1 - left - width, top, width, height];
-
 export class CropTool {
-  // `done` gets the frame as fractions of the turned picture, null for all of it, undefined where nothing shall change
+  // `done` gets the frame as fractions of the turned and mirrored picture, null for all of it, undefined where nothing shall change
   constructor(stage, plan, done) {
-    Object.assign(this, { stage, done, flip: plan.flip, ratio: "free", grip: null });
+    Object.assign(this, { stage, done, ratio: "free", grip: null });
     stage.plan = { ...plan, crop: null };
     stage.tool = this;
     this.frame = plan.crop ? [...plan.crop] : [0, 0, 1, 1];
-    if (plan.flip) this.frame = mirrored(this.frame);
     const { width, height } = layout(stage.image, stage.plan);
     this.size = [width, height];
     stage.fit();
@@ -135,7 +131,7 @@ export class CropTool {
 
   apply() {
     const whole = this.frame[2] > 0.999 && this.frame[3] > 0.999;
-    const frame = (this.flip ? mirrored(this.frame) : this.frame).map((value) => Number(clamp(value, 0, 1).toFixed(6)));
+    const frame = this.frame.map((value) => Number(clamp(value, 0, 1).toFixed(6)));
     this.end(whole ? null : frame);
   }
 

@@ -126,21 +126,19 @@ function change(part) {
   return transform(id, { crop, rotate, flip: mirror });
 }
 
-// A frame turns with its picture. A mirrored picture turns the other way round, since it is mirrored last.
+// The frame turns with what one sees. A mirror comes after the turn, so behind it the picture turns the other way round.
 export function turn(degrees) {
   if (stage.tool) return;
   const { crop: frame, rotate, flip: mirror } = { ...PLAIN, ...row().transform };
-  const by = mirror ? -degrees : degrees;
-  let turned = frame;
-  if (frame) {
-    const [left, top, width, height] = frame;
-    turned = by > 0 ? [1 - top - height, left, height, width] : [top, 1 - left - width, height, width];
-  }
-  change({ crop: turned, rotate: (rotate + by + 360) % 360 });
+  const turned = frame && (([left, top, width, height]) =>
+    (degrees > 0 ? [1 - top - height, left, height, width] : [top, 1 - left - width, height, width]))(frame);
+  change({ crop: turned, rotate: (rotate + (mirror ? -degrees : degrees) + 360) % 360 });
 }
 
 export function flip() {
-  if (!stage.tool) change({ flip: !(row().transform?.flip ?? false) });
+  if (stage.tool) return;
+  const { crop: frame, flip: mirror } = { ...PLAIN, ...row().transform };
+  change({ crop: frame && [1 - frame[0] - frame[2], frame[1], frame[2], frame[3]], flip: !mirror });
 }
 
 export async function crop() {

@@ -4,24 +4,24 @@ const ZOOM_STEP = 1.25;
 const MARGIN = 12;
 export const PLAIN = Object.freeze({ crop: null, rotate: 0, flip: false });
 
-// [width, height] of the whole picture after the turn, and the box [left, top, width, height] in it that is shown
+// Width and height of the whole picture after the turn, and the box [left, top, width, height] of it that is shown
 export function layout(image, { crop, rotate }) {
   const [width, height] = rotate % 180 ? [image.naturalHeight, image.naturalWidth] : [image.naturalWidth, image.naturalHeight];
   const box = crop ? [crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height] : [0, 0, width, height];
   return { width, height, box };
 }
 
-// Draws the picture in its own pixels: turn, then crop, then mirror.
+// Draws the picture in its own pixels: turned, then mirrored, then cropped.
 function paint(context, image, plan) {
   const { width, height, box } = layout(image, plan);
-  if (plan.flip) {
-    context.translate(box[2], 0);
-    context.scale(-1, 1);
-  }
   context.beginPath();
   context.rect(0, 0, box[2], box[3]);
   context.clip();
   context.translate(-box[0], -box[1]);
+  if (plan.flip) {
+    context.translate(width, 0);
+    context.scale(-1, 1);
+  }
   const corner = { 90: [width, 0], 180: [width, height], 270: [0, height] }[plan.rotate];
   if (corner) context.translate(...corner);
   context.rotate((plan.rotate * Math.PI) / 180);

@@ -1,12 +1,11 @@
-// A text of the caption that one types: saved after a pause, kept in the browser until then.
+// A text of the caption that one types: saved when one leaves the field, kept in the browser until then.
 
 import { editCaption } from "./caption.js";
-import { debounced, el } from "./dom.js";
+import { el } from "./dom.js";
 import { state } from "./store.js";
 
-const SAVE_MS = 1200; // pause in typing after which the text is saved
 const STATES = { saved: "saved", disk: "", failed: "not saved" };
-const UNSAVED = "not saved yet";
+const UNSAVED = "not saved yet: Ctrl+Enter saves";
 
 export class TextField {
   // `operation` of the server; `conflict(id, drop)` runs after an edit that was not made
@@ -14,11 +13,9 @@ export class TextField {
     Object.assign(this, { operation, conflict, id: null, saved: "", saving: false });
     this.input = el("textarea", { rows, "aria-label": label, spellcheck: "true" });
     this.status = el("span", { class: "hint", role: "status" });
-    const later = debounced(SAVE_MS, () => this.flush());
     this.input.addEventListener("input", () => {
       localStorage.setItem(this.place(this.id), this.input.value);
       this.status.textContent = UNSAVED;
-      later();
     });
     this.input.addEventListener("blur", () => this.flush());
     this.input.addEventListener("keydown", (event) => {

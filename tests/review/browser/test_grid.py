@@ -1,0 +1,181 @@
+"""The grid in the browser: moving, selecting, filtering, editing many captions at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.folder.helpers import Project
+from tests.review.browser.conftest import Page, changed, expect, window
+
+
+@pytest.fixture(autouse=True)
+def unchanged(project: Project) -> Any:
+    """Every test leaves the folder as it was."""
+    before = project.files()
+    yield
+    assert changed(before, project.files()) == set()
+
+
+def names(page: Page) -> list[str]:
+    """The pictures in sight, in order."""
+    return page.find(".tile:visible").evaluate_all(
+        """tiles => tiles.sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)
+        .map((tile) => tile.querySelector('.name').title)"""
+    )
+
+
+def cursor(page: Page) -> str:
+    return page.find(".tile.cursor .name").get_attribute("title")
+
+
+def count(page: Page, text: str) -> None:
+    expect(page.find("#count")).to_have_text(text)
+
+
+def test_arrows_move_and_enter_opens(page: Page) -> None:
+    first, second, *_, last = names(page)
+    assert cursor(page) == first
+    page.keys("ArrowRight")
+    assert cursor(page) == second
+    page.keys("End")
+    assert cursor(page) == last
+    page.keys("Home", "ArrowRight", "Enter")
+    expect(page.find(".panel h2")).to_have_text(re.compile(r"1\.png 2 of 8"))
+    page.keys("ArrowRight")
+    expect(page.find(".panel h2")).to_have_text(re.compile(r"2\.png 3 of 8"))
+    page.keys("Escape")
+    assert cursor(page).endswith("dog/2.png")
+    page.page.go_back()
+    expect(page.find("#grid")).to_be_visible()
+
+
+def test_a_filter_shows_what_it_says(page: Page, address: str) -> None:
+    page.keys("f")
+    page.type("silk,")
+    count(page, "2 of 8 pictures")
+    page.keys("Tab")
+    page.type("grass,")
+    count(page, "2 of 8 pictures")
+    page.page.goto("about:blank")
+    page.page.goto(f"{address}#with=grass&concept=zwx+dog&sort=size&down=yes")
+    count(page, "6 of 8 pictures")
+    page.page.get_by_label("Concept").select_option("robe")
+    expect(page.find("#nothing")).to_have_text("No picture matches the filter.")
+    page.find("#filters button", has_text="Clear").press("Enter")
+    count(page, "8 pictures")
+    page.keys("/")
+    page.type("R1")
+    count(page, "1 of 8 pictures")
+    assert "q=R1" in page.page.url
+
+
+def test_sorting(page: Page) -> None:
+    ascending = names(page)
+    page.find("#sorting button").press("Enter")
+    assert names(page) == ascending[::-1]
+    page.page.get_by_label("Sort").select_option("Sharpness")
+    assert sorted(names(page)) == sorted(ascending)
+
+
+def test_keys_and_clicks_select(page: Page) -> None:
+    page.keys("Shift+ArrowRight", "Shift+ArrowRight")
+    expect(page.find("#selection")).to_contain_text("3 pictures selected")
+    page.keys("Escape")
+    expect(page.find("#selection")).to_be_hidden()
+    page.keys("Space")
+    expect(page.find("#selection")).to_contain_text("1 picture selected")
+    tiles = page.find(".tile:visible .facts")
+    tiles.nth(0).click()
+    tiles.nth(3).click(modifiers=["Shift"])
+    expect(page.find("#selection")).to_contain_text("4 pictures selected")
+    tiles.nth(1).click(modifiers=["ControlOrMeta"])
+    expect(page.find("#selection")).to_contain_text("3 pictures selected")
+    page.keys("Control+a")
+    expect(page.find("#selection")).to_contain_text("8 pictures selected")
+
+
+def test_many_captions_are_edited_after_a_look_at_the_difference(page: Page, project: Project) -> None:
+    before = project.files()
+    page.keys("f")
+    page.type("grass,")
+    count(page, "6 of 8 pictures")
+    page.find("#grid").focus()
+    page.keys("b")
+    page.type("moon,")
+    expect(page.find(".result")).to_have_text("6 captions of 6 would change.")
+    expect(page.find(".difference ins").first).to_have_text("moon")
+    assert project.files() == before
+    page.keys("Enter")
+    expect(page.find(".notice", has_text="6 captions changed")).to_be_visible()
+    assert changed(before, project.files()) == {f"1_zwx dog/{i}.txt" for i in range(6)}
+    assert set(project.captions().values()) == {"zwx dog, grass, sky, moon", "robe, silk, sky"}
+    page.undo()
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "caption"),
+    [
+        ("remove", (), "zwx dog, grass"),
+        ("replace", ("With", "moon,"), "zwx dog, grass, moon"),
+        ("move", ("Place (1 = first)", "2"), "zwx dog, sky, grass"),
+    ],
+)
+def test_many_captions(page: Page, project: Project, operation: str, more: tuple[str, ...], caption: str) -> None:
+    page.keys("b")
+    page.page.get_by_label("What").select_option(operation)
+    page.page.get_by_label("Tags", exact=True).focus()
+    page.type("sky,")
+    if more:
+        label, text = more
+        page.page.get_by_label({"With": "Replace with"}.get(label, label)).focus()
+        page.type(text)
+    expect(page.find(".differences section").first).to_be_visible()
+    page.find("#bulk button[type=submit]").press("Enter")
+    expect(page.find(".notice", has_text="captions changed")).to_be_visible()
+    assert project.captions()["1_zwx dog/0.txt"] == caption
+    page.undo()
+
+
+def test_statistics_lead_to_the_pictures(page: Page) -> None:
+    page.keys("t")
+    expect(page.find("#statistics tbody tr", has_text="grass").locator("td").first).to_have_text("6")
+    page.find("#statistics").get_by_label("sky in robe").press("Enter")
+    count(page, "2 of 8 pictures")
+    assert all("robe" in name for name in names(page))
+    page.keys("t")
+    page.find("#statistics").get_by_label("Rename silk").press("Enter")
+    expect(page.find("#bulk-title")).to_have_text("Edit the tags of 2 pictures")
+    expect(page.page.get_by_label("What")).to_have_value("replace")
+
+
+def test_the_help_page_names_the_keys(page: Page) -> None:
+    page.keys("?")
+    expect(page.find("#help")).to_contain_text("set aside, or bring back")
+    page.keys("Escape")
+    expect(page.find("#help")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [420, 1280])
+def test_nothing_is_wider_than_the_screen(chromium: Any, address: str, scheme: str, width: int) -> None:
+    page = window(chromium, address, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    wide = "() => document.documentElement.scrollWidth - window.innerWidth"
+    assert page.page.evaluate(wide) <= 0
+    page.keys("Enter")
+    expect(page.find(".panel h2")).to_contain_text("0.png")
+    assert page.page.evaluate(wide) <= 0
+    page.page.context.close()
+    assert page.troubles == []
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    nameless = """() => [...document.querySelectorAll('button, input, select, textarea')]
+        .filter((one) => one.checkVisibility() && !one.ariaLabel && !one.textContent.trim() && !one.labels?.length)
+        .map((one) => one.outerHTML)"""
+    assert page.page.evaluate(nameless) == []
+    page.keys("Enter")
+    expect(page.find(".panel h2")).to_contain_text("0.png")
+    assert page.page.evaluate(nameless) == []

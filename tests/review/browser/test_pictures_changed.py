@@ -1,0 +1,156 @@
+"""Pictures in the browser: set aside, turned, cropped, masked, moved; each survives a run and is undone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.folder.helpers import Project
+from tests.review.browser.conftest import Page, changed, expect
+
+PICTURE = "1_zwx dog/0.png"
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.find(".notice", has_text=re.compile(text)).first).to_be_visible()
+
+
+def set_aside(page: Page) -> None:
+    page.keys("x")
+    said(page, "Set aside")
+
+
+def turn(page: Page) -> None:
+    page.keys("r")
+    said(page, "next run")
+
+
+def mirror(page: Page) -> None:
+    page.keys("h")
+    said(page, "next run")
+
+
+def crop(page: Page) -> None:
+    page.keys("c")
+    page.find("[aria-label=Crop][role=toolbar]").wait_for()
+    page.keys("r", "r", "Enter")  # free, as the picture, 1:1
+    said(page, "next run")
+
+
+def move(page: Page) -> None:
+    page.keys("o")
+    page.find("#choose-concept button", has_text="robe").press("Enter")
+    said(page, "Moved to robe")
+
+
+def paint(page: Page) -> None:
+    page.keys("m")
+    page.find("[aria-label=Mask][role=toolbar]").wait_for()
+    page.keys("Shift+ArrowRight", "Shift+ArrowRight", "Enter")
+    said(page, "Mask saved")
+
+
+def pixels(project: Project, name: str = PICTURE) -> np.ndarray:
+    with Image.open(project.out / name) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("action", "paths"),
+    [
+        (set_aside, {PICTURE, "1_zwx dog/0.txt"}),
+        (turn, set()),
+        (mirror, set()),
+        (crop, set()),
+        (move, set()),
+        (paint, {"masks/1_zwx dog/0.png"}),
+    ],
+)
+def test_it_changes_just_that_and_is_undone(
+    page: Page, project: Project, action: Callable[[Page], None], paths: set[str]
+) -> None:
+    before = project.files()
+    page.open("dog/0.png")
+    action(page)
+    page.saved()
+    assert changed(before, project.files()) == paths
+    page.undo()
+    assert changed(before, project.files()) == set()
+
+
+def test_all_of_it_survives_a_run(page: Page, project: Project) -> None:
+    """One run after all actions, each on a picture of its own."""
+    before, old = project.files(), {i: pixels(project, f"1_zwx dog/{i}.png") for i in range(6)}
+    sources = {path: path.read_bytes() for path in (project.place / "in").rglob("*") if path.is_file()}
+    for i, action in enumerate((set_aside, turn, mirror, crop, paint, move)):
+        page.open(f"dog/{i}.png")
+        page.find(".notice").evaluate_all("lines => lines.forEach((line) => line.remove())")
+        action(page)
+        page.saved()
+        page.keys("Escape")
+    page.open("r0.png")
+    page.keys("a")
+    page.type("moon,")
+    page.saved()
+
+    project.run()
+    files = project.files()
+    assert PICTURE not in files and "1_zwx dog/0.txt" not in files
+    assert np.array_equal(pixels(project, "1_zwx dog/1.png"), np.rot90(old[1], -1))
+    assert np.array_equal(pixels(project, "1_zwx dog/2.png"), old[2][:, ::-1])
+    assert pixels(project, "1_zwx dog/3.png").shape == (64, 64, 3)
+    with Image.open(project.out / "masks/1_zwx dog/4.png") as mask:
+        assert {*np.unique(np.asarray(mask.convert("L")))} >= {0, 255}
+    assert "1_robe/5.png" in files and "1_zwx dog/5.png" not in files
+    assert project.captions()["1_robe/r0.txt"] == "robe, silk, sky, moon"
+    assert {path: path.read_bytes() for path in sources} == sources
+
+    page.page.reload()
+    page.keys("Escape")
+    page.find(".panel h2").wait_for(state="hidden")
+    for _ in range(7):
+        page.undo()
+    project.run()
+    assert changed(before, project.files()) == set()
+
+
+def test_many_are_set_aside_and_brought_back(page: Page, project: Project) -> None:
+    before = project.files()
+    page.keys("f")
+    page.type("silk,")
+    expect(page.find("#count")).to_have_text("2 of 8 pictures")
+    page.find("#grid").focus()
+    page.keys("Control+a", "x")
+    said(page, "Set aside: 2 pictures")
+    assert changed(before, project.files()) == {f"1_robe/r{i}.{kind}" for i in range(2) for kind in ("png", "txt")}
+    page.find("#filters button", has_text="Clear").press("Enter")
+    page.page.get_by_label("In the set").select_option("aside")
+    expect(page.find("#count")).to_have_text("2 of 8 pictures")
+    page.find("#grid").focus()
+    page.keys("Control+a", "x")
+    said(page, "Brought back: 2 pictures")
+    project.run()
+    assert changed(before, project.files()) == set()
+
+
+def test_a_waiting_run_goes_on(page: Page, project: Project) -> None:
+    asked: list[Any] = []
+
+    def waits(route: Any) -> None:
+        route.fulfill(json=route.fetch().json() | {"waiting": not asked})
+
+    def goes_on(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(json={"revision": 0, "skipped": []})
+
+    page.page.route("**/api/changes**", waits)
+    page.page.route("**/api/continue", goes_on)
+    page.find("#continue").press("Enter")
+    said(page, "goes on")
+    expect(page.find("#continue")).to_be_hidden()
+    assert asked == [{}]
