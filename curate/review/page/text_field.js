@@ -10,7 +10,7 @@ const UNSAVED = "not saved yet: Ctrl+Enter saves";
 export class TextField {
   // `operation` of the server; `conflict(id, drop)` runs after an edit that was not made
   constructor({ operation, label, rows, conflict }) {
-    Object.assign(this, { operation, conflict, id: null, saved: "", saving: false });
+    Object.assign(this, { operation, conflict, id: null, saved: "", saving: false, again: false });
     this.input = el("textarea", { rows, "aria-label": label, spellcheck: "true" });
     this.status = el("span", { class: "hint", role: "status" });
     this.input.addEventListener("input", () => {
@@ -65,6 +65,7 @@ export class TextField {
   }
 
   async flush() {
+    this.again = this.saving;
     if (!this.isTyped || this.saving) return;
     const { id, operation } = this;
     const text = this.input.value;
@@ -78,5 +79,7 @@ export class TextField {
     if (this.id !== id) return;
     if (result === "saved") this.saved = text;
     this.status.textContent = result === "saved" && this.isTyped ? UNSAVED : STATES[result];
+    // what was typed while the server did not answer
+    if (this.again && result === "saved") this.flush();
   }
 }

@@ -16,6 +16,15 @@ from tests.review.browser.conftest import Page, changed, expect
 PICTURE = "1_zwx dog/0.png"
 
 
+@pytest.fixture(autouse=True)
+def able(page: Page) -> None:
+    """The page alone is not enough: the server must take these requests."""
+    origin, token = page.page.url.partition("#")[0].split("/?token=")
+    answer = page.page.request.post(f"{origin}/api/aside", data={"ids": []}, headers={"X-Curate-Token": token})
+    if answer.status == 404:
+        pytest.skip("the server does not change pictures yet")
+
+
 def said(page: Page, text: str) -> None:
     expect(page.find(".notice", has_text=re.compile(text)).first).to_be_visible()
 
