@@ -146,6 +146,7 @@ def test_statistics_lead_to_the_pictures(page: Page) -> None:
     count(page, "2 of 8 pictures")
     assert all("robe" in name for name in names(page))
     page.keys("t")
+    expect(page.find("#statistics[open]")).to_be_visible()
     page.find("#statistics").get_by_label("Rename silk").press("Enter")
     expect(page.find("#bulk-title")).to_have_text("Edit the tags of 2 pictures")
     expect(page.page.get_by_label("What")).to_have_value("replace")
