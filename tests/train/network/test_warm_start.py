@@ -321,7 +321,7 @@ def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_options_that_the_file_decides_are_refused_beside_it() -> None:
-    with pytest.raises(ValueError, match="rank, tucker has no effect with rank_from_file"):
+    with pytest.raises(ValueError, match="rank, tucker have no effect with rank_from_file"):
         TrainOptions(start_from="x.safetensors", rank_from_file=True, rank=4, tucker=True)
 
 
