@@ -48,7 +48,7 @@ make: Any = TrainOptions
         ("resolution", 10**6, "less than or equal"),
         ("base", "", "at least 1 character"),
         ("layer_preset", "banana", 'unknown layer preset "banana": choose from'),
-        ("guide", "banana", 'unknown guide "banana": valstrix'),
+        ("guide", "banana", 'unknown guide "banana": choose from: valstrix'),
     ],
 )
 def test_values_that_mean_nothing_are_refused(option: str, value: Any, said: str) -> None:
