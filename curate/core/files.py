@@ -17,6 +17,7 @@ from typing import Any
 from curate.errors import CurateError, InputError, MissingError
 
 _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
+_CANNOT_SHARE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -92,8 +93,28 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copies content atomically; no disk is used for it where the file system can share blocks."""
-    write_atomic(target, lambda p: shutil.copyfile(source, p), sync=False)
+    """Copies content atomically; no disk is used for it where the file system can share blocks (Btrfs, XFS)."""
+    write_atomic(target, lambda p: _copy(source, p), sync=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Lets the kernel copy, which shares blocks where it can; as `shutil` does where the kernel cannot."""
+    if not hasattr(os, "copy_file_range"):
+        shutil.copyfile(source, target)
+        return
+    with source.open("rb", buffering=0) as old, target.open("wb", buffering=0) as new:
+        left = os.fstat(old.fileno()).st_size
+        while left:
+            try:
+                copied = os.copy_file_range(old.fileno(), new.fileno(), left)
+            except OSError as error:
+                if error.errno not in _CANNOT_SHARE:
+                    raise
+                copied = 0
+            if not copied:
+                shutil.copyfileobj(old, new)
+                return
+            left -= copied
 
 
 def _temporary(path: Path) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,13 +18,14 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import SideFile, Store
 from curate.errors import InputError
-from curate.folder import sd_scripts
+from curate.folder import archives, sd_scripts
 from curate.names import safe, unique
 
 _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
 """What a record's key says of its source, and `#n` for each frame or part."""
 
-Extra = Literal["dataset.toml", "metadata.jsonl"]
+Extra = Literal["dataset.toml", "metadata.jsonl", "dataset.zip", "webdataset"]
+_TEXTS = ("dataset.toml", "metadata.jsonl")
 
 
 class Export(DatasetStage):
@@ -32,9 +34,11 @@ class Export(DatasetStage):
     also: tuple[Extra, ...] = Field(
         default=(),
         description=(
-            "Further files to write: dataset.toml is for sd-scripts, metadata.jsonl for Hugging Face's imagefolder."
+            "Further files to write: dataset.toml is for sd-scripts, metadata.jsonl for Hugging Face's imagefolder, "
+            "dataset.zip holds the whole dataset, webdataset is a folder of WebDataset shards."
         ),
     )
+    shard_size: int = Field(default=1000, ge=1, description="Pictures in each WebDataset shard.")
 
     version: ClassVar[int] = 2
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
@@ -47,6 +51,12 @@ class Export(DatasetStage):
     def reads_training(self) -> bool:
         """Only `dataset.toml` says how training goes."""
         return "dataset.toml" in self.also
+
+    def problems(self) -> Mapping[str, str]:
+        """A size of shards that nobody asked for."""
+        if "shard_size" in self.model_fields_set and "webdataset" not in self.also:
+            return {"shard_size": "has no effect without `also: [webdataset]`"}
+        return {}
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Brings the output folder up to date. Raises InputError where no picture is left."""
@@ -63,8 +73,9 @@ class Export(DatasetStage):
         folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths, env)
-        for name in get_args(Extra):
+        for name in _TEXTS:
             _further(env.output / name, wanted.get(name), store, tell)
+        archives.update(env.output, self._archives(present, paths, env), store, tell)
         return manifest
 
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
@@ -87,6 +98,8 @@ class Export(DatasetStage):
             # the options of a training that follows are no part of the key, and stand in dataset.toml
             if digest_bytes(text.encode()) not in written and digest_file(env.output / name) in written:
                 return False
+        if not archives.is_current(env.output, self._archives(present, paths, env), store):
+            return False
         folder.report_foreign_pictures(env.output, store, tell)
         folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
@@ -116,6 +129,22 @@ class Export(DatasetStage):
         if "dataset.toml" in self.also:
             folders = sd_scripts.folders_of(present, folder_name)
             files["dataset.toml"] = sd_scripts.dataset_toml(folders, env.output, env.training)
+        return files
+
+    def _archives(
+        self, present: Manifest, paths: dict[str, PurePosixPath], env: Env
+    ) -> dict[str, list[archives.Entry]]:
+        """What each archive holds, by its path: the pictures as they lie in the folder, and their captions."""
+        samples = [
+            archives.Sample(paths[r.key], _text(r), r.style.extension, _facts(r))
+            for r in present
+            if (env.output / paths[r.key]).is_file()
+        ]
+        files: dict[str, list[archives.Entry]] = {}
+        if "dataset.zip" in self.also:
+            files |= archives.zip_of(env.output, samples)
+        if "webdataset" in self.also:
+            files |= archives.shards_of(env.output, samples, self.shard_size)
         return files
 
     @staticmethod
@@ -166,6 +195,16 @@ def _further(path: Path, text: str | None, store: Store, tell: Listener) -> None
 
 def _text(record: Record) -> str:
     return record.edited if record.edited is not None else captions.render(record)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    return {
+        "concept": record.concept,
+        "repeats": record.repeats,
+        "trigger": list(record.trigger),
+        "tags": list(record.tags),
+        "edited": record.edited is not None,
+    }
 
 
 def _store(env: Env) -> Store:
