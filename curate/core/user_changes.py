@@ -175,8 +175,11 @@ class PersonTables(Database):
         self.write("INSERT INTO sources VALUES (?, ?)", identities)
 
     def identify(self, old: Identity, new: Identity) -> None:
-        """What is known of a picture under one identity goes by another from now on: source, written file and words."""
+        """What is known of a picture under one identity goes by another from now on: source, file and words.
+
+        The file too that a killed run was about to write: the person may have edited its caption since.
+        """
         words = ("edits", "past_edits", "removed", "unplaced", "transforms", "concept_overrides", "painted_masks")
-        for table in ("sources", "written", *words):
+        for table in ("sources", "written", "writing", *words):
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

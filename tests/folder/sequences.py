@@ -1,4 +1,8 @@
-"""Sequences of actions that once ended wrong, each shortened to what it takes; for `tests.folder.world`."""
+"""Sequences of actions that once ended wrong, each shortened to what it takes; for `tests.folder.world`.
+
+The name says the kind that a sequence holds. Its numbers choose among what the folder contains, so a change of `World`
+may turn it into another one: the kinds around kills have direct tests beside it in `test_changes_around_kills`.
+"""
 
 from __future__ import annotations
 
@@ -191,6 +195,7 @@ KNOWN: dict[str, Actions] = {
         ("rename_folder", 1521),
         ("back_up", 7591),
     ],
+    # what a killed run left half done
     "a picture renamed alone after a kill on the way to another caption": [
         ("change_pipeline", 6347),
         ("run_killed", 3908),
@@ -286,5 +291,30 @@ KNOWN: dict[str, Actions] = {
         ("rename_folder", 9195),
         ("run", 8190),
         ("retouch_and_rename_source", 3253),
+    ],
+    "a kill between the folder of unplaced captions and what belongs in it": [
+        ("change_picture", 1085),
+        ("add_tag", 9551),
+        ("exclude", 1442),
+        ("run_killed", 909),
+        ("retouch_and_rename_source", 5484),
+    ],
+    "an edit of a source that was saved again between two kills": [
+        ("retouch_and_rename_source", 9525),
+        ("resuffix_source", 7873),
+        ("edit_caption", 2514),
+        ("run_killed", 1400),
+        ("edit_caption", 6949),
+        ("add_source", 6898),
+        ("rename_folder", 7359),
+        ("add_source", 8643),
+        ("remove_source", 8685),
+        ("back_up", 9990),
+        ("retouch_and_rename_source", 9473),
+        ("run_killed", 865),
+        ("rename_folder", 3584),
+        ("retouch_source", 5476),
+        ("run_killed", 5538),
+        ("edit_caption", 4796),
     ],
 }

@@ -135,6 +135,34 @@ def test_an_edit_after_a_kill_follows_a_source_that_the_killed_run_saw_under_its
             assert len(twin.files()) == 4
 
 
+def test_an_edit_follows_a_source_that_is_saved_again_between_two_kills(project: Project) -> None:
+    for n in range(2):
+        Image.fromarray(pattern(n)).save(project.picture(f"dog/{n}.png"))
+    project.run()
+    project.edit("1_dog/1.txt", LATER)
+    project.run()
+    source = project.place / "in/dog/1.png"
+    cropped = source.with_name("cropped.png")
+    Image.open(source).crop((2, 2, 32, 32)).save(cropped)
+    source.with_suffix(".txt").rename(cropped.with_suffix(".txt"))
+    source.unlink()
+    twins = [project.twin(f"killed{after}") for after in range(11, 15)]
+    for after, twin in enumerate(twins, 11):
+        killed(twin.run, after)
+    Image.open(cropped).crop((0, 0, 28, 28)).save(cropped)
+    between = 0
+    for twin in twins:
+        for second in (4, 7, 9):
+            again = twin.twin(f"{twin.name}-{second}")
+            killed(again.run, second)
+            if (again.out / "1_dog/cropped.txt").exists():
+                between += (again.out / "1_dog/1.txt").exists()
+                again.edit("1_dog/cropped.txt", MINE)
+                again.run()
+                assert again.captions() == {"1_dog/0.txt": "dog, grass, sky", "1_dog/cropped.txt": MINE}, again.name
+    assert between
+
+
 def test_a_caption_without_picture_follows_a_source_that_a_killed_run_was_about_to_write_again(
     project: Project,
 ) -> None:
