@@ -143,7 +143,10 @@ class Store(PersonTables):
         return [Written(*row) for row in self.read("SELECT * FROM writing")]
 
     def removing(self) -> set[str]:
-        """The paths of pictures, and unplaced captions, that a run that was killed was about to take away."""
+        """Paths of files that a person did not remove if they are not there: a run was killed before it was done.
+
+        Pictures and unplaced captions that it was about to take away, and unplaced captions that it was about to write.
+        """
         return {path for (path,) in self.read("SELECT path FROM removing")}
 
     def settle(self) -> None:

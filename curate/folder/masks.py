@@ -55,6 +55,8 @@ def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pu
     for path in unwanted:
         if (state.folder / path).exists() and not _is_hand_made(state, path, known[path].digests):
             _remove(state, state.folder / path)
+        # also where a kill came between the folder and the mask
+        prune_empty((state.folder / path).parent, state.folder)
     state.store.forget_side_files(unwanted)
 
 
@@ -97,4 +99,3 @@ def _remove(state: FolderState, path: Path) -> None:
         state.journal.replacing(path)
     with disk_errors(str(path)):
         path.unlink(missing_ok=True)
-    prune_empty(path.parent, state.folder)

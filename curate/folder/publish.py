@@ -83,6 +83,7 @@ class _Publisher(FolderState):
         targets = {row.path for _, _, row in wanted}
         texts = {self.caption_name(record, row) for record, _, row in wanted}
         removing = (self.rows.keys() - targets) | unplaced_captions.obsolete(self.store, records)
+        removing |= set(unplaced_captions.missing(self, records).values())
         self.store.intend((row for _, _, row in todo), removing)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]

@@ -35,14 +35,30 @@ def is_current(state: FolderState, records: Sequence[Record]) -> bool:
     return True
 
 
+def missing(state: FolderState, records: Sequence[Record]) -> dict[Identity, str]:
+    """The paths that `write` is about to give edited captions that have neither a picture nor a file yet.
+
+    The ledger knows them before (`Store.intend`): after a kill a file that is not there was not removed by a person.
+    """
+    files = state.store.unplaced()
+    known = {one.identity for one in files.values()}
+    paths: dict[Identity, str] = {}
+    for identity, text in sorted(unplaced(state.store, records).items()):
+        if identity not in known:
+            paths[identity] = _free_path(state.folder, identity, text, {*files, *paths.values()})
+    return paths
+
+
 def write(state: FolderState, records: Sequence[Record]) -> None:
     """Writes files of edited captions that have no picture any more."""
-    files = state.store.unplaced()
-    known = {one.identity: path for path, one in files.items()}
+    files, new = state.store.unplaced(), missing(state, records)
+    known = {one.identity: path for path, one in files.items()} | new
     texts = unplaced(state.store, records)
     for identity, text in sorted(texts.items()):
-        path = known.get(identity) or _free_path(state.folder, identity, text, set(known.values()))
-        known[identity] = path
+        path = known[identity]
+        if identity in new:
+            # noted before it is there: what a person does with the file after a kill is an edit then
+            state.store.keep_unplaced(path, Unplaced(identity, text))
         found = read_text(state.folder / path)
         if found is not None and path in files and not same_text(found, files[path].text):
             continue  # edited in the meantime: the next run reads it

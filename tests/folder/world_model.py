@@ -102,6 +102,10 @@ class Model:
         beside = {p.with_suffix("") for p in pictures}
         loose = [p for p in texts if p.with_suffix("") not in beside and "unplaced captions" not in p.parts]
         assert {b for _, b in self.backups} <= {p.read_bytes() for p in texts}, "a person's own copy is gone"
+        unplaced = [plain(t) for p, t in texts.items() if "unplaced captions" in p.parts]
+        waiting = [one.word for one in self.pictures if one not in self._wanted()]
+        for text in unplaced:
+            assert unplaced.count(text) <= waiting.count(text), f"{text!r} is kept without need: {unplaced}, {waiting}"
         allowed = self.backups | self.left_behind
         for path in loose:
             assert (path.name, path.read_bytes()) in allowed, f"{path} belongs to no picture: {texts[path]!r}"
