@@ -33,6 +33,8 @@ class Algorithm:
     layers          default choice of layers; `presets` are choices of its own: endings of layers' paths
     input_layers    endings of the paths of layers whose input it changes instead of the output
     tensors         suffixes in a file; `kernel_axes` those with the kernel's axes in a convolution's file
+    strength_in     tensors that carry the effect: those of a file times a number give its effect times that number;
+                    none where the effect is not proportional to any
     detects         a tensor that only its files have, of so many `detects_axes` where that matters
     stores_as       the algorithm whose files it writes, where that is another
     switching       each step trains other parameters and leaves the rest without a gradient
@@ -65,6 +67,7 @@ class Algorithm:
     input_layers: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     kernel_axes: tuple[str, ...] = ()
+    strength_in: tuple[str, ...] = ()
     detects: str = ""
     detects_axes: int = 0
     stores_as: str = ""

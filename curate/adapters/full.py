@@ -30,6 +30,7 @@ class Full(Bound):
         rates=(5e-7, 5e-6),
         tensors=("diff", "diff_b"),
         kernel_axes=("diff",),
+        strength_in=("diff",),
         detects="diff",
         cost=1.35,
         lycoris="native",

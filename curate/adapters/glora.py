@@ -26,6 +26,7 @@ class Glora(Bound):
         rank=32,
         tensors=("a1.weight", "a2.weight", "b1.weight", "b2.weight"),
         kernel_axes=("a1.weight", "a2.weight", "b1.weight", "b2.weight"),
+        strength_in=("a2.weight", "b2.weight"),
         detects="a1.weight",
         cost=1.3,
         gui=("LyCORIS/GLoRA",),

@@ -79,6 +79,7 @@ class Ia3(_Gains, Turning):
         input_layers=(".ff.net.2", ".mlp.fc2"),
         tensors=("weight", "on_input"),
         kernel_axes=("weight",),
+        strength_in=("weight",),
         detects="on_input",
         cost=1.001,
         gui=("LyCORIS/iA3",),

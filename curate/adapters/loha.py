@@ -43,6 +43,7 @@ class Loha(LinearAdapter):
         rank=16,
         alpha="half",
         tensors=("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
+        strength_in=("hada_w1_a",),
         detects="hada_w1_a",
         cost=1.15,
         most_rank=32,

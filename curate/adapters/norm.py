@@ -22,6 +22,7 @@ class Norm(BareAdapter):
         use="norm layers, with train_norm beside another algorithm",
         norms=True,
         tensors=("w_norm", "b_norm"),
+        strength_in=("w_norm", "b_norm"),
         detects="w_norm",
     )
 

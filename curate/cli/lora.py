@@ -81,7 +81,11 @@ def check_command(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Check whether ComfyUI, A1111, kohya, diffusers and PEFT read all of a file. Exit 1 if something would be lost."""
+    """Check whether ComfyUI, A1111, kohya, diffusers and PEFT read all of a file. Exit 1 if something would be lost.
+
+    A file fails if the program whose layer names it has loses something, or if any program reads only a part of it.
+    It passes if other programs do not read it at all; --for PROGRAM fails it then too.
+    """
     from curate.lora import tables
     from curate.lora.check import check
     from curate.lora.file import lora_paths
@@ -156,7 +160,11 @@ def metadata_command(
     remove: Annotated[list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove a key.")] = None,
     private: Annotated[
         bool,
-        typer.Option("--private", help="Remove what tells of the training folder: tags, folders, comments, times."),
+        typer.Option(
+            "--private",
+            help="Remove what tells of the training folder: tags, folders, comments, times. The LoRA's name becomes "
+            "OUT's, and so does its title, unless --title of train set another.",
+        ),
     ] = False,
     strip: Annotated[bool, typer.Option("--strip", help="Remove all but what programs need to load the file.")] = False,
     force: Force = False,

@@ -142,7 +142,8 @@ def merge_command(
 
         done = merge(files, out, precision, force)
         row = {"path": str(done.path), "layers": done.layers, "rank": done.rank, "size": done.size}
-        _wrote(as_json, row, f"{counted(done.layers, 'layer')}, rank up to {done.rank}", done.left_out)
+        ranks = f", rank up to {done.rank}" if done.rank else ""
+        _wrote(as_json, row, f"{counted(done.layers, 'layer')}{ranks}", done.left_out)
         return
     from curate.lora.into_base import merge_into_base
 
@@ -173,11 +174,10 @@ def extract_command(
     as_json: Json = False,
 ) -> None:
     """Make a LoRA of the difference between two models."""
-    from curate.diffusion.base_weights import BaseWeights
     from curate.lora import tables
-    from curate.lora.extract import Limits, extract
+    from curate.lora.extract import Limits, extract, open_model
 
-    models = [BaseWeights.open(name, offline) for name in (tuned, base)]
+    models = [open_model(name, offline) for name in (tuned, base)]
     done = extract(models[0], models[1], out, Limits(rank, conv_rank, error), precision, force)
     if as_json:
         print_json({**dataclasses.asdict(done), "path": str(done.path)})

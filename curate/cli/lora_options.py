@@ -74,7 +74,12 @@ Recipes = Annotated[
 ]
 Size = Annotated[
     str | None,
-    typer.Option("--size", metavar="SIZE", help="Largest file, such as 20MB.", rich_help_panel=WEIGHTS),
+    typer.Option(
+        "--size",
+        metavar="SIZE",
+        help="Largest file, such as 20MB (B, kB, MB, GB, KiB, MiB, GiB).",
+        rich_help_panel=WEIGHTS,
+    ),
 ]
 Rescale = Annotated[
     float | None,

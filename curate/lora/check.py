@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from curate.adapters.file_hashes import hashes_of
 from curate.adapters.key_names import DOWN, UP, split
 from curate.diffusion.base_weights import BaseWeights
 from curate.diffusion.lora_family import declared_family
 from curate.errors import CurateError, InputError
 from curate.lora.changes import change_norm, layer_adapter
 from curate.lora.file import LoraFile, open_lora
-from curate.lora.hashes import hashes_of
 from curate.lora.output import key_spellings
 from curate.lora.readers import HOMES, READERS, Verdict, verdict
 

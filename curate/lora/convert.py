@@ -38,18 +38,18 @@ def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False) -> C
             f"{file.path.name} is for {file.title or 'an unknown family'}, whose layers curate does not know",
             "use the tools of the program that trained it",
         )
-    output.check_target(target, overwrite)
-    layers = {layer: _canonical(file, layer) for layer in file.layers}
+    names = Names(to, file.table)
+    output.check_target(target, overwrite, names.folder_for)
+    layers = {layer: canonical(file, layer) for layer in file.layers}
     metadata = {key: value for key, value in file.metadata.items() if key not in GONE and not key.startswith("sshs_")}
-    output.save(target, layers, Names(to, file.table), metadata, overwrite)
+    output.save(target, layers, names, metadata, overwrite)
     return Converted(target, output.spelling_of(file), to, len(layers), file.unknown)
 
 
-def _canonical(file: LoraFile, layer: str) -> dict[str, torch.Tensor]:
-    """A layer's tensors as kohya's files hold them."""
-    assert file.table is not None
+def canonical(file: LoraFile, layer: str) -> dict[str, torch.Tensor]:
+    """A layer's tensors as kohya's files hold them; as they are where the family is not known."""
     tensors = file.tensors(layer)
-    if DOWN not in tensors:
+    if DOWN not in tensors or file.table is None:
         return tensors
     if file.table.frame.stored_as_point(file.table.layer_names[layer]):
         point = (DOWN, "lora_up.weight")

@@ -16,6 +16,7 @@ from curate.diffusion.base_weights import BaseWeights
 from curate.diffusion.lora_family import layer_table
 from curate.errors import InputError
 from curate.lora import output
+from curate.lora.file import is_lora
 from curate.lora.output import Names
 from curate.lora.resize import Row
 from curate.lora.source import as_lora
@@ -52,6 +53,16 @@ class Extracted:
     error: float
     size: int
     lost: tuple[str, ...]
+
+
+def open_model(name: str, offline: bool) -> BaseWeights:
+    """A model to compare. Raises InputError for a LoRA and for what is no model, and MissingError."""
+    if is_lora(name):
+        raise InputError(
+            f"{name} is a LoRA, and extract compares two models",
+            "give the fine-tuned model and the base it was made from; `curate lora merge` puts a LoRA into a model",
+        )
+    return BaseWeights.open(name, offline)
 
 
 @torch.no_grad()

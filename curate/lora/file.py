@@ -16,7 +16,7 @@ from curate.adapters.peft_config import HEADER, MODELS, Configurations, add_scal
 from curate.adapters.tensor_file import Entry, TensorFile
 from curate.diffusion.layer_names import LayerName
 from curate.diffusion.lora_family import LayerTable, identify
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 
 SHAPELESS = ("alpha", "dora_scale", "on_input", "rescale", "reshape_weight")
 """Suffixes that say nothing of the algorithm."""
@@ -117,6 +117,15 @@ def open_lora(path: str) -> LoraFile:
     return _opened(file.path, (file,), keys, dict(file.metadata), configurations(file.path, file.metadata))
 
 
+def is_lora(path: str) -> bool:
+    """Whether a name is that of a LoRA file or folder that can be read."""
+    try:
+        open_lora(path)
+    except CurateError:
+        return False
+    return True
+
+
 def locate(place: Path) -> Path:
     """The LoRA file of a name. Raises InputError; of a pickle it says that it is one."""
     if place.is_file() and place.suffix != ".safetensors":
@@ -190,9 +199,11 @@ def _other(shapes: Mapping[str, tuple[int, ...]]) -> str:
 def lora_paths(given: list[Path]) -> Iterator[Path]:
     """The LoRA files that files and folders name: of a folder, its .safetensors files by name.
 
-    Raises InputError for a folder without one.
+    Raises InputError for a name of nothing, and for a folder without one.
     """
     for place in given:
+        if not place.expanduser().exists():
+            raise InputError(f"{place} does not exist", "check the name")
         if not place.is_dir() or _peft_parts(place) or any((place / name).is_file() for name in IN_FOLDERS):
             yield place
             continue

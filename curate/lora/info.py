@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from curate.adapters.algorithm import algorithms
+from curate.adapters.file_hashes import Hashes, hashes_of
 from curate.adapters.key_names import DOWN
 from curate.diffusion.base_weights import BaseWeights
 from curate.errors import InputError
 from curate.lora.changes import change_norm, layer_adapter
 from curate.lora.file import LoraFile
-from curate.lora.hashes import Hashes, hashes_of
 from curate.lora.output import spelling_of
 
 PART_NAMES = {"te1": "text encoder", "te2": "text encoder 2", "unet": "UNet"}

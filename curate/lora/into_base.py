@@ -39,7 +39,7 @@ def merge_into_base(
 
     Raises InputError for layers that the base lacks, another family, and a target that is there.
     """
-    output.check_target(target, overwrite)
+    output.check_target(target, overwrite, folder_for="diffusers" if base.root.is_dir() else "")
     _check(files, base, target)
     patch = _Patch(files, base)
     dtype = output.PRECISIONS[precision] if precision else None
@@ -51,10 +51,6 @@ def merge_into_base(
 
 
 def _check(files: Sequence[Weighted], base: BaseWeights, target: Path) -> None:
-    if base.root.is_file() and target.suffix != ".safetensors":
-        raise InputError(f"{target} is no name of a checkpoint", "end it with .safetensors")
-    if base.root.is_dir() and target.suffix == ".safetensors":
-        raise InputError(f"{base.name} is a diffusers folder, and so is the result", "name a folder: -o FOLDER")
     if target.is_dir() and not (target / "model_index.json").is_file():
         raise InputError(f"{target} is a folder that holds no diffusers model", "choose another name")
     if target.resolve() == base.root.resolve():

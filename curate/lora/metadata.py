@@ -29,6 +29,8 @@ PRIVATE = (
     "curate.run",
 )
 """What tells of the training pictures, of the machine and of the person."""
+NAME, TITLE = "ss_output_name", "modelspec.title"
+"""The LoRA's name, which is the training folder's unless a person gave another; and its title, by default the name."""
 PATHS = ("ss_sd_model_name", "ss_vae_name", "modelspec.merged_from")
 """Values that may be paths: of those the file's name stays."""
 LONGEST_KEY = 256
@@ -52,15 +54,16 @@ def rewrite(
 
     values      keys to set
     remove      keys to remove
-    private     removes what tells of the training folder, and folders in front of file names
+    private     removes what tells of the training folder, and folders in front of file names; the LoRA's name becomes
+                that of the new file, and so does its title where no other was given
     everything  removes all but what readers need: kohya's five and the hashes
 
     Raises InputError for a key that is not there, and for a target that is there.
     """
     file = TensorFile.open(locate(Path(path).expanduser()))
     before = dict(file.metadata)
-    after = _changed(before, values or {}, remove, private, everything)
     output.check_target(target, overwrite)
+    after = _changed(before, values or {}, remove, target.stem if private else "", everything)
     meant = dict(after)
     if before.keys() & set(HASHES) or values or remove or private or everything:
         meant |= dict.fromkeys(HASHES[:2], "")
@@ -74,25 +77,30 @@ def rewrite(
 
 KEPT = ("ss_v2", "ss_base_model_version", "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args")
 """What kohya leaves with --no_metadata: readers need it."""
-NEEDED = ("lora_adapter_metadata", "format")
+FORMAT = "format"
+NEEDED = ("lora_adapter_metadata", FORMAT)
 """What diffusers reads: without it the strength of a file is another."""
 
 
 def _changed(
-    before: Mapping[str, str], values: Mapping[str, str], remove: Sequence[str], private: bool, everything: bool
+    before: Mapping[str, str], values: Mapping[str, str], remove: Sequence[str], new_name: str, everything: bool
 ) -> dict[str, str]:
+    """The metadata as they are to be; with a new name what is private is gone. Raises InputError."""
     if missing := [key for key in remove if key not in before]:
         from curate.core.registry import nearest
 
         raise InputError(f'there is no "{missing[0]}" in the metadata', nearest(missing[0], list(before)))
     if protected := [key for key in (*remove, *values) if key in NEEDED[:1]]:
         raise InputError(f"{protected[0]} holds the strength of the LoRA", "leave it as it is")
+    if FORMAT in (*remove, *values):
+        raise InputError(
+            f"{FORMAT} is safetensors' own key: it names the library that wrote the tensors", "leave it as it is"
+        )
     after = dict(before)
     if everything:
         after = {k: v for k, v in after.items() if k in (*KEPT, *NEEDED) or k == "modelspec.architecture"}
-    if private:
-        after = {key: value for key, value in after.items() if key not in PRIVATE}
-        after |= {key: _file_names(after[key]) for key in PATHS if key in after}
+    if new_name:
+        after = _without_private(after, new_name)
     for key in remove:
         after.pop(key, None)
     for key, value in values.items():
@@ -102,6 +110,13 @@ def _changed(
             raise InputError(f"{key} is computed from the file", "leave it out")
         after[key] = value
     return after
+
+
+def _without_private(metadata: Mapping[str, str], new_name: str) -> dict[str, str]:
+    after = {key: value for key, value in metadata.items() if key not in PRIVATE}
+    after |= {key: _file_names(after[key]) for key in PATHS if key in after}
+    derived = [key for key in (NAME, TITLE) if key in after and after[key] == after.get(NAME)]
+    return after | dict.fromkeys(derived, new_name)
 
 
 def _file_names(text: str) -> str:

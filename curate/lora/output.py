@@ -72,6 +72,11 @@ class Names:
         return f"{stem}.{TO_PEFT[suffix] if self.in_configuration else suffix}"
 
     @property
+    def folder_for(self) -> str:
+        """The program that reads a folder with a file for each model; "" where a result is one file."""
+        return "PEFT" if self.table is not None and self.spelling == "peft" else ""
+
+    @property
     def in_configuration(self) -> bool:
         """Whether alphas stand in a configuration instead of in tensors."""
         return self.table is not None and self.spelling in ("diffusers", "peft")
@@ -99,8 +104,15 @@ def key_spellings(file: LoraFile, keys: Mapping[str, str]) -> set[Spelling]:
     return {file.table.names[split(key)[0]].spelling for key in keys.values()}
 
 
-def check_target(path: Path, overwrite: bool) -> None:
-    """Raises InputError for a file that is there, unless it may be replaced."""
+def check_target(path: Path, overwrite: bool, folder_for: str = "") -> None:
+    """Raises InputError for a name that programs do not read, and for a file that is there and may not be replaced.
+
+    `folder_for` names the program that reads a folder instead of a file.
+    """
+    if folder_for and path.suffix == ".safetensors":
+        raise InputError(f"{path}: {folder_for} reads a folder", "name a folder: -o FOLDER")
+    if not folder_for and path.suffix != ".safetensors":
+        raise InputError(f"{path}: the file must end with .safetensors", f"-o {path}.safetensors")
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already", "choose another name, or --force to replace it")
 
@@ -125,9 +137,9 @@ def save(path: Path, layers: Layers, names: Names, metadata: Mapping[str, str], 
 
     Raises InputError for what a spelling cannot hold, values that are not finite, and a target that is there.
     """
-    check_target(path, overwrite)
+    check_target(path, overwrite, names.folder_for)
     _check_values(layers)
-    if names.spelling == "peft" and names.table:
+    if names.folder_for:
         _save_peft(path, layers, names, metadata)
         return
     meant = dict(metadata)
@@ -188,8 +200,6 @@ def _held(tensor: Tensor, layer: str, suffix: str, names: Names) -> Tensor:
 
 
 def _save_peft(path: Path, layers: Layers, names: Names, metadata: Mapping[str, str]) -> None:
-    if path.suffix == ".safetensors":
-        raise InputError(f"{path}: PEFT reads a folder", "name a folder: -o FOLDER")
     configs, meant = _configured(layers, names, dict(metadata))
     for part, config in configs.items():
         folder = path / peft_config.MODELS[part]

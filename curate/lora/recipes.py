@@ -22,7 +22,8 @@ OF_BASE = ("spn_ckpt", "fro_ckpt", "subspace")
 SHARES = ("sum", "fro", "ratio")
 """Of each layer by itself: share of the sum, share of the Frobenius norm, largest to smallest singular value."""
 KEYS = (*REFERENCES, *SHARES, "thr", "size", "rank", "conv_rank", "rescale")
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+UNIT_NAMES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+UNITS = {"": 1, **{name.lower(): size for name, size in UNIT_NAMES.items()}}
 MIB = 1 << 20
 
 
@@ -130,7 +131,8 @@ def bytes_of(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
     unit = match[2].lower() if match else ""
     if match is None or unit not in UNITS or not float(match[1]):
-        raise InputError(f'"{text}" is not a size', "write it as 20MB or 20MiB")
+        units = ", ".join(UNIT_NAMES)
+        raise InputError(f'"{text}" is not a size', f"write a number and one of {units}, such as 20MB")
     return int(float(match[1]) * UNITS[unit])
 
 

@@ -15,7 +15,7 @@ from curate.errors import InputError
 from curate.lora import output, selection
 from curate.lora.recipes import OF_BASE, Recipe
 from curate.lora.selection import Kept, Measured
-from curate.lora.source import LoraSource, as_lora
+from curate.lora.source import LoraSource, as_lora, nothing_left
 from curate.lora.weights import Weighted
 from curate.lora.words import result_metadata
 
@@ -68,12 +68,14 @@ def resize(
 
     Raises InputError where a recipe compares with a base and there is none, and for a target that is there.
     """
+    source = LoraSource(files, base)
     for target in targets:
-        output.check_target(target, overwrite)
+        output.check_target(target, overwrite, source.names.folder_for)
     if base is None and (needy := next((one for one in recipes if one.needs_base), None)):
         raise InputError(f'recipe "{needy.text}" compares with the base model', "give it with --base")
-    source = LoraSource(files, base)
     measured = list(measure(source, recipes, base))
+    if not measured:
+        raise nothing_left(source)
     dtype = output.precision(files[0].file, precision)
     for recipe, target in zip(recipes, targets, strict=True):
         yield _write(source, measured, recipe, target, dtype, overwrite)
@@ -90,7 +92,7 @@ def measure(source: LoraSource, recipes: Sequence[Recipe], base: BaseWeights | N
         spectrum = change.spectrum()
         if not bool(spectrum.values.isfinite().all()):
             raise InputError(f"{layer} holds values that are not finite", "`curate lora check` says where")
-        if not len(spectrum.values):
+        if not len(spectrum.values) or change.cancels(spectrum.norm):
             continue
         compared = base if any(name in OF_BASE for name in wanted) else None
         found, norm = selection.references(spectrum, change.shape, wanted, compared, layer)

@@ -14,12 +14,15 @@ from curate.adapters.key_names import DOWN, UP
 from curate.adapters.spectrum import FactorSpectrum, MatrixSpectrum, Spectrum
 from curate.diffusion.base_weights import BaseWeights
 from curate.errors import InputError
-from curate.lora.changes import layer_adapter
+from curate.lora.changes import change_norm, layer_adapter
 from curate.lora.file import LoraFile
 from curate.lora.output import Names
-from curate.lora.weights import Weighted, strength_of
+from curate.lora.scale import check_proportional
+from curate.lora.weights import Weighted, combined, strength_of
 
 NO_FACTORS = ("norm",)
+ROUNDING = 1e-6
+"""Share of the changes' norms that their sum may have where they cancel out: float32 rounds at 6e-8."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,13 @@ class Change:
         return MatrixSpectrum(self.delta().flatten(1))
 
     @torch.no_grad()
+    def cancels(self, norm: float) -> bool:
+        """Whether several changes add up to nothing but rounding; `norm` is the Frobenius norm of their sum."""
+        if len(self.parts) < 2:
+            return False
+        return norm <= ROUNDING * sum(abs(strength) * change_norm(adapter) for adapter, strength in self.parts)
+
+    @torch.no_grad()
     def delta(self) -> Tensor:
         """ΔW itself."""
         return torch.stack([adapter.delta().reshape(self.shape.weight) * s for adapter, s in self.parts]).sum(0)
@@ -92,27 +102,36 @@ class Source(Protocol):
 
 
 class LoraSource:
-    """The changes of one or more files, each with its strengths."""
+    """The changes of one or more files, each with its strengths.
 
-    def __init__(self, files: Sequence[Weighted], base: BaseWeights | None = None) -> None:
-        self.files, self.base = files, base
+    files   as given, but each file once
+    """
+
+    def __init__(self, given: Sequence[Weighted], base: BaseWeights | None = None) -> None:
+        self.given, self.files, self.base = given, combined(given), base
+        files = self.files
         self.names = Names.of(files[0].file)
         _check_families(files)
         order = list(files[0].file.table.layer_names) if files[0].file.table else []
         held = dict.fromkeys(layer for one in files for layer in one.file.layers)
         everything = [layer for layer in order if layer in held] if order else list(held)
         self.layers = [layer for layer in everything if any(self._holds(one.file, layer) for one in files)]
-        self.left_out = [text for one in files for text in _left_out(one.file)]
+        self.left_out = [text for one in files for text in left_out(one.file)]
 
     def _holds(self, file: LoraFile, layer: str) -> bool:
         return layer in file.layers and file.algorithm(layer) not in ("", *NO_FACTORS)
+
+    def holders(self, layer: str) -> list[Weighted]:
+        """The files that change a layer, with a strength other than 0."""
+        return [one for one in self.files if self._holds(one.file, layer) and strength_of(one, layer)]
 
     def change(self, layer: str) -> Change:
         """A layer's change. Raises InputError that names the layer."""
         parts: list[tuple[Adapter, float]] = []
         dora: Tensor | None = None
         for one in self.files:
-            if not self._holds(one.file, layer):
+            strength = strength_of(one, layer)
+            if not strength or not self._holds(one.file, layer):
                 continue
             tensors = one.file.tensors(layer)
             dora = tensors.get("dora_scale")
@@ -121,9 +140,9 @@ class LoraSource:
                     f"{one.file.path.name}: {layer} is a DoRA, which cannot be added to another LoRA",
                     "merge it into the base: `curate lora merge … --base MODEL`",
                 )
-            strength = strength_of(one, layer)
-            if strength:
-                parts.append((layer_adapter(one.file, layer, self.base, tensors), strength))
+            if dora is not None:
+                check_proportional(one, layer)
+            parts.append((layer_adapter(one.file, layer, self.base, tensors), strength))
         if not parts:
             return Change(Shape(0, 0), 0, 1.0, (), ())
         shape = parts[0][0].shape
@@ -154,12 +173,22 @@ def _check_families(files: Sequence[Weighted]) -> None:
         )
 
 
-def _left_out(file: LoraFile) -> list[str]:
-    """What of a file a plain LoRA cannot hold."""
+def nothing_left(source: LoraSource) -> InputError:
+    """Why no layer of a sum changes anything."""
+    held = [layer for layer in source.layers if source.holders(layer)]
+    if not held and not any(strength_of(one, layer) for one in source.given for layer in one.file.layers):
+        return InputError("nothing is left: every strength is 0", "give at least one LoRA another strength")
+    if not held or any(change_norm(adapter) for layer in held for adapter, _ in source.change(layer).parts):
+        return InputError("nothing is left: the LoRAs cancel each other", "give one of them another strength")
+    return InputError("nothing is left: the LoRA changes nothing", "`curate lora check` says more")
+
+
+def left_out(file: LoraFile, plain: bool = True) -> list[str]:
+    """What of a file a plain LoRA cannot hold; or only what belongs to no known layer."""
     from curate.core.counting import counted
 
-    norms = sum(file.algorithm(layer) in NO_FACTORS for layer in file.layers)
-    biases = sum("diff_b" in keys for keys in file.layers.values())
+    norms = plain * sum(file.algorithm(layer) in NO_FACTORS for layer in file.layers)
+    biases = plain * sum("diff_b" in keys for keys in file.layers.values())
     strange = sum(not file.algorithm(layer) for layer in file.layers) + len(file.unknown)
     found = []
     for count, thing, more in (

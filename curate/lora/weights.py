@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curate.adapters.strengths import parse_strengths
 from curate.errors import InputError
 from curate.lora.file import LoraFile, open_lora
 
 PARTS = {"unet": ("unet",), "te": ("te1", "te2"), "te1": ("te1",), "te2": ("te2",)}
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 REMEDY = "write FILE:0.7, or FILE:0.7,te=0.5,4-9=0 with text encoders (te, te1, te2), unet and numbers of UNet blocks"
-LARGEST = 1e4
-"""Strength beyond which nothing but overflow comes out."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +40,38 @@ def strength_of(one: Weighted, layer: str) -> float:
 
 def weighted(text: str) -> Weighted:
     """A file with its strengths as written on the command line. Raises InputError."""
-    match = re.fullmatch(r"(.*):([^:/\\]*)", text, re.DOTALL)
-    if match is None or Path(text).expanduser().exists():
-        return Weighted(open_lora(text))
-    if both := re.fullmatch(rf"(.+):({_NUMBER}):({_NUMBER})", text, re.DOTALL):
-        return weighted(f"{both[1]}:{both[2]},te={both[3]}")
-    file, words = open_lora(match[1]), match[2]
-    strength, parts, blocks = 1.0, dict[str, float](), dict[int, float]()
-    for number, word in enumerate(words.split(",")):
-        name, equals, value = word.rpartition("=")
-        if not equals and number:
-            raise InputError(f'{text}: "{word}" is not NAME=STRENGTH', REMEDY)
-        if not equals:
-            strength = _number(value, text)
-        elif name.strip() in PARTS:
-            parts |= dict.fromkeys(PARTS[name.strip()], _number(value, text))
+    written = parse_strengths(text, REMEDY)
+    file = open_lora(written.file)
+    parts, blocks = dict[str, float](), dict[int, float]()
+    for name, strength in written.named.items():
+        if name in PARTS:
+            parts |= dict.fromkeys(PARTS[name], strength)
         else:
-            blocks |= dict.fromkeys(_blocks(name.strip(), file, text), _number(value, text))
+            blocks |= dict.fromkeys(_blocks(name, file, text), strength)
     if (parts or blocks) and file.table is None:
         raise InputError(f"{text}: which layers belong to a part or a block is not known", "give one strength alone")
-    return Weighted(file, strength, parts, blocks)
+    return Weighted(file, written.strength, parts, blocks)
 
 
-def _number(value: str, text: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    if not abs(number) <= LARGEST:
-        raise InputError(f'{text}: "{value}" is not a strength', REMEDY)
-    return number
+def combined(files: Sequence[Weighted]) -> list[Weighted]:
+    """Files that stand there more than once become one with the sum of their strengths."""
+    by_path: dict[Path, list[Weighted]] = {}
+    for one in files:
+        by_path.setdefault(one.file.path.resolve(), []).append(one)
+    return [_together(same) if len(same) > 1 else same[0] for same in by_path.values()]
+
+
+def _together(same: Sequence[Weighted]) -> Weighted:
+    parts = {part: sum(_part(one, part) for one in same) for part in dict.fromkeys(p for w in same for p in w.parts)}
+    blocks = {
+        block: sum(one.blocks.get(block, _part(one, "unet")) for one in same)
+        for block in dict.fromkeys(b for w in same for b in w.blocks)
+    }
+    return Weighted(same[0].file, sum(one.strength for one in same), parts, blocks)
+
+
+def _part(one: Weighted, part: str) -> float:
+    return one.parts.get(part, one.strength)
 
 
 def _blocks(name: str, file: LoraFile, text: str) -> range:

@@ -217,6 +217,7 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
         return []
     stages: list[Stage] = []
     names: list[tuple[int, str]] = []
+    written: dict[int, Any] = {}
     for i, entry in enumerate(given):
         name = entry_name(entry)
         if name is None:
@@ -230,12 +231,13 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
             continue
         raw = next(iter(entry)) if isinstance(entry, dict) else entry
         options = entry[raw] if isinstance(entry, dict) else None
+        written[i] = options if isinstance(options, dict) else None
         stage = reader.typed(found, resolve_paths(found, options, base), ("stages", i, raw), name)
         if stage is not None:
             stages.append(stage)
             for option, message in stage.problems().items():
                 reader.problem(("stages", i, raw, option), f"{name}.{option}: {message}")
-    check_order(reader, names)
+    check_order(reader, names, written)
     return stages
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.pipeline.reader import Reader
@@ -24,8 +24,13 @@ ORDER: tuple[tuple[str, str, str], ...] = (
 """(earlier, later, why): a pipeline that has both the other way round is refused."""
 
 
-def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
-    """Notes every pair of stages that stands the wrong way round, and stages that export would not reach."""
+def check_order(
+    reader: Reader, names: Sequence[tuple[int, str]], options: Mapping[int, Mapping[str, Any] | None]
+) -> None:
+    """Notes every pair of stages that stands the wrong way round, stages that export would not reach, and missing ones.
+
+    names, options   of the stages as they are written, by their place in the file
+    """
     places: dict[str, list[int]] = {}
     for i, name in names:
         places.setdefault(name, []).append(i)
@@ -44,6 +49,14 @@ def check_order(reader: Reader, names: Sequence[tuple[int, str]]) -> None:
             ("stages", places["sample"][0]),
             '"sample" without "train": it draws with the LoRA that was trained; put train before it',
         )
+    if "evaluate" in places and "train" not in places:
+        for i in places["evaluate"]:
+            if not (options.get(i) or {}).get("lora"):
+                reader.problem(
+                    ("stages", i),
+                    '"evaluate" without "train": it scores the LoRA that was trained; put train before it, or name '
+                    "LoRA files: evaluate: {lora: [FILE]}",
+                )
     if "export" in places:
         for i, name in names:
             if i > min(places["export"]) and name not in ("export", "train", "sample", "evaluate", "report"):

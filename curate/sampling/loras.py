@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,17 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.base import Layer, NormLayer
+from curate.adapters.file_hashes import hashes_of
 from curate.adapters.layer_name import LayerName
 from curate.adapters.lora_file import Layers, locate_lora, lora_files, read_known_layers
 from curate.adapters.restore import Change, restore
+from curate.adapters.strengths import parse_strengths
 from curate.adapters.tensor_file import TensorFile
 from curate.core.digests import FileDigests, file_digest
 from curate.diffusion.base import Backbone
 from curate.errors import InputError
 from curate.sampling.parameters import LoraTag
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
-_WRITTEN = re.compile(rf"(.+?)(?::({_NUMBER}))?(?::({_NUMBER}))?")
+REMEDY = "write FILE, FILE:0.8 or FILE:0.8:0.5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,20 @@ class LoraStrength:
 def lora_strength(text: str) -> LoraStrength:
     """Reads FILE[:STRENGTH[:TE_STRENGTH]]; without its own, the text encoders' strength is the UNet's.
 
-    A colon in a path, as after a Windows drive, is part of it. Raises InputError where there is no such file.
+    `FILE:0.8,te=0.5,unet=1` is read too. Raises InputError for another strength, and where there is no such file.
     """
-    whole = Path(text).expanduser()
-    if whole.exists():
-        return LoraStrength(locate_lora(text))
-    found = _WRITTEN.fullmatch(text)
-    assert found is not None
-    path, strength, text_strength = found.groups()
+    written = parse_strengths(text, REMEDY)
+    if odd := [name for name in written.named if name not in ("te", "unet")]:
+        raise InputError(
+            f'{text}: "{odd[0]}" has no strength of its own while pictures are drawn',
+            "set te and unet; `curate lora merge` also sets te1, te2 and blocks",
+        )
     try:
-        place = locate_lora(path)
+        place = locate_lora(written.file)
     except InputError as error:
-        raise InputError(f"lora {text}: {error.message}", "write FILE, FILE:0.8 or FILE:0.8:0.5") from error
-    unet = 1.0 if strength is None else float(strength)
-    return LoraStrength(place, unet, unet if text_strength is None else float(text_strength))
+        raise InputError(f"lora {text}: {error.message}", REMEDY) from error
+    strengths = {name: written.named.get(name, written.strength) for name in ("unet", "te")}
+    return LoraStrength(place, strengths["unet"], strengths["te"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +91,7 @@ def digests_of(path: Path, digests: FileDigests | None) -> str:
 def tag(lora: LoraStrength, digests: FileDigests | None) -> LoraTag:
     """What the text of a picture says of a LoRA."""
     file = TensorFile.open(lora.path)
-    content = file.metadata.get("sshs_model_hash", "")
-    if not content:
-        hashed = hashlib.sha256()
-        for chunk in file.data():
-            hashed.update(chunk)
-        content = hashed.hexdigest()
+    content = file.metadata.get("sshs_model_hash") or hashes_of(file).content
     return LoraTag(lora.name, lora.strength, lora.text_strength, file_digest(lora.path, digests), content)
 
 

@@ -12,6 +12,7 @@ from curate.core.options import Options
 from curate.core.path_options import FilePath, ModelName
 from curate.diffusion.family import families
 from curate.diffusion.samplers import Sampler, Spacing
+from curate.errors import InputError
 from curate.sampling.prompts import Prompt, read_prompt, read_prompts
 from curate.sampling.settings import PictureSettings, pictures_of
 
@@ -82,7 +83,9 @@ class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def read_prompts(self) -> list[Prompt]:
-        """The prompts as given, then those of the file. Raises InputError for a wrong one."""
+        """The prompts as given, then those of the file. Raises InputError for a wrong one, and for one without text."""
+        if empty := next((number for number, text in enumerate(self.prompt, 1) if not text.strip()), 0):
+            raise InputError(f"prompt {empty} is empty", "write what to draw, or leave the prompt out")
         given = [read_prompt(text.strip(), f"prompt {number}") for number, text in enumerate(self.prompt, 1)]
         return given + (read_prompts(Path(self.prompts).expanduser()) if self.prompts else [])
 

@@ -62,6 +62,7 @@ def test_sizes_and_tables(loras: Path, tmp_path: Path, run: Run) -> None:
         ([], "how much to keep is not said"),
         (["--size", "2MB", "--recipe", "sum=0.9"], "both choose what is kept"),
         (["--size", "banana"], "is not a size"),
+        (["--size", "100000TB"], "B, kB, MB, GB, KiB, MiB, GiB"),
         (["--rank", "2", "--rescale", "-1"], "is no strength"),
         (["--recipe", "fro_ckpt=1,thr=-3"], "give it with --base"),
     ],
@@ -81,6 +82,42 @@ def test_merge_and_extract(loras: Path, tmp_path: Path, run: Run) -> None:
     assert run("merge", a, b, "-o", tmp_path / "r.safetensors", "--rank", 4)[0] == 0
     code, _, err = run("merge", a, "--base", "tiny", "--rank", 4, "-o", tmp_path / "x")
     assert code == 2 and "a base model has no ranks" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("resize", "a", "--rank", 2),
+        ("merge", "a", "b"),
+        ("merge", "a", "b", "--rank", 2),
+        ("convert", "a", "--to", "comfyui"),
+        ("metadata", "a", "--strip"),
+    ],
+)
+def test_a_file_that_programs_would_not_find_is_not_written(
+    arguments: tuple[object, ...], loras: Path, tmp_path: Path, run: Run
+) -> None:
+    words = [loras / f"{word}.safetensors" if word in ("a", "b") else word for word in arguments]
+    for name in ("x", "x.ckpt", "v1.5"):
+        code, _, err = run(*words, "-o", tmp_path / name)
+        assert code == 2 and "must end with .safetensors" in err
+        assert f"-o {tmp_path / name}.safetensors" in " ".join(err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_extract_takes_models_alone(loras: Path, tmp_path: Path, run: Run) -> None:
+    a, out = loras / "a.safetensors", tmp_path / "x.safetensors"
+    for models in ((a, "tiny"), ("tiny", a)):
+        code, _, err = run("extract", *models, "-o", out, "--rank", 4)
+        assert code == 2 and "is a LoRA, and extract compares two models" in " ".join(err.split())
+    code, _, err = run("extract", tmp_path / "no.safetensors", "tiny", "-o", out, "--rank", 4)
+    assert code == 2 and "no.safetensors" in err and "is a LoRA" not in err
+
+
+def test_a_name_of_nothing_is_wrong_input_and_no_broken_file(loras: Path, tmp_path: Path, run: Run) -> None:
+    for command in ("check", "info"):
+        code, out, err = run(command, loras / "a.safetensors", tmp_path / "no.safetensors")
+        assert code == 2 and "no.safetensors does not exist" in " ".join(err.split()) and not out
 
 
 def test_strengths_as_sample_has_them(loras: Path) -> None:

@@ -53,8 +53,8 @@ def test_comfyui_names_for_other_algorithms(form: str, tmp_path: Path) -> None:
     assert converted(there, "kohya", tmp_path / "c.safetensors").read_bytes() == source.read_bytes()
     for to in ("diffusers", "peft"):
         with pytest.raises(InputError, match=f"which {to} does not read"):
-            converted(source, to, tmp_path / "x")
-    assert not (tmp_path / "x").exists()
+            converted(source, to, tmp_path / ("x" if to == "peft" else "x.safetensors"))
+    assert not list(tmp_path.glob("x*"))
 
 
 def test_names_of_comfyui_are_those_of_checkpoints() -> None:

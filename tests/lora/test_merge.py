@@ -65,7 +65,11 @@ def test_a_merge_in_half_precision_keeps_small_parts(tmp_path: Path) -> None:
 def test_what_cannot_be_added_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
     plain = lora(tmp_path / "a.safetensors", "tiny", layer_preset="attn-only")
     target = tmp_path / "m.safetensors"
-    for form, message in (("lokr", "has no factors"), ("dora", "is a DoRA"), ("ia3", "depends on the base model")):
+    for form, message in (
+        ("lokr", "LoRA, LoKr cannot be added exactly"),
+        ("dora", "is a DoRA"),
+        ("ia3", "depends on the base model"),
+    ):
         with pytest.raises(InputError, match=message):
             merge(files(plain, lora(tmp_path / f"{form}.safetensors", "tiny", form)), target)
     with pytest.raises(InputError, match=r"xl\.safetensors for SDXL"):
@@ -79,6 +83,60 @@ def test_what_cannot_be_added_is_refused(bases: dict[str, Path], tmp_path: Path)
         with pytest.raises(InputError):
             weighted(text)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("form", ["locon", "loha", "lokr", "lokr-split", "glora", "ia3", "full", "norms"])
+def test_a_single_file_is_scaled_exactly(form: str, tmp_path: Path) -> None:
+    """The same file twice is that file at the sum of the strengths; the algorithm stays."""
+    path = lora(tmp_path / "a.safetensors", "tiny", form)
+    twice = merge(files(f"{path}:0.7", f"{path}:-1.2"), tmp_path / "m.safetensors")
+    parts = merge(files(f"{path}:-0.5,te=2"), tmp_path / "p.safetensors")
+    table = weighted(str(path)).file.table
+    assert table is not None
+    own, halved, by_part = (changes(p, "tiny") for p in (path, twice.path, parts.path))
+    for layer, delta in own.items():
+        strength = 2.0 if table.layer_names[layer].part == "te1" else -0.5
+        for found, factor in ((halved, -0.5), (by_part, strength)):
+            assert torch.allclose(found[layer], delta * factor, atol=1e-6), layer
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    into("tiny", whole, path)
+    into("tiny", half, twice.path)
+    base, full, found = weights("tiny"), weights(whole), weights(half)
+    assert all(torch.allclose(found[key], base[key] - 0.5 * (full[key] - base[key]), atol=1e-5) for key in base)
+    kinds = [weighted(str(p)).file for p in (path, twice.path)]
+    assert all(kinds[0].algorithm(layer) == kinds[1].algorithm(layer) for layer in kinds[0].layers)
+    assert not twice.left_out and check(str(twice.path)).passed
+
+
+@pytest.mark.parametrize("form", ["oft", "boft", "dora"])
+def test_what_cannot_be_scaled_is_kept_at_strength_one_alone(form: str, tmp_path: Path) -> None:
+    path = lora(tmp_path / "a.safetensors", "tiny", form)
+    done = merge(files(path), tmp_path / "m.safetensors")
+    assert apart(changes(done.path, "tiny"), changes(path, "tiny")) < 1e-5
+    for texts in ((f"{path}:0.5",), (path, path)):
+        with pytest.raises(InputError, match="cannot hold a strength other than 1") as error:
+            merge(files(*texts), tmp_path / "n.safetensors")
+        assert "--base MODEL" in error.value.remedy
+    assert not (tmp_path / "n.safetensors").exists()
+
+
+def test_loras_that_cancel_each_other(tmp_path: Path) -> None:
+    from curate.lora.recipes import parse
+    from curate.lora.resize import resize
+
+    one = lora(tmp_path / "one.safetensors", "tiny", "lokr", layer_preset="attn-only")
+    plain = lora(tmp_path / "a.safetensors", "tiny", layer_preset="attn-only")
+    copy, target = tmp_path / "copy.safetensors", tmp_path / "m.safetensors"
+    shutil.copy(plain, copy)
+    for texts in ((f"{one}:-1", one), (plain, f"{copy}:-1")):
+        with pytest.raises(InputError, match="the LoRAs cancel each other"):
+            merge(files(*texts), target)
+        for recipe in ("rank=4", "fro_lora=1,thr=-3.5"):
+            with pytest.raises(InputError, match="the LoRAs cancel each other"):
+                list(resize(files(*texts), [parse(recipe)], [target]))
+    # layers that do not cancel are left
+    done = merge(files(f"{plain}:0.5,te=1", f"{copy}:-0.5,te=2"), target)
+    assert {layer.partition("_text")[0] for layer in changes(done.path)} == {"lora_te"}
 
 
 def weights(folder: Path | str) -> dict[str, Tensor]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from curate.adapters import safetensors_file
+from curate.adapters.file_hashes import hashes_of
 from curate.adapters.tensor_file import TensorFile
 from curate.cli.main import main
 from curate.errors import InputError
 from curate.lora import metadata
 from curate.lora.file import open_lora
-from curate.lora.hashes import hashes_of
 from curate.lora.info import info
 from tests.lora.helpers import SHARED, changes, lora, written
 
@@ -69,6 +69,19 @@ def test_private_words_are_gone(source: Path, tmp_path: Path) -> None:
     assert changes(tmp_path / "b.safetensors").keys() == changes(source).keys()
 
 
+@pytest.mark.parametrize(("title", "expected"), [("my secret dog", "Rex 2"), ("Dog of the year", "Dog of the year")])
+def test_a_private_file_has_the_name_of_the_new_file(source: Path, tmp_path: Path, title: str, expected: str) -> None:
+    """The name of a run is that of its folder; a title is the name unless a person gave another."""
+    tensors, _ = safetensors_file.read(source)
+    words = {**WORDS, "ss_output_name": "my secret dog", "modelspec.title": title}
+    path = written(tmp_path / "named.safetensors", tensors, words)
+    target = tmp_path / "Rex 2.safetensors"
+    metadata.rewrite(str(path), target, private=True)
+    found = TensorFile.open(target).metadata
+    assert (found["ss_output_name"], found["modelspec.title"]) == ("Rex 2", expected)
+    assert b"secret" not in target.read_bytes()
+
+
 def test_the_data_of_a_file_in_another_order_stay_in_it(tmp_path: Path) -> None:
     """Tensors that lie in no usual order are copied as they are, bytes between them too."""
     header = {
@@ -91,6 +104,7 @@ def test_what_makes_no_sense_is_refused(source: Path, tmp_path: Path) -> None:
         ({"remove": ["modelspec.titel"]}, "modelspec.title"),
         ({"values": {"sshs_model_hash": "1"}}, "computed from the file"),
         ({"values": {"": "1"}}, "is no key"),
+        ({"values": {"format": "banana"}}, "safetensors' own key"),
         ({"values": {"lora_adapter_metadata": "{}"}}, "strength of the LoRA"),
     ):
         with pytest.raises(InputError, match=message):

@@ -185,6 +185,8 @@ def test_floats_of_any_form(place: Path) -> None:
         (("convert", "train"), '"train" without "export"'),
         (("export", "sample", "train"), '"sample" is before "train": sample draws with the LoRA'),
         (("convert", "export", "sample"), '"sample" without "train"'),
+        (("convert", "export", "evaluate"), '"evaluate" without "train"'),
+        (("convert", "export", "evaluate: {steps: 3}"), '"evaluate" without "train"'),
         (("export", "resize"), '"resize" is after "export"'),
     ],
 )
@@ -192,6 +194,14 @@ def test_an_order_that_loses_meaning_is_refused_with_the_reason(
     place: Path, stages: tuple[str, ...], reason: str
 ) -> None:
     assert any(reason in line for line in mistakes(place, with_stages(*stages)))
+
+
+def test_evaluate_of_named_files_needs_no_training(place: Path) -> None:
+    (place / "dog.safetensors").write_bytes(b"")
+    found = read(place, with_stages("export", "evaluate: {lora: [dog.safetensors]}"))
+    assert stage(found, "evaluate").lora == (str(place / "dog.safetensors"),)
+    assert stage(read(place, with_stages("export", "evaluate"), "evaluate.lora=[dog.safetensors]"), "evaluate").lora
+    assert mistakes(place, with_stages("export", "evaluate: {lora: []}"))
 
 
 def test_settings_win_over_the_file(place: Path) -> None:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from curate.diffusion.base import Backbone
 from curate.errors import InputError
+from curate.lora.weights import weighted
 from curate.sampling.loras import LoraStrength, applied, lora_strength, read_lora
 from curate.sampling.settings import PictureSettings
 from tests.sampling.conftest import FAMILIES, V
-from tests.sampling.helpers import CPU, SMALL, base, difference, drawing, pipeline, theirs
+from tests.sampling.helpers import CPU, SMALL, base, difference, drawing, lora, pipeline, theirs
 
 # diffusers' schedulers hand tensors to numpy in the way of numpy 1
 pytestmark = [
@@ -181,11 +182,30 @@ def test_file_and_strengths_are_read_apart(tmp_path: Path, monkeypatch: pytest.M
     assert lora_strength("dog.safetensors:-.5:1.") == LoraStrength(Path("dog.safetensors"), -0.5, 1.0)
     assert lora_strength("犬 1.safetensors:1:0") == LoraStrength(Path("犬 1.safetensors"), 1.0, 0.0)
     assert lora_strength("v1:2.safetensors:0.7") == LoraStrength(Path("v1:2.safetensors"), 0.7, 0.7)
+    assert lora_strength("dog.safetensors:0.5,te=0,unet=2") == LoraStrength(Path("dog.safetensors"), 2.0, 0.0)
+    assert lora_strength("dog.safetensors:te=0.25") == LoraStrength(Path("dog.safetensors"), 1.0, 0.25)
+    assert lora_strength("dog.safetensors:1e-2") == LoraStrength(Path("dog.safetensors"), 0.01, 0.01)
     absolute = tmp_path / "dog.safetensors"
     assert lora_strength(f"{absolute}:2") == LoraStrength(absolute, 2.0, 2.0)
 
 
-@pytest.mark.parametrize("text", ["no.safetensors", r"C:\loras\no.safetensors:0.8", "dog.safetensors:strong", "a.pt:1"])
+@pytest.mark.parametrize("strength", ["abc", "nan", "inf", "1e39", "", "0.5:0.1:3", "1:", "0.5,1", "0.5,te=", "te="])
+def test_what_is_no_strength_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strength: str) -> None:
+    """The same texts are refused, and alike, where LoRAs are drawn with and where they are merged."""
+    monkeypatch.chdir(tmp_path)
+    text = f"{lora(Path('dog.safetensors')).name}:{strength}"
+    for read in (lora_strength, weighted):
+        with pytest.raises(InputError) as error:
+            read(text)
+        message = error.value.message
+        assert text in message and ("is not a strength" in message or "is not NAME=STRENGTH" in message)
+        assert "does not exist" not in message
+    for block in ("4-9=0", "te1=0"):
+        with pytest.raises(InputError, match="curate lora merge"):
+            lora_strength(f"dog.safetensors:1,{block}")
+
+
+@pytest.mark.parametrize("text", ["no.safetensors", r"C:\loras\no.safetensors:0.8", "a.pt:1"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("dog.safetensors").write_bytes(b"")
