@@ -1,6 +1,15 @@
 """Captions: caption files as text, text as tags and a sentence, and a record's caption as the line that is written."""
 
-from curate.captions.encoding import UTF8, Decoded, decode, misread_message, read_caption, read_text, read_together
+from curate.captions.encoding import (
+    UTF8,
+    Decoded,
+    decode,
+    encoding_name,
+    misread_message,
+    read_caption,
+    read_text,
+    read_together,
+)
 from curate.captions.files import EXTENSIONS, Beside, caption_file, sort_files
 from curate.captions.folder import Caption, FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
@@ -20,6 +29,7 @@ __all__ = [
     "caption_file",
     "decide",
     "decode",
+    "encoding_name",
     "is_prose",
     "misread_message",
     "normalize",

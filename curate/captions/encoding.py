@@ -180,12 +180,17 @@ def read_together(paths: Iterable[Path], encoding: str = "") -> dict[Path, Decod
     return texts
 
 
+def encoding_name(encoding: str) -> str:
+    """What people call a codec."""
+    return _CALLED.get(encoding, encoding)
+
+
 def misread_message(place: str, encodings: Mapping[str, str]) -> str:
     """Names the captions (by name, with their encoding) that other trainers misread; "" where all are plain UTF-8."""
     odd = {name: encoding for name, encoding in encodings.items() if encoding != UTF8}
     if not odd:
         return ""
-    names = ", ".join(f"{name} ({_CALLED.get(e, e)})" for name, e in list(odd.items())[:3])
+    names = ", ".join(f"{name} ({encoding_name(e)})" for name, e in list(odd.items())[:3])
     count = "1 caption is" if len(odd) == 1 else f"{len(odd)} captions are"
     names += " …" * (len(odd) > 3)
     return (

@@ -20,6 +20,22 @@ MERGES = 49152 - 256 - 2
 """Merges that CLIP uses of the many in that file."""
 
 
+def of_base(given: str, place: Path | None) -> Any:
+    """The tokenizer of a base on this machine, or CLIP's for one that is not here. Raises MissingError; offline."""
+    from transformers import CLIPTokenizer
+
+    if place is not None and place.is_dir():
+        with quiet():
+            return CLIPTokenizer.from_pretrained(place / "tokenizer", local_files_only=True)
+    try:
+        return tokenizer(given, place or Path(TOKENIZER, "base"), offline=True)
+    except MissingError as error:
+        raise MissingError(
+            "there is no CLIP tokenizer on this machine",
+            "name a base that is on this machine, or install open_clip_torch, which carries one",
+        ) from error
+
+
 def tokenizer(given: str, place: Path, offline: bool) -> Any:
     """The tokenizer named, the one beside the checkpoint, the hub's, or an installed package's. Raises MissingError."""
     from transformers import CLIPTokenizer

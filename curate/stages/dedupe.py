@@ -16,7 +16,7 @@ from pydantic import Field
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.core.stage import DatasetStage, Env, RecordStage, Resources, Stage, Worker
 from curate.errors import interruption
 from curate.images.duplicates.grouping import FACT, Match, choose
 from curate.images.duplicates.inheritance import inherit
@@ -37,26 +37,9 @@ class _Fingerprint(RecordStage):
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        from cleaners.measures.noise import signs
-        from curate.images.analysis import metrics
-        from curate.images.duplicates import likeness, perceptual_hash
+        from curate.images.duplicates.fingerprint import fingerprint
 
-        def one(record: Record) -> Record:
-            pixels = env.pixels(record)
-            whole, parts = perceptual_hash.hashes(likeness.small(pixels))
-            fingerprint = {
-                "pixels": perceptual_hash.pixel_digest(pixels),
-                "whole": f"{whole:016x}",
-                "parts": "".join(f"{p:016x}" for p in parts),
-                "noise": signs(pixels).score,
-                "blocks": metrics.blockiness(pixels),
-                "sharpness": metrics.sharpness(pixels),
-                "area": pixels.shape[0] * pixels.shape[1],
-                "reduced": _is_reduced(pixels),
-            }
-            return record.noting(fingerprint=fingerprint)
-
-        yield lambda records: [one(record) for record in records]
+        yield lambda records: [record.noting(fingerprint=fingerprint(env.pixels(record))) for record in records]
 
 
 class _Search(DatasetStage):
@@ -72,6 +55,7 @@ class _Search(DatasetStage):
     across: bool
 
     part: ClassVar[str] = "comparison"
+    version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
@@ -202,13 +186,6 @@ def _set_aside(copy: Record, kept: Record, match: Match, *, noisier: bool) -> Re
         facts["share"] = share
     lines = [f"dedupe: {kept.key} stays, it has less noise"] if noisier else []
     return dataclasses.replace(copy.noting(*lines, **facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
-
-
-def _is_reduced(pixels: Pixels) -> bool:
-    """Whether the picture has no more than the 256 colors of a palette or of greys, by a sample of up to 128×128."""
-    height, width = pixels.shape[:2]
-    some = pixels[:: max(1, height // 128), :: max(1, width // 128)].reshape(-1, 3).astype(np.uint32)
-    return len(np.unique(some @ np.array([65536, 256, 1], np.uint32))) <= 256
 
 
 def _unpacked(parts: str) -> NDArray[np.uint64]:

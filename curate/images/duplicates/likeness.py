@@ -100,11 +100,13 @@ def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
         spread = float(x.var())
         gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 1 else 0.0
         worst += np.abs(y - y.mean() - gain * (x - x.mean())) / 3
-    if min(a.std(), b.std()) > 0.5:
-        correlation = float(np.corrcoef(_luma(a).ravel(), _luma(b).ravel())[0, 1])
+    one, other = _luma(a), _luma(b)
+    if min(one.std(), other.std()) > 0.5:
+        correlation = float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
     else:  # blank pages are alike where their colors are
         apart = float(np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1))).max())
-        correlation = 1.0 if max(a.std(), b.std()) <= 0.5 and apart < 4 else 0.0
+        blank = max(float(plane.std(axis=(0, 1)).max()) for plane in (a, b)) <= 0.5
+        correlation = 1.0 if blank and apart < 4 else 0.0
     return Likeness(round(correlation, 4), round(float(cv2.blur(worst, (_CELL, _CELL)).max()), 1))
 
 

@@ -23,13 +23,7 @@ def lacking(pictures: Iterable[Picture], triggers: Mapping[Path, tuple[str, ...]
     for picture in pictures:
         folder = picture.path.parent.name
         counts[folder] = counts.get(folder, 0) + 1
-        # folder names hold no colons and the like: a caption is compared as it would stand in one
-        caption = _comparable(picture.caption)
-        lacks = tuple(
-            word
-            for word in known.get(picture.path.absolute()) or words(picture.words)
-            if _comparable(word) not in caption
-        )
+        lacks = lacking_words(picture.caption, known.get(picture.path.absolute()) or words(picture.words))
         if lacks and not picture.reg:
             missing.setdefault(folder, []).append((picture.path.name, lacks))
     lines: list[str] = []
@@ -42,6 +36,13 @@ def lacking(pictures: Iterable[Picture], triggers: Mapping[Path, tuple[str, ...]
         word = "trigger word" if len(some) == 1 else "trigger words"
         lines.append(f"{len(rows)} of {lack} the {word} {quoted}: {names}{more}")
     return lines
+
+
+def lacking_words(caption: str, triggers: Iterable[str]) -> tuple[str, ...]:
+    """The trigger words that a caption does not contain."""
+    # folder names hold no colons and the like: a caption is compared as it would stand in one
+    text = _comparable(caption)
+    return tuple(word for word in triggers if _comparable(word) not in text)
 
 
 def _comparable(text: str) -> str:

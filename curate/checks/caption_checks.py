@@ -1,0 +1,166 @@
+"""Caption checks: missing, empty, in other encodings, of several lines, of another picture, without trigger words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from curate import captions
+from curate.checks.findings import Finding, Place, Skipped, places
+from curate.checks.folder import CheckedFolder, CheckedPicture
+from curate.checks.settings import Settings, command
+from curate.core.counting import counted
+from curate.names import words
+from curate.train.data.folders import other_endings
+from curate.train.planning.trigger_words import lacking_words
+
+_LONG = 40
+"""Letters from which on two captions are no longer the same by chance."""
+
+
+def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
+    """The findings."""
+    own = [p for p in folder.pictures if p.role == "train" and p.is_readable_format]
+    yield from _files(folder, own)
+    yield from _texts(folder, own)
+    yield from _alone(folder)
+    yield from _of_others(folder, own)
+    yield from _triggers(folder, own)
+
+
+def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    missing = [p for p in own if p.caption is None]
+    if missing:
+        which = counted(len(missing), "picture has", "pictures have")
+        ending = other_endings((p.path for p in missing), missing[0].subset.extension)
+        hint = f"the captions end in {ending}: train with --caption-extension {ending}, or " if ending else ""
+        yield Finding(
+            "caption-missing",
+            f"{which} no caption: a trainer uses the words of the folder, or nothing at all",
+            f"{hint}write them, or {command(folder, 'tag')}",
+            places((p.name, "") for p in missing),
+        )
+    empty = [p for p in own if p.caption and not p.caption.error and not p.text]
+    if empty:
+        which = counted(len(empty), "caption is", "captions are")
+        yield Finding(
+            "caption-empty",
+            f"{which} empty: everything in the picture is learned without a word for it",
+            f"write them, or {command(folder, 'tag')}",
+            tuple(_place(p) for p in empty),
+        )
+    unreadable = [p for p in own if p.caption and p.caption.error]
+    if unreadable:
+        which = counted(len(unreadable), "caption cannot be read as text", "captions cannot be read as text")
+        yield Finding(
+            "caption-unreadable",
+            f"{which}: a trainer stops, or trains without it",
+            "save it as UTF-8 text",
+            tuple(_place(p) for p in unreadable),
+        )
+    yield from _twice(own)
+
+
+def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    twice = [p for p in own if p.caption and p.caption.others]
+    if twice:
+        which = counted(len(twice), "picture has", "pictures have")
+        yield Finding(
+            "caption-twice",
+            f"{which} two captions that differ: which one is used depends on the trainer",
+            "delete the one that is wrong",
+            tuple(_place(p, "and " + ", ".join(Path(f).name for f in p.caption.others)) for p in twice if p.caption),
+        )
+
+
+def _texts(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    written = [p for p in own if p.caption and not p.caption.error and p.text]
+    odd = [p for p in written if p.caption and p.caption.encoding != captions.UTF8]
+    rewrite = f"{command(folder, 'captions')} writes every caption as one line of UTF-8"
+    if odd:
+        which = counted(len(odd), "caption is", "captions are")
+        yield Finding(
+            "caption-encoding",
+            f"{which} not plain UTF-8: other trainers stop, or train garbled words",
+            f"save as UTF-8 without byte-order mark, or {rewrite}",
+            tuple(_place(p, captions.encoding_name(p.caption.encoding)) for p in odd if p.caption),
+        )
+    lines = [p for p in written if p.caption and len(p.caption.raw.strip().splitlines()) > 1]
+    if lines:
+        which = counted(len(lines), "caption has", "captions have")
+        yield Finding(
+            "caption-lines",
+            f"{which} several lines: kohya's trainer reads the first line alone",
+            f"write one line, or {rewrite}",
+            tuple(_place(p) for p in lines),
+        )
+
+
+def _alone(folder: CheckedFolder) -> Iterator[Finding]:
+    if folder.orphans:
+        which = counted(len(folder.orphans), "caption has", "captions have")
+        yield Finding(
+            "caption-alone",
+            f"{which} no picture: the picture was renamed, or is gone",
+            "rename it to its picture's name, or delete it",
+            tuple(Place(folder.name(path)) for _, path in folder.orphans),
+        )
+
+
+def _of_others(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    odd = {**_copied(own), **_swapped(own)}
+    if odd:
+        which = counted(len(odd), "caption seems", "captions seem")
+        yield Finding(
+            "caption-of-another",
+            f"{which} to belong to another picture",
+            "compare each with its picture, and correct it",
+            tuple(odd[name] for name in sorted(odd)),
+        )
+
+
+def _swapped(own: Sequence[CheckedPicture]) -> dict[str, Place]:
+    """Captions with the trigger of another concept in place of their own, by picture."""
+    odd: dict[str, Place] = {}
+    triggers = {p.subset.name: words(p.subset.words) for p in own if p.subset.words}
+    for one in own:
+        trigger = words(one.subset.words)
+        if not one.text or not lacking_words(one.text, trigger):
+            continue
+        for name, others in triggers.items():
+            if not set(others) <= set(trigger) and not lacking_words(one.text, others):
+                odd[one.name] = _place(one, f"it has the trigger words of {name}")
+    return odd
+
+
+def _copied(own: Sequence[CheckedPicture]) -> dict[str, Place]:
+    """Long captions that stand twice, by picture; the first of them may be right."""
+    odd: dict[str, Place] = {}
+    first: dict[str, CheckedPicture] = {}
+    for one in own:
+        text = " ".join(one.text.split()).casefold()
+        if len(text) < _LONG or one.caption is None:
+            continue
+        other = first.setdefault(text, one)
+        # pictures that share one file are another fault
+        if other is not one and other.caption and other.caption.file != one.caption.file:
+            odd[one.name] = _place(one, f"the same text as for {other.name}")
+    return odd
+
+
+def _triggers(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    lacking = [(p, missing) for p in own if p.text and (missing := lacking_words(p.text, words(p.subset.words)))]
+    if lacking:
+        which = counted(len(lacking), "caption lacks", "captions lack")
+        yield Finding(
+            "trigger",
+            f"{which} trigger words of its folder: the concept is learned without its name",
+            f"{command(folder, 'trigger')} puts them first",
+            tuple(_place(p, "lacks " + ", ".join(f'"{w}"' for w in missing)) for p, missing in lacking),
+        )
+
+
+def _place(picture: CheckedPicture, detail: str = "") -> Place:
+    """The caption file of a picture."""
+    assert picture.caption is not None
+    return Place(picture.caption.file, detail, picture.name)

@@ -1,0 +1,245 @@
+"""Layout: which folders of a folder are trained, and how often, whoever's trainer it was made for."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from curate.checks import dataset_toml
+from curate.checks.findings import Finding, Place
+from curate.core.counting import counted
+from curate.errors import InputError
+from curate.images import SUFFIXES, masks
+from curate.names import MOST_REPEATS, folder_name
+from curate.scan import TRAINED, legible
+
+Role = Literal["train", "reg", "validation"]
+Kind = Literal["N_name folders", "dataset.toml", "named folders", "flat folder"]
+
+_REG = frozenset(("reg", "regs", "regularization", "regularisation", "reg_data", "class_images"))
+_VALIDATION = frozenset(("val", "valid", "validation", "eval"))
+_OTHERS = frozenset((masks.FOLDER, TRAINED, "log", "logs", "model", "models", "sample", "samples", "output", "outputs"))
+"""Folders beside the concepts' that hold what a trainer wrote, or masks."""
+_NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*[xX×]?\s*[-_ .]")
+"""A name that begins with a number, as one does who means repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """A folder whose pictures are trained alike.
+
+    name       for people: relative to the checked folder
+    words      what a caption should contain, and what stands for one that is missing
+    extension  of captions
+    masks      the folder of its masks, None where there is none
+    """
+
+    place: Path
+    name: str
+    repeats: int
+    words: str
+    role: Role = "train"
+    extension: str = ".txt"
+    masks: Path | None = None
+
+
+@dataclass(slots=True)
+class Layout:
+    """The folders that are trained, and what is wrong with how they are laid out.
+
+    root  the folder that a trainer is given
+    """
+
+    root: Path
+    kind: Kind
+    subsets: list[Subset]
+    findings: list[Finding] = field(default_factory=list[Finding])
+    notes: list[str] = field(default_factory=list[str])
+
+
+def read_layout(target: Path) -> Layout:
+    """The layout of a folder, or of the datasets that a TOML file of sd-scripts names.
+
+    Raises InputError where there is neither.
+    """
+    if target.is_file() and target.suffix.lower() == ".toml":
+        return _of_toml(target.parent, target)
+    if not target.is_dir():
+        what = "is not a folder" if target.exists() else "does not exist"
+        raise InputError(f"{target} {what}", "give a folder of pictures, or a dataset.toml")
+    inner = _folders(target)
+    if any(folder_name(place.name).repeats for place in inner):
+        return _of_kohya(target, inner)
+    if file := dataset_toml.find(target):
+        return _of_toml(target, file)
+    nested = [place for place in inner if _role(place) == "train" and _numbered(place)]
+    if len(nested) == 1 and not _loose(target):
+        layout = _of_kohya(nested[0], _folders(nested[0]))
+        layout.notes.append(f"The training folder is {legible(nested[0].name)} in it.")
+        layout.subsets = [_renamed(one, target) for one in layout.subsets]
+        layout.subsets += _beside(target, inner)
+        return layout
+    return _of_names(target, inner)
+
+
+def has_pictures(folder: Path, deep: bool = False) -> bool:
+    """Whether files in a folder, or in those below it, are called pictures."""
+    return next(_pictures(folder, deep), None) is not None
+
+
+def _of_kohya(root: Path, inner: Sequence[Path]) -> Layout:
+    layout = Layout(root, "N_name folders", [])
+    wrong: list[Place] = []
+    for place in inner:
+        name = folder_name(legible(place.name))
+        if _role(place) != "train" or place.name.lower() in _OTHERS:
+            continue
+        if name.repeats:
+            layout.subsets.append(_subset(root, place, name.repeats, name.words))
+            if name.warning:
+                wrong.append(Place(legible(place.name), f"read as {name.repeats}_{name.words}"))
+        elif has_pictures(place, deep=True):
+            wrong += _untrained(place, layout.notes)
+    layout.subsets += _beside(root, inner)
+    if wrong:
+        layout.findings.append(_folder_names(wrong))
+    if loose := _loose(root):
+        which = counted(len(loose), "picture lies", "pictures lie")
+        message = f"{which} directly in the folder, beside the N_name folders: trainers do not look there"
+        layout.findings.append(
+            Finding("loose-pictures", message, "move them into an N_name folder", tuple(_places(root, loose)))
+        )
+    return layout
+
+
+def _untrained(place: Path, notes: list[str]) -> Iterator[Place]:
+    """A folder with pictures that no trainer reads; one that is switched off is no fault."""
+    name = folder_name(legible(place.name))
+    shown = legible(place.name)
+    if name.repeats == 0:
+        notes.append(f"{shown} is skipped: 0 repeats.")
+        return
+    number = re.match(r"\s*(\d+)_", shown)
+    if number and int(number[1]) > MOST_REPEATS:
+        yield Place(shown, f"{number[1]} repeats are too many")
+    elif _NUMBER.match(shown):
+        yield Place(shown, "the number is not a whole number followed by _")
+    else:
+        yield Place(shown, "no number of repeats")
+
+
+def _folder_names(wrong: Sequence[Place]) -> Finding:
+    which = counted(len(wrong), "folder is", "folders are")
+    return Finding(
+        "folder-name",
+        f"{which} not called N_trigger with a whole number N: most trainers skip such a folder with its pictures",
+        "rename it, for example to 10_zwx dog (10 repeats, trigger words zwx dog)",
+        tuple(wrong),
+    )
+
+
+def _of_names(root: Path, inner: Sequence[Path]) -> Layout:
+    """A flat folder, or one folder for each concept, as curate and several trainers take them."""
+    own = [place for place in inner if _role(place) == "train" and place.name.lower() not in _OTHERS]
+    own = [place for place in own if has_pictures(place, deep=True)]
+    layout = Layout(root, "named folders" if own else "flat folder", [])
+    wrong: list[Place] = []
+    for place in own:
+        shown = legible(place.name)
+        if folder_name(shown).repeats == 0:
+            layout.notes.append(f"{shown} is skipped: 0 repeats.")
+            continue
+        wrong += _untrained(place, layout.notes) if _NUMBER.match(shown) else []
+        layout.subsets.append(_subset(root, place, 1, folder_name(shown).words))
+    if wrong:
+        layout.findings.append(_folder_names(wrong))
+    if _loose(root) or not layout.subsets:
+        name = folder_name(legible(root.resolve().name))
+        layout.subsets.insert(0, Subset(root, ".", name.repeats or 1, name.words if name.repeats else ""))
+    layout.subsets += _beside(root, inner)
+    return layout
+
+
+def _of_toml(root: Path, file: Path) -> Layout:
+    layout = Layout(root, "dataset.toml", [])
+    rows, layout.findings = dataset_toml.read(file)
+    for row in rows:
+        place = row.place
+        name = legible(place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name)
+        role: Role = "reg" if row.is_reg else "train"
+        subset = Subset(place, name, row.repeats, row.words, role, row.extension, row.masks)
+        same = next((one for one in layout.subsets if (one.place, one.role) == (place, role)), None)
+        if same is not None:  # at several resolutions, say: its pictures are shown as often as both say
+            layout.subsets.remove(same)
+            subset = dataclasses.replace(same, repeats=same.repeats + row.repeats)
+        layout.subsets.append(subset)
+    layout.notes.append(f"Folders and repeats are those of {file.name}.")
+    return layout
+
+
+def _subset(root: Path, place: Path, repeats: int, words: str, role: Role = "train") -> Subset:
+    drawn = root / masks.FOLDER / place.name
+    name = legible(place.relative_to(root).as_posix())
+    return Subset(place, name, repeats, words, role, masks=drawn if drawn.is_dir() else None)
+
+
+def _beside(root: Path, inner: Sequence[Path]) -> Iterator[Subset]:
+    """Regularization pictures and validation pictures in folders of their usual names."""
+    for place in inner:
+        role = _role(place)
+        if role == "train":
+            continue
+        numbered = _numbered(place)
+        for one in numbered:
+            name = folder_name(legible(one.name))
+            yield _subset(root, one, name.repeats or 1, name.words, role)
+        if not numbered and has_pictures(place):
+            yield _subset(root, place, 1, "", role)
+
+
+def _renamed(subset: Subset, target: Path) -> Subset:
+    name = legible(subset.place.relative_to(target).as_posix())
+    return dataclasses.replace(subset, name=name)
+
+
+def _role(place: Path) -> Role:
+    name = place.name.lower()
+    if name in _REG:
+        return "reg"
+    return "validation" if name in _VALIDATION else "train"
+
+
+def _numbered(place: Path) -> list[Path]:
+    return [one for one in _folders(place) if folder_name(one.name).repeats]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _loose(folder: Path) -> list[Path]:
+    return list(_pictures(folder))
+
+
+def _pictures(folder: Path, deep: bool = False) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in entries:
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+        elif deep and path.is_dir() and not path.is_symlink():
+            yield from _pictures(path, deep=True)
+
+
+def _places(root: Path, files: Sequence[Path]) -> Iterator[Place]:
+    for file in files:
+        name = legible(file.relative_to(root).as_posix())
+        yield Place(name, picture=name)

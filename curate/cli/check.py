@@ -1,0 +1,67 @@
+"""`curate check`: what training would do with a folder, and what would go wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.cli.results import Json, print_json
+
+Checked = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        show_default=False,
+        help="A folder of pictures and captions, from curate or any other program, or a dataset.toml of sd-scripts.",
+    ),
+]
+
+
+def check_command(
+    folder: Checked,
+    base: Annotated[
+        str, typer.Option(help="Base model to train on: a folder, a checkpoint or a hub name. Default: SDXL.")
+    ] = "",
+    family: Annotated[str, typer.Option(help="Family of the base model, if the base is not on this machine.")] = "",
+    resolution: Annotated[int, typer.Option(min=0, help="Training resolution. Default: the base model's own.")] = 0,
+    batch: Annotated[int, typer.Option(min=0, help="Batch size of the training.")] = 0,
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of the training. Default: 100 showings a picture.")] = 0,
+    max_tokens: Annotated[int, typer.Option(min=0, help="Number of caption tokens to use: 75, 150 or 225.")] = 0,
+    caption_extension: Annotated[str, typer.Option(help="Extension of caption files. Default: .txt.")] = "",
+    reg_folder: Annotated[Path | None, typer.Option(help="Folder of regularization pictures.")] = None,
+    validation_folder: Annotated[Path | None, typer.Option(help="Folder of validation pictures.")] = None,
+    vocabulary: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Tags that the base knows: danbooru, e621, none, a file, or auto (by the base)."
+        ),
+    ] = "auto",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if there is a trap.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the traps.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check any folder before training: what a trainer would do with it, and every problem with its fix."""
+    from curate.drive.check import CheckOptions, check
+
+    given: dict[str, Any] = {
+        "base": base,
+        "family": family,
+        "resolution": resolution,
+        "batch": batch,
+        "epochs": epochs,
+        "max_tokens": max_tokens,
+        "caption_extension": caption_extension,
+    }
+    values = {name: value for name, value in given.items() if value}
+    result = check(CheckOptions(folder, values, vocabulary, validation_folder, reg_folder, quiet=quiet))
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        from curate.report import checks
+
+        checks.show(result, sys.stdout, only_traps=quiet)
+    if strict and result.findings:
+        raise typer.Exit(1)
