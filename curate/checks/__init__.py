@@ -2,7 +2,8 @@
 
 from curate.checks.all_checks import CHECKS, run_checks
 from curate.checks.findings import CheckResult, Finding, Place, Skipped
-from curate.checks.folder import CheckedFolder, CheckedPicture, read_folder
+from curate.checks.folder import CheckedFolder, CheckedPicture
+from curate.checks.reading import read_folder
 
 __all__ = [
     "CHECKS",

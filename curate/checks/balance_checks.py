@@ -30,7 +30,7 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
     times = shown[most] / shown[least]
     yield Finding(
         "balance",
-        f"{most} is shown {times:.1f} times as often as {least} in each epoch: the one overtrains, the other stays weak",
+        f"{most} is shown {times:.1f} times as often as {least} in each epoch: one overtrains, the other stays weak",
         f"{command(folder, 'balance')} chooses repeats that show all concepts equally often",
         rows,
     )

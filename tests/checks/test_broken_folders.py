@@ -14,6 +14,7 @@ from tests.checks.helpers import checked, draw, files, good, the
 from tests.images.consent.files import PROHIBITED, save
 
 DOG, CAT = "10_zwx dog", "10_qqx cat"
+CAPTION = f"{DOG}/a.txt"
 Break = Callable[[Path], object]
 
 
@@ -125,24 +126,24 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     "a caption of binary data": (
         write(f"{DOG}/a.txt", b"\x00\x01zwx dog\x00\xff"), "caption-unreadable", [f"{DOG}/a.txt"], "UTF-8",
     ),
-    "UTF-16": (write(f"{DOG}/a.txt", "zwx dog, é".encode("utf-16")), "caption-encoding", [f"{DOG}/a.txt"], "UTF-8"),
-    "a byte-order mark": (write(f"{DOG}/a.txt", "\ufeffzwx dog, x"), "caption-encoding", [f"{DOG}/a.txt"], "curate captions"),
-    "Latin-1": (write(f"{DOG}/a.txt", "zwx dog, café, garçon".encode("cp1252")), "caption-encoding", [f"{DOG}/a.txt"], "UTF-8"),
-    "several lines": (write(f"{DOG}/a.txt", "zwx dog, sitting\ngrass, sun"), "caption-lines", [f"{DOG}/a.txt"], "one line"),
-    "two captions": (write(f"{DOG}/a.caption", "a cat on a roof"), "caption-twice", [f"{DOG}/a.txt"], "delete"),
-    "a caption without picture": (write(f"{DOG}/gone.txt", "zwx dog, x"), "caption-alone", [f"{DOG}/gone.txt"], "rename"),
+    "UTF-16": (write(CAPTION, "zwx dog, é".encode("utf-16")), "caption-encoding", [CAPTION], "UTF-8"),
+    "a byte-order mark": (write(CAPTION, "\ufeffzwx dog, x"), "caption-encoding", [CAPTION], "curate captions"),
+    "Latin-1": (write(CAPTION, "zwx dog, café, garçon".encode("cp1252")), "caption-encoding", [CAPTION], "UTF-8"),
+    "several lines": (write(CAPTION, "zwx dog, sitting\ngrass, sun"), "caption-lines", [CAPTION], "one line"),
+    "two captions": (write(f"{DOG}/a.caption", "a cat on a roof"), "caption-twice", [CAPTION], "delete"),
+    "a caption alone": (write(f"{DOG}/gone.txt", "zwx dog, x"), "caption-alone", [f"{DOG}/gone.txt"], "rename"),
     "the caption of another picture": (
-        every(write(f"{DOG}/a.txt", "zwx dog, sitting on the green grass, red collar, sunny day"),
+        every(write(CAPTION, "zwx dog, sitting on the green grass, red collar, sunny day"),
               write(f"{DOG}/b.txt", "zwx dog, sitting on the green grass, red collar, sunny day")),
         "caption-of-another", [f"{DOG}/b.txt"], "compare",
     ),
     "the caption of another concept": (
         write(f"{CAT}/a.txt", "zwx dog, sitting"), "caption-of-another", [f"{CAT}/a.txt"], "compare",
     ),
-    "no trigger": (write(f"{DOG}/a.txt", "sitting, grass"), "trigger", [f"{DOG}/a.txt"], "curate trigger"),
-    "too many tokens": (write(f"{DOG}/a.txt", long_caption(30)), "tokens", [f"{DOG}/a.txt"], "--max-tokens"),
-    "underscores": (write(f"{DOG}/a.txt", "zwx dog, red_collar, green_grass"), "underscores", [f"{DOG}/a.txt"], "curate captions"),
-    "backslashes": (write(f"{DOG}/a.txt", "zwx dog, rex \\(hero\\)"), "escapes", [f"{DOG}/a.txt"], "curate captions"),
+    "no trigger": (write(CAPTION, "sitting, grass"), "trigger", [CAPTION], "curate trigger"),
+    "too many tokens": (write(CAPTION, long_caption(30)), "tokens", [CAPTION], "--max-tokens"),
+    "underscores": (write(CAPTION, "zwx dog, red_collar, green_grass"), "underscores", [CAPTION], "curate captions"),
+    "backslashes": (write(CAPTION, "zwx dog, rex \\(hero\\)"), "escapes", [CAPTION], "curate captions"),
     "N that is no integer": (rename(DOG, "1.5_zwx dog"), "folder-name", ["1.5_zwx dog"], "10_zwx dog"),
     "N with a dash": (rename(DOG, "10-zwx dog"), "folder-name", ["10-zwx dog"], "rename"),
     "no N": (rename(DOG, "zwx dog"), "folder-name", ["zwx dog"], "rename"),
@@ -177,7 +178,8 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
         every(masks(DOG), write(f"masks/{DOG}/a.png", "no picture")), "mask-unreadable", [f"masks/{DOG}/a.png"], "PNG",
     ),
     "a dataset.toml with a folder that is gone": (
-        every(sd_scripts(SUBSETS.format(cat=10)), rename("cat", "cats")), "dataset-folder", ["dataset.toml"], "image_dir",
+        every(sd_scripts(SUBSETS.format(cat=10)), rename("cat", "cats")),
+        "dataset-folder", ["dataset.toml"], "image_dir",
     ),
     "a dataset.toml with half a repeat": (
         sd_scripts(SUBSETS.format(cat=1.5)), "folder-name", ["dataset.toml"], "num_repeats = 10",

@@ -1,4 +1,4 @@
-"""`curate check` as a command: exit codes, JSON, the ledger of a prepared folder, what it says where it cannot check."""
+"""`curate check` as a command: exit codes, JSON, the ledger of a prepared folder, what it cannot check."""
 
 from __future__ import annotations
 
