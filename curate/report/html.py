@@ -14,6 +14,7 @@ from curate.report.sections.overview import advice, overview
 from curate.report.sections.pictures import pictures
 from curate.report.sections.tags import tags, together
 from curate.report.sections.training import evaluation, samples, training
+from curate.report.sections.traps import traps
 from curate.report.style import STYLE
 
 
@@ -22,6 +23,7 @@ def render(page: Page) -> str:
     sections = [
         ("Overview", overview(page)),
         ("Advice", advice(page)),
+        ("Checks", traps(page)),
         ("Balance", balance(page)),
         ("Needs editing", editing(page)),
         ("Set aside", aside(page)),

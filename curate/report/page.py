@@ -39,7 +39,9 @@ class Page:
     grid        the pictures that were drawn with it, and their folder
     evaluation  the scores of its LoRA files, their folder, and the folder of the training pictures
     date        when the run or command ended, in local time, "" where nobody knows
+    checks      what `curate check` found, as its --json, with the `names` of the checks; None where nobody checked
     files       the paths of pictures inside the folder, by key
+    review      the folder as a shell takes it, for the hint on `curate review`
     thumbnails  where small pictures come from: they are inside the page, or files beside it
     before      where the picture lies that a record was made of, None where it is not known
     """
@@ -49,7 +51,9 @@ class Page:
     find: Callable[[Record], Path | None]
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     fitting: Fitting = field(default_factory=lambda: fitting_of({}, 512))
+    checks: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+    review: str = ""
     thumbnails: Thumbnails = field(default_factory=InsideThumbnails)
     before: Callable[[Record], Path | None] = lambda _: None
     title: str = "Dataset report"

@@ -9,6 +9,8 @@ there. Keys of pictures are those of the folder that a run read (`dog/park.jpg`)
     date            when the run or command ended, local time; "" if unknown
     counts          pictures, prepared, set_aside, edited (captions), to_edit (pictures; null if nobody inspected them)
     advice          level ("warning", "advice" or "info"), stage, message, pictures
+    checks          traps (check, message, remedy, places, pictures) and not_checked (check, reason, remedy), as
+                    `curate check --json` has them; null if nothing was checked
     concepts        name, trigger, pictures, prepared, repeats (a list), weight, shown_per_epoch, share,
                     share_before (if each picture were shown once)
     resolution      of the buckets, in pixels
@@ -62,6 +64,7 @@ def report_values(page: Page) -> dict[str, Any]:
             "to_edit": sum(bool(faults(record)) for record in present) if inspected else None,
         },
         "advice": list(_advice(page)),
+        "checks": _checks(page),
         "concepts": list(_concepts(page)),
         "resolution": page.fitting.resolution,
         "buckets": list(_buckets(page)),
@@ -96,6 +99,12 @@ def _advice(page: Page) -> Iterator[dict[str, Any]]:
         yield {"level": "advice", "stage": "", "message": one.message, "pictures": list(one.pictures)}
     for note in page.figures["notes"]:
         yield {name: note[name] for name in ("level", "stage", "message", "pictures")}
+
+
+def _checks(page: Page) -> dict[str, Any] | None:
+    if page.checks is None:
+        return None
+    return {name: page.checks[name] for name in ("traps", "not_checked")}
 
 
 def _concepts(page: Page) -> Iterator[dict[str, Any]]:

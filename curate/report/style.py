@@ -36,6 +36,9 @@ em.warn{background:color-mix(in srgb,var(--warn) 18%,transparent)}
 em:not(.warn){color:inherit}
 .badges{display:flex;flex-wrap:wrap;gap:.25rem;margin:.35rem 0 0}
 .hint{opacity:.7}
+.trap{border-left:3px solid var(--warn);padding:.05rem .8rem;margin:.6rem 0}
+.trap p{margin:.3rem 0}.trap a{color:var(--mark)}
+code{background:var(--soft);border-radius:4px;padding:.1rem .35rem;overflow-wrap:anywhere}
 .tags{columns:3 18rem;padding:0;list-style:none;margin:0}
 .tags li{display:grid;grid-template-columns:1fr 8rem;gap:.5rem;break-inside:avoid;margin:.1rem 0}
 .notes a{color:var(--mark)}

@@ -11,6 +11,7 @@ import re
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +34,7 @@ from tests.report.streams import RUN
 
 ELEMENTS = """html head meta title style body header h1 h2 h3 nav a main section div span b i em small p ul li table
 thead tbody tr th td figure figcaption img details summary svg g line circle polyline text rect del ins
-form select option input datalist button output script noscript"""
+form select option code input datalist button output script noscript"""
 ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role
 aria-label cx cy r x1 x2 y1 y2 text-anchor width height type value hidden list placeholder min max loading
 data-size data-count data-filter open"""
@@ -299,6 +300,16 @@ def test_hostile_names_and_tags_stay_text() -> None:
     assert r"\x1b[31m\u202e" in read.whole
 
 
+HOSTILE: dict[str, Any] = {
+    "traps": [
+        {"check": EVIL, "message": EVIL, "remedy": EVIL, "pictures": [EVIL],
+         "places": [{"file": EVIL, "detail": EVIL, "picture": EVIL}]}
+    ],
+    "not_checked": [{"check": EVIL, "reason": EVIL, "remedy": EVIL}],
+    "names": {EVIL: EVIL},
+}  # fmt: skip
+
+
 def test_hostile_words_of_every_section_stay_text(tmp_path: Path) -> None:
     """Tags that stand together, cleaned pictures, changed captions, duplicates, several trainings."""
     where = samples.folder() / "dog/park.png"
@@ -314,7 +325,11 @@ def test_hostile_words_of_every_section_stay_text(tmp_path: Path) -> None:
     facts = {"duplicate_of": rows[0].key, "duplicate": EVIL, "likeness": 0.9}
     rows.append(dataclasses.replace(rows[0], key=f"dog/copy{EVIL}", aside=EVIL, facts=facts))
     one = dataclasses.replace(trained(tmp_path, EVIL), base=EVIL, id=EVIL, losses={EVIL: ((1, 0.5), (2, 0.4))})
-    read = harmless(page(*rows, trainings=[one, one], before=lambda _: where))
+    read = harmless(
+        page(
+            *rows, trainings=[one, one], before=lambda _: where, checks=HOSTILE, review=EVIL, files={rows[0].key: EVIL}
+        )
+    )
     assert sum(a.get("class") == "compare" for _, a in read.tags) == 4
     links = [json.loads(a["data-filter"] or "") for _, a in read.tags if "data-filter" in a]
     assert {"tag": ", ".join(visible(letter + EVIL) for letter in "ab")} in links

@@ -19,10 +19,11 @@ from curate.report.tally import Tally
 from curate.report.training_run import Sample, TrainingRun
 
 FIELDS = {
-    "": "format version curate date counts advice concepts resolution buckets tags tag_pairs pictures set_aside "
+    "": "format version curate date counts advice checks concepts resolution buckets tags tag_pairs pictures set_aside "
     "duplicates cleaning trainings",
     "counts": "pictures prepared set_aside edited to_edit",
     "advice": "level stage message pictures",
+    "checks": "traps not_checked",
     "concepts": "name trigger pictures prepared repeats weight shown_per_epoch share share_before",
     "buckets": "width height pictures enlarged cropped cropped_most shown_per_epoch",
     "tags": "concept tag pictures",
@@ -45,6 +46,10 @@ RUN = TrainingRun(
 )  # fmt: skip
 
 
+TRAP = {"check": "tiny", "message": "1 picture is tiny", "remedy": "use a larger file", "places": [], "pictures": []}
+CHECKS = {"plan": {}, "traps": [TRAP], "not_checked": [], "names": {"tiny": "tiny pictures"}}
+
+
 def values(*more: Record) -> dict[str, Any]:
     edit = {"triage": "edit", "faults": {"blur": "soft"}}
     facts = {"duplicate_of": "dog/a.png", "duplicate": "near", "likeness": 0.97}
@@ -58,7 +63,7 @@ def values(*more: Record) -> dict[str, Any]:
     tally.tell(Note("warning", "slow", "tag", "dog/a.png"))
     manifest = Manifest(rows)
     page = Page(manifest, summarise(tally, manifest, {}), lambda _: None, trainings=[RUN], date="2031-05-07 13:00",
-                files={"dog/a.png": "2_zwx dog/a.png"})  # fmt: skip
+                checks=CHECKS, files={"dog/a.png": "2_zwx dog/a.png"})  # fmt: skip
     return json.loads(json.dumps(report_values(page)))
 
 

@@ -13,6 +13,7 @@ from curate.report.sections.balance import balance
 from curate.report.sections.buckets import buckets
 from curate.report.sections.captions import captions
 from curate.report.sections.tags import together
+from curate.report.sections.traps import trap_marks, traps
 from curate.report.summary import summarise
 from curate.report.tally import Tally
 
@@ -90,6 +91,44 @@ def test_an_extreme_bucket_leaves_the_others_visible() -> None:
     rows = [record("dog/a", size=(512, 512)), record("dog/b", size=(9000, 90))]
     drawn = re.findall(r'class="kept" x="[^"]*" y="[^"]*" width="([^"]*)"', buckets(page(*rows)))
     assert len(drawn) == 2 and min(map(float, drawn)) >= 50
+
+
+def trap(check: str, *files: str, detail: str = "") -> dict[str, Any]:
+    places = [{"file": file, "detail": detail, "picture": file} for file in files]
+    return {
+        "check": check,
+        "message": f"{len(files)} are {check}",
+        "remedy": f"no {check}",
+        "places": places,
+        "pictures": list(files),
+    }
+
+
+def test_traps_with_their_pictures_and_remedies() -> None:
+    checks = {
+        "traps": [
+            trap("tiny", "1_dog/a.png", "1_dog/b.png", detail="8x8"),
+            trap("alone", *(f"{n}.txt" for n in range(25))),
+        ],
+        "not_checked": [{"check": c, "reason": "no tokenizer", "remedy": "name a base"} for c in ("tokens", "split")],
+        "names": {"tiny": "tiny pictures"},
+    }
+    files = {"dog/a": "1_dog/a.png", "dog/c": "1_dog/c.png"}
+    made = page(record("dog/a"), record("dog/c"), checks=checks, files=files, review="my\\ folder")
+    text = words(traps(made))
+    assert text.startswith("The checks before training found 2 traps.")
+    assert "run curate review my\\ folder ." in text
+    assert "trap 2 are tiny show 1 picture Remedy: no tiny 2 files 1_dog/a.png (8x8) 1_dog/b.png (8x8)" in text
+    assert "25 files" in text and "and 5 more" in text
+    assert "2 checks not made 2 checks: no tokenizer; name a base" in text
+    assert trap_marks(made) == {"tiny pictures": {"dog/a"}}
+    assert "&quot;mark&quot;: &quot;tiny pictures&quot;" in traps(made)
+
+
+def test_without_traps_the_section_says_so() -> None:
+    assert traps(page(record("dog/a"))) == ""
+    none = {"traps": [], "not_checked": [], "names": {}}
+    assert words(traps(page(record("dog/a"), checks=none))) == "The checks before training found nothing wrong."
 
 
 def test_tags_that_are_always_together() -> None:

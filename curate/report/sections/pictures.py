@@ -15,6 +15,7 @@ from curate.report.elements import Markup, el, joined
 from curate.report.page import Page, badge_row, badges_of, by_concept
 from curate.report.paging import data, pages
 from curate.report.sections.captions import before_row, change_marks
+from curate.report.sections.traps import trap_marks
 from curate.report.text import visible
 
 _PER_PAGE = 48
@@ -101,7 +102,7 @@ def _filters(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Bad
 
 def _words(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> list[set[str]]:
     """What pictures can be filtered by: badges without the numbers in them, and what the advice is about."""
-    groups = {word: set(keys) for word, keys in health.marked(records, page.fitting).items()}
+    groups = {word: set(keys) for word, keys in health.marked(records, page.fitting).items()} | trap_marks(page)
     return [
         {one.kind or one.word for one in found} | {word for word, keys in groups.items() if record.key in keys}
         for record, found in zip(records, marks, strict=True)
