@@ -15,8 +15,8 @@ from curate.core.files import write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER
-from curate.drive.session import SUMMARY
-from curate.errors import InputError
+from curate.drive.session import SUMMARY, quoted
+from curate.errors import CurateError, InputError
 from curate.report import open_report
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ def write_report(
     folder: Path,
     *,
     quiet: bool = False,
+    tokens: bool = True,
 ) -> None:
     """Writes the page of a prepared folder, and the same for programs beside it, with the ending .json.
+
+    Without `tokens` the checks do not count tokens: the tokenizer takes seconds to load where nothing was trained.
 
     The page of a small folder is one file. With more than 240 pictures the small pictures lie beside it, in a folder
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
@@ -86,6 +89,8 @@ def write_report(
         thumbnails=files if many else InsideThumbnails(),
         before=pictures.source,
         files=pictures.files,
+        checks=_checks(folder, sized, pictures.files, tokens),
+        review=quoted(folder),
         ledger=ledger,
         trainings=runs,
         grid=_grid(run),
@@ -103,6 +108,17 @@ def _check_place(page: Path, folder: Path) -> None:
     if place.is_relative_to(whole) and not place.is_relative_to(whole / LEDGER):
         remedy = "give a file outside of the folder, or none"
         raise InputError(f"{page} is inside {folder}: its thumbnails would be taken for pictures", remedy)
+
+
+def _checks(folder: Path, manifest: Manifest, files: Mapping[str, str], tokens: bool) -> dict[str, Any] | None:
+    """What `curate check` finds without opening a picture; None where it cannot be made here."""
+    from curate.checks import CHECKS
+    from curate.drive.check import check_known
+
+    sizes = {files[r.key]: (r.image.width, r.image.height) for r in manifest if r.key in files}
+    with contextlib.suppress(CurateError, ValueError):  # no base, or options of an old training
+        return {**check_known(folder, sizes, tokens=tokens).as_dict(), "names": dict(CHECKS)}
+    return None
 
 
 def _fitting(run: TrainingRun | None, resolution: int) -> Fitting:

@@ -60,7 +60,10 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
     if exported and (result.figures["computed"] or not page.exists()):
         env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
         pictures = Pictures(_finder(env), lambda record: sources.get(record.origin), files)
-        write_report(page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output, quiet=quiet)
+        write_report(
+            page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output,
+            quiet=quiet, tokens="train" in names,
+        )  # fmt: skip
     for one in result.figures["saved"]:
         if one["kind"] == "grid":
             write_page(Path(one["path"]).parent)
