@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from curate import checks
-from curate.checks import CheckedFolder, CheckResult, read_folder, run_checks
+from curate.checks import CheckedFolder, CheckedPicture, CheckResult, Skipped, read_folder, run_checks
 from curate.checks.measure import MeasureMask, MeasurePicture
 from curate.checks.plan import plan
-from curate.checks.settings import Settings
-from curate.checks.vocabulary import Vocabulary, load
+from curate.checks.settings import Settings, command
 from curate.core import registry
 from curate.core.events import Listener
 from curate.core.lock import run_lock
@@ -24,26 +23,17 @@ from curate.core.record import Image, Manifest, Record
 from curate.core.runner import Runner
 from curate.core.stage import Stage
 from curate.core.store import Store
-from curate.diffusion import tokenizer
-from curate.diffusion.detect import Traits
 from curate.diffusion.frame import frame
-from curate.diffusion.locate import locate_base
+from curate.drive.check_base import base_of, tokenizer_of, vocabulary_of
 from curate.drive.process_state import process_state
 from curate.drive.session import env_over
-from curate.errors import CurateError, MissingError
+from curate.errors import CurateError
 from curate.executors.local import choose as choose_executor
 from curate.executors.pool import POOL
 from curate.images.duplicates.grouping import choose
-from curate.init.bases import family_of_name, prompting_of
 from curate.pipeline import RunOptions
 from curate.report import open_report
 from curate.report.text import live
-from curate.train.options import TrainOptions
-from curate.train.output.run_records import runs_of
-from curate.train.planning.base_checks import base_place, base_traits
-
-ASSUMED = "sdxl"
-"""The family that is assumed where nobody names a base: the one that most LoRAs are trained for."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +53,16 @@ class CheckOptions:
     quiet: bool = False
 
 
-@dataclass(frozen=True)
-class _Base:
-    """The base that is meant: its files (None where they are not here), what it is, and what is assumed of it."""
-
-    options: TrainOptions
-    traits: Traits
-    place: Path | None
-    name: str
-    assumed: str
-
-
 def check(options: CheckOptions) -> CheckResult:
     """The plan, the traps and the checks that were not made. Raises InputError for a folder without pictures."""
-    base = _base(options)
+    base = base_of(options.target, options.values)
     whole = read_folder(options.target, base.options.caption_reading, options.validation, options.reg)
     # a base is counted without weights; a pickled one is known once all of it is read
     outlined = frame(base.traits, base.name, base.place) if _has_names(base.place) else None
     with _store(whole) as store, open_report(None, options.quiet or not live(sys.stderr)) as report:
         whole, duplicates = _measured(whole, store, options.run, report.tell)
-    tokens, no_tokens = _tokenizer(base)
-    words, no_words = _vocabulary(options.vocabulary, base, whole)
+    tokens, no_tokens = tokenizer_of(base)
+    words, no_words = vocabulary_of(options.vocabulary, base)
     settings = Settings(base.options, base.traits.resolution, tokens, no_tokens, words, no_words, duplicates=duplicates)
     findings, skipped = run_checks(whole, settings)
     return CheckResult(plan(whole, settings, outlined, base.assumed), tuple(findings), tuple(skipped))
@@ -93,42 +72,27 @@ def _has_names(place: Path | None) -> bool:
     return place is None or place.suffix in ("", ".safetensors")
 
 
-def _base(options: CheckOptions) -> _Base:
-    """The base of the command, else that of the folder's latest training, else an assumed family."""
-    values = dict(options.values)
-    assumed = ""
-    if not values.keys() & {"base", "family"}:
-        runs = runs_of(options.target) if options.target.is_dir() else []
-        if runs and (name := str(runs[-1].options.get("base", ""))):
-            values = {**_known(runs[-1].options), **values}
-            assumed = f"base and options are those of the latest training here ({name})"
-        else:
-            values["family"] = ASSUMED
-            assumed = "no base given: SDXL assumed (--base, or --family)"
-    elif values.get("base") and not values.get("family"):
-        values["family"] = _family(str(values["base"]))
-    made = TrainOptions.build({k: v for k, v in values.items() if v is not None})
-    place = base_place(made)
-    traits = base_traits(made, place)
-    if place is None and "base" in values:
-        assumed = f"{values['base']} is not on this machine: {traits.family} assumed by its name"
-    return _Base(made, traits, place, str(values.get("base") or traits.family), assumed)
+def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> CheckResult:
+    """The traps of a folder whose pictures' sizes are known, by name: no picture and no mask is opened.
+
+    Duplicates and what is in masks are then not checked; without `tokens`, no caption is counted either.
+    Raises InputError for a folder without pictures.
+    """
+    base = base_of(target, {})
+    whole = read_folder(target, base.options.caption_reading)
+    pictures = tuple(_of_size(one, sizes.get(one.name, (0, 0))) for one in whole.pictures)
+    whole = dataclasses.replace(whole, pictures=pictures, masks=tuple(m for m in whole.masks if not m.picture))
+    remedy = command(whole, "check")
+    counter, no_tokens = tokenizer_of(base) if tokens else (None, ("the report of a run counts no tokens", remedy))
+    words, no_words = vocabulary_of("auto", base)
+    settings = Settings(base.options, base.traits.resolution, counter, no_tokens, words, no_words)
+    findings, skipped = run_checks(whole, settings)
+    unopened = [Skipped(name, "the report opens no picture", remedy) for name in ("duplicates", "mask-shape")]
+    return CheckResult({}, tuple(findings), (*skipped, *unopened))
 
 
-def _known(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of an earlier training that are still options."""
-    return {k: v for k, v in options.items() if k in TrainOptions.model_fields and v is not None}
-
-
-def _family(base: str) -> str | None:
-    """The family by the name of a base that is not on this machine. Raises MissingError for a name that tells none."""
-    try:
-        locate_base(base, offline=True)
-    except MissingError:
-        if (family := family_of_name(base)) is None:
-            raise
-        return family
-    return None
+def _of_size(one: CheckedPicture, size: tuple[int, int]) -> CheckedPicture:
+    return dataclasses.replace(one, width=size[0], height=size[1], error="" if size[0] else "its size is unknown")
 
 
 @contextlib.contextmanager
@@ -205,27 +169,3 @@ def _with(one: Any, record: Record) -> Any:
     if isinstance(one, checks.CheckedPicture):
         return dataclasses.replace(one, facts=facts, **sides)
     return dataclasses.replace(one, brightest=facts["brightest"], **sides)
-
-
-def _tokenizer(base: _Base) -> tuple[Any, tuple[str, str]]:
-    """The tokenizer of the base, or CLIP's where one is on this machine; else why there is none, and the remedy."""
-    try:
-        return tokenizer.of_base(base.options.tokenizer, base.place), ("", "")
-    except MissingError as error:
-        return None, (error.message, error.remedy)
-
-
-def _vocabulary(given: str, base: _Base, whole: CheckedFolder) -> tuple[Vocabulary | None, tuple[str, str]]:
-    """The list of tags that is meant; else why there is none, and the remedy."""
-    if given == "none":
-        return None, ("", "")
-    if given == "auto":
-        known = prompting_of(base.name) if base.place or "/" in base.name else "danbooru"
-        if known == "natural":
-            return None, ("", "")
-        given = known
-        try:
-            return load(given), ("", "")
-        except MissingError as error:
-            return None, (error.message, error.remedy)
-    return load(given), ("", "")

@@ -15,12 +15,14 @@ from curate.core.files import write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER
-from curate.drive.session import SUMMARY, quoted
+from curate.drive.session import SUMMARY
 from curate.errors import CurateError, InputError
 from curate.report import open_report
 
 if TYPE_CHECKING:
     from curate.evaluate.result import Evaluation
+    from curate.report.page import Page
+    from curate.report.thumbs import Thumbnails
     from curate.report.training_run import TrainingRun
     from curate.sampling.grid_file import Grid
     from curate.train.data.run_plan import Fitting
@@ -65,14 +67,9 @@ def write_report(
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
     """
     from curate.report.html import render
-    from curate.report.page import Page
     from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
-    from curate.report.training_run import training_runs
 
-    ledger = (folder / LEDGER).absolute()
-    runs = training_runs(folder)
-    run = runs[-1] if runs else None
     sized = Manifest(_sized(record, pictures.prepared) for record in manifest)
     files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
     many = len(sized) > ONE_FILE
@@ -80,26 +77,45 @@ def write_report(
         _check_place(out, folder)
         with open_report(quiet=quiet) as progress:
             files.prepare([(path, r.image.digest) for r in sized if (path := pictures.prepared(r))], progress.tell)
-    page = Page(
-        sized,
+    checks = _checks(folder, sized, pictures.files, tokens)
+    page = _page(sized, figures, pictures, concepts, folder, files if many else InsideThumbnails(), checks)
+    write_text(out, render(page), sync=False)
+    write_text(out.with_suffix(".json"), json.dumps(report_values(page), indent=1), sync=False)
+    files.remove_unused()
+
+
+def _page(
+    manifest: Manifest,
+    figures: Mapping[str, Any],
+    pictures: Pictures,
+    concepts: Mapping[str, Concept],
+    folder: Path,
+    thumbnails: Thumbnails,
+    checks: dict[str, Any] | None,
+) -> Page:
+    """What the page shows."""
+    from curate.report.page import Page
+    from curate.report.training_run import training_runs
+
+    ledger = (folder / LEDGER).absolute()
+    runs = training_runs(folder)
+    run = runs[-1] if runs else None
+    return Page(
+        manifest,
         figures,
         pictures.prepared,
         concepts,
         fitting=_fitting(run, _trained_at(figures, run) or UNTRAINED),
-        thumbnails=files if many else InsideThumbnails(),
+        thumbnails=thumbnails,
         before=pictures.source,
         files=pictures.files,
-        checks=_checks(folder, sized, pictures.files, tokens),
-        review=quoted(folder),
+        checks=checks,
         ledger=ledger,
         trainings=runs,
         grid=_grid(run),
         evaluation=_evaluation(run, figures, folder),
         date=_date(ledger / SUMMARY),
     )
-    write_text(out, render(page), sync=False)
-    write_text(out.with_suffix(".json"), json.dumps(report_values(page), indent=1), sync=False)
-    files.remove_unused()
 
 
 def _check_place(page: Path, folder: Path) -> None:
