@@ -1,27 +1,31 @@
-"""Bulk edits of the captions in a folder: found, changed, written with a journal, and kept as the person's edits."""
+"""Edits of the captions in a folder, in bulk or one by one: planned, written with a journal, kept as the person's."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate import captions, folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
-from curate.core.files import write_text
+from curate.core.files import write_bytes
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
-from curate.errors import InputError, PictureError
+from curate.errors import CurateError, InputError
 from curate.tags_folder import Captioned, read, silent
 
 _READING = CaptionReading()
 
 Rule = Callable[[tuple[str, ...], frozenset[str]], Sequence[str]]
 """New tags of old tags and the trigger words among them."""
+
+Edit = Callable[[Captioned], str | None]
+"""The new text of a caption, None where it stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +65,86 @@ def edit(
             f"{target} was not created by curate, so its captions are not changed without --in-place",
             "give --in-place, which keeps the originals for `curate undo`",
         )
+    edited = plan(read(target, concepts, reading, tell), by_rule(rule), edited_too=edited_too)
+    if edited.changes and not dry_run:
+        with run_lock(target), Store(target) as store:
+            newer = write(target, store, edited.changes, command)
+        left = {one.path for one in newer}
+        return Edited(tuple(c for c in edited.changes if c.caption.path not in left), (*edited.skipped, *newer))
+    return edited
+
+
+def by_rule(rule: Rule) -> Edit:
+    """The edit that gives captions the tags of a rule."""
+
+    def text(one: Captioned) -> str | None:
+        tags = tuple(dict.fromkeys(rule(one.record.tags, one.fixed)))
+        return None if tags == one.record.tags else one.rendered(tags)
+
+    return text
+
+
+def plan(rows: Iterable[Captioned], change: Edit, *, edited_too: bool) -> Edited:
+    """What an edit would do to captions; those that a person edited one by one are skipped unless `edited_too`."""
     changes: list[Change] = []
     skipped: list[Captioned] = []
-    for one in read(target, concepts, reading, tell):
-        tags = tuple(dict.fromkeys(rule(one.record.tags, one.fixed)))
-        if tags == one.record.tags:
+    for one in rows:
+        after = change(one)
+        if after is None:
             continue
         if one.hand and not edited_too:
             skipped.append(one)
-            continue
-        changes.append(Change(one, one.rendered(tags)))
-    if changes and not dry_run:
-        _write(target, changes, command)
+        else:
+            changes.append(Change(one, after))
     return Edited(tuple(changes), tuple(skipped))
+
+
+def write(
+    target: Path, store: Store, changes: Sequence[Change], command: str, *, by_hand: bool = False
+) -> list[Captioned]:
+    """Writes captions as one entry of the journal, and returns those whose files somebody changed in the meantime.
+
+    Those stay as they are: the person's word is newer. The caller holds the folder's lock. `by_hand` says that the
+    person changed each of these captions on its own, so that later bulk edits leave them alone. Where the disk refuses
+    in the middle, what was written is taken back.
+    """
+    journal = folder.Journal.begin(target, store, command, moves_pictures=False)
+    newer: list[Captioned] = []
+    written: list[Change] = []
+    try:
+        for change in changes:
+            one = change.caption
+            file = target.absolute() / one.file.relative_to(target)
+            before = file.read_bytes() if file.is_file() else None
+            if not _is_as_read(before, one):
+                newer.append(one)
+                continue
+            after = change.after.encode("utf-8", "surrogatepass")
+            journal.rewriting(file, before, after)
+            write_bytes(file, after, sync=False)
+            written.append(change)
+        journal.finish()
+    except (CurateError, OSError):
+        with contextlib.suppress(CurateError, OSError):
+            folder.undo(target, store)
+        raise
+    if journal.empty:
+        journal.drop()
+    paths = {change.caption.path.relative_to(target).as_posix(): change for change in written}
+    bulk = {path: c.after for path, c in paths.items() if not (by_hand or c.caption.hand)}
+    if bulk:
+        folder.keep_bulk_edits(store, folder.bulk_edits(store) | bulk)
+    folder.read_caption_edits(target, store, list(paths))
+    return newer
+
+
+def _is_as_read(data: bytes | None, one: Captioned) -> bool:
+    """Whether a caption's file still says what was read of it; no file is as good as an empty one."""
+    try:
+        text = captions.decode(data, one.encoding).text.strip() if data is not None else ""
+    except ValueError:
+        return False
+    return folder.same_text(text, one.raw)
 
 
 def count(rows: Sequence[Captioned]) -> dict[str, Counter[str]]:
@@ -131,31 +202,6 @@ def difference(change: Change, separator: str = ",") -> list[tuple[str, str]]:
         else:
             pieces += [("-", p) for p in before[i:j]] + [("+", p) for p in after[k:m]]
     return pieces
-
-
-# the folder
-# ----------------------------------------------------------------------------------------------------------------
-
-
-def _write(target: Path, changes: Sequence[Change], command: str) -> None:
-    with run_lock(target), Store(target) as store:
-        journal = folder.Journal.begin(target, store, command, moves_pictures=False)
-        bulk = folder.bulk_edits(store)
-        for change in changes:
-            file = target.absolute() / change.caption.file.relative_to(target)
-            try:
-                now = captions.read_caption(file, change.caption.encoding) if file.is_file() else ""
-            except InputError as error:
-                raise PictureError(str(error)) from error
-            if not folder.same_text(now, change.caption.raw):
-                continue  # edited in the meantime: the person's word is newer
-            journal.replacing(file)
-            write_text(file, change.after, sync=False)
-            if not change.caption.hand:
-                bulk[change.caption.path.relative_to(target).as_posix()] = change.after
-        journal.finish()
-        folder.keep_bulk_edits(store, bulk)
-        folder.read_changes(target, store, silent)
 
 
 def _plain(tag: str) -> str:

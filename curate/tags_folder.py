@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from curate import captions, folder, names
 from curate.captions import MARKER, Caption, FolderForm
+from curate.captions.form import Form
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.record import CaptionStyle, Image, Record, from_plain
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
-from curate.scan import SourcePicture, list_pictures
+from curate.scan import TRAINED, SourcePicture, list_pictures
 
 _READING = CaptionReading()
 _MARKS = ("\ue000", "\ue001")
@@ -30,6 +31,8 @@ class Captioned:
     text      as one line, with commas between tags where another program wrote it
     raw       as it stands in the file
     encoding  the codec that the file was read with
+    edited    other than curate generated it, one by one or in bulk
+    form      how the captions of its folder are written
     """
 
     path: Path
@@ -40,11 +43,18 @@ class Captioned:
     hand: bool
     raw: str = ""
     encoding: str = ""
+    edited: bool = False
+    form: Form = "tags"
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Tags in caption order."""
         return tuple(tag for tag in self.record.tags if tag not in _MARKS)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What stands among the record's tags for the `|||` of the caption."""
+        return tuple(mark for mark in _MARKS if mark in self.record.tags)
 
     @property
     def fixed(self) -> frozenset[str]:
@@ -60,6 +70,14 @@ class Captioned:
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger of a folder knows: pictures that curate wrote by path, and the captions of bulk edits."""
+
+    rows: Mapping[str, Written] = field(default_factory=dict[str, Written])
+    bulk: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 def read(
     target: Path, concepts: Sequence[str] = (), reading: CaptionReading = _READING, tell: Listener | None = None
 ) -> list[Captioned]:
@@ -69,32 +87,43 @@ def read(
     are taken. Raises InputError for a concept that is not there.
     """
     tell = tell or silent
-    rows, edits, bulk = _ledger(target)
-    pictures = list_pictures([target], silent)
+    known = _ledger(target)
+    pictures = pictures_of(target, silent)
     missing = set(concepts) - {one.concept for one in pictures}
     if missing:
         there = sorted({one.concept for one in pictures})
         raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {', '.join(there)}")
+    chosen = [one for one in pictures if not concepts or one.concept in concepts]
+    result = read_captions(target, chosen, known, reading, tell)
+    return [result[one.path] for one in chosen if one.path in result]
+
+
+def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:
+    """The pictures of a dataset: all but those that training put beside them."""
+    return list_pictures([target], tell, skip=target / TRAINED if (target / LEDGER).is_dir() else None)
+
+
+def read_captions(
+    target: Path, pictures: Sequence[SourcePicture], known: Known, reading: CaptionReading, tell: Listener
+) -> dict[Path, Captioned]:
+    """The captions of some pictures of a folder; those that cannot be read are left out and named to `tell`."""
     result: dict[Path, Captioned] = {}
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
     for one in pictures:
-        row = rows.get(one.path.relative_to(target).as_posix())
-        if concepts and one.concept not in concepts:
-            continue
+        row = known.rows.get(one.path.relative_to(target).as_posix())
         if row is None:
             foreign.setdefault((one.path.parent, one.folder), []).append(one)
-        elif (found := _ours(target, one, row, edits, bulk, tell)) is not None:
+        elif (found := _ours(target, one, row, known.bulk, tell)) is not None:
             result[one.path] = found
     for (_, place), several in foreign.items():
         result |= {found.path: found for found in _foreign(place, several, reading, tell)}
-    return [result[one.path] for one in pictures if one.path in result]
+    return result
 
 
 def _ours(
     target: Path,
     one: SourcePicture,
     row: Written,
-    edits: Mapping[tuple[str, str], str],
     bulk: Mapping[str, str],
     tell: Listener,
 ) -> Captioned | None:
@@ -109,7 +138,9 @@ def _ours(
     before = from_plain(row.record)
     tags, sentence = captions.parse(text, before.trigger, before.style)
     record = dataclasses.replace(before, tags=tags, sentence=sentence, edited=None)
-    return Captioned(one.path, one.concept, file, text, record, _by_hand(row, edits, bulk, text), text)
+    edited = file.is_file() and not folder.same_text(row.caption, text)
+    hand = edited and not folder.same_text(bulk.get(row.path, row.caption), text)
+    return Captioned(one.path, one.concept, file, text, record, hand, text, edited=edited)
 
 
 def _foreign(
@@ -130,7 +161,9 @@ def _foreign(
         raw = captions.read_caption(file, caption.encoding) if caption else ""
         record = _record(one, caption, raw, result.form, trigger)
         text, encoding = (caption.text, caption.encoding) if caption else ("", "")
-        captioned.append(Captioned(one.path, one.concept, file, text, record, False, raw, encoding))
+        captioned.append(
+            Captioned(one.path, one.concept, file, text, record, False, raw, encoding, form=result.form.form)
+        )
     return captioned
 
 
@@ -174,17 +207,12 @@ def _tell_unreadable(one: SourcePicture, error: InputError, tell: Listener) -> N
     tell(Note("warning", f"its caption is left as it is: {error.message}", key=one.key))
 
 
-def _ledger(target: Path) -> tuple[dict[str, Written], Mapping[tuple[str, str], str], Mapping[str, str]]:
+def _ledger(target: Path) -> Known:
     if not (target / LEDGER / "ledger.sqlite").is_file():
-        return {}, {}, {}
+        return Known()
     with Store(target) as store:
-        edits = folder.read_changes(target, store, silent).edits
-        return store.written(), edits, folder.bulk_edits(store)
-
-
-def _by_hand(row: Written, edits: Mapping[tuple[str, str], str], bulk: Mapping[str, str], text: str) -> bool:
-    """A caption that a bulk edit left as it is now was not edited one by one."""
-    return (row.origin, row.key) in edits and not folder.same_text(bulk.get(row.path, row.caption), text)
+        folder.read_changes(target, store, silent)
+        return Known(store.written(), folder.bulk_edits(store))
 
 
 def _extension(row: Written) -> str:

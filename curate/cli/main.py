@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli import check, doctor, folders, init, pipeline, sample
+from curate.cli import check, doctor, folders, init, pipeline, review, sample
 from curate.cli.help import Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
@@ -46,6 +46,7 @@ for heading, name, command in (
     ("Pipeline", "plan", pipeline.plan_pipeline),
     ("Pipeline", "schema", pipeline.print_schema),
     ("Folders", "check", check.check_command),
+    ("Folders", "review", review.review_command),
     ("Folders", "undo", folders.undo_command),
     ("Folders", "report", folders.report_command),
     ("This machine", "doctor", doctor.doctor_command),

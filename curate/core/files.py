@@ -87,9 +87,9 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     write_atomic(path, lambda p: p.write_bytes(text.encode("utf-8", "surrogatepass")), sync=sync)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Writes bytes atomically. Raises a CurateError naming the file where the disk refuses."""
-    write_atomic(path, lambda p: p.write_bytes(data))
+    write_atomic(path, lambda p: p.write_bytes(data), sync=sync)
 
 
 def copy_file(source: Path, target: Path) -> None:

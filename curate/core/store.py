@@ -15,6 +15,8 @@ from curate.core.user_changes import PersonTables
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
+SUMMARY = "summary.json"
+"""The file in it that keeps the figures of the last run or command."""
 
 
 def ledger_place(folder: Path) -> Path:

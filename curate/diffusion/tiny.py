@@ -115,8 +115,7 @@ def build(place: Path) -> None:
 
     from curate.diffusion.library_logging import quiet
 
-    vocabulary, merges = tokenizer_tables()
-    _write_tokenizer(place / "tokenizer", vocabulary, merges)
+    vocabulary = write_tokenizer(place / "tokenizer")
     ends = {"bos_token_id": vocabulary["<|startoftext|>"], "eos_token_id": vocabulary["<|endoftext|>"]}
     text = CLIPTextModel(CLIPTextConfig(vocab_size=len(vocabulary), pad_token_id=ends["eos_token_id"], **ends, **TEXT))
     unet, vae = UNet2DConditionModel(**UNET), AutoencoderKL(**VAE)
@@ -175,7 +174,9 @@ def _merged(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _write_tokenizer(place: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> None:
+def write_tokenizer(place: Path) -> dict[str, int]:
+    """Writes the tokenizer alone to `place`, and returns its vocabulary."""
+    vocabulary, merges = tokenizer_tables()
     _write_json(place / "vocab.json", vocabulary)
     (place / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     specials = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
@@ -184,6 +185,7 @@ def _write_tokenizer(place: Path, vocabulary: dict[str, int], merges: list[tuple
     _write_json(
         place / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **specials}
     )
+    return vocabulary
 
 
 def _write_json(path: Path, value: object) -> None:

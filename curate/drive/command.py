@@ -21,7 +21,7 @@ from curate.drive.command_folders import check_folders
 from curate.drive.known_options import with_known_options
 from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
-from curate.drive.preview import check_finished, copy_ledger, preview
+from curate.drive.preview import check_finished, preview
 from curate.drive.requirements import check_requirements
 from curate.drive.selection import merge, select
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted
@@ -94,7 +94,7 @@ def _dry_run(c: Command) -> Result:
     """The command with a copy of the ledger in a scratch folder, which also takes the pictures that are made."""
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
-        copy_ledger(c.target, scratch)
+        folder.copy_ledger(c.target, scratch)
         return _carried_out(c, scratch)
 
 
@@ -204,7 +204,7 @@ def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
     if not (c.stage.read_only or c.dry_run):
         return stack.enter_context(Store(c.source))
     place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    copy_ledger(c.source, place)
+    folder.copy_ledger(c.source, place)
     return stack.enter_context(Store(place))
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from curate import folder
 from curate.core.lock import check_unlocked
 from curate.core.record import Image, Manifest, Record
-from curate.core.store import LEDGER, Store, ledger_place
-from curate.drive.preview import copy_ledger
+from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
 from curate.drive.report_page import Pictures, write_report
-from curate.drive.session import SUMMARY, env_over, silent
+from curate.drive.session import env_over, silent
 from curate.errors import InputError
 from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
@@ -49,7 +48,7 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
     figures = json.loads(summary.read_text(encoding="utf-8"))
     check_unlocked(target)
     with tempfile.TemporaryDirectory() as place:
-        copy_ledger(target, Path(place))
+        folder.copy_ledger(target, Path(place))
         with Store(Path(place)) as store:
             env = env_over(Path(place), target, RunOptions(), {}, store)
             edits = folder.read_changes(target, store, silent).edits

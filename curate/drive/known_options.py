@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from curate.core.stage import Stage
 from curate.core.store import Store
-from curate.drive.preview import copy_ledger
+from curate.folder import copy_ledger
 
 S = TypeVar("S", bound=Stage)
 

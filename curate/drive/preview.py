@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -36,17 +35,6 @@ class PictureChange:
     picture: str
     file: str
     size: tuple[int, int]
-
-
-def copy_ledger(source: Path, scratch: Path) -> bool:
-    """Copies the ledger of a folder to `scratch`, since opening one may write to it; whether there is one."""
-    if not (source / LEDGER / "ledger.sqlite").is_file():
-        return False
-    (scratch / LEDGER).mkdir()
-    for file in (source / LEDGER).iterdir():
-        if file.name == folder.BULK_EDITS or (file.name.startswith("ledger.sqlite") and file.suffix != ".sqlite-shm"):
-            shutil.copyfile(file, scratch / LEDGER / file.name)
-    return True
 
 
 def check_finished(target: Path, store: Store) -> None:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from curate.core.files import write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
-from curate.core.store import LEDGER
-from curate.drive.session import SUMMARY
+from curate.core.store import LEDGER, SUMMARY
 from curate.errors import CurateError, InputError
 from curate.report import open_report
 

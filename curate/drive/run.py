@@ -19,7 +19,6 @@ from curate.drive.draw import write_page
 from curate.drive.health import REPORT
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
-from curate.drive.preview import copy_ledger
 from curate.drive.report_page import Pictures, write_report
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
@@ -129,7 +128,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
     check_unlocked(output)
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
-        copy_ledger(output, scratch)
+        folder.copy_ledger(output, scratch)
         with Store(scratch) as store:
             training = _training(pipeline)
             env = env_over(output, output, pipeline.run, pipeline.concepts, store, training=training)

@@ -20,7 +20,7 @@ from curate.core.option_names import as_typed
 from curate.core.record import Manifest
 from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Findings
-from curate.core.store import LEDGER, Store
+from curate.core.store import LEDGER, SUMMARY, Store
 from curate.drive.process_state import process_state
 from curate.errors import Interrupted, interruption
 from curate.executors.local import choose
@@ -29,7 +29,6 @@ from curate.images import PICTURE_FILES
 from curate.pipeline import RunOptions
 from curate.report import Report, open_report
 
-SUMMARY = "summary.json"
 _TRAIN = "train"
 
 

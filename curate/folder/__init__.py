@@ -3,10 +3,11 @@
 from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edits, keep_bulk_edits
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edit_matching import source_key
-from curate.folder.edits import Changes, read_changes
+from curate.folder.edits import Changes, read_caption_edits, read_changes
 from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
-from curate.folder.journal import Journal, undo, unfinished
+from curate.folder.journal import Journal, has_undo, undo, unfinished
+from curate.folder.ledger_copy import copy_ledger
 from curate.folder.publish import is_current, publish
 from curate.folder.recognize import keep_sources, recognize, with_edits
 from curate.folder.removals import matching_removals, restore
@@ -20,11 +21,14 @@ __all__ = [
     "bulk_edits",
     "caption_path",
     "changed_by_bulk_edits",
+    "copy_ledger",
+    "has_undo",
     "is_current",
     "keep_bulk_edits",
     "keep_sources",
     "matching_removals",
     "publish",
+    "read_caption_edits",
     "read_changes",
     "recognize",
     "report_encodings",

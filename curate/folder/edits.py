@@ -50,6 +50,22 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     return Changes(store.edits(), store.removed(), store.repeats())
 
 
+def read_caption_edits(folder: Path, store: Store, paths: Sequence[str]) -> None:
+    """Keeps the captions of some pictures as the person's edits, and commits; the same as `read_changes` does of all.
+
+    For who changed these captions and nothing else. Paths of pictures that curate did not write are passed over.
+    """
+    if store.intended() or store.removing():
+        read_changes(folder, store, _silent)
+        return
+    _keep_edits(folder, store, store.written_at(paths), set(), Recovery(False, (), frozenset()), _silent)
+    store.commit()
+
+
+def _silent(_: object) -> None:
+    """Hears nothing."""
+
+
 def _keep_removals(
     folder: Path, store: Store, rows: dict[str, Written], missing: set[str], recovery: Recovery, tell: Listener
 ) -> None:
@@ -60,7 +76,8 @@ def _keep_removals(
         rows.clear()
         return
     for identity, removal in store.removed().items():
-        if removal.path not in rows and (folder / removal.path).exists():
+        row = rows.get(removal.path)
+        if (row is None or (row.origin, row.key) == identity) and (folder / removal.path).exists():
             store.forget_removed([identity])  # put back by hand
     present = {(row.origin, row.key) for path, row in rows.items() if path not in missing}
     for path in sorted(missing - recovery.removing):

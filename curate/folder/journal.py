@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, remove_leftovers, write_text
+from curate.core.files import (
+    copy_file,
+    digest_bytes,
+    digest_file,
+    disk_errors,
+    prune_empty,
+    remove_leftovers,
+    write_bytes,
+    write_text,
+)
 from curate.core.store import Store, Written
 from curate.core.transform import Transform
 from curate.core.user_changes import Identity, KeptTransform
@@ -37,6 +48,7 @@ class Journal:
     folder: Path
     command: str
     touched: set[str] = field(default_factory=set[str])
+    rewritten: dict[str, str] = field(default_factory=dict[str, str])
     instructed: int = 0
 
     @classmethod
@@ -69,6 +81,18 @@ class Journal:
             self._note("created", relative)
         self.touched.add(relative)
 
+    def rewriting(self, path: Path, before: bytes | None, after: bytes) -> None:
+        """Notes what a small file holds and is about to hold, without a copy of the file; None where there is none.
+
+        A file is rewritten once by a command. Bulk edits touch many thousands.
+        """
+        relative = path.relative_to(self.folder).as_posix()
+        digest = digest_bytes(after)
+        text = None if before is None else before.decode("utf-8", "surrogateescape")
+        self._note("rewritten", relative, text, digest)
+        self.touched.add(relative)
+        self.rewritten[relative] = digest
+
     def moving(self, old: Path, new: Path) -> None:
         """Notes a rename."""
         names = [p.relative_to(self.folder).as_posix() for p in (old, new)]
@@ -86,16 +110,22 @@ class Journal:
 
     def finish(self) -> None:
         """Notes how the command left what it touched, so that undoing takes nothing away that a person did since."""
-        after: dict[str, str] = {}
-        for relative in sorted(self.touched):
+        after = dict(self.rewritten)
+        for relative in sorted(self.touched - after.keys()):
             with contextlib.suppress(OSError):
                 after[relative] = digest_file(self.folder / relative)
-        with disk_errors(str(self.place)):
-            (self.place / "after.json").write_text(json.dumps(after), encoding="utf-8")
+        write_text(self.place / "after.json", json.dumps(after), sync=False)
 
-    def _note(self, what: str, *names: str) -> None:
-        with disk_errors(str(self.place)), (self.place / "steps.jsonl").open("a", encoding="utf-8") as f:
-            f.write(json.dumps([what, *names]) + "\n")
+    def _note(self, what: str, *names: str | None) -> None:
+        line = (json.dumps([what, *names]) + "\n").encode()
+        with disk_errors(str(self.place)):
+            # many thousands of lines, each of which must be there before its change: without the cost of a file object
+            steps = os.open(self.place / "steps.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                if os.write(steps, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(steps)
 
     def drop(self) -> None:
         """Forgets a journal of nothing."""
@@ -124,10 +154,10 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
         raise InputError(
             f"changed since `curate {facts['command']}`: {shown}", "move these files out of the folder, then undo again"
         )
-    for parent in {(folder / n).parent for _, *names in steps for n in names}:
+    for parent in {(folder / name).parent for step in steps for name in step.names}:
         remove_leftovers(parent)
-    for what, *names in reversed(steps):
-        _take_back(folder, place, what, [folder / n for n in names])
+    for step in reversed(steps):
+        _take_back(folder, place, step)
     if "rows" in facts:
         store.forget_written(list(store.written()))
         rows = [Written(**row) for row in facts["rows"]]
@@ -159,26 +189,51 @@ def _take_back_instructions(place: Path, store: Store) -> int:
     return len(rows)
 
 
-def _steps(place: Path) -> list[list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One change of a command, as it was announced.
+
+    names   the file, or two where it was moved
+    before  what a rewritten file held, None where there was none
+    after   the digest of what it was to hold, "" for other changes
+    """
+
+    what: str
+    names: tuple[str, ...]
+    before: bytes | None = None
+    after: str = ""
+
+    @classmethod
+    def read(cls, line: str) -> _Step:
+        """A line of steps.jsonl. Raises ValueError where a kill cut it short."""
+        what, *names = json.loads(line)
+        if what != "rewritten":
+            return cls(what, tuple(names))
+        name, text, digest = names
+        return cls(what, (name,), None if text is None else text.encode("utf-8", "surrogateescape"), digest)
+
+
+def _steps(place: Path) -> list[_Step]:
     try:
         lines = (place / "steps.jsonl").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-    steps: list[list[str]] = []
+    steps: list[_Step] = []
     for line in lines:
         # a kill may have cut the last line short: the change it announces was not made
         with contextlib.suppress(ValueError):
-            steps.append(json.loads(line))
+            steps.append(_Step.read(line))
     return steps
 
 
-def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]], store: Store) -> list[str]:
+def _changed_since(folder: Path, place: Path, steps: Sequence[_Step], store: Store) -> list[str]:
     """What a person changed, made or took away among the files that the command touched."""
-    touched = sorted({n for _, *names in steps for n in names})
+    touched = sorted({name for step in steps for name in step.names})
     try:
         after = json.loads((place / "after.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return [relative for relative in touched if not _known(folder, place, relative, store)]
+        known = {digest for step in steps for digest in _digests(step)}
+        return [relative for relative in touched if not _known(folder, place, relative, store, known)]
     changed: list[str] = []
     for relative in touched:
         with contextlib.suppress(OSError):
@@ -187,12 +242,22 @@ def _changed_since(folder: Path, place: Path, steps: Sequence[Sequence[str]], st
     return changed
 
 
-def _known(folder: Path, place: Path, relative: str, store: Store) -> bool:
+def _digests(step: _Step) -> Iterator[str]:
+    """What a rewritten file held, and was to hold."""
+    if step.after:
+        yield step.after
+    if step.before is not None:
+        yield digest_bytes(step.before)
+
+
+def _known(folder: Path, place: Path, relative: str, store: Store, digests: Collection[str]) -> bool:
     """Whether a file that a killed command touched is gone, as it was before, or as the command was to leave it."""
     path = folder / relative
     try:
         digest = digest_file(path)
     except OSError:
+        return True
+    if digest in digests:
         return True
     rows = [*store.intended(), *store.written().values()]
     if any(digest == row.digest for row in rows):
@@ -204,6 +269,11 @@ def _known(folder: Path, place: Path, relative: str, store: Store) -> bool:
     return is_any_of(text, *(row.caption for row in rows), *store.edits().values())
 
 
+def has_undo(root: Path) -> bool:
+    """Whether there is a command to undo; `root` is the ledger folder."""
+    return bool(_places(root))
+
+
 def unfinished(root: Path) -> bool:
     """Whether the last in-place command was killed before it was done; `root` is the ledger folder."""
     places = _places(root)
@@ -211,15 +281,19 @@ def unfinished(root: Path) -> bool:
 
 
 def _places(root: Path) -> list[Path]:
-    return sorted(p for p in (root / "undo").glob("*") if p.name.isdigit() and (p / "journal.json").is_file())
+    places = sorted((p for p in (root / "undo").glob("*") if p.name.isdigit()), key=lambda p: int(p.name))
+    return [p for p in places if (p / "journal.json").is_file()]
 
 
-def _take_back(folder: Path, place: Path, what: str, paths: Sequence[Path]) -> None:
+def _take_back(folder: Path, place: Path, step: _Step) -> None:
+    paths = [folder / name for name in step.names]
     with disk_errors(str(paths[0])):
-        if what == "created":
+        if step.what == "created" or (step.what == "rewritten" and step.before is None):
             paths[0].unlink(missing_ok=True)
             prune_empty(paths[0].parent, folder)
-        elif what == "moved":
+        elif step.before is not None:
+            write_bytes(paths[0], step.before, sync=False)
+        elif step.what == "moved":
             old, new = paths
             if new.exists():
                 old.parent.mkdir(parents=True, exist_ok=True)

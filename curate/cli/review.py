@@ -1,0 +1,43 @@
+"""`curate review`: the local web page on which a dataset is seen and corrected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Target = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER|PIPELINE",
+        help="A folder of pictures and captions, or a pipeline file, whose output folder is opened.",
+        show_default=False,
+    ),
+]
+
+
+def review_command(
+    target: Target,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address; do not open a browser.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page. 0 takes any free port.")] = 0,
+) -> None:
+    """Look at a dataset in the browser and correct it: tags, captions, crops, masks, pictures to leave out.
+
+    The page is for this computer alone. Every change is saved at once, counts as your edit, and `curate undo`
+    reverts it. Ctrl-C ends the page.
+    """
+    from curate.review.opened import opened
+    from curate.review.serve import serve
+
+    folder, base, tokenizer = opened(target)
+    serve(
+        folder,
+        lambda address: typer.echo(f"reviewing {folder} at {address}"),
+        port=port,
+        browser=not no_browser,
+        base=base,
+        tokenizer=tokenizer,
+    )

@@ -1,0 +1,114 @@
+"""Changes: what a request changes in the folder, each as one entry of the journal that `curate undo` takes back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from curate import folder
+from curate.core.lock import run_lock
+from curate.core.store import Store, ledger_place
+from curate.errors import InputError, LockedError
+from curate.review.answers import Refused
+from curate.review.edits import EditRequest, edit_of, summary
+from curate.review.index import Entry, Index
+from curate.tags_edit import Change, plan, write
+
+_PATIENCE = 1.0
+"""Seconds for which another command's short hold of the folder is waited for."""
+_NEWER = "changed on disk meanwhile"
+
+
+class Changes:
+    """Carries out what the page asks for, one request at a time."""
+
+    def __init__(self, index: Index, detail: Callable[[Entry], dict[str, Any]]) -> None:
+        """`detail` is what the page is told of one picture."""
+        self._index, self._detail = index, detail
+
+    def edit(self, request: EditRequest) -> dict[str, Any]:
+        """Changes captions, or only says how. Raises Refused where the one picture's file is another than shown."""
+        change = edit_of(request)
+        with self._index.lock:
+            self._index.refresh()
+            entries, skipped = self._entries(request.ids)
+            for entry in list(entries):
+                shown = request.expected.get(entry.id)
+                if entry.caption is None:
+                    self._skip(
+                        entries, skipped, entry, "it is set aside" if entry.aside else "its caption cannot be read"
+                    )
+                elif shown is not None and not folder.same_text(shown.strip(), entry.caption.raw):
+                    self._skip(entries, skipped, entry, _NEWER)
+            self._check_one(request.ids, skipped)
+            captioned = {e.caption.path: e for e in entries if e.caption is not None}
+            edited = plan([e.caption for e in captioned.values() if e.caption is not None], change, edited_too=True)
+            if not request.preview and edited.changes:
+                with self._ledger() as store:
+                    newer = write(self._index.target, store, edited.changes, summary(request),
+                                  by_hand=len(request.ids) == 1)  # fmt: skip
+                self._index.refresh()
+                skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in newer]
+                self._check_one(request.ids, skipped)
+            left = {one["id"] for one in skipped}
+            changes = [row for c in edited.changes if (row := _row(captioned[c.caption.path].id, c))["id"] not in left]
+            return {"changes": changes, "skipped": skipped, "revision": self._index.revision}
+
+    def undo(self) -> dict[str, Any]:
+        """Takes back the last entry of the journal, whoever made it. Raises InputError where files changed since."""
+        undone = None
+        with self._index.lock:
+            if self._index.in_ledger():
+                with self._ledger() as store:
+                    undone = folder.undo(self._index.target, store)[0] if folder.has_undo(store.root) else None
+                    folder.read_changes(self._index.target, store, lambda _: None)
+                self._index.refresh()
+            return {"undone": undone, "revision": self._index.revision}
+
+    def _entries(self, ids: Sequence[str]) -> tuple[list[Entry], list[dict[str, str]]]:
+        """The pictures of these ids, each once, and those that are not there."""
+        pairs = [(id, self._index.get(id)) for id in dict.fromkeys(ids)]
+        skipped = [{"id": id, "reason": "no longer there"} for id, entry in pairs if entry is None]
+        return [entry for _, entry in pairs if entry is not None], skipped
+
+    @staticmethod
+    def _skip(entries: list[Entry], skipped: list[dict[str, str]], entry: Entry, reason: str) -> None:
+        entries.remove(entry)
+        skipped.append({"id": entry.id, "reason": reason})
+
+    def _check_one(self, ids: Sequence[str], skipped: Sequence[dict[str, str]]) -> None:
+        """Raises Refused with the picture as it is now, where the only one asked for could not be changed."""
+        if len(ids) != 1 or not skipped:
+            return
+        entry, reason = self._index.get(ids[0]), skipped[0]["reason"]
+        if entry is None:
+            raise Refused(404, "the picture is no longer there", now=None)
+        message = "the caption was changed on disk meanwhile" if reason == _NEWER else f"not changed: {reason}"
+        raise Refused(409, message, now=self._detail(entry))
+
+    @contextlib.contextmanager
+    def _ledger(self) -> Generator[Store]:
+        """The folder's ledger, locked. Raises LockedError where a run works on it, InputError where it takes no file.
+
+        What another command does in a moment is waited for.
+        """
+        target = self._index.target
+        if ledger_place(target) != target:
+            raise InputError(f"{target} is read-only, so nothing in it can be changed", "copy it, and review the copy")
+        end = time.monotonic() + _PATIENCE
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(run_lock(target))
+                    break
+                except LockedError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.05)
+            yield stack.enter_context(Store(target))
+
+
+def _row(id: str, change: Change) -> dict[str, str]:
+    return {"id": id, "before": change.caption.raw, "after": change.after}

@@ -1,0 +1,82 @@
+"""Detail: what the page shows of one picture: each tag with its score, the caption as it is trained."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from curate.review.index import Entry, Index
+from curate.review.rows import best_scores
+from curate.review.tokens import Tokens
+from curate.tags_folder import Captioned
+
+
+class Detail:
+    """Tells everything about one picture."""
+
+    def __init__(self, index: Index, tokens: Tokens) -> None:
+        self._index, self._tokens = index, tokens
+
+    def __call__(self, entry: Entry) -> dict[str, Any]:
+        """The row of the picture with its caption's text, its chips and its source."""
+        one = entry.caption
+        trained = self._trained(one) if one is not None else ""
+        return {
+            **entry.row,
+            "caption": one.raw if one is not None else "",
+            "trained": trained,
+            "chunks": self._tokens.chunks(trained) if one is not None else None,
+            "chips": _chips(one) if one is not None else [],
+            "source": self._source(entry),
+        }
+
+    def _trained(self, one: Captioned) -> str:
+        """The caption as the trainer reads it: one line; the words of the folder where there is none."""
+        from curate import captions
+        from curate.captions import FolderForm
+
+        text = captions.normalize(one.raw, FolderForm(one.form))
+        if text:
+            return text
+        from curate.names import folder_name
+
+        name = folder_name(one.path.parent.name)
+        return name.words if name.repeats else ""
+
+    def _source(self, entry: Entry) -> str:
+        """The name of the file that the picture was made of."""
+        if entry.aside is not None:
+            return Path(entry.aside.source).name or entry.key.rpartition("/")[2]
+        origin = entry.caption.record.origin if entry.caption is not None else ""
+        return Path(self._index.ledger.content.sources.get(origin, entry.file)).name
+
+
+def _chips(one: Captioned) -> list[dict[str, Any]]:
+    scores = best_scores(one.record)
+    implied = _implied(one.tags)
+    return [
+        {
+            "tag": tag,
+            "score": scores[tag][0] if tag in scores else None,
+            "implied": tag in implied,
+            "trigger": tag in one.record.trigger,
+        }
+        for tag in one.tags
+    ]
+
+
+def _implied(tags: tuple[str, ...]) -> frozenset[str]:
+    """The tags that others of the caption imply."""
+    table = implications()
+    return frozenset(up for tag in tags for up in table.ancestors(tag) if up != tag)
+
+
+@cache
+def implications() -> Any:
+    """The implied tags of danbooru: the full table where `curate tags update` stored one, else the built-in one."""
+    from curate.tagging.models import translated
+    from taggers import exports
+
+    with translated():
+        return exports.table("danbooru")

@@ -1,0 +1,266 @@
+"""Index: every picture of a folder as the page shows it, kept up with the disk, the ledger and the measurements."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.core.caption_options import CaptionReading
+from curate.core.events import Event, Note
+from curate.core.store import LEDGER
+from curate.review.ledger import Aside, Ledger
+from curate.review.rows import TagTable, caption_row, measured_row, version
+from curate.review.snapshot import Snapshot, Stamp, snapshot
+from curate.review.thumbnails import Measures
+from curate.scan import SourcePicture
+from curate.tags_folder import Captioned, pictures_of, read_captions, silent
+
+_NO_FILE: Stamp = (0, 0)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A picture of the index.
+
+    file      the picture's file, "" where there is none to show
+    caption   None where it cannot be read, and of pictures that are set aside
+    state     what the caption was read of: it is read again where this is another
+    row       what the page knows of it; `text` is the same as JSON, `revision` when it last changed
+    """
+
+    id: str
+    key: str
+    concept: str
+    file: str
+    stamp: Stamp
+    picture: SourcePicture | None = None
+    caption: Captioned | None = None
+    aside: Aside | None = None
+    state: tuple[Any, ...] = ()
+    row: dict[str, Any] = field(default_factory=dict[str, Any])
+    revision: int = 0
+
+
+class Index:
+    """The pictures of a folder. All methods may be called by several threads."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target.absolute()
+        self.ledger = Ledger(self.target)
+        self.lock = threading.RLock()
+        self.table = TagTable()
+        self.revision = 0
+        self.messages: list[str] = []
+        self.entries: dict[str, Entry] = {}
+        self._removed: dict[str, int] = {}
+        self._files = Snapshot({}, ())
+        self._pictures: Sequence[SourcePicture] = ()
+        self._forms: dict[tuple[Path, str], str] = {}
+        self._measures: dict[str, Measures] = {}
+
+    def close(self) -> None:
+        """Ends what listens to the ledger."""
+        self.ledger.close()
+
+    def measured(self, measures: Mapping[str, Measures]) -> None:
+        """Takes up what was measured of files."""
+        with self.lock:
+            self._measures.update(measures)
+            changed = [e for e in self.entries.values() if e.file in measures]
+            self._renew(changed)
+
+    def refresh(self) -> None:
+        """Brings the index up with the disk and the ledger. Cheap where nothing changed."""
+        with self.lock:
+            now = snapshot(self.target)
+            renamed = now.files.keys() != self._files.files.keys() or not self._pictures
+            if renamed:
+                self.ledger.follow()
+            written = self.ledger.refresh()
+            if now == self._files and not written and self._pictures:
+                return
+            if renamed:
+                self._pictures = self._inside(pictures_of(self.target, silent), now)
+            self._files = now
+            self._read()
+
+    def get(self, id: str) -> Entry | None:
+        """The picture of that id, None without one."""
+        with self.lock:
+            return self.entries.get(id)
+
+    def since(self, revision: int) -> tuple[list[Entry], list[str]]:
+        """The pictures that changed after a revision, and the ids of those that went."""
+        with self.lock:
+            changed = [e for e in self.entries.values() if e.revision > revision]
+            return changed, [id for id, when in self._removed.items() if when > revision]
+
+    def unmeasured(self) -> list[Entry]:
+        """The pictures whose file nobody measured as it is."""
+        with self.lock:
+            return [e for e in self.entries.values() if e.file and self._measures_of(e) is None]
+
+    # reading ----------------------------------------------------------------------------------------------------------
+
+    def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> list[SourcePicture]:
+        """The pictures that lie in the folder, each with the caption and the mask that do."""
+        self.messages = [f"{path} leads out of the folder and is left out" for path in now.outside]
+        return [one for one in pictures if str(one.path) in now.files]
+
+    def _read(self) -> None:
+        known = self.ledger.content.known
+        entries: dict[str, Entry] = {}
+        stale: list[Entry] = []
+        for one in self._pictures:
+            file = str(one.path)
+            path = Path(file).relative_to(self.target).as_posix()
+            row = known.rows.get(path)
+            beside = tuple(self._files.files.get(str(text)) for text in one.captions)
+            mask = str(one.mask) if one.mask else ""
+            state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
+                     known.bulk.get(path))  # fmt: skip
+            before = self.entries.get(name := legible_id(path))
+            if before is not None and before.state == state:
+                entries[name] = before
+                continue
+            entry = Entry(name, row.key if row else one.key, one.concept, file, self._files.files[file], one,
+                          state=state, revision=before.revision if before else 0)  # fmt: skip
+            entry.row = before.row if before else {}
+            stale.append(entry)
+            entries[name] = entry
+        self._read_captions(stale)
+        self._add_aside(entries, stale)
+        for id in self.entries.keys() - entries.keys():
+            self._removed[id] = self.revision = self.revision + 1
+        for id in entries:
+            self._removed.pop(id, None)
+        self.entries = entries
+        self._renew(stale)
+
+    def _read_captions(self, stale: Sequence[Entry]) -> None:
+        """Reads captions in the form that their folder is known to have; the first time all of a folder decide."""
+        groups: dict[str, list[SourcePicture]] = {}
+        for entry in stale:
+            if entry.picture is not None:
+                form = self._forms.get((entry.picture.path.parent, entry.picture.folder), "auto")
+                groups.setdefault(form, []).append(entry.picture)
+        result: dict[Path, Captioned] = {}
+        for form, pictures in groups.items():
+            reading = CaptionReading(form)  # type: ignore[arg-type]
+            result |= read_captions(self.target, pictures, self.ledger.content.known, reading, self._tell)
+        for entry in stale:
+            if entry.picture is not None:
+                entry.caption = result.get(entry.picture.path)
+                if entry.caption is not None:
+                    self._forms[entry.picture.path.parent, entry.picture.folder] = entry.caption.form
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Note) and len(self.messages) < 100:
+            self.messages.append(f"{event.key}: {event.message}" if event.key else event.message)
+
+    def _add_aside(self, entries: dict[str, Entry], stale: list[Entry]) -> None:
+        """Adds the pictures that are not in the folder, each shown by the file it was made of."""
+        present = {entry.key for entry in entries.values()}
+        for key, aside in self.ledger.content.aside.items():
+            if key in present:
+                continue
+            name = f"aside:{legible_id(key)}"
+            stamp = _stamp(aside.source)
+            state = (aside, stamp)
+            before = self.entries.get(name)
+            if before is not None and before.state == state:
+                entries[name] = before
+                continue
+            file = aside.source if stamp != _NO_FILE else ""
+            entry = Entry(name, key, key.partition("/")[0], file, stamp, aside=aside, state=state)
+            entries[name] = entry
+            stale.append(entry)
+
+    # rows -------------------------------------------------------------------------------------------------------------
+
+    def _renew(self, changed: Sequence[Entry]) -> None:
+        """Makes the rows of entries anew; one that is another now gets a new revision."""
+        ids = {entry.key: entry.id for entry in self.entries.values()} if any(e.aside for e in changed) else {}
+        for entry in changed:
+            row = self._row(entry, ids)
+            if row != entry.row:
+                entry.row = row
+                entry.revision = self.revision = self.revision + 1
+
+    def _row(self, entry: Entry, ids: Mapping[str, str]) -> dict[str, Any]:
+        caption, aside = entry.caption, entry.aside
+        own: dict[str, Any] = {"tags": [], "sentence": "", "rating": None, "edited": False, "low": [], "score": None}
+        return {
+            "id": entry.id,
+            "key": entry.key,
+            "concept": entry.concept,
+            "bytes": entry.stamp[1],
+            "version": version(entry.stamp),
+            **measured_row(self._measures_of(entry), caption.record if caption else None),
+            **(caption_row(caption, self.table) if caption else own),
+            "aside": aside.reason if aside else None,
+            "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
+            "tokens": None,
+            "loss": None,
+            "mask": entry.picture is not None and entry.picture.mask is not None,
+            "transform": None,
+            "transform_done": False,
+            "concept_next": None,
+        }
+
+    def _measures_of(self, entry: Entry) -> Measures | None:
+        measures = self._measures.get(entry.file)
+        return measures if measures is not None and measures.stamp == entry.stamp else None
+
+    def concepts(self) -> list[dict[str, Any]]:
+        """The concepts as their folders have them, in order of name."""
+        result: dict[str, dict[str, Any]] = {}
+        for entry in self.entries.values():
+            if entry.picture is None or entry.caption is None or entry.concept in result:
+                continue
+            name = entry.picture.name
+            result[entry.concept] = {
+                "name": entry.concept,
+                "folder": entry.picture.folder,
+                "trigger": list(entry.caption.record.trigger),
+                "repeats": name.repeats or 1,
+                "kind": None,
+            }
+        return [result[name] for name in sorted(result)]
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether curate wrote pictures here."""
+        return bool(self.ledger.content.known.rows)
+
+    def in_ledger(self) -> bool:
+        """Whether the folder has a ledger."""
+        return (self.target / LEDGER / "ledger.sqlite").is_file()
+
+
+def legible_id(path: str) -> str:
+    """A path as text that every browser can send; bytes that are no UTF-8 are read as Latin-1."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogateescape").decode("latin-1")
+    return path
+
+
+def _stamp(file: str) -> Stamp:
+    if not file:
+        return _NO_FILE
+    try:
+        stat = Path(file).stat()
+    except OSError:
+        return _NO_FILE
+    return stat.st_mtime_ns, stat.st_size
+
+
+def as_json(entries: Iterable[Entry]) -> str:
+    """The rows of entries as a JSON list."""
+    return json.dumps([entry.row for entry in entries], separators=(",", ":"))

@@ -1,0 +1,127 @@
+"""Ledger: what the ledger of a folder knows, read again only where somebody wrote to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate import folder
+from curate.core.lock import run_lock
+from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
+from curate.core.user_changes import Identity, Removal
+from curate.errors import LockedError
+from curate.tags_folder import Known, silent
+
+_DUPLICATE = re.compile(r"(?:near )?duplicate of (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A picture that is not in the folder, and why; `source` is the file it was made of, "" where nobody knows."""
+
+    key: str
+    reason: str
+    source: str = ""
+    path: str = ""
+
+    @property
+    def duplicate_of(self) -> str:
+        """The key of the picture that stayed in its place, "" where it was set aside for another reason."""
+        match = _DUPLICATE.fullmatch(self.reason)
+        return match[1] if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The ledger at one moment. `known` is what captions are read with, `aside` is by key."""
+
+    known: Known = field(default_factory=Known)
+    aside: Mapping[str, Aside] = field(default_factory=dict[str, Aside])
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The file that a picture of that origin was made of."""
+
+
+class Ledger:
+    """Reads the ledger of a folder; an empty one where curate never worked on it."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self._file = target / LEDGER / "ledger.sqlite"
+        self._watch: sqlite3.Connection | None = None
+        self._version = -1
+        self._summary = (0, 0)
+        self.content = Content()
+
+    def close(self) -> None:
+        """Ends the connection that hears of changes."""
+        if self._watch is not None:
+            self._watch.close()
+
+    def refresh(self) -> bool:
+        """Reads it anew where it changed; returns whether it did."""
+        if not self._file.is_file():
+            return False
+        if self._watch is None:
+            self._watch = sqlite3.connect(self._file, timeout=5, check_same_thread=False)
+        version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        summary = _stamp(self._summary_file)
+        if (version, summary) == (self._version, self._summary):
+            return False
+        self._version, self._summary = version, summary
+        self.content = self._read()
+        return True
+
+    def follow(self) -> None:
+        """Lets the ledger follow what the person moved, renamed or removed; nothing where a run is at it."""
+        if ledger_place(self.target) != self.target or not self._file.is_file():
+            return
+        with contextlib.suppress(LockedError), run_lock(self.target), Store(self.target) as store:
+            folder.read_changes(self.target, store, silent)
+
+    @property
+    def _summary_file(self) -> Path:
+        return self.target / LEDGER / SUMMARY
+
+    def _read(self) -> Content:
+        with contextlib.ExitStack() as stack:
+            place = self.target
+            if ledger_place(self.target) != self.target:
+                place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                folder.copy_ledger(self.target, place)
+            store = stack.enter_context(Store(place))
+            known = Known(store.written(), folder.bulk_edits(store))
+            sources = store.file_digests.paths_by_digest("blake2b")
+            origins = {key: origin for origin, key in store.sources()}
+            aside = _aside(self._summary_file, origins, sources, store.removed())
+        return Content(known, aside, sources)
+
+
+def _aside(
+    summary: Path, origins: Mapping[str, str], sources: Mapping[str, str], removed: Mapping[Identity, Removal]
+) -> dict[str, Aside]:
+    """What stages of the last run set aside, and what the person removed."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(summary.read_text(encoding="utf-8"))["aside"]
+    except (OSError, ValueError, KeyError):
+        rows = []
+    result = {
+        row["key"]: Aside(row["key"], row["reason"], sources.get(origins.get(row["key"], ""), "")) for row in rows
+    }
+    for (origin, key), removal in removed.items():
+        result[key] = Aside(key, "you removed it", sources.get(origin, ""), removal.path)
+    return result
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,33 @@
+"""Opened: which folder `curate review` shows, and with which base model its captions will be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from curate.errors import InputError
+
+
+def opened(target: Path) -> tuple[Path, str, str]:
+    """The folder, the base model and the tokenizer of its training: by a pipeline file, else by its last training."""
+    if target.is_file():
+        return _by_pipeline(target)
+    from curate.train.output.run_records import runs_of
+
+    runs = runs_of(target) if target.is_dir() else []
+    options: dict[str, Any] = runs[-1].options if runs else {}
+    return target, str(options.get("base") or ""), str(options.get("tokenizer") or "")
+
+
+def _by_pipeline(file: Path) -> tuple[Path, str, str]:
+    from curate.pipeline import load
+    from curate.stages.train import Train
+
+    pipeline = load(file)
+    if not pipeline.output.is_dir():
+        raise InputError(f"{pipeline.output} does not exist yet", f"run `curate run {file}` first")
+    train = next((stage for stage in pipeline.stages if isinstance(stage, Train)), None)
+    if train is None:
+        return pipeline.output, "", ""
+    values = train.model_dump()
+    return pipeline.output, str(values.get("base") or ""), str(values.get("tokenizer") or "")

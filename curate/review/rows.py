@@ -1,0 +1,110 @@
+"""Rows: what the page knows of each picture, as JSON-able values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from curate.core.record import Record
+from curate.review.snapshot import Stamp
+from curate.review.thumbnails import Measures
+from curate.tags_folder import Captioned
+
+_CLOSE = 0.1
+"""A score by so little above its threshold is worth a look."""
+
+
+class TagTable:
+    """Every tag that was ever sent, by number; it only grows, so that the page's numbers stay right."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, tag: str) -> int:
+        """The tag's place in `names`."""
+        number = self._numbers.get(tag)
+        if number is None:
+            number = self._numbers[tag] = len(self.names)
+            self.names.append(tag)
+        return number
+
+
+def version(stamp: Stamp) -> str:
+    """What a picture's address carries, so that a browser asks again once the file is another."""
+    return hashlib.blake2b(f"{stamp[0]} {stamp[1]}".encode(), digest_size=6).hexdigest()
+
+
+def caption_row(one: Captioned, table: TagTable) -> dict[str, Any]:
+    """What a row says of the caption."""
+    known = best_scores(one.record)
+    numbers = [table.number(tag) for tag in one.tags]
+    scored = [known[tag] for tag in one.tags if tag in known]
+    limits = thresholds(tuple(one.record.scores.unpack()) if scored else ())
+    low = [table.number(tag) for tag in one.tags if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE]
+    return {
+        "tags": numbers,
+        "sentence": one.record.sentence,
+        "rating": rating(one.record),
+        "edited": one.edited,
+        "low": low,
+        "score": round(sum(score for score, _ in scored) / len(scored), 4) if scored else None,
+    }
+
+
+def measured_row(measures: Measures | None, record: Record | None) -> dict[str, Any]:
+    """What a row says of the pixels; null where nobody has measured them yet."""
+    if measures is not None:
+        return {"width": measures.width, "height": measures.height, "sharpness": measures.sharpness}
+    known = record is not None and record.image.width > 0
+    width, height = (record.image.width, record.image.height) if record is not None and known else (None, None)
+    return {"width": width, "height": height, "sharpness": None}
+
+
+def best_scores(record: Record) -> dict[str, tuple[float, str]]:
+    """Of each tag the highest score that a tagger gave it, and its category."""
+    best: dict[str, tuple[float, str]] = {}
+    for scores in record.scores.unpack().values():
+        for tag, (score, category) in scores.items():
+            if tag not in best or best[tag][0] < score:
+                best[tag] = (score, category)
+    return best
+
+
+def rating(record: Record) -> str | None:
+    """The rating that scores highest by the first tagger that rates; None where none does."""
+    for scores in record.scores.unpack().values():
+        rated = {tag: score for tag, (score, category) in scores.items() if category == "rating"}
+        if rated:
+            return max(sorted(rated), key=lambda tag: rated[tag])
+    return None
+
+
+@cache
+def thresholds(models: tuple[str, ...]) -> Limits:
+    """The thresholds by category of the taggers that scored a picture; the lowest where they differ."""
+    import taggers
+    from taggers.errors import TaggerError
+
+    limits: dict[str, float] = {}
+    for name in models:
+        if name in taggers.names():
+            try:
+                own: Mapping[str, float] = taggers.thresholds(name, offline=True)
+            except TaggerError:
+                continue
+            limits = {c: min(limits.get(c, 1.0), own.get(c, 1.0)) for c in {*limits, *own}}
+    return Limits(limits)
+
+
+class Limits:
+    """Thresholds by category; a category without one has the general tags'."""
+
+    def __init__(self, limits: Mapping[str, float]) -> None:
+        self._limits = limits
+
+    def __call__(self, category: str) -> float:
+        """The threshold of a category; 0.35, as of most taggers, where nobody knows."""
+        return self._limits.get(category, self._limits.get("general", 0.35))

@@ -1,0 +1,74 @@
+"""Serve: opens the port, prints the address, and answers until the user stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from curate.errors import InputError
+from curate.review.server import Review
+
+HOST = "127.0.0.1"
+
+
+def serve(
+    target: Path,
+    tell: Callable[[str], None],
+    *,
+    port: int = 0,
+    browser: bool = True,
+    base: str = "",
+    tokenizer: str = "",
+) -> None:
+    """Serves the review page of a folder on this machine alone, until Ctrl-C; `tell` hears its address.
+
+    Raises InputError for a folder that is not there and a port that is taken.
+    """
+    if not target.is_dir():
+        what = "is not a folder" if target.exists() else "does not exist"
+        raise InputError(f"{target} {what}", "give a prepared folder, a folder of pictures, or a pipeline file")
+    with _listening(port) as listener:
+        review = Review(target, base, tokenizer)
+        try:
+            review.start()
+            number: int = listener.getsockname()[1]
+            token = secrets.token_urlsafe(32)
+            address = f"http://{HOST}:{number}/?token={token}"
+            tell(address)
+            if browser:
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            config = uvicorn.Config(
+                review.application(token, number), http="h11", ws="none", lifespan="off", log_config=None,
+                access_log=False, server_header=False, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=65536,
+            )  # fmt: skip
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            review.close()
+
+
+def _listening(port: int) -> socket.socket:
+    """A socket of this machine alone; any free port where `port` is 0."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):
+            # elsewhere than on Windows, where it would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise InputError(
+                f"port {port} cannot be used: {error.strerror}", "choose another with --port, or leave --port out"
+            ) from error
+        raise
+    return listener

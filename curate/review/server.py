@@ -1,0 +1,187 @@
+"""Server: the addresses of the review page, and what they answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from curate.core.store import ledger_place
+from curate.errors import CurateError, InputError
+from curate.review.access import Access
+from curate.review.answers import Refused, answer, on_error, on_missing, on_refused, written
+from curate.review.changes import Changes
+from curate.review.detail import Detail
+from curate.review.edits import EditRequest
+from curate.review.index import Entry, Index, as_json
+from curate.review.pictures import Pictures
+from curate.review.thumbnails import Thumbnails
+from curate.review.tokens import Tokens
+from curate.review.vocabulary import Vocabulary
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class Review:
+    """A folder under review: its index, thumbnails and vocabulary, and the application that serves them."""
+
+    def __init__(self, target: Path, base: str = "", tokenizer: str = "") -> None:
+        """`base` and `tokenizer` are those of the training that will follow, as its options have them."""
+        self.index = Index(target)
+        self.thumbnails = Thumbnails(ledger_place(target))
+        self.tokens = Tokens(base, tokenizer)
+        self.detail = Detail(self.index, self.tokens)
+        self.changes = Changes(self.index, self.detail)
+        self.vocabulary = Vocabulary(self.index)
+        self.pictures = Pictures(self.index, self.thumbnails)
+        self._stopping = threading.Event()
+        self._worker = threading.Thread(target=self._measure, name="measure", daemon=True)
+
+    def start(self) -> None:
+        """Reads the folder, then begins to measure its pictures in the background."""
+        self.index.measured(self.thumbnails.measures())
+        self.index.refresh()
+        self._worker.start()
+
+    def close(self) -> None:
+        """Ends the background work."""
+        self._stopping.set()
+        self._worker.join()
+        self.thumbnails.close()
+        self.index.close()
+
+    def application(self, token: str, port: int) -> ASGIApp:
+        """The ASGI application that answers on a port to who knows the token."""
+        routes = [
+            Route("/", self._page, methods=["GET"]),
+            Route("/page/{name:path}", self._static, methods=["GET"]),
+            Route("/api/index", self._index, methods=["GET"]),
+            Route("/api/changes", self._changes, methods=["GET"]),
+            Route("/api/picture/{id:path}", self._picture, methods=["GET"]),
+            Route("/api/vocabulary", self._vocabulary, methods=["GET"]),
+            Route("/api/tags", self._tags, methods=["GET"]),
+            Route("/api/edit", self._edit, methods=["POST"]),
+            Route("/api/undo", self._undo, methods=["POST"]),
+            Route("/thumb/{id:path}", self._thumb, methods=["GET"]),
+            Route("/picture/{id:path}", self._whole, methods=["GET"]),
+            Route("/mask/{id:path}", self._mask, methods=["GET"]),
+        ]
+        handlers: Mapping[Any, Any] = {Refused: on_refused, CurateError: on_error, HTTPException: on_missing}
+        return Access(Starlette(routes=routes, exception_handlers=handlers), token, port)
+
+    # the page ---------------------------------------------------------------------------------------------------------
+
+    async def _page(self, request: Request) -> Response:
+        return _static_file("index.html")
+
+    async def _static(self, request: Request) -> Response:
+        return _static_file(request.path_params["name"])
+
+    # what is there ----------------------------------------------------------------------------------------------------
+
+    def _index(self, request: Request) -> Response:
+        index = self.index
+        with index.lock:
+            index.refresh()
+            head = {**self._head(), "folder": index.target.name, "prepared": index.is_prepared,
+                    "messages": index.messages, "tags": index.table.names}  # fmt: skip
+            return written(f'{json.dumps(head)[:-1]},"pictures":{as_json(index.entries.values())}}}'.encode())
+
+    def _changes(self, request: Request) -> Response:
+        index = self.index
+        since, tags = _number(request, "since"), _number(request, "tags")
+        with index.lock:
+            index.refresh()
+            if since > index.revision or tags > len(index.table.names):
+                return answer({"reload": True})
+            changed, removed = index.since(since)
+            return answer({**self._head(), "pictures": [e.row for e in changed], "removed": removed,
+                           "tags": index.table.names[tags:], "messages": index.messages})  # fmt: skip
+
+    def _head(self) -> dict[str, Any]:
+        return {"revision": self.index.revision, "concepts": self.index.concepts(), "waiting": False}
+
+    def _picture(self, request: Request) -> Response:
+        with self.index.lock:
+            self.index.refresh()
+            return answer(self.detail(self._entry(request)))
+
+    def _vocabulary(self, request: Request) -> Response:
+        limit = min(100, _number(request, "limit") or 20)
+        return answer(self.vocabulary.search(request.query_params.get("q", ""), limit))
+
+    def _tags(self, request: Request) -> Response:
+        return answer(self.vocabulary.statistics())
+
+    # pictures ---------------------------------------------------------------------------------------------------------
+
+    async def _thumb(self, request: Request) -> Response:
+        return await self.pictures.thumbnail(self._entry(request))
+
+    async def _whole(self, request: Request) -> Response:
+        return await run_in_threadpool(self.pictures.whole, self._entry(request))
+
+    async def _mask(self, request: Request) -> Response:
+        return await run_in_threadpool(self.pictures.mask, self._entry(request))
+
+    def _entry(self, request: Request) -> Entry:
+        """The picture of the address; an address is never taken for a path on the disk."""
+        entry = self.index.get(request.path_params["id"])
+        if entry is None:
+            raise Refused(404, "there is no such picture")
+        return entry
+
+    # what is changed --------------------------------------------------------------------------------------------------
+
+    async def _edit(self, request: Request) -> Response:
+        return await _carried_out(request, EditRequest, self.changes.edit)
+
+    async def _undo(self, request: Request) -> Response:
+        await request.body()
+        return answer(await run_in_threadpool(self.changes.undo))
+
+    def _measure(self) -> None:
+        """Makes thumbnails and counts tokens of what nobody asked for yet, so that sorting and scrolling are fast."""
+        self.tokens.load()
+        while not self._stopping.is_set():
+            self.pictures.measure_next(self._stopping)
+            self._stopping.wait(1)
+
+
+async def _carried_out(request: Request, kind: type[Any], work: Callable[[Any], Any]) -> Response:
+    """Checks the body of a request and does what it asks for. Raises Refused for a body of another form."""
+    try:
+        body: BaseModel = kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        rows = ["".join(f"{part}: " for part in row["loc"]) + row["msg"] for row in error.errors()]
+        raise Refused(400, "; ".join(rows)) from error
+    return answer(await run_in_threadpool(work, body))
+
+
+def _static_file(name: str) -> Response:
+    """A file of the page; only those that the package holds."""
+    known = {one.name: one for one in files("curate.review").joinpath("page").iterdir() if one.is_file()}
+    if name not in known or Path(name).suffix not in _TYPES:
+        raise HTTPException(404)
+    headers = {"Cache-Control": "no-cache"}
+    return Response(known[name].read_bytes(), headers=headers, media_type=_TYPES[Path(name).suffix])
+
+
+def _number(request: Request, name: str) -> int:
+    """A number of the address, 0 without it. Raises InputError for anything else."""
+    given = request.query_params.get(name, "0")
+    if not given.isdecimal() or len(given) > 12:
+        raise InputError(f"{name} is a number, not {given!r}")
+    return int(given)
