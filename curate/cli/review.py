@@ -24,7 +24,7 @@ def review_command(
     ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page. 0 takes any free port.")] = 0,
 ) -> None:
-    """Look at a dataset in the browser and correct it: tags, captions, crops, masks, pictures to leave out.
+    """See and correct a dataset in the browser: tags, captions, crops, masks, concepts.
 
     The page is for this computer alone. Every change is saved at once, counts as your edit, and `curate undo`
     reverts it. Ctrl-C ends the page.

@@ -6,12 +6,13 @@ from curate.folder.edit_matching import source_key
 from curate.folder.edits import Changes, read_caption_edits, read_changes
 from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
-from curate.folder.journal import Journal, has_undo, undo, unfinished
+from curate.folder.journal import Journal
 from curate.folder.ledger_copy import copy_ledger
 from curate.folder.publish import is_current, publish
 from curate.folder.recognize import keep_sources, recognize, with_edits
 from curate.folder.removals import matching_removals, restore
 from curate.folder.state import Published, suffix
+from curate.folder.undo import has_undo, undo, unfinished
 
 __all__ = [
     "BULK_EDITS",

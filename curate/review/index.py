@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -107,9 +108,17 @@ class Index:
     # reading ----------------------------------------------------------------------------------------------------------
 
     def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> list[SourcePicture]:
-        """The pictures that lie in the folder, each with the caption and the mask that do."""
+        """The pictures that lie in the folder, each with the captions and the mask that do."""
         self.messages = [f"{path} leads out of the folder and is left out" for path in now.outside]
-        return [one for one in pictures if str(one.path) in now.files]
+        return [
+            dataclasses.replace(
+                one,
+                captions=tuple(text for text in one.captions if str(text) in now.files),
+                mask=one.mask if str(one.mask) in now.files else None,
+            )
+            for one in pictures
+            if str(one.path) in now.files
+        ]
 
     def _read(self) -> None:
         known = self.ledger.content.known
@@ -153,10 +162,14 @@ class Index:
             reading = CaptionReading(form)  # type: ignore[arg-type]
             result |= read_captions(self.target, pictures, self.ledger.content.known, reading, self._tell)
         for entry in stale:
-            if entry.picture is not None:
-                entry.caption = result.get(entry.picture.path)
-                if entry.caption is not None:
-                    self._forms[entry.picture.path.parent, entry.picture.folder] = entry.caption.form
+            caption = result.get(entry.picture.path) if entry.picture is not None else None
+            if entry.picture is not None and caption is not None and self._is_inside(caption.file):
+                entry.caption = caption
+                self._forms[entry.picture.path.parent, entry.picture.folder] = caption.form
+
+    def _is_inside(self, file: Path) -> bool:
+        """Whether a caption's file is no link that leads out of the folder; it may be missing."""
+        return str(file) in self._files.files or not file.is_symlink()
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Note) and len(self.messages) < 100:

@@ -49,11 +49,13 @@ class Review:
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._measure, name="measure", daemon=True)
 
-    def start(self) -> None:
-        """Reads the folder, then begins to measure its pictures in the background."""
+    def start(self, *, tokens: bool = True) -> None:
+        """Reads the folder, then begins to measure its pictures in the background, and to count `tokens`."""
         self.index.measured(self.thumbnails.measures())
         self.index.refresh()
         self._worker.start()
+        if tokens:  # loading it cannot be stopped half-way, so nobody waits for it
+            threading.Thread(target=self.tokens.load, name="tokenizer", daemon=True).start()
 
     def close(self) -> None:
         """Ends the background work."""
@@ -153,8 +155,7 @@ class Review:
         return answer(await run_in_threadpool(self.changes.undo))
 
     def _measure(self) -> None:
-        """Makes thumbnails and counts tokens of what nobody asked for yet, so that sorting and scrolling are fast."""
-        self.tokens.load()
+        """Makes thumbnails that nobody asked for yet, so that sorting and scrolling are fast."""
         while not self._stopping.is_set():
             self.pictures.measure_next(self._stopping)
             self._stopping.wait(1)

@@ -34,7 +34,7 @@ def compare(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "resize", "balance", "train", "train-all", "evaluate", "evaluate-all", "sample", "grid"]
+    "command", ["", "resize", "balance", "train", "train-all", "evaluate", "evaluate-all", "sample", "grid", "review"]
 )
 def test_help(command: str) -> None:
     found = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
