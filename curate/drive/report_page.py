@@ -15,6 +15,7 @@ from curate.core.files import write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, SUMMARY
+from curate.drive.session import quoted
 from curate.errors import CurateError, InputError
 from curate.report import open_report
 
@@ -109,6 +110,7 @@ def _page(
         before=pictures.source,
         files=pictures.files,
         checks=checks,
+        review=quoted(folder),
         ledger=ledger,
         trainings=runs,
         grid=_grid(run),

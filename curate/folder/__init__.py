@@ -10,7 +10,7 @@ from curate.folder.journal import Journal
 from curate.folder.ledger_copy import copy_ledger
 from curate.folder.publish import is_current, publish
 from curate.folder.recognize import keep_sources, recognize, with_edits
-from curate.folder.removals import matching_removals, restore
+from curate.folder.removals import matching_removals, remove, restore, restore_pictures
 from curate.folder.state import Published, suffix
 from curate.folder.undo import has_undo, undo, unfinished
 
@@ -32,9 +32,11 @@ __all__ = [
     "read_caption_edits",
     "read_changes",
     "recognize",
+    "remove",
     "report_encodings",
     "report_foreign_pictures",
     "restore",
+    "restore_pictures",
     "same_text",
     "source_key",
     "suffix",

@@ -1,13 +1,33 @@
-"""Removals: pictures that a person removed from the prepared folder are wanted again."""
+"""Removals: pictures that a person removes from the prepared folder, or wants again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from curate import picture_names
+from curate.core.files import disk_errors
 from curate.core.store import Store
-from curate.folder.compare import is_any_of, read_text
+from curate.core.user_changes import Identity
+from curate.folder.compare import caption_path, is_any_of, read_text
+from curate.folder.journal import Journal
+
+
+def remove(folder: Path, store: Store, journal: Journal, paths: Collection[str]) -> None:
+    """Removes pictures that curate wrote, and their captions, as a person would: the next run sets them aside.
+
+    The journal keeps the files. Raises CurateError where the disk refuses.
+    """
+    rows = store.written()
+    for path in paths:
+        caption = caption_path(folder, rows[path])
+        # a caption without a picture is taken for a person's own: the picture goes last
+        for name in (caption, path):
+            file = folder / name
+            if name and file.is_file():
+                journal.replacing(file)
+                with disk_errors(str(file)):
+                    file.unlink()
 
 
 def matching_removals(store: Store, patterns: Sequence[str]) -> list[tuple[str, str]]:
@@ -21,7 +41,11 @@ def matching_removals(store: Store, patterns: Sequence[str]) -> list[tuple[str, 
 
 def restore(folder: Path, store: Store, patterns: Sequence[str]) -> list[str]:
     """Takes removals back and returns the keys of the pictures: the next run prepares them again."""
-    identities = matching_removals(store, patterns)
+    return restore_pictures(folder, store, matching_removals(store, patterns))
+
+
+def restore_pictures(folder: Path, store: Store, identities: Collection[Identity]) -> list[str]:
+    """Takes the removals of these pictures back, and returns their keys."""
     store.forget_removed(identities)
     edits = store.edits()
     # a run that did not get far enough may have left what is known of them

@@ -33,7 +33,7 @@ class Changes:
         change = edit_of(request)
         with self._index.lock:
             self._index.refresh()
-            entries, skipped = self._entries(request.ids)
+            entries, skipped = self.entries(request.ids)
             for entry in list(entries):
                 shown = request.expected.get(entry.id)
                 if entry.caption is None:
@@ -46,7 +46,7 @@ class Changes:
             captioned = {e.caption.path: e for e in entries if e.caption is not None}
             edited = plan([e.caption for e in captioned.values() if e.caption is not None], change, edited_too=True)
             if not request.preview and edited.changes:
-                with self._ledger() as store:
+                with self.ledger() as store:
                     newer = write(self._index.target, store, edited.changes, summary(request),
                                   by_hand=len(request.ids) == 1)  # fmt: skip
                 self._index.refresh()
@@ -61,13 +61,13 @@ class Changes:
         undone = None
         with self._index.lock:
             if self._index.in_ledger():
-                with self._ledger() as store:
+                with self.ledger() as store:
                     undone = folder.undo(self._index.target, store)[0] if folder.has_undo(store.root) else None
                     folder.read_changes(self._index.target, store, lambda _: None)
                 self._index.refresh()
             return {"undone": undone, "revision": self._index.revision}
 
-    def _entries(self, ids: Sequence[str]) -> tuple[list[Entry], list[dict[str, str]]]:
+    def entries(self, ids: Sequence[str]) -> tuple[list[Entry], list[dict[str, str]]]:
         """The pictures of these ids, each once, and those that are not there."""
         pairs = [(id, self._index.get(id)) for id in dict.fromkeys(ids)]
         skipped = [{"id": id, "reason": "no longer there"} for id, entry in pairs if entry is None]
@@ -89,7 +89,7 @@ class Changes:
         raise Refused(409, message, now=self._detail(entry))
 
     @contextlib.contextmanager
-    def _ledger(self) -> Generator[Store]:
+    def ledger(self) -> Generator[Store]:
         """The folder's ledger, locked. Raises LockedError where a run works on it, InputError where it takes no file.
 
         What another command does in a moment is waited for.

@@ -26,11 +26,14 @@ from curate.review.changes import Changes
 from curate.review.detail import Detail
 from curate.review.edits import EditRequest
 from curate.review.index import Entry, Index, as_json
+from curate.review.picture_changes import PictureChanges, PicturesRequest
 from curate.review.pictures import Pictures
 from curate.review.thumbnails import Thumbnails
 from curate.review.tokens import Tokens
 from curate.review.vocabulary import Vocabulary
 
+CAN = ("aside", "mask")
+"""What can be done to pictures: of aside, concept, transform and mask, the page shows these controls alone."""
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -44,6 +47,7 @@ class Review:
         self.tokens = Tokens(base, tokenizer)
         self.detail = Detail(self.index, self.tokens)
         self.changes = Changes(self.index, self.detail)
+        self.picture_changes = PictureChanges(self.index, self.changes)
         self.vocabulary = Vocabulary(self.index)
         self.pictures = Pictures(self.index, self.thumbnails)
         self._stopping = threading.Event()
@@ -75,6 +79,9 @@ class Review:
             Route("/api/vocabulary", self._vocabulary, methods=["GET"]),
             Route("/api/tags", self._tags, methods=["GET"]),
             Route("/api/edit", self._edit, methods=["POST"]),
+            Route("/api/aside", self._aside, methods=["POST"]),
+            Route("/api/restore", self._restore, methods=["POST"]),
+            Route("/api/mask/{id:path}", self._paint, methods=["POST", "DELETE"]),
             Route("/api/undo", self._undo, methods=["POST"]),
             Route("/thumb/{id:path}", self._thumb, methods=["GET"]),
             Route("/picture/{id:path}", self._whole, methods=["GET"]),
@@ -113,7 +120,8 @@ class Review:
                            "tags": index.table.names[tags:], "messages": index.messages})  # fmt: skip
 
     def _head(self) -> dict[str, Any]:
-        return {"revision": self.index.revision, "concepts": self.index.concepts(), "waiting": False}
+        return {"revision": self.index.revision, "concepts": self.index.concepts(), "waiting": False,
+                "can": CAN}  # fmt: skip
 
     def _picture(self, request: Request) -> Response:
         with self.index.lock:
@@ -149,6 +157,16 @@ class Review:
 
     async def _edit(self, request: Request) -> Response:
         return await _carried_out(request, EditRequest, self.changes.edit)
+
+    async def _aside(self, request: Request) -> Response:
+        return await _carried_out(request, PicturesRequest, self.picture_changes.aside)
+
+    async def _restore(self, request: Request) -> Response:
+        return await _carried_out(request, PicturesRequest, self.picture_changes.restore)
+
+    async def _paint(self, request: Request) -> Response:
+        data = await request.body() if request.method == "POST" else None
+        return answer(await run_in_threadpool(self.picture_changes.mask, request.path_params["id"], data))
 
     async def _undo(self, request: Request) -> Response:
         await request.body()

@@ -42,7 +42,7 @@ def test_the_report_of_a_run_and_of_its_folder_later(tmp_path: Path, raw: Path, 
         assert pair and pair[1].count("<img") == 2 and "dog/copy.png" in pair[1]
         assert "<del>grass</del> <ins>lawn</ins>" in page
     checks = {trap["check"]: trap for trap in values["checks"]["traps"]}
-    assert len(checks["enlarged"]["pictures"]) == 6
+    assert len(checks["enlarged"]["pictures"]) == 6 and "To correct the pictures in a browser" in first
     assert "enlarges much" in first and values["checks"]["not_checked"]
     pictures = {row["key"]: row for row in values["pictures"]}
     assert pictures["dog/1.png"]["caption"] == "zwx dog, lawn, sky"

@@ -9,13 +9,16 @@ const PLACES = {
 const SHOWN = {
   ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc", Delete: "Del",
 };
-const table = []; // { place, keys, text, run }
+const table = []; // { place, keys, text, run, need }
 const dialog = document.getElementById("help");
 let place = "grid";
 
-export function bind(where, keys, text, run) {
-  table.push({ place: where, keys: [keys].flat(), text, run });
+// `need` names what the server must be able to do; buttons say it as data-need, and base.css hides those it cannot do.
+export function bind(where, keys, text, run, need = "") {
+  table.push({ place: where, keys: [keys].flat(), text, run, need });
 }
+
+const possible = ({ need }) => !need || (document.body.dataset.can ?? "").split(" ").includes(need);
 
 export function setPlace(name) {
   place = name;
@@ -43,7 +46,7 @@ document.addEventListener("keydown", (event) => {
   if (isTyping(event.target) && key !== "Escape") return;
   const pressed = event.target.closest?.("button, a, summary, input") && (key === " " || key === "Enter");
   if (pressed) return;
-  const entry = table.find((one) => one.run && one.keys.includes(key) && (one.place === place || one.place === "all"));
+  const entry = table.find((one) => one.run && one.keys.includes(key) && possible(one) && (one.place === place || one.place === "all"));
   if (!entry) return;
   event.preventDefault();
   entry.run(event);
@@ -53,7 +56,7 @@ const pretty = (key) => key.split(/(?<=.)\+(?=.)/).map((part) => SHOWN[part] ?? 
 
 export function showHelp() {
   const sections = Object.entries(PLACES).map(([where, title]) => {
-    const rows = table.filter((one) => one.place === where && one.text);
+    const rows = table.filter((one) => one.place === where && one.text && possible(one));
     return rows.length && el("section", {}, el("h3", {}, title), el("dl", {}, rows.map(({ keys, text }) => [
       el("dt", {}, keys.map((key) => el("kbd", {}, pretty(key)))), el("dd", {}, text),
     ]).flat()));

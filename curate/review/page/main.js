@@ -50,8 +50,9 @@ function showSelection() {
   bar.hidden = !count;
   bar.replaceChildren(
     document.createTextNode(`${counted(count, "picture")} selected`),
-    button("Edit tags", () => openBulk(selectedIds())), button("Set aside", () => setAside(selectedIds())),
-    button("Bring back", () => bringBack(selectedIds())), button("Another concept", () => moveToConcept(selectedIds())),
+    button("Edit tags", () => openBulk(selectedIds())), button("Set aside", () => setAside(selectedIds()), { "data-need": "aside" }),
+    button("Bring back", () => bringBack(selectedIds()), { "data-need": "aside" }),
+    button("Another concept", () => moveToConcept(selectedIds()), { "data-need": "concept" }),
     button("Clear", clearSelection, { class: "quiet" }));
   announce(count ? `${count} selected` : "Nothing selected");
 }
@@ -100,8 +101,8 @@ function bindKeys() {
   bind("grid", "Escape", "select nothing", () => { toggleFilters(false); clearSelection(); grid.focusGrid(); });
   bind("grid", "Enter", "open the picture", () => open());
   bind("grid", "b", "edit the tags of the selected pictures, or of all that are shown", () => openBulk(many()));
-  bind("grid", ["x", "Delete"], "set aside, or bring back", () => asideOrBack(chosen()));
-  bind("grid", "o", "move to another concept", () => moveToConcept(chosen()));
+  bind("grid", ["x", "Delete"], "set aside, or bring back", () => asideOrBack(chosen()), "aside");
+  bind("grid", "o", "move to another concept", () => moveToConcept(chosen()), "concept");
   bind("grid", "f", "filter by a tag", focusTagFilter);
   bind("grid", ["+", "-"], "larger, smaller tiles", (event) => resizeTiles(event.key === "+" ? 30 : -30));
   bindPictureKeys();
@@ -115,13 +116,13 @@ function bindPictureKeys() {
   bind("picture", "a", "add a tag", actions.addTag);
   bind("picture", "g", "go to the tags", actions.chips);
   bind("picture", "s", "write the sentence", actions.sentence);
-  bind("picture", ["x", "Delete"], "set aside, or bring back", actions.aside);
-  bind("picture", "o", "move to another concept", actions.concept);
-  bind("picture", "r", "turn right", () => picture.turn(90));
-  bind("picture", "R", "turn left", () => picture.turn(-90));
-  bind("picture", "h", "mirror", picture.flip);
-  bind("picture", "c", "crop", picture.crop);
-  bind("picture", "m", "paint the mask", picture.mask);
+  bind("picture", ["x", "Delete"], "set aside, or bring back", actions.aside, "aside");
+  bind("picture", "o", "move to another concept", actions.concept, "concept");
+  bind("picture", "r", "turn right", () => picture.turn(90), "transform");
+  bind("picture", "R", "turn left", () => picture.turn(-90), "transform");
+  bind("picture", "h", "mirror", picture.flip, "transform");
+  bind("picture", "c", "crop", picture.crop, "transform");
+  bind("picture", "m", "paint the mask", picture.mask, "mask");
   bind("picture", "+", "larger", zoom.in);
   bind("picture", "-", "smaller", zoom.out);
   bind("picture", "0", "fit the window", zoom.fit);

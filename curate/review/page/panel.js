@@ -65,8 +65,8 @@ export class Panel {
     this.warning.hidden = aside === null;
     this.warning.textContent = aside === null ? "" : `Set aside: ${aside}`;
     this.buttons.replaceChildren(
-      button(aside === null ? "Set aside" : "Bring back", () => asideOrBack([id]), { title: "x" }),
-      button("Another concept", () => moveToConcept([id]), { title: "o" }));
+      button(aside === null ? "Set aside" : "Bring back", () => asideOrBack([id]), { title: "x", "data-need": "aside" }),
+      button("Another concept", () => moveToConcept([id]), { title: "o", "data-need": "concept" }));
   }
 
   showTrained({ trained, chunks }) {

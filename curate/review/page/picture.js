@@ -40,13 +40,15 @@ export function startPicture(afterClose) {
 }
 
 function toolBar() {
-  const tip = (text, run, label, key) => button(text, run, { "aria-label": label, title: `${label} (${key})` });
+  const tip = (text, run, label, key, need) =>
+    button(text, run, { "aria-label": label, title: `${label} (${key})`, ...(need && { "data-need": need }) });
   return el("div", { class: "buttons", role: "toolbar", "aria-label": "Picture" },
     tip("‹", () => step(-1), "Previous picture", "←"), tip("›", () => step(1), "Next picture", "→"),
     tip("−", () => stage.zoomOut(), "Smaller", "-"), tip("Fit", () => stage.fit(), "Fit the window", "0"),
     tip("1:1", () => stage.actualSize(), "Actual pixels", "1"), tip("+", () => stage.zoomIn(), "Larger", "+"),
-    tip("⟲", () => turn(-90), "Turn left", "R"), tip("⟳", () => turn(90), "Turn right", "r"), tip("⇋", flip, "Mirror", "h"),
-    tip("Crop", crop, "Crop", "c"), tip("Mask", mask, "Paint the mask", "m"),
+    tip("⟲", () => turn(-90), "Turn left", "R", "transform"), tip("⟳", () => turn(90), "Turn right", "r", "transform"), tip("⇋", flip, "Mirror", "h", "transform"),
+    tip("Crop", crop, "Crop", "c", "transform"),
+    tip("Mask", mask, "Paint the mask", "m", "mask"),
     tip("Close", closePicture, "Back to the grid", "Esc"));
 }
 

@@ -13,6 +13,8 @@ const haystacks = new WeakMap();
 export async function load() {
   const index = await get("/api/index");
   Object.assign(state, { messages: [] }, index, { pictures: new Map(index.pictures.map((row) => [row.id, row])) });
+  // what the server can do to pictures: base.css hides the buttons of the rest, and keys.js its keys
+  document.body.dataset.can = index.can.join(" ");
   changed(null);
 }
 

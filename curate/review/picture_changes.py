@@ -1,0 +1,92 @@
+"""Picture changes: what a request does to whole pictures. It sets them aside, brings them back, and paints masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate import folder
+from curate.core.counting import counted
+from curate.folder.painted_masks import keep_mask
+from curate.review.answers import Refused
+from curate.review.changes import Changes
+from curate.review.index import Entry, Index
+
+_OURS = "curate did not write it: move or delete the file yourself"
+
+
+class PicturesRequest(BaseModel):
+    """The body of POST /api/aside and /api/restore."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(min_length=1)
+
+
+class PictureChanges:
+    """Carries out what the page asks for, each request as one entry of the journal."""
+
+    def __init__(self, index: Index, changes: Changes) -> None:
+        self._index, self._changes = index, changes
+
+    def aside(self, request: PicturesRequest) -> dict[str, Any]:
+        """Removes pictures and their captions from the folder. The next run names them as removed by the person."""
+        with self._index.lock:
+            self._index.refresh()
+            entries, skipped = self._changes.entries(request.ids)
+            rows = self._index.ledger.content.known.rows
+            paths: list[str] = []
+            for entry in entries:
+                path = self._path(entry)
+                if entry.aside is not None or path not in rows:
+                    skipped.append({"id": entry.id, "reason": "it is set aside" if entry.aside else _OURS})
+                else:
+                    paths.append(path)
+            if rows and len(paths) == len(rows):
+                raise Refused(409, "these are all pictures of the folder", "leave at least one", now=None)
+            if paths:
+                with self._changes.ledger() as store:
+                    # an edited caption is known before its file goes: it returns with the picture
+                    folder.read_changes(self._index.target, store, lambda _: None)
+                    title = f"review (set aside {counted(len(paths), 'picture')})"
+                    journal = folder.Journal.begin(self._index.target, store, title)
+                    folder.remove(self._index.target, store, journal, paths)
+                    journal.finish()
+                    folder.read_changes(self._index.target, store, lambda _: None)
+                self._index.refresh()
+            return {"skipped": skipped, "revision": self._index.revision}
+
+    def restore(self, request: PicturesRequest) -> dict[str, Any]:
+        """Lets the next run write pictures again that a person removed."""
+        with self._index.lock:
+            self._index.refresh()
+            entries, skipped = self._changes.entries(request.ids)
+            keys = {entry.key: entry for entry in entries if entry.aside is not None}
+            skipped += [{"id": e.id, "reason": "it is not set aside"} for e in entries if e.aside is None]
+            if keys and self._index.in_ledger():
+                with self._changes.ledger() as store:
+                    removed = {identity[1]: identity for identity in store.removed()}
+                    mine = [removed[key] for key in keys if key in removed]
+                    folder.restore_pictures(self._index.target, store, mine)
+                self._index.refresh()
+                reason = "a stage set it aside: change its options in the pipeline"
+                skipped += [{"id": e.id, "reason": reason} for key, e in keys.items() if key not in removed]
+            return {"skipped": skipped, "revision": self._index.revision}
+
+    def mask(self, id: str, data: bytes | None) -> dict[str, Any]:
+        """Writes the mask of a picture, or removes it where `data` is None."""
+        with self._index.lock:
+            self._index.refresh()
+            entry = self._index.get(id)
+            if entry is None or entry.aside is not None:
+                raise Refused(404, "there is no such picture")
+            keep_mask(self._index.target, self._path(entry), data)
+            self._index.refresh()
+            return {"skipped": [], "revision": self._index.revision}
+
+    def _path(self, entry: Entry) -> str:
+        """The picture's path in the folder; "" where it has no file there."""
+        if entry.picture is None:
+            return ""
+        return entry.picture.path.relative_to(self._index.target).as_posix()
