@@ -22,8 +22,8 @@ export function button(text, run, attributes = {}) {
   return el("button", { type: "button", on: { click: run }, ...attributes }, text);
 }
 
-export function labelled(text, field) {
-  return el("label", { class: "field" }, el("span", {}, text), field);
+export function labelled(text, field, attributes = {}) {
+  return el("label", { class: "field", ...attributes }, el("span", {}, text), field);
 }
 
 // choices: [value, text] pairs

@@ -44,7 +44,7 @@ export function startFilters(first, change) {
     labelled("In the set", fields.state), labelled("Rating", fields.rating),
     labelled("Caption length in tokens", fields.tokens),
     el("details", { open: window.innerWidth >= 800 }, el("summary", {}, "More"),
-      Object.entries(SWITCHES).map(([key, text]) => labelled(text, fields[key]))),
+      Object.entries(SWITCHES).map(([key, text]) => labelled(text, fields[key], key === "change" && { "data-need": "transform" }))),
     fields.reset,
   );
   fields.sort = select(Object.entries(SORTS).map(([key, [text]]) => [key, text]), filter.sort, (sort) => update({ sort }));
