@@ -57,7 +57,7 @@ def _shared(folder: CheckedFolder) -> Iterator[Finding]:
         number = sum(map(len, shared))
         yield Finding(
             "shared-caption",
-            f"{number} pictures share their caption file with another: they differ in the ending alone",
+            f"{counted(number, 'picture')} share their caption file with another: they differ in the ending alone",
             f"rename one of each with a caption of its own; {command(folder, 'convert')} does so",
             places((p.name, "") for group in shared for p in group),
         )
