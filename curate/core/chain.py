@@ -68,6 +68,10 @@ class Encode(RecordStage):
         """Yields the worker; a record whose picture no stage touched keeps the file it has."""
         yield lambda records: [self._encode(r, env) for r in records]
 
+    def applies_to(self, record: Record) -> bool:
+        """A source file that no stage touched is nothing to encode."""
+        return not os.path.isabs(record.image.path)  # noqa: PTH117
+
     def files_exist(self, records: Sequence[Record], env: Env) -> bool:
         """Whether the encoded files are still there."""
         return all(r.image.path and os.path.isfile(f"{env.root}/{r.image.path}") for r in records)  # noqa: PTH113
@@ -161,7 +165,7 @@ def _apply(chain: Sequence[Prepared], workers: Sequence[Worker], work: Sequence[
 def _step(stage: RecordStage, worker: Worker, groups: list[list[Record]]) -> list[list[Record]]:
     if stage.requirements().batch == 1:
         return [[new for old in group for new in _one(stage, worker, old)] for group in groups]
-    going = [r for group in groups for r in group if not r.aside]
+    going = [r for group in groups for r in group if not r.aside and stage.applies_to(r)]
     results = worker([project(r, stage) for r in going]) if going else []
     if len(results) != len(going):
         raise TypeError(f"stage {stage.name} returned {len(results)} records for {len(going)}")
@@ -170,7 +174,7 @@ def _step(stage: RecordStage, worker: Worker, groups: list[list[Record]]) -> lis
 
 
 def _one(stage: RecordStage, worker: Worker, record: Record) -> list[Record]:
-    if record.aside:
+    if record.aside or not stage.applies_to(record):
         return [record]
     return [merge(record, new, stage) for new in worker([project(record, stage)])]
 

@@ -37,6 +37,14 @@ class SourcesChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConceptsChanged(Event):
+    """The keys of pictures that a person moved to another concept, and how many each concept has by now."""
+
+    keys: tuple[str, ...]
+    concepts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class StageStarted(Event):
     """A stage has work to do: `todo` pictures to compute, `recalled` already known.
 

@@ -81,10 +81,11 @@ class Runner:
             states = {i: s for i, s in self._recall(chain, manifest).items() if manifest[i].key not in open_}
             for level, prepared in enumerate(chain):
                 if not isinstance(prepared.stage, Encode):
-                    known = sum(len(s.levels) > level for s in states.values())
+                    known = sum(s.is_recalled(level) for s in states.values())
+                    passed = sum(s.is_passed(level) for s in states.values())
                     fresh = sum(len(s.levels) == level for s in states.values())
-                    stage = prepared.stage
-                    plans.append(Planned(stage.name, fresh, known, present - known - fresh, stage.display_name))
+                    stage, unknown = prepared.stage, present - known - passed - fresh
+                    plans.append(Planned(stage.name, fresh, known, unknown, stage.display_name))
             open_ |= {manifest[i].key for i, s in states.items() if len(s.levels) < len(chain)}
             manifest = gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
         return plans
@@ -112,22 +113,29 @@ class Runner:
         states = {i: _State([], (r,)) for i, r in enumerate(manifest) if not r.aside}
         for level, prepared in enumerate(chain):
             going = {i: s for i, s in states.items() if len(s.levels) == level}
-            keys = {(i, r.key): self._key(prepared, r) for i, s in going.items() for r in s.current if not r.aside}
+            stage = prepared.stage
+            keys = {
+                (i, r.key): self._key(prepared, r)
+                for i, s in going.items()
+                for r in s.current
+                if not r.aside and stage.applies_to(r)
+            }
             known = self.store.recall(list(keys.values()))
             for i, state in going.items():
                 after: list[Record] | None = []
+                made: list[Record] = []
                 for record in state.current:
-                    if record.aside:
+                    if (i, record.key) not in keys:
                         after.append(record)
                         continue
                     rows = known.get(keys[i, record.key])
                     if rows is None:
                         after = None
                         break
-                    after.extend(restore(record, row, prepared.stage) for row in rows)
-                if after is not None and prepared.stage.files_exist([r for r in after if not r.aside], self.env):
-                    state.levels.append(tuple(after))
-                    state.current = tuple(after)
+                    made.extend(results := [restore(record, row, stage) for row in rows])
+                    after.extend(results)
+                if after is not None and stage.files_exist([r for r in made if not r.aside], self.env):
+                    state.advance(after, passed=not any((i, r.key) in keys for r in state.current if not r.aside))
         return states
 
     def _key(self, prepared: Prepared, record: Record) -> str:
@@ -166,7 +174,7 @@ class Runner:
 
     def _meter(self, stage: Stage, level: int, states: Mapping[int, _State]) -> StageMeter:
         todo = {i for i, s in states.items() if len(s.levels) <= level}
-        return StageMeter(stage, todo, len(states) - len(todo), self.tell)
+        return StageMeter(stage, todo, sum(s.is_recalled(level) for s in states.values()), self.tell)
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
         """Remembers what each step made of the record; in-memory pictures are named by the step that made them."""
@@ -175,7 +183,7 @@ class Runner:
             after: list[Record] = []
             rows: dict[str, list[Any]] = {}
             for old in before:
-                if old.aside:
+                if old.aside or not prepared.stage.applies_to(old):
                     after.append(old)
                     continue
                 key = self._key(prepared, old)
@@ -241,5 +249,20 @@ class Runner:
 
 @dataclass
 class _State:
+    """How far a record came along a chain: what is known of it at each level, and which stages passed it by."""
+
     levels: list[tuple[Record, ...]]
     current: tuple[Record, ...]
+    passed: set[int] = field(default_factory=set[int])
+
+    def advance(self, after: Sequence[Record], *, passed: bool) -> None:
+        if passed and any(not record.aside for record in after):
+            self.passed.add(len(self.levels))
+        self.current = tuple(after)
+        self.levels.append(self.current)
+
+    def is_passed(self, level: int) -> bool:
+        return level in self.passed
+
+    def is_recalled(self, level: int) -> bool:
+        return len(self.levels) > level and level not in self.passed

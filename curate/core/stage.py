@@ -213,6 +213,10 @@ class RecordStage(Stage):
         """What a worker needs with these options; `resources` unless a stage's options decide."""
         return self.resources
 
+    def applies_to(self, record: Record) -> bool:
+        """Whether the stage has anything to do with a record; others pass it by, and no result of theirs is kept."""
+        return True
+
     @abstractmethod
     def open(self, env: Env) -> AbstractContextManager[Worker]:
         """Loads what is heavy, yields the worker, releases it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,21 @@ LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
 SUMMARY = "summary.json"
 """The file in it that keeps the figures of the last run or command."""
+
+
+def wrote_pictures(folder: Path) -> bool:
+    """Whether curate wrote pictures to a folder, by its ledger; one that cannot be read counts as if it did.
+
+    A ledger may also hold just what a person asks for the pictures of a folder of their own.
+    """
+    ledger = folder / LEDGER / "ledger.sqlite"
+    if not ledger.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT 1 FROM written LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return True
 
 
 def ledger_place(folder: Path) -> Path:

@@ -174,12 +174,13 @@ class PersonTables(Database):
         self.write("DELETE FROM sources", [()])
         self.write("INSERT INTO sources VALUES (?, ?)", identities)
 
-    def identify(self, old: Identity, new: Identity) -> None:
+    def identify(self, old: Identity, new: Identity, *, transform: bool = True) -> None:
         """What is known of a picture under one identity goes by another from now on: source, file and words.
 
-        The file too that a killed run was about to write: the person may have edited its caption since.
+        The file too that a killed run was about to write: the person may have edited its caption since. Without
+        `transform`, how the picture is to be changed stays where it is: it does not fit the new one.
         """
         words = ("edits", "past_edits", "removed", "unplaced", "transforms", "concept_overrides", "painted_masks")
-        for table in ("sources", "written", "writing", *words):
+        for table in ("sources", "written", "writing", *(w for w in words if transform or w != "transforms")):
             sql = f"UPDATE OR REPLACE {table} SET origin = ?, key = ? WHERE origin = ? AND key = ?"
             self.write(sql, [(*new, *old)])

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,17 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.option_names import COMMON
 from curate.core.record import Manifest
-from curate.core.stage import Concept, Stage, adds_only
+from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.command_folders import check_folders
+from curate.drive.instructions import (
+    of_folder,
+    of_inputs,
+    report_left_out,
+    report_waiting,
+    with_concepts,
+    with_transforms,
+)
 from curate.drive.known_options import with_known_options
 from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
@@ -128,20 +136,23 @@ def _work(c: Command, session: Session) -> Completion:
         tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
     if c.out is None and not c.dry_run:
         undo_unfinished(c.source, store, tell)
-    manifest = _records(c, session)
+    manifest, instructions = _instructed(c, session, _records(c, session))
     selected = select(manifest, c.only, c.source)
     before = Manifest(r for r in manifest if r.key in selected)
     c.stage.check_records(before, env, tell)
+    stages = with_transforms([c.stage], instructions.transforms)
     # export changes no record: what it would write follows from them
-    after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run([c.stage], before)
+    after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run(stages, before)
+    report_left_out(after, tell)
     if "tags" in c.stage.writes and c.stage.name != "trigger":
         after = triggers_first(before, after)
     final = merge(manifest, after, selected)
     if c.dry_run:
         final = folder.with_edits(final, store.edits(), store.removed())
-        return Completion(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final))
+        moved = instructions.concepts
+        return Completion(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final, moved))
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
-        _publish(c, session, manifest, final)
+        _publish(c, session, manifest, final, instructions.concepts)
     if c.out is not None and not c.stage.read_only:
         folder.keep_sources(manifest, store)
     # in a folder of the user's own the next command would write again, which is for the user to ask for
@@ -154,7 +165,23 @@ def _work(c: Command, session: Session) -> Completion:
     )
 
 
-def _records(c: Command, session: Session) -> Manifest:
+def _instructed(c: Command, session: Session, recognized: folder.Recognized) -> tuple[Manifest, folder.Instructions]:
+    """The records in the concepts where a person wants them, and what the person asks for them beside.
+
+    A command that writes captions alone into a folder carries out nothing, and says so.
+    """
+    manifest, tell = recognized.manifest, session.tell
+    found = recognized.instructions
+    writes = c.out is not None or picture_stage(type(c.stage)) or c.stage.read_only
+    if not writes:
+        report_waiting(found, c.stage.name, tell)
+        found = folder.Instructions()
+    manifest = with_concepts(manifest, found, session.env.concepts, tell)
+    moved = {r.key: r.concept for r in manifest if r.key in found.concepts}
+    return manifest, dataclasses.replace(found, concepts=moved)
+
+
+def _records(c: Command, session: Session) -> folder.Recognized:
     """The records the command starts from, with the captions that a person edited in either folder."""
     store, env, tell = session.store, session.env, session.tell
     with contextlib.ExitStack() as stack:
@@ -186,10 +213,12 @@ def _records(c: Command, session: Session) -> Manifest:
                 reading=c.captions,
                 accept_truncated=c.stage.keeps_truncated,
             )
+        own = of_folder(c.source, ledger, manifest, tell) if ledger else of_inputs([c.source], manifest, tell)
     if c.out is None or c.stage.read_only:
-        return manifest
+        return folder.Recognized(manifest, instructions=own)
     changes = folder.read_changes(c.out, store, tell)
-    return folder.recognize(manifest, changes, c.out, store, env, tell).manifest
+    recognized = folder.recognize(manifest, changes, c.out, store, env, tell)
+    return dataclasses.replace(recognized, instructions=recognized.instructions.over(own))
 
 
 def _without_notes(tell: Listener) -> Listener:
@@ -208,14 +237,14 @@ def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
     return stack.enter_context(Store(place))
 
 
-def _publish(c: Command, session: Session, before: Manifest, after: Manifest) -> None:
+def _publish(c: Command, session: Session, before: Manifest, after: Manifest, moved: Collection[str]) -> None:
     """Writes what the command made: to OUT, or into the folder itself with a journal to undo it."""
     store, tell = session.store, session.tell
     files = source_files(before)
     journal = folder.Journal.begin(c.source, store, " ".join(sys.argv[1:]) or c.stage.name) if c.out is None else None
     after = folder.with_edits(after, store.edits(), store.removed())
     present = after.present
-    paths = places(c.stage, c.source, present, files)
+    paths = places(c.stage, c.source, present, files, moved)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
     folder.report_encodings(c.target, store, tell)
     if journal is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from curate import folder
@@ -22,13 +22,26 @@ def source_file(record: Record, files: Mapping[str, Path]) -> Path | None:
     return files.get(record.key) or files.get(record.key.rpartition("#")[0])
 
 
-def places(stage: Stage, source: Path, present: Manifest, files: Mapping[str, Path]) -> dict[str, PurePosixPath]:
-    """By key: in folders named by repeats and trigger where the stage wants those, else where each picture was."""
-    return Export().paths(present) if stage.layout == "repeats" else _same_places(source, present, files)
+def places(
+    stage: Stage, source: Path, present: Manifest, files: Mapping[str, Path], moved: Collection[str] = ()
+) -> dict[str, PurePosixPath]:
+    """By key: in folders named by repeats and trigger where the stage wants those, else where each picture was.
+
+    Pictures `moved` to another concept go to its folder.
+    """
+    return Export().paths(present) if stage.layout == "repeats" else _same_places(source, present, files, moved)
 
 
-def _same_places(source: Path, present: Manifest, files: Mapping[str, Path]) -> dict[str, PurePosixPath]:
-    """Each picture where it was, under the suffix it now has."""
+def _same_places(
+    source: Path, present: Manifest, files: Mapping[str, Path], moved: Collection[str]
+) -> dict[str, PurePosixPath]:
+    """Each picture where it was, under the suffix it now has; those `moved` in the folder of their concept."""
+    folders: dict[str, str] = {}
+    for record in present:
+        file = source_file(record, files)
+        if file is not None and record.key not in moved:
+            parts = file.relative_to(source.absolute()).parts[:-1]
+            folders.setdefault(record.concept, parts[0] if parts else record.concept)
 
     def wanted() -> Iterator[tuple[str, PurePosixPath, str]]:
         for record in sorted(present, key=lambda r: r.key):
@@ -38,7 +51,10 @@ def _same_places(source: Path, present: Manifest, files: Mapping[str, Path]) -> 
             part = record.key[len(whole) + 1 :]
             relative = PurePosixPath(files[whole].relative_to(source.absolute()).as_posix())
             stem = relative.stem + (f"_{part.replace('#', '_')}" if part else "")
-            parts = [safe(p) for p in relative.parts[:-1]]
+            above = relative.parts[:-1]
+            if whole in moved:
+                above = (folders.get(record.concept, record.concept), *above[1:])
+            parts = [safe(p) for p in above]
             suffix = folder.suffix(record)
             yield record.key, PurePosixPath(*parts, safe(stem) + suffix), safe(relative.suffix.lstrip("."))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -50,14 +50,21 @@ def check_finished(target: Path, store: Store) -> None:
 
 
 def preview(
-    stage: Stage, source: Path, out: Path | None, env: Env, store: Store, before: Manifest, after: Manifest
+    stage: Stage,
+    source: Path,
+    out: Path | None,
+    env: Env,
+    store: Store,
+    before: Manifest,
+    after: Manifest,
+    moved: Collection[str] = (),
 ) -> Findings:
     """The differences between what is in `source` and what the command would write, as text and as plain values.
 
-    With `out` all pictures would be written there. `store` keeps digests alone.
+    With `out` all pictures would be written there. `store` keeps digests alone. Pictures `moved` change concept.
     """
     files = source_files(before)
-    paths = places(stage, source, after.present, files)
+    paths = places(stage, source, after.present, files, moved)
     known = {r.key for r in before if r.aside}
     data: dict[str, Any] = {
         "dry_run": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env
 from curate.core.store import Store
+from curate.core.transform import Transform
 from curate.drive.draw import write_page
 from curate.drive.health import REPORT
+from curate.drive.instructions import of_inputs, report_left_out, with_concepts, with_transforms
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.report_page import Pictures, write_report
@@ -44,11 +46,12 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
-        manifest = _records(pipeline, session, changes)
+        manifest, transforms = _records(pipeline, session, changes)
         sources.update((record.origin, Path(record.image.path)) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
-        result = session.runner.run(pipeline.stages, manifest)
+        result = session.runner.run(with_transforms(pipeline.stages, transforms), manifest)
+        report_left_out(result, session.tell)
         folder.keep_sources(manifest, session.store)
         files.update((row.key, row.path) for row in session.store.written().values())
         return Completion(
@@ -80,8 +83,11 @@ def _training(pipeline: Pipeline) -> dict[str, Any]:
     return {k: v for stage in stages for k, v in stage.training_options().items()}
 
 
-def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> Manifest:
-    """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder."""
+def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> tuple[Manifest, Mapping[str, Transform]]:
+    """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder.
+
+    Beside them are the transforms that the person asked for.
+    """
     store, env, tell = session.store, session.env, session.tell
     manifest = scan(
         pipeline.input,
@@ -97,7 +103,16 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> M
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
     if recognized.added or recognized.removed:
         tell(SourcesChanged(recognized.added, recognized.removed))
-    return exclude(recognized.manifest, pipeline.exclude, tell)
+    return _instructed(pipeline, recognized, env, tell)
+
+
+def _instructed(
+    pipeline: Pipeline, recognized: folder.Recognized, env: Env, tell: Listener
+) -> tuple[Manifest, Mapping[str, Transform]]:
+    """The records in the concepts where a person wants them, without excluded ones, and the transforms asked for."""
+    manifest = exclude(recognized.manifest, pipeline.exclude, tell)
+    instructions = recognized.instructions.over(of_inputs(pipeline.input, manifest, tell))
+    return with_concepts(manifest, instructions, env.concepts, tell), instructions.transforms
 
 
 def _keeps_truncated(pipeline: Pipeline) -> bool:
@@ -147,6 +162,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
                 reading=pipeline.captions,
                 accept_truncated=_keeps_truncated(pipeline),
             )
-            manifest = folder.recognize(manifest, changes, output, store, env, silent, keep=False).manifest
+            recognized = folder.recognize(manifest, changes, output, store, env, silent, keep=False)
             runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-            return runner.plan(pipeline.stages, exclude(manifest, pipeline.exclude, silent))
+            manifest, transforms = _instructed(pipeline, recognized, env, tell)
+            return runner.plan(with_transforms(pipeline.stages, transforms), manifest)

@@ -6,10 +6,11 @@ from curate.folder.edit_matching import source_key
 from curate.folder.edits import Changes, read_caption_edits, read_changes
 from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
+from curate.folder.instruction_matching import Instructions
 from curate.folder.journal import Journal
 from curate.folder.ledger_copy import copy_ledger
 from curate.folder.publish import is_current, publish
-from curate.folder.recognize import keep_sources, recognize, with_edits
+from curate.folder.recognize import Recognized, keep_sources, recognize, with_edits
 from curate.folder.removals import matching_removals, remove, restore, restore_pictures
 from curate.folder.state import Published, suffix
 from curate.folder.undo import has_undo, undo, unfinished
@@ -17,8 +18,10 @@ from curate.folder.undo import has_undo, undo, unfinished
 __all__ = [
     "BULK_EDITS",
     "Changes",
+    "Instructions",
     "Journal",
     "Published",
+    "Recognized",
     "bulk_edits",
     "caption_path",
     "changed_by_bulk_edits",

@@ -17,6 +17,7 @@ from curate.core.user_changes import Identity, KeptTransform
 from curate.errors import InputError
 from curate.folder.edit_matching import source_key
 from curate.folder.journal import Journal
+from curate.folder.transform_stage import TRANSFORMED
 from curate.images import may_be_picture
 from curate.names import folder_name, safe
 from curate.scan import picture_key
@@ -32,10 +33,6 @@ __all__ = [
     "source_file",
     "transforms",
 ]
-
-
-TRANSFORMED = "transformed"
-"""The fact that says on a record what was carried out: `part`, and the transform's values."""
 
 
 def keep_transform(folder: Path, path: str, transform: Transform | None) -> None:

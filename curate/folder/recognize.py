@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.core.events import Listener, Note
@@ -14,6 +14,7 @@ from curate.core.store import Store
 from curate.core.user_changes import Identity
 from curate.folder.edit_matching import assign, source_key
 from curate.folder.edits import Changes
+from curate.folder.instruction_matching import Instructions, match
 from curate.folder.resemblance import Resemblance
 
 REMOVED = "you removed it from the prepared folder"
@@ -22,11 +23,15 @@ REMOVED = "you removed it from the prepared folder"
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """The records with a person's words on them, and the keys of pictures that came and left since the last run."""
+    """The records with a person's words on them, and the keys of pictures that came and left since the last run.
+
+    `instructions` are what the person asks for them beside.
+    """
 
     manifest: Manifest
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    instructions: Instructions = field(default_factory=Instructions)
 
 
 def recognize(
@@ -45,9 +50,11 @@ def recognize(
     changed = assign(words, sorted(before), sorted(written), records, looks)
     edits = {changed.get(one, one): text for one, text in changes.edits.items()}
     removed = {changed.get(one, one): path for one, path in changes.removed.items()}
+    by_identity = {(r.origin, r.key): r for r in records}
+    instructions = match(store.transforms(), store.concept_overrides(), by_identity, changed, env.root, tell)
     for old, new in changed.items():
         if keep:
-            store.identify(old, new)
+            store.identify(old, new, transform=old not in instructions.unmatched)
         if old in changes.edits and old[0] != new[0]:
             what = "was saved again" if old[1] == new[1] else f"took the place of {old[1]}"
             tell(Note("warning", f"its source {what}: your edited caption is kept", key=new[1]))
@@ -57,7 +64,7 @@ def recognize(
     unnamed = store.unnamed_sources()
     added = tuple(r.key for r in records if before and (r.origin, r.key) not in same and r.origin not in unnamed)
     missing = tuple(sorted(key for _, key in same - now))
-    return Recognized(with_edits(manifest, edits, removed), added, missing)
+    return Recognized(with_edits(manifest, edits, removed), added, missing, instructions)
 
 
 def keep_sources(manifest: Manifest, store: Store) -> None:

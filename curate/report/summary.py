@@ -11,7 +11,7 @@ from rich.text import Text
 from curate.core.counting import counted
 from curate.core.events import Note
 from curate.core.record import Manifest, Record
-from curate.report import cleaning
+from curate.report import cleaning, instructions
 from curate.report.set_aside import aside_rows, duplicate_rows
 from curate.report.tally import StageRow, Tally
 from curate.report.text import console, listed, span, visible
@@ -49,6 +49,7 @@ def summarise(
         "edited": edited,
         "edited_with_tags": [key for key in edited if key in by_tags],
         "changed": _changed(rows),
+        "instructions": instructions.figures(tally, rows),
         "split": _split(rows),
         "added": list(tally.added),
         "removed": list(tally.removed),
@@ -179,6 +180,8 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     for keys, how in ((by_hand, "edited by hand"), (by_tags, "changed with `curate tags`")):
         if keys:
             yield _row("kept", f"{counted(len(keys), 'caption')} {how}: {listed(keys)}")
+    for line, keys in instructions.lines(figures):
+        yield _row("reviewed", f"{line}: {listed(keys)}")
     for what, keys in figures["changed"].items():
         yield _row(what, f"{counted(len(keys), 'picture')}: {listed(keys)}")
 

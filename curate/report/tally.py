@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from curate.core.events import (
+    ConceptsChanged,
     Event,
     Note,
     RecordDone,
@@ -53,6 +54,7 @@ class Tally:
     notes: list[Note] = field(default_factory=list[Note])
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
     curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -68,6 +70,8 @@ class Tally:
                 self.output, self.device = event.output, event.device
             case Scanned():
                 self.pictures, self.concepts = event.pictures, dict(event.concepts)
+            case ConceptsChanged():
+                self.moved, self.concepts = event.keys, dict(event.concepts)
             case SourcesChanged():
                 self.added, self.removed = event.added, event.removed
             case StageStarted() | StageRecalled() | StageFinished():

@@ -12,7 +12,7 @@ from pathlib import Path
 from curate import captions, images
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
-from curate.core.store import LEDGER
+from curate.core.store import wrote_pictures
 from curate.errors import InputError
 from curate.images import masks
 from curate.names import FolderName, folder_name
@@ -178,7 +178,7 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
         tell(Note("warning", f"folder {folder} cannot be read and is left out: {error.strerror}"))
     yield folder, sorted(files)
     for name in sorted(folders):
-        if os.path.exists(folder / name / LEDGER / "ledger.sqlite"):  # noqa: PTH110
+        if wrote_pictures(folder / name):
             tell(Note("warning", f"{folder / name} is skipped because curate wrote it: it is not a source picture"))
             continue
         yield from _walk(folder / name, skip, tell, (*above, real))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from curate import drive
@@ -88,6 +89,14 @@ class Project:
         events = [json.loads(line) for line in lines]
         last = max(i for i, e in enumerate(events) if e["event"] == "RunStarted")
         return [e["message"] for e in events[last:] if e["event"] == "Note"]
+
+
+def photo(path: Path, seed: int, width: int = 48, height: int = 32) -> Path:
+    """Soft shapes, so that pictures of different seeds look different."""
+    rough = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC).save(path)
+    return path
 
 
 def command(stage: Stage, source: Path, **options: Any) -> Result:

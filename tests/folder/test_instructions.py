@@ -15,17 +15,9 @@ from curate.core.store import Store
 from curate.core.transform import Transform
 from curate.errors import InputError
 from curate.folder import instructions, painted_masks
-from tests.folder.helpers import Project
+from tests.folder.helpers import Project, photo
 
 HALF = Transform((0.0, 0.0, 0.5, 1.0))
-
-
-def photo(path: Path, seed: int, width: int = 48, height: int = 32) -> Path:
-    """Soft shapes, so that pictures of different seeds look different."""
-    rough = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC).save(path)
-    return path
 
 
 @pytest.fixture

@@ -1,0 +1,167 @@
+"""Crops, turns, mirrors and other concepts: what a run makes of them, and that nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate import drive
+from curate.core.transform import Transform
+from curate.folder import instructions
+from tests.folder.helpers import Project, killed, photo
+
+ALL = Transform((0.25, 0.125, 0.5, 0.75), 90, flip=True)
+A = "1_zwx dog/a.png"
+
+
+@pytest.fixture
+def zoo(project: Project) -> Project:
+    """Two dogs and a cat, prepared once; their sources are so old that the ledger trusts their times."""
+    project.stages = ["convert", {"resize": {"max_side": 40}}, "trigger", "balance", "export"]
+    project.concepts = {"dog": {"trigger": ["zwx dog"]}, "cat": {"trigger": ["qvk cat"]}}
+    for n, name in enumerate(("dog/a.png", "dog/b.png", "cat/c.png", "cat/d.png")):
+        photo(project.place / "in" / name, n)
+        (project.place / "in" / name).with_suffix(".txt").write_text("grass", encoding="utf-8")
+    project.run()
+    return project
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "stages", [["convert"], ["convert", {"resize": {"max_side": 40}}], [{"resize": {"max_side": 40}}]]
+)
+@pytest.mark.parametrize("transform", [Transform(rotate=90), Transform(flip=True), ALL], ids=["turn", "mirror", "all"])
+def test_it_is_as_if_the_source_had_been_changed_before(
+    project: Project, transform: Transform, stages: list[object]
+) -> None:
+    project.stages = [*stages, "trigger", "export"]
+    source = photo(project.place / "in/dog/a.png", 1, 60, 44)
+    with Image.open(source) as picture:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be shown turned to the right
+        picture.save(source, exif=exif)
+    photo(project.place / "in/dog/b.png", 2)
+    project.run()
+    before = source.read_bytes()
+    instructions.keep_transform(project.out, "1_dog/a.png", transform)
+    project.run()
+    assert source.read_bytes() == before
+    made = project.files()
+
+    upright = np.rot90(pixels(source), -1)
+    Image.fromarray(np.ascontiguousarray(transform.apply(upright))).save(source)
+    twin = Project(project.place, project.stages, name="twin")
+    twin.run()
+    assert np.array_equal(pixels(project.out / "1_dog/a.png"), pixels(twin.out / "1_dog/a.png"))
+    assert made["1_dog/b.png"] == twin.files()["1_dog/b.png"]
+
+
+def test_one_picture_is_computed_and_all_else_stays(zoo: Project) -> None:
+    before = zoo.files()
+    instructions.keep_transform(zoo.out, A, ALL)
+    figures = zoo.run().figures
+    assert figures["instructions"] == {"cropped": ["dog/a.png"], "rotated": ["dog/a.png"], "flipped": ["dog/a.png"]}
+    assert [s["computed"] for s in figures["stages"] if s["stage"] == "resize"] == [1]
+    after = zoo.files()
+    assert {name for name in before if before[name] != after.get(name)} == {A}
+    assert not zoo.run().figures["computed"] and zoo.files() == after
+    drive.undo(zoo.out)
+    zoo.run()
+    assert zoo.files() == before
+
+
+def test_a_picture_in_another_concept_has_its_words_and_repeats(zoo: Project) -> None:
+    before = zoo.files()
+    instructions.keep_concept(zoo.out, A, "cat")
+    figures = zoo.run().figures
+    assert figures["instructions"] == {"moved to another concept": ["dog/a.png"]}
+    assert zoo.captions()["1_qvk cat/a.txt"] == "qvk cat, grass"
+    assert sorted(n for n in zoo.files() if n.endswith(".png")) == [
+        "1_qvk cat/a.png", "1_qvk cat/c.png", "1_qvk cat/d.png", "3_zwx dog/b.png",
+    ]  # fmt: skip
+    after = zoo.files()
+    assert not zoo.run().figures["computed"] and zoo.files() == after
+    drive.undo(zoo.out)
+    zoo.run()
+    assert zoo.files() == before
+
+
+def test_an_edited_caption_goes_along(zoo: Project) -> None:
+    zoo.edit("1_zwx dog/a.txt", "qvk cat, my own words")
+    instructions.keep_concept(zoo.out, A, "cat")
+    instructions.keep_transform(zoo.out, A, Transform(rotate=180))
+    zoo.run()
+    assert zoo.captions()["1_qvk cat/a.txt"] == "qvk cat, my own words"
+
+
+def test_a_new_concept_is_named_by_its_words(zoo: Project) -> None:
+    instructions.keep_concept(zoo.out, A, "red robe")
+    zoo.run()
+    assert zoo.captions()["2_red robe/a.txt"] == "red robe, grass"
+
+
+def test_plan_says_so_and_writes_nothing(zoo: Project) -> None:
+    from curate.pipeline import load
+
+    instructions.keep_transform(zoo.out, A, ALL)
+    before = zoo.files()
+    rows = drive.plan(load(zoo.pipeline()))
+    assert [(row.stage, row.compute) for row in rows if row.stage == "instructions"] == [("instructions", 1)]
+    assert zoo.files() == before
+
+
+def test_a_source_that_was_saved_again_keeps_what_fits_it(zoo: Project) -> None:
+    instructions.keep_transform(zoo.out, A, Transform(rotate=90))
+    zoo.run()
+    source = zoo.place / "in/dog/a.png"
+    with Image.open(source) as picture:
+        picture.resize((96, 64), Image.Resampling.BICUBIC).save(source)
+    zoo.run()
+    assert pixels(zoo.out / A).shape[:2] == (40, 27)
+    photo(source, 99, 40, 64)
+    zoo.run()
+    assert pixels(zoo.out / A).shape[:2] == (40, 25)
+    assert any("another picture now" in note for note in zoo.notes())
+
+
+def test_a_crop_that_leaves_too_little_is_named_and_the_picture_stays(zoo: Project) -> None:
+    instructions.keep_transform(zoo.out, A, Transform((0, 0, 0.25, 1)))
+    source = zoo.place / "in/dog/a.png"
+    with Image.open(source) as picture:
+        picture.resize((24, 16), Image.Resampling.BICUBIC).save(source)
+    zoo.run()
+    assert pixels(zoo.out / A).shape[:2] == (16, 24)
+    assert any("not changed as you asked" in note for note in zoo.notes())
+
+
+def test_a_source_folder_of_the_users_own_says_it_to_every_pipeline(project: Project) -> None:
+    for n in range(2):
+        photo(project.place / f"in/dog/{n}.png", n)
+    photo(project.place / "in/cat/0.png", 7)
+    instructions.keep_transform(project.place / "in", "dog/0.png", Transform(rotate=90))
+    instructions.keep_transform(project.place / "in/cat", "0.png", Transform(flip=True))
+    project.run()
+    assert np.array_equal(pixels(project.out / "1_dog/0.png"), np.rot90(pixels(project.place / "in/dog/0.png"), -1))
+    assert np.array_equal(pixels(project.out / "1_cat/0.png"), pixels(project.place / "in/cat/0.png")[:, ::-1])
+
+
+def test_killed_anywhere_the_next_run_ends_alike(zoo: Project) -> None:
+    instructions.keep_transform(zoo.out, A, ALL)
+    instructions.keep_concept(zoo.out, "1_zwx dog/b.png", "cat")
+    whole = zoo.twin("whole")
+    whole.run()
+    for after in range(0, 60, 3):
+        project = zoo.twin(f"killed{after}")
+        ended = not killed(project.run, after)
+        project.run()
+        assert project.files() == whole.files(), after
+        if ended:
+            break
+    assert after > 9
