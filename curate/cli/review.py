@@ -24,10 +24,11 @@ def review_command(
     ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page. 0 takes any free port.")] = 0,
 ) -> None:
-    """See and correct a dataset in the browser: tags, captions, masks, and which pictures are in it.
+    """See and correct a dataset in the browser: tags, captions, crops, masks, concepts, and which pictures are in it.
 
     The page is for this computer alone. Every change is saved at once, counts as your edit, and `curate undo`
-    reverts it. Ctrl-C ends the page.
+    reverts it. Your source pictures stay as they are: the next run carries out crops, turns and moves.
+    Ctrl-C ends the page.
     """
     from curate.review.opened import opened
     from curate.review.serve import serve

@@ -17,6 +17,7 @@ from curate.core.transform import Transform
 from curate.core.user_changes import Identity
 from curate.folder import Instructions, copy_ledger, source_key
 from curate.folder.instruction_matching import match
+from curate.folder.instructions import MOVED_FROM
 from curate.folder.transform_stage import NOT_TRANSFORMED, TRANSFORMED, TransformStage
 from curate.names import words
 from curate.scan import picture_key
@@ -67,7 +68,7 @@ def with_concepts(
         name = instructions.concepts[record.key]
         settings, other = concepts.get(name, Concept()), own.get(name)
         return dataclasses.replace(
-            record.noting(f"moved from {record.concept} to {name} as you asked"),
+            record.noting(f"moved from {record.concept} to {name} as you asked", **{MOVED_FROM: record.concept}),
             concept=name,
             trigger=settings.trigger or (other.trigger if other else words(name)),
             repeats=settings.repeats or (other.repeats if other else 1),

@@ -49,14 +49,26 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
     for step in reversed(steps):
         _take_back(folder, place, step)
     if "rows" in facts:
-        store.forget_written(list(store.written()))
-        rows = [Written(**row) for row in facts["rows"]]
-        store.wrote(_timed(folder, row) for row in rows)
-        store.settle()
+        _take_back_rows(folder, store, [Written(**row) for row in facts["rows"]], steps)
     store.forget_unplaced([path for path in store.unplaced() if not (folder / path).exists()])
     instructions = _take_back_instructions(place, store)
     shutil.rmtree(place)
     return facts["command"], len(steps) + instructions
+
+
+def _take_back_rows(folder: Path, store: Store, before: Sequence[Written], steps: Sequence[_Step]) -> None:
+    """Lets the ledger know of the files that the command touched what it knew before it.
+
+    What it knows of others stays: a run may have written them since.
+    """
+    touched = {name for step in steps for name in step.names}
+
+    def concerned(row: Written) -> bool:
+        return row.path in touched or row.caption_path in touched
+
+    store.forget_written([path for path, row in store.written().items() if concerned(row)])
+    store.wrote(_timed(folder, row) for row in before if concerned(row))
+    store.settle()
 
 
 def _take_back_instructions(place: Path, store: Store) -> int:

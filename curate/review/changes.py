@@ -88,6 +88,12 @@ class Changes:
         message = "the caption was changed on disk meanwhile" if reason == _NEWER else f"not changed: {reason}"
         raise Refused(409, message, now=self._detail(entry))
 
+    def check_writable(self) -> None:
+        """Raises InputError where the folder takes no file."""
+        target = self._index.target
+        if ledger_place(target) != target:
+            raise InputError(f"{target} is read-only, so nothing in it can be changed", "copy it, and review the copy")
+
     @contextlib.contextmanager
     def ledger(self) -> Generator[Store]:
         """The folder's ledger, locked. Raises LockedError where a run works on it, InputError where it takes no file.
@@ -95,8 +101,7 @@ class Changes:
         What another command does in a moment is waited for.
         """
         target = self._index.target
-        if ledger_place(target) != target:
-            raise InputError(f"{target} is read-only, so nothing in it can be changed", "copy it, and review the copy")
+        self.check_writable()
         end = time.monotonic() + _PATIENCE
         with contextlib.ExitStack() as stack:
             while True:

@@ -13,8 +13,8 @@ from typing import Any
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Event, Note
 from curate.core.store import LEDGER
-from curate.review.ledger import Aside, Ledger
-from curate.review.rows import TagTable, caption_row, measured_row, version
+from curate.review.ledger import Aside, Ledger, Wanted
+from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
 from curate.review.snapshot import Snapshot, Stamp, snapshot
 from curate.review.thumbnails import Measures
 from curate.scan import SourcePicture
@@ -130,14 +130,15 @@ class Index:
             row = known.rows.get(path)
             beside = tuple(self._files.files.get(str(text)) for text in one.captions)
             mask = str(one.mask) if one.mask else ""
+            key = row.key if row else one.key
             state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
-                     known.bulk.get(path))  # fmt: skip
+                     known.bulk.get(path), self.ledger.content.wanted.get(key))  # fmt: skip
             before = self.entries.get(name := legible_id(path))
             if before is not None and before.state == state:
                 entries[name] = before
                 continue
-            entry = Entry(name, row.key if row else one.key, one.concept, file, self._files.files[file], one,
-                          state=state, revision=before.revision if before else 0)  # fmt: skip
+            entry = Entry(name, key, one.concept, file, self._files.files[file], one, state=state,
+                          revision=before.revision if before else 0)  # fmt: skip
             entry.row = before.row if before else {}
             stale.append(entry)
             entries[name] = entry
@@ -165,6 +166,7 @@ class Index:
             caption = result.get(entry.picture.path) if entry.picture is not None else None
             if entry.picture is not None and caption is not None and self._is_inside(caption.file):
                 entry.caption = caption
+                entry.concept = caption.record.concept
                 self._forms[entry.picture.path.parent, entry.picture.folder] = caption.form
 
     def _is_inside(self, file: Path) -> bool:
@@ -220,10 +222,12 @@ class Index:
             "tokens": None,
             "loss": None,
             "mask": entry.picture is not None and entry.picture.mask is not None,
-            "transform": None,
-            "transform_done": False,
-            "concept_next": None,
+            **instructions_row(self._wanted(entry), caption.record if caption else None),
         }
+
+    def _wanted(self, entry: Entry) -> Wanted:
+        """What the person asked for the picture; nothing where it is set aside."""
+        return Wanted() if entry.aside else self.ledger.content.wanted.get(entry.key, Wanted())
 
     def _measures_of(self, entry: Entry) -> Measures | None:
         measures = self._measures.get(entry.file)

@@ -7,7 +7,7 @@ import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 from curate import folder
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
+from curate.core.transform import Transform
 from curate.core.user_changes import Identity, Removal
 from curate.errors import LockedError
+from curate.folder.instructions import source_file
 from curate.tags_folder import Known, silent
 
 _DUPLICATE = re.compile(r"(?:near )?duplicate of (.+)")
@@ -39,6 +41,14 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run shall make of a picture: a transform of its source, and another concept; None for what it is."""
+
+    transform: Transform | None = None
+    concept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The ledger at one moment. `known` is what captions are read with, `aside` is by key."""
 
@@ -46,6 +56,8 @@ class Content:
     aside: Mapping[str, Aside] = field(default_factory=dict[str, Aside])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     """The file that a picture of that origin was made of."""
+    wanted: Mapping[str, Wanted] = field(default_factory=dict[str, Wanted])
+    """What the person asked for pictures, by key."""
 
 
 class Ledger:
@@ -90,17 +102,33 @@ class Ledger:
         return self.target / LEDGER / SUMMARY
 
     def _read(self) -> Content:
+        with self._store() as store:
+            known = Known(store.written(), folder.bulk_edits(store))
+            sources = store.file_digests.paths_by_digest("blake2b")
+            origins = {key: origin for origin, key in store.sources()}
+            aside = _aside(self._summary_file, origins, sources, store.removed())
+            transforms = {key: kept.transform for (_, key), kept in store.transforms().items()}
+            concepts = {key: name for (_, key), name in store.concept_overrides().items()}
+        keys = transforms.keys() | concepts.keys()
+        wanted = {key: Wanted(transforms.get(key), concepts.get(key)) for key in keys}
+        return Content(known, aside, sources, wanted)
+
+    def source(self, identity: Identity) -> Path | None:
+        """The file that a picture was made of, where it still is what it was."""
+        if not self._file.is_file():
+            return None
+        with self._store() as store:
+            return source_file(store, identity)
+
+    @contextlib.contextmanager
+    def _store(self) -> Generator[Store]:
+        """The ledger to read from; a copy where the folder is read-only."""
         with contextlib.ExitStack() as stack:
             place = self.target
             if ledger_place(self.target) != self.target:
                 place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 folder.copy_ledger(self.target, place)
-            store = stack.enter_context(Store(place))
-            known = Known(store.written(), folder.bulk_edits(store))
-            sources = store.file_digests.paths_by_digest("blake2b")
-            origins = {key: origin for origin, key in store.sources()}
-            aside = _aside(self._summary_file, origins, sources, store.removed())
-        return Content(known, aside, sources)
+            yield stack.enter_context(Store(place))
 
 
 def _aside(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate import folder
 from curate.core.counting import counted
+from curate.core.transform import Transform
+from curate.folder.instructions import keep_concepts, keep_transform
 from curate.folder.painted_masks import keep_mask
 from curate.review.answers import Refused
 from curate.review.changes import Changes
 from curate.review.index import Entry, Index
 
+_PART = "it is a part of a picture: move the source picture to the other concept's folder"
 _OURS = "curate did not write it: move or delete the file yourself"
 
 
@@ -22,6 +26,26 @@ class PicturesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ids: list[str] = Field(min_length=1)
+
+
+class ConceptRequest(BaseModel):
+    """The body of POST /api/concept; None as the concept is the picture's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(min_length=1)
+    concept: str | None
+
+
+class TransformRequest(BaseModel):
+    """The body of POST /api/transform: what shall become of the source of a picture, as `Transform` has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    crop: list[float] | None
+    rotate: int
+    flip: bool
 
 
 class PictureChanges:
@@ -76,12 +100,37 @@ class PictureChanges:
 
     def mask(self, id: str, data: bytes | None) -> dict[str, Any]:
         """Writes the mask of a picture, or removes it where `data` is None."""
+        return self._one(id, lambda path: keep_mask(self._index.target, path, data))
+
+    def transform(self, request: TransformRequest) -> dict[str, Any]:
+        """Keeps how a picture is to be turned, mirrored and cropped. The next run carries it out."""
+        transform = Transform.from_plain(request.model_dump(exclude={"id"}))
+        return self._one(request.id, lambda path: keep_transform(self._index.target, path, transform))
+
+    def concept(self, request: ConceptRequest) -> dict[str, Any]:
+        """Keeps that pictures belong to another concept. The next run moves them there."""
         with self._index.lock:
             self._index.refresh()
+            self._changes.check_writable()
+            entries, skipped = self._changes.entries(request.ids)
+            skipped += [{"id": e.id, "reason": "it is set aside"} for e in entries if e.aside is not None]
+            parts = [e for e in entries if e.aside is None and folder.source_key(e.key) != e.key]
+            skipped += [{"id": e.id, "reason": _PART} for e in parts]
+            paths = [self._path(e) for e in entries if e.aside is None and e not in parts]
+            if paths:
+                keep_concepts(self._index.target, paths, request.concept)
+                self._index.refresh()
+            return {"skipped": skipped, "revision": self._index.revision}
+
+    def _one(self, id: str, change: Callable[[str], None]) -> dict[str, Any]:
+        """Changes what is kept of a picture of that path in the folder."""
+        with self._index.lock:
+            self._index.refresh()
+            self._changes.check_writable()
             entry = self._index.get(id)
             if entry is None or entry.aside is not None:
                 raise Refused(404, "there is no such picture")
-            keep_mask(self._index.target, self._path(entry), data)
+            change(self._path(entry))
             self._index.refresh()
             return {"skipped": [], "revision": self._index.revision}
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from starlette.responses import Response
 
 from curate.errors import CurateError, PictureError
+from curate.folder import source_key
+from curate.folder.transform_stage import TRANSFORMED
 from curate.review.answers import Refused
 from curate.review.index import Entry, Index
 from curate.review.thumbnails import Thumbnails
@@ -19,6 +21,8 @@ _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _SHOWN = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 """What every browser shows as it is, by the first bytes."""
 _PAUSE = 0.02
+_WIDEST = 16383
+"""Pixels of a side that a WebP file can have."""
 
 
 class Pictures:
@@ -51,6 +55,22 @@ class Pictures:
             return Response(_upright(path), headers=_FOREVER, media_type="image/webp")
         except (CurateError, OSError) as error:
             raise Refused(404, f"the picture cannot be shown: {error}") from error
+
+    def source(self, entry: Entry) -> Response:
+        """What the person's crop is meant of: the source, upright; the picture itself where it shows all of that."""
+        record = entry.caption.record if entry.caption is not None else None
+        row = self._index.ledger.content.known.rows.get(entry.id)
+        if row is None or entry.aside is not None:
+            return self.whole(entry)
+        source = self._index.ledger.source((row.origin, row.key)) if source_key(row.key) == row.key else None
+        if source is None:
+            if record is not None and TRANSFORMED in record.facts:
+                raise Refused(404, "its source picture is not where the last run found it", "run the pipeline again")
+            return self.whole(entry)
+        try:
+            return Response(_upright(source), headers={"Cache-Control": "no-store"}, media_type="image/webp")
+        except (CurateError, OSError) as error:
+            raise Refused(404, f"the source picture cannot be shown: {error}") from error
 
     def mask(self, entry: Entry) -> Response:
         """The mask as a grey PNG. Raises Refused without one."""
@@ -94,5 +114,7 @@ def _upright(path: Path) -> bytes:
     from curate.images import read_picture
 
     buffer = io.BytesIO()
-    Image.fromarray(read_picture(path).pixels).save(buffer, "WEBP", quality=95, method=1)
+    picture = Image.fromarray(read_picture(path).pixels)
+    picture.thumbnail((_WIDEST, _WIDEST))
+    picture.save(buffer, "WEBP", quality=95, method=1)
     return buffer.getvalue()

@@ -8,6 +8,10 @@ from functools import cache
 from typing import Any
 
 from curate.core.record import Record
+from curate.core.transform import Transform
+from curate.folder.instructions import MOVED_FROM
+from curate.folder.transform_stage import TRANSFORMED
+from curate.review.ledger import Wanted
 from curate.review.snapshot import Stamp
 from curate.review.thumbnails import Measures
 from curate.tags_folder import Captioned
@@ -61,6 +65,24 @@ def measured_row(measures: Measures | None, record: Record | None) -> dict[str, 
     known = record is not None and record.image.width > 0
     width, height = (record.image.width, record.image.height) if record is not None and known else (None, None)
     return {"width": width, "height": height, "sharpness": None}
+
+
+def instructions_row(wanted: Wanted, record: Record | None) -> dict[str, Any]:
+    """What a row says of a crop, a turn, a mirror and another concept that the person asked for.
+
+    `transform` is meant of the source; it is there too, doing nothing, where an earlier one is still to be undone.
+    """
+    done = dict(record.facts.get(TRANSFORMED, {})) if record is not None else {}
+    done.pop("part", None)
+    plain = (wanted.transform or Transform()).to_plain()
+    shown = wanted.transform is not None or done
+    concept = wanted.concept or (record.facts.get(MOVED_FROM) if record is not None else None)
+    moves = record is not None and concept not in (None, record.concept)
+    return {
+        "transform": plain if shown else None,
+        "transform_done": bool(shown) and plain == (done or Transform().to_plain()),
+        "concept_next": concept if moves else None,
+    }
 
 
 def best_scores(record: Record) -> dict[str, tuple[float, str]]:

@@ -26,13 +26,13 @@ from curate.review.changes import Changes
 from curate.review.detail import Detail
 from curate.review.edits import EditRequest
 from curate.review.index import Entry, Index, as_json
-from curate.review.picture_changes import PictureChanges, PicturesRequest
+from curate.review.picture_changes import ConceptRequest, PictureChanges, PicturesRequest, TransformRequest
 from curate.review.pictures import Pictures
 from curate.review.thumbnails import Thumbnails
 from curate.review.tokens import Tokens
 from curate.review.vocabulary import Vocabulary
 
-CAN = ("aside", "mask")
+CAN = ("aside", "concept", "mask", "transform")
 """What can be done to pictures: of aside, concept, transform and mask, the page shows these controls alone."""
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -81,10 +81,13 @@ class Review:
             Route("/api/edit", self._edit, methods=["POST"]),
             Route("/api/aside", self._aside, methods=["POST"]),
             Route("/api/restore", self._restore, methods=["POST"]),
+            Route("/api/concept", self._concept, methods=["POST"]),
+            Route("/api/transform", self._transform, methods=["POST"]),
             Route("/api/mask/{id:path}", self._paint, methods=["POST", "DELETE"]),
             Route("/api/undo", self._undo, methods=["POST"]),
             Route("/thumb/{id:path}", self._thumb, methods=["GET"]),
             Route("/picture/{id:path}", self._whole, methods=["GET"]),
+            Route("/source/{id:path}", self._source, methods=["GET"]),
             Route("/mask/{id:path}", self._mask, methods=["GET"]),
         ]
         handlers: Mapping[Any, Any] = {Refused: on_refused, CurateError: on_error, HTTPException: on_missing}
@@ -143,6 +146,9 @@ class Review:
     async def _whole(self, request: Request) -> Response:
         return await run_in_threadpool(self.pictures.whole, self._entry(request))
 
+    async def _source(self, request: Request) -> Response:
+        return await run_in_threadpool(self.pictures.source, self._entry(request))
+
     async def _mask(self, request: Request) -> Response:
         return await run_in_threadpool(self.pictures.mask, self._entry(request))
 
@@ -163,6 +169,12 @@ class Review:
 
     async def _restore(self, request: Request) -> Response:
         return await _carried_out(request, PicturesRequest, self.picture_changes.restore)
+
+    async def _concept(self, request: Request) -> Response:
+        return await _carried_out(request, ConceptRequest, self.picture_changes.concept)
+
+    async def _transform(self, request: Request) -> Response:
+        return await _carried_out(request, TransformRequest, self.picture_changes.transform)
 
     async def _paint(self, request: Request) -> Response:
         data = await request.body() if request.method == "POST" else None

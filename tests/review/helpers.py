@@ -76,6 +76,12 @@ class Site:
         index = self.get("/api/index")
         return {r["id"]: {**r, "tags": [index["tags"][n] for n in r["tags"]]} for r in index["pictures"]}
 
+    def measured(self) -> None:
+        """Waits until the pixels of all pictures are measured: no row changes by itself any more."""
+        end = time.monotonic() + 20
+        while any(row["sharpness"] is None for row in self.rows().values()) and time.monotonic() < end:
+            time.sleep(0.02)
+
     def picture(self, id: str) -> Any:
         """Everything about one picture."""
         return self.get(f"/api/picture/{quote(id)}")

@@ -48,5 +48,5 @@ function marks(row) {
 }
 
 function transformWord({ crop, rotate, flip }) {
-  return [crop && "crop", rotate && `${rotate}°`, flip && "flip"].filter(Boolean).join(" ");
+  return [crop && "crop", rotate && `${rotate}°`, flip && "flip"].filter(Boolean).join(" ") || "as the source";
 }

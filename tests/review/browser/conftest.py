@@ -98,6 +98,7 @@ class Page:
         self.keys("Escape", "/", "Control+a")
         self.type(picture)
         expect(self.find("#count")).to_have_text(re.compile("^1 of "))
+        expect(self.find(".tile:visible .name")).to_have_attribute("title", re.compile(f"{re.escape(picture)}$"))
         self.find("#grid").focus()
         self.keys("Enter")
         expect(self.find(".panel h2")).to_contain_text(Path(picture).name)
