@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curate.cli.results import Json, Quiet, Strict, close, print_json, print_warning
+from curate.errors import InputError, Interrupted
+
+if TYPE_CHECKING:
+    from curate.core.stage import Stage
+    from curate.drive import Result
+    from curate.pipeline import Pipeline
 
 Sets = Annotated[
     list[str] | None,
@@ -19,6 +26,16 @@ Sets = Annotated[
     ),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")]
+Review = Annotated[
+    bool,
+    typer.Option("--review", help="Pause after export: show the dataset in the browser, and go on once you accept it."),
+]
+NoBrowser = Annotated[
+    bool, typer.Option("--no-browser", help="With --review: only print the address; do not open a browser.")
+]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="With --review: port of the page. 0 takes any free port.")
+]
 PipelineFile = Annotated[
     Path, typer.Argument(metavar="PIPELINE", help="The pipeline file, such as pipeline.yaml.", show_default=False)
 ]
@@ -28,19 +45,53 @@ def run_pipeline(
     pipeline: PipelineFile,
     settings: Sets = None,
     until: Until = None,
+    review: Review = False,
+    no_browser: NoBrowser = False,
+    port: Port = 0,
     as_json: Json = False,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a pipeline, from raw pictures to a prepared folder and a LoRA. Running again continues."""
-    from curate.executors.pool import POOL
     from curate.pipeline import load
 
     loaded = load(pipeline, settings or (), until)
-    POOL.start_ahead(loaded.stages, loaded.input, loaded.output, loaded.run.workers)
+    if review:
+        names = [stage.name for stage in loaded.stages]
+        if "export" not in names:
+            raise InputError(
+                "--review shows what `export` writes, and this run has no such stage",
+                "add `- export` to the stages, or leave --until out",
+            )
+        _run(load(pipeline, settings or (), "export"), quiet, then=loaded.stages)
+        _wait_for_review(loaded, browser=not no_browser, port=port)
+    elif no_browser or port:
+        raise InputError("--no-browser and --port go with --review", "add --review, or leave them out")
+    close(_run(loaded, quiet), as_json, strict)
+
+
+def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
+    from curate.executors.pool import POOL
+
+    POOL.start_ahead(pipeline.stages, pipeline.input, pipeline.output, pipeline.run.workers)
     from curate import drive
 
-    close(drive.run(loaded, quiet=quiet), as_json, strict)
+    return drive.run(pipeline, quiet=quiet, then=then)
+
+
+def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
+    """Shows the prepared folder until the user accepts it. Raises Interrupted where Ctrl-C ends that."""
+    from curate.review.opened import of_pipeline
+    from curate.review.serve import serve
+
+    folder, base, tokenizer = of_pipeline(pipeline)
+
+    def tell(address: str) -> None:
+        typer.echo(f"reviewing {folder} at {address}", err=True)
+        typer.echo("the run waits: press 'Accept and continue' there, or Ctrl-C here to stop", err=True)
+
+    if not serve(folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True):
+        raise Interrupted("stopped before you accepted the dataset", "run the same command to see it again")
 
 
 def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:

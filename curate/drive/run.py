@@ -13,7 +13,7 @@ from curate.core.events import Listener, SourcesChanged
 from curate.core.lock import check_unlocked
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
-from curate.core.stage import Env
+from curate.core.stage import Env, Stage
 from curate.core.store import Store
 from curate.core.transform import Transform
 from curate.drive.draw import write_page
@@ -29,12 +29,15 @@ from curate.pipeline import Pipeline
 from curate.scan import scan
 
 
-def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
-    """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there."""
+def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) -> Result:
+    """Carries out a pipeline. Raises CurateError; what was done until then is kept and a rerun goes on from there.
+
+    `then` are all stages of a command that goes on after a pause: what they need is looked for before the first.
+    """
     require_single_process("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-    check_requirements(pipeline.stages, env, pipeline.input)
+    check_requirements(then or pipeline.stages, env, pipeline.input)
     job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
     page = pipeline.output / REPORT
     exported = "export" in names
@@ -54,9 +57,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False) -> Result:
         report_left_out(result, session.tell)
         folder.keep_sources(manifest, session.store)
         files.update((row.key, row.path) for row in session.store.written().values())
-        return Completion(
-            result, {"folder": pipeline.output, "report": page} if exported else {}, _next(pipeline, names)
-        )
+        places = {"folder": pipeline.output, "report": page} if exported else {}
+        return Completion(result, places, "" if then else _next(pipeline, names))
 
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.errors import InputError
+
+if TYPE_CHECKING:
+    from curate.pipeline import Pipeline
 
 
 def opened(target: Path) -> tuple[Path, str, str]:
@@ -21,11 +24,17 @@ def opened(target: Path) -> tuple[Path, str, str]:
 
 def _by_pipeline(file: Path) -> tuple[Path, str, str]:
     from curate.pipeline import load
-    from curate.stages.train import Train
 
     pipeline = load(file)
     if not pipeline.output.is_dir():
         raise InputError(f"{pipeline.output} does not exist yet", f"run `curate run {file}` first")
+    return of_pipeline(pipeline)
+
+
+def of_pipeline(pipeline: Pipeline) -> tuple[Path, str, str]:
+    """The output folder of a pipeline, the base model and the tokenizer of its training."""
+    from curate.stages.train import Train
+
     train = next((stage for stage in pipeline.stages if isinstance(stage, Train)), None)
     if train is None:
         return pipeline.output, "", ""

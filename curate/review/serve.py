@@ -27,16 +27,18 @@ def serve(
     browser: bool = True,
     base: str = "",
     tokenizer: str = "",
-) -> None:
+    waits: bool = False,
+) -> bool:
     """Serves the review page of a folder on this machine alone, until Ctrl-C; `tell` hears its address.
 
+    Where a run `waits` for it, the page ends too once the user accepts the dataset. Returns whether that was so.
     Raises InputError for a folder that is not there and a port that is taken.
     """
     if not target.is_dir():
         what = "is not a folder" if target.exists() else "does not exist"
         raise InputError(f"{target} {what}", "give a prepared folder, a folder of pictures, or a pipeline file")
     with _listening(port) as listener:
-        review = Review(target, base, tokenizer)
+        review = Review(target, base, tokenizer, waits=waits)
         try:
             review.start()
             number: int = listener.getsockname()[1]
@@ -49,8 +51,15 @@ def serve(
                 review.application(token, number), http="h11", ws="none", lifespan="off", log_config=None,
                 access_log=False, server_header=False, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=65536,
             )  # fmt: skip
+            server = uvicorn.Server(config)
+
+            def end() -> None:
+                server.should_exit = True
+
+            review.on_accept = end
             with contextlib.suppress(KeyboardInterrupt):
-                uvicorn.Server(config).run(sockets=[listener])
+                server.run(sockets=[listener])
+            return review.accepted.is_set()
         finally:
             review.close()
 

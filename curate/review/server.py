@@ -40,8 +40,14 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 class Review:
     """A folder under review: its index, thumbnails and vocabulary, and the application that serves them."""
 
-    def __init__(self, target: Path, base: str = "", tokenizer: str = "") -> None:
-        """`base` and `tokenizer` are those of the training that will follow, as its options have them."""
+    def __init__(self, target: Path, base: str = "", tokenizer: str = "", *, waits: bool = False) -> None:
+        """`base` and `tokenizer` are those of the training that will follow, as its options have them.
+
+        `waits` tells that a run waits until the user accepts what the page shows.
+        """
+        self.accepted = threading.Event()
+        self.on_accept: Callable[[], None] = lambda: None
+        self._waits = waits
         self.index = Index(target)
         self.thumbnails = Thumbnails(ledger_place(target))
         self.tokens = Tokens(base, tokenizer)
@@ -85,6 +91,7 @@ class Review:
             Route("/api/transform", self._transform, methods=["POST"]),
             Route("/api/mask/{id:path}", self._paint, methods=["POST", "DELETE"]),
             Route("/api/undo", self._undo, methods=["POST"]),
+            Route("/api/continue", self._continue, methods=["POST"]),
             Route("/thumb/{id:path}", self._thumb, methods=["GET"]),
             Route("/picture/{id:path}", self._whole, methods=["GET"]),
             Route("/source/{id:path}", self._source, methods=["GET"]),
@@ -123,8 +130,8 @@ class Review:
                            "tags": index.table.names[tags:], "messages": index.messages})  # fmt: skip
 
     def _head(self) -> dict[str, Any]:
-        return {"revision": self.index.revision, "concepts": self.index.concepts(), "waiting": False,
-                "can": CAN}  # fmt: skip
+        return {"revision": self.index.revision, "concepts": self.index.concepts(),
+                "waiting": self._waits and not self.accepted.is_set(), "can": CAN}  # fmt: skip
 
     def _picture(self, request: Request) -> Response:
         with self.index.lock:
@@ -183,6 +190,14 @@ class Review:
     async def _undo(self, request: Request) -> Response:
         await request.body()
         return answer(await run_in_threadpool(self.changes.undo))
+
+    async def _continue(self, request: Request) -> Response:
+        await request.body()
+        if not self._waits:
+            raise Refused(409, "no run waits for this page", "start the run with `curate run --review`", now=None)
+        self.accepted.set()
+        self.on_accept()
+        return answer({"skipped": [], "revision": self.index.revision})
 
     def _measure(self) -> None:
         """Makes thumbnails that nobody asked for yet, so that sorting and scrolling are fast."""

@@ -88,11 +88,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path) -> Iterator[Site]:
-    """Serves a folder until the block ends."""
+def site(folder: Path, *, waits: bool = False) -> Iterator[Site]:
+    """Serves a folder until the block ends; `waits` where a run waits for it."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    review = Review(folder)
+    review = Review(folder, waits=waits)
     review.start(tokens=False)
     config = uvicorn.Config(review.application(TOKEN, port), http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)

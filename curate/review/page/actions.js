@@ -1,6 +1,6 @@
 // What a person does to pictures: each action is one request, one message, and one step for undo.
 
-import { deleteMask, post, postMask } from "./api.js";
+import { deleteMask, end, post, postMask } from "./api.js";
 import { ownChange } from "./caption.js";
 import { button, counted, el } from "./dom.js";
 import { fail, notice } from "./notices.js";
@@ -67,7 +67,16 @@ export const transform = (id, { crop, rotate, flip }) =>
 export const saveMask = (id, blob) => act(postMask(id, blob), "Mask saved.");
 export const removeMask = (id) => act(deleteMask(id), "Mask removed.");
 
-export const acceptAndContinue = () => act(post("/api/continue", {}), "The waiting run goes on.", { undoable: false });
+// Goes out after everything that is still to be saved.
+export async function acceptAndContinue() {
+  try {
+    await post("/api/continue", {});
+    end();
+  } catch (error) {
+    fail(error);
+    await quietly(refresh);
+  }
+}
 
 const dialog = document.getElementById("choose-concept");
 

@@ -5,6 +5,7 @@ const RETRY_MS = 2000;
 
 export const connection = new EventTarget(); // "lost", "back", "denied", "writing"
 let gone = false;
+let ended = false;
 let wake = () => {};
 let writes = Promise.resolve();
 let open = 0;
@@ -21,6 +22,12 @@ export class ApiError extends Error {
 export class GoneError extends Error {}
 
 export const isConflict = (error) => error instanceof ApiError && error.status === 409 && error.now !== null;
+
+// After this nobody answers, and that is as it should be.
+export function end() {
+  ended = true;
+  connection.dispatchEvent(new Event("ended"));
+}
 
 export const pendingWrites = () => open;
 export const retryNow = () => wake();
@@ -46,7 +53,7 @@ async function once(method, url, { body, type, signal } = {}) {
     response = await fetch(url, { method, headers, body, signal, cache: "no-store" });
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (!gone) connection.dispatchEvent(new Event("lost"));
+    if (!gone && !ended) connection.dispatchEvent(new Event("lost"));
     gone = true;
     throw new GoneError();
   }

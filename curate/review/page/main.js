@@ -145,7 +145,7 @@ function resizeTiles(by) {
 }
 
 function bindButtons() {
-  byId("continue").addEventListener("click", acceptAndContinue);
+  byId("continue").addEventListener("click", () => toGrid(acceptAndContinue));
   byId("undo").addEventListener("click", undo);
   byId("open-statistics").addEventListener("click", openStatistics);
   byId("open-help").addEventListener("click", showHelp);

@@ -47,6 +47,11 @@ connection.addEventListener("back", () => {
   banner.hidden = true;
   notice("The server is back.");
 });
+connection.addEventListener("ended", () => {
+  showBanner("The run goes on. You can close this page. To see the dataset again, use `curate review`.");
+  banner.setAttribute("role", "status");
+  for (const part of document.querySelectorAll("header, #grid-view, #picture-view")) part.inert = true;
+});
 connection.addEventListener("writing", () => {
   saving.textContent = pendingWrites() ? "Saving …" : "Saved";
 });

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from PIL import Image
 
 from curate.review.server import CAN
 from tests.folder.helpers import Project
-from tests.review.browser.conftest import Page, changed, expect
+from tests.review.browser.conftest import Page, changed, expect, window
+from tests.review.helpers import TOKEN, site
 
 PICTURE = "1_zwx dog/0.png"
 
@@ -190,21 +193,23 @@ def test_many_are_set_aside_and_brought_back(page: Page, project: Project) -> No
     assert changed(before, project.files()) == set()
 
 
-def test_a_waiting_run_goes_on(page: Page, project: Project) -> None:
-    if "continue" not in CAN:
-        pytest.skip("no run waits for the review yet")
-    asked: list[Any] = []
-
-    def waits(route: Any) -> None:
-        route.fulfill(json=route.fetch().json() | {"waiting": not asked})
-
-    def goes_on(route: Any) -> None:
-        asked.append(route.request.post_data_json)
-        route.fulfill(json={"revision": 0, "skipped": []})
-
-    page.page.route("**/api/changes**", waits)
-    page.page.route("**/api/continue", goes_on)
-    page.find("#continue").press("Enter")
-    said(page, "goes on")
+def test_no_button_waits_without_a_run(page: Page) -> None:
     expect(page.find("#continue")).to_be_hidden()
-    assert asked == [{}]
+
+
+def test_a_waiting_run_goes_on_after_what_was_typed_is_saved(chromium: Any, project: Project, tmp_path: Path) -> None:
+    place = tmp_path / "waits"
+    shutil.copytree(project.out, place)
+    with site(place, waits=True) as running:
+        page = window(chromium, f"http://127.0.0.1:{running.port}/?token={TOKEN}")
+        page.open("dog/0.png")
+        page.keys("s")
+        page.type("A last word.")
+        assert not running.review.accepted.is_set()
+        page.find("#continue").press("Enter")
+        expect(page.find("#banner")).to_contain_text("The run goes on")
+        assert running.review.accepted.is_set()
+        assert (place / "1_zwx dog/0.txt").read_text(encoding="utf-8") == "zwx dog, grass, sky, A last word."
+    page.page.wait_for_timeout(2500)  # the page asks every two seconds: that nobody answers is no news
+    expect(page.find("#banner")).to_contain_text("The run goes on")
+    page.page.context.close()
