@@ -82,7 +82,7 @@ def restore_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PICTURE...]", help="Names or patterns (a.png, dog/a*). Without names, all are restored."
+            metavar="PICTURE...", help="Names or patterns (a.png, dog/a*). Without names, all are restored."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be restored.")] = False,

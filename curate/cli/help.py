@@ -51,13 +51,19 @@ class Command(TyperCommand):
                 error.message += f". Leave it out: {reason}."
             raise
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """As click does, with arguments as plain words: `FILE...`, or `[NAME...]` for one that may be left out."""
+        own = [one for one in self.params if one.param_type_name == "argument"]
+        names = [_argument_name(one) if one.required else f"[{_argument_name(one)}]" for one in own]
+        return [*super().collect_usage_pieces(ctx)[: -len(own) or None], *names]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes a section for each heading, in the order in which they first come."""
         everything = bool(ctx.meta.get(HELP_ALL)) or not self.usual
         sections: dict[str, Rows] = {}
         hidden = 0
         for parameter in self.get_params(ctx):
-            if (row := parameter.get_help_record(ctx)) is None:
+            if (row := _row(parameter, ctx)) is None:
                 continue
             heading = _heading(parameter)
             shown = everything or heading in ("Arguments", EVERY_STAGE, _LAST) or parameter.name in self.usual
@@ -118,6 +124,22 @@ def write_sections(formatter: Any, sections: Mapping[str, Rows]) -> None:
 def command_class(usual: Collection[str]) -> type[Command]:
     """A command class whose short help page shows these options."""
     return type("Command", (Command,), {"usual": frozenset(usual)})
+
+
+def _argument_name(argument: Any) -> str:
+    name = str(argument.metavar or argument.name.upper())
+    return name if argument.nargs == 1 or name.endswith("...") else f"{name}..."
+
+
+def _row(parameter: Any, ctx: Any) -> tuple[str, str] | None:
+    """Name and help of a parameter: arguments without their type, ranges as plain numbers."""
+    record = parameter.get_help_record(ctx)
+    if record is None:
+        return None
+    name, text = record
+    if parameter.param_type_name == "argument":
+        return _argument_name(parameter), text
+    return name.replace(" range>", ">"), text
 
 
 def _heading(parameter: Any) -> str:

@@ -13,6 +13,7 @@ from curate.cli.help import Command, Group
 from curate.cli.lora_options import (
     OUTPUT,
     Base,
+    CheckBase,
     File,
     Files,
     Force,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="lora",
     cls=Group,
-    help="Look at finished LoRA files, check, shrink, merge and convert them.",
+    help="Inspect, check, shrink, merge and convert finished LoRA files.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -69,7 +70,7 @@ def _plain_info(page: Any) -> dict[str, Any]:
 @app.command("check", cls=Command)
 def check_command(
     file: Files,
-    base: Base = None,
+    base: CheckBase = None,
     wanted: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,8 +84,8 @@ def check_command(
 ) -> None:
     """Check whether ComfyUI, A1111, kohya, diffusers and PEFT read all of a file. Exit 1 if something would be lost.
 
-    A file fails if the program whose layer names it has loses something, or if any program reads only a part of it.
-    It passes if other programs do not read it at all; --for PROGRAM fails it then too.
+    A file fails if the program whose layer names it uses would lose something, or if any program would read only
+    part of it. A program that does not read the file at all fails it only if you name it with --for.
     """
     from curate.lora import tables
     from curate.lora.check import check
@@ -124,17 +125,19 @@ def convert_command(
     out: Annotated[
         Path,
         typer.Option(
-            "-o", "--out", metavar="OUT", help="The file to write; for peft a folder.", rich_help_panel=OUTPUT
+            "-o", "--out", metavar="OUT", help="The file to write; for peft, a folder.", rich_help_panel=OUTPUT
         ),
     ],
     to: Annotated[
         Literal["kohya", "diffusers", "peft", "comfyui"],
-        typer.Option("--to", help="Whose names the file gets. kohya's are read by A1111, ComfyUI and diffusers too."),
+        typer.Option(
+            "--to", help="The program whose layer names to use. A1111, ComfyUI and diffusers also read kohya's."
+        ),
     ],
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Rename the layers of a LoRA for another program. The numbers stay the same, bit by bit."""
+    """Rename the layers of a LoRA for another program. The weights stay the same, bit for bit."""
     from curate.lora.convert import convert
     from curate.lora.file import open_lora
 
@@ -157,16 +160,20 @@ def metadata_command(
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value. Repeatable.")
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove a key.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove a key. Repeatable.")
+    ] = None,
     private: Annotated[
         bool,
         typer.Option(
             "--private",
-            help="Remove what tells of the training folder: tags, folders, comments, times. The LoRA's name becomes "
-            "OUT's, and so does its title, unless --title of train set another.",
+            help="Remove everything about the training folder: tags, folders, comments, times. The LoRA gets the "
+            "name of OUT, and the title too, unless you set one with `curate train --title`.",
         ),
     ] = False,
-    strip: Annotated[bool, typer.Option("--strip", help="Remove all but what programs need to load the file.")] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Remove everything that programs do not need to load the file.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:

@@ -58,7 +58,10 @@ def resize_command(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Make LoRAs smaller, by SVD. LoHa, LoKr, OFT and full weights become a plain LoRA; the error is shown."""
+    """Make LoRAs smaller, by SVD.
+
+    LoHa, LoKr, OFT and full weights become a plain LoRA. The error is shown.
+    """
     from curate.lora.file import lora_paths
     from curate.lora.recipes import chosen
 
@@ -123,7 +126,7 @@ def merge_command(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Merge LoRAs into one LoRA, exactly or to a rank; or, with --base, into a base model."""
+    """Merge LoRAs into one LoRA, exactly or to a rank. With --base, merge them into a base model."""
     from curate.lora.recipes import chosen
     from curate.lora.weights import weighted
 
@@ -173,7 +176,7 @@ def extract_command(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Make a LoRA of the difference between two models."""
+    """Make a LoRA from the difference between two models."""
     from curate.lora import tables
     from curate.lora.extract import Limits, extract, open_model
 

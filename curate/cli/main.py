@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from curate.cli import check, doctor, folders, init, pipeline, review, sample
-from curate.cli.help import Group, command_class
+from curate.cli.help import Command, Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
 from curate.errors import CurateError, interruption, unloadable
@@ -52,7 +52,7 @@ for heading, name, command in (
     ("This machine", "doctor", doctor.doctor_command),
     ("Folders", "consent", folders.consent_command),
 ):
-    app.command(name, rich_help_panel=heading)(command)
+    app.command(name, cls=Command, rich_help_panel=heading)(command)
 
 
 @app.callback(invoke_without_command=True)

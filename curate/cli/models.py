@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli.help import Group
+from curate.cli.help import Command, Group
 from curate.cli.results import Json, print_json
 from curate.errors import InputError
 
@@ -62,8 +62,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from ("", *notes) if notes else ()
 
 
-@app.command("fetch")
-def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to download.")]) -> None:
+@app.command("fetch", cls=Command)
+def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from the list that `curate models` shows.")]) -> None:
     """Download models for offline use."""
     import taggers
     from curate.tagging.models import translated

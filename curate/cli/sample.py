@@ -25,14 +25,14 @@ LORA = Annotated[
     typer.Option(
         "--lora",
         metavar="FILE[:STRENGTH[:TE_STRENGTH]]",
-        help="A LoRA of any program, with its strength in the UNet and in the text encoders. Repeatable.",
+        help="LoRA file from any program, with its strengths for the UNet and the text encoders. Repeatable.",
         rich_help_panel="Prompts",
     ),
 ]
 TRAINED = Annotated[
     str,
     typer.Argument(
-        metavar="FOLDER|BASE", help="A folder in which a LoRA was trained, or a base model.", show_default=False
+        metavar="FOLDER|BASE", help="A folder that a LoRA was trained in, or a base model.", show_default=False
     ),
 ]
 RUN = Annotated[
@@ -40,7 +40,7 @@ RUN = Annotated[
     typer.Option(
         "--run",
         metavar="NAME",
-        help="The training by the name of its LoRA. Default: the latest.",
+        help="Name of the training's LoRA. Default: the latest training.",
         rich_help_panel="Grid",
     ),
 ]
@@ -67,9 +67,8 @@ def _sample() -> Callable[..., None]:
 
     doc = f"""{SUMMARIES["sample"]}
 
-    The pictures are PNG files that carry prompt and settings as A1111 writes them. Noise is drawn on the CPU: a seed
-    means the same picture on every device, alone or in a batch. The same command again draws what is missing.
-    Nothing is overwritten.
+    The PNG files contain the prompt and settings as A1111 writes them. A seed gives the same picture on every device,
+    alone or in a batch. Running the command again draws only what is missing. Nothing is overwritten.
     """
     first = [("base", BASE, inspect.Parameter.empty), ("lora", LORA, None)]
     return _signed(carry_out, "sample", doc, [*first, *_fields(DrawOptions), *_places(Path("samples"))])
@@ -94,8 +93,8 @@ def _grid() -> Callable[..., None]:
 
     `curate grid prepared/` shows every LoRA file of the latest training, drawn with its base. Without prompts it draws
     the trigger words. `curate grid BASE --lora FILE --prompt TEXT` compares any LoRAs. The first column is the base
-    without LoRA. It writes one labelled picture (grid.png) and one page (grid.html). The same command again draws
-    what is missing.
+    without LoRA. The result is a labelled picture (grid.png) and a page (grid.html). Running the command again draws
+    only what is missing.
     """
     first = [("source", TRAINED, inspect.Parameter.empty), ("lora", LORA, None), ("run", RUN, None)]
     return _signed(carry_out, "grid", doc, [*first, *_fields(GridOptions), *_places(None)])

@@ -10,7 +10,7 @@ import typer
 
 from curate.cli import folders, implications
 from curate.cli.caption_changes import print_changes
-from curate.cli.help import Group
+from curate.cli.help import Command, Group
 from curate.cli.results import Json, print_json, print_warning
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, codec
 from curate.core.counting import counted
@@ -34,7 +34,7 @@ Form = Annotated[CaptionForm, typer.Option("--caption-form", help=FORM_HELP)]
 Encoding = Annotated[str, typer.Option("--caption-encoding", help=ENCODING_HELP)]
 
 
-@app.command("stats")
+@app.command("stats", cls=Command)
 def stats_command(
     folder: Folder,
     concept: Concepts = None,
@@ -63,7 +63,7 @@ def stats_command(
             typer.echo(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
 
 
-@app.command("find")
+@app.command("find", cls=Command)
 def find_command(
     folder: Folder,
     tags: Annotated[
@@ -98,7 +98,7 @@ def find_command(
     typer.echo(counted(len(found), "picture"), err=True)
 
 
-@app.command("add")
+@app.command("add", cls=Command)
 def add_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
@@ -133,7 +133,7 @@ def add_command(
     )
 
 
-@app.command("remove")
+@app.command("remove", cls=Command)
 def remove_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to remove; * matches anything.")],
@@ -152,7 +152,7 @@ def remove_command(
     _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
-@app.command("replace")
+@app.command("replace", cls=Command)
 def replace_command(
     folder: Folder,
     pairs: Annotated[
@@ -182,7 +182,7 @@ def replace_command(
     _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
-@app.command("rename")
+@app.command("rename", cls=Command)
 def rename_command(
     folder: Folder,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The tag to rename.")],
@@ -236,6 +236,6 @@ def _edit(
     print_changes(done, folder, dry_run=dry_run, as_json=as_json)
 
 
-app.command("restore")(folders.restore_command)
-app.command("explain")(implications.explain_command)
-app.command("update")(implications.update_command)
+app.command("restore", cls=Command)(folders.restore_command)
+app.command("explain", cls=Command)(implications.explain_command)
+app.command("update", cls=Command)(implications.update_command)

@@ -21,13 +21,14 @@ class LoraOptions(Options):
     """What is judged."""
 
     lora: tuple[FilePath, ...] = Field(
-        (), description="LoRA file to judge, with a strength if you like: FILE:0.8. Default: the latest training's."
+        (),
+        description="LoRA file to score, with a strength if you like: FILE:0.8. Default: those of the latest training.",
     )
     with_lora: tuple[FilePath, ...] = Field(
-        (), description="Another LoRA file that all pictures are drawn with, the base's too: FILE or FILE:0.5."
+        (), description="LoRA file that all pictures are drawn with, those of the base too: FILE or FILE:0.5."
     )
     checkpoints: int | None = Field(
-        None, ge=1, description="So many of the LoRA files, evenly spread, with the last one. Default: all."
+        None, ge=1, description="Score only so many of the LoRA files, evenly spread, including the last. Default: all."
     )
     base: ModelName = Field("", description="Base model: a folder, a file or a hub name. Default: the training's.")
 
@@ -35,16 +36,16 @@ class LoraOptions(Options):
 class ProtocolOptions(Options):
     """By which pictures."""
 
-    pictures: int = Field(100, ge=2, le=10_000, description="Pictures of each concept and kind of prompts.")
-    seeds: int = Field(10, ge=2, le=1000, description="Pictures of one prompt, each with its own seed.")
+    pictures: int = Field(100, ge=2, le=10_000, description="Pictures for each concept and kind of prompt.")
+    seeds: int = Field(10, ge=2, le=1000, description="Pictures of each prompt, each with its own seed.")
     quick: bool = Field(
         False,
-        description=f"For each concept and kind, draw only {_QUICK}.",
+        description=f"For each concept and kind of prompt, draw only {_QUICK}.",
     )
     seed: int = Field(42, ge=0, description="Seed of the first picture of each prompt.")
     negative: str = Field("", description="Negative prompt of all pictures.")
     prompts: FilePath = Field(
-        "", description="YAML file with your own lists of prompts. Default: prompts.yaml beside the result."
+        "", description="YAML file with your own prompts. Default: prompts.yaml beside the result."
     )
     caption_extension: str = Field(".txt", pattern=r"^\.\w+$", description="Ending of the caption files.")
     caption_form: CaptionForm = Field("auto", description=FORM_HELP)
@@ -58,7 +59,7 @@ class JudgeOptions(Options):
     clip: ModelName = Field("openai/clip-vit-base-patch32", description="CLIP: a folder or a hub name.")
     vgg: HubFileName = Field("timm/vgg19.tv_in1k", description="VGG19: a file, a folder or a hub name.")
     embed_batch: int = Field(
-        16, ge=1, description="Pictures measured at a time. It changes the time and the memory, not the scores."
+        16, ge=1, description="Pictures measured at a time. This changes time and memory, not the scores."
     )
     output_dir: FilePath = Field("", description="Folder for the result. Default: evaluation/ beside the LoRA files.")
 
@@ -100,7 +101,7 @@ PANELS = {
     "Prompts and pictures": ProtocolOptions,
     "Drawing": PictureOptions,
     "Base and memory": ModelOptions,
-    "Models that judge, and places": JudgeOptions,
+    "Scoring models and places": JudgeOptions,
 }
 UNKEYED = frozenset(("batch", "offload", "embed_batch", "caption_form", "caption_encoding"))
 """Options that change nothing of a score but rounding, or whose effect is in the captions as they were read."""

@@ -25,7 +25,8 @@ class PromptOptions(Options):
 
     prompt: tuple[str, ...] = Field(
         (),
-        description="What to draw. It may end in the flags --n --w --h --d --l --s --ss.",
+        description="What to draw. It may end in flags: --n (negative prompt), --w and --h (size), --d (seed), "
+        "--l (guidance), --s (steps), --ss (sampler).",
     )
     prompts: FilePath = Field("", description="File of prompts: one prompt a line, or kohya's TOML or JSON.")
     negative: str = Field("", description="Negative prompt, for prompts without their own --n.")
@@ -37,12 +38,12 @@ class PictureOptions(Options):
     """How it is drawn."""
 
     width: int | None = Field(
-        None, ge=64, le=8192, multiple_of=8, description="In pixels. Default: the base's resolution."
+        None, ge=64, le=8192, multiple_of=8, description="Width in pixels. Default: the base's resolution."
     )
     height: int | None = Field(
-        None, ge=64, le=8192, multiple_of=8, description="In pixels. Default: the base's resolution."
+        None, ge=64, le=8192, multiple_of=8, description="Height in pixels. Default: the base's resolution."
     )
-    steps: int = Field(30, ge=1, le=1000, description="Steps of the sampler.")
+    steps: int = Field(30, ge=1, le=1000, description="Number of sampling steps.")
     guidance: float = Field(7.5, description="How much the prompt counts (CFG scale); 1 ignores the negative prompt.")
     guidance_rescale: float = Field(
         0,
@@ -50,8 +51,8 @@ class PictureOptions(Options):
         le=1,
         description="Share of the contrast from guidance that is taken back; 0.7 suits zero terminal SNR.",
     )
-    sampler: Sampler = Field("euler_a", description="How noise turns into a picture.")
-    spacing: Spacing = Field("normal", description="How the steps are spread over the noise levels.")
+    sampler: Sampler = Field("euler_a", description="Sampling method.")
+    spacing: Spacing = Field("normal", description="How the steps are spread over the noise levels (schedule type).")
 
 
 class ModelOptions(Options):
@@ -60,21 +61,23 @@ class ModelOptions(Options):
     clip_skip: int = Field(
         1, ge=1, le=12, description=f"Text encoder layer counted from the end ({_SKIPS}; anime models use 2)."
     )
-    max_tokens: Literal[75, 150, 225] = Field(75, description="Tokens of a prompt that are used.")
+    max_tokens: Literal[75, 150, 225] = Field(75, description="Longest prompt in tokens; the rest is cut off.")
     prediction: Literal["auto", "epsilon", "v"] = Field(
-        "auto", description="What the base with its LoRAs predicts; auto reads it off the base."
+        "auto", description="What the model predicts; auto: as the base says."
     )
     ztsnr: bool | None = Field(None, description="Zero terminal SNR. Default: as the base was trained.")
-    vae: ModelName = Field("", description="Another autoencoder than the base's own: a file, a folder, a hub name.")
+    vae: ModelName = Field("", description="Use another VAE than the base's own: a file, a folder or a hub name.")
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of CLIP's tokenizer, for checkpoints. Default: openai's."
     )
-    precision: Precision = Field("auto", description="Of the computation: auto is fp32 on a CPU and fp16 on a GPU.")
-    batch: int = Field(1, ge=1, description="Pictures drawn at a time. It changes time and memory, not the pictures.")
-    offload: bool = Field(
-        False, description="Keep only the model at work on the GPU: text encoders, UNet and VAE in turn."
+    precision: Precision = Field(
+        "auto", description="Precision of the computation; auto is fp32 on a CPU and fp16 on a GPU."
     )
-    tiled: bool = Field(False, description="Decode in tiles of 512 pixels, for large pictures on small cards.")
+    batch: int = Field(1, ge=1, description="Pictures drawn at a time. This changes time and memory, not the pictures.")
+    offload: bool = Field(
+        False, description="Keep only the model in use on the GPU: text encoders, UNet and VAE in turn."
+    )
+    tiled: bool = Field(False, description="Decode in tiles of 512 pixels, for large pictures on small GPUs.")
 
 
 class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
@@ -111,10 +114,10 @@ class GridOptions(DrawOptions):
     """What a grid shows, and how it is drawn."""
 
     strengths: tuple[float, ...] = Field(
-        (1.0,), min_length=1, description="Strengths of each LoRA, one column for each."
+        (1.0,), min_length=1, description="Strengths of each LoRA; each gets its own column."
     )
     checkpoints: int | None = Field(
-        None, ge=1, description="So many of the LoRA files, evenly spread, with the last one. Default: all."
+        None, ge=1, description="Show only so many of the LoRA files, evenly spread, including the last. Default: all."
     )
 
 

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 class Evaluate(EvaluateOptions, DatasetStage):
     """Score the LoRA files of a training against the training pictures, and recommend one.
 
-    Every LoRA draws the same prompts with the same seeds, and so does the base alone. Five kinds of prompts: training
-    captions, the trigger alone, other content, other style, and prompts without the trigger.
+    Every LoRA draws the same prompts with the same seeds, and so does the base alone. There are five kinds of prompts:
+    training captions, the trigger alone, other content, other styles, and prompts without the trigger.
 
     \b
     fidelity         likeness to the training pictures (DINOv2)
     controllability  likeness to the prompt (CLIP)
-    diversity        different pictures of one prompt (Vendi score)
-    preservation     the base's styles (VGG19), and no trace of the concept without its trigger
+    diversity        how much the pictures of one prompt differ (Vendi score)
+    preservation     the base's styles stay (VGG19), and the concept does not appear without its trigger
 
-    A LoRA that repeats its training pictures is named. The result lies in lora/evaluation/NAME/: evaluation.html,
-    evaluation.json, scores.csv and the pictures. Edit lora/evaluation/prompts.yaml to ask for other prompts.
+    A LoRA that repeats its training pictures is named. The result is in lora/evaluation/NAME/: evaluation.html,
+    evaluation.json, scores.csv and the pictures. Edit lora/evaluation/prompts.yaml to change the prompts.
     """
 
     version: ClassVar[int] = 1

@@ -35,7 +35,7 @@ class Sample(GridOptions, DatasetStage):
     """Draw pictures with the trained LoRA and its checkpoints, beside those of the base alone.
 
     Without prompts it draws the trigger words of each concept. The base and how it is read are those of the training.
-    The pictures lie in lora/grid/NAME/ and in the report. curate grid FOLDER draws the same.
+    The pictures are in lora/grid/NAME/ and in the report. `curate grid FOLDER` draws the same.
     """
 
     version: ClassVar[int] = 1

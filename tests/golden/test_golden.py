@@ -7,6 +7,7 @@ writes the files anew; read the diff before you commit it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from curate import drive
-from curate.cli.main import main
+from curate.cli.main import GROUPS, main
 from curate.pipeline import load, schema
 from tests.folder.helpers import Project
 
@@ -53,6 +54,23 @@ def test_help(command: str) -> None:
     compare(
         f"help{'-' * bool(command)}{command}.txt", "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
     )
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_help_of_sub_commands(group: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    for command in ("", *commands_of(group)):
+        with pytest.raises(SystemExit) as end:
+            main([group, *filter(None, [command]), "--help"])
+        out, err = capsys.readouterr()
+        assert (end.value.code, err) == (0, "")
+        page = "\n".join(line.rstrip() for line in out.splitlines()) + "\n"
+        compare(f"help-{'-'.join(filter(None, (group, command)))}.txt", page)
+
+
+def commands_of(group: str) -> list[str]:
+    app = importlib.import_module(f"curate.cli.{group}").app
+    return [str(command.name) for command in app.registered_commands]
 
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
