@@ -63,7 +63,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 @app.command("fetch", cls=Command)
-def fetch_command(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from the list that `curate models` shows.")]) -> None:
+def fetch_command(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names from the list that `curate models` shows.")
+    ],
+) -> None:
     """Download models for offline use."""
     import taggers
     from curate.tagging.models import translated
