@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +46,17 @@ class ClipText:
         return [int(i) for i in found["input_ids"]]
 
     def tokens(self, caption: str) -> Tensor:
-        """Ids [chunks, 77]: start, 75 tokens, end; what is longer than `max_tokens` is cut off.
+        """Ids [chunks, 77] of a caption; see `chunks`."""
+        return self.chunks(self.words(caption))
+
+    def chunks(self, words: Sequence[int]) -> Tensor:
+        """Ids [chunks, 77] of words: start, 75 tokens, end; what is longer than `max_tokens` is cut off.
 
         As the peers do, the end token follows the last word and the rest is padding; a chunk that words fill ends
         in the end token.
         """
         pad = self.end if self.pad is None else self.pad
-        inner = self.words(caption)[: self.max_tokens]
+        inner = words[: self.max_tokens]
         row = [*inner, self.end]
         row += [pad] * (self.max_tokens + 1 - len(row))
         chunks: list[list[int]] = []

@@ -16,6 +16,7 @@ from curate.evaluate.options import EvaluateOptions
 from curate.evaluate.prompt_lists import USUAL, Lists, read_lists
 from curate.evaluate.prompts import Kind, Subject, prompts, subject
 from curate.evaluate.result import LISTS, evaluation_folder
+from curate.sampling.emphasis import has_syntax
 from curate.sampling.grid import Column, evenly
 from curate.sampling.loras import LoraStrength, lora_strength
 from curate.sampling.options import ModelOptions
@@ -93,7 +94,8 @@ class Plan:
 
     def identity(self) -> str:
         """Digest of everything that decides the result; no model is loaded for it."""
-        digests = self.drawing.context.digests
+        digests, emphasis = self.drawing.context.digests, self.drawing.options.emphasis
+        weighed = has_syntax("".join([self.options.negative, *(shot.text for shot in self.shots)]))
         return digest_plain(
             [
                 VERSION,
@@ -102,6 +104,7 @@ class Plan:
                 {folder: [p.digest for p in pictures] for folder, pictures in self.training.items()},
                 {role: files.digest(digests) for role, files in self.viewers.items()},
                 self.options.quick,
+                *([emphasis] if weighed else []),
             ]
         )
 

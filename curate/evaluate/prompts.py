@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from curate import names
 from curate.core.concept import Concept
 from curate.core.digests import text_digest
+from curate.sampling.emphasis import escape, plain
 from curate.train.data.dataset import Picture
 
 Kind = Literal["train", "trigger", "alter", "style", "agnostic"]
@@ -46,7 +47,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPrompt:
-    """A prompt, and the text that its pictures should show: CLIP knows the class, the trigger it does not."""
+    """A prompt, and the text that its pictures should show: CLIP knows the class, the trigger it does not.
+
+    `text` may have weights; captions and triggers have none, so that their brackets are escaped. `shows` has no syntax.
+    """
 
     kind: Kind
     text: str
@@ -79,13 +83,17 @@ def prompts(
     """
     ranked = sorted(pictures, key=lambda p: text_digest("evaluation", p.digest, p.path.name))
     for caption in list(dict.fromkeys(" ".join(p.caption.split()) for p in ranked))[:most]:
-        yield EvaluationPrompt("train", caption, _without_trigger(caption, about))
+        yield EvaluationPrompt("train", escape(caption), _without_trigger(caption, about))
     for kind in TEMPLATED:
         known = [t for t in templates[kind] if about.class_word or "{class}" not in t]
         for template in known[:most]:
-            plain = template.replace("{class}", about.class_word)
-            text = plain.replace("{trigger}", about.trigger)
-            yield EvaluationPrompt(kind, text, _without_trigger(text, about))
+            text = _filled(template, escape(about.trigger), escape(about.class_word))
+            shows = _filled(plain(template), about.trigger, about.class_word)
+            yield EvaluationPrompt(kind, text, _without_trigger(shows, about))
+
+
+def _filled(template: str, trigger: str, class_word: str) -> str:
+    return template.replace("{class}", class_word).replace("{trigger}", trigger)
 
 
 def _without_trigger(text: str, about: Subject) -> str:

@@ -8,6 +8,7 @@ from curate.core.kinds import Kind
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
 from curate.init.recipe import trained_side
+from curate.sampling.emphasis import escape
 
 _NATURAL: dict[Kind, tuple[str, ...]] = {
     "character": ("a photo of {0} in a park", "a close-up portrait of {0}"),
@@ -41,6 +42,6 @@ def prompts_text(answers: Answers, base: Base) -> str:
 
 
 def _of(concept: ConceptAnswer, base: Base) -> Iterator[str]:
-    words = ", ".join(concept.trigger).replace("--", "—")
+    words = escape(", ".join(concept.trigger).replace("--", "—"))
     for pattern in (_NATURAL if base.prompting == "natural" else _TAGS)[concept.kind]:
         yield " ".join(pattern.format(words).split())

@@ -18,7 +18,9 @@ from curate.diffusion.base import Backbone, Conditions
 from curate.diffusion.family import Prediction
 from curate.diffusion.samplers import NUMPY, make_scheduler
 from curate.errors import CurateError, Interrupted
+from curate.sampling.emphasis import Emphasis
 from curate.sampling.settings import PictureSettings
+from curate.sampling.text_states import encode
 
 Pixels = NDArray[np.uint8]
 """A picture, H×W×3."""
@@ -54,6 +56,7 @@ class TextToImage:
     prediction: Prediction
     ztsnr: bool
     stopping: Callable[[], bool] = lambda: False
+    emphasis: Emphasis = "original"
     _encoded: dict[str, Conditions] = field(default_factory=dict[str, Conditions], init=False)
 
     def draw(self, batch: Sequence[PictureSettings]) -> list[Pixels]:
@@ -69,13 +72,12 @@ class TextToImage:
             return [_pixels(self.backbone.decode(one[None])[0]) for one in latents]
 
     def encode(self, texts: Sequence[str]) -> list[Conditions]:
-        """What the text encoders make of texts, each [1, tokens, width], remembered."""
+        """What the text encoders make of prompts, each [1, tokens, width], remembered."""
         if missing := [text for text in dict.fromkeys(texts) if text not in self._encoded]:
             parts = [part for name, part in self.backbone.parts.items() if name.startswith("te")]
             with torch.no_grad(), self._on_device(*parts), self._autocast():
                 for text in missing:
-                    tokens = [ids[None].to(self.hardware.device) for ids in self.backbone.tokens(text)]
-                    self._encoded[text] = self.backbone.condition(tokens, None)
+                    self._encoded[text] = encode(self.backbone, text, self.emphasis, self.hardware.device)
         return [self._encoded[text] for text in texts]
 
     @torch.no_grad()

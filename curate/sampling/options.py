@@ -13,6 +13,7 @@ from curate.core.path_options import FilePath, ModelName
 from curate.diffusion.family import families
 from curate.diffusion.samplers import Sampler, Spacing
 from curate.errors import InputError
+from curate.sampling.emphasis import Emphasis
 from curate.sampling.prompts import Prompt, read_prompt, read_prompts
 from curate.sampling.settings import PictureSettings, pictures_of
 
@@ -26,7 +27,8 @@ class PromptOptions(Options):
     prompt: tuple[str, ...] = Field(
         (),
         description="What to draw. It may end in flags: --n (negative prompt), --w and --h (size), --d (seed), "
-        "--l (guidance), --s (steps), --ss (sampler).",
+        "--l (guidance), --s (steps), --ss (sampler). (word:1.2), (word) and [word] set weights; \\( is a plain "
+        "parenthesis.",
     )
     prompts: FilePath = Field("", description="File of prompts: one prompt a line, or kohya's TOML or JSON.")
     negative: str = Field("", description="Negative prompt, for prompts without their own --n.")
@@ -62,6 +64,11 @@ class ModelOptions(Options):
         1, ge=1, le=12, description=f"Text encoder layer counted from the end ({_SKIPS}; anime models use 2)."
     )
     max_tokens: Literal[75, 150, 225] = Field(75, description="Longest prompt in tokens; the rest is cut off.")
+    emphasis: Emphasis = Field(
+        "original",
+        description="What (word:1.2) and [word] in a prompt do. original: as in A1111 and kohya's sample pictures. "
+        "no_norm: without restoring the mean, which some prefer for SDXL. none: brackets are plain text.",
+    )
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the model predicts; auto: as the base says."
     )

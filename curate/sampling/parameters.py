@@ -10,6 +10,7 @@ from pathlib import Path
 
 from curate.diffusion.locate import CHECKPOINTS
 from curate.diffusion.samplers import title
+from curate.sampling.emphasis import TITLES, Emphasis, has_syntax
 from curate.sampling.settings import PictureSettings
 
 _PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -40,6 +41,7 @@ class Models:
     sha256: str = ""
     clip_skip: int = 1
     loras: tuple[LoraTag, ...] = ()
+    emphasis: Emphasis = "original"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def text(picture: PictureSettings, models: Models) -> str:
         "Model hash": models.sha256[:10],
         "Model": models.name,
         "Clip skip": models.clip_skip if models.clip_skip > 1 else "",
+        "Emphasis": _emphasis(picture, models.emphasis),
         "Lora hashes": ", ".join(f"{lora.name}: {lora.model_hash[:12]}" for lora in models.loras),
     }
     pairs = [f"{name}: {_quoted(str(value))}" for name, value in values.items() if value != ""]
@@ -92,6 +95,11 @@ def parse(text: str) -> Parameters:
     negative = "\n".join(lines[start:]).strip().removeprefix(_NEGATIVE).strip()
     settings = {name: _unquoted(value) for name, value in pairs}
     return Parameters("\n".join(lines[:start]).strip(), negative, settings)
+
+
+def _emphasis(picture: PictureSettings, emphasis: Emphasis) -> str:
+    """As A1111 writes it: where a prompt has brackets, and not for the usual one."""
+    return TITLES[emphasis] if emphasis != "original" and has_syntax(picture.prompt + picture.negative) else ""
 
 
 def _tag(lora: LoraTag) -> str:

@@ -18,14 +18,15 @@ from curate.core.files import digest_plain, remove_leftovers
 from curate.diffusion import samplers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import Traits, traits, yaml_prediction
-from curate.diffusion.device import is_allocation_error, reproducible
+from curate.diffusion.device import reproducible
 from curate.diffusion.family import family
 from curate.diffusion.load import load
 from curate.diffusion.locate import base_digest, locate_base, vae_digest
-from curate.errors import InputError, Interrupted, MissingError
-from curate.sampling import loras, parameters, picture_file
+from curate.errors import InputError, Interrupted
+from curate.sampling import emphasis, loras, parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.loras import Lora, LoraStrength
+from curate.sampling.memory import memory_errors
 from curate.sampling.options import ModelOptions
 from curate.sampling.settings import PictureSettings, batches
 
@@ -91,6 +92,7 @@ class Pictures:
             raise InputError("ztsnr has no effect: epsilon cannot be predicted from pure noise", "set prediction v")
         self._read: dict[Path, Lora] = {}
         self._tags: dict[LoraStrength, parameters.LoraTag] = {}
+        self._looked_at: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -143,9 +145,10 @@ class Pictures:
         """Draws a batch and writes those of it that are missing."""
         if self.context.stopping():
             raise Interrupted("stopped between two pictures", "run the same command to continue: what is drawn is kept")
+        options = self.options
         for one in wanted:
-            self._warn_long(one.picture)
-        with self._memory_errors(len(wanted)), self._reproducible():
+            self._warn(one.picture)
+        with memory_errors(options, len(wanted), self.context.device, self._dtype), self._reproducible():
             pixels = drawing.draw([one.picture for one in wanted])
         paths: list[Path] = []
         for one, before, picture in zip(wanted, found, pixels, strict=True):
@@ -161,7 +164,10 @@ class Pictures:
             for one in request.loras
             if one.strength or one.text_strength
         ]
-        return digest_plain([VERSION, self._base_identity, asdict(request.picture), used])
+        picture = request.picture
+        # only where it counts, so that other pictures keep the identity that they had before there were weights
+        weighed = [self.options.emphasis] if emphasis.has_syntax(picture.prompt + picture.negative) else []
+        return digest_plain([VERSION, self._base_identity, asdict(picture), used, *weighed])
 
     @cached_property
     def _base_identity(self) -> str:
@@ -192,7 +198,7 @@ class Pictures:
             options.clip_skip, options.max_tokens, self._dtype, options.tokenizer, options.prediction, options.vae
         )
         backbone = load(self.base, context.offline, wanted, context.digests)
-        with self._memory_errors(1):
+        with memory_errors(options, 1, context.device, self._dtype):
             backbone.to(torch.device("cpu") if options.offload else context.device, self._dtype)
         return backbone
 
@@ -212,7 +218,7 @@ class Pictures:
         self._read = {path: lora for path, lora in self._read.items() if path in paths}  # others take memory
         pairs = [(self._lora(one.path), one) for one in used]
         with loras.applied(backbone, pairs, torch.device("cpu") if options.offload else device):
-            yield TextToImage(backbone, hardware, prediction, ztsnr, self.context.stopping)
+            yield TextToImage(backbone, hardware, prediction, ztsnr, self.context.stopping, options.emphasis)
 
     def _lora(self, path: Path) -> Lora:
         if path not in self._read:
@@ -231,32 +237,16 @@ class Pictures:
                 self._tags[one] = loras.tag(one, self.context.digests)
         hashes = self.backbone.hashes
         tags = tuple(self._tags[one] for one in used if one.strength or one.text_strength)
-        return parameters.Models(self.name, hashes.get("new_sd_model_hash", ""), self.options.clip_skip, tags)
+        sha256 = hashes.get("new_sd_model_hash", "")
+        return parameters.Models(self.name, sha256, self.options.clip_skip, tags, self.options.emphasis)
 
-    def _warn_long(self, picture: PictureSettings) -> None:
-        """Names prompts that are cut."""
-        longest = self.options.max_tokens
-        for text in dict.fromkeys((picture.prompt, picture.negative)):
-            if (count := len(self.backbone.texts[0].words(text))) > longest:
-                self.context.note("warning", f"a prompt of {count} tokens is cut to {longest}: {text[:60]} …")
+    def _warn(self, picture: PictureSettings) -> None:
+        """Names prompts that are cut, or not wholly understood, once each."""
+        for text in (picture.prompt, picture.negative):
+            if text not in self._looked_at:
+                self._looked_at.add(text)
+                for line in emphasis.cautions(self.backbone.texts[0], text, self.options.emphasis):
+                    self.context.note("warning", line)
 
     def _reproducible(self) -> contextlib.AbstractContextManager[None]:
         return reproducible(self.context.device, sum(p.numel() for p in self.backbone.parts["unet"].parameters()))
-
-    @contextlib.contextmanager
-    def _memory_errors(self, pictures: int) -> Generator[None]:
-        """Turns an allocator's refusal into a MissingError with the options that would need less."""
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not is_allocation_error(error):
-                raise
-            options = self.options
-            remedies = [
-                *([f"batch {pictures // 2}"] if pictures > 1 else []),
-                *(["offload"] if not options.offload and self.context.device.type != "cpu" else []),
-                *(["tiled"] if not options.tiled else []),
-                *(["precision fp16 or bf16"] if self._dtype == torch.float32 else []),
-                "a smaller width and height",
-            ]
-            raise MissingError("not enough memory to draw a picture", "; ".join(remedies)) from error

@@ -12,7 +12,6 @@ from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Missing
 from curate.errors import CurateError, InputError
 from curate.sampling.options import UNKEYED, GridOptions, panel
-from curate.sampling.prompts import read_prompt
 
 if TYPE_CHECKING:
     from curate.sampling.grid import Column
@@ -77,7 +76,7 @@ class Sample(GridOptions, DatasetStage):
 
         trained = find_trained(folder, run, context.offline)
         pictures = Pictures(trained.base, trained.model_options(self), context)
-        prompts = self.read_prompts() or [read_prompt(words, "") for words in trigger_prompts(folder)]
+        prompts = self.read_prompts() or trigger_prompts(folder)
         if not prompts:
             raise InputError(f"there is nothing to draw: {folder} holds no N_trigger folder", "give prompts")
         loras = evenly([LoraStrength(path) for path in trained.loras], self.checkpoints)

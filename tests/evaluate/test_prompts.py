@@ -63,6 +63,17 @@ def test_clip_is_asked_for_the_class_instead_of_the_trigger() -> None:
     assert next(iter(prompts(robe, [one], USUAL, 1))).shows == "robe, standing"
 
 
+def test_brackets_of_captions_and_triggers_are_no_weights() -> None:
+    about = Subject("1_saber (fate)", "saber (fate)", "knight [x]")
+    lists = {**USUAL, "alter": ("{trigger} in (deep:1.2) snow",)}
+    made = {p.kind: p for p in prompts(about, [picture(1, r"saber (fate), red_(colour), a \(b\)")], lists, 1)}
+    assert made["train"].text == r"saber \(fate\), red_\(colour\), a \\\(b\\\)"
+    assert made["train"].shows == r"knight [x], red_(colour), a \(b\)"
+    assert made["alter"].text == r"saber \(fate\) in (deep:1.2) snow"
+    assert made["alter"].shows == "knight [x] in deep snow"
+    assert made["agnostic"].text == r"a knight \[x\] in a park"
+
+
 def test_templates_with_a_class_that_nobody_knows_are_left_out() -> None:
     made = [p.text for p in prompts(Subject("1_qqx", "qqx"), PICTURES, USUAL, 10) if p.kind == "agnostic"]
     assert made == [t for t in USUAL["agnostic"] if "{class}" not in t]

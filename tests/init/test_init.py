@@ -224,6 +224,9 @@ def test_sample_prompts_are_written_beside_the_pipeline(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "a photo of zwx dog in a park --w 1024" in text and "zwx dog, blue robe" in text
     assert len(read_prompts(path)) == 5
+    concept = dataclasses.replace(TWO[0], trigger=("saber (fate)",))
+    other = write_prompts(tmp_path / "f.yaml", dataclasses.replace(answers, concepts=(concept,), prompts="./f.txt"))
+    assert other is not None and r"a photo of saber \(fate\) in a park" in other.read_text(encoding="utf-8")
     path.write_text("mine")
     assert write_prompts(tmp_path / "p.yaml", answers) is None and path.read_text() == "mine"
     assert stages(answers)["train"]["sample_prompts"] == "./p.prompts.txt"

@@ -58,6 +58,14 @@ def pipeline(folder: Path, family: str, scheduler: Any) -> Any:
     return found
 
 
+def scheduler(kind: str, **more: Any) -> Any:
+    """One of diffusers' samplers over the noise that Stable Diffusion was trained with."""
+    import diffusers.schedulers as schedulers
+
+    usual = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    return getattr(schedulers, kind)(**usual, **more)
+
+
 def theirs(pipe: Any, picture: PictureSettings, output: str = "latent", **more: Any) -> Any:
     """What diffusers' pipeline draws: latents, or float pixels [H, W, 3] in 0 to 1 for "np"."""
     more = more or {"prompt": picture.prompt, "negative_prompt": picture.negative}

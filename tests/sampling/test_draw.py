@@ -14,7 +14,7 @@ from curate.errors import CurateError, Interrupted
 from curate.sampling.draw import TextToImage
 from curate.sampling.settings import PictureSettings, batches
 from tests.sampling.conftest import FAMILIES, V
-from tests.sampling.helpers import CPU, SMALL, base, difference, drawing, pipeline, theirs
+from tests.sampling.helpers import CPU, SMALL, base, difference, drawing, pipeline, scheduler, theirs
 
 # diffusers' schedulers hand tensors to numpy in the way of numpy 1
 pytestmark = [
@@ -22,13 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
 ]
 DOG = PictureSettings("a dog on grass", "blurry", **SMALL)
-
-
-def scheduler(kind: str, **more: Any) -> Any:
-    import diffusers.schedulers as schedulers
-
-    usual = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
-    return getattr(schedulers, kind)(**usual, **more)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

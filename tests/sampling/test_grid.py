@@ -21,6 +21,7 @@ from curate.sampling.grid_file import Grid
 from curate.sampling.loras import LoraStrength
 from curate.sampling.settings import PictureSettings
 from curate.stages.sample import Sample
+from curate.train.output.trained import trigger_prompts
 from tests.sampling.helpers import lora
 from tests.train.conftest import draw_folder, env_of, run
 
@@ -200,6 +201,12 @@ def test_the_stage_draws_what_is_trained_now(tmp_path: Path) -> None:
     assert stage.is_current(Manifest(), env, later.append), "the first is the latest again, and its pictures are there"
     found = grid_file.read(place)
     assert found is not None and found.columns == ("without LoRA", "prepared\nstrength 1")
+
+
+def test_brackets_of_trigger_words_are_no_weights(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "prepared")
+    next(folder.glob("*_*")).rename(folder / "2_saber (fate)")
+    assert r"saber \(fate\)" in [p.text for p in trigger_prompts(folder)]
 
 
 def test_the_stage_names_a_prompt_file_that_is_missing(tmp_path: Path) -> None:

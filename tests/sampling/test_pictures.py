@@ -131,6 +131,26 @@ def test_a_long_prompt_is_named(tmp_path: Path) -> None:
     assert sum(isinstance(e, Note) for e in events) == 1
 
 
+def test_weights_decide_pictures_of_prompts_that_have_some(tmp_path: Path) -> None:
+    plain, weighed = Request("plain", DOG), Request("weighed", replace(DOG, prompt="a (dog:1.3)"))
+    list(pictures().write([plain, weighed], tmp_path))
+    found = list(pictures(emphasis="none").write([plain, weighed], tmp_path))
+    assert [(d.path.name, d.recalled) for d in found] == [("plain.png", True), ("weighed-2.png", False)]
+    assert picture_file.parameters(tmp_path / "weighed-2.png").settings["Emphasis"] == "None"
+    assert "Emphasis" not in picture_file.parameters(tmp_path / "weighed.png").settings
+    one, other = (picture_file.pixels(tmp_path / name) for name in ("weighed.png", "weighed-2.png"))
+    assert (one != other).any()
+
+
+def test_syntax_of_other_programs_is_named_once_for_each_prompt(tmp_path: Path) -> None:
+    events: list[Event] = []
+    odd = replace(DOG, prompt="a [dog:cat:0.5] <lora:x:1>", negative="(blurry:1.2)")
+    list(pictures(events).write([Request("a", odd), Request("b", replace(odd, seed=5))], tmp_path))
+    [note] = [e for e in events if isinstance(e, Note)]
+    assert note.level == "warning"
+    assert note.message == "[a:b:0.5], <lora:…> is not supported and is read as words: a [dog:cat:0.5] <lora:x:1>"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -15,6 +15,7 @@ from curate.diffusion.family import Prediction
 from curate.errors import Interrupted
 from curate.sampling import parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
+from curate.sampling.emphasis import cautions
 from curate.sampling.prompts import Prompt, read_prompts
 from curate.sampling.settings import PictureSettings
 from curate.train.data.job import prediction_of, resolution_of, zero_terminal
@@ -73,7 +74,7 @@ class Sampling:
         job, context, options = loop.job, loop.context, loop.job.options
         self.loop, self.context, self.board = loop, context, board
         self.prompts = read_prompts(Path(options.sample_prompts).expanduser())
-        warn_long(self.prompts, loop)
+        warn(self.prompts, loop)
         self.prediction: Prediction = prediction_of(job)
         self.ztsnr = zero_terminal(options, job.backbone)
         side = resolution_of(job) - resolution_of(job) % 8
@@ -131,10 +132,9 @@ class Sampling:
             self.board.picture(f"sample/{index:02d}", done, picture_file.pixels(path))
 
 
-def warn_long(prompts: list[Prompt], loop: Loop) -> None:
-    """Names prompts that are cut."""
-    longest, text = loop.job.options.max_tokens, loop.job.backbone.texts[0]
-    for prompt in prompts:
-        if (count := len(text.words(prompt.text))) > longest:
-            line = f"a sample prompt of {count} tokens is cut to {longest}: {prompt.text[:60]} …"
-            loop.context.note("warning", line)
+def warn(prompts: list[Prompt], loop: Loop) -> None:
+    """Names prompts that are cut, or not wholly understood."""
+    texts = dict.fromkeys(text for prompt in prompts for text in (prompt.text, prompt.negative))
+    for text in texts:
+        for line in cautions(loop.job.backbone.texts[0], text):
+            loop.context.note("warning", f"sample_prompts: {line}")

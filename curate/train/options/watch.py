@@ -26,7 +26,8 @@ class WatchOptions(BaseModel):
         "",
         description=(
             "File of prompts for sample pictures, one per line, with kohya's --n --w --h --d --l --s "
-            "--ss; or kohya's TOML or JSON."
+            "--ss; or kohya's TOML or JSON. (word:1.2) and [word] are weights here, as in kohya's sample pictures; "
+            "in captions, brackets are plain text."
         ),
     )
     sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures. Default: once an epoch.")

@@ -11,7 +11,9 @@ from curate.core.registry import nearest
 from curate.diffusion.detect import traits
 from curate.diffusion.family import family
 from curate.errors import InputError
+from curate.sampling.emphasis import escape
 from curate.sampling.options import ModelOptions
+from curate.sampling.prompts import Prompt
 from curate.train.data import folders
 from curate.train.output.run_records import Run, lora_files, runs_of
 from curate.train.storage.paths import home
@@ -66,13 +68,13 @@ def find_trained(folder: Path, name: str = "", offline: bool = False) -> Trained
     return Trained(_name(run, files), base, options, run.options.get("resolution"), tuple(files))
 
 
-def trigger_prompts(folder: Path) -> list[str]:
+def trigger_prompts(folder: Path) -> list[Prompt]:
     """The trigger words of each concept of a prepared folder; nothing for a folder of another layout."""
     try:
         found, _ = folders.concepts(folder)
     except InputError:
         return []
-    return list(dict.fromkeys(concept.words for concept in found if concept.words))
+    return [Prompt(escape(words)) for words in dict.fromkeys(concept.words for concept in found if concept.words)]
 
 
 def _name(run: Run, files: list[Path]) -> str:

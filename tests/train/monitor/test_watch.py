@@ -114,6 +114,17 @@ def test_each_prompt_is_drawn_by_its_own_sampler(folder: Path, tmp_path: Path) -
     assert (a == d).all() and (b == c).all() and (a != b).any()
 
 
+def test_sample_prompts_have_weights(folder: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "p.txt"
+    flags = "--w 64 --h 64 --d 1 --s 2"
+    prompts.write_text(f"zwx dog {flags}\n(zwx dog:1.0) {flags}\nzwx (dog:1.8) {flags}\nzwx [a:b:3] {flags}\n")
+    _, events = run(folder, **{**SHORT, "steps": 1}, sample_prompts=str(prompts))
+    a, b, c, _ = (np.asarray(Image.open(p)) for p in sorted((folder / "lora" / "samples").iterdir()))
+    assert (a == b).all() and (a != c).any()
+    [note] = [e.message for e in events if isinstance(e, Note) and "not supported" in e.message]
+    assert note == "sample_prompts: [a:b:0.5] is not supported and is read as words: zwx [a:b:3]"
+
+
 def test_looks_are_not_part_of_what_is_trained() -> None:
     assert Train(sample_prompts="x", sample_sampler="ddim", tensorboard=False).key_options() == Train().key_options()
     assert Train(validation=0.2).key_options() != Train().key_options()
