@@ -13,7 +13,7 @@ from pathlib import Path
 from curate import captions, folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
-from curate.core.files import write_bytes
+from curate.core.files import inside, write_bytes
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError
@@ -110,19 +110,25 @@ def write(
     """
     journal = folder.Journal.begin(target, store, command, moves_pictures=False)
     newer: list[Captioned] = []
-    written: list[Change] = []
+    written: dict[str, Change] = {}
+    relative = inside(target)
+    paths = [relative(change.caption.path) for change in changes]
+    rows = store.written_at(paths)
     try:
-        for change in changes:
+        for change, path in zip(changes, paths, strict=True):
             one = change.caption
-            file = target.absolute() / one.file.relative_to(target)
+            file = one.file.absolute()
             before = file.read_bytes() if file.is_file() else None
             if not _is_as_read(before, one):
                 newer.append(one)
                 continue
             after = change.after.encode("utf-8", "surrogatepass")
             journal.rewriting(file, before, after)
+            if (row := rows.get(path)) is not None:
+                generated = folder.same_text(one.raw, row.caption)
+                journal.owning(relative(one.file), row, "generated" if generated else "edited")
             write_bytes(file, after, sync=False)
-            written.append(change)
+            written[path] = change
         journal.finish()
     except (CurateError, OSError):
         with contextlib.suppress(CurateError, OSError):
@@ -130,11 +136,8 @@ def write(
         raise
     if journal.empty:
         journal.drop()
-    paths = {change.caption.path.relative_to(target).as_posix(): change for change in written}
-    bulk = {path: c.after for path, c in paths.items() if not (by_hand or c.caption.hand)}
-    if bulk:
-        folder.keep_bulk_edits(store, folder.bulk_edits(store) | bulk)
-    folder.read_caption_edits(target, store, list(paths))
+    folder.keep_bulk_edits(store, {p: c.after for p, c in written.items() if not (by_hand or c.caption.hand)})
+    folder.read_caption_edits(target, store, list(written))
     return newer
 
 

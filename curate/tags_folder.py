@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,8 @@ class Captioned:
     @property
     def tags(self) -> tuple[str, ...]:
         """Tags in caption order."""
-        return tuple(tag for tag in self.record.tags if tag not in _MARKS)
+        tags = self.record.tags
+        return tags if not any(mark in tags for mark in _MARKS) else tuple(tag for tag in tags if tag not in _MARKS)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -65,6 +67,8 @@ class Captioned:
         """The caption with these tags, in the form in which it is written."""
         separator = self.record.style.separator
         text = captions.render(dataclasses.replace(self.record, tags=tuple(tags), trigger=tuple(self.fixed)))
+        if not any(mark in text for mark in _MARKS):
+            return text
         for mark in _MARKS:
             text = text.replace(f"{separator}{mark}{separator}", f" {MARKER} ").replace(mark, MARKER)
         return text
@@ -109,8 +113,9 @@ def read_captions(
     """The captions of some pictures of a folder; those that cannot be read are left out and named to `tell`."""
     result: dict[Path, Captioned] = {}
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
+    start = len(os.path.join(target, ""))  # noqa: PTH118
     for one in pictures:
-        row = known.rows.get(one.path.relative_to(target).as_posix())
+        row = known.rows.get(Path(str(one.path)[start:]).as_posix())
         if row is None:
             foreign.setdefault((one.path.parent, one.folder), []).append(one)
         elif (found := _ours(target, one, row, known.bulk, tell)) is not None:
@@ -212,7 +217,8 @@ def _ledger(target: Path) -> Known:
         return Known()
     with Store(target) as store:
         folder.read_changes(target, store, silent)
-        return Known(store.written(), folder.bulk_edits(store))
+        rows = store.written()
+        return Known(rows, folder.bulk_edits(store, rows))
 
 
 def _extension(row: Written) -> str:

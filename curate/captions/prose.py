@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 SENTENCE_END = re.compile(r"(?<=[^\W_])[.!?…][\"'”’)]*\s+")
 """The end of a sentence with what follows it up to the next word."""
@@ -56,6 +57,7 @@ _SMALL = frozenset(
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def is_prose(part: str) -> bool:
     """Whether a piece between separators reads as a sentence rather than as a tag."""
     words = SENTENCE_END.split(part, maxsplit=1)[0].split()

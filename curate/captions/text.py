@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from curate.captions.prose import SENTENCE_END, is_prose, sentence_start
 from curate.core.record import CaptionStyle, Record
@@ -84,6 +85,7 @@ def canonical(tag: str) -> str:
     return "_".join(_ESCAPED.sub(r"\1", tag).split())
 
 
+@lru_cache(maxsize=1 << 14)
 def spaced(tag: str) -> str:
     """A canonical tag with spaces, but for tags whose underscores are part of the word (^_^, score_9)."""
     return tag if keeps_underscores(tag) or _NOT_SPACES.search(tag) else tag.replace("_", " ")
@@ -108,8 +110,15 @@ def _cut(text: str, style: CaptionStyle, spaces: bool = True) -> list[tuple[int,
     """The pieces between separators, blank ones left out, each with its place in the text."""
     pieces: list[tuple[int, str]] = []
     start = 0
+    mark = _separator(text, style, spaces)
+    if mark == ",":
+        for piece in text.split(","):
+            if plain := piece.strip():
+                pieces.append((start + piece.index(plain), plain))
+            start += len(piece) + 1
+        return pieces
     for end, following in [
-        *((m.start(), m.end()) for m in re.finditer(_separator(text, style, spaces), text)),
+        *((m.start(), m.end()) for m in re.finditer(mark, text)),
         (len(text), 0),
     ]:
         piece = text[start:end]
@@ -137,8 +146,8 @@ def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> t
     found: dict[str, None] = {}
     for part in parts:
         plain = _ESCAPED.sub(r"\1", part) if style.escape else part
-        tag = words.get(part.casefold()) or words.get(plain.casefold()) or "_".join(plain.split())
-        found.setdefault(tag)
+        known = (words.get(part.casefold()) or words.get(plain.casefold())) if words else None
+        found.setdefault(known or "_".join(plain.split()))
     return tuple(found)
 
 

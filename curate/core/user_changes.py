@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from curate.core.database import Database
 from curate.core.transform import Transform
 
+MOVED_FROM = "moved_from"
+"""The fact that says on a record which concept it would have, had no person moved it to another."""
+
 Identity = tuple[str, str]
 """What a person's word belongs to: the digest of the source file, and the record's key."""
 

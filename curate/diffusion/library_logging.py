@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from importlib import import_module
 
 
 @contextlib.contextmanager
-def quiet() -> Generator[None]:
-    """No progress bars and no advice on stderr from the libraries that read models."""
-    import diffusers.utils.logging as d
-    import transformers.utils.logging as t
+def quiet(*libraries: str) -> Generator[None]:
+    """No progress bars and no advice on stderr from the libraries that read models: transformers and diffusers.
 
-    levels = t.get_verbosity(), d.get_verbosity()
-    bars = t.is_progress_bar_enabled(), d.is_progress_bar_enabled()
-    t.set_verbosity_error()
-    d.set_verbosity_error()
-    t.disable_progress_bar()
-    d.disable_progress_bar()
+    With names, from these alone: what needs only a tokenizer need not load diffusers, which takes PyTorch with it.
+    """
+    found = [import_module(f"{name}.utils.logging") for name in libraries or ("transformers", "diffusers")]
+    before = [(one, one.get_verbosity(), one.is_progress_bar_enabled()) for one in found]
+    for one in found:
+        one.set_verbosity_error()
+        one.disable_progress_bar()
     try:
         yield
     finally:
-        t.set_verbosity(levels[0])
-        d.set_verbosity(levels[1])
-        if bars[0]:
-            t.enable_progress_bar()
-        if bars[1]:
-            d.enable_progress_bar()
+        for one, level, bar in before:
+            one.set_verbosity(level)
+            if bar:
+                one.enable_progress_bar()

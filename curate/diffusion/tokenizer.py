@@ -25,7 +25,7 @@ def of_base(given: str, place: Path | None) -> Any:
     from transformers import CLIPTokenizer
 
     if place is not None and place.is_dir():
-        with quiet():
+        with quiet("transformers"):
             return CLIPTokenizer.from_pretrained(place / "tokenizer", local_files_only=True)
     try:
         return tokenizer(given, place or Path(TOKENIZER, "base"), offline=True)
@@ -43,7 +43,7 @@ def tokenizer(given: str, place: Path, offline: bool) -> Any:
     beside = place.parent / "tokenizer"
     name = given or (str(beside) if beside.is_dir() else TOKENIZER)
     try:
-        with quiet():
+        with quiet("transformers"):
             found = CLIPTokenizer.from_pretrained(name, local_files_only=offline)
         if len(found) < LETTERS:
             raise OSError(f"{name} has no vocabulary")  # transformers 5 makes an empty one of a name it cannot find
@@ -101,7 +101,7 @@ def from_merges(path: Path) -> Any:
     letters = _letters()
     words = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair.split()) for pair in merges)]
     vocabulary = {word: i for i, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    with tempfile.TemporaryDirectory() as work, quiet():
+    with tempfile.TemporaryDirectory() as work, quiet("transformers"):
         (Path(work) / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
         (Path(work) / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
         (Path(work) / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 77}), encoding="utf-8")

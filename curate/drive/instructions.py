@@ -14,10 +14,9 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, RecordStage, Stage
 from curate.core.store import LEDGER, Store, Written, ledger_place
 from curate.core.transform import Transform
-from curate.core.user_changes import Identity
+from curate.core.user_changes import MOVED_FROM, Identity
 from curate.folder import Instructions, copy_ledger, source_key
 from curate.folder.instruction_matching import match
-from curate.folder.instructions import MOVED_FROM
 from curate.folder.transform_stage import NOT_TRANSFORMED, TRANSFORMED, TransformStage
 from curate.names import words
 from curate.scan import picture_key

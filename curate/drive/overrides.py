@@ -81,4 +81,4 @@ def restore(target: Path, patterns: Sequence[str], *, dry_run: bool = False) -> 
             raise InputError(f'no picture called "{pattern}" was removed from {target}', hint)
         if dry_run:
             return [key for _, key in folder.matching_removals(store, patterns)]
-        return folder.restore(target, store, patterns)
+        return folder.restore(target, store, patterns, "tags restore")

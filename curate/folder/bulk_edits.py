@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from curate.core.files import write_text
-from curate.core.store import Store
+from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.folder.compare import same_text
 
@@ -14,22 +14,36 @@ BULK_EDITS = "bulk.json"
 """The file beside the ledger that keeps them."""
 
 
-def bulk_edits(store: Store) -> dict[str, str]:
-    """The captions that bulk edits wrote, by picture path."""
+def bulk_edits(store: Store, rows: Mapping[str, Written]) -> dict[str, str]:
+    """The captions that bulk edits wrote, by picture path; `rows` are all pictures that curate wrote, by path."""
+    texts = _kept(store)
+    ours = {row.key for row in rows.values()}
+    found = {path: texts[row.key] for path, row in rows.items() if row.key in texts}
+    return {path: text for path, text in texts.items() if path not in ours} | found
+
+
+def keep_bulk_edits(store: Store, texts: Mapping[str, str]) -> None:
+    """Keeps the captions that a bulk edit wrote, given by picture path, beside those of earlier ones.
+
+    Pictures that curate wrote are kept by key: a run may give them another folder.
+    """
+    if texts:
+        rows = store.written_at(list(texts))
+        new = {rows[path].key if path in rows else path: text for path, text in texts.items()}
+        write_text(store.root / BULK_EDITS, json.dumps(_kept(store) | new, ensure_ascii=False), sync=False)
+
+
+def _kept(store: Store) -> dict[str, str]:
     try:
         return json.loads((store.root / BULK_EDITS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
 
-def keep_bulk_edits(store: Store, texts: Mapping[str, str]) -> None:
-    """Keeps the captions that bulk edits wrote."""
-    write_text(store.root / BULK_EDITS, json.dumps(texts, ensure_ascii=False), sync=False)
-
-
 def changed_by_bulk_edits(store: Store) -> set[Identity]:
     """The edited captions that are as a bulk edit left them: nobody wrote those one by one."""
-    texts, edits = bulk_edits(store), store.edits()
-    rows = store.written() if texts else {}
+    edits = store.edits()
+    rows = store.written() if edits and _kept(store) else {}
+    texts = bulk_edits(store, rows)
     pairs = [((row.origin, row.key), texts[path]) for path, row in rows.items() if path in texts]
     return {identity for identity, text in pairs if identity in edits and same_text(edits[identity], text)}

@@ -15,6 +15,7 @@ from curate.folder.compare import caption_path, caption_text, is_any_of, read_te
 from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
+from curate.folder.undo import remove_leftovers_of_killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     """
     for place in (*([folder] if store.folder == folder else []), store.root, *(store.root / "objects").glob("*")):
         remove_leftovers(place)
+    if store.folder == folder:
+        remove_leftovers_of_killed(folder, store.root)
     rows, edits = store.written(), store.edits()
     known = [*rows.values(), *store.intended()]
     recovery = recover(folder, store, rows)

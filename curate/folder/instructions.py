@@ -22,11 +22,7 @@ from curate.images import may_be_picture
 from curate.names import folder_name, safe
 from curate.scan import picture_key
 
-MOVED_FROM = "moved_from"
-"""The fact that says on a record which concept it would have, had no person moved it to another."""
-
 __all__ = [
-    "MOVED_FROM",
     "Transform",
     "concepts",
     "identities",

@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from curate.core.files import (
     copy_file,
@@ -21,14 +21,19 @@ from curate.core.files import (
     disk_errors,
     write_text,
 )
-from curate.core.store import Store
-from curate.core.user_changes import Identity, KeptTransform
+from curate.core.store import Store, Written
+from curate.core.user_changes import Identity, KeptTransform, Removal
 
 Instruction = tuple[Identity, KeptTransform | None, str | None]
 """What a person asked for a picture: how it is to be changed, and the concept that it is to go to."""
 
-STEPS, AFTER, INSTRUCTIONS = "steps.jsonl", "after.json", "instructions.json"
+STEPS, AFTER, INSTRUCTIONS, RESTORED = "steps.jsonl", "after.json", "instructions.json", "restored.json"
+OWNERS = "owners.json"
 """The files of an entry besides `journal.json`."""
+
+
+Owned = Literal["generated", "edited", "mask"]
+"""What a file beside a picture was before: a caption as it had been generated, another caption, or a mask."""
 
 
 @dataclass
@@ -36,7 +41,8 @@ class Journal:
     """What an in-place command replaced, so that it can be undone (`folder/.curate/undo/N/`).
 
     `journal.json` holds the command and the ledger's rows before; `steps.jsonl` grows by a line before each change,
-    so that a killed command can be undone too. `instructions.json` holds what a person had asked for pictures.
+    so that a killed command can be undone too. `instructions.json` holds what a person had asked for pictures,
+    `restored.json` the pictures that a person wants again, `owners.json` whose the captions and masks are.
     """
 
     place: Path
@@ -45,6 +51,7 @@ class Journal:
     touched: set[str] = field(default_factory=set[str])
     rewritten: dict[str, str] = field(default_factory=dict[str, str])
     instructed: int = 0
+    owners: dict[str, tuple[str, str, Owned]] = field(default_factory=dict[str, tuple[str, str, Owned]])
 
     @classmethod
     def begin(cls, folder: Path, store: Store, command: str, *, moves_pictures: bool = True) -> Journal:
@@ -103,12 +110,24 @@ class Journal:
         self.instructed = len(rows)
         write_text(self.place / INSTRUCTIONS, json.dumps(rows), sync=False)
 
+    def restoring(self, removals: Mapping[Identity, Removal]) -> None:
+        """Keeps that pictures were removed; call it once, before the ledger forgets that."""
+        rows = [[*identity, one.path, one.captioned] for identity, one in removals.items()]
+        self.instructed = len(rows)
+        write_text(self.place / RESTORED, json.dumps(rows), sync=False)
+
+    def owning(self, relative: str, row: Written, what: Owned) -> None:
+        """Notes whose a file is: should a run give its picture another place, what was done to it is undone there."""
+        self.owners[relative] = (row.origin, row.key, what)
+
     def finish(self) -> None:
         """Notes how the command left what it touched, so that undoing takes nothing away that a person did since."""
         after = dict(self.rewritten)
         for relative in sorted(self.touched - after.keys()):
             with contextlib.suppress(OSError):
                 after[relative] = digest_file(self.folder / relative)
+        if self.owners:
+            write_text(self.place / OWNERS, json.dumps(self.owners), sync=False)
         write_text(self.place / AFTER, json.dumps(after), sync=False)
 
     def _note(self, what: str, *names: str | None) -> None:

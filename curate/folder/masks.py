@@ -10,6 +10,7 @@ from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empt
 from curate.core.record import Record
 from curate.core.store import SideFile
 from curate.errors import PictureError
+from curate.folder import painted_masks
 from curate.folder.state import FolderState
 from curate.images import masks
 
@@ -31,13 +32,19 @@ def mask_targets(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) 
 def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
     """Whether `update` would find nothing to do."""
     known, targets = state.store.side_files("mask"), mask_targets(records, paths)
-    return known.keys() == targets.keys() and all(
-        known[path].source == _source(record) and (state.folder / path).is_file() for path, record in targets.items()
+    return (
+        not painted_masks.moved(state, records, paths)
+        and known.keys() == targets.keys()
+        and all(
+            known[path].source == _source(record) and (state.folder / path).is_file()
+            for path, record in targets.items()
+        )
     )
 
 
 def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
     """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
+    painted_masks.follow(state, records, paths)
     known, targets = state.store.side_files("mask"), mask_targets(records, paths)
     for path, record in targets.items():
         before, source = known.get(path), _source(record)

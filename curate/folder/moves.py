@@ -65,6 +65,8 @@ def follow_moves(
         store.wrote([moved])
         rows[new] = moved
         tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is kept there", key=row.key))
+    if not misplaced and store.sources():  # else no run asks which concept a picture is of: its folder says it
+        _report_concepts(rows, moves, tell)
     _with_moved_captions(folder, store, rows, moves)
     _keep_repeats(folder, store, moves, tell)
     return moves
@@ -215,6 +217,22 @@ def _caption_path(folder: Path, row: Written, new: str) -> str:
         if (folder / place).exists():
             return place.as_posix()
     return caption_path(folder, dataclasses.replace(row, path=new, caption_path=beside.as_posix()))
+
+
+def _report_concepts(rows: Mapping[str, Written], moves: Sequence[Move], tell: Listener) -> None:
+    """A picture moved among those of another concept goes back, since its source says which concept it is of."""
+    moved = {path for _, path in moves}
+    concepts: dict[str, set[str]] = {}
+    for path, row in rows.items():
+        if path not in moved:
+            concepts.setdefault(PurePosixPath(path).parent.as_posix(), set()).add(str(row.record.get("concept", "")))
+    for row, path in moves:
+        there = concepts.get(PurePosixPath(path).parent.as_posix(), set())
+        own = str(row.record.get("concept", ""))
+        if there and own not in there:
+            message = f"you moved it to {PurePosixPath(path).parent}, but it is of {own}: it is moved back"
+            hint = "to move it to another concept, use `curate review`, or move its source picture"
+            tell(Note("warning", f"{message}; {hint}", key=row.key))
 
 
 def _keep_repeats(folder: Path, store: Store, moves: Sequence[Move], tell: Listener) -> None:

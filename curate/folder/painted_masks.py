@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from curate.core.files import write_atomic
+from curate.core.events import Note
+from curate.core.files import digest_file, prune_empty, write_atomic, write_bytes
 from curate.core.lock import run_lock
-from curate.core.store import Store, ledger_place
+from curate.core.record import Record
+from curate.core.store import SideFile, Store, ledger_place
 from curate.errors import InputError, PictureError
 from curate.folder.instructions import identities
 from curate.folder.journal import Journal
+from curate.folder.state import FolderState
 from curate.images import masks
 
 
@@ -39,6 +43,8 @@ def keep_mask(folder: Path, path: str, mask: bytes | None) -> None:
         verb = "mask removed" if data is None else "mask painted"
         journal = Journal.begin(folder, store, f"review: {verb}: {path}", moves_pictures=False)
         journal.replacing(file)
+        if row := store.written_at([path]).get(path):
+            journal.owning(name, row, "mask")
         if data is None:
             file.unlink()
             store.forget_painted_masks([name])
@@ -49,6 +55,45 @@ def keep_mask(folder: Path, path: str, mask: bytes | None) -> None:
             write_atomic(file, lambda p: p.write_bytes(data))
         store.commit()
         journal.finish()
+
+
+def moved(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, str]:
+    """The painted masks that are not beside their pictures' new paths yet: where each is, and where it belongs."""
+    places = {(r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records}
+    painted = state.store.painted_masks()
+    return {old: places[one] for old, one in painted.items() if places.get(one, old) != old}
+
+
+def follow(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
+    """Moves painted masks to where their pictures went; one that a person drew there in the meantime stays.
+
+    After a kill the file may be in its new place already.
+    """
+    ours = state.store.side_files("mask")
+    painted = state.store.painted_masks()
+    todo = moved(state, records, paths)
+    held = {old: (state.folder / old).read_bytes() for old in todo if (state.folder / old).is_file()}
+    for old, new in todo.items():
+        source, target = state.folder / old, state.folder / new
+        if old in held:
+            drawn = target.exists() and new not in todo and digest_file(target) not in _digests(ours.get(new))
+            if drawn:
+                state.tell(Note("warning", f"{new} was drawn by hand: it is kept, and so is {old}"))
+                continue
+            if state.journal is not None:
+                state.journal.replacing(target)
+                state.journal.replacing(source)
+            write_bytes(target, held[old])
+            if old not in todo.values():
+                source.unlink()
+                prune_empty(source.parent, state.folder)
+        if target.exists():
+            state.store.keep_painted_mask(new, painted[old])
+        state.store.commit()
+
+
+def _digests(one: SideFile | None) -> Sequence[str]:
+    return one.digests if one else ()
 
 
 def _fitting(data: bytes, picture: Path) -> masks.Mask:

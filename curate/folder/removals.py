@@ -21,8 +21,8 @@ def remove(folder: Path, store: Store, journal: Journal, paths: Collection[str])
     rows = store.written()
     for path in paths:
         caption = caption_path(folder, rows[path])
-        # a caption without a picture is taken for a person's own: the picture goes last
-        for name in (caption, path):
+        # a caption that is gone while its picture is there was given up: after a kill its edit would be lost
+        for name in (path, caption):
             file = folder / name
             if name and file.is_file():
                 journal.replacing(file)
@@ -39,13 +39,21 @@ def matching_removals(store: Store, patterns: Sequence[str]) -> list[tuple[str, 
     )
 
 
-def restore(folder: Path, store: Store, patterns: Sequence[str]) -> list[str]:
+def restore(folder: Path, store: Store, patterns: Sequence[str], command: str = "") -> list[str]:
     """Takes removals back and returns the keys of the pictures: the next run prepares them again."""
-    return restore_pictures(folder, store, matching_removals(store, patterns))
+    return restore_pictures(folder, store, matching_removals(store, patterns), command)
 
 
-def restore_pictures(folder: Path, store: Store, identities: Collection[Identity]) -> list[str]:
-    """Takes the removals of these pictures back, and returns their keys."""
+def restore_pictures(folder: Path, store: Store, identities: Collection[Identity], command: str = "") -> list[str]:
+    """Takes the removals of these pictures back, and returns their keys.
+
+    With the words of a `command`, that can be undone.
+    """
+    removed = store.removed()
+    restored = {identity: removed[identity] for identity in identities if identity in removed}
+    journal = Journal.begin(folder, store, command, moves_pictures=False) if command and restored else None
+    if journal is not None:
+        journal.restoring(restored)
     store.forget_removed(identities)
     edits = store.edits()
     # a run that did not get far enough may have left what is known of them
@@ -54,7 +62,11 @@ def restore_pictures(folder: Path, store: Store, identities: Collection[Identity
             caption = folder / row.caption_path
             text = read_text(caption) if row.caption_path else None
             if is_any_of(text, row.caption, edits.get((row.origin, row.key))):
+                if journal is not None:
+                    journal.replacing(caption)
                 caption.unlink()
             store.forget_written([row.path])
     store.commit()
+    if journal is not None:
+        journal.finish()
     return [key for _, key in identities]

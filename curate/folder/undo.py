@@ -6,25 +6,23 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from curate.core.files import (
-    copy_file,
-    digest_bytes,
     digest_file,
-    disk_errors,
     prune_empty,
     remove_leftovers,
-    write_bytes,
 )
 from curate.core.store import Store, Written
 from curate.core.transform import Transform
-from curate.core.user_changes import KeptTransform
+from curate.core.user_changes import KeptTransform, Removal
 from curate.errors import InputError
-from curate.folder.compare import is_any_of, read_text
-from curate.folder.journal import AFTER, INSTRUCTIONS, STEPS
+from curate.folder.compare import caption_path, is_any_of, read_text, same_text
+from curate.folder.journal import AFTER, INSTRUCTIONS, OWNERS, RESTORED
+from curate.folder.painted_masks import mask_path
+from curate.folder.undo_steps import Step, read_steps, take_back
 
 
 def undo(folder: Path, store: Store) -> tuple[str, int]:
@@ -37,26 +35,62 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
         raise InputError(f"nothing to undo in {folder}")
     place = places[-1]
     facts = json.loads((place / "journal.json").read_text(encoding="utf-8"))
-    steps = _steps(place)
+    steps = _followed(folder, place, store, read_steps(place))
     since = _changed_since(folder, place, steps, store)
     if since:
         shown = ", ".join(since[:5]) + (f" and {len(since) - 5} more" if len(since) > 5 else "")
         raise InputError(
             f"changed since `curate {facts['command']}`: {shown}", "move these files out of the folder, then undo again"
         )
-    for parent in {(folder / name).parent for step in steps for name in step.names}:
+    # should this be killed, the command counts as killed in the middle, and is undone again
+    (place / AFTER).unlink(missing_ok=True)
+    for parent in _parents(folder, steps):
         remove_leftovers(parent)
     for step in reversed(steps):
-        _take_back(folder, place, step)
+        take_back(folder, place, step)
     if "rows" in facts:
         _take_back_rows(folder, store, [Written(**row) for row in facts["rows"]], steps)
     store.forget_unplaced([path for path in store.unplaced() if not (folder / path).exists()])
-    instructions = _take_back_instructions(place, store)
+    others = _take_back_instructions(place, store) + _remove_again(folder, place, store)
     shutil.rmtree(place)
-    return facts["command"], len(steps) + instructions
+    return facts["command"], len(steps) + others
 
 
-def _take_back_rows(folder: Path, store: Store, before: Sequence[Written], steps: Sequence[_Step]) -> None:
+def _followed(folder: Path, place: Path, store: Store, steps: Sequence[Step]) -> list[Step]:
+    """The steps, each on the file where a run has put since what the command wrote beside a picture.
+
+    A caption that was as it had been generated is so again, also where it would be generated otherwise by now. A step
+    whose picture is no longer there is left out, unless its file is.
+    """
+    try:
+        owners: dict[str, Any] = json.loads((place / OWNERS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return list(steps)
+    rows = {(row.origin, row.key): row for row in store.written().values()}
+    by_key = {row.key: row for row in rows.values()}
+    found: list[Step] = []
+    for step in steps:
+        origin, key, kind = owners.get(step.names[0], ("", "", ""))
+        row = rows.get((origin, key)) or by_key.get(key)
+        if row is None:
+            if not key or (folder / step.names[0]).exists():
+                found.append(step)
+            continue
+        if kind == "mask":
+            found.append(step.on(mask_path(row.path)))
+            continue
+        before = step.before
+        if kind == "generated" and not (before is not None and same_text(_text(before), row.caption)):
+            before = row.caption.encode("utf-8", "surrogatepass") if row.caption_path else None
+        found.append(dataclasses.replace(step, before=before).on(caption_path(folder, row) or step.names[0]))
+    return found
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _take_back_rows(folder: Path, store: Store, before: Sequence[Written], steps: Sequence[Step]) -> None:
     """Lets the ledger know of the files that the command touched what it knew before it.
 
     What it knows of others stays: a run may have written them since.
@@ -91,65 +125,59 @@ def _take_back_instructions(place: Path, store: Store) -> int:
     return len(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One change of a command, as it was announced.
+def _remove_again(folder: Path, place: Path, store: Store) -> int:
+    """Removes the pictures that a person wanted again, where a run wrote them since; returns their number.
 
-    names   the file, or two where it was moved
-    before  what a rewritten file held, None where there was none
-    after   the digest of what it was to hold, "" for other changes
+    What the person changed in such a picture or its caption stays.
     """
-
-    what: str
-    names: tuple[str, ...]
-    before: bytes | None = None
-    after: str = ""
-
-    @classmethod
-    def read(cls, line: str) -> _Step:
-        """A line of steps.jsonl. Raises ValueError where a kill cut it short."""
-        what, *names = json.loads(line)
-        if what != "rewritten":
-            return cls(what, tuple(names))
-        name, text, digest = names
-        return cls(what, (name,), None if text is None else text.encode("utf-8", "surrogateescape"), digest)
-
-
-def _steps(place: Path) -> list[_Step]:
     try:
-        lines = (place / STEPS).read_text(encoding="utf-8").splitlines()
+        rows = json.loads((place / RESTORED).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
-    steps: list[_Step] = []
-    for line in lines:
-        # a kill may have cut the last line short: the change it announces was not made
-        with contextlib.suppress(ValueError):
-            steps.append(_Step.read(line))
-    return steps
+        return 0
+    written = {(row.origin, row.key): row for row in store.written().values()}
+    edits = store.edits()
+    for origin, key, path, captioned in rows:
+        row = written.get((origin, key))
+        removal: Removal | None = Removal(path, captioned)
+        if row is not None and (folder / row.path).is_file():
+            removal = _removed_again(folder, row, edits.get((origin, key)))
+        if removal is not None:
+            store.keep_removed((origin, key), removal)
+    store.commit()
+    return len(rows)
 
 
-def _changed_since(folder: Path, place: Path, steps: Sequence[_Step], store: Store) -> list[str]:
+def _removed_again(folder: Path, row: Written, edit: str | None) -> Removal | None:
+    """Removes a picture and its caption as curate wrote them; None where the person changed the picture since."""
+    picture = folder / row.path
+    if digest_file(picture) != row.digest:
+        return None
+    caption = folder / row.caption_path if row.caption_path else None
+    captioned = caption is not None and caption.exists()
+    if caption is not None and captioned and is_any_of(read_text(caption), row.caption, edit):
+        caption.unlink()
+        captioned = False
+    picture.unlink()
+    prune_empty(picture.parent, folder)
+    return Removal(row.path, captioned)
+
+
+def _changed_since(folder: Path, place: Path, steps: Sequence[Step], store: Store) -> list[str]:
     """What a person changed, made or took away among the files that the command touched."""
-    touched = sorted({name for step in steps for name in step.names})
+    touched = dict(
+        sorted(pair for step in steps for pair in zip(step.names, step.announced or step.names, strict=True))
+    )
     try:
         after = json.loads((place / AFTER).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = {digest for step in steps for digest in _digests(step)}
+        known = {digest for step in steps for digest in step.digests}
         return [relative for relative in touched if not _known(folder, place, relative, store, known)]
     changed: list[str] = []
-    for relative in touched:
+    for relative, announced in touched.items():
         with contextlib.suppress(OSError):
-            if after.get(relative) != digest_file(folder / relative):
+            if after.get(announced) != digest_file(folder / relative):
                 changed.append(relative)
     return changed
-
-
-def _digests(step: _Step) -> Iterator[str]:
-    """What a rewritten file held, and was to hold."""
-    if step.after:
-        yield step.after
-    if step.before is not None:
-        yield digest_bytes(step.before)
 
 
 def _known(folder: Path, place: Path, relative: str, store: Store, digests: Collection[str]) -> bool:
@@ -182,27 +210,20 @@ def unfinished(root: Path) -> bool:
     return bool(places) and not (places[-1] / AFTER).exists()
 
 
+def remove_leftovers_of_killed(folder: Path, root: Path) -> None:
+    """Deletes the files that the last in-place command had begun when it was killed; `root` is the ledger folder."""
+    if unfinished(root):
+        for parent in _parents(folder, read_steps(_places(root)[-1])):
+            remove_leftovers(parent)
+
+
+def _parents(folder: Path, steps: Sequence[Step]) -> set[Path]:
+    return {(folder / name).parent for step in steps for name in step.names}
+
+
 def _places(root: Path) -> list[Path]:
     places = sorted((p for p in (root / "undo").glob("*") if p.name.isdigit()), key=lambda p: int(p.name))
     return [p for p in places if (p / "journal.json").is_file()]
-
-
-def _take_back(folder: Path, place: Path, step: _Step) -> None:
-    paths = [folder / name for name in step.names]
-    with disk_errors(str(paths[0])):
-        if step.what == "created" or (step.what == "rewritten" and step.before is None):
-            paths[0].unlink(missing_ok=True)
-            prune_empty(paths[0].parent, folder)
-        elif step.before is not None:
-            write_bytes(paths[0], step.before, sync=False)
-        elif step.what == "moved":
-            old, new = paths
-            if new.exists():
-                old.parent.mkdir(parents=True, exist_ok=True)
-                new.replace(old)
-                prune_empty(new.parent, folder)
-        else:
-            copy_file(place / "files" / paths[0].relative_to(folder), paths[0])
 
 
 def _timed(folder: Path, row: Written) -> Written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class Detail:
         one = entry.caption
         trained = self._trained(one) if one is not None else ""
         return {
-            **entry.row,
+            **json.loads(entry.row),
             "caption": one.raw if one is not None else "",
             "trained": trained,
             "chunks": self._tokens.chunks(trained) if one is not None else None,

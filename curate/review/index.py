@@ -6,12 +6,13 @@ import dataclasses
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Event, Note
+from curate.core.files import inside
 from curate.core.store import LEDGER
 from curate.review.ledger import Aside, Ledger, Wanted
 from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
@@ -30,7 +31,7 @@ class Entry:
     file      the picture's file, "" where there is none to show
     caption   None where it cannot be read, and of pictures that are set aside
     state     what the caption was read of: it is read again where this is another
-    row       what the page knows of it; `text` is the same as JSON, `revision` when it last changed
+    row       what the page knows of it, as JSON; `revision` is when it last changed, `tags` are the row's
     """
 
     id: str
@@ -42,7 +43,8 @@ class Entry:
     caption: Captioned | None = None
     aside: Aside | None = None
     state: tuple[Any, ...] = ()
-    row: dict[str, Any] = field(default_factory=dict[str, Any])
+    row: str = ""
+    tags: Sequence[int] = ()
     revision: int = 0
 
 
@@ -122,11 +124,12 @@ class Index:
 
     def _read(self) -> None:
         known = self.ledger.content.known
+        relative = inside(self.target)
         entries: dict[str, Entry] = {}
         stale: list[Entry] = []
         for one in self._pictures:
             file = str(one.path)
-            path = Path(file).relative_to(self.target).as_posix()
+            path = relative(file)
             row = known.rows.get(path)
             beside = tuple(self._files.files.get(str(text)) for text in one.captions)
             mask = str(one.mask) if one.mask else ""
@@ -139,7 +142,7 @@ class Index:
                 continue
             entry = Entry(name, key, one.concept, file, self._files.files[file], one, state=state,
                           revision=before.revision if before else 0)  # fmt: skip
-            entry.row = before.row if before else {}
+            entry.row = before.row if before else ""
             stale.append(entry)
             entries[name] = entry
         self._read_captions(stale)
@@ -202,8 +205,10 @@ class Index:
         ids = {entry.key: entry.id for entry in self.entries.values()} if any(e.aside for e in changed) else {}
         for entry in changed:
             row = self._row(entry, ids)
-            if row != entry.row:
-                entry.row = row
+            entry.tags = row["tags"]
+            text = json.dumps(row, separators=(",", ":"))
+            if text != entry.row:
+                entry.row = text
                 entry.revision = self.revision = self.revision + 1
 
     def _row(self, entry: Entry, ids: Mapping[str, str]) -> dict[str, Any]:
@@ -280,4 +285,4 @@ def _stamp(file: str) -> Stamp:
 
 def as_json(entries: Iterable[Entry]) -> str:
     """The rows of entries as a JSON list."""
-    return json.dumps([entry.row for entry in entries], separators=(",", ":"))
+    return f"[{','.join(entry.row for entry in entries)}]"

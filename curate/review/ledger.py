@@ -103,7 +103,8 @@ class Ledger:
 
     def _read(self) -> Content:
         with self._store() as store:
-            known = Known(store.written(), folder.bulk_edits(store))
+            rows = store.written()
+            known = Known(rows, folder.bulk_edits(store, rows))
             sources = store.file_digests.paths_by_digest("blake2b")
             origins = {key: origin for origin, key in store.sources()}
             aside = _aside(self._summary_file, origins, sources, store.removed())

@@ -92,7 +92,8 @@ class PictureChanges:
                 with self._changes.ledger() as store:
                     removed = {identity[1]: identity for identity in store.removed()}
                     mine = [removed[key] for key in keys if key in removed]
-                    folder.restore_pictures(self._index.target, store, mine)
+                    title = f"review (bring back {counted(len(mine), 'picture')})"
+                    folder.restore_pictures(self._index.target, store, mine, title)
                 self._index.refresh()
                 reason = "a stage set it aside: change its options in the pipeline"
                 skipped += [{"id": e.id, "reason": reason} for key, e in keys.items() if key not in removed]

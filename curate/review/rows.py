@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.core.record import Record
 from curate.core.transform import Transform
-from curate.folder.instructions import MOVED_FROM
+from curate.core.user_changes import MOVED_FROM
 from curate.folder.transform_stage import TRANSFORMED
 from curate.review.ledger import Wanted
 from curate.review.snapshot import Stamp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class Review:
             index.refresh()
             head = {**self._head(), "folder": index.target.name, "prepared": index.is_prepared,
                     "messages": index.messages, "tags": index.table.names}  # fmt: skip
-            return written(f'{json.dumps(head)[:-1]},"pictures":{as_json(index.entries.values())}}}'.encode())
+            return _with_pictures(head, index.entries.values())
 
     def _changes(self, request: Request) -> Response:
         index = self.index
@@ -126,8 +126,8 @@ class Review:
             if since > index.revision or tags > len(index.table.names):
                 return answer({"reload": True})
             changed, removed = index.since(since)
-            return answer({**self._head(), "pictures": [e.row for e in changed], "removed": removed,
-                           "tags": index.table.names[tags:], "messages": index.messages})  # fmt: skip
+            head = {**self._head(), "removed": removed, "tags": index.table.names[tags:], "messages": index.messages}
+            return _with_pictures(head, changed)
 
     def _head(self) -> dict[str, Any]:
         return {"revision": self.index.revision, "concepts": self.index.concepts(),
@@ -204,6 +204,11 @@ class Review:
         while not self._stopping.is_set():
             self.pictures.measure_next(self._stopping)
             self._stopping.wait(1)
+
+
+def _with_pictures(head: Mapping[str, Any], entries: Iterable[Entry]) -> Response:
+    """An answer with the rows of entries, which are JSON already."""
+    return written(f'{json.dumps(head)[:-1]},"pictures":{as_json(entries)}}}'.encode())
 
 
 async def _carried_out(request: Request, kind: type[Any], work: Callable[[Any], Any]) -> Response:

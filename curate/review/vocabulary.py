@@ -63,7 +63,7 @@ class Vocabulary:
         """How many pictures of the folder have each tag."""
         names = self._index.table.names
         with self._index.lock:
-            numbers = Counter(n for entry in self._index.entries.values() for n in entry.row["tags"])
+            numbers = Counter(n for entry in self._index.entries.values() for n in entry.tags)
         return Counter({names[n]: count for n, count in numbers.items()})
 
     def statistics(self) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class Vocabulary:
         counts: dict[int, Counter[str]] = {}
         with self._index.lock:
             for entry in self._index.entries.values():
-                for number in entry.row["tags"]:
+                for number in entry.tags:
                     counts.setdefault(number, Counter())[entry.concept] += 1
         rows = [{"tag": names[n], "count": c.total(), "concepts": dict(c)} for n, c in counts.items()]
         return sorted(rows, key=lambda row: (-row["count"], row["tag"]))

@@ -165,3 +165,14 @@ def test_killed_anywhere_the_next_run_ends_alike(zoo: Project) -> None:
         if ended:
             break
     assert after > 9
+
+
+def test_a_picture_moved_by_hand_among_those_of_another_concept_is_moved_back_and_named(
+    zoo: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = zoo.files()
+    for suffix in (".png", ".txt"):
+        (zoo.out / A).with_suffix(suffix).rename(zoo.out / f"1_qvk cat/a{suffix}")
+    zoo.run()
+    assert "you moved it to 1_qvk cat, but it is of dog: it is moved back" in capsys.readouterr().err
+    assert zoo.files() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from curate import folder
 from curate.core.store import Store
 from curate.errors import InputError
+from tests.folder.helpers import killed as dies
 
 
 def killed(place: Path) -> Store:
@@ -40,3 +42,36 @@ def test_undoing_it_leaves_nothing_behind(tmp_path: Path) -> None:
         assert [p.name for p in (tmp_path / "w/dog").iterdir()] == ["a.txt"]
         assert not folder.unfinished(store.root)
         assert store.written() == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to die in the middle")
+def test_an_undo_that_was_killed_can_be_done_again(tmp_path: Path) -> None:
+    for after in range(20):
+        place = tmp_path / str(after)
+        (place / "dog").mkdir(parents=True)
+        for n in range(4):
+            (place / f"dog/{n}.txt").write_text(f"as it came {n}", encoding="utf-8")
+        with Store(place) as store:
+            journal = folder.Journal.begin(place, store, "trigger", moves_pictures=False)
+            for n in range(4):
+                file = place / f"dog/{n}.txt"
+                new = f"zwx dog, as it came {n}"
+                journal.rewriting(file, file.read_bytes(), new.encode())
+                file.write_text(new, encoding="utf-8")
+            journal.finish()
+
+        def work(place: Path = place) -> None:
+            with Store(place) as store:
+                folder.undo(place, store)
+
+        was_killed = dies(work, after)
+        with Store(place) as store:
+            if folder.has_undo(store.root):
+                folder.undo(place, store)
+            assert not folder.has_undo(store.root)
+        texts = {p.name: p.read_text(encoding="utf-8") for p in (place / "dog").iterdir()}
+        assert texts == {f"{n}.txt": f"as it came {n}" for n in range(4)}
+        if not was_killed:
+            assert after > 4
+            return
+    raise AssertionError("it was always killed")

@@ -30,7 +30,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def dogs(prepared: Project, tmp_path: Path) -> Project:
     """The prepared pictures in a place of the test's own."""
     shutil.copytree(prepared.place, tmp_path / "dogs")
-    return dataclasses.replace(prepared, place=tmp_path / "dogs")
+    return dataclasses.replace(prepared, place=tmp_path / "dogs", concepts=dict(prepared.concepts))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate import tags_edit
 from curate.core.transform import Transform
 from curate.folder import instructions
 from tests.folder.helpers import Project
@@ -136,3 +137,62 @@ def test_undo_after_a_run_leaves_what_the_run_wrote(dogs: Project, served: Site)
     served.post("/api/undo")
     dogs.run()
     assert dogs.files() == before
+
+
+def test_undo_follows_a_caption_that_a_run_gave_another_folder(dogs: Project, served: Site) -> None:
+    dogs.edit("1_zwx dog/1.txt", "zwx dog, mine")
+    served.edit(A, operation="add", tags=["moon"])
+    served.edit(B, operation="add", tags=["moon"])
+    dogs.concepts["dog"] = {"trigger": ["new dog"]}
+    dogs.run()
+    assert dogs.captions()["1_new dog/0.txt"] == "zwx dog, grass, sky, moon"
+    served.post("/api/undo")
+    served.post("/api/undo")
+    captions = dogs.captions()
+    assert captions["1_new dog/1.txt"] == "zwx dog, mine"
+    assert captions["1_new dog/0.txt"] == "new dog, grass, sky", "what was generated is generated again"
+    assert not any(name.startswith("1_zwx dog") for name in captions)
+    assert [row["edited"] for id, row in sorted(served.rows().items()) if "new dog" in id] == [False, True, False]
+    before = dogs.files()
+    dogs.run()
+    assert dogs.files() == before
+
+
+def test_undo_finds_what_was_typed_since_in_the_other_folder(dogs: Project, served: Site) -> None:
+    served.edit(A, operation="add", tags=["moon"])
+    dogs.concepts["dog"] = {"trigger": ["new dog"]}
+    dogs.run()
+    dogs.edit("1_new dog/0.txt", "typed since")
+    assert "1_new dog/0.txt" in served.post("/api/undo", expect=400)["message"]
+    assert dogs.captions()["1_new dog/0.txt"] == "typed since"
+
+
+def test_a_bulk_edit_is_known_as_one_in_another_folder(dogs: Project) -> None:
+    def add(tag: str) -> tags_edit.Edited:
+        return tags_edit.edit(dogs.out, tags_edit.adding([tag]), "tags add")
+
+    assert len(add("moon").changes) == 4
+    dogs.concepts["dog"] = {"trigger": ["new dog"]}
+    dogs.run()
+    assert len(add("sun").changes) == 4
+
+
+def test_a_painted_mask_follows_its_picture_and_is_undone_there(dogs: Project, served: Site) -> None:
+    mask = io.BytesIO()
+    Image.new("L", (32, 32), 0).save(mask, "PNG")
+    url = f"/api/mask/{A.replace(' ', '%20')}"
+    assert served.ask("POST", url, mask.getvalue(), x_curate_token=TOKEN, content_type="image/png").status == 200
+    painted = dogs.files()["masks/1_zwx dog/0.png"]
+    (dogs.out / "1_zwx dog").rename(dogs.out / "4_zwx dog")
+    dogs.run()
+    files = dogs.files()
+    assert files["masks/4_zwx dog/0.png"] == painted and "masks/1_zwx dog/0.png" not in files
+    dogs.concepts["dog"] = {"trigger": ["new dog"]}
+    dogs.run()
+    files = dogs.files()
+    assert files["masks/4_new dog/0.png"] == painted
+    assert [name for name in files if name.startswith("masks")] == ["masks/4_new dog/0.png"]
+    dogs.run()
+    assert dogs.files() == files
+    assert "mask painted" in served.post("/api/undo")["undone"]
+    assert not [name for name in dogs.files() if name.startswith("masks")]

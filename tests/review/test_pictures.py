@@ -61,6 +61,26 @@ def test_the_edited_caption_comes_back_with_the_picture(dogs: Project, served: S
     assert dogs.files() == before
 
 
+@pytest.mark.parametrize("runs", [False, True], ids=["at once", "after a run"])
+def test_bringing_back_can_be_undone(dogs: Project, served: Site, runs: bool) -> None:
+    dogs.edit(A_TXT, "zwx dog, my own words")
+    before = dogs.files()
+    send(served, "/api/aside", ids=[A])
+    dogs.run()
+    gone = dogs.files()
+    send(served, "/api/restore", ids=["aside:dog/0.png"])
+    if runs:
+        dogs.run()
+        assert dogs.files() == before
+    assert "bring back 1 picture" in served.post("/api/undo")["undone"]
+    assert served.rows()["aside:dog/0.png"]["aside"] == "you removed it"
+    dogs.run()
+    assert dogs.files() == gone
+    assert "set aside" in served.post("/api/undo")["undone"]
+    dogs.run()
+    assert dogs.files() == before
+
+
 def test_what_cannot_be_set_aside_says_why(dogs: Project, served: Site) -> None:
     (dogs.out / "1_cat/mine.png").write_bytes((dogs.out / CAT).read_bytes())
     before = dogs.files()

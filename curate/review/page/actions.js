@@ -41,7 +41,7 @@ export function setAside(ids) {
 
 export function bringBack(ids) {
   const aside = ids.filter((id) => state.pictures.has(id) && state.pictures.get(id).aside !== null);
-  if (aside.length) act(post("/api/restore", { ids: aside }), `Brought back: ${howMany(aside)}. The next run writes it again.`, { undoable: false });
+  if (aside.length) act(post("/api/restore", { ids: aside }), `Brought back: ${howMany(aside)}. The next run writes it again.`);
   else notice("None of these pictures is set aside.", { kind: "warn" });
 }
 
