@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import shutil
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.core.cache import cache_folder
+from curate.diffusion import byte_bpe
+from curate.diffusion.diffusers_folder import write_models
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,8 +113,6 @@ def build(place: Path) -> None:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from curate.diffusion.library_logging import quiet
-
     vocabulary = write_tokenizer(place / "tokenizer")
     ends = {"bos_token_id": vocabulary["<|startoftext|>"], "eos_token_id": vocabulary["<|endoftext|>"]}
     text = CLIPTextModel(CLIPTextConfig(vocab_size=len(vocabulary), pad_token_id=ends["eos_token_id"], **ends, **TEXT))
@@ -122,75 +120,17 @@ def build(place: Path) -> None:
     for name, model in (("unet", unet), ("text_encoder", text)):
         _seed_weights(model, name)
     _pixelate(vae)
-    with quiet():
-        for name, model in (("unet", unet), ("text_encoder", text), ("vae", vae)):
-            model.save_pretrained(place / name, safe_serialization=True)
-    _write_json(place / "scheduler" / "scheduler_config.json", SCHEDULER)
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "scheduler": ["diffusers", "DDPMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "feature_extractor": [None, None],
-        "safety_checker": [None, None],
-        "requires_safety_checker": False,
-    }
-    _write_json(place / "model_index.json", index)
+    write_models(place, unet, text, vae, SCHEDULER)
 
 
-def tokenizer_tables(merges_wanted: int = 600) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """A byte-level BPE vocabulary in CLIP's format, and its merges: 256 bytes, 256 at word ends, merges, 2 specials."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    spare = iter(range(256, 512))
-    symbols = [chr(b) if b in printable else chr(next(spare)) for b in range(256)]
-    words: dict[tuple[str, ...], int] = {}
-    for word, count in Counter(WORDS).items():
-        words[(*word[:-1], word[-1] + "</w>")] = count
-    merges: list[tuple[str, str]] = []
-    while len(merges) < merges_wanted:
-        pairs: Counter[tuple[str, str]] = Counter()
-        for word, count in words.items():
-            pairs.update({pair: count * word_pairs for pair, word_pairs in Counter(itertools.pairwise(word)).items()})
-        if not pairs:
-            break
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merges.append(best)
-        words = {_merged(word, best): count for word, count in words.items()}
-    tokens = [*symbols, *(s + "</w>" for s in symbols)]
-    tokens += [token for token in dict.fromkeys(a + b for a, b in merges) if token not in set(tokens)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    return {token: index for index, token in enumerate(tokens)}, merges
-
-
-def _merged(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
-    out: list[str] = []
-    at = 0
-    while at < len(word):
-        both = word[at : at + 2] == pair
-        out.append(pair[0] + pair[1] if both else word[at])
-        at += 2 if both else 1
-    return tuple(out)
+def tokenizer_tables() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The vocabulary and the merges of its tokenizer."""
+    return byte_bpe.tables(WORDS)
 
 
 def write_tokenizer(place: Path) -> dict[str, int]:
     """Writes the tokenizer alone to `place`, and returns its vocabulary."""
-    vocabulary, merges = tokenizer_tables()
-    _write_json(place / "vocab.json", vocabulary)
-    (place / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
-    specials = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    specials["pad_token"] = "<|endoftext|>"
-    _write_json(place / "special_tokens_map.json", specials)
-    _write_json(
-        place / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **specials}
-    )
-    return vocabulary
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+    return byte_bpe.write(place, WORDS)
 
 
 def _seed_weights(model: nn.Module, name: str) -> None:
