@@ -40,8 +40,8 @@ def _encoder(vae: Any, pictures: Tensor) -> list[Tensor]:
     for block in encoder.down_blocks:
         for resnet in block.resnets:
             if resnet.conv_shortcut is not None:
-                _identity(resnet.conv_shortcut, known)
-        x = block.resnets[-1](block.resnets[0](x, None), None) if len(block.resnets) > 1 else block.resnets[0](x, None)
+                (_identity if block.downsamplers else _mirror)(resnet.conv_shortcut, known)
+            x = resnet(x, None)
         if block.downsamplers:
             conv = block.downsamplers[0].conv
             components = _components(_blocks(x[:, :known], 2), conv.out_channels)
@@ -51,15 +51,8 @@ def _encoder(vae: Any, pictures: Tensor) -> list[Tensor]:
             known = len(components)
             x = block.downsamplers[0](x)
             levels.append(x[:, :known])
-    _mirror(encoder.down_blocks[-1].resnets[0].conv_shortcut, known)
-    x = encoder.down_blocks[-1].resnets[0](levels[-1].new_tensor(0) + _padded(levels[-1], vae), None)
     x = encoder.conv_act(encoder.conv_norm_out(encoder.mid_block(x)))
-    blocks = _blocks(pictures, 8)
-    parts = _components(blocks, vae.config.latent_channels)
-    target = (blocks - blocks.mean(0)) @ parts.T
-    target = target / target.std(0)
-    side = pictures.shape[-1] // 8
-    target = target.view(len(pictures), side, side, -1).permute(0, 3, 1, 2)
+    target = _whitened_blocks(pictures, vae.config.latent_channels)
     encoder.conv_out.weight.zero_()
     encoder.conv_out.bias.zero_()
     _fit(encoder.conv_out, x, target)
@@ -68,11 +61,12 @@ def _encoder(vae: Any, pictures: Tensor) -> list[Tensor]:
     return levels
 
 
-def _padded(level: Tensor, vae: Any) -> Tensor:
-    import torch
-
-    wide = vae.encoder.down_blocks[-1].resnets[0].in_channels
-    return torch.nn.functional.pad(level, (0, 0, 0, 0, 0, wide - level.shape[1]))
+def _whitened_blocks(pictures: Tensor, count: int) -> Tensor:
+    """The first principal components of 8×8 blocks, each of spread one: what the latents are at first."""
+    rows = _blocks(pictures, 8)
+    values = (rows - rows.mean(0)) @ _components(rows, count).T
+    side = pictures.shape[-1] // 8
+    return (values / values.std(0)).view(len(pictures), side, side, count).permute(0, 3, 1, 2)
 
 
 def _decoder(vae: Any, pictures: Tensor, levels: list[Tensor]) -> None:
