@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
@@ -93,8 +93,25 @@ class Balance(DatasetStage):
         default=None,
         ge=1,
         description=(
-            "How often training should show each picture in total. Only used to recommend a number of "
-            "epochs. Default: 100, for a style 35."
+            "How often training should show each picture in total: recommends a number of epochs, or with `epochs` "
+            "sets the repeats. Default: 100, for a style 35."
+        ),
+    )
+
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Number of epochs you will train. Repeats are then chosen so that training shows each picture of the "
+            "concept with the most pictures as often as `showings` says."
+        ),
+    )
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "How many pictures of each concept training should show in total (its steps with batch size 1). With "
+            "`epochs`, repeats are steps / pictures / epochs; without, the number of epochs is recommended."
         ),
     )
 
@@ -102,6 +119,12 @@ class Balance(DatasetStage):
     reads: ClassVar[frozenset[str]] = frozenset({"repeats"})
     writes: ClassVar[frozenset[str]] = frozenset({"repeats"})
     concept_reads: ClassVar[frozenset[str]] = frozenset({"weight", "repeats", "kind"})
+
+    @model_validator(mode="after")
+    def _check_base(self) -> Self:
+        if self.base and self.epochs:
+            raise ValueError("base and epochs both say how often pictures are repeated: give one of them")
+        return self
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Sets `repeats` on every record and tells each concept's share."""
@@ -126,8 +149,9 @@ class Balance(DatasetStage):
         weights = {name: Fraction(str(s.weight)) for name, s in settings.items()}
         fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
         largest = min(pictures, key=lambda name: (-pictures[name], name))
-        base = self.base or fixed.get(largest) or given.get(largest) or 1
-        if self.base or len(set(weights.values())) == 1 or largest in fixed:
+        chosen = self.base or self._target(pictures[largest], settings[largest])
+        base = chosen or fixed.get(largest) or given.get(largest) or 1
+        if chosen or len(set(weights.values())) == 1 or largest in fixed:
             # the largest concept's repeats are given: the others' weights count against its own
             against = {name: w / weights[largest] for name, w in weights.items()}
             return repeats_for(pictures, against, base, fixed, self.cap)
@@ -142,25 +166,55 @@ class Balance(DatasetStage):
         assert best is not None
         return best[1]
 
+    def _target(self, most: int, settings: Concept) -> int | None:
+        """Repeats of the largest concept, of `most` pictures, by the epochs that will be trained; None without them."""
+        if self.epochs is None:
+            return None
+        shown = Fraction(self.steps, most) if self.steps else Fraction(self._showings(settings))
+        return max(1, half_up(shown / self.epochs))
+
+    def _showings(self, settings: Concept) -> int:
+        return self.showings or (_STYLE_SHOWINGS if settings.kind == "style" else _SHOWINGS)
+
     def _advise(self, shares: Mapping[str, Share], settings: Mapping[str, Concept], tell: Listener) -> None:
-        off = imbalance(shares)
-        for name, s in sorted(shares.items()):
-            often = "more" if off[name] > 0 else "less"
-            drift = f", {abs(off[name]):.0%} {often} often than an even split" if abs(off[name]) >= 0.005 else ""
-            weight = f", weight {settings[name].weight:g}" if settings[name].weight != 1 else ""
-            pictures = counted(s.pictures, "picture")
-            said = f"{name}: {pictures} × {s.repeats} = {s.showings} shown per epoch{weight}{drift}"
-            tell(Note("info", said, "balance"))
-            if s.repeats > self.limit:
-                tell(
-                    Note(
-                        "warning",
-                        f"{name} is repeated {counted(s.repeats, 'time')}: it may overbake; add pictures or set `cap`",
-                        "balance",
-                    )
-                )
         largest = min(shares, key=lambda name: (shares[name].repeats, name))
-        often = self.showings or (_STYLE_SHOWINGS if settings[largest].kind == "style" else _SHOWINGS)
-        epochs = max(1, half_up(often / shares[largest].repeats))
-        shown = f"so that each picture of {largest} is trained {counted(often, 'time')}"
-        tell(Note("advice", f"train about {counted(epochs, 'epoch')}, {shown}", "balance"))
+        often = self._showings(settings[largest])
+        for line in _table(shares, settings, often):
+            tell(Note("info", line, "balance"))
+        for name, s in sorted(shares.items()):
+            if s.repeats > self.limit:
+                warning = f"{name} is repeated {counted(s.repeats, 'time')}: it may overbake; add pictures or set `cap`"
+                tell(Note("warning", warning, "balance"))
+        tell(Note("advice", self._epochs(shares[largest], largest, often), "balance"))
+
+    def _epochs(self, share: Share, largest: str, often: int) -> str:
+        """How long to train."""
+        if self.epochs:
+            shown = share.repeats * self.epochs
+            return f"{counted(self.epochs, 'epoch')} train each picture of {largest} {counted(shown, 'time')}"
+        if self.steps:
+            epochs = max(1, half_up(Fraction(self.steps, share.showings)))
+            shown = f"so that about {counted(self.steps, 'picture')} of {largest} are shown in all"
+        else:
+            epochs = max(1, half_up(Fraction(often, share.repeats)))
+            shown = f"so that each picture of {largest} is trained {counted(often, 'time')}"
+        return f"train about {counted(epochs, 'epoch')}, {shown}"
+
+
+def _table(shares: Mapping[str, Share], settings: Mapping[str, Concept], often: int) -> list[str]:
+    """A line for each concept below a line of headings, in columns; `often` is how often a picture shall be trained."""
+    weighted = any(settings[name].weight != 1 for name in shares)
+    whole = sum(s.showings for s in shares.values())
+    rows = [["concept", "pictures", "repeats", "shown per epoch", "share", "error", f"epochs for {often}"]]
+    for name, s in sorted(shares.items()):
+        epochs = max(1, half_up(Fraction(often, s.repeats)))
+        row = [name, f"{s.pictures:,}", f"{s.repeats:,}", f"{s.showings:,}", f"{s.showings / whole:.0%}"]
+        rows.append([*row, f"{imbalance(shares)[name]:+.0%}", f"{epochs:,}"])
+    if weighted:
+        for row, cell in zip(rows, ["weight", *(f"{settings[n].weight:g}" for n in sorted(shares))], strict=True):
+            row.insert(3, cell)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from curate.core.counting import counted
 from curate.core.stage import Concept
 from curate.report import health
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.page import Page, by_concept
+
+_SHOWINGS = 100
+"""How often each picture is to be trained, by a rule of thumb."""
 
 
 def balance(page: Page) -> Markup:
@@ -25,11 +30,21 @@ def balance(page: Page) -> Markup:
                 *(share.concept, triggers[share.concept], f"{share.came:,}", f"{share.pictures:,}", repeats, weight),
                 f"{share.showings:,}",
                 *(bar(part / most, f"{part:.1%}") for part in (share.part_before, share.part)),
+                *_after_rounding(share, shares, page.concepts),
             ]
         )
     head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch"]
-    head += ["share before repeats", "share of training"]
+    head += ["share before repeats", "share of training", "error of rounding", f"epochs for {_SHOWINGS} showings"]
     return joined(el("p", _sentence(shares)), table(head, rows))
+
+
+def _after_rounding(share: health.Share, shares: list[health.Share], concepts: Mapping[str, Concept]) -> list[str]:
+    """How far whole repeats are from the weights, and the epochs after which each picture was shown often enough."""
+    shown = {s.concept: s.showings / concepts.get(s.concept, Concept()).weight for s in shares if s.showings}
+    mean = sum(shown.values()) / len(shown) if shown else 0
+    repeats = share.repeats[0] if len(share.repeats) == 1 else 0
+    error = f"{shown[share.concept] / mean - 1:+.0%}" if share.concept in shown else ""
+    return [error, f"{max(1, round(_SHOWINGS / repeats)):,}" if repeats else ""]
 
 
 def _sentence(shares: list[health.Share]) -> str:
