@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def is_current(options: TrainOptions, context: Context, run: run_records.Run) ->
         return False
     run.save(context.folder)  # what looks for the run last worked on finds this one
     context.tell(Saved("lora", str(path), recalled=True))
+    tell_undrawn(run, context)
     return True
 
 
@@ -94,8 +96,18 @@ def recall(options: TrainOptions, run: run_records.Run, data: Dataset, context: 
         "info", f"{before} was trained from exactly this; " + ("nothing to do" if same else f"written as {path}")
     )
     context.tell(Saved("lora", str(path), recalled=True))
+    tell_undrawn(run, context)
     team.wait()
     return path
+
+
+def tell_undrawn(run: run_records.Run, context: Context) -> None:
+    """Says where a finished run was stopped before its last sample pictures were drawn."""
+    if run.undrawn:
+        message = "the sample pictures after the last step were not drawn, since the run was stopped there"
+        context.note(
+            "warning", f"{message}: `curate grid {shlex.quote(str(context.folder))}` draws with what it trained"
+        )
 
 
 class Training:
@@ -186,7 +198,11 @@ class Training:
         monitor = monitor_of(loop, self.run)
         try:
             with memory.memory_errors(self.options, "training"), compile.compiling(self.options.compile):
+                self.run.undrawn = bool(self.options.sample_prompts)
                 loop.run(LoraFiles(loop, self.run, self.folder), monitor)
+            if self.run.undrawn and self.team.first:
+                self.run.undrawn = False
+                self.run.save(self.folder)
         finally:
             monitor.close()
         self.team.wait()

@@ -48,6 +48,7 @@ class Run:
     options  those that decide the LoRA
     data     digest of pictures and captions
     base     digest of the base model, of another autoencoder and of the LoRA that is gone on from
+    undrawn  whether the sample pictures after the last step were still to be drawn when it was last heard of
     """
 
     id: str
@@ -58,6 +59,7 @@ class Run:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     data: str = ""
     base: str = ""
+    undrawn: bool = False
 
     @classmethod
     def of(cls, folder: Path, identity: str) -> Run:
