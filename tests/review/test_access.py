@@ -36,7 +36,7 @@ def edit(served: Site, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/index", "/api/changes", "/thumb/1_dog/a.png", "/picture/1_dog/a.png",
-                                  "/mask/1_dog/a.png", "/api/tags", "/nothing"])  # fmt: skip
+                                  "/mask/1_dog/a.png", "/source/1_dog/a.png", "/api/tags", "/nothing"])  # fmt: skip
 def test_nothing_is_told_without_the_token(served: Site, path: str) -> None:
     for query in ("", "?token=", "?token=wrong", f"?token={TOKEN}x", f"?token={TOKEN}&token={TOKEN}", "?token=%C3%A9"):
         reply = served.ask("GET", path + query)
@@ -75,17 +75,37 @@ def test_pages_of_other_sites_are_refused(served: Site) -> None:
     assert edit(served, origin=f"http://127.0.0.1:{served.port}", **known) == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["edit", "aside", "restore", "concept", "transform", "undo", "continue", "mask/1_dog/a.png"]
+)
+def test_every_change_wants_the_token_and_its_own_page(served: Site, path: str) -> None:
+    kind = "image/png" if path.startswith("mask") else "application/json"
+    before = sorted(p.relative_to(served.folder) for p in served.folder.rglob("*"))
+
+    def status(**headers: str) -> int:
+        return served.ask("POST", f"/api/{path}", b"{}", **headers).status
+
+    assert status(content_type=kind) == 403
+    assert status(content_type=kind, x_curate_token="wrong") == 403
+    assert status(content_type=kind, x_curate_token=TOKEN, origin="http://evil.example") == 403
+    assert status(content_type=kind, x_curate_token=TOKEN, host="evil.example") in (400, 403)
+    assert status(content_type="text/plain", x_curate_token=TOKEN) == 415
+    assert sorted(p.relative_to(served.folder) for p in served.folder.rglob("*")) == before
+
+
 @pytest.mark.parametrize("path", [
     "../secret.png", "..%2fsecret.png", "1_dog/../../secret.png", "%2e%2e/secret.png", "..%5csecret.png", "1_dog/b.png",
     "/etc/passwd", "%2fetc%2fpasswd", "1_dog/a.txt", ".curate/review.sqlite", "2_out/secret.png", "1_dog/a.png%00",
     "file:///etc/passwd", "1_dog//a.png", "aside:../secret.png",
 ])  # fmt: skip
 def test_no_path_leads_out_of_the_folder(served: Site, path: str) -> None:
-    for place in ("thumb", "picture", "mask", "api/picture"):
+    for place in ("thumb", "picture", "source", "mask", "api/picture"):
         reply = served.ask("GET", f"/{place}/{path}", x_curate_token=TOKEN)
         assert reply.status == 404, place
         assert b"SECRET" not in reply.body
     served.edit(path, operation="add", tags=["x"], expect=404)
+    served.post("/api/transform", id=path, crop=None, rotate=90, flip=False, expect=404)
+    assert served.post("/api/concept", ids=[path], concept="x")["skipped"][0]["reason"] == "no longer there"
 
 
 @pytest.mark.parametrize("name", ["../server.py", "%2e%2e/server.py", "..%2fserver.py", "/etc/passwd", "none.js", ""])
