@@ -62,16 +62,20 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
 
     result = carry_out(job, work)
     if exported and (result.figures["computed"] or not page.exists()):
-        env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
         pictures = Pictures(_finder(env), lambda record: sources.get(record.origin), files)
         write_report(
             page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output,
             quiet=quiet, tokens="train" in names,
         )  # fmt: skip
+    _write_grids(result)
+    return result
+
+
+def _write_grids(result: Result) -> None:
+    """The pages of the grids that were drawn."""
     for one in result.figures["saved"]:
         if one["kind"] == "grid":
             write_page(Path(one["path"]).parent)
-    return result
 
 
 def _training(pipeline: Pipeline) -> dict[str, Any]:

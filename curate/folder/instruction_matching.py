@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,16 +52,7 @@ def match(
     A source that was saved again keeps its transform where its shape and its look are the same; else the transform is
     told of, and left out. Paths of pictures start at `root`.
     """
-    by_key = {key: identity for identity in records for key in [identity[1]]}
-
-    def present(old: Identity) -> Identity | None:
-        new = changed.get(old, old)
-        whole = (new[0], source_key(new[1]))
-        if new in records or whole in records:
-            return new
-        origin = by_key.get(whole[1])
-        return (origin[0], new[1]) if origin else None
-
+    present = _finder(records, changed)
     fitting: dict[str, Transform] = {}
     moves: dict[Identity, Identity] = {}
     unmatched: list[Identity] = []
@@ -86,6 +77,23 @@ def match(
         if new is not None and new in records:
             moved[records[new].key] = name
     return Instructions(fitting, moved, moves, tuple(unmatched))
+
+
+def _finder(
+    records: Mapping[Identity, Record], changed: Mapping[Identity, Identity]
+) -> Callable[[Identity], Identity | None]:
+    """What an identity that was kept goes by now; None where its picture is not there."""
+    by_key = {identity[1]: identity for identity in records}
+
+    def present(old: Identity) -> Identity | None:
+        new = changed.get(old, old)
+        whole = (new[0], source_key(new[1]))
+        if new in records or whole in records:
+            return new
+        origin = by_key.get(whole[1])
+        return (origin[0], new[1]) if origin else None
+
+    return present
 
 
 def _fits(kept: KeptTransform, path: Path) -> bool:

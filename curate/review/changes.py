@@ -13,7 +13,8 @@ from curate.core.store import Store, ledger_place
 from curate.errors import InputError, LockedError
 from curate.review.answers import Refused
 from curate.review.edits import EditRequest, edit_of, summary
-from curate.review.index import Entry, Index
+from curate.review.entry import Entry
+from curate.review.index import Index
 from curate.tags_edit import Change, plan, write
 
 _PATIENCE = 1.0

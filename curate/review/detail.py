@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from curate.review.index import Entry, Index
+from curate.review.entry import Entry
+from curate.review.index import Index
 from curate.review.rows import best_scores
 from curate.review.tokens import Tokens
 from curate.tags_folder import Captioned

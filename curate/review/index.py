@@ -6,7 +6,6 @@ import dataclasses
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +13,13 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Event, Note
 from curate.core.files import inside
 from curate.core.store import LEDGER
-from curate.review.ledger import Aside, Ledger, Wanted
+from curate.review.entry import NO_FILE, Entry, legible_id, stamp_of
+from curate.review.ledger import Ledger, Wanted
 from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
-from curate.review.snapshot import Snapshot, Stamp, snapshot
+from curate.review.snapshot import Snapshot, snapshot
 from curate.review.thumbnails import Measures
 from curate.scan import SourcePicture
 from curate.tags_folder import Captioned, pictures_of, read_captions, silent
-
-_NO_FILE: Stamp = (0, 0)
-
-
-@dataclass(slots=True)
-class Entry:
-    """A picture of the index.
-
-    file      the picture's file, "" where there is none to show
-    caption   None where it cannot be read, and of pictures that are set aside
-    state     what the caption was read of: it is read again where this is another
-    row       what the page knows of it, as JSON; `revision` is when it last changed, `tags` are the row's
-    """
-
-    id: str
-    key: str
-    concept: str
-    file: str
-    stamp: Stamp
-    picture: SourcePicture | None = None
-    caption: Captioned | None = None
-    aside: Aside | None = None
-    state: tuple[Any, ...] = ()
-    row: str = ""
-    tags: Sequence[int] = ()
-    revision: int = 0
 
 
 class Index:
@@ -187,13 +161,13 @@ class Index:
             if key in present:
                 continue
             name = f"aside:{legible_id(key)}"
-            stamp = _stamp(aside.source)
+            stamp = stamp_of(aside.source)
             state = (aside, stamp)
             before = self.entries.get(name)
             if before is not None and before.state == state:
                 entries[name] = before
                 continue
-            file = aside.source if stamp != _NO_FILE else ""
+            file = aside.source if stamp != NO_FILE else ""
             entry = Entry(name, key, key.partition("/")[0], file, stamp, aside=aside, state=state)
             entries[name] = entry
             stale.append(entry)
@@ -262,27 +236,3 @@ class Index:
     def in_ledger(self) -> bool:
         """Whether the folder has a ledger."""
         return (self.target / LEDGER / "ledger.sqlite").is_file()
-
-
-def legible_id(path: str) -> str:
-    """A path as text that every browser can send; bytes that are no UTF-8 are read as Latin-1."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return path.encode("utf-8", "surrogateescape").decode("latin-1")
-    return path
-
-
-def _stamp(file: str) -> Stamp:
-    if not file:
-        return _NO_FILE
-    try:
-        stat = Path(file).stat()
-    except OSError:
-        return _NO_FILE
-    return stat.st_mtime_ns, stat.st_size
-
-
-def as_json(entries: Iterable[Entry]) -> str:
-    """The rows of entries as a JSON list."""
-    return f"[{','.join(entry.row for entry in entries)}]"

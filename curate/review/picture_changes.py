@@ -14,7 +14,8 @@ from curate.folder.instructions import keep_concepts, keep_transform
 from curate.folder.painted_masks import keep_mask
 from curate.review.answers import Refused
 from curate.review.changes import Changes
-from curate.review.index import Entry, Index
+from curate.review.entry import Entry
+from curate.review.index import Index
 
 _PART = "it is a part of a picture: move the source picture to the other concept's folder"
 _OURS = "curate did not write it: move or delete the file yourself"

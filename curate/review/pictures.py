@@ -14,7 +14,8 @@ from curate.errors import CurateError, PictureError
 from curate.folder import source_key
 from curate.folder.transform_stage import TRANSFORMED
 from curate.review.answers import Refused
-from curate.review.index import Entry, Index
+from curate.review.entry import Entry
+from curate.review.index import Index
 from curate.review.thumbnails import Thumbnails
 
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}

@@ -47,21 +47,27 @@ def serve(
             tell(address)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            config = uvicorn.Config(
-                review.application(token, number), http="h11", ws="none", lifespan="off", log_config=None,
-                access_log=False, server_header=False, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=65536,
-            )  # fmt: skip
-            server = uvicorn.Server(config)
-
-            def end() -> None:
-                server.should_exit = True
-
-            review.on_accept = end
+            server = _server(review, token, number)
             with contextlib.suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
             return review.accepted.is_set()
         finally:
             review.close()
+
+
+def _server(review: Review, token: str, port: int) -> uvicorn.Server:
+    """The server of a page, which ends when the user accepts the dataset."""
+    config = uvicorn.Config(
+        review.application(token, port), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=65536,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+
+    def end() -> None:
+        server.should_exit = True
+
+    review.on_accept = end
+    return server
 
 
 def _listening(port: int) -> socket.socket:

@@ -25,7 +25,8 @@ from curate.review.answers import Refused, answer, on_error, on_missing, on_refu
 from curate.review.changes import Changes
 from curate.review.detail import Detail
 from curate.review.edits import EditRequest
-from curate.review.index import Entry, Index, as_json
+from curate.review.entry import Entry, as_json
+from curate.review.index import Index
 from curate.review.picture_changes import ConceptRequest, PictureChanges, PicturesRequest, TransformRequest
 from curate.review.pictures import Pictures
 from curate.review.thumbnails import Thumbnails

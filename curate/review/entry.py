@@ -1,0 +1,65 @@
+"""Entry: a picture of the index, and what the page is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.review.ledger import Aside
+from curate.review.snapshot import Stamp
+from curate.scan import SourcePicture
+from curate.tags_folder import Captioned
+
+NO_FILE: Stamp = (0, 0)
+"""The stamp of a picture without a file."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A picture of the index.
+
+    file      the picture's file, "" where there is none to show
+    caption   None where it cannot be read, and of pictures that are set aside
+    state     what the caption was read of: it is read again where this is another
+    row       what the page knows of it, as JSON; `revision` is when it last changed, `tags` are the row's
+    """
+
+    id: str
+    key: str
+    concept: str
+    file: str
+    stamp: Stamp
+    picture: SourcePicture | None = None
+    caption: Captioned | None = None
+    aside: Aside | None = None
+    state: tuple[Any, ...] = ()
+    row: str = ""
+    tags: Sequence[int] = ()
+    revision: int = 0
+
+
+def legible_id(path: str) -> str:
+    """A path as text that every browser can send; bytes that are no UTF-8 are read as Latin-1."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogateescape").decode("latin-1")
+    return path
+
+
+def stamp_of(file: str) -> Stamp:
+    """Time and size of a file; NO_FILE where there is none."""
+    if not file:
+        return NO_FILE
+    try:
+        stat = Path(file).stat()
+    except OSError:
+        return NO_FILE
+    return stat.st_mtime_ns, stat.st_size
+
+
+def as_json(entries: Iterable[Entry]) -> str:
+    """The rows of entries as a JSON list."""
+    return f"[{','.join(entry.row for entry in entries)}]"
