@@ -65,7 +65,7 @@ def _run(run: Run, folder: Path) -> TrainingRun:
 
     finished = run.path(folder) if run.file and run.sha256 else None
     loras = tuple(lora_files(run, folder))
-    paths = [*(Path(path) for path, _ in run.along), *([finished] if finished else [])]
+    paths = [*run.saves(folder), *([finished] if finished else [])]
     dated = finished if finished in loras else home(folder) / run.id / "run.json"
     places = {path.parent for path in paths} or {folder / "lora"}
     samples = sorted(

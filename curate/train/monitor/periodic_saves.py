@@ -65,7 +65,7 @@ class LoraFiles:
 
     def remove(self, path: str, sha256: str) -> None:
         """Removes a file unless somebody changed it."""
-        place = Path(path)
+        place = self.run.save_place(self.folder, path)
         if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
             place.unlink()
             self.loop.context.tell(Removed(path))

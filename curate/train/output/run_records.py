@@ -12,7 +12,7 @@ from curate import names
 from curate.core.digests import text_digest
 from curate.core.files import write_bytes
 from curate.train.options import UNKEYED, TrainOptions, resolve
-from curate.train.storage.paths import home
+from curate.train.storage.paths import home, homes
 
 VERSION = 4
 """Raise it when the same options and data give another LoRA than before."""
@@ -65,10 +65,11 @@ class Run:
     def of(cls, folder: Path, identity: str) -> Run:
         """What is remembered, or a new run."""
         try:
-            found = json.loads((home(folder) / identity / "run.json").read_text(encoding="utf-8"))
+            state = next(p for place in homes(folder) if (p := place / identity / "run.json").is_file())
+            found = json.loads(state.read_text(encoding="utf-8"))
             values: dict[str, Any] = {**found, "id": identity}
             return cls(**values)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, StopIteration):
             return cls(identity)
 
     def place(self, folder: Path) -> Path:
@@ -83,6 +84,15 @@ class Run:
         """Where the LoRA is or will be."""
         return folder / self.file
 
+    def saves(self, folder: Path) -> list[Path]:
+        """Where the files that were saved along the way are, also after the folder was moved or copied."""
+        return [self.save_place(folder, path) for path, _ in self.along]
+
+    def save_place(self, folder: Path, path: str) -> Path:
+        """Where a file that was saved along the way is: beside the LoRA, if it is there."""
+        beside = self.path(folder).parent / Path(path).name
+        return beside if self.file and beside.is_file() else Path(path)
+
     def is_finished(self, folder: Path) -> bool:
         """Whether the finished file is there as it was written."""
         if not self.sha256:
@@ -96,13 +106,14 @@ class Run:
 
 def runs_of(folder: Path) -> list[Run]:
     """The runs of a folder, the one last worked on at the end."""
-    states = sorted(home(folder).glob("*/run.json"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
+    found = [path for place in homes(folder) for path in place.glob("*/run.json")]
+    states = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
     return [Run.of(folder, path.parent.name) for path in states]
 
 
 def lora_files(run: Run, folder: Path) -> list[Path]:
     """The run's LoRA files that are there, the finished one last."""
-    paths = [*(Path(path) for path, _ in run.along), *([run.path(folder)] if run.file and run.sha256 else [])]
+    paths = [*run.saves(folder), *([run.path(folder)] if run.file and run.sha256 else [])]
     return [path for path in paths if path.is_file()]
 
 

@@ -16,7 +16,7 @@ from curate.sampling.options import ModelOptions
 from curate.sampling.prompts import Prompt
 from curate.train.data import folders
 from curate.train.output.run_records import Run, lora_files, runs_of
-from curate.train.storage.paths import home
+from curate.train.storage.paths import homes
 
 MODEL_OPTIONS = ("clip_skip", "max_tokens", "prediction", "ztsnr", "vae", "tokenizer")
 """Options of the training that pictures are drawn with as well."""
@@ -46,7 +46,7 @@ class Trained:
 
 def is_trained(folder: Path) -> bool:
     """Whether anything was trained in a folder."""
-    return folder.is_dir() and any(home(folder).glob("*/run.json"))
+    return folder.is_dir() and any(one for place in homes(folder) for one in place.glob("*/run.json"))
 
 
 def find_trained(folder: Path, name: str = "", offline: bool = False) -> Trained:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from curate.errors import Interrupted
 from curate.stages.train import Train
 from curate.train.options import TrainOptions, resolve
 from curate.train.output import run_records
+from curate.train.output.trained import find_trained, is_trained
 from tests.train.conftest import draw_folder, env_of, run
 
 SHORT: dict[str, Any] = {"steps": 6, "rank": 2, "layer_preset": "attn-only", "save_state_every": 2}
@@ -52,6 +55,28 @@ def test_files_after_steps_are_those_of_shorter_runs(tmp_path: Path) -> None:
     shorter, _ = run(draw_folder(tmp_path / "b" / "prepared"), **{**SHORT, "steps": 4}, schedule="constant")
     expected = safetensors_file.read(shorter)[0]
     assert tensors.keys() == expected.keys() and all(torch.equal(tensors[k], expected[k]) for k in tensors)
+
+
+def test_files_are_found_after_the_folder_was_copied_or_moved(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "a" / "prepared")
+    run(folder, **SHORT, save_every_n_steps=2)
+    copied = shutil.copytree(folder, tmp_path / "copy" / "other name")
+    before = names(folder)
+    assert [p.relative_to(copied / "lora").name for p in find_trained(copied).loras] == before
+    moved = folder.rename(tmp_path / "moved")
+    assert [p.relative_to(moved / "lora").name for p in find_trained(moved).loras] == before
+
+
+def test_runs_of_a_folder_that_became_read_only_are_found(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "prepared")
+    run(folder, **SHORT)
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        assert is_trained(folder) and find_trained(folder).loras == (folder / "lora" / "prepared.safetensors",)
+    finally:
+        folder.chmod(0o755)
 
 
 def test_earlier_files_are_removed_over_a_stop_but_not_what_somebody_changed(folder: Path) -> None:
