@@ -181,7 +181,9 @@ def write_page(folder: Path) -> Path:
 
 def picture_name(number: int, prompt: str, seed: int) -> str:
     """What a picture's file is called: number, the prompt's beginning, seed."""
-    words = names.safe(" ".join(prompt.split())[:_SLUG]).strip(" ._")
+    from curate.sampling.emphasis import plain
+
+    words = names.safe(" ".join(plain(prompt).split())[:_SLUG]).strip(" ._")
     return f"{number:03d}-{words or 'picture'}-{seed}"
 
 

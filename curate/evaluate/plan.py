@@ -16,7 +16,7 @@ from curate.evaluate.options import EvaluateOptions
 from curate.evaluate.prompt_lists import USUAL, Lists, read_lists
 from curate.evaluate.prompts import Kind, Subject, prompts, subject
 from curate.evaluate.result import LISTS, evaluation_folder
-from curate.sampling.emphasis import has_syntax
+from curate.sampling.emphasis import has_syntax, plain
 from curate.sampling.grid import Column, evenly
 from curate.sampling.loras import LoraStrength, lora_strength
 from curate.sampling.options import ModelOptions
@@ -76,7 +76,7 @@ class Plan:
     def request(self, column: Column, text: str, seed: int) -> Request:
         """The picture of a prompt and a seed."""
         options = self.options
-        slug = names.safe(text[:_SLUG]).strip(" ._") or "picture"
+        slug = names.safe(plain(text)[:_SLUG]).strip(" ._") or "picture"
         name = f"{names.safe(column.label)}/{slug}-{digest_plain(text)[:6]}-{seed}"
         picture = PictureSettings(
             text,

@@ -10,6 +10,7 @@ from pathlib import Path
 from curate import names
 from curate.core.files import remove_leftovers, write_bytes, write_text
 from curate.sampling import labelled
+from curate.sampling.emphasis import plain
 from curate.sampling.grid_file import INDEX, PICTURES, SHEET, Grid, row_label
 from curate.sampling.loras import LoraStrength, scaled
 from curate.sampling.pictures import Drawn, Pictures, Request
@@ -73,7 +74,7 @@ def finish(
 
 
 def _name(column: Column, row: PictureSettings) -> str:
-    slug = names.safe(" ".join(row.prompt.split())[:_SLUG]).strip(" ._") or "picture"
+    slug = names.safe(" ".join(plain(row.prompt).split())[:_SLUG]).strip(" ._") or "picture"
     return names.safe(f"{slug}-{row.seed} " + column.label.replace("\nstrength ", "@"))
 
 

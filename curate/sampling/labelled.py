@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ WIDE_FONTS = (
     *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf"),
     *("msgothic.ttc", "msyh.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf"),
 )
-"""Of Linux, Windows and macOS, for letters that the font which Pillow carries lacks."""
+"""Of Linux, Windows and macOS, for East Asian letters."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -98,9 +99,16 @@ def _write(pen: ImageDraw.ImageDraw, lines: Sequence[str], at: tuple[int, int], 
 
 
 def _font(text: str, size: int) -> Font:
-    """The carried font; one of the system's where the text has letters of other scripts and one is there."""
-    if any(ord(letter) > 0x2E7F for letter in text):
-        for name in WIDE_FONTS:
-            with contextlib.suppress(OSError):
-                return ImageFont.truetype(name, size)
+    """Pillow's font for plain English; else matplotlib's, or for East Asian letters one of the system's if it has one."""
+    wide = WIDE_FONTS if any(ord(letter) > 0x2E7F for letter in text) else ()
+    for name in () if text.isascii() else (*wide, *_dejavu()):
+        with contextlib.suppress(OSError):
+            return ImageFont.truetype(name, size)
     return ImageFont.load_default(size)
+
+
+def _dejavu() -> Iterator[str]:
+    """The font that matplotlib carries: Latin, Greek, Cyrillic, Arabic … and signs."""
+    spec = importlib.util.find_spec("matplotlib")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        yield str(Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"))

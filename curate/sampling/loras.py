@@ -54,7 +54,9 @@ def lora_strength(text: str) -> LoraStrength:
     try:
         place = locate_lora(written.file)
     except InputError as error:
-        raise InputError(f"lora {text}: {error.message}", REMEDY) from error
+        said = "lora" if text in error.message else f"lora {text}"
+        remedy = f"give a LoRA file, or a folder that PEFT or diffusers wrote; {REMEDY}"
+        raise InputError(f"{said}: {error.message}", remedy) from error
     strengths = {name: written.named.get(name, written.strength) for name in ("unet", "te")}
     return LoraStrength(place, strengths["unet"], strengths["te"])
 

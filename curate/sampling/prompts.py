@@ -107,7 +107,7 @@ def read_prompts(path: Path) -> list[Prompt]:
     readers = {".toml": _toml, ".json": _json}
     prompts = list(readers.get(path.suffix.lower(), _lines)(text, path))
     if not prompts:
-        raise InputError(f"{path} holds no prompt", "write one a line")
+        raise InputError(f"{path} holds no prompt", "write one prompt per line")
     return prompts
 
 

@@ -16,7 +16,7 @@ from curate.core.events import Event, Saved
 from curate.core.record import Manifest
 from curate.report.grid_page import render, section
 from curate.sampling import grid_file, labelled
-from curate.sampling.grid import columns_of, evenly
+from curate.sampling.grid import Column, columns_of, evenly, requests_of
 from curate.sampling.grid_file import Grid
 from curate.sampling.loras import LoraStrength
 from curate.sampling.settings import PictureSettings
@@ -113,7 +113,7 @@ def test_any_loras_are_compared_on_a_base(tmp_path: Path, capsys: pytest.Capture
         (("tiny", "--prompt", "a"), "there is nothing to compare"),
         (("tiny", "--run", "x", "--prompt", "a"), "run x has no effect: tiny is a base model"),
         (("empty",), "no LoRA was trained in empty, and it is no base model"),
-        (("nowhere", "--lora", "a.safetensors"), "lora a.safetensors"),
+        (("nowhere", "--lora", "a.safetensors"), "lora: a.safetensors does not exist"),
     ],
 )
 def test_wrong_input_is_named(
@@ -162,6 +162,12 @@ def test_the_sheet_has_room_for_every_label(tmp_path: Path) -> None:
     assert not (pixels[: blue[0].min(), blue[1].max() + 1 :] < 100).any(), "the label keeps to its column"
 
 
+@pytest.mark.parametrize("letter", ["ü", "é", "ł", "ж", "λ", "×", "—", "…"])
+def test_letters_that_pillows_font_lacks_are_drawn(letter: str) -> None:
+    font = labelled._font(letter, 20)  # pyright: ignore[reportPrivateUsage]
+    assert bytes(font.getmask(letter)) != bytes(font.getmask("\uffff")), "not the box of a missing letter"
+
+
 def test_the_page_escapes_and_runs_nothing(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "pictures" / "a #1.png")
@@ -201,6 +207,11 @@ def test_the_stage_draws_what_is_trained_now(tmp_path: Path) -> None:
     assert stage.is_current(Manifest(), env, later.append), "the first is the latest again, and its pictures are there"
     found = grid_file.read(place)
     assert found is not None and found.columns == ("without LoRA", "prepared\nstrength 1")
+
+
+def test_pictures_are_called_by_words_without_weights() -> None:
+    rows = [PictureSettings(r"saber \(fate\), (red:1.2) coat")]
+    assert requests_of([Column("without LoRA")], rows)[0].name == "saber (fate), red coat-0 without LoRA"
 
 
 def test_brackets_of_trigger_words_are_no_weights(tmp_path: Path) -> None:
