@@ -99,7 +99,7 @@ def _write(pen: ImageDraw.ImageDraw, lines: Sequence[str], at: tuple[int, int], 
 
 
 def _font(text: str, size: int) -> Font:
-    """Pillow's font for plain English; else matplotlib's, or for East Asian letters one of the system's if it has one."""
+    """Pillow's font for ASCII; else matplotlib's, or for East Asian letters one of the system's."""
     wide = WIDE_FONTS if any(ord(letter) > 0x2E7F for letter in text) else ()
     for name in () if text.isascii() else (*wide, *_dejavu()):
         with contextlib.suppress(OSError):
