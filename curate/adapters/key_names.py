@@ -100,8 +100,8 @@ def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
     models = [f"{spelling}." for spelling in PARTS[part]] + ([""] if alone else [])
     for model in models:
         names[f"base_model.model.base_model.model.{model}{path}"] = "broken"
-        names[f"base_model.model.{model}{short}"] = "peft" if model else "broken"
         names[f"base_model.model.{model}{path}"] = "peft"
+        names[f"base_model.model.{model}{short}"] = "peft"
     if part == "unet":
         processor = path.replace(".to_", ".processor.to_").removesuffix(".0")
         names |= {f"unet.{processor}": "diffusers-old", processor: "diffusers-old"}
@@ -128,7 +128,8 @@ def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str
     if spelling == "diffusers":
         return f"{PARTS[part][0]}.{path}"
     if spelling == "peft":
-        return f"base_model.model.{path}"
+        # PEFT takes them letter by letter; in transformers 5, text encoders without a projection lack this level
+        return f"base_model.model.{path.removeprefix('text_model.') if part == 'te1' else path}"
     if spelling == "comfyui":
         if part == "unet":
             return f"diffusion_model.{layer_name.original or path}"

@@ -23,6 +23,8 @@ from curate.lora.source import as_lora
 from curate.lora.words import network_metadata
 
 NORMS = ("norm", "resnet-norm")
+ALPHA = 16
+"""Where no rank is given."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Limits:
     conv_rank: int | None = None
     error: float | None = None
     least: float = 1e-5
+
+    @property
+    def alpha(self) -> float:
+        """Of every layer, whatever its rank; see `shared_alpha`."""
+        return float(max(filter(None, (self.rank, self.conv_rank)), default=ALPHA))
 
     def most(self, spatial: bool) -> int | None:
         """The largest rank of a layer."""
@@ -159,11 +166,11 @@ def _layer(
     rank = rank if most is None else min(rank, most)
     kernel = tuple(difference.shape[2:])
     shape = Shape(difference.shape[0], difference.shape[1], kernel)
-    up, down = spectrum.factors(rank)
+    up, down = spectrum.factors(rank, limits.alpha / rank)
     dropped = float(left[rank - 1]) if rank else total
     share = float(values[:rank].sum() / values.sum())
     row = Row(layer, "difference", 0, rank, share, dropped / total, dropped / norm if norm else None)
-    return as_lora(names, layer, up, down, float(rank), shape, dtype), row, dropped
+    return as_lora(names, layer, up, down, limits.alpha, shape, dtype), row, dropped
 
 
 def _lost(tuned: BaseWeights, base: BaseWeights, limits: Limits) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from curate.lora import output
 from curate.lora.changes import NEEDS_BASE
 from curate.lora.resize import merged_metadata
 from curate.lora.scale import BIAS, scaled_layer
-from curate.lora.source import LoraSource, as_lora, left_out, nothing_left
+from curate.lora.source import LoraSource, as_lora, left_out, nothing_left, shared_alpha
 from curate.lora.weights import Weighted, strength_of
 from curate.lora.words import result_metadata
 
@@ -71,21 +71,38 @@ def _scaled(source: LoraSource, dtype: torch.dtype | None) -> output.Layers:
 
 
 def _sum(source: LoraSource, dtype: torch.dtype | None) -> output.Layers:
-    """The layers of several files."""
+    """The layers of several files, of one alpha though their ranks may differ."""
     layers: output.Layers = {}
+    written = dtype or output.precision(source.files[0].file, None)
+    alpha = shared_alpha(_alphas(source), written)
     for layer in source.layers:
         holders = source.holders(layer)
-        if len(holders) == 1 and holders[0].file.algorithm(layer) in NEEDS_BASE:
+        if _kept(holders, layer):
             layers[layer] = scaled_layer(holders[0], layer, dtype)
-        elif holders and (held := _side_by_side(source, layer, dtype)):
+        elif holders and (held := _side_by_side(source, layer, dtype, alpha)):
             layers[layer] = held
     return layers
 
 
-def _side_by_side(source: LoraSource, layer: str, dtype: torch.dtype | None) -> dict[str, Tensor]:
+def _alphas(source: LoraSource) -> Iterator[float]:
+    """What each sum's alpha would be if it kept its scale."""
+    for layer in source.layers:
+        holders = source.holders(layer)
+        if holders and not _kept(holders, layer) and (pair := (change := source.change(layer)).factors()) is not None:
+            yield change.scale * len(pair[1])
+
+
+def _kept(holders: Sequence[Weighted], layer: str) -> bool:
+    """Whether one file alone changes the layer, in a way that no plain LoRA equals without the base."""
+    return len(holders) == 1 and holders[0].file.algorithm(layer) in NEEDS_BASE
+
+
+def _side_by_side(
+    source: LoraSource, layer: str, dtype: torch.dtype | None, alpha: float | None = None
+) -> dict[str, Tensor]:
     """A layer as a plain LoRA, or scaled where one file alone changes it; nothing where the changes cancel out.
 
-    Raises InputError.
+    Without an alpha it keeps the scale alpha/rank of its source. Raises InputError.
     """
     change = source.change(layer)
     pair = change.factors()
@@ -99,9 +116,10 @@ def _side_by_side(source: LoraSource, layer: str, dtype: torch.dtype | None) -> 
         )
     if change.cancels(_product_norm(*pair)):
         return {}
-    up, down = balanced(*pair, change.scale)
+    alpha = alpha or change.scale * len(pair[1])
+    up, down = balanced(*pair, alpha / len(pair[1]))
     written = dtype or output.precision(source.files[0].file, None)
-    held = as_lora(source.names, layer, up, down, change.scale * len(down), change.shape, written)
+    held = as_lora(source.names, layer, up, down, alpha, change.shape, written)
     return held if change.dora is None else {**held, "dora_scale": change.dora.to(written)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from curate.adapters.key_names import split
 from curate.lora.file import LoraFile
 
 KOHYA = ("kohya", "kohya-diffusers")
+ATTENTION = ("_to_q", "_to_k", "_to_v", "_to_out_0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,12 @@ def verdict(file: LoraFile, reader: Reader) -> Verdict:
     """What a program makes of a file's layers; keys of no layer count as one layer each that is not read."""
     reasons: dict[str, int] = {}
     reads, differs = 0, False
+    misread = _misread_alphas(file) if reader.name == "diffusers" else frozenset[str]()
     for layer in file.layers:
         lost = next(iter(_not_read(file, layer, reader)), "")
         otherwise = next(iter(_otherwise(file, layer, reader)), "") if not lost else ""
+        if not lost and layer in misread:
+            otherwise = otherwise or "alphas of their own under kohya's names"
         reads += not lost
         differs |= bool(otherwise)
         for reason in filter(None, (lost, otherwise)):
@@ -154,6 +159,8 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
         yield "core tensors (tucker)"
     if algorithm == "boft" and reader.name == "comfyui" and "alpha" not in keys:
         yield "BOFT without alpha"
+    if reader.name == "diffusers" and _is_point_of_linear(file, layer):
+        yield "convolutions where its model has linear layers"
 
 
 def _otherwise(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
@@ -170,6 +177,35 @@ def _otherwise(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     turned = reader.name == "comfyui" and file.algorithm(layer) in ("diag-oft", "boft")
     if turned and "alpha" in keys and float(file.read(keys["alpha"])) > 0:
         yield "OFT with a constraint"
+
+
+def _is_point_of_linear(file: LoraFile, layer: str) -> bool:
+    """Whether it is a projection of SD 2.x as kohya stores it."""
+    name, down = file.layer_name(layer), file.layers[layer].get("lora_down.weight")
+    if name is None or down is None or file.table is None or not file.table.frame.stored_as_point(name):
+        return False
+    return len(file.entry(down).shape) == 4
+
+
+def _misread_alphas(file: LoraFile) -> frozenset[str]:
+    """Layers whose alpha diffusers (0.42) mistakes for another's.
+
+    Of kohya's names it looks for alphas that are not the model's most frequent under names that attention layers and
+    text encoders do not have.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for layer, keys in file.layers.items():
+        name = file.layer_name(layer)
+        if name is not None and file.table is not None and "alpha" in keys and "lora_down.weight" in keys:
+            spelling = file.table.names[split(keys["alpha"])[0]].spelling
+            if spelling in KOHYA:
+                found.setdefault(name.part, {})[layer] = float(file.read(keys["alpha"]))
+    misread: list[str] = []
+    for part, alphas in found.items():
+        usual = Counter(alphas.values()).most_common(1)[0][0]
+        own = [layer for layer, alpha in alphas.items() if alpha != usual]
+        misread += [layer for layer in own if part != "unet" or layer.endswith(ATTENTION)]
+    return frozenset(misread)
 
 
 def _axis(file: LoraFile, layer: str) -> str:

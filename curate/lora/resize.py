@@ -15,7 +15,7 @@ from curate.errors import InputError
 from curate.lora import output, selection
 from curate.lora.recipes import OF_BASE, Recipe
 from curate.lora.selection import Kept, Measured
-from curate.lora.source import LoraSource, as_lora, nothing_left
+from curate.lora.source import LoraSource, as_lora, nothing_left, shared_alpha
 from curate.lora.weights import Weighted
 from curate.lora.words import result_metadata
 
@@ -96,7 +96,7 @@ def measure(source: LoraSource, recipes: Sequence[Recipe], base: BaseWeights | N
             continue
         compared = base if any(name in OF_BASE for name in wanted) else None
         found, norm = selection.references(spectrum, change.shape, wanted, compared, layer)
-        yield Measured(layer, change.shape, change.rank, change.algorithms, spectrum.values, found, norm)
+        yield Measured(layer, change.shape, change.rank, change.algorithms, spectrum.values, found, norm, change.scale)
 
 
 def _write(
@@ -109,7 +109,7 @@ def _write(
 ) -> Resized:
     metadata = merged_metadata(source.files)
     kept = selection.select(recipe, measured, lambda ranks: _size(source.names, measured, ranks, dtype, metadata))
-    layers = _layers(source, kept, recipe, dtype)
+    layers = _layers(source, kept, {one.layer: one.scale for one in measured}, recipe, dtype)
     note = f"resized by {recipe.text}" if len(source.files) == 1 else f"merged and resized by {recipe.text}"
     values = {"recipe": recipe.text, "from": [one.text for one in source.files]}
     meant = result_metadata(metadata, layers, target.stem, note, "resize", values)
@@ -149,15 +149,18 @@ def _size(
 
 
 @torch.no_grad()
-def _layers(source: LoraSource, kept: Kept, recipe: Recipe, dtype: torch.dtype) -> output.Layers:
+def _layers(
+    source: LoraSource, kept: Kept, scales: Mapping[str, float], recipe: Recipe, dtype: torch.dtype
+) -> output.Layers:
     layers: output.Layers = {}
+    # a result of one rank keeps the scale alpha/rank of its source
+    alpha = shared_alpha((scales[layer] * len(at) for layer, at in kept.items()), dtype)
     for layer, at in kept.items():
         if not len(at):
             continue
         change = source.change(layer)
-        # a result keeps the scale alpha/rank of its source
-        up, down = change.spectrum().factors(at, change.scale / recipe.rescale)
-        layers[layer] = as_lora(source.names, layer, up, down, change.scale * len(at), change.shape, dtype)
+        up, down = change.spectrum().factors(at, alpha / len(at) / recipe.rescale)
+        layers[layer] = as_lora(source.names, layer, up, down, alpha, change.shape, dtype)
         if change.dora is not None:
             layers[layer]["dora_scale"] = change.dora.to(dtype)
     return layers

@@ -23,6 +23,7 @@ class Measured:
 
     references  log10 of each reference: a number, or one for each value
     base_norm   Frobenius norm of the base's layer; 0 without a base
+    scale       alpha/rank in the source
     """
 
     layer: str
@@ -32,6 +33,7 @@ class Measured:
     values: Tensor
     references: Mapping[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
     base_norm: float = 0.0
+    scale: float = 1.0
 
     @property
     def numbers(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -199,6 +199,14 @@ def left_out(file: LoraFile, plain: bool = True) -> list[str]:
         if count:
             found.append(f"{file.path.name}: {counted(count, thing, more)}")
     return found
+
+
+def shared_alpha(alphas: Iterable[float], dtype: torch.dtype) -> float:
+    """One alpha for all layers of a file, whatever their ranks: the largest of these, as the type holds it.
+
+    diffusers misreads files of kohya's names in which layers have alphas of their own.
+    """
+    return float(torch.tensor(max(alphas, default=0.0) or 1.0, dtype=dtype))
 
 
 def as_lora(

@@ -102,7 +102,9 @@ summary{cursor:pointer}figcaption details{font-size:.85rem;opacity:.85;margin:.3
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:1rem;margin-top:1rem}
 .plot{width:100%;height:auto;padding:0 .7rem .5rem}
 .best{border-left:4px solid var(--mark);padding:.1rem 1rem;background:var(--soft);border-radius:4px}
-.scores th,.scores td{min-width:0;padding:.25rem .5rem}.scores td:nth-child(n+3){white-space:nowrap}
+.scores{overflow-x:auto}.scores th,.scores td{min-width:0;padding:.25rem .5rem}
+.scores :is(th,td):nth-child(-n+2){min-width:6rem;overflow-wrap:break-word;word-break:normal}
+.scores td:nth-child(n+3){white-space:nowrap}
 .scores small{opacity:.6;white-space:nowrap}
 """
 

@@ -122,8 +122,8 @@ def test_convolutions_have_a_rank_of_their_own(bases: dict[str, Path], tmp_path:
     assert shapes["lora_unet_mid_block_resnets_0_conv1.lora_down.weight"][2:] == (3, 3)
     assert shapes["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"][2:] == (1, 1)
     assert shapes["lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight"] == (4, 64)
-    alpha = tensors["lora_unet_mid_block_resnets_0_conv1.alpha"]
-    assert float(alpha) == pytest.approx(2.0 / 5)  # the scale alpha/rank stays
+    # one alpha for all: diffusers mistakes alphas of single layers. That of the larger rank keeps its scale 3/6
+    assert {float(t) for k, t in tensors.items() if k.endswith("alpha")} == {2.0}
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32", "bf16"])
