@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -71,8 +72,10 @@ def _loaded(files: ModelFiles, device: torch.device) -> Generator[tuple[Any, Any
     from transformers import AutoImageProcessor, AutoModel
 
     with quiet(), _readable(files):
-        # the default would take a pickle where safetensors are missing
-        model: Any = AutoModel.from_pretrained(files.folder, local_files_only=True, use_safetensors=True)
+        safe = files.weights.suffix == ".safetensors"
+        model: Any = AutoModel.from_pretrained(
+            files.folder, local_files_only=True, use_safetensors=safe, weights_only=True
+        )
         processor: Any = AutoImageProcessor.from_pretrained(files.folder, local_files_only=True)
     model = model.to(device, torch.float32).eval()
     try:
@@ -89,7 +92,7 @@ def _readable(files: ModelFiles) -> Generator[None]:
     """What transformers says of files that it cannot read, as an error of ours."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         title, said = VIEWERS[files.role].title, str(error).strip().splitlines()

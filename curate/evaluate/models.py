@@ -32,7 +32,7 @@ class Viewer:
     megabytes: int
     types: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    weights: tuple[str, ...] = ("*.safetensors",)
+    weights: tuple[str, ...] = ("*.safetensors", "pytorch_model*.bin")
 
 
 VIEWERS: dict[Role, Viewer] = {
@@ -98,10 +98,17 @@ def locate(role: Role, name: str, offline: bool) -> ModelFiles:
                 f'{role}: {viewer.title} "{name}" is not there',
                 f"give a folder or a hub name (owner/model), such as {viewer.repo}",
             )
-        # pickles beside safetensors are not fetched
-        patterns = [*viewer.needs, *(_TOKENIZER if role == "clip" else ()), viewer.weights[0]]
-        place = snapshot(name, offline, patterns, viewer.title)
+        place = _fetched(role, viewer, name, offline)
     return ModelFiles(role, place, tuple(_files(role, viewer, place)))
+
+
+def _fetched(role: Role, viewer: Viewer, name: str, offline: bool) -> Path:
+    """The files of a hub name. Pickles are fetched only where it has no safetensors, as OpenAI's CLIP B/32."""
+    usual = [*viewer.needs, *(_TOKENIZER if role == "clip" else ())]
+    place = snapshot(name, offline, [*usual, viewer.weights[0]], viewer.title)
+    if offline or any(place.glob(viewer.weights[0])):
+        return place
+    return snapshot(name, offline, [*usual, *viewer.weights[1:]], viewer.title)
 
 
 def is_installed(role: Role) -> bool:
