@@ -59,6 +59,7 @@ USUAL: Lists = {
 _HEADER = """\
 # Prompts by which `curate evaluate` judges a LoRA. Edit them as you like: the next evaluation reads this file.
 # {trigger} stands for a concept's trigger words, {class} for its class word. Prompts from the top are used first.
+# (word:1.2) and [word] set weights; \\( is a plain parenthesis.
 """
 
 
@@ -67,7 +68,7 @@ def write_usual(path: Path) -> None:
     lines = [_HEADER]
     for kind, templates in USUAL.items():
         lines.append(f"\n{kind}:   # {TITLES[kind]}\n")
-        lines += [f'  - "{template}"\n' for template in templates]
+        lines += [f"  - '{template}'\n" for template in templates]
     write_text(path, "".join(lines))
 
 
@@ -87,7 +88,9 @@ def read_lists(path: Path) -> Lists:
     except YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
+        problem = str(getattr(error, "problem", None) or error)
+        remedy = "put the prompt in single quotes: '…'" if "escape character" in problem else ""
+        raise InputError(f"{where}: not YAML: {problem}", remedy) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if content is None:

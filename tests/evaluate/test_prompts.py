@@ -87,6 +87,18 @@ def test_the_lists_are_written_and_read_back(tmp_path: Path) -> None:
     assert "{trigger} in fog" in read_lists(path)["alter"]
 
 
+def test_brackets_are_written_as_in_other_prompts(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.yaml"
+    write_usual(path)
+    usual = path.read_text(encoding="utf-8")
+    path.write_text(usual.replace("deep snow", r"\(deep\) snow"), encoding="utf-8")
+    assert r"{trigger} in \(deep\) snow" in read_lists(path)["alter"]
+    path.write_text('alter: ["{trigger} in \\(deep\\) snow"]', encoding="utf-8")
+    with pytest.raises(InputError, match="unknown escape character") as error:
+        read_lists(path)
+    assert "single quotes" in error.value.remedy
+
+
 def test_a_kind_that_is_left_out_has_the_usual_list(tmp_path: Path) -> None:
     path = tmp_path / "prompts.yaml"
     path.write_text('style:\n  - "a mosaic of {trigger}"\n', encoding="utf-8")
