@@ -23,9 +23,8 @@ from curate.samples.toy_world import (
     render,
 )
 
-DRAWN = tuple(SUBJECTS)[:8]
-LEARNED = ("cat", "car", "house", "mushroom", "fish", "star")
-"""The subjects that the network learns; the autoencoder sees all of them."""
+LEARNED = tuple(SUBJECTS)[:8]
+"""The subjects that the network learns. The autoencoder sees all; the others are left for trials of new concepts."""
 HELD_OUT_PART = 8
 NONSENSE_SHARE = 1 / 8
 SENTENCE_SHARE = 0.5
@@ -40,7 +39,7 @@ def held_out(scene: Scene) -> bool:
     return (list(SUBJECTS).index(scene.subject) + 3 * list(COLOURS).index(scene.colour) + place) % HELD_OUT_PART == 0
 
 
-def scenes(count: int, first: int = 0, subjects: tuple[str, ...] = DRAWN, hold: bool = False) -> list[Scene]:
+def scenes(count: int, first: int = 0, subjects: tuple[str, ...] = LEARNED, hold: bool = False) -> list[Scene]:
     """So many scenes from seeds upwards of `first`: of the combinations to train on, or of those held out."""
     chosen: list[Scene] = []
     seed = first

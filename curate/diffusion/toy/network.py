@@ -115,15 +115,15 @@ def alphas() -> torch.Tensor:
     return torch.cumprod(1 - torch.linspace(first, last, 1000, dtype=torch.float64) ** 2, 0).float()
 
 
-def encode_pixels(vae: Any, pixels: Any, rows: list[int], place: Path, batch: int = 32) -> Any:
-    """Scaled latents (N, 4, h, w) of these rows in half precision, kept in a file."""
+def encode_pixels(vae: Any, pixels: Any, place: Path, batch: int = 32) -> Any:
+    """Scaled latents (N, 4, h, w) of pictures in half precision, kept in a file."""
     import torch
 
     if not place.exists():
         parts: list[Any] = []
         with torch.no_grad():
-            for start in range(0, len(rows), batch):
-                mean = vae.encode(to_tensor(pixels[rows[start : start + batch]])).latent_dist.mean
+            for start in range(0, len(pixels), batch):
+                mean = vae.encode(to_tensor(pixels[start : start + batch])).latent_dist.mean
                 parts.append((mean * vae.config.scaling_factor).half().numpy())
         part = place.with_name(place.name + ".part.npy")
         np.save(part, np.concatenate(parts))

@@ -16,7 +16,7 @@ from curate.diffusion import byte_bpe
 from curate.diffusion.diffusers_folder import write_json, write_models
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.toy.autoencoder import AutoencoderRun, decibels, train_autoencoder
-from curate.diffusion.toy.data import DRAWN, LEARNED, pixels, scenes, vocabulary_words
+from curate.diffusion.toy.data import LEARNED, pixels, scenes, vocabulary_words
 from curate.diffusion.toy.judge import accuracy, train_judge, verdicts
 from curate.diffusion.toy.measures import measure
 from curate.diffusion.toy.network import SCHEDULER, Network, NetworkRun, encode_pixels, train_network
@@ -49,13 +49,12 @@ def train_toy(folder: Path, budget: Budget, tell: Callable[[str], None]) -> dict
     drawn = scenes(budget.scenes)
     all_pixels = pixels(folder / "network.npy", drawn)
     vae, measured = _autoencoder(folder, budget, tell)
-    learned = [row for row, scene in enumerate(drawn) if scene.subject in LEARNED][: budget.learned]
-    latents = encode_pixels(vae, all_pixels, learned, folder / "latents.npy")
-    shown = [drawn[row] for row in learned]
+    shown = drawn[: budget.learned]
+    latents = encode_pixels(vae, all_pixels[: budget.learned], folder / "latents.npy")
     judge = _judge(folder, vae, latents, shown, budget, measured, tell)
     network = train_network(tokenizer(folder), latents, shown, folder / "network.pt", budget.network, tell)
     network.use_averages()
-    asked = scenes(budget.judged, 8_000_000, LEARNED, hold=True)
+    asked = scenes(budget.judged, 8_000_000, hold=True)
     for seed in range(3 if budget.strict else 1):
         measured[f"samples, seed {seed}"] = measure(network, judge, asked, seed)
         tell(f"samples, seed {seed}: {measured[f'samples, seed {seed}']}")
@@ -65,7 +64,7 @@ def train_toy(folder: Path, budget: Budget, tell: Callable[[str], None]) -> dict
 
 
 def _autoencoder(folder: Path, budget: Budget, tell: Callable[[str], None]) -> tuple[Any, dict[str, Any]]:
-    rest = tuple(name for name in SUBJECTS if name not in DRAWN)
+    rest = tuple(name for name in SUBJECTS if name not in LEARNED)
     part = budget.scenes // 40
     sources: list[Scene | int] = [*scenes(6 * part, 5_000_000), *scenes(3 * part, 6_000_000, rest), *range(3 * part)]
     seen = pixels(folder / "autoencoder.npy", sources)
@@ -87,11 +86,10 @@ def _judge(
 ) -> nn.Module:
     judge = train_judge(latents, shown, folder / "judge.pt", budget.judge_steps, tell)
     held, held_pixels = _validation(folder, budget)
-    rows = [row for row, scene in enumerate(held) if scene.subject in LEARNED]
-    some = encode_pixels(vae, held_pixels, rows, folder / "validation_latents.npy")
+    some = encode_pixels(vae, held_pixels, folder / "validation_latents.npy")
     import torch
 
-    reached = accuracy(verdicts(judge, torch.from_numpy(some)), [held[row] for row in rows])
+    reached = accuracy(verdicts(judge, torch.from_numpy(some)), held)
     tell(f"judge on renders held out: {reached}")
     if budget.strict and min(reached.values()) < LEAST_ACCURACY:
         raise CurateError(f"the judge is right in {min(reached.values()):.0%} only", "train it longer")
