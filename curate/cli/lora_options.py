@@ -36,8 +36,8 @@ Base = Annotated[
     typer.Option(
         "--base",
         metavar="MODEL",
-        help="Base model of the LoRA: a checkpoint, a diffusers folder, a hub name, or tiny. Needed for recipes and "
-        "algorithms that depend on its weights.",
+        help="Base model of the LoRA: a checkpoint, a diffusers folder, a hub name, toy or tiny. Needed for recipes "
+        "and algorithms that depend on its weights.",
     ),
 ]
 CheckBase = Annotated[

@@ -18,7 +18,9 @@ PLACES = "Places and machine"
 
 BASE = Annotated[
     str,
-    typer.Argument(metavar="BASE", help="A diffusers folder, a checkpoint, a hub name, or `tiny`.", show_default=False),
+    typer.Argument(
+        metavar="BASE", help="A diffusers folder, a checkpoint, a hub name, `toy` or `tiny`.", show_default=False
+    ),
 ]
 LORA = Annotated[
     list[str] | None,

@@ -5,21 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from curate.core.digests import FileDigests, file_digest, text_digest
-from curate.diffusion import tiny
+from curate.diffusion import tiny, toy
 from curate.errors import InputError, MissingError
 
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 CHECKPOINTS = (".safetensors", ".ckpt")
+EMBEDDED = {"tiny": tiny.folder, "toy": toy.folder}
+"""Bases that are part of curate, and where their folders are."""
 PATTERNS = ["model_index.json", *(f"{c}/*.{e}" for c in COMPONENTS for e in ("json", "txt", "safetensors"))]
 
 
 def locate_base(base: str, offline: bool) -> Path:
-    """Where a base model is: `tiny`, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
+    """Where a base model is: embedded, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
 
     Raises InputError for what is none of these and MissingError for what is not on this machine.
     """
-    if base == "tiny":
-        return tiny.folder()
+    if base in EMBEDDED:
+        return EMBEDDED[base]()
     place = Path(base).expanduser()
     if place.suffix in CHECKPOINTS and place.is_file():
         return place
@@ -33,7 +35,7 @@ def locate_base(base: str, offline: bool) -> Path:
     if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise InputError(
             f'base model "{base}" is not there',
-            "give a diffusers folder, a checkpoint, a hub name (owner/model) or `tiny`",
+            "give a diffusers folder, a checkpoint, a hub name (owner/model), `toy` or `tiny`",
         )
     return snapshot(base, offline)
 

@@ -105,7 +105,7 @@ def _embedded() -> list[OnDisk]:
     from taggers import catalogue
 
     taggers = [OnDisk(name, "tagger", "in curate") for name, (_, model) in catalogue.models().items() if model.embedded]
-    return [*taggers, OnDisk("tiny", "base model", "in curate")]
+    return [*taggers, *(OnDisk(name, "base model", "in curate") for name in ("toy", "tiny"))]
 
 
 def _hub() -> tuple[list[OnDisk], list[str]]:

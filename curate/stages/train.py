@@ -74,11 +74,11 @@ class Train(TrainOptions, DatasetStage):
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
-        wrong = "" if "/" in self.base else registry.misnamed(self.base, ("tiny",), "base model")
+        wrong = "" if "/" in self.base else registry.misnamed(self.base, ("toy", "tiny"), "base model")
         return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
 
     def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
-        """Warns where the toy is trained because no base was named."""
+        """Warns where `tiny` is trained because no base was named."""
         if warning := self.warning_without_base():
             tell(Note("warning", warning, self.name))
 
@@ -86,7 +86,7 @@ class Train(TrainOptions, DatasetStage):
         """What to say where no base was named; "" where one was."""
         if "base" in self.model_fields_set:
             return ""
-        return "base: none is given, so the toy model `tiny` is trained, which learns nothing useful"
+        return "base: none is given, so `tiny` is trained: its weights are random, and it learns nothing useful"
 
     @property
     def needs_masks(self) -> bool:

@@ -134,7 +134,7 @@ def test_training_the_toy_without_naming_a_base_is_warned_of(tmp_path: Path, raw
     (tmp_path / "set").mkdir()
     shutil.copytree(raw / "dog", tmp_path / "set/1_zwx dog")
     (tmp_path / "set/1_zwx dog/0.txt").write_text("zwx dog", encoding="utf-8")
-    warning = "--base: none is given, so the toy model `tiny` is trained"
+    warning = "--base: none is given, so `tiny` is trained"
     assert warning in curate("train", tmp_path / "set", "--print-config", "--steps", "1").stdout
     assert warning in curate("train", tmp_path / "set", "--steps", "1").stderr
     assert warning not in curate("train", tmp_path / "set", "--steps", "1", "--base", "tiny").stderr

@@ -63,7 +63,7 @@ WHOLE_LENGTH_SHARE = 0.1  # batches padded to 77 tokens, as samplers pad; the ot
 class NetworkRun:
     """How long the network trains."""
 
-    steps: int = 5000
+    steps: int = 3600
     batch: int = 32
     save_every: int = 100
 

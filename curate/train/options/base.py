@@ -27,11 +27,11 @@ _FAMILY = AfterValidator(_known_family), WithJsonSchema(names_schema(list(famili
 class BaseOptions(BaseModel):
     """Which base model, and what it predicts."""
 
-    base: Annotated[str, PathOption(names=True, carried=("tiny",))] = Field(
+    base: Annotated[str, PathOption(names=True, carried=("toy", "tiny"))] = Field(
         "tiny",
         min_length=1,
-        description=f"{titles('or')}: a diffusers folder, a checkpoint file, a hub name, or `tiny` "
-        "(part of curate, to try things out).",
+        description=f"{titles('or')}: a diffusers folder, a checkpoint file, a hub name, or a part of curate: "
+        "`toy` draws simple pictures (to try things out), `tiny` has random weights.",
     )
     family: Annotated[str, *_FAMILY] | None = Field(
         None,
