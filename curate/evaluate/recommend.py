@@ -88,7 +88,8 @@ def _passed_over(chosen: str, ranks: Mapping[str, Mapping[str, float]], repeats:
     found: list[str] = []
     for name, share in repeats.items():
         if name == chosen:
-            found.append(f"It repeats training pictures in {share:.0%} of its own, as all of them do.")
+            others = ", as all of them do" if len(ranks) > 1 else ""
+            found.append(f"It repeats training pictures in {share:.0%} of its own{others}.")
         elif ranks[name]["mean"] > ranks[chosen]["mean"]:
             found.append(f"{name} ranks higher but repeats training pictures in {share:.0%} of its own.")
     return found

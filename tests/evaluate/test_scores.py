@@ -101,6 +101,12 @@ def test_a_lora_that_repeats_is_passed_over() -> None:
     assert recommend(rows, measures, rank(rows, ["a", "b"]), repeating(rows))[0] == "b"
 
 
+def test_a_single_lora_that_repeats_is_named_alone() -> None:
+    rows, measures = world({"a": FAIR}, {"a": 0.4})
+    _, reason = recommend(rows, measures, rank(rows, ["a"]), repeating(rows))
+    assert reason.endswith("It repeats training pictures in 40% of its own.")
+
+
 def test_a_few_repetitions_in_a_hundred_are_none() -> None:
     rows, _ = world({"a": FAIR}, {"a": 0.04})
     assert repeating(rows) == {}

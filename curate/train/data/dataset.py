@@ -191,8 +191,9 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
     other = folders.other_endings(without, extension)
     if len(without) == pictures:
         hint = f"there are files ending in {other}: give caption_extension {other}" if other else ""
+        what = f"none of the {counted(pictures, 'picture')}" if pictures > 1 else "no picture"
         raise InputError(
-            f"none of the {counted(pictures, 'picture')} in {folder} has a caption in a file ending in {extension}",
+            f"{what} in {folder} has a caption in a file ending in {extension}",
             hint or "write captions with `curate tag`, or say how the files end with caption_extension",
         )
     if without:

@@ -96,6 +96,10 @@ def test_wrong_level_is_explained(folder: Path) -> None:
 def test_no_captions_at_all(folder: Path) -> None:
     with pytest.raises(InputError, match=r"none of the 4 pictures .* \.cap"):
         read_dataset(folder, CaptionReading(extension=".cap"))
+    for path in sorted(folder.rglob("*.png"))[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"^no picture in .* has a caption in a file ending in \.cap"):
+        read_dataset(folder, CaptionReading(extension=".cap"))
 
 
 def test_missing_caption_broken_picture_and_strange_folder_are_named(folder: Path) -> None:
