@@ -135,7 +135,12 @@ def of_folder(folder: Path, ledger: Store, manifest: Manifest, tell: Listener) -
         for key, one in matched.transforms.items()
         if key not in known or _is_waiting(known[key], one, sizes.get(known[key].key, (0, 0)), tell)
     }
-    return Instructions(waiting, matched.concepts)
+    moving = {
+        key: name
+        for key, name in matched.concepts.items()
+        if key not in known or known[key].record.get("concept") != name
+    }
+    return Instructions(waiting, moving)
 
 
 def _is_waiting(row: Written, transform: Transform, source: tuple[int, int], tell: Listener) -> bool:

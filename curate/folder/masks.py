@@ -33,7 +33,7 @@ def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str
     """Whether `update` would find nothing to do."""
     known, targets = state.store.side_files("mask"), mask_targets(records, paths)
     return (
-        not painted_masks.moved(state, records, paths)
+        painted_masks.is_current(state, records, paths)
         and known.keys() == targets.keys()
         and all(
             known[path].source == _source(record) and (state.folder / path).is_file()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from curate.core.files import digest_file, prune_empty, write_atomic, write_byte
 from curate.core.lock import run_lock
 from curate.core.record import Record
 from curate.core.store import SideFile, Store, ledger_place
+from curate.core.transform import Transform
 from curate.errors import InputError, PictureError
+from curate.folder import mask_file
 from curate.folder.instructions import identities
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState
+from curate.folder.transform_stage import TRANSFORMED
 from curate.images import masks
 
 
@@ -37,13 +41,15 @@ def keep_mask(folder: Path, path: str, mask: bytes | None) -> None:
         identity = identities(folder, store, [path])[path]
         name = mask_path(path)
         file = folder.absolute() / name
-        data = None if mask is None else masks.encoded(_fitting(mask, folder / path))
+        row = store.written_at([path]).get(path)
+        facts: Mapping[str, Any] = row.record.get("facts", {}) if row else {}
+        data = None if mask is None else mask_file.encoded(_fitting(mask, folder / path), transform_in(facts))
         if data is None and not file.exists():
             return
         verb = "mask removed" if data is None else "mask painted"
         journal = Journal.begin(folder, store, f"review: {verb}: {path}", moves_pictures=False)
         journal.replacing(file)
-        if row := store.written_at([path]).get(path):
+        if row:
             journal.owning(name, row, "mask")
         if data is None:
             file.unlink()
@@ -62,6 +68,30 @@ def moved(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pur
     places = {(r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records}
     painted = state.store.painted_masks()
     return {old: places[one] for old, one in painted.items() if places.get(one, old) != old}
+
+
+def is_current(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
+    """Whether `follow` would find nothing to do."""
+    return not moved(state, records, paths) and not any(True for _ in _changed(state, records, paths))
+
+
+def _changed(
+    state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
+) -> Iterator[tuple[Record, Path, Transform, Transform]]:
+    """The painted masks whose pictures are turned, mirrored or cropped otherwise by now: file, before, now."""
+    painted = set(state.store.painted_masks().values())
+    for record in records:
+        if (record.origin, record.key) in painted:
+            file = state.folder / mask_path(paths[record.key].as_posix())
+            before, now = mask_file.transform_of(file), transform_in(record.facts)
+            if before is not None and before != now:
+                yield record, file, before, now
+
+
+def transform_in(facts: Mapping[str, Any]) -> Transform:
+    """What the facts of a record say was done to its picture."""
+    plain = facts.get(TRANSFORMED, {})
+    return Transform.from_plain({name: value for name, value in plain.items() if name != "part"})
 
 
 def follow(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> None:
@@ -90,6 +120,26 @@ def follow(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pu
         if target.exists():
             state.store.keep_painted_mask(new, painted[old])
         state.store.commit()
+    for record, file, before, now in _changed(state, records, paths):
+        _change(state, record, file, before, now)
+
+
+def _change(state: FolderState, record: Record, file: Path, before: Transform, now: Transform) -> None:
+    """Turns, mirrors and crops a painted mask as its picture is by now."""
+    try:
+        mask = mask_file.transferred(masks.read(file), before, now)
+    except (InputError, PictureError) as error:
+        state.tell(Note("warning", f"its painted mask does not fit it any more: {error.message}", key=record.key))
+        return
+    width, height = record.image.width, record.image.height
+    if not width or not height:
+        height, width = state.env.pixels(record).shape[:2]
+    data = mask_file.encoded(
+        masks.fitted(np.ascontiguousarray(mask), width, height), now, mask_file.digest_as_painted(file)
+    )
+    if state.journal is not None:
+        state.journal.replacing(file)
+    write_bytes(file, data)
 
 
 def _digests(one: SideFile | None) -> Sequence[str]:

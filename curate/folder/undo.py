@@ -21,8 +21,10 @@ from curate.core.user_changes import KeptTransform, Removal
 from curate.errors import InputError
 from curate.folder.compare import caption_path, is_any_of, read_text, same_text
 from curate.folder.journal import AFTER, INSTRUCTIONS, OWNERS, RESTORED
+from curate.folder.mask_file import digest_as_painted
 from curate.folder.painted_masks import mask_path
 from curate.folder.undo_steps import Step, read_steps, take_back
+from curate.images.masks import FOLDER
 
 
 def undo(folder: Path, store: Store) -> tuple[str, int]:
@@ -175,7 +177,9 @@ def _changed_since(folder: Path, place: Path, steps: Sequence[Step], store: Stor
     changed: list[str] = []
     for relative, announced in touched.items():
         with contextlib.suppress(OSError):
-            if after.get(announced) != digest_file(folder / relative):
+            painted = relative.startswith(f"{FOLDER}/")  # a run may have turned it with its picture
+            digest = digest_as_painted(folder / relative) if painted else digest_file(folder / relative)
+            if after.get(announced) != digest:
                 changed.append(relative)
     return changed
 

@@ -109,6 +109,10 @@ def _free_path(folder: Path, identity: Identity, text: str, taken: set[str]) -> 
 
 
 def _tell(state: FolderState, texts: dict[Identity, str]) -> None:
-    for _, key in sorted(texts):
-        message = f'the source picture of an edited caption is gone: the caption is kept in the folder "{FOLDER}"'
+    removed = state.store.removed()
+    for identity in sorted(texts):
+        why = "you removed a picture with an edited caption"
+        if identity not in removed:
+            why = "the source picture of an edited caption is gone"
+        message, key = f'{why}: the caption is kept in the folder "{FOLDER}"', identity[1]
         state.tell(Note("warning", message, key=key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from curate.review.index import Index
 from curate.review.rows import best_scores
 from curate.review.tokens import Tokens
 from curate.tags_folder import Captioned
+
+_AT_ONCE = 500
+"""Captions whose tokens are counted before the page may ask again."""
 
 
 class Detail:
@@ -32,6 +36,15 @@ class Detail:
             "chips": _chips(one) if one is not None else [],
             "source": self._source(entry),
         }
+
+    def count_tokens(self, stopping: threading.Event) -> None:
+        """Counts the tokens of all captions that have changed, some at a time; nothing without a tokenizer."""
+        while self._tokens.is_known and not stopping.is_set():
+            entries = self._index.uncounted(_AT_ONCE)
+            counts = self._tokens.counts([self._trained(e.caption) for e in entries if e.caption is not None])
+            if not entries or counts is None:
+                return
+            self._index.counted(list(zip(entries, counts, strict=True)))
 
     def _trained(self, one: Captioned) -> str:
         """The caption as the trainer reads it: one line; the words of the folder where there is none."""

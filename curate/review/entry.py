@@ -23,6 +23,7 @@ class Entry:
     file      the picture's file, "" where there is none to show
     caption   None where it cannot be read, and of pictures that are set aside
     state     what the caption was read of: it is read again where this is another
+    tokens    of the caption as it is trained, None until they are counted
     row       what the page knows of it, as JSON; `revision` is when it last changed, `tags` are the row's
     """
 
@@ -35,6 +36,7 @@ class Entry:
     caption: Captioned | None = None
     aside: Aside | None = None
     state: tuple[Any, ...] = ()
+    tokens: int | None = None
     row: str = ""
     tags: Sequence[int] = ()
     revision: int = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,8 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Event, Note
 from curate.core.files import inside
 from curate.core.store import LEDGER
+from curate.folder import unfinished
+from curate.images.masks import FOLDER
 from curate.review.entry import NO_FILE, Entry, legible_id, stamp_of
 from curate.review.ledger import Ledger, Wanted
 from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
@@ -81,11 +85,34 @@ class Index:
         with self.lock:
             return [e for e in self.entries.values() if e.file and self._measures_of(e) is None]
 
+    def uncounted(self, limit: int) -> list[Entry]:
+        """Some of the pictures whose captions' tokens nobody counted."""
+        with self.lock:
+            entries = (e for e in self.entries.values() if e.caption is not None and e.tokens is None)
+            return list(itertools.islice(entries, limit))
+
+    def counted(self, tokens: Sequence[tuple[Entry, int]]) -> None:
+        """Takes up how many tokens captions have."""
+        with self.lock:
+            changed = [entry for entry, _ in tokens if self.entries.get(entry.id) is entry]
+            for entry, count in tokens:
+                entry.tokens = count
+            self._renew(changed)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the person should know of the folder: files that cannot be read, an edit that was cut off."""
+        if not self.in_ledger() or not unfinished(self.target / LEDGER):
+            return self.messages
+        return [*self.messages, "the last change was cut off in the middle: Undo takes back what it did"]
+
     # reading ----------------------------------------------------------------------------------------------------------
 
     def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> list[SourcePicture]:
         """The pictures that lie in the folder, each with the captions and the mask that do."""
         self.messages = [f"{path} leads out of the folder and is left out" for path in now.outside]
+        # masks of a folder that was renamed lie beside no picture until the next run
+        masks = os.path.join(self.target, FOLDER, "") if self.is_prepared else None  # noqa: PTH118
         return [
             dataclasses.replace(
                 one,
@@ -93,7 +120,7 @@ class Index:
                 mask=one.mask if str(one.mask) in now.files else None,
             )
             for one in pictures
-            if str(one.path) in now.files
+            if str(one.path) in now.files and not (masks and str(one.path).startswith(masks))
         ]
 
     def _read(self) -> None:
@@ -198,7 +225,7 @@ class Index:
             **(caption_row(caption, self.table) if caption else own),
             "aside": aside.reason if aside else None,
             "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
-            "tokens": None,
+            "tokens": entry.tokens,
             "loss": None,
             "mask": entry.picture is not None and entry.picture.mask is not None,
             **instructions_row(self._wanted(entry), caption.record if caption else None),

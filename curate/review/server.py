@@ -116,7 +116,7 @@ class Review:
         with index.lock:
             index.refresh()
             head = {**self._head(), "folder": index.target.name, "prepared": index.is_prepared,
-                    "messages": index.messages, "tags": index.table.names}  # fmt: skip
+                    "messages": index.notes, "tags": index.table.names}  # fmt: skip
             return _with_pictures(head, index.entries.values())
 
     def _changes(self, request: Request) -> Response:
@@ -127,7 +127,7 @@ class Review:
             if since > index.revision or tags > len(index.table.names):
                 return answer({"reload": True})
             changed, removed = index.since(since)
-            head = {**self._head(), "removed": removed, "tags": index.table.names[tags:], "messages": index.messages}
+            head = {**self._head(), "removed": removed, "tags": index.table.names[tags:], "messages": index.notes}
             return _with_pictures(head, changed)
 
     def _head(self) -> dict[str, Any]:
@@ -204,6 +204,7 @@ class Review:
         """Makes thumbnails that nobody asked for yet, so that sorting and scrolling are fast."""
         while not self._stopping.is_set():
             self.pictures.measure_next(self._stopping)
+            self.detail.count_tokens(self._stopping)
             self._stopping.wait(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from PIL import Image
 from curate import tags_edit
 from curate.core.transform import Transform
 from curate.folder import instructions
-from tests.folder.helpers import Project
+from curate.review.tokens import Tokens
+from curate.stages.export import Export
+from tests.folder.helpers import Project, command
 from tests.review.helpers import TOKEN, Site, site
 
 A, B, CAT = "1_zwx dog/0.png", "1_zwx dog/1.png", "1_cat/ä b.png"
@@ -196,3 +199,72 @@ def test_a_painted_mask_follows_its_picture_and_is_undone_there(dogs: Project, s
     assert dogs.files() == files
     assert "mask painted" in served.post("/api/undo")["undone"]
     assert not [name for name in dogs.files() if name.startswith("masks")]
+
+
+def paint(served: Site, id: str, mask: np.ndarray) -> None:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    url = f"/api/mask/{id.replace(' ', '%20')}"
+    assert served.ask("POST", url, file.getvalue(), x_curate_token=TOKEN, content_type="image/png").status == 200
+
+
+def test_a_painted_mask_is_turned_mirrored_and_cropped_with_its_picture(dogs: Project, served: Site) -> None:
+    before = dogs.files()
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:12, 2:20] = 255
+    paint(served, A, mask)
+    served.post("/api/transform", id=A, **TURN)
+    dogs.run()
+    name = "masks/1_zwx dog/0.png"
+    meant = Transform.from_plain(TURN).apply(mask[:, :, None])[:, :, 0]
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(dogs.files()[name]))), meant)
+    files = dogs.files()
+    dogs.run()
+    assert dogs.files() == files
+
+    # painted again on the turned picture, which is then shown whole again: what was cut off counts
+    paint(served, A, np.zeros((32, 16), np.uint8))
+    served.post("/api/transform", id=A, **PLAIN)
+    dogs.run()
+    whole = np.asarray(Image.open(io.BytesIO(dogs.files()[name])))
+    black = Transform.from_plain(TURN).apply(whole[:, :, None])
+    assert whole.shape == (32, 32) and not black.any() and (whole == 255).sum() == 32 * 16
+    for _ in range(4):
+        served.post("/api/undo")
+        dogs.run()
+    assert dogs.files() == before
+
+
+def test_a_move_that_was_carried_out_is_not_carried_out_again(dogs: Project, served: Site) -> None:
+    served.post("/api/concept", ids=[A], concept="cat")
+    dogs.run()
+    command(Export(), dogs.out, out=dogs.place / "again")
+    folders = {p.parent.name for p in (dogs.place / "again").rglob("*.png")}
+    assert folders == {"1_cat", "1_zwx dog"}
+
+
+def test_tokens_of_all_captions_are_counted(dogs: Project) -> None:
+    with site(dogs.out) as served:
+        served.review.tokens = served.review.detail._tokens = Tokens("tiny")
+        served.review.tokens.load()
+        end = time.monotonic() + 20
+        while any(row["tokens"] is None for row in served.rows().values()) and time.monotonic() < end:
+            time.sleep(0.05)
+        rows = served.rows()
+        assert rows[A]["tokens"] == sum(served.picture(A)["chunks"])
+        assert all(row["tokens"] for row in rows.values())
+
+
+def test_an_edit_that_was_cut_off_is_named(dogs: Project, served: Site) -> None:
+    assert served.get("/api/index")["messages"] == []
+    served.edit(A, B, operation="add", tags=["moon"])
+    next((dogs.out / ".curate/undo").glob("*/after.json")).unlink()
+    assert "cut off in the middle" in served.get("/api/index")["messages"][0]
+    served.post("/api/undo")
+    assert served.get("/api/index")["messages"] == []
+
+
+def test_masks_of_a_folder_renamed_while_the_page_is_open_are_no_pictures(dogs: Project, served: Site) -> None:
+    paint(served, A, np.zeros((32, 32), np.uint8))
+    (dogs.out / "1_zwx dog").rename(dogs.out / "4_zwx dog")
+    assert not [id for id in served.rows() if id.startswith("masks")]

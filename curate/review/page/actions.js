@@ -35,7 +35,12 @@ const howMany = (ids) => (ids.length === 1 ? fileName({ id: ids[0] }) : counted(
 
 export function setAside(ids) {
   const inSet = ids.filter((id) => state.pictures.get(id)?.aside === null);
-  if (inSet.length) act(post("/api/aside", { ids: inSet }), `Set aside: ${howMany(inSet)}.`);
+  const message = ({ skipped }) => {
+    const left = new Set(skipped.map(({ id }) => id));
+    const done = inSet.filter((id) => !left.has(id));
+    return done.length ? `Set aside: ${howMany(done)}.` : "";
+  };
+  if (inSet.length) act(post("/api/aside", { ids: inSet }), message);
   else notice("None of these pictures is in the set.", { kind: "warn" });
 }
 

@@ -6,6 +6,7 @@ const RETRY_MS = 2000;
 export const connection = new EventTarget(); // "lost", "back", "denied", "writing"
 let gone = false;
 let ended = false;
+let failed = false;
 let wake = () => {};
 let writes = Promise.resolve();
 let open = 0;
@@ -30,6 +31,7 @@ export function end() {
 }
 
 export const pendingWrites = () => open;
+export const lastWriteFailed = () => failed;
 export const retryNow = () => wake();
 
 function path(id) {
@@ -57,9 +59,10 @@ async function once(method, url, { body, type, signal } = {}) {
     gone = true;
     throw new GoneError();
   }
-  if (gone) connection.dispatchEvent(new Event("back"));
-  gone = false;
+  // one that was started anew has another token: to this page it is as gone as before
   if (response.status === 403) connection.dispatchEvent(new Event("denied"));
+  else if (gone) connection.dispatchEvent(new Event("back"));
+  gone = gone && response.status === 403;
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new ApiError(response.status, answer);
   return answer;
@@ -82,12 +85,13 @@ function write(method, url, make, type) {
     }
   });
   count(1);
-  writes = turn.then(() => count(-1), () => count(-1));
+  writes = turn.then(() => count(-1, false), () => count(-1, true));
   return turn;
 }
 
-function count(step) {
+function count(step, hasFailed = failed) {
   open += step;
+  failed = hasFailed;
   connection.dispatchEvent(new Event("writing"));
 }
 

@@ -1,6 +1,6 @@
 // Short messages: a line that goes away, the banner of a lost server, and what a screen reader hears.
 
-import { ApiError, connection, pendingWrites, retryNow } from "./api.js";
+import { ApiError, connection, lastWriteFailed, pendingWrites, retryNow } from "./api.js";
 import { button, el } from "./dom.js";
 
 const SHOWN_MS = 8000;
@@ -17,7 +17,11 @@ export function announce(text) {
 export function notice(text, { kind = "done", action = null } = {}) {
   const close = () => line.remove();
   const line = el("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, el("span", {}, text));
-  if (action) line.append(button(action[0], () => { close(); action[1](); }));
+  if (action) {
+    // it takes back the last change, whatever the line says: only the newest line may offer it
+    list.querySelectorAll(".action").forEach((one) => one.remove());
+    line.append(button(action[0], () => { close(); action[1](); }, { class: "action" }));
+  }
   line.append(button("×", close, { class: "quiet", "aria-label": "Close the message" }));
   list.append(line);
   while (list.children.length > 3) list.firstChild.remove();
@@ -51,9 +55,11 @@ connection.addEventListener("ended", () => {
   showBanner("The run goes on. You can close this page. To see the dataset again, use `curate review`.");
   banner.setAttribute("role", "status");
   for (const part of document.querySelectorAll("header, #grid-view, #picture-view")) part.inert = true;
+  document.getElementById("continue").hidden = true;
 });
 connection.addEventListener("writing", () => {
-  saving.textContent = pendingWrites() ? "Saving …" : "Saved";
+  const done = lastWriteFailed() ? "Not saved" : "Saved";
+  saving.textContent = pendingWrites() ? "Saving …" : done;
 });
 window.addEventListener("beforeunload", (event) => {
   if (pendingWrites()) event.preventDefault();

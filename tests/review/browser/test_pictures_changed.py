@@ -129,6 +129,7 @@ def test_all_of_it_survives_a_run(page: Page, project: Project) -> None:
     assert {path: path.read_bytes() for path in sources} == sources
 
     page.page.reload()
+    page.find(".panel h2").wait_for()  # the address names the picture: it is opened again
     page.keys("Escape")
     page.find(".panel h2").wait_for(state="hidden")
     for _ in range(7):
@@ -152,6 +153,7 @@ def test_a_picture_set_aside_and_a_mask_survive_a_run(page: Page, project: Proje
     assert PICTURE not in files and "1_zwx dog/0.txt" not in files
     assert files["masks/1_zwx dog/1.png"] == painted
     page.page.reload()
+    page.find(".panel h2").wait_for()  # the address names the picture: it is opened again
     page.keys("Escape")
     page.find(".panel h2").wait_for(state="hidden")
     page.undo()
