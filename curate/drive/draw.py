@@ -140,8 +140,9 @@ def _drawn(plan: Plan, session: Drawing) -> Grid:
 
     stage, began = session.context.stage, time.perf_counter()
     session.tell(StageStarted(stage, len(plan.columns) * len(plan.rows), 0))
-    made = draw(plan, session.context)
-    session.tell(StageFinished(stage, sum(map(len, made.files)), 0, 0, time.perf_counter() - began))
+    made, recalled = draw(plan, session.context)
+    drawn = sum(map(len, made.files)) - recalled
+    session.tell(StageFinished(stage, drawn, recalled, 0, time.perf_counter() - began))
     return made
 
 

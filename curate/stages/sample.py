@@ -114,14 +114,18 @@ class Sample(GridOptions, DatasetStage):
         return True
 
 
-def draw(plan: Plan, context: Context) -> Grid:
-    """Draws what is missing of a grid and tells of its files. Raises InputError, Interrupted, CurateError."""
+def draw(plan: Plan, context: Context) -> tuple[Grid, int]:
+    """Draws what is missing of a grid and tells of its files; the grid, and how many pictures were there before.
+
+    Raises InputError, Interrupted, CurateError.
+    """
     from curate.sampling import grid, grid_file
 
-    total, paths = len(plan.columns) * len(plan.rows), list[Path]()
+    total, paths, recalled = len(plan.columns) * len(plan.rows), list[Path](), 0
     for drawn in grid.draw(plan.pictures, plan.columns, plan.rows, plan.folder):
         paths.append(drawn.path)
+        recalled += drawn.recalled
         context.tell(Phase(context.stage, "drawing pictures", len(paths), total))
     made = grid.finish(plan.pictures.name, plan.columns, plan.rows, paths, plan.folder)
     context.tell(Saved("grid", str(plan.folder / grid_file.SHEET)))
-    return made
+    return made, recalled

@@ -80,6 +80,15 @@ def test_a_killed_grid_and_another_give_the_same_bytes(trained: Path, tmp_path: 
     assert contents(out) == whole and len(whole) == 7
 
 
+def test_what_was_there_before_is_counted_apart(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (str(trained), "-o", str(tmp_path / "g"), "--prompt", "a dog", "--checkpoints", "1", *SHORT)
+    assert grid(*arguments) == 0 and "grid: done, 2 pictures" in capsys.readouterr().err
+    next((tmp_path / "g" / "pictures").iterdir()).unlink()
+    assert grid(*arguments) == 0 and "grid: done, 1 picture," in capsys.readouterr().err
+
+
 def test_the_training_is_found_by_its_name(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = draw_folder(tmp_path / "prepared")
     run(other, **TRAIN, output_name="first", clip_skip=2)
