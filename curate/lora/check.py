@@ -202,6 +202,10 @@ def _of_programs(file: LoraFile, verdicts: Sequence[Verdict], wanted: Sequence[s
         yield Problem(f"{one.reader.title} {one.text}: {reasons}", remedy=_remedy(one))
 
 
+RENAMED = ("names of", "layer names", "a strength", "alphas of", "convolutions where")
+"""How reasons begin that are gone under the program's own names."""
+
+
 def _dora(one: Verdict) -> bool:
     return any(reason.startswith("DoRA") for reason in one.reasons)
 
@@ -211,6 +215,6 @@ def _remedy(one: Verdict) -> str:
     reasons = list(one.reasons)
     if any(reason.startswith("DoRA along") for reason in reasons):
         return "merge it into the base: curate lora merge FILE --base MODEL -o NEW"
-    if any(reason.startswith(("names of", "layer names", "a strength")) for reason in reasons):
+    if any(reason.startswith(RENAMED) for reason in reasons):
         return f"curate lora convert FILE --to {one.reader.to} -o NEW"
     return "curate lora resize FILE --recipe fro=0.99 -o NEW makes a plain LoRA"

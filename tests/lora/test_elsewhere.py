@@ -149,6 +149,8 @@ def test_alphas_that_diffusers_mistakes_are_named(
     path = written(tmp_path / "a.safetensors", tensors, metadata)
     [verdict] = [one for one in check(str(path)).verdicts if one.reader.name == "diffusers"]
     assert verdict.reasons == {"alphas of their own under kohya's names": len(odd)} and not verdict.whole
+    [problem] = check(str(path), wanted=("diffusers",)).problems
+    assert problem.remedy == "curate lora convert FILE --to diffusers -o NEW"
     assert not agree(diffusers_changes(pipes["sdxl"], bases["sdxl"], path), changes(path))
     there = convert(open_lora(str(path)), "diffusers", tmp_path / "there.safetensors").path
     assert agree(diffusers_changes(pipes["sdxl"], bases["sdxl"], there), changes(path))
