@@ -29,6 +29,7 @@ from curate.drive.instructions import (
 from curate.drive.known_options import with_known_options
 from curate.drive.launched import is_further_process, take_part
 from curate.drive.output_paths import places, source_file, source_files
+from curate.drive.overrides import of_folders
 from curate.drive.preview import check_finished, preview
 from curate.drive.requirements import check_requirements
 from curate.drive.selection import merge, select
@@ -127,7 +128,7 @@ def _carried_out(c: Command, scratch: Path | None = None) -> Result:
 
 
 def _work(c: Command, session: Session) -> Completion:
-    store, env, tell = session.store, session.env, session.tell
+    store, tell = session.store, session.tell
     for line in c.remarks:
         tell(Note("info", line, c.stage.name))
     if c.dry_run:
@@ -136,7 +137,10 @@ def _work(c: Command, session: Session) -> Completion:
         tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
     if c.out is None and not c.dry_run:
         undo_unfinished(c.source, store, tell)
-    manifest, instructions = _instructed(c, session, _records(c, session))
+    recognized = _records(c, session)
+    session = session.with_concepts(of_folders(c.concepts, recognized.manifest, c.source, tell))
+    env = session.env
+    manifest, instructions = _instructed(c, session, recognized)
     selected = select(manifest, c.only, c.source)
     before = Manifest(r for r in manifest if r.key in selected)
     c.stage.check_records(before, env, tell)

@@ -56,6 +56,25 @@ def exclude(manifest: Manifest, patterns: Sequence[str], tell: Listener) -> Mani
     )
 
 
+def of_folders(concepts: Mapping[str, Concept], manifest: Manifest, source: Path, tell: Listener) -> dict[str, Concept]:
+    """What a pipeline says of concepts, also by the names that their folders have in a prepared folder: the triggers.
+
+    A concept that no folder is of is named: what is said of it has no effect.
+    """
+    present = {record.concept for record in manifest}
+    result = dict(concepts)
+    for name, concept in concepts.items():
+        words = ", ".join(concept.trigger)
+        if name in present or not present:
+            continue
+        if words in present:
+            result.setdefault(words, concept)
+        else:
+            message = f'no folder in {source} is of the concept "{name}", so what the pipeline says of it has no effect'
+            tell(Note("warning", message))
+    return result
+
+
 def restore_patterns(
     changes: folder.Changes, patterns: Sequence[str], target: Path, store: Store, tell: Listener
 ) -> folder.Changes:

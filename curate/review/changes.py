@@ -19,6 +19,10 @@ from curate.tags_edit import Change, plan, write
 
 _PATIENCE = 1.0
 """Seconds for which another command's short hold of the folder is waited for."""
+_AS_TAGS = (
+    "Saved, but a part of it reads as tags: a caption is one line, and only longer sentences are told from tags. "
+    "Begin with a capital letter, write at least five words, and end with a full stop."
+)
 _NEWER = "changed on disk meanwhile"
 
 
@@ -55,7 +59,16 @@ class Changes:
                 self._check_one(request.ids, skipped)
             left = {one["id"] for one in skipped}
             changes = [row for c in edited.changes if (row := _row(captioned[c.caption.path].id, c))["id"] not in left]
-            return {"changes": changes, "skipped": skipped, "revision": self._index.revision}
+            return {"changes": changes, "skipped": skipped, "revision": self._index.revision,
+                    "note": self._read_otherwise(request)}  # fmt: skip
+
+    def _read_otherwise(self, request: EditRequest) -> str:
+        """Says so where a sentence that was written reads as tags."""
+        entry = self._index.get(request.ids[0])
+        if request.operation != "sentence" or request.preview or entry is None or entry.caption is None:
+            return ""
+        asked = " ".join(request.text.split())
+        return _AS_TAGS if asked and entry.caption.record.sentence != asked else ""
 
     def undo(self) -> dict[str, Any]:
         """Takes back the last entry of the journal, whoever made it. Raises InputError where files changed since."""

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from curate import drive
+from curate.core.stage import Concept
 from curate.core.transform import Transform
 from curate.folder import instructions
-from tests.folder.helpers import Project, killed, photo
+from curate.stages.balance import Balance
+from tests.folder.helpers import Project, command, killed, photo
 
 ALL = Transform((0.25, 0.125, 0.5, 0.75), 90, flip=True)
 A = "1_zwx dog/a.png"
@@ -176,3 +178,16 @@ def test_a_picture_moved_by_hand_among_those_of_another_concept_is_moved_back_an
     zoo.run()
     assert "you moved it to 1_qvk cat, but it is of dog: it is moved back" in capsys.readouterr().err
     assert zoo.files() == before
+
+
+def test_a_command_knows_the_concepts_of_a_pipeline_by_their_prepared_folders(
+    zoo: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concepts = {
+        "dog": Concept(trigger=("zwx dog",), weight=0.5),
+        "cat": Concept(trigger=("qvk cat",)),
+        "cow": Concept(),
+    }
+    command(Balance(tolerance=0.01), zoo.out, out=zoo.place / "again", concepts=concepts)
+    assert sorted(p.name for p in (zoo.place / "again").glob("[0-9]*")) == ["1_zwx dog", "2_qvk cat"]
+    assert "no folder in" in capsys.readouterr().err

@@ -186,3 +186,9 @@ def test_vocabulary_completes_anywhere_in_the_word(served: Site) -> None:
     assert len(served.get("/api/vocabulary?q=a&limit=7")) == 7
     assert json.dumps(served.get("/api/vocabulary?q=%3Cscript"))
     assert {"tag": "grass", "count": 3, "concepts": {"dog": 3}} in served.get("/api/tags")
+
+
+def test_a_sentence_that_reads_as_tags_is_told_of(served: Site) -> None:
+    assert "reads as tags" in served.edit(A, operation="sentence", text="a cat, on a mat")["note"]
+    assert served.edit(A, operation="sentence", text="A cat sleeps on a red mat.")["note"] == ""
+    assert served.edit(A, operation="add", tags=["moon"])["note"] == ""

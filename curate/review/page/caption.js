@@ -32,6 +32,7 @@ export async function editCaption(id, body) {
   if (change) known.set(id, change.after);
   ownChange();
   await quietly(refresh);
+  if (answer.note) notice(answer.note, { kind: "warn" });
   if (!answer.skipped.length) return change ? "saved" : "same";
   notice(answer.skipped[0].reason, { kind: "warn" });
   return "failed";
