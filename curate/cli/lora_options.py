@@ -28,7 +28,7 @@ Loras = Annotated[
 Out = Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="The file to write.", rich_help_panel=OUTPUT)]
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.", rich_help_panel=OUTPUT)]
 Precision = Annotated[
-    Literal["fp16", "bf16", "fp32"] | None,
+    Literal["fp32", "fp16", "bf16"] | None,
     typer.Option("--precision", help="Precision of the weights. Default: as in the input.", rich_help_panel=OUTPUT),
 ]
 Base = Annotated[
@@ -148,6 +148,6 @@ MaxError = Annotated[
     ),
 ]
 ExtractPrecision = Annotated[
-    Literal["fp16", "bf16", "fp32"],
+    Literal["fp32", "fp16", "bf16"],
     typer.Option("--precision", help="Precision of the weights.", rich_help_panel=OUTPUT),
 ]

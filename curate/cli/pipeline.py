@@ -87,8 +87,8 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
     folder, base, tokenizer = of_pipeline(pipeline)
 
     def tell(address: str) -> None:
-        typer.echo(f"reviewing {folder} at {address}", err=True)
-        typer.echo("the run waits: press 'Accept and continue' there, or Ctrl-C here to stop", err=True)
+        waits = "the run waits: press 'Accept and continue' there, or Ctrl-C here to stop"
+        typer.echo(f"reviewing {folder} at {address}\n{waits}", err=True)
 
     if not serve(folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True):
         raise Interrupted("stopped before you accepted the dataset", "run the same command to see it again")

@@ -117,17 +117,17 @@ def test_an_algorithm_in_help(tmp_path: Path) -> None:
     assert "outer-only" in text
 
 
-@pytest.mark.parametrize("name", ["toy", "tests.contract.plugins.toy"])
+@pytest.mark.parametrize("name", ["pocket", "tests.contract.plugins.pocket"])
 def test_a_family(drop: Drop, tmp_path: Path, name: str) -> None:
-    base = tmp_path / "toy"
+    base = tmp_path / "pocket"
     shutil.copytree(tiny.folder(), base)
     index = json.loads((base / "model_index.json").read_text("utf-8"))
     (base / "model_index.json").write_text(json.dumps({**index, "_class_name": "ToyPipeline"}), "utf-8")
     given: dict[str, Any] = {}
-    if name == "toy":
-        drop(curate.diffusion, "toy")
-        assert "toy" in families()
-        assert traits(str(base), True).family == "toy"
+    if name == "pocket":
+        drop(curate.diffusion, "pocket")
+        assert "pocket" in families()
+        assert traits(str(base), True).family == "pocket"
     else:
         with pytest.raises(InputError, match="ToyPipeline, which cannot be trained"):
             traits(str(base), True)
@@ -140,20 +140,20 @@ def test_a_family(drop: Drop, tmp_path: Path, name: str) -> None:
     assert len([e for e in events if isinstance(e, TrainStep)]) == 3
     tensors, metadata = safetensors_file.read(path)
     assert all(key.startswith("lora_unet_") for key in tensors)
-    assert metadata["ss_base_model_version"] == "toy"
-    assert metadata["modelspec.architecture"] == "toy-1/lora"
+    assert metadata["ss_base_model_version"] == "pocket"
+    assert metadata["modelspec.architecture"] == "pocket-1/lora"
 
 
 def test_a_family_by_dotted_path_makes_a_run_of_its_own(tmp_path: Path) -> None:
     """It may take a base that another family would take too: the same weights, and another LoRA."""
     folder = draw_folder(tmp_path / "prepared")
-    names = (None, "sd1", "tests.contract.plugins.toy")
+    names = (None, "sd1", "tests.contract.plugins.pocket")
     runs = [identify(TrainOptions(family=name), folder, True)[0].id for name in names]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_family_in_help(tmp_path: Path) -> None:
-    shutil.copy(FILES / "toy.py", tmp_path)
+    shutil.copy(FILES / "pocket.py", tmp_path)
     dropped = f"import curate.diffusion\ncurate.diffusion.__path__.append({str(tmp_path)!r})"
     assert "SDXL or Toy" in help_of(f"{dropped}\n", "train", "--help")
 

@@ -30,7 +30,7 @@ class Page:
         """Waits for the address that the run prints."""
         for _ in range(6000):
             text = said.read_text(encoding="utf-8") if said.exists() else ""
-            found = re.search(r"at (http://\S+)/\?token=(\S+)", text)
+            found = re.search(r"at (http://\S+)/\?token=(\S+)\n.*\n", text)
             if found:
                 self.at, self.token = found.groups()
                 return

@@ -34,7 +34,12 @@ def balance(page: Page) -> Markup:
             ]
         )
     head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch"]
-    head += ["share before repeats", "share of training", "error of rounding", f"epochs for {_SHOWINGS} showings"]
+    head += [
+        "share before repeats",
+        "share of training",
+        "error of rounding",
+        f"epochs for {counted(_SHOWINGS, 'showing')}",
+    ]
     return joined(el("p", _sentence(shares)), table(head, rows))
 
 

@@ -28,7 +28,9 @@ def test_max_norm_bounds_every_layer_of_the_file(tmp_path: Path) -> None:
     most = sorted(free)[len(free) // 2]
     held = lengths(run(draw_folder(tmp_path / "b" / "prepared", each=1), **given, scale_weight_norms=most)[0])
     assert max(free) > 1.2 * most and max(held) <= most * (1 + 1e-6)
-    assert min(held) > 0 and len(held) == len(free)
+    # a layer that attends to a single place learns nothing, or the noise of rounding
+    assert [length > 0 for length in held] == [length > 0 for length in free]
+    assert sum(length > 0 for length in held) > 0.9 * len(held)
 
 
 def test_block_ranks_are_those_of_the_file(folder: Path) -> None:
