@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from curate.core.events import Note
-from curate.core.files import digest_file, prune_empty, write_atomic, write_bytes
+from curate.core.files import copy_file, digest_file, prune_empty, write_atomic, write_bytes
 from curate.core.lock import run_lock
 from curate.core.record import Record
 from curate.core.store import SideFile, Store, ledger_place
@@ -22,6 +22,9 @@ from curate.folder.journal import Journal
 from curate.folder.state import FolderState
 from curate.folder.transform_stage import TRANSFORMED
 from curate.images import masks
+
+KEPT = "painted"
+"""The folder beside the ledger with masks as they were painted, by digest."""
 
 
 def mask_path(path: str) -> str:
@@ -125,18 +128,27 @@ def follow(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pu
 
 
 def _change(state: FolderState, record: Record, file: Path, before: Transform, now: Transform) -> None:
-    """Turns, mirrors and crops a painted mask as its picture is by now."""
+    """Turns, mirrors and crops a painted mask as its picture is by now.
+
+    The mask as it was painted is kept beside the ledger: what a crop cuts off comes back with the picture.
+    """
+    painted = mask_file.digest_as_painted(file)
+    original = state.env.root / KEPT / f"{painted}.png"
+    if digest_file(file) == painted:
+        copy_file(file, original)
+    elif original.is_file():
+        before = mask_file.transform_of(original) or before
+    source = original if original.is_file() else file
     try:
-        mask = mask_file.transferred(masks.read(file), before, now)
+        mask = mask_file.transferred(masks.read(source), before, now)
     except (InputError, PictureError) as error:
         state.tell(Note("warning", f"its painted mask does not fit it any more: {error.message}", key=record.key))
         return
     width, height = record.image.width, record.image.height
     if not width or not height:
         height, width = state.env.pixels(record).shape[:2]
-    data = mask_file.encoded(
-        masks.fitted(np.ascontiguousarray(mask), width, height), now, mask_file.digest_as_painted(file)
-    )
+    fitted = masks.fitted(np.ascontiguousarray(mask), width, height)
+    data = source.read_bytes() if before == now else mask_file.encoded(fitted, now, painted)
     if state.journal is not None:
         state.journal.replacing(file)
     write_bytes(file, data)

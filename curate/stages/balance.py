@@ -149,7 +149,8 @@ class Balance(DatasetStage):
         weights = {name: Fraction(str(s.weight)) for name, s in settings.items()}
         fixed = {name: s.repeats for name, s in settings.items() if s.repeats}
         largest = min(pictures, key=lambda name: (-pictures[name], name))
-        chosen = self.base or self._target(pictures[largest], settings[largest])
+        target = None if largest in fixed else self._target(pictures[largest], settings[largest])
+        chosen = self.base or target
         base = chosen or fixed.get(largest) or given.get(largest) or 1
         if chosen or len(set(weights.values())) == 1 or largest in fixed:
             # the largest concept's repeats are given: the others' weights count against its own

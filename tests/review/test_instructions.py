@@ -235,6 +235,22 @@ def test_a_painted_mask_is_turned_mirrored_and_cropped_with_its_picture(dogs: Pr
     assert dogs.files() == before
 
 
+def test_what_a_crop_cuts_off_a_painted_mask_comes_back(dogs: Project, served: Site) -> None:
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:12, 2:20] = 255
+    paint(served, A, mask)
+    painted = dogs.files()["masks/1_zwx dog/0.png"]
+    for values in (TURN, {**PLAIN, "rotate": 180}):
+        served.post("/api/transform", id=A, **values)
+        dogs.run()
+    turned = np.asarray(Image.open(io.BytesIO(dogs.files()["masks/1_zwx dog/0.png"])))
+    assert np.array_equal(turned, mask[::-1, ::-1])
+    served.post("/api/undo")
+    served.post("/api/undo")
+    dogs.run()
+    assert dogs.files()["masks/1_zwx dog/0.png"] == painted
+
+
 def test_a_move_that_was_carried_out_is_not_carried_out_again(dogs: Project, served: Site) -> None:
     served.post("/api/concept", ids=[A], concept="cat")
     dogs.run()

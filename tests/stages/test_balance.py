@@ -108,6 +108,11 @@ def test_a_style_is_shown_35_times_by_default() -> None:
     assert repeats(Balance(epochs=7), {"ink": 60}, {"ink": Concept(kind="style")}) == {"ink": 5}
 
 
+def test_fixed_repeats_of_the_largest_concept_stand_above_target_epochs() -> None:
+    fixed = {"dog": Concept(repeats=3)}
+    assert repeats(Balance(epochs=10), {"dog": 20, "cat": 10}, fixed) == {"dog": 3, "cat": 6}
+
+
 def test_base_and_epochs_do_not_go_together() -> None:
     with pytest.raises(ValidationError, match="give one of them"):
         Balance(base=2, epochs=10)

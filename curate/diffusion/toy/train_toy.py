@@ -120,7 +120,8 @@ def main() -> None:
     """The command."""
     import torch
 
-    torch.set_num_threads(1)
+    from curate.diffusion.device import reproducible
+
     started = time.monotonic()
     budget = Budget()
 
@@ -128,7 +129,8 @@ def main() -> None:
         sys.stdout.write(f"{time.monotonic() - started:8.0f} s  {line}\n")
         sys.stdout.flush()
 
-    train_toy(Path(sys.argv[1]), budget, tell)
+    with reproducible(torch.device("cpu"), parameters=0):
+        train_toy(Path(sys.argv[1]), budget, tell)
 
 
 if __name__ == "__main__":

@@ -23,14 +23,13 @@ def lengths(path: Path) -> list[float]:
 
 
 def test_max_norm_bounds_every_layer_of_the_file(tmp_path: Path) -> None:
-    given: dict[str, Any] = {**SHORT, "rank": 2, "layer_preset": "attn-only", "learning_rate": 1e-2}
+    # so large that every layer attends to several places: to a single one there is nothing to learn
+    given: dict[str, Any] = {**SHORT, "resolution": 128, "rank": 2, "layer_preset": "attn-only", "learning_rate": 1e-2}
     free = lengths(run(draw_folder(tmp_path / "a" / "prepared", each=1), **given)[0])
     most = sorted(free)[len(free) // 2]
     held = lengths(run(draw_folder(tmp_path / "b" / "prepared", each=1), **given, scale_weight_norms=most)[0])
     assert max(free) > 1.2 * most and max(held) <= most * (1 + 1e-6)
-    # a layer that attends to a single place learns nothing, or the noise of rounding
-    assert [length > 0 for length in held] == [length > 0 for length in free]
-    assert sum(length > 0 for length in held) > 0.9 * len(held)
+    assert min(held) > 0 and len(held) == len(free)
 
 
 def test_block_ranks_are_those_of_the_file(folder: Path) -> None:
