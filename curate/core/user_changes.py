@@ -12,6 +12,12 @@ from curate.core.transform import Transform
 MOVED_FROM = "moved_from"
 """The fact that says on a record which concept it would have, had no person moved it to another."""
 
+UNTRANSFORMED = "untransformed"
+"""The fact that says on a record how its picture was before a person's crop, turn or mirror.
+
+`path` is its file in the ledger folder, `part` which part of the source it is, `fingerprint` what `dedupe` compares.
+"""
+
 Identity = tuple[str, str]
 """What a person's word belongs to: the digest of the source file, and the record's key."""
 

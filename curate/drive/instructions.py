@@ -21,6 +21,7 @@ from curate.folder.transform_stage import NOT_TRANSFORMED, TRANSFORMED, Transfor
 from curate.names import words
 from curate.scan import picture_key
 from curate.stages.convert import Convert
+from curate.stages.dedupe import Dedupe
 from curate.stages.split import Split
 
 _SHAPE = 0.02
@@ -38,18 +39,19 @@ def with_transforms(stages: Sequence[Stage], transforms: Mapping[str, Transform]
         entry = entry.model_copy(update={"format": "png", "png_level": None})
     parts = {key: one for key, one in transforms.items() if source_key(key) != key}
     first = {key: one for key, one in transforms.items() if key not in parts or entry.frames != "first"}
-    steps: list[Stage] = [_step(first, entry, keeps_encoding=convert is None)] if first else []
+    compared = any(isinstance(stage, Dedupe) for stage in stages)
+
+    def step(some: Mapping[str, Transform], entry: RecordStage | None, *, keeps_encoding: bool = False) -> Stage:
+        return TransformStage(
+            transforms=tuple(some.items()), entry=entry, keeps_encoding=keeps_encoding, keeps_picture=compared
+        )
+
+    steps: list[Stage] = [step(first, entry, keeps_encoding=convert is None)] if first else []
     for stage in stages:
         steps.append(stage)
         if isinstance(stage, Split) and parts:
-            steps.append(_step(parts, None))
+            steps.append(step(parts, None))
     return steps
-
-
-def _step(
-    transforms: Mapping[str, Transform], entry: RecordStage | None, *, keeps_encoding: bool = False
-) -> TransformStage:
-    return TransformStage(transforms=tuple(transforms.items()), entry=entry, keeps_encoding=keeps_encoding)
 
 
 def with_concepts(

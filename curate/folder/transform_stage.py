@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field, SerializeAsAny
 
+from curate.core.files import write_atomic
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.core.transform import Transform
+from curate.core.user_changes import UNTRANSFORMED
 from curate.errors import InputError, PictureError
 from curate.folder.edit_matching import source_key
 from curate.images import masks
+from curate.images.duplicates import VERSION
 
 TRANSFORMED = "transformed"
 """The fact that says on a record what was carried out: `part` (which of its parts it is) and the transform's values."""
@@ -35,6 +40,7 @@ class TransformStage(RecordStage):
     transforms: tuple[tuple[str, Transform], ...] = Field(description="What is asked for, by the record's key.")
     entry: SerializeAsAny[RecordStage] | None = Field(default=None, description="The stage by which pictures come in.")
     keeps_encoding: bool = Field(default=False, description="Whether `entry` does not say how pictures are written.")
+    keeps_picture: bool = Field(default=False, description="Whether a later stage looks at the picture before.")
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"transforms"})
     resources: ClassVar[Resources] = Resources(cpus=1)
@@ -52,6 +58,7 @@ class TransformStage(RecordStage):
         return {
             "entry": [entry.name, entry.version, entry.key_options()] if entry else None,
             "keeps_encoding": self.keeps_encoding,
+            **({"keeps_picture": VERSION} if self.keeps_picture else {}),
         }
 
     def key_fields(self, record: Record) -> Mapping[str, Any]:
@@ -61,6 +68,11 @@ class TransformStage(RecordStage):
     def applies_to(self, record: Record) -> bool:
         """Whether anything is asked for the picture, or for a part that `entry` makes of it."""
         return bool(self._of(record)) and record.facts.get(TRANSFORMED, {}).get("part") != _part(record.key)
+
+    def files_exist(self, records: Sequence[Record], env: Env) -> bool:
+        """Whether masks and the pictures before are still there."""
+        kept = [env.root / r.facts[UNTRANSFORMED]["path"] for r in records if UNTRANSFORMED in r.facts]
+        return super().files_exist(records, env) and all(path.is_file() for path in kept)
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
@@ -102,8 +114,10 @@ class TransformStage(RecordStage):
         # what cannot be read is told of where masks are written
         with contextlib.suppress(PictureError):
             record = masks.follow(record, env, change_mask)
-        done = {"part": _part(record.key), **transform.to_plain()}
-        return env.keep(record, changed).noting(f"{', '.join(transform.words)} as you asked", **{TRANSFORMED: done})
+        facts: dict[str, Any] = {TRANSFORMED: {"part": _part(record.key), **transform.to_plain()}}
+        if self.keeps_picture:
+            facts[UNTRANSFORMED] = {"part": _part(record.key), **_kept(pixels, env)}
+        return env.keep(record, changed).noting(f"{', '.join(transform.words)} as you asked", **facts)
 
     def _of(self, record: Record) -> list[Any]:
         """The transforms that concern a record, as the key takes them: its own, and those of parts to come."""
@@ -122,6 +136,17 @@ class TransformStage(RecordStage):
             if part := _part(key):
                 found.setdefault(source_key(key), []).append([part, transform.to_plain()])
         return found
+
+
+def _kept(pixels: Pixels, env: Env) -> dict[str, Any]:
+    """The picture's file in the ledger folder, named by its content, and its fingerprint."""
+    from curate.images.duplicates.fingerprint import fingerprint
+
+    name = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:40]
+    path = Path("objects", name[:2], f"{name}-before.png")
+    if not (env.root / path).is_file():
+        write_atomic(env.root / path, lambda p: env.pictures.write(pixels, p, "png"))
+    return {"path": path.as_posix(), "fingerprint": fingerprint(pixels)}
 
 
 def _part(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,8 +16,11 @@ from pydantic import Field
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import DatasetStage, Env, RecordStage, Resources, Stage, Worker
+from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.core.user_changes import MOVED_FROM, UNTRANSFORMED
 from curate.errors import interruption
+from curate.folder import source_key
+from curate.images.duplicates import VERSION
 from curate.images.duplicates.grouping import FACT, Match, choose
 from curate.images.duplicates.inheritance import inherit
 from curate.images.duplicates.keeper import Rule, by_name, is_noisier
@@ -30,7 +33,7 @@ class _Fingerprint(RecordStage):
     """Hashes of each picture and what tells a good copy from a bad one, noted as the fact `fingerprint`."""
 
     part: ClassVar[str] = "fingerprints"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = VERSION
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
@@ -61,15 +64,21 @@ class _Search(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the fact `alike`. Raises Interrupted once the user stops: half a search is no result."""
+        manifest = Manifest(map(_as_it_came, manifest))
         rows = sorted((r for r in manifest if not r.aside and "fingerprint" in r.facts), key=by_name)
         alike: dict[str, dict[str, tuple[float, float]]] = {}
         first: dict[tuple[str, str], Record] = {}
         for record in rows:
-            same = (record.facts["fingerprint"]["pixels"], "" if self.across else record.concept)
-            if first.setdefault(same, record) is not record:
-                alike.setdefault(first[same].key, {})[record.key] = (1.0, 1.0)
+            pixels: str = record.facts["fingerprint"]["pixels"]
+            places = [(pixels, concept) for concept in (_concepts(record) if not self.across else ("",))]
+            same = next((first[place] for place in places if place in first), record)
+            for place in places:
+                first.setdefault(place, same)
+            if same is not record:
+                alike.setdefault(same.key, {})[record.key] = (1.0, 1.0)
         if self.near:
-            for one, other, likeness in self._near(list(first.values()), env):
+            different = list({record.key: record for record in first.values()}.values())
+            for one, other, likeness in self._near(different, env):
                 alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
         return Manifest(r.noting(**{FACT: alike[r.key]}) if r.key in alike else r for r in manifest)
 
@@ -82,9 +91,9 @@ class _Search(DatasetStage):
         parts = [_unpacked(p["parts"]) if self.crops else [] for p in prints]
         pairs = sorted(candidates(whole, parts, self.distance))
         if not self.across:
-            pairs = [(a, b) for a, b in pairs if rows[a].concept == rows[b].concept]
+            pairs = [(a, b) for a, b in pairs if not _concepts(rows[a]).isdisjoint(_concepts(rows[b]))]
         limits = Limits(self.correlation, self.difference, self.smallest, self.crops, self.variants)
-        compare = Comparison(env, limits)
+        compare = Comparison(lambda record: _pixels(record, env), limits)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for start in range(0, len(pairs), 64):
                 if env.stopping():
@@ -186,6 +195,32 @@ def _set_aside(copy: Record, kept: Record, match: Match, *, noisier: bool) -> Re
         facts["share"] = share
     lines = [f"dedupe: {kept.key} stays, it has less noise"] if noisier else []
     return dataclasses.replace(copy.noting(*lines, **facts), aside=f"{'' if equal else 'near '}duplicate of {kept.key}")
+
+
+def _as_it_came(record: Record) -> Record:
+    """The record with the fingerprint of its picture before a person cropped, turned or mirrored it.
+
+    Else the duplicates of such a picture would come back, since it does not resemble them any more.
+    """
+    before = _before(record)
+    return record.noting(fingerprint=before["fingerprint"]) if before else record
+
+
+def _before(record: Record) -> Mapping[str, Any] | None:
+    """What is kept of the picture before a person's own changes. A part of the changed picture is compared as it is."""
+    before = record.facts.get(UNTRANSFORMED)
+    return before if before and before["part"] == record.key[len(source_key(record.key)) :] else None
+
+
+def _pixels(record: Record, env: Env) -> Pixels:
+    """The picture that is compared. Raises PictureError."""
+    before = _before(record)
+    return env.pictures.read(env.root / before["path"]) if before else env.pixels(record)
+
+
+def _concepts(record: Record) -> frozenset[str]:
+    """The record's concept, and the one from which a person moved it."""
+    return frozenset({record.concept, record.facts.get(MOVED_FROM, record.concept)})
 
 
 def _unpacked(parts: str) -> NDArray[np.uint64]:

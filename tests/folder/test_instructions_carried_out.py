@@ -143,6 +143,75 @@ def test_a_crop_that_leaves_too_little_is_named_and_the_picture_stays(zoo: Proje
     assert any("not changed as you asked" in note for note in zoo.notes())
 
 
+SMALL = Transform((0.3, 0.3, 0.35, 0.35))
+
+
+@pytest.fixture
+def twins(project: Project) -> Project:
+    """A dog, its copy, and another dog, prepared with dedupe: the larger of the two stays."""
+    project.stages = ["convert", {"resize": {"max_side": 100}}, "dedupe", "trigger", "export"]
+    photo(project.place / "in/dog/a.png", 1, 120, 80)
+    photo(project.place / "in/dog/copy.png", 1, 60, 40)
+    photo(project.place / "in/dog/b.png", 2, 120, 80)
+    project.run()
+    return project
+
+
+@pytest.mark.parametrize("transform", [SMALL, Transform(flip=True), Transform(rotate=90)])
+def test_the_duplicates_of_a_changed_picture_stay_aside(twins: Project, transform: Transform) -> None:
+    before = twins.files()
+    assert sorted(n for n in before if n.endswith(".png")) == ["1_dog/a.png", "1_dog/b.png"]
+    instructions.keep_transform(twins.out, "1_dog/a.png", transform)
+    result = twins.run()
+    assert {r.key: r.aside for r in result.manifest if r.aside} == {"dog/copy.png": "near duplicate of dog/a.png"}
+    after = twins.files()
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == {"1_dog/a.png"}
+    assert not twins.run().figures["computed"] and twins.files() == after
+    twin = Project(twins.place, twins.stages, name="twin")
+    twin.run()
+    instructions.keep_transform(twin.out, "1_dog/b.png", transform)
+    twin.run()
+    assert sorted(n for n in twin.files() if n.endswith(".png")) == ["1_dog/a.png", "1_dog/b.png"]
+
+
+def test_they_stay_aside_where_nothing_is_known_and_where_equal_ones_alone_count(project: Project) -> None:
+    project.stages = ["convert", {"dedupe": {"near": False}}, "export"]
+    source = photo(project.place / "in/dog/a.png", 1)
+    (project.place / "in/dog/copy.png").write_bytes(source.read_bytes())
+    instructions.keep_transform(project.place / "in", "dog/a.png", SMALL)
+    project.run()
+    assert [n for n in project.files() if n.endswith(".png")] == ["1_dog/a.png"]
+    for kept in (project.out / ".curate/objects").rglob("*-before.png"):
+        kept.unlink()
+    project.concepts = {"dog": {"trigger": ["zwx dog"]}}
+    project.stages = ["convert", "dedupe", "trigger", "export"]
+    project.run()
+    assert [n for n in project.files() if n.endswith(".png")] == ["1_zwx dog/a.png"]
+
+
+def test_the_duplicates_of_a_picture_in_another_concept_stay_aside(twins: Project) -> None:
+    twins.stages[2] = {"dedupe": {"across": False}}
+    twins.run()
+    instructions.keep_concept(twins.out, "1_dog/a.png", "cat")
+    twins.run()
+    assert sorted(n for n in twins.files() if n.endswith(".png")) == ["1_cat/a.png", "1_dog/b.png"]
+
+
+def test_parts_of_a_changed_sheet_are_no_duplicates_of_one_another(project: Project) -> None:
+    project.stages = ["convert", "split", "dedupe", "export"]
+    sheet = Image.new("RGB", (700, 600), "white")
+    for n, left in enumerate((40, 380)):
+        sheet.paste(Image.open(photo(project.place / f"view{n}.png", n, 260, 500)), (left, 50))
+    photo(project.place / "in/dog/b.png", 5, 100, 100)
+    sheet.save(project.place / "in/dog/sheet.png")
+    project.run()
+    views = [n for n in project.files() if "sheet" in n and n.endswith(".png")]
+    assert len(views) == 2
+    instructions.keep_transform(project.place / "in", "dog/sheet.png", Transform(flip=True))
+    project.run()
+    assert [n for n in project.files() if "sheet" in n and n.endswith(".png")] == views
+
+
 def test_a_source_folder_of_the_users_own_says_it_to_every_pipeline(project: Project) -> None:
     for n in range(2):
         photo(project.place / f"in/dog/{n}.png", n)

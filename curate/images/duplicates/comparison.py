@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.record import Record
-from curate.core.stage import Env, Pixels
+from curate.core.stage import Pixels
 from curate.errors import PictureError
 from curate.images.duplicates import alignment
 from curate.images.duplicates.differences import differences
@@ -34,11 +34,12 @@ class Limits(NamedTuple):
 class Comparison:
     """Tells of a pair of records how alike they are; None for no duplicates. Safe in several threads.
 
-    Small versions of all pictures seen are kept, 50 KB each, and the latest few larger ones.
+    `read` gives a record's picture. Small versions of all pictures seen are kept, 50 KB each, and the latest few larger
+    ones.
     """
 
-    def __init__(self, env: Env, limits: Limits) -> None:
-        self._env, self._limits = env, limits
+    def __init__(self, read: Callable[[Record], Pixels], limits: Limits) -> None:
+        self._pixels, self._limits = read, limits
         self._small: dict[str, NDArray[np.uint8] | None] = {}
         self._large: OrderedDict[str, Pixels | None] = OrderedDict()
         self._lock = threading.Lock()
@@ -78,7 +79,7 @@ class Comparison:
 
     def _read(self, record: Record, scale: Callable[[Pixels], Any]) -> Any:
         try:
-            return scale(self._env.pixels(record))
+            return scale(self._pixels(record))
         except PictureError:  # its file went since it was hashed: whoever reads it next says so
             return None
 
