@@ -17,7 +17,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import CaptionStyle, Image, Record, from_plain
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
-from curate.scan import TRAINED, SourcePicture, list_pictures
+from curate.scan import TRAINED, SourcePicture, concept_names, list_pictures
 
 _READING = CaptionReading()
 _MARKS = ("\ue000", "\ue001")
@@ -87,19 +87,27 @@ def read(
 ) -> list[Captioned]:
     """The captions of a folder, pictures without one included with an empty text.
 
+    Concepts are called as by the run that wrote the folder, or by the words of their folders.
+
     A picture whose caption cannot be read is left out, and named to `tell`; so is how the captions of another program
     are taken. Raises InputError for a concept that is not there.
     """
     tell = tell or silent
     known = _ledger(target)
     pictures = pictures_of(target, silent)
-    missing = set(concepts) - {one.concept for one in pictures}
-    if missing:
-        there = sorted({one.concept for one in pictures})
-        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {', '.join(there)}")
-    chosen = [one for one in pictures if not concepts or one.concept in concepts]
+    names = concept_names((one.concept, row_of(target, one, known)) for one in pictures)
+    there = {one.concept: names.get(one.concept, one.concept) for one in pictures}
+    if missing := set(concepts) - {*there, *there.values()}:
+        known_ones = ", ".join(sorted(set(there.values())))
+        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {known_ones}")
+    chosen = [one for one in pictures if not concepts or {one.concept, there[one.concept]} & {*concepts}]
     result = read_captions(target, chosen, known, reading, tell)
-    return [result[one.path] for one in chosen if one.path in result]
+    return [dataclasses.replace(result[one.path], concept=there[one.concept]) for one in chosen if one.path in result]
+
+
+def row_of(target: Path, one: SourcePicture, known: Known) -> Written | None:
+    """What the ledger of the folder knows of a picture in it."""
+    return known.rows.get(Path(str(one.path)[len(os.path.join(target, "")) :]).as_posix())  # noqa: PTH118
 
 
 def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:
@@ -113,9 +121,8 @@ def read_captions(
     """The captions of some pictures of a folder; those that cannot be read are left out and named to `tell`."""
     result: dict[Path, Captioned] = {}
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
-    start = len(os.path.join(target, ""))  # noqa: PTH118
     for one in pictures:
-        row = known.rows.get(Path(str(one.path)[start:]).as_posix())
+        row = row_of(target, one, known)
         if row is None:
             foreign.setdefault((one.path.parent, one.folder), []).append(one)
         elif (found := _ours(target, one, row, known.bulk, tell)) is not None:

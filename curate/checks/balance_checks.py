@@ -20,17 +20,20 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
     shown = {name: count * repeats[name] for name, count in pictures.items()}
     if len(shown) < 2:
         return
-    most, least = max(shown, key=lambda n: shown[n]), min(shown, key=lambda n: shown[n])
-    if shown[most] <= MOST_APART * shown[least]:
+    words = {s.name: s.words for s in folder.subsets}
+    wanted = {name: count / settings.weights.get(words[name], 1.0) for name, count in shown.items()}
+    most, least = max(wanted, key=lambda n: wanted[n]), min(wanted, key=lambda n: wanted[n])
+    if wanted[most] <= MOST_APART * wanted[least]:
         return
     rows = tuple(
         Place(name, f"{pictures[name]} × {repeats[name]} = {shown[name]} per epoch")
         for name in sorted(shown, key=lambda n: (-shown[n], n))
     )
-    times = shown[most] / shown[least]
+    times, by = wanted[most] / wanted[least], " for its weight" if len(set(settings.weights.values())) > 1 else ""
+    often = f"{most} is shown {times:.1f} times as often as {least} in each epoch{by}"
     yield Finding(
         "balance",
-        f"{most} is shown {times:.1f} times as often as {least} in each epoch: one overtrains, the other stays weak",
+        f"{often}: one overtrains, the other stays weak",
         f"{command(folder, 'balance')} chooses repeats that show all concepts equally often",
         rows,
     )

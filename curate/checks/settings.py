@@ -23,6 +23,7 @@ class Settings:
     vocabulary  the tags that the base knows, None where no list is on this machine or none is wanted
     measured    whether the pictures were opened
     duplicates  name of a picture -> name of the one that it is a duplicate of, and whether they are equal to the pixel
+    weights     by which curate balanced the folders of a prepared folder, by their words
     """
 
     options: TrainOptions
@@ -33,6 +34,7 @@ class Settings:
     no_vocabulary: tuple[str, str] = ("", "")
     measured: bool = True
     duplicates: Mapping[str, tuple[str, bool]] = field(default_factory=dict[str, tuple[str, bool]])
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def fitting(self) -> Fitting:

@@ -8,10 +8,10 @@ import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from curate import checks
+from curate import checks, folder
 from curate.checks import CheckedFolder, CheckedPicture, CheckResult, Skipped, read_folder, run_checks
 from curate.checks.measure import MeasureMask, MeasurePicture
 from curate.checks.plan import plan
@@ -31,6 +31,7 @@ from curate.errors import CurateError
 from curate.executors.local import choose as choose_executor
 from curate.executors.pool import POOL
 from curate.images.duplicates.grouping import choose
+from curate.names import folder_name
 from curate.pipeline import RunOptions
 from curate.report import open_report
 from curate.report.text import live
@@ -63,7 +64,16 @@ def check(options: CheckOptions) -> CheckResult:
         whole, duplicates = _measured(whole, store, options.run, report.tell)
     tokens, no_tokens = tokenizer_of(base)
     words, no_words = vocabulary_of(options.vocabulary, base)
-    settings = Settings(base.options, base.traits.resolution, tokens, no_tokens, words, no_words, duplicates=duplicates)
+    settings = Settings(
+        base.options,
+        base.traits.resolution,
+        tokens,
+        no_tokens,
+        words,
+        no_words,
+        duplicates=duplicates,
+        weights=_weights(whole),
+    )
     findings, skipped = run_checks(whole, settings)
     return CheckResult(plan(whole, settings, outlined, base.assumed), tuple(findings), tuple(skipped))
 
@@ -85,10 +95,24 @@ def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: b
     remedy = command(whole, "check")
     counter, no_tokens = tokenizer_of(base) if tokens else (None, ("the report of a run counts no tokens", remedy))
     words, no_words = vocabulary_of("auto", base)
-    settings = Settings(base.options, base.traits.resolution, counter, no_tokens, words, no_words)
+    settings = Settings(
+        base.options, base.traits.resolution, counter, no_tokens, words, no_words, weights=_weights(whole)
+    )
     findings, skipped = run_checks(whole, settings)
     unopened = [Skipped(name, "the report opens no picture", remedy) for name in ("duplicates", "mask-shape")]
     return CheckResult({}, tuple(findings), (*skipped, *unopened))
+
+
+def _weights(whole: CheckedFolder) -> dict[str, float]:
+    """The weights by which curate balanced the folders, by their words; nothing of a folder that it did not prepare."""
+    if not whole.is_ours:
+        return {}
+    with tempfile.TemporaryDirectory() as place:
+        folder.copy_ledger(whole.root, Path(place))
+        with Store(Path(place)) as store:
+            rows = store.written().values()
+    facts = {folder_name(PurePosixPath(row.path).parts[0]).words: row.record.get("facts", {}) for row in rows}
+    return {words: float(noted["weight"]) for words, noted in facts.items() if "weight" in noted}
 
 
 def _of_size(one: CheckedPicture, size: tuple[int, int]) -> CheckedPicture:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.checks.vocabulary import Vocabulary, load
+from curate.core.summary_file import planned_training
 from curate.diffusion import tokenizer
 from curate.diffusion.detect import Traits
 from curate.diffusion.locate import locate_base
@@ -38,9 +39,12 @@ def base_of(target: Path, given: Mapping[str, Any]) -> CheckedBase:
     assumed = ""
     if not values.keys() & {"base", "family"}:
         runs = runs_of(target) if target.is_dir() else []
+        planned = planned_training(target)
         if runs and (name := str(runs[-1].options.get("base", ""))):
             values = {**_known(runs[-1].options), **values}
             assumed = f"base and options are those of the latest training here ({name})"
+        elif name := str(planned.get("base", "")):
+            values, assumed = _planned(planned, name)
         else:
             values["family"] = ASSUMED
             assumed = "no base given: SDXL assumed (--base, or --family)"
@@ -52,6 +56,16 @@ def base_of(target: Path, given: Mapping[str, Any]) -> CheckedBase:
     if place is None and "base" in values:
         assumed = f"{values['base']} is not on this machine: {traits.family} assumed by its name"
     return CheckedBase(made, traits, place, str(values.get("base") or traits.family), assumed)
+
+
+def _planned(options: Mapping[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """The options of the training that the folder's pipeline plans; its base may not be on this machine yet."""
+    values = _known(options)
+    try:
+        values["family"] = values.get("family") or _family(name)
+    except MissingError:
+        return {"family": ASSUMED}, f"{name} is not on this machine, and its name tells no family: SDXL assumed"
+    return values, f"base and options are those of the pipeline that prepared it ({name})"
 
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def _carried_out(c: Command, scratch: Path | None = None) -> Result:
         temporary,
         typed=COMMON.union(type(c.stage).model_fields),
         dry_run=c.dry_run,
+        settings=c.concepts or None,
     )
     return carry_out(job, lambda session: _work(c, session))
 

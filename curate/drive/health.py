@@ -12,6 +12,7 @@ from curate import folder
 from curate.core.lock import check_unlocked
 from curate.core.record import Image, Manifest, Record
 from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
+from curate.core.summary_file import concept_settings
 from curate.drive.report_page import Pictures, write_report
 from curate.drive.session import env_over, silent
 from curate.errors import InputError
@@ -52,7 +53,8 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
         with Store(Path(place)) as store:
             env = env_over(Path(place), target, RunOptions(), {}, store)
             edits = folder.read_changes(target, store, silent).edits
-            manifest = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
+            opened = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
+            manifest = Manifest(sorted(opened, key=lambda r: r.key))
             figures["edited_with_tags"] = sorted(key for _, key in folder.changed_by_bulk_edits(store))
             sources = store.file_digests.unchanged_files("blake2b")
         find = Pictures(
@@ -60,7 +62,7 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
             lambda r: sources.get(r.origin),
             {r.key: Path(r.image.path).relative_to(target.absolute()).as_posix() for r in manifest},
         )
-        write_report(out, with_set_aside(manifest, figures, sources), figures, find, {}, target)
+        write_report(out, with_set_aside(manifest, figures, sources), figures, find, concept_settings(figures), target)
     return out, len(manifest)
 
 

@@ -15,6 +15,7 @@ from curate.core.files import write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, SUMMARY
+from curate.core.summary_file import planned_training
 from curate.drive.session import quoted
 from curate.errors import CurateError, InputError
 from curate.report import open_report
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from curate.train.data.run_plan import Fitting
 
 UNTRAINED = 1024
-"""The resolution of the buckets where nothing was trained yet: SDXL's, for which most LoRAs are made."""
+"""The resolution of the buckets where nobody knows the base: SDXL's, for which most LoRAs are made."""
 
 ONE_FILE = 240
 """The most pictures whose report is one file: each adds about 0.01 MB to it."""
@@ -100,12 +101,16 @@ def _page(
     ledger = (folder / LEDGER).absolute()
     runs = training_runs(folder)
     run = runs[-1] if runs else None
+    fitting, base = _planned_fitting(folder)
+    if run:
+        fitting = _fitting(run, _trained_at(figures, run) or UNTRAINED)
     return Page(
         manifest,
         figures,
         pictures.prepared,
         concepts,
-        fitting=_fitting(run, _trained_at(figures, run) or UNTRAINED),
+        fitting=fitting,
+        base=base,
         thumbnails=thumbnails,
         before=pictures.source,
         files=pictures.files,
@@ -145,6 +150,18 @@ def _fitting(run: TrainingRun | None, resolution: int) -> Fitting:
     with contextlib.suppress(InputError, ValueError):
         return fitting_of(run.options if run else {}, resolution)
     return fitting_of({}, resolution)
+
+
+def _planned_fitting(folder: Path) -> tuple[Fitting, str]:
+    """The buckets of the training that the folder's pipeline plans, and its base; the assumed ones and "" without."""
+    from curate.drive.check_base import base_of
+    from curate.train.data.run_plan import Fitting
+
+    with contextlib.suppress(CurateError, ValueError):
+        base = base_of(folder, {})
+        name = base.name if base.name == planned_training(folder).get("base") else ""
+        return Fitting(base.options, base.traits.resolution), name
+    return _fitting(None, UNTRAINED), ""
 
 
 def _grid(run: TrainingRun | None) -> tuple[Grid, Path] | None:

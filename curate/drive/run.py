@@ -27,6 +27,7 @@ from curate.drive.session import Completion, Job, Result, Session, carry_out, en
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
+from curate.stages.train import Train
 
 
 def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) -> Result:
@@ -38,7 +39,10 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     names = tuple(s.name for s in pipeline.stages)
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
     check_requirements(then or pipeline.stages, env, pipeline.input)
-    job = Job(pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline))
+    job = Job(
+        pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline),
+        settings=pipeline.concepts, planned=_planned(pipeline),
+    )  # fmt: skip
     page = pipeline.output / REPORT
     exported = "export" in names
     sources: dict[str, Path] = {}
@@ -87,6 +91,12 @@ def _training(pipeline: Pipeline) -> dict[str, Any]:
         return {}
     stages = (*pipeline.stages, *pipeline.later)
     return {k: v for stage in stages for k, v in stage.training_options().items()}
+
+
+def _planned(pipeline: Pipeline) -> dict[str, Any]:
+    """The options that the user gives the training, which may follow in another run."""
+    train = next((stage for stage in (*pipeline.stages, *pipeline.later) if isinstance(stage, Train)), None)
+    return {"base": train.base, **train.model_dump(mode="json", exclude_defaults=True)} if train else {}
 
 
 def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> tuple[Manifest, Mapping[str, Transform]]:

@@ -17,10 +17,21 @@ def select(manifest: Manifest, concepts: Sequence[str], source: Path) -> set[str
     Raises InputError naming the nearest where there is no such concept.
     """
     names = sorted({r.concept for r in manifest})
-    wanted = {name if name in names else folder_name(name).name for name in concepts}
+    folders = {words: r.concept for r in manifest if (words := _folder_words(r, source))}
+    wanted: set[str] = set()
+    for name in concepts:
+        words = folder_name(name).name
+        wanted.add(name if name in names else folders.get(words, words))
     for name in sorted(wanted - set(names)):
         raise InputError(f'no concept "{name}" in {source}', nearest(name, names))
     return {r.key for r in manifest if not wanted or r.concept in wanted}
+
+
+def _folder_words(record: Record, source: Path) -> str:
+    """The words of the name of the folder in `source` in which the record's picture lies; "" outside of one."""
+    path = Path(record.image.path)
+    parts = path.relative_to(source.absolute()).parts if path.is_relative_to(source.absolute()) else ()
+    return folder_name(parts[0]).name if len(parts) > 1 else ""
 
 
 def merge(manifest: Manifest, results: Manifest, selected: Collection[str]) -> Manifest:

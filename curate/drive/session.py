@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any
 
 from curate import folder
 from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
-from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.machine import hub_is_offline
 from curate.core.option_names import as_typed
@@ -21,6 +19,7 @@ from curate.core.record import Manifest
 from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, SUMMARY, Store
+from curate.core.summary_file import write_summary
 from curate.drive.process_state import process_state
 from curate.errors import Interrupted, interruption
 from curate.executors.local import choose
@@ -43,6 +42,8 @@ class Job:
     Notes of the stage `quiet_stage` are not reported: its findings say the same. `ledger` is the folder whose ledger
     is used, where it is not `output`. A `temporary` ledger is gone afterwards: nobody is sent to it.
     Options of `typed` are named in messages as they are typed in a command. A `dry_run` writes nothing for good.
+    `settings` and `planned` are what the user says of concepts and of the training that follows; None where nobody says
+    anything, so that what the last run knew still holds.
     """
 
     output: Path
@@ -56,6 +57,8 @@ class Job:
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     typed: Collection[str] = ()
     dry_run: bool = False
+    settings: Mapping[str, Concept] | None = None
+    planned: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def _close(
     manifest = done.manifest if done else None
     figures = report.finish(manifest, places, command, dry_run=job.dry_run, by_tags=by_tags)
     if done is not None:
-        write_text(store.root / SUMMARY, json.dumps(figures, ensure_ascii=False, indent=1), sync=False)
+        write_summary(store.root / SUMMARY, figures, job.settings, job.planned)
     return figures
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COMMON = 0.9  # of a concept's pictures: such a tag belongs to the trigger
 _MANY_TAGS, _FEW_TAGS = 20, 5
+_UNSAID: Mapping[str, Concept] = {}
 _CUT = 0.15  # of a picture lost to its bucket
 _MANY, _FEW, _ENLARGED, _CROPPED = "many tags", "few tags", "enlarged in training", "cropped in training"
 
@@ -29,7 +30,8 @@ _MANY, _FEW, _ENLARGED, _CROPPED = "many tags", "few tags", "enlarged in trainin
 class Share:
     """One concept: pictures that came, pictures that are left, their showings per epoch, `part` of all showings.
 
-    `part_before` is the part of all pictures that are left: what it would be if each were shown once.
+    `part_before` is the part of all pictures that are left: what it would be if each were shown once. `weight` is that
+    by which repeats were chosen.
     """
 
     concept: str
@@ -39,6 +41,7 @@ class Share:
     showings: int
     part: float
     part_before: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Bucket:
     cropped_most: float
 
 
-def shares(manifest: Manifest) -> list[Share]:
+def shares(manifest: Manifest, concepts: Mapping[str, Concept] = _UNSAID) -> list[Share]:
     """The concepts in order of name."""
     left: dict[str, list[Record]] = {record.concept: [] for record in manifest}
     for record in manifest.present:
@@ -68,11 +71,17 @@ def shares(manifest: Manifest) -> list[Share]:
     return [
         Share(
             name, came[name], len(rows), tuple(sorted({r.repeats for r in rows})), shown, shown / whole,
-            len(rows) / total,
+            len(rows) / total, _weight(name, rows, concepts),
         )
         for name, rows in sorted(left.items())
         for shown in [sum(r.repeats for r in rows)]
     ]  # fmt: skip
+
+
+def _weight(name: str, rows: Sequence[Record], concepts: Mapping[str, Concept]) -> float:
+    """The weight by which the pictures were balanced; where nobody balanced them, what the user said."""
+    noted = next((record.facts["weight"] for record in rows if "weight" in record.facts), None)
+    return concepts.get(name, Concept()).weight if noted is None else float(noted)
 
 
 def tags_of(record: Record) -> tuple[str, ...]:

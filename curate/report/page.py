@@ -35,6 +35,7 @@ class Page:
     ledger      the ledger folder, where comparisons lie that denoise drew; None shows none
     concepts    what the user said about each concept
     fitting     the buckets that pictures are trained in
+    base        the base of a training that was planned and not begun, "" where nobody knows it
     trainings   the training runs of the folder, the latest last
     grid        the pictures that were drawn with it, and their folder
     evaluation  the scores of its LoRA files, their folder, and the folder of the training pictures
@@ -51,6 +52,7 @@ class Page:
     find: Callable[[Record], Path | None]
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     fitting: Fitting = field(default_factory=lambda: fitting_of({}, 512))
+    base: str = ""
     checks: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     review: str = ""

@@ -36,7 +36,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from curate.core.stage import Concept
 from curate.report import cleaning, health
 from curate.report.badges import badges, faults
 from curate.report.caption_changes import caption_change, caption_text
@@ -109,14 +108,14 @@ def _checks(page: Page) -> dict[str, Any] | None:
 
 def _concepts(page: Page) -> Iterator[dict[str, Any]]:
     triggers = {name: list(rows[0].trigger) for name, rows in by_concept(page.manifest)}
-    for share in health.shares(page.manifest):
+    for share in health.shares(page.manifest, page.concepts):
         yield {
             "name": share.concept,
             "trigger": triggers[share.concept],
             "pictures": share.came,
             "prepared": share.pictures,
             "repeats": list(share.repeats),
-            "weight": page.concepts.get(share.concept, Concept()).weight,
+            "weight": share.weight,
             "shown_per_epoch": share.showings,
             "share": round(share.part, 4),
             "share_before": round(share.part_before, 4),

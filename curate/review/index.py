@@ -22,7 +22,7 @@ from curate.review.ledger import Ledger, Wanted
 from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
 from curate.review.snapshot import Snapshot, snapshot
 from curate.review.thumbnails import Measures
-from curate.scan import SourcePicture
+from curate.scan import SourcePicture, concept_names
 from curate.tags_folder import Captioned, pictures_of, read_captions, silent
 
 
@@ -126,22 +126,25 @@ class Index:
     def _read(self) -> None:
         known = self.ledger.content.known
         relative = inside(self.target)
+        rows = [known.rows.get(relative(str(one.path))) for one in self._pictures]
+        names = concept_names((one.concept, row) for one, row in zip(self._pictures, rows, strict=True))
         entries: dict[str, Entry] = {}
         stale: list[Entry] = []
-        for one in self._pictures:
+        for one, row in zip(self._pictures, rows, strict=True):
             file = str(one.path)
             path = relative(file)
-            row = known.rows.get(path)
+            known_as = str(row.record.get("concept", "")) if row else ""
+            concept = known_as or names.get(one.concept, one.concept)
             beside = tuple(self._files.files.get(str(text)) for text in one.captions)
             mask = str(one.mask) if one.mask else ""
             key = row.key if row else one.key
             state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
-                     known.bulk.get(path), self.ledger.content.wanted.get(key))  # fmt: skip
+                     known.bulk.get(path), self.ledger.content.wanted.get(key), concept)  # fmt: skip
             before = self.entries.get(name := legible_id(path))
             if before is not None and before.state == state:
                 entries[name] = before
                 continue
-            entry = Entry(name, key, one.concept, file, self._files.files[file], one, state=state,
+            entry = Entry(name, key, concept, file, self._files.files[file], one, state=state,
                           revision=before.revision if before else 0)  # fmt: skip
             entry.row = before.row if before else ""
             stale.append(entry)
@@ -170,7 +173,6 @@ class Index:
             caption = result.get(entry.picture.path) if entry.picture is not None else None
             if entry.picture is not None and caption is not None and self._is_inside(caption.file):
                 entry.caption = caption
-                entry.concept = caption.record.concept
                 self._forms[entry.picture.path.parent, entry.picture.folder] = caption.form
 
     def _is_inside(self, file: Path) -> bool:

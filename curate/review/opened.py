@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.core.summary_file import planned_training
 from curate.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,13 +14,16 @@ if TYPE_CHECKING:
 
 
 def opened(target: Path) -> tuple[Path, str, str]:
-    """The folder, the base model and the tokenizer of its training: by a pipeline file, else by its last training."""
+    """The folder, the base model and the tokenizer of its training: by a pipeline file, else by its last training.
+
+    A folder that was not trained yet has those of the pipeline that prepared it.
+    """
     if target.is_file():
         return _by_pipeline(target)
     from curate.train.output.run_records import runs_of
 
     runs = runs_of(target) if target.is_dir() else []
-    options: dict[str, Any] = runs[-1].options if runs else {}
+    options: Mapping[str, Any] = runs[-1].options if runs else planned_training(target)
     return target, str(options.get("base") or ""), str(options.get("tokenizer") or "")
 
 

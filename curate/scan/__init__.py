@@ -1,5 +1,6 @@
 """Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
 
+from curate.scan.concept_names import concept_names
 from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key
 from curate.scan.records import RIGHTS, TRAINED, UNCHECKED, ConsentChoice, reopen, scan
 
@@ -9,6 +10,7 @@ __all__ = [
     "UNCHECKED",
     "ConsentChoice",
     "SourcePicture",
+    "concept_names",
     "legible",
     "list_pictures",
     "picture_key",

@@ -17,6 +17,7 @@ from curate.errors import InputError
 from curate.images import masks
 from curate.images.consent import Consent, check
 from curate.names import words
+from curate.scan.concept_names import concept_names, ledger_path
 from curate.scan.pictures import SourcePicture, list_pictures
 from taggers import underage_screening
 
@@ -197,6 +198,7 @@ def reopen(
 ) -> Manifest:
     """The records of a folder that commands work on: from its ledger where that knows the picture, else as scanned.
 
+    Concepts have the names that they had in the run that wrote the folder, whatever its folders are called.
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """
     known = ledger.written()
@@ -210,7 +212,8 @@ def reopen(
         reading=reading,
         accept_truncated=accept_truncated,
     )
-    records = [_known(record, known, folder, env.concepts, edits) for record in scanned]
+    names = concept_names((r.concept, known.get(ledger_path(r, folder))) for r in scanned if r.image.path)
+    records = [_known(record, known, folder, names, env.concepts, edits) for record in scanned]
     if len({r.key for r in records}) < len(records):
         # after a kill a picture may be there twice: its paths tell them apart
         records = [dataclasses.replace(new, key=old.key) for old, new in zip(scanned, records, strict=True)]
@@ -221,15 +224,15 @@ def _known(
     record: Record,
     known: Mapping[str, Written],
     folder: Path,
+    names: Mapping[str, str],
     concepts: Mapping[str, Concept],
     edits: Mapping[tuple[str, str], str],
 ) -> Record:
-    if record.aside:
-        return record
-    row = known.get(Path(record.image.path).relative_to(folder.absolute()).as_posix())
+    record = dataclasses.replace(record, concept=names.get(record.concept, record.concept))
+    row = known.get(ledger_path(record, folder)) if not record.aside else None
     if row is None:
         return record
-    before = from_plain(row.record)
+    before, same_file = from_plain(row.record), record.image.digest == row.digest
     settings = concepts.get(record.concept)
     return dataclasses.replace(
         before,
@@ -238,9 +241,7 @@ def _known(
         concept=record.concept,
         # what was encoded stands on disk now, and may have been edited there
         # by the name that its pixels had in the run, so that what models said of them is recalled
-        image=dataclasses.replace(before.image, path=record.image.path)
-        if record.image.digest == row.digest
-        else record.image,
+        image=dataclasses.replace(before.image, path=record.image.path) if same_file else record.image,
         trigger=settings.trigger if settings and settings.trigger else before.trigger,
         repeats=settings.repeats if settings and settings.repeats else record.repeats,
         edited=edits.get((row.origin, row.key)),

@@ -117,7 +117,8 @@ class Balance(DatasetStage):
 
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
     reads: ClassVar[frozenset[str]] = frozenset({"repeats"})
-    writes: ClassVar[frozenset[str]] = frozenset({"repeats"})
+    writes: ClassVar[frozenset[str]] = frozenset({"repeats", "facts"})
+    version: ClassVar[int] = 2
     concept_reads: ClassVar[frozenset[str]] = frozenset({"weight", "repeats", "kind"})
 
     @model_validator(mode="after")
@@ -127,7 +128,7 @@ class Balance(DatasetStage):
         return self
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
-        """Sets `repeats` on every record and tells each concept's share."""
+        """Sets `repeats` on every record, notes the weight as the fact `weight`, and tells each concept's share."""
         present = manifest.present
         if not len(present):
             return manifest
@@ -138,7 +139,9 @@ class Balance(DatasetStage):
         shares = self.shares(pictures, settings, {r.concept: r.repeats for r in present})
         self._advise(shares, settings, tell)
         return Manifest(
-            dataclasses.replace(r, repeats=shares[r.concept].repeats) if not r.aside and r.concept in shares else r
+            dataclasses.replace(r.noting(weight=settings[r.concept].weight), repeats=shares[r.concept].repeats)
+            if not r.aside and r.concept in shares
+            else r
             for r in manifest
         )
 

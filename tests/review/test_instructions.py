@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate import tags_edit
+from curate import drive, tags_edit, tags_folder
 from curate.core.transform import Transform
+from curate.errors import InputError
 from curate.folder import instructions
 from curate.review.tokens import Tokens
+from curate.stages.balance import Balance
 from curate.stages.export import Export
 from tests.folder.helpers import Project, command
 from tests.review.helpers import TOKEN, Site, site
@@ -284,3 +287,21 @@ def test_masks_of_a_folder_renamed_while_the_page_is_open_are_no_pictures(dogs: 
     paint(served, A, np.zeros((32, 32), np.uint8))
     (dogs.out / "1_zwx dog").rename(dogs.out / "4_zwx dog")
     assert not [id for id in served.rows() if id.startswith("masks")]
+
+
+def test_concepts_have_one_name_whatever_commands_and_people_do_to_their_folders(dogs: Project) -> None:
+    with site(dogs.out) as served:
+        before = {row["id"]: row["concept"] for row in served.rows().values()}
+        assert {"dog", "cat"} == {*before.values()}
+        command(Balance(base=2), dogs.out)
+        assert {row["concept"] for row in served.rows().values()} == {"dog", "cat"}
+        drive.undo(dogs.out)
+        assert {row["id"]: row["concept"] for row in served.rows().values()} == before
+        shutil.copy(dogs.out / "1_zwx dog/0.png", dogs.out / "1_zwx dog/mine.png")
+        assert served.rows()["1_zwx dog/mine.png"]["concept"] == "dog"
+        assert [one["name"] for one in served.get("/api/index")["concepts"]] == ["cat", "dog"]
+    for name in ("dog", "zwx dog"):
+        assert len(tags_folder.read(dogs.out, [name])) == 4
+    assert {one.concept for one in tags_folder.read(dogs.out)} == {"dog", "cat"}
+    with pytest.raises(InputError, match="no concept bird"):
+        tags_folder.read(dogs.out, ["bird"])

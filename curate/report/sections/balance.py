@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from curate.core.counting import counted
-from curate.core.stage import Concept
 from curate.report import health
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.page import Page, by_concept
@@ -16,7 +13,7 @@ _SHOWINGS = 100
 
 def balance(page: Page) -> Markup:
     """In a sentence, then a row for each concept."""
-    shares = health.shares(page.manifest)
+    shares = health.shares(page.manifest, page.concepts)
     if not shares:
         return Markup("")
     most = max(max(s.part, s.part_before) for s in shares) or 1
@@ -24,13 +21,19 @@ def balance(page: Page) -> Markup:
     rows: list[list[str]] = []
     for share in shares:
         repeats = " or ".join(f"{n}" for n in share.repeats) or "0"
-        weight = f"{page.concepts.get(share.concept, Concept()).weight:g}"
         rows.append(
             [
-                *(share.concept, triggers[share.concept], f"{share.came:,}", f"{share.pictures:,}", repeats, weight),
+                *(
+                    share.concept,
+                    triggers[share.concept],
+                    f"{share.came:,}",
+                    f"{share.pictures:,}",
+                    repeats,
+                    f"{share.weight:g}",
+                ),
                 f"{share.showings:,}",
                 *(bar(part / most, f"{part:.1%}") for part in (share.part_before, share.part)),
-                *_after_rounding(share, shares, page.concepts),
+                *_after_rounding(share, shares),
             ]
         )
     head = ["concept", "trigger", "pictures", "prepared", "repeats", "weight", "shown per epoch"]
@@ -43,9 +46,9 @@ def balance(page: Page) -> Markup:
     return joined(el("p", _sentence(shares)), table(head, rows))
 
 
-def _after_rounding(share: health.Share, shares: list[health.Share], concepts: Mapping[str, Concept]) -> list[str]:
+def _after_rounding(share: health.Share, shares: list[health.Share]) -> list[str]:
     """How far whole repeats are from the weights, and the epochs after which each picture was shown often enough."""
-    shown = {s.concept: s.showings / concepts.get(s.concept, Concept()).weight for s in shares if s.showings}
+    shown = {s.concept: s.showings / s.weight for s in shares if s.showings}
     mean = sum(shown.values()) / len(shown) if shown else 0
     repeats = share.repeats[0] if len(share.repeats) == 1 else 0
     error = f"{shown[share.concept] / mean - 1:+.0%}" if share.concept in shown else ""

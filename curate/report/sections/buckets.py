@@ -40,7 +40,8 @@ def _sentences(page: Page, rows: list[Bucket]) -> list[str]:
     into = f"{pictures} into {counted(len(rows), 'bucket')}, in steps of {fitting.step} pixels."
     lines = [f"At a resolution of {fitting.resolution}, {into}"]
     if not page.trainings:
-        lines[0] += " Nothing was trained yet: this is the resolution of SDXL."
+        base = f"{page.base}, the base of the pipeline" if page.base else "SDXL"
+        lines[0] += f" Nothing was trained yet: this is the resolution of {base}."
     if enlarged:
         lines.append(f"{counted(enlarged, 'picture is', 'pictures are')} smaller than the bucket and enlarged.")
     most = max(rows, key=lambda b: b.cropped_most)
