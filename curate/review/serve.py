@@ -13,7 +13,9 @@ from pathlib import Path
 
 import uvicorn
 
-from curate.errors import InputError
+from curate.core.files import write_text
+from curate.core.store import LEDGER, ledger_place
+from curate.errors import CurateError, InputError
 from curate.review.server import Review
 
 HOST = "127.0.0.1"
@@ -32,16 +34,21 @@ def serve(
     """Serves the review page of a folder on this machine alone, until Ctrl-C; `tell` hears its address.
 
     Where a run `waits` for it, the page ends too once the user accepts the dataset. Returns whether that was so.
+    Without `port` it is that of the last time, if it is free: what a browser keeps of unsaved work belongs to the port.
+    The token is new each time: what one server heard, another program on its port could have heard after it ended.
     Raises InputError for a folder that is not there and a port that is taken.
     """
     if not target.is_dir():
         what = "is not a folder" if target.exists() else "does not exist"
         raise InputError(f"{target} {what}", "give a prepared folder, a folder of pictures, or a pipeline file")
-    with _listening(port) as listener:
+    kept = ledger_place(target) / LEDGER / "review-port"
+    with _listening(port, _number_in(kept)) as listener:
         review = Review(target, base, tokenizer, waits=waits)
         try:
             review.start()
             number: int = listener.getsockname()[1]
+            with contextlib.suppress(CurateError, OSError):
+                write_text(kept, str(number), sync=False)
             token = secrets.token_urlsafe(32)
             address = f"http://{HOST}:{number}/?token={token}"
             tell(address)
@@ -70,8 +77,20 @@ def _server(review: Review, token: str, port: int) -> uvicorn.Server:
     return server
 
 
-def _listening(port: int) -> socket.socket:
-    """A socket of this machine alone; any free port where `port` is 0."""
+def _number_in(file: Path) -> int:
+    """The port that a file holds, 0 without one."""
+    try:
+        port = int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+    return port if 1024 <= port <= 65535 else 0
+
+
+def _listening(port: int, wish: int = 0) -> socket.socket:
+    """A socket of this machine alone. Where `port` is 0, on the port `wish` if it is free, else on any."""
+    if wish and not port:
+        with contextlib.suppress(InputError):
+            return _listening(wish)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):

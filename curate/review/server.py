@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
@@ -18,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from curate.core.files import digest_bytes
 from curate.core.store import ledger_place
 from curate.errors import CurateError, InputError
 from curate.review.access import Access
@@ -49,6 +52,8 @@ class Review:
         self.accepted = threading.Event()
         self.on_accept: Callable[[], None] = lambda: None
         self._waits = waits
+        self._id = secrets.token_hex(8)
+        self._place = digest_bytes(os.fsencode(target.absolute()))
         self.index = Index(target)
         self.thumbnails = Thumbnails(ledger_place(target))
         self.tokens = Tokens(base, tokenizer)
@@ -115,8 +120,8 @@ class Review:
         index = self.index
         with index.lock:
             index.refresh()
-            head = {**self._head(), "folder": index.target.name, "prepared": index.is_prepared,
-                    "messages": index.notes, "tags": index.table.names}  # fmt: skip
+            head = {**self._head(), "folder": index.target.name, "place": self._place,
+                    "prepared": index.is_prepared, "messages": index.notes, "tags": index.table.names}  # fmt: skip
             return _with_pictures(head, index.entries.values())
 
     def _changes(self, request: Request) -> Response:
@@ -131,7 +136,7 @@ class Review:
             return _with_pictures(head, changed)
 
     def _head(self) -> dict[str, Any]:
-        return {"revision": self.index.revision, "concepts": self.index.concepts(),
+        return {"server": self._id, "revision": self.index.revision, "concepts": self.index.concepts(),
                 "waiting": self._waits and not self.accepted.is_set(), "can": CAN}  # fmt: skip
 
     def _picture(self, request: Request) -> Response:

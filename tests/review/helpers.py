@@ -88,13 +88,13 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path, *, waits: bool = False) -> Iterator[Site]:
+def site(folder: Path, *, waits: bool = False, port: int = 0, token: str = TOKEN) -> Iterator[Site]:
     """Serves a folder until the block ends; `waits` where a run waits for it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     port = listener.getsockname()[1]
     review = Review(folder, waits=waits)
     review.start(tokens=False)
-    config = uvicorn.Config(review.application(TOKEN, port), http="h11", ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(review.application(token, port), http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -1,10 +1,12 @@
 // Requests to the server: the token, one write at a time, and waiting while the server is gone.
 
-const TOKEN = new URLSearchParams(location.search).get("token") ?? "";
 const RETRY_MS = 2000;
 
 export const connection = new EventTarget(); // "lost", "back", "denied", "writing"
+let token = new URLSearchParams(location.search).get("token") ?? "";
+let place = ""; // the folder that is shown
 let gone = false;
+let denied = false;
 let ended = false;
 let failed = false;
 let wake = () => {};
@@ -34,6 +36,22 @@ export const pendingWrites = () => open;
 export const lastWriteFailed = () => failed;
 export const retryNow = () => wake();
 
+// A server that is started anew has a new token. Only pages of this address hear each other: the one that was opened
+// with the new token tells it to those that were open before, so that they go on.
+const tabs = new BroadcastChannel("curate review");
+
+export function tellTabs(folder) {
+  place = folder;
+  tabs.postMessage({ place, token });
+}
+
+tabs.addEventListener("message", ({ data }) => {
+  if (data.token === token || (place && data.place !== place)) return;
+  token = data.token;
+  history.replaceState(history.state, "", `${location.pathname}?${new URLSearchParams({ token })}${location.hash}`);
+  wake();
+});
+
 function path(id) {
   return id.split("/").map(encodeURIComponent).join("/");
 }
@@ -44,11 +62,11 @@ export const sourceUrl = (row) => address("source", row.id, row.version);
 export const maskUrl = (row) => address("mask", row.id, Date.now());
 
 function address(kind, id, version) {
-  return `/${kind}/${path(id)}?token=${encodeURIComponent(TOKEN)}&v=${encodeURIComponent(version)}`;
+  return `/${kind}/${path(id)}?token=${encodeURIComponent(token)}&v=${encodeURIComponent(version)}`;
 }
 
 async function once(method, url, { body, type, signal } = {}) {
-  const headers = { "X-Curate-Token": TOKEN };
+  const headers = { "X-Curate-Token": token };
   if (body !== undefined) headers["Content-Type"] = type ?? "application/json";
   let response;
   try {
@@ -60,9 +78,13 @@ async function once(method, url, { body, type, signal } = {}) {
     throw new GoneError();
   }
   // one that was started anew has another token: to this page it is as gone as before
-  if (response.status === 403) connection.dispatchEvent(new Event("denied"));
-  else if (gone) connection.dispatchEvent(new Event("back"));
-  gone = gone && response.status === 403;
+  if (response.status === 403) {
+    if (!denied) connection.dispatchEvent(new Event("denied"));
+    gone = denied = true;
+    throw new GoneError();
+  }
+  if (gone) connection.dispatchEvent(new Event("back"));
+  gone = denied = false;
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new ApiError(response.status, answer);
   return answer;

@@ -45,7 +45,8 @@ connection.addEventListener("lost", () => {
   );
 });
 connection.addEventListener("denied", () => {
-  showBanner("This address is out of date. Copy what you have not saved, then open the address that `curate review` printed last.");
+  showBanner("`curate review` was started anew and has a new address. Open the address that it printed last in this browser: "
+    + "this tab then goes on, and saves what waits here.");
 });
 connection.addEventListener("back", () => {
   banner.hidden = true;

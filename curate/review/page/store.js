@@ -1,11 +1,11 @@
 // What the page knows of the folder: the index of all pictures, kept in step with the server.
 
-import { ApiError, get, GoneError } from "./api.js";
+import { ApiError, get, GoneError, tellTabs } from "./api.js";
 
 const POLL_MS = 2000;
 
 export const state = {
-  folder: "", prepared: false, revision: 0, concepts: [], tags: [], pictures: new Map(), waiting: false, messages: [],
+  folder: "", server: "", prepared: false, revision: 0, concepts: [], tags: [], pictures: new Map(), waiting: false, messages: [],
 };
 export const store = new EventTarget(); // "change": rows, tags or concepts changed; detail is the set of ids, null for all
 const haystacks = new WeakMap();
@@ -16,6 +16,7 @@ export async function load() {
   // what the server can do to pictures: base.css hides the buttons of the rest, and keys.js its keys
   document.body.dataset.can = index.can.join(" ");
   changed(null);
+  tellTabs(index.place);
 }
 
 function changed(ids) {
@@ -33,7 +34,8 @@ export function refresh() {
 
 async function ask() {
   const answer = await get(`/api/changes?since=${state.revision}&tags=${state.tags.length}`);
-  if (answer.reload) return load();
+  // revisions and numbers of tags are those of one server
+  if (answer.reload || answer.server !== state.server) return load();
   const ids = new Set(answer.removed ?? []);
   for (const id of ids) state.pictures.delete(id);
   state.tags.push(...(answer.tags ?? []));
