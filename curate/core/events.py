@@ -38,10 +38,16 @@ class SourcesChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConceptsChanged(Event):
-    """The keys of pictures that a person moved to another concept, and how many each concept has by now."""
+    """How many pictures each concept has, since a person moved some to another one."""
 
-    keys: tuple[str, ...]
     concepts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionsDone(Event):
+    """What was carried out now of what a person asked for: the keys of the pictures, by what was done to them."""
+
+    pictures: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

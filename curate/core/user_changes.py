@@ -12,6 +12,9 @@ from curate.core.transform import Transform
 MOVED_FROM = "moved_from"
 """The fact that says on a record which concept it would have, had no person moved it to another."""
 
+TRANSFORMED = "transformed"
+"""The fact that says on a record what was carried out: `part` (which of its parts it is) and the transform's values."""
+
 UNTRANSFORMED = "untransformed"
 """The fact that says on a record how its picture was before a person's crop, turn or mirror.
 

@@ -19,8 +19,10 @@ from curate.core.stage import Concept, Stage, adds_only, picture_stage
 from curate.core.store import LEDGER, Store, ledger_place
 from curate.drive.command_folders import check_folders
 from curate.drive.instructions import (
+    known_before,
     of_folder,
     of_inputs,
+    report_done,
     report_left_out,
     report_waiting,
     with_concepts,
@@ -145,10 +147,12 @@ def _work(c: Command, session: Session) -> Completion:
     selected = select(manifest, c.only, c.source)
     before = Manifest(r for r in manifest if r.key in selected)
     c.stage.check_records(before, env, tell)
+    known = known_before(store, instructions)
     stages = with_transforms([c.stage], instructions.transforms)
     # export changes no record: what it would write follows from them
     after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run(stages, before)
     report_left_out(after, tell)
+    report_done(instructions, known, after, tell)
     if "tags" in c.stage.writes and c.stage.name != "trigger":
         after = triggers_first(before, after)
     final = merge(manifest, after, selected)

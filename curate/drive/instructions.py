@@ -7,18 +7,20 @@ import dataclasses
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from curate.core.counting import counted
-from curate.core.events import ConceptsChanged, Listener, Note
+from curate.core.events import ConceptsChanged, InstructionsDone, Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, RecordStage, Stage
 from curate.core.store import LEDGER, Store, Written, ledger_place
 from curate.core.transform import Transform
-from curate.core.user_changes import MOVED_FROM, Identity
+from curate.core.user_changes import MOVED_FROM, TRANSFORMED, Identity
 from curate.folder import Instructions, copy_ledger, source_key
 from curate.folder.instruction_matching import match
-from curate.folder.transform_stage import NOT_TRANSFORMED, TRANSFORMED, TransformStage
+from curate.folder.transform_stage import NOT_TRANSFORMED, TransformStage
 from curate.names import words
+from curate.report.instructions import carried_out
 from curate.scan import picture_key
 from curate.stages.convert import Convert
 from curate.stages.dedupe import Dedupe
@@ -79,7 +81,7 @@ def with_concepts(
     counts: dict[str, int] = {}
     for record in result:
         counts[record.concept] = counts.get(record.concept, 0) + 1
-    tell(ConceptsChanged(tuple(sorted(moved)), counts))
+    tell(ConceptsChanged(counts))
     return result
 
 
@@ -158,6 +160,22 @@ def _is_waiting(row: Written, transform: Transform, source: tuple[int, int], tel
         tell(Note("warning", f"{what}: run again what prepared {row.path}", key=row.key))
         return False
     return True
+
+
+def known_before(store: Store, instructions: Instructions) -> dict[str, Mapping[str, Any]]:
+    """The records of pictures as a folder has them before the instructions are carried out, by key."""
+    if not instructions.transforms and not instructions.concepts:
+        return {}
+    return {row.key: row.record for row in store.written().values()}
+
+
+def report_done(
+    instructions: Instructions, before: Mapping[str, Mapping[str, Any]], after: Manifest, tell: Listener
+) -> None:
+    """Names the pictures that were not as a person asked before, and are so now."""
+    asked = {*instructions.transforms, *instructions.concepts}
+    done = carried_out([r for r in after if r.key in asked or source_key(r.key) in asked], before)
+    tell(InstructionsDone({word: tuple(keys) for word, keys in done.items()}))
 
 
 def report_left_out(manifest: Manifest, tell: Listener) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,16 @@ from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
 from curate.core.store import Store
-from curate.core.transform import Transform
 from curate.drive.draw import write_page
 from curate.drive.health import REPORT
-from curate.drive.instructions import of_inputs, report_left_out, with_concepts, with_transforms
+from curate.drive.instructions import (
+    known_before,
+    of_inputs,
+    report_done,
+    report_left_out,
+    with_concepts,
+    with_transforms,
+)
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.report_page import Pictures, write_report
@@ -53,12 +59,14 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
-        manifest, transforms = _records(pipeline, session, changes)
+        manifest, instructions = _records(pipeline, session, changes)
+        before = known_before(session.store, instructions)
         sources.update((record.origin, Path(record.image.path)) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
-        result = session.runner.run(with_transforms(pipeline.stages, transforms), manifest)
+        result = session.runner.run(with_transforms(pipeline.stages, instructions.transforms), manifest)
         report_left_out(result, session.tell)
+        report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
         files.update((row.key, row.path) for row in session.store.written().values())
         places = {"folder": pipeline.output, "report": page} if exported else {}
@@ -99,10 +107,10 @@ def _planned(pipeline: Pipeline) -> dict[str, Any]:
     return {"base": train.base, **train.model_dump(mode="json", exclude_defaults=True)} if train else {}
 
 
-def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> tuple[Manifest, Mapping[str, Transform]]:
+def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> tuple[Manifest, folder.Instructions]:
     """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder.
 
-    Beside them are the transforms that the person asked for.
+    Beside them is what the person asked for them.
     """
     store, env, tell = session.store, session.env, session.tell
     manifest = scan(
@@ -124,11 +132,11 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> t
 
 def _instructed(
     pipeline: Pipeline, recognized: folder.Recognized, env: Env, tell: Listener
-) -> tuple[Manifest, Mapping[str, Transform]]:
-    """The records in the concepts where a person wants them, without excluded ones, and the transforms asked for."""
+) -> tuple[Manifest, folder.Instructions]:
+    """The records in the concepts where a person wants them, without excluded ones, and what is asked for."""
     manifest = exclude(recognized.manifest, pipeline.exclude, tell)
     instructions = recognized.instructions.over(of_inputs(pipeline.input, manifest, tell))
-    return with_concepts(manifest, instructions, env.concepts, tell), instructions.transforms
+    return with_concepts(manifest, instructions, env.concepts, tell), instructions
 
 
 def _keeps_truncated(pipeline: Pipeline) -> bool:
@@ -180,5 +188,5 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
             )
             recognized = folder.recognize(manifest, changes, output, store, env, silent, keep=False)
             runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-            manifest, transforms = _instructed(pipeline, recognized, env, tell)
-            return runner.plan(with_transforms(pipeline.stages, transforms), manifest)
+            manifest, instructions = _instructed(pipeline, recognized, env, tell)
+            return runner.plan(with_transforms(pipeline.stages, instructions.transforms), manifest)

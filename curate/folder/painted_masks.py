@@ -15,12 +15,12 @@ from curate.core.lock import run_lock
 from curate.core.record import Record
 from curate.core.store import SideFile, Store, ledger_place
 from curate.core.transform import Transform
+from curate.core.user_changes import TRANSFORMED
 from curate.errors import InputError, PictureError
 from curate.folder import mask_file
 from curate.folder.instructions import identities
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState
-from curate.folder.transform_stage import TRANSFORMED
 from curate.images import masks
 
 KEPT = "painted"

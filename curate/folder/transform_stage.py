@@ -17,14 +17,11 @@ from curate.core.files import write_atomic
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.core.transform import Transform
-from curate.core.user_changes import UNTRANSFORMED
+from curate.core.user_changes import TRANSFORMED, UNTRANSFORMED
 from curate.errors import InputError, PictureError
 from curate.folder.edit_matching import source_key
 from curate.images import masks
 from curate.images.duplicates import VERSION
-
-TRANSFORMED = "transformed"
-"""The fact that says on a record what was carried out: `part` (which of its parts it is) and the transform's values."""
 
 NOT_TRANSFORMED = "not_transformed"
 """The fact that says why a transform was left out."""

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from curate.core.counting import counted
 from curate.core.events import (
-    ConceptsChanged,
     Event,
     Note,
     Phase,
@@ -96,8 +95,6 @@ class Progress:
             case Scanned():
                 groups = ", ".join(f"{visible(name)} {number:,}" for name, number in event.concepts.items())
                 self._say(f"found {counted(event.pictures, 'picture')}" + (f" ({groups})" if groups else ""))
-            case ConceptsChanged():
-                self._say(f"{counted(len(event.keys), 'picture')} moved to another concept as you asked")
             case StageStarted():
                 self._begin(event)
             case RecordDone():

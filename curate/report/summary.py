@@ -49,7 +49,7 @@ def summarise(
         "edited": edited,
         "edited_with_tags": [key for key in edited if key in by_tags],
         "changed": _changed(rows),
-        "instructions": instructions.figures(tally, rows),
+        "instructions": tally.instructions,
         "split": _split(rows),
         "added": list(tally.added),
         "removed": list(tally.removed),
@@ -180,7 +180,7 @@ def _head(figures: Mapping[str, Any]) -> Iterator[Text]:
     for keys, how in ((by_hand, "edited by hand"), (by_tags, "changed with `curate tags`")):
         if keys:
             yield _row("kept", f"{counted(len(keys), 'caption')} {how}: {listed(keys)}")
-    for line, keys in instructions.lines(figures):
+    for line, keys in instructions.lines(figures.get("instructions", {})):
         yield _row("reviewed", f"{line}: {listed(keys)}")
     for what, keys in figures["changed"].items():
         yield _row(what, f"{counted(len(keys), 'picture')}: {listed(keys)}")

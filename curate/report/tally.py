@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from curate.core.events import (
     ConceptsChanged,
     Event,
+    InstructionsDone,
     Note,
     RecordDone,
     Removed,
@@ -54,7 +55,7 @@ class Tally:
     notes: list[Note] = field(default_factory=list[Note])
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
+    instructions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     saved: list[Saved] = field(default_factory=list[Saved])
     step: TrainStep | None = None
     curve: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -71,7 +72,9 @@ class Tally:
             case Scanned():
                 self.pictures, self.concepts = event.pictures, dict(event.concepts)
             case ConceptsChanged():
-                self.moved, self.concepts = event.keys, dict(event.concepts)
+                self.concepts = dict(event.concepts)
+            case InstructionsDone():
+                self.instructions = {word: list(keys) for word, keys in event.pictures.items()}
             case SourcesChanged():
                 self.added, self.removed = event.added, event.removed
             case StageStarted() | StageRecalled() | StageFinished():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from curate.core.user_changes import TRANSFORMED
 from curate.errors import CurateError, PictureError
 from curate.folder import source_key
-from curate.folder.transform_stage import TRANSFORMED
 from curate.review.answers import Refused
 from curate.review.entry import Entry
 from curate.review.index import Index

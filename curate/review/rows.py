@@ -9,8 +9,7 @@ from typing import Any
 
 from curate.core.record import Record
 from curate.core.transform import Transform
-from curate.core.user_changes import MOVED_FROM
-from curate.folder.transform_stage import TRANSFORMED
+from curate.core.user_changes import MOVED_FROM, TRANSFORMED
 from curate.review.ledger import Wanted
 from curate.review.snapshot import Stamp
 from curate.review.thumbnails import Measures

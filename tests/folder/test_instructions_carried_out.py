@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from PIL import Image
 from curate import drive
 from curate.core.stage import Concept
 from curate.core.transform import Transform
+from curate.drive import Command
 from curate.folder import instructions
+from curate.pipeline import load
 from curate.stages.balance import Balance
+from curate.stages.resize import Resize
 from tests.folder.helpers import Project, command, killed, photo
 
 ALL = Transform((0.25, 0.125, 0.5, 0.75), 90, flip=True)
@@ -260,3 +264,37 @@ def test_a_command_knows_the_concepts_of_a_pipeline_by_their_prepared_folders(
     command(Balance(tolerance=0.01), zoo.out, out=zoo.place / "again", concepts=concepts)
     assert sorted(p.name for p in (zoo.place / "again").glob("[0-9]*")) == ["1_zwx dog", "2_qvk cat"]
     assert "no folder in" in capsys.readouterr().err
+
+
+def test_what_was_carried_out_is_told_once(zoo: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    def told(work: Callable[[], object]) -> list[str]:
+        capfd.readouterr()
+        work()
+        return [line.strip() for line in capfd.readouterr().err.splitlines() if "as you asked" in line]
+
+    def run() -> object:
+        return drive.run(load(zoo.pipeline()))
+
+    instructions.keep_transform(zoo.out, A, Transform((0.25, 0.125, 0.5, 0.75)))
+    instructions.keep_concept(zoo.out, "1_zwx dog/b.png", "cat")
+    assert told(run) == [
+        "reviewed      1 picture cropped as you asked: dog/a.png",
+        "reviewed      1 picture moved to another concept as you asked: dog/b.png",
+    ]
+    assert told(run) == []
+    assert told(lambda: drive.command(Command(stage=Balance(base=3), source=zoo.out))) == []
+    page, _ = drive.report(zoo.out, zoo.place / "page.html")
+    assert "1 picture cropped as you asked" in page.read_text(encoding="utf-8")
+    drive.undo(zoo.out)
+    instructions.keep_transform(zoo.out, next(n for n in zoo.files() if n.endswith("dog/a.png")), ALL)
+    assert [line.split()[3:5] for line in told(run)] == [["rotated", "as"], ["flipped", "as"]]
+
+
+def test_a_command_tells_of_what_it_carries_out(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    photo(project.place / "in/dog/0.png", 1)
+    instructions.keep_transform(project.place / "in", "dog/0.png", Transform(rotate=90))
+    said: list[str] = []
+    for _ in range(2):
+        drive.command(Command(stage=Resize(max_side=40), source=project.place / "in", out=project.out))
+        said.append(capfd.readouterr().err)
+    assert "1 picture rotated as you asked: dog/0.png" in said[0] and "as you asked" not in said[1]
