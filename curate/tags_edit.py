@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -113,22 +114,22 @@ def write(
     written: dict[str, Change] = {}
     relative = inside(target)
     paths = [relative(change.caption.path) for change in changes]
-    rows = store.written_at(paths)
+    rows = store.written_at(paths, records=False)
     try:
-        for change, path in zip(changes, paths, strict=True):
-            one = change.caption
-            file = one.file.absolute()
-            before = file.read_bytes() if file.is_file() else None
-            if not _is_as_read(before, one):
-                newer.append(one)
-                continue
-            after = change.after.encode("utf-8", "surrogatepass")
-            journal.rewriting(file, before, after)
-            if (row := rows.get(path)) is not None:
-                generated = folder.same_text(one.raw, row.caption)
-                journal.owning(relative(one.file), row, "generated" if generated else "edited")
-            write_bytes(file, after, sync=False)
-            written[path] = change
+        with journal.open_steps():
+            for change, path in zip(changes, paths, strict=True):
+                one, file = change.caption, str(change.caption.file)
+                before = _content(file)
+                if not _is_as_read(before, one):
+                    newer.append(one)
+                    continue
+                after = change.after.encode("utf-8", "surrogatepass")
+                journal.rewriting(name := relative(file), before, after)
+                if (row := rows.get(path)) is not None:
+                    generated = folder.same_text(one.raw, row.caption)
+                    journal.owning(name, row, "generated" if generated else "edited")
+                write_bytes(file, after, sync=False)
+                written[path] = change
         journal.finish()
     except (CurateError, OSError):
         with contextlib.suppress(CurateError, OSError):
@@ -139,6 +140,14 @@ def write(
     folder.keep_bulk_edits(store, {p: c.after for p, c in written.items() if not (by_hand or c.caption.hand)})
     folder.read_caption_edits(target, store, list(written))
     return newer
+
+
+def _content(file: str) -> bytes | None:
+    """What a file holds now; None without one."""
+    if not os.path.isfile(file):  # noqa: PTH113 – of many thousands
+        return None
+    with open(file, "rb", buffering=0) as f:  # noqa: PTH123
+        return f.read()
 
 
 def _is_as_read(data: bytes | None, one: Captioned) -> bool:

@@ -7,14 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from curate import captions, folder, names
 from curate.captions import MARKER, Caption, FolderForm
 from curate.captions.form import Form
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
-from curate.core.record import CaptionStyle, Image, Record, from_plain
+from curate.core.files import inside
+from curate.core.record import CaptionStyle, Image, Record, changed, from_plain
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
 from curate.scan import TRAINED, SourcePicture, concept_names, list_pictures
@@ -66,7 +66,7 @@ class Captioned:
     def rendered(self, tags: Sequence[str]) -> str:
         """The caption with these tags, in the form in which it is written."""
         separator = self.record.style.separator
-        text = captions.render(dataclasses.replace(self.record, tags=tuple(tags), trigger=tuple(self.fixed)))
+        text = captions.render(changed(self.record, {"tags": tuple(tags), "trigger": tuple(self.fixed)}))
         if not any(mark in text for mark in _MARKS):
             return text
         for mark in _MARKS:
@@ -76,10 +76,26 @@ class Captioned:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger of a folder knows: pictures that curate wrote by path, and the captions of bulk edits."""
+    """What the ledger of a folder knows: pictures that curate wrote by path, and the captions of bulk edits.
+
+    records  those of `rows`, where somebody read them already
+    """
 
     rows: Mapping[str, Written] = field(default_factory=dict[str, Written])
     bulk: Mapping[str, str] = field(default_factory=dict[str, str])
+    records: Mapping[str, Record] = field(default_factory=dict[str, Record])
+
+    def record(self, path: str) -> Record:
+        """The record of a picture that curate wrote."""
+        known = self.records.get(path)
+        return known if known is not None else from_plain(self.rows[path].record)
+
+    def concept(self, path: str) -> str | None:
+        """The concept of such a picture; None of any other."""
+        if path not in self.rows:
+            return None
+        known = self.records.get(path)
+        return known.concept if known is not None else str(self.rows[path].record.get("concept", ""))
 
 
 def read(
@@ -95,7 +111,8 @@ def read(
     tell = tell or silent
     known = _ledger(target)
     pictures = pictures_of(target, silent)
-    names = concept_names((one.concept, row_of(target, one, known)) for one in pictures)
+    relative = inside(target)
+    names = concept_names((one.concept, known.concept(relative(one.path))) for one in pictures)
     there = {one.concept: names.get(one.concept, one.concept) for one in pictures}
     if missing := set(concepts) - {*there, *there.values()}:
         known_ones = ", ".join(sorted(set(there.values())))
@@ -103,11 +120,6 @@ def read(
     chosen = [one for one in pictures if not concepts or {one.concept, there[one.concept]} & {*concepts}]
     result = read_captions(target, chosen, known, reading, tell)
     return [dataclasses.replace(result[one.path], concept=there[one.concept]) for one in chosen if one.path in result]
-
-
-def row_of(target: Path, one: SourcePicture, known: Known) -> Written | None:
-    """What the ledger of the folder knows of a picture in it."""
-    return known.rows.get(Path(str(one.path)[len(os.path.join(target, "")) :]).as_posix())  # noqa: PTH118
 
 
 def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:
@@ -121,37 +133,35 @@ def read_captions(
     """The captions of some pictures of a folder; those that cannot be read are left out and named to `tell`."""
     result: dict[Path, Captioned] = {}
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
+    relative = inside(target)
     for one in pictures:
-        row = row_of(target, one, known)
-        if row is None:
+        path = relative(one.path)
+        if path not in known.rows:
             foreign.setdefault((one.path.parent, one.folder), []).append(one)
-        elif (found := _ours(target, one, row, known.bulk, tell)) is not None:
+        elif (found := _ours(target, one, path, known, tell)) is not None:
             result[one.path] = found
     for (_, place), several in foreign.items():
         result |= {found.path: found for found in _foreign(place, several, reading, tell)}
     return result
 
 
-def _ours(
-    target: Path,
-    one: SourcePicture,
-    row: Written,
-    bulk: Mapping[str, str],
-    tell: Listener,
-) -> Captioned | None:
+def _ours(target: Path, one: SourcePicture, path: str, known: Known, tell: Listener) -> Captioned | None:
     """A picture that curate wrote, with the caption that it has now; None, and a word on it, where that is no text."""
-    known = folder.caption_path(target, row)
-    file = target / known if known else one.caption or one.path.with_suffix(_extension(row))
+    row, before = known.rows[path], known.record(path)
+    there = folder.caption_path(target, row)
+    file = one.caption
+    if file is None or (there and inside(target)(file) != there):
+        file = target / there if there else one.path.with_suffix(before.style.extension)
     try:
-        text = captions.read_caption(file) if file.is_file() else ""
+        is_there = os.path.isfile(file)  # noqa: PTH113 – of many thousands
+        text = captions.read_caption(file) if is_there else ""
     except InputError as error:
         _tell_unreadable(one, error, tell)
         return None
-    before = from_plain(row.record)
     tags, sentence = captions.parse(text, before.trigger, before.style)
-    record = dataclasses.replace(before, tags=tags, sentence=sentence, edited=None)
-    edited = file.is_file() and not folder.same_text(row.caption, text)
-    hand = edited and not folder.same_text(bulk.get(row.path, row.caption), text)
+    record = changed(before, {"tags": tags, "sentence": sentence, "edited": None})
+    edited = is_there and not folder.same_text(row.caption, text)
+    hand = edited and not folder.same_text(known.bulk.get(path, row.caption), text)
     return Captioned(one.path, one.concept, file, text, record, hand, text, edited=edited)
 
 
@@ -170,7 +180,7 @@ def _foreign(
             continue
         caption = result.captions.get(one.path)
         file = caption.file if caption else one.caption or one.path.with_suffix(".txt")
-        raw = captions.read_caption(file, caption.encoding) if caption else ""
+        raw = caption.raw if caption else ""
         record = _record(one, caption, raw, result.form, trigger)
         text, encoding = (caption.text, caption.encoding) if caption else ("", "")
         captioned.append(
@@ -193,7 +203,7 @@ def _record(
         text = captions.normalize(_with_marks(raw), form) if MARKER in raw else caption.text
         style = dataclasses.replace(record.style, separator=", ")
         tags, sentence = captions.parse(text, trigger, style, spaces=False)
-    return dataclasses.replace(record, tags=tags, sentence=sentence)
+    return changed(record, {"tags": tags, "sentence": sentence})
 
 
 def _with_marks(raw: str) -> str:
@@ -226,11 +236,6 @@ def _ledger(target: Path) -> Known:
         folder.read_changes(target, store, silent)
         rows = store.written()
         return Known(rows, folder.bulk_edits(store, rows))
-
-
-def _extension(row: Written) -> str:
-    style: Any = row.record.get("style")
-    return style["extension"] if style else ".txt"
 
 
 def silent(_: object) -> None:

@@ -143,7 +143,7 @@ def read_text(path: Path | str) -> str | None:
     """The text of a caption file as it stands there, in whatever encoding; None where there is no file to read."""
     try:
         # thousands of small files: without the cost of a Path
-        with open(path, "rb") as f:  # noqa: PTH123
+        with open(path, "rb", buffering=0) as f:  # noqa: PTH123
             raw = f.read()
     except OSError:
         return None
@@ -224,7 +224,8 @@ def _excerpt(text: str, length: int = 40) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as f:  # noqa: PTH123 – thousands of small files
+            return f.read()
     except OSError as error:
         raise InputError(f"{path}: caption cannot be read ({error.strerror})") from error
 

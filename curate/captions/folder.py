@@ -18,6 +18,7 @@ class Caption:
     """A caption that lies beside a picture.
 
     text      as one line, with commas between tags
+    raw       as it stands in the file, without blanks around it
     encoding  the codec that the file was read with
     kept      how many tags `|||` keeps first and last, None where the caption has none
     """
@@ -26,6 +27,7 @@ class Caption:
     text: str
     encoding: str
     kept: tuple[int, int] | None = None
+    raw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,21 @@ def read_folder(
             errors[picture] = error
     rows = [decoded.text for _, decoded in chosen.values()]
     about = decide(rows, own) if reading.form == "auto" else FolderForm(reading.form)
-    captions = {
-        picture: Caption(file, normalize(decoded.text, about), decoded.encoding, kept_tags(decoded.text, about))
-        for picture, (file, decoded) in chosen.items()
-    }
+    captions = {picture: _caption(file, decoded, about) for picture, (file, decoded) in chosen.items()}
     messages = [
         *(encoding_messages(place, dict(chosen.values())) if not encoding else ()),
         *_form_messages(place, rows, about, reading),
         *_choice_messages(place, files, texts),
     ]
     return FolderCaptions(captions, errors, tuple(messages), about)
+
+
+def _caption(file: Path, decoded: Decoded, about: FolderForm) -> Caption:
+    raw = decoded.text.strip()
+    text = normalize(raw, about)
+    # most captions stand in their file as they are read: one text is kept of them
+    raw = text if raw == text else raw
+    return Caption(file, text, decoded.encoding, kept_tags(decoded.text, about), raw)
 
 
 def _is_blank(text: Decoded | InputError) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from sys import intern
 
 from curate.captions.prose import SENTENCE_END, is_prose, sentence_start
 from curate.core.record import CaptionStyle, Record
 from taggers.underscores import keeps_underscores
 
-_SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([()\\])")
 _TO_ESCAPE = re.compile(r"([()\\])")
 _NOT_SPACES = re.compile("^_|__|_$")
@@ -36,7 +36,7 @@ def parse(
     words = {t.casefold(): t for t in trigger}
     pieces = _cut(whole, style, spaces)
     parts = [p for _, p in pieces]
-    first = next((i for i, p in enumerate(parts) if p.casefold() not in words and is_prose(p)), None)
+    first = next((i for i, p in enumerate(parts) if is_prose(p) and p.casefold() not in words), None)
     if first is None:
         return _tags(parts, words, style), ""
     first = sentence_start(parts, first, words)
@@ -99,11 +99,11 @@ def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
 
 
 def _join(parts: Sequence[str], style: CaptionStyle) -> str:
-    return style.separator.join(p for p in (_SPACE.sub(" ", p).strip() for p in parts) if p).strip()
+    return style.separator.join(p for p in map(_clean, parts) if p).strip()
 
 
 def _clean(sentence: str) -> str:
-    return _SPACE.sub(" ", sentence).strip()
+    return " ".join(sentence.split())
 
 
 def _cut(text: str, style: CaptionStyle, spaces: bool = True) -> list[tuple[int, str]]:
@@ -137,18 +137,25 @@ def _separator(text: str, style: CaptionStyle, spaces: bool) -> str:
         # other marks are part of faces such as <|>_<|> and ;) as well: only with their spaces they separate
         before, after = (r"\s+" if s else "" for s in (style.separator[:1].isspace(), style.separator[-1:].isspace()))
         return before + re.escape(mark) + (f"(?:{after}|$)" if after else "")
-    words = text.split() if spaces else []
-    booru = "," not in text and len(words) > 1 and any("_" in w.strip("_") and not keeps_underscores(w) for w in words)
+    words = text.split() if spaces and "," not in text else []
+    booru = len(words) > 1 and any("_" in w.strip("_") and not keeps_underscores(w) for w in words)
     return r"\s+" if booru and not SENTENCE_END.search(text + " ") else ","
 
 
 def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for part in parts:
-        plain = _ESCAPED.sub(r"\1", part) if style.escape else part
-        known = (words.get(part.casefold()) or words.get(plain.casefold())) if words else None
-        found.setdefault(known or "_".join(plain.split()))
+        known = words.get(part.casefold()) if words else None
+        if words and style.escape and not known:
+            known = words.get(_ESCAPED.sub(r"\1", part).casefold())
+        found[known or _tag(part, style.escape)] = None
     return tuple(found)
+
+
+@lru_cache(maxsize=1 << 14)
+def _tag(part: str, escape: bool) -> str:
+    """A tag as it is kept, one text for all captions: thousands of them hold the same few hundred tags."""
+    return intern("_".join((_ESCAPED.sub(r"\1", part) if escape else part).split()))
 
 
 def _before_tags(prose: str, style: CaptionStyle) -> tuple[str, list[str]]:

@@ -132,6 +132,13 @@ class Database:
         except sqlite3.Error as error:
             raise readable(self.path, error) from error
 
+    def iterate(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a query one by one, for many: nothing may be written until the last one is read."""
+        try:
+            yield from self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise readable(self.path, error) from error
+
     def read_among(self, sql: str, keys: Sequence[str], values: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows of a query that ends in `IN` for each of many keys; `values` fill the places before it."""
         for part in chunks(keys):

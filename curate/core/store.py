@@ -80,6 +80,7 @@ class SideFile:
     digests: tuple[str, ...]
 
 
+_WITHOUT_RECORD = "path, key, origin, digest, size, mtime, caption_path, caption, ''"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
@@ -135,11 +136,16 @@ class Store(PersonTables):
 
     def written(self) -> dict[str, Written]:
         """Everything the folder holds of ours, by picture path."""
-        return {row[0]: Written(*row) for row in self.read("SELECT * FROM written ORDER BY path")}
+        return {row.path: row for row in self.each_written()}
 
-    def written_at(self, paths: Sequence[str]) -> dict[str, Written]:
-        """What the folder holds of ours at some of its paths."""
-        return {row[0]: Written(*row) for row in self.read_among("SELECT * FROM written WHERE path IN", paths)}
+    def each_written(self) -> Iterator[Written]:
+        """`written`, one by one in order of path: of many thousands, each with its record."""
+        return (Written(*row) for row in self.iterate("SELECT * FROM written ORDER BY path"))
+
+    def written_at(self, paths: Sequence[str], *, records: bool = True) -> dict[str, Written]:
+        """What the folder holds of ours at some of its paths; without `records`, `stored` is empty."""
+        columns = "*" if records else _WITHOUT_RECORD
+        return {row[0]: Written(*row) for row in self.read_among(f"SELECT {columns} FROM written WHERE path IN", paths)}
 
     def wrote(self, rows: Iterable[Written]) -> None:
         """Notes pictures as written."""

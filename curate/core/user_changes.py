@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curate.core.database import Database
@@ -71,12 +71,16 @@ class PersonTables(Database):
 
     def keep_edit(self, origin: str, key: str, text: str) -> None:
         """Keeps a caption that a person wrote; the edit before it counts as past."""
-        self._end_edit(origin, key)
-        self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", [(origin, key, text)])
+        self.keep_edits([(origin, key, text)])
+
+    def keep_edits(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Keeps captions that a person wrote: the origin, the key and the text of each."""
+        self._end_edits([(origin, key) for origin, key, _ in rows])
+        self.write("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", rows)
 
     def drop_edit(self, origin: str, key: str) -> None:
         """Forgets an edit that the person took back; it counts as past."""
-        self._end_edit(origin, key)
+        self._end_edits([(origin, key)])
         self.write("DELETE FROM edits WHERE origin = ? AND key = ?", [(origin, key)])
 
     def past_edits(self) -> dict[Identity, list[str]]:
@@ -90,9 +94,9 @@ class PersonTables(Database):
         """No copy of them is left in the folder."""
         self.write("DELETE FROM past_edits", [()])
 
-    def _end_edit(self, origin: str, key: str) -> None:
+    def _end_edits(self, identities: Sequence[Identity]) -> None:
         sql = "INSERT OR IGNORE INTO past_edits SELECT origin, key, text FROM edits WHERE origin = ? AND key = ?"
-        self.write(sql, [(origin, key)])
+        self.write(sql, identities)
 
     def unplaced(self) -> dict[str, Unplaced]:
         """The files of edited captions that have no picture, by path."""

@@ -28,7 +28,7 @@ def keep_bulk_edits(store: Store, texts: Mapping[str, str]) -> None:
     Pictures that curate wrote are kept by key: a run may give them another folder.
     """
     if texts:
-        rows = store.written_at(list(texts))
+        rows = store.written_at(list(texts), records=False)
         new = {rows[path].key if path in rows else path: text for path, text in texts.items()}
         write_text(store.root / BULK_EDITS, json.dumps(_kept(store) | new, ensure_ascii=False), sync=False)
 

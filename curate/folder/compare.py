@@ -56,5 +56,8 @@ def caption_path(folder: Path, row: Written) -> str:
 
 def caption_text(folder: Path, row: Written) -> str | None:
     """The text of that caption; None where there is none."""
+    text = read_text(f"{folder}/{row.caption_path}") if row.caption_path else None
+    if text is not None:
+        return text
     path = caption_path(folder, row)
     return read_text(f"{folder}/{path}") if path else None

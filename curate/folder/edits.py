@@ -61,7 +61,8 @@ def read_caption_edits(folder: Path, store: Store, paths: Sequence[str]) -> None
     if store.intended() or store.removing():
         read_changes(folder, store, _silent)
         return
-    _keep_edits(folder, store, store.written_at(paths), set(), Recovery(False, (), frozenset()), _silent)
+    rows = store.written_at(paths, records=False)
+    _keep_edits(folder, store, rows, set(), Recovery(False, (), frozenset()), _silent)
     store.commit()
 
 
@@ -99,6 +100,7 @@ def _keep_edits(
     generated: dict[Identity, list[str]] = {}
     for row in rows.values():
         generated.setdefault((row.origin, row.key), []).append(row.caption)
+    new: list[tuple[str, str, str]] = []
     for path, row in rows.items():
         text = caption_text(folder, row)
         identity = (row.origin, row.key)
@@ -120,7 +122,11 @@ def _keep_edits(
             if identity in edits:
                 store.drop_edit(*identity)
         elif identity not in edits or not same_text(text, edits[identity]):
-            store.keep_edit(*identity, text)
+            new.append((*identity, text))
+            if len(generated[identity]) > 1:  # at two paths: the earlier edit of the two counts as past
+                store.keep_edits(new)
+                new.clear()
+    store.keep_edits(new)
 
 
 def _is_older(text: str, generated: Sequence[str], past: Sequence[str]) -> bool:

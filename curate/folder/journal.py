@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ Instruction = tuple[Identity, KeptTransform | None, str | None]
 """What a person asked for a picture: how it is to be changed, and the concept that it is to go to."""
 
 STEPS, AFTER, INSTRUCTIONS, RESTORED = "steps.jsonl", "after.json", "instructions.json", "restored.json"
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 OWNERS = "owners.json"
 """The files of an entry besides `journal.json`."""
 
@@ -52,6 +53,7 @@ class Journal:
     rewritten: dict[str, str] = field(default_factory=dict[str, str])
     instructed: int = 0
     owners: dict[str, tuple[str, str, Owned]] = field(default_factory=dict[str, tuple[str, str, Owned]])
+    _steps: int | None = None
 
     @classmethod
     def begin(cls, folder: Path, store: Store, command: str, *, moves_pictures: bool = True) -> Journal:
@@ -83,12 +85,12 @@ class Journal:
             self._note("created", relative)
         self.touched.add(relative)
 
-    def rewriting(self, path: Path, before: bytes | None, after: bytes) -> None:
+    def rewriting(self, relative: str, before: bytes | None, after: bytes) -> None:
         """Notes what a small file holds and is about to hold, without a copy of the file; None where there is none.
 
-        A file is rewritten once by a command. Bulk edits touch many thousands.
+        `relative` is its path in the folder, in POSIX form. A file is rewritten once by a command. Bulk edits touch
+        many thousands.
         """
-        relative = path.relative_to(self.folder).as_posix()
         digest = digest_bytes(after)
         text = None if before is None else before.decode("utf-8", "surrogateescape")
         self._note("rewritten", relative, text, digest)
@@ -132,14 +134,22 @@ class Journal:
 
     def _note(self, what: str, *names: str | None) -> None:
         line = (json.dumps([what, *names]) + "\n").encode()
-        with disk_errors(str(self.place)):
-            # many thousands of lines, each of which must be there before its change: without the cost of a file object
-            steps = os.open(self.place / STEPS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                if os.write(steps, line) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            finally:
-                os.close(steps)
+        with disk_errors(str(self.place)), self.open_steps() as steps:
+            if os.write(steps, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextlib.contextmanager
+    def open_steps(self) -> Generator[int]:
+        """Holds the file of steps open: for many thousands of lines, each of which must be there before its change."""
+        if self._steps is not None:
+            yield self._steps
+            return
+        self._steps = os.open(self.place / STEPS, _APPEND, 0o666)
+        try:
+            yield self._steps
+        finally:
+            os.close(self._steps)
+            self._steps = None
 
     def drop(self) -> None:
         """Forgets a journal of nothing."""

@@ -25,6 +25,8 @@ from curate.review.thumbnails import Measures
 from curate.scan import SourcePicture, concept_names
 from curate.tags_folder import Captioned, pictures_of, read_captions, silent
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
 
 class Index:
     """The pictures of a folder. All methods may be called by several threads."""
@@ -126,20 +128,20 @@ class Index:
     def _read(self) -> None:
         known = self.ledger.content.known
         relative = inside(self.target)
-        rows = [known.rows.get(relative(str(one.path))) for one in self._pictures]
-        names = concept_names((one.concept, row) for one, row in zip(self._pictures, rows, strict=True))
+        names = concept_names((one.concept, known.concept(relative(one.path))) for one in self._pictures)
         entries: dict[str, Entry] = {}
         stale: list[Entry] = []
-        for one, row in zip(self._pictures, rows, strict=True):
+        for one in self._pictures:
             file = str(one.path)
             path = relative(file)
-            known_as = str(row.record.get("concept", "")) if row else ""
-            concept = known_as or names.get(one.concept, one.concept)
+            row = known.rows.get(path)
+            concept = known.concept(path) or names.get(one.concept, one.concept)
             beside = tuple(self._files.files.get(str(text)) for text in one.captions)
             mask = str(one.mask) if one.mask else ""
             key = row.key if row else one.key
             state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
-                     known.bulk.get(path), self.ledger.content.wanted.get(key), concept)  # fmt: skip
+                     known.records.get(path), known.bulk.get(path), self.ledger.content.wanted.get(key),
+                     concept)  # fmt: skip
             before = self.entries.get(name := legible_id(path))
             if before is not None and before.state == state:
                 entries[name] = before
@@ -209,7 +211,7 @@ class Index:
         for entry in changed:
             row = self._row(entry, ids)
             entry.tags = row["tags"]
-            text = json.dumps(row, separators=(",", ":"))
+            text = _JSON.encode(row)
             if text != entry.row:
                 entry.row = text
                 entry.revision = self.revision = self.revision + 1

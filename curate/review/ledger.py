@@ -19,6 +19,7 @@ from curate.core.transform import Transform
 from curate.core.user_changes import Identity, Removal
 from curate.errors import LockedError
 from curate.folder.instructions import source_file
+from curate.review.known_rows import KnownRows
 from curate.tags_folder import Known, silent
 
 _DUPLICATE = re.compile(r"(?:near )?duplicate of (.+)")
@@ -69,6 +70,7 @@ class Ledger:
         self._watch: sqlite3.Connection | None = None
         self._version = -1
         self._summary = (0, 0)
+        self._known = KnownRows()
         self.content = Content()
 
     def close(self) -> None:
@@ -103,8 +105,9 @@ class Ledger:
 
     def _read(self) -> Content:
         with self._store() as store:
-            rows = store.written()
-            known = Known(rows, folder.bulk_edits(store, rows))
+            self._known.read(store.each_written())
+            rows = self._known.rows
+            known = Known(rows, folder.bulk_edits(store, rows), self._known.records)
             sources = store.file_digests.paths_by_digest("blake2b")
             origins = {key: origin for origin, key in store.sources()}
             aside = _aside(self._summary_file, origins, sources, store.removed())

@@ -91,6 +91,8 @@ class Pictures:
         for entry in self._index.unmeasured():
             if stopping.is_set():
                 return
+            with self._index.lock:
+                pass  # a change that is being carried out comes first
             try:
                 self._thumbnails.make(entry.file, entry.stamp).result()
             except (CurateError, OSError, CancelledError):

@@ -7,20 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from curate.core.record import Record
-from curate.core.store import Written
 
 
-def concept_names(pictures: Iterable[tuple[str, Written | None]]) -> dict[str, str]:
+def concept_names(pictures: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """The name of the concept that most pictures of a folder are of, by the words of the folder's name.
 
-    Each of `pictures` is those words, and what the ledger knows of it. Where two folders contend for a name, they keep
-    their words.
+    Each of `pictures` is those words, and the concept that the ledger knows of it, None where it does not know the
+    picture. Where two folders contend for a name, they keep their words.
     """
     counts: dict[str, Counter[str]] = {}
-    for words, row in pictures:
+    for words, concept in pictures:
         count = counts.setdefault(words, Counter())
-        if row is not None:
-            count[str(row.record.get("concept") or words)] += 1
+        if concept is not None:
+            count[concept or words] += 1
     names = {words: max(sorted(count), key=lambda name: count[name]) for words, count in counts.items() if count}
     taken = Counter([*names.values(), *(words for words in counts if words not in names)])
     return {words: name for words, name in names.items() if taken[name] == 1}

@@ -212,7 +212,8 @@ def reopen(
         reading=reading,
         accept_truncated=accept_truncated,
     )
-    names = concept_names((r.concept, known.get(ledger_path(r, folder))) for r in scanned if r.image.path)
+    ours = [(r.concept, known.get(ledger_path(r, folder))) for r in scanned if r.image.path]
+    names = concept_names((words, str(row.record.get("concept", "")) if row else None) for words, row in ours)
     records = [_known(record, known, folder, names, env.concepts, edits) for record in scanned]
     if len({r.key for r in records}) < len(records):
         # after a kill a picture may be there twice: its paths tell them apart

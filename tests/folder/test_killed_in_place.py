@@ -56,7 +56,7 @@ def test_an_undo_that_was_killed_can_be_done_again(tmp_path: Path) -> None:
             for n in range(4):
                 file = place / f"dog/{n}.txt"
                 new = f"zwx dog, as it came {n}"
-                journal.rewriting(file, file.read_bytes(), new.encode())
+                journal.rewriting(f"dog/{n}.txt", file.read_bytes(), new.encode())
                 file.write_text(new, encoding="utf-8")
             journal.finish()
 
