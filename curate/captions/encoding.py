@@ -90,6 +90,8 @@ def detect(texts: Iterable[bytes]) -> str:
     "" where they fit none, or say too little.
     """
     rows = list(dict.fromkeys(texts))
+    if _has_katakana(rows):
+        return "cp932"
     evidence = b"\n".join(rows)[:_EVIDENCE]
     latin = _is_latin(evidence)
     candidates = [c for c in (_LATIN if latin else _OTHERS) if _may_be(rows, c)]
@@ -104,6 +106,16 @@ def detect(texts: Iterable[bytes]) -> str:
     if latin and WESTERN in candidates and confidence < _SURE:
         return WESTERN
     return name if name and name in candidates and (latin or confidence >= _UNSURE) else ""
+
+
+def _has_katakana(rows: Iterable[bytes]) -> bool:
+    """Whether the texts can be Shift-JIS with words in katakana: their second bytes are ASCII letters, as in café."""
+    try:
+        text = "\n".join(row.decode("cp932") for row in rows)
+    except UnicodeDecodeError:
+        return False
+    # their first byte is a letter that no other language writes
+    return sum("\u30a1" <= c <= "\u30f6" for c in text) > 1
 
 
 def _is_latin(text: bytes) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curate import captions
 from curate.checks.findings import Finding, Place, Skipped, places
-from curate.checks.folder import CheckedFolder, CheckedPicture
+from curate.checks.folder import CheckedFolder, CheckedPicture, each_caption_once
 from curate.checks.settings import Settings, command
 from curate.core.counting import counted
 from curate.names import words
@@ -20,7 +20,7 @@ _LONG = 40
 
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
     """The findings."""
-    own = [p for p in folder.pictures if p.role == "train" and p.is_readable_format]
+    own = each_caption_once(p for p in folder.pictures if p.role == "train" and p.is_readable_format)
     yield from _files(folder, own)
     yield from _texts(folder, own)
     yield from _alone(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ class CheckedPicture:
         return self.caption.text if self.caption else ""
 
 
+def each_caption_once(pictures: Iterable[CheckedPicture]) -> list[CheckedPicture]:
+    """The pictures without those that share the caption file of one before them."""
+    return list({p.caption.file if p.caption else p.name: p for p in reversed([*pictures])}.values())[::-1]
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedMask:
     """A mask file: whose it is, and as measured its sides, the largest of its values, and why it cannot be opened."""
@@ -122,6 +127,11 @@ class CheckedFolder:
     def own(self) -> list[CheckedPicture]:
         """The pictures of the concepts that a trainer shows."""
         return [p for p in self.trained if p.role == "train"]
+
+    @property
+    def captioned(self) -> list[CheckedPicture]:
+        """The pictures of the concepts with a text, each caption file once: pictures may share one."""
+        return each_caption_once(p for p in self.own if p.text)
 
     def name(self, path: Path) -> str:
         """A file's name relative to the folder, in POSIX form."""

@@ -18,7 +18,7 @@ _ESCAPE = re.compile(r"\\[()\[\]{}]")
 
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
     """The findings; skipped where there is no list of tags."""
-    captioned = [p for p in folder.own if p.text]
+    captioned = folder.captioned
     yield from _underscores(folder, captioned)
     yield from _escapes(folder, captioned)
     tagged = [p for p in captioned if _is_tagged(p)]

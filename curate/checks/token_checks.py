@@ -40,7 +40,7 @@ def token_count(tokenizer: Any, text: str) -> int:
 
 def _long(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
     limit = settings.options.max_tokens
-    counts = [(p, token_count(settings.tokenizer, p.text)) for p in folder.own if p.text]
+    counts = [(p, token_count(settings.tokenizer, p.text)) for p in folder.captioned]
     long = [(p, n) for p, n in counts if n > limit]
     if not long:
         return
@@ -60,7 +60,7 @@ def _split(folder: CheckedFolder, tokenizer: Any) -> Iterator[Finding]:
     pieces: dict[str, int] = {}
     spelled: dict[str, Place] = {}
     holders: dict[str, list[Place]] = {}
-    for one in folder.own:
+    for one in folder.captioned:
         for word in {w for w in _words(one.text) if len(w) > 1}:
             if word not in pieces:
                 pieces[word] = token_count(tokenizer, word)

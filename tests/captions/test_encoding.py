@@ -53,6 +53,19 @@ def test_the_option_is_heeded_and_nothing_is_guessed(encoding: str, tmp_path: Pa
     assert not result.messages
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a dog, テスト", "zwx dog, ソファ", "ネコ", "zwx, ポーズ, スカート", "セーラー服, ツインテール", "ミニスカート"],
+)
+def test_katakana_in_shift_jis_is_not_taken_for_accents(text: str) -> None:
+    assert captions.decode(text.encode("cp932")) == captions.Decoded(text, "cp932")
+
+
+@pytest.mark.parametrize("text", ["it’s a dog", "“quoted” – dog…", "‚ändern‘ ‚Öl‘", "Šaty, žena", "œuvre d’art"])
+def test_quotes_and_accents_are_not_taken_for_katakana(text: str) -> None:
+    assert captions.decode(text.encode("cp1252")).encoding in ("cp1252", "cp1250")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be", "utf-32-le"])
 @pytest.mark.parametrize("text", ["zwx, red", "café", "犬, 草"])
 def test_a_mark_says_the_encoding_and_is_no_part_of_the_text(encoding: str, text: str, tmp_path: Path) -> None:

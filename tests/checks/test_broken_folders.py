@@ -199,6 +199,31 @@ def test_each_trap_is_named_with_its_remedy(title: str, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before, "the folder was written to"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("underscores", "zwx dog, red_collar, green_grass"), ("escapes", "zwx dog, rex \\(hero\\)"),
+        ("tokens", long_caption(30)), ("trigger", "sitting, grass"), ("caption-empty", ""),
+        ("caption-lines", "zwx dog, one\ntwo"),
+    ],
+)  # fmt: skip
+def test_a_caption_that_two_pictures_share_is_named_once(name: str, text: str, tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    draw(root / DOG / "a.jpg", 77)
+    (root / CAPTION).write_text(text, encoding="utf-8")
+    result = checked(root)
+    assert files(the(result, name)) == [CAPTION]
+    assert the(result, name).message.startswith("1 caption ")
+    assert files(the(result, "shared-caption")) == [f"{DOG}/a.jpg", f"{DOG}/a.png"]
+
+
+def test_shift_jis_is_called_so(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    (root / CAPTION).write_bytes("zwx dog, ソファ".encode("cp932"))
+    [place] = the(checked(root), "caption-encoding").places
+    assert (place.file, place.detail) == (CAPTION, "cp932")
+
+
 def test_a_good_folder_has_nothing_but_a_plan(tmp_path: Path) -> None:
     result = checked(good(tmp_path / "set"))
     assert result.findings == ()
