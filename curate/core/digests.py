@@ -84,12 +84,15 @@ class FileDigests:
         )
         return {digest: Path(path) for path, size, mtime, digest in rows if _is_unchanged(Path(path), size, mtime)}
 
-    def paths_by_digest(self, algorithm: Algorithm) -> dict[str, str]:
-        """A file of each digest that is known; where several have it, the last by name."""
+    def paths_by_digest(self, algorithm: Algorithm) -> dict[str, tuple[str, ...]]:
+        """The files of each digest that is known, by name."""
         if self._database is None:
             return {}
         sql = "SELECT digest, path FROM file_digests WHERE algorithm = ? ORDER BY path"
-        return dict(self._database.read(sql, [algorithm]))
+        found: dict[str, tuple[str, ...]] = {}
+        for digest, path in self._database.read(sql, [algorithm]):
+            found[digest] = (*found.get(digest, ()), path)
+        return found
 
     def commit(self) -> None:
         """Lets other processes see what was learned."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from curate.review.entry import Entry
 from curate.review.index import Index
-from curate.review.rows import best_scores
+from curate.review.rows import best_scores, source_name
 from curate.review.tokens import Tokens
 from curate.tags_folder import Captioned
 
@@ -34,7 +33,7 @@ class Detail:
             "trained": trained,
             "chunks": self._tokens.chunks(trained) if one is not None else None,
             "chips": _chips(one) if one is not None else [],
-            "source": self._source(entry),
+            "source": source_name(entry, self._index.ledger.content) or entry.id.rpartition("/")[2],
         }
 
     def count_tokens(self, stopping: threading.Event) -> None:
@@ -58,13 +57,6 @@ class Detail:
 
         name = folder_name(one.path.parent.name)
         return name.words if name.repeats else ""
-
-    def _source(self, entry: Entry) -> str:
-        """The name of the file that the picture was made of."""
-        if entry.aside is not None:
-            return Path(entry.aside.source).name or entry.key.rpartition("/")[2]
-        origin = entry.caption.record.origin if entry.caption is not None else ""
-        return Path(self._index.ledger.content.sources.get(origin, entry.file)).name
 
 
 def _chips(one: Captioned) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from curate.folder import unfinished
 from curate.images.masks import FOLDER
 from curate.review.entry import NO_FILE, Entry, legible_id, stamp_of
 from curate.review.ledger import Ledger, Wanted
-from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, version
+from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, source_name, version
 from curate.review.snapshot import Snapshot, snapshot
 from curate.review.thumbnails import Measures
 from curate.scan import SourcePicture, concept_names
@@ -231,6 +231,7 @@ class Index:
             "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
             "tokens": entry.tokens,
             "loss": None,
+            "source": source_name(entry, self.ledger.content),
             "mask": entry.picture is not None and entry.picture.mask is not None,
             **instructions_row(self._wanted(entry), caption.record if caption else None),
         }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,14 @@ class Content:
 
     known: Known = field(default_factory=Known)
     aside: Mapping[str, Aside] = field(default_factory=dict[str, Aside])
-    sources: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The file that a picture of that origin was made of."""
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """The files that pictures of that origin were made of: copies of one another are several."""
     wanted: Mapping[str, Wanted] = field(default_factory=dict[str, Wanted])
     """What the person asked for pictures, by key."""
+
+    def source(self, origin: str, key: str) -> str:
+        """The file that a picture was made of, "" where nobody knows."""
+        return _named(self.sources.get(origin, ()), key)
 
 
 class Ledger:
@@ -136,7 +141,7 @@ class Ledger:
 
 
 def _aside(
-    summary: Path, origins: Mapping[str, str], sources: Mapping[str, str], removed: Mapping[Identity, Removal]
+    summary: Path, origins: Mapping[str, str], sources: Mapping[str, Sequence[str]], removed: Mapping[Identity, Removal]
 ) -> dict[str, Aside]:
     """What stages of the last run set aside, and what the person removed."""
     try:
@@ -144,11 +149,23 @@ def _aside(
     except (OSError, ValueError, KeyError):
         rows = []
     result = {
-        row["key"]: Aside(row["key"], row["reason"], sources.get(origins.get(row["key"], ""), "")) for row in rows
+        row["key"]: Aside(row["key"], row["reason"], _named(sources.get(origins.get(row["key"], ""), ()), row["key"]))
+        for row in rows
     }
     for (origin, key), removal in removed.items():
-        result[key] = Aside(key, "you removed it", sources.get(origin, ""), removal.path)
+        result[key] = Aside(key, "you removed it", _named(sources.get(origin, ()), key), removal.path)
     return result
+
+
+def _named(files: Sequence[str], key: str) -> str:
+    """Of files that are copies of one another the one after which a picture is called; "" without any."""
+    end = f"/{folder.source_key(key)}"
+    name = end[end.rindex("/") :]
+    paths = [(file, file.replace(os.sep, "/")) for file in files]
+    for wanted in (end, name):
+        if found := next((file for file, path in paths if path.endswith(wanted)), ""):
+            return found
+    return files[-1] if files else ""
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from curate.core.record import Record
 from curate.core.transform import Transform
 from curate.core.user_changes import MOVED_FROM, TRANSFORMED
-from curate.review.ledger import Wanted
+from curate.review.entry import Entry, legible_id
+from curate.review.ledger import Content, Wanted
 from curate.review.snapshot import Stamp
 from curate.review.thumbnails import Measures
 from curate.tags_folder import Captioned
@@ -82,6 +84,17 @@ def instructions_row(wanted: Wanted, record: Record | None) -> dict[str, Any]:
         "transform_done": bool(shown) and plain == (done or Transform().to_plain()),
         "concept_next": concept if moves else None,
     }
+
+
+def source_name(entry: Entry, content: Content) -> str | None:
+    """The name of the file that the picture was made of, None where the picture itself has it."""
+    if entry.aside is not None:
+        name = Path(entry.aside.source).name or entry.key.rpartition("/")[2]
+    else:
+        row = content.known.rows.get(entry.id)
+        name = Path((row and content.source(row.origin, row.key)) or entry.file).name
+    name = legible_id(name)
+    return name if name != entry.id.rpartition("/")[2] else None
 
 
 def best_scores(record: Record) -> dict[str, tuple[float, str]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.folder.helpers import Project
-from tests.review.helpers import TOKEN, Reply, Site
+from tests.folder.helpers import Project, photo
+from tests.review.helpers import TOKEN, Reply, Site, site
 
 A, B, CAT = "1_zwx dog/0.png", "1_zwx dog/1.png", "1_cat/ä b.png"
 A_TXT = "1_zwx dog/0.txt"
@@ -112,3 +114,23 @@ def test_a_mask_that_does_not_fit_is_refused(dogs: Project, served: Site, body: 
     assert served.ask("POST", path, body, x_curate_token=TOKEN, content_type="image/png").status == status
     assert served.ask("POST", path, body, x_curate_token=TOKEN, content_type="application/json").status == 415
     assert dogs.files() == before
+
+
+def test_the_source_of_a_picture_is_its_own_file_and_not_that_of_a_copy(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.stages = ["convert", "dedupe", "export"]
+    first = photo(project.place / "in/dog/a.jpg", 1)
+    for name in ("in/cat/zz.jpg", "in/dog/b.jpg"):
+        (project.place / name).parent.mkdir(exist_ok=True)
+        shutil.copy(first, project.place / name)
+    photo(project.place / "in/cat/a.jpg", 2)
+    photo(project.place / "in/dog/c.png", 3)
+    project.run()
+    with site(project.out) as served:
+        rows = served.rows()
+        assert {id: row["source"] for id, row in rows.items()} == {
+            "1_dog/a.png": "a.jpg", "1_cat/a.png": "a.jpg", "1_dog/c.png": None,
+            "aside:dog/b.jpg": None, "aside:cat/zz.jpg": None,
+        }  # fmt: skip
+        sources = {id: served.picture(id)["source"] for id in rows}
+        assert sources == {id: row["source"] or id.rpartition("/")[2] for id, row in rows.items()}

@@ -27,7 +27,7 @@ function update(part) {
 export function startFilters(first, change) {
   filter = first;
   report = change;
-  fields.q = el("input", { type: "search", placeholder: "name, tag or sentence", "aria-keyshortcuts": "/" });
+  fields.q = el("input", { type: "search", placeholder: "name, source, tag or sentence", "aria-keyshortcuts": "/" });
   fields.q.addEventListener("input", debounced(120, () => update({ q: fields.q.value })));
   fields.concept = select([], "", (concept) => update({ concept }));
   fields.with = tagList({ label: "Has the tag", source: ofFolder, change: (tags) => update({ with: tags }) });

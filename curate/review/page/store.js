@@ -76,7 +76,7 @@ export const fileName = (row) => row.id.slice(row.id.lastIndexOf("/") + 1);
 export function haystack(row) {
   let text = haystacks.get(row);
   if (text === undefined) {
-    text = `${row.id}\n${tagNames(row).join(", ")}\n${row.sentence}`.toLowerCase();
+    text = [row.id, row.source ?? "", tagNames(row).join(", "), row.sentence].join("\n").toLowerCase();
     haystacks.set(row, text);
   }
   return text;
