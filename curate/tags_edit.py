@@ -195,11 +195,11 @@ def removing(patterns: Sequence[str]) -> Rule:
 
 
 def replacing(pairs: Mapping[str, Sequence[str]]) -> Rule:
-    """Puts other tags in the place of tags; trigger words stay."""
-    table = {captions.canonical(old): [_plain(n) for n in new] for old, new in pairs.items()}
+    """Puts other tags in the place of tags, whatever their case; trigger words stay."""
+    table = {captions.canonical(old).casefold(): [_plain(n) for n in new] for old, new in pairs.items()}
 
     def rule(old: tuple[str, ...], trigger: frozenset[str]) -> Sequence[str]:
-        return [new for t in old for new in ([t] if t in trigger else table.get(captions.canonical(t), [t]))]
+        return [new for t in old for new in ([t] if t in trigger else table.get(captions.canonical(t).casefold(), [t]))]
 
     return rule
 

@@ -14,7 +14,7 @@ from curate.captions.files import EXTENSIONS, Beside, caption_file, sort_files
 from curate.captions.folder import Caption, FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
-from curate.captions.text import canonical, parse, parse_imported, render, spaced
+from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
 
 __all__ = [
     "EXTENSIONS",
@@ -41,6 +41,7 @@ __all__ = [
     "read_together",
     "readings",
     "render",
+    "shown",
     "sort_files",
     "spaced",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -96,6 +97,11 @@ def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
         return tag
     text = spaced(tag) if style.underscores == "spaces" else tag
     return _TO_ESCAPE.sub(r"\\\1", text) if style.escape else text
+
+
+def shown(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
+    """A tag as its caption has it, but without the backslashes that prompts need."""
+    return _written(tag, trigger, dataclasses.replace(style, escape=False))
 
 
 def _join(parts: Sequence[str], style: CaptionStyle) -> str:

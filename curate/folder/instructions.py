@@ -48,7 +48,7 @@ def keep_transform(folder: Path, path: str, transform: Transform | None) -> None
         if transform is not None and not transform.is_empty:
             kept = _described(folder / path, store, path, identity, transform, before)
         if kept != before:
-            what = f"review: {', '.join(kept.transform.words) if kept else 'not changed'}: {path}"
+            what = f"review ({', '.join(kept.transform.words) if kept else 'not changed'}: {path})"
             _keep(folder, store, what, [(identity, kept, store.concept_overrides().get(identity))])
 
 
@@ -57,8 +57,8 @@ def keep_concept(folder: Path, path: str, concept: str | None) -> None:
     keep_concepts(folder, [path], concept)
 
 
-def keep_concepts(folder: Path, paths: Sequence[str], concept: str | None) -> None:
-    """Moves pictures to another concept, or back where that is None, as one change that can be undone.
+def keep_concepts(folder: Path, paths: Sequence[str], concept: str | None) -> str | None:
+    """Moves pictures to another concept, or back where that is None, as one change; returns the concept's name.
 
     A concept that no folder and no pipeline names is new: its name is its trigger. Raises InputError where a picture
     is not there or is a part of one, or for a name that no folder can have; LockedError while a run is on.
@@ -77,7 +77,8 @@ def keep_concepts(folder: Path, paths: Sequence[str], concept: str | None) -> No
         changes = [(one, kept.get(one), new) for one, new in wanted.items() if overrides.get(one) != new]
         if changes:
             what = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-            _keep(folder, store, f"review: moved to {name or 'their own concept'}: {what}", changes)
+            _keep(folder, store, f"review (moved to {name or 'their own concept'}: {what})", changes)
+    return name
 
 
 def transforms(store: Store) -> dict[Identity, Transform]:

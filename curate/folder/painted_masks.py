@@ -50,7 +50,7 @@ def keep_mask(folder: Path, path: str, mask: bytes | None) -> None:
         if data is None and not file.exists():
             return
         verb = "mask removed" if data is None else "mask painted"
-        journal = Journal.begin(folder, store, f"review: {verb}: {path}", moves_pictures=False)
+        journal = Journal.begin(folder, store, f"review ({verb}: {path})", moves_pictures=False)
         journal.replacing(file)
         if row:
             journal.owning(name, row, "mask")

@@ -23,6 +23,7 @@ _AS_TAGS = (
     "Saved, but a part of it reads as tags: a caption is one line, and only longer sentences are told from tags. "
     "Begin with a capital letter, write at least five words, and end with a full stop."
 )
+_JOINED = "Saved as one line: trainers read the first line of a caption alone, so your lines were joined."
 _NEWER = "changed on disk meanwhile"
 
 
@@ -52,8 +53,9 @@ class Changes:
             edited = plan([e.caption for e in captioned.values() if e.caption is not None], change, edited_too=True)
             if not request.preview and edited.changes:
                 with self.ledger() as store:
-                    newer = write(self._index.target, store, edited.changes, summary(request),
-                                  by_hand=len(request.ids) == 1)  # fmt: skip
+                    title = summary(request, [captioned[c.caption.path].id for c in edited.changes])
+                    by_hand = len(request.ids) == 1
+                    newer = write(self._index.target, store, edited.changes, title, by_hand=by_hand)
                 self._index.refresh()
                 skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in newer]
                 self._check_one(request.ids, skipped)
@@ -63,9 +65,13 @@ class Changes:
                     "note": self._read_otherwise(request)}  # fmt: skip
 
     def _read_otherwise(self, request: EditRequest) -> str:
-        """Says so where a sentence that was written reads as tags."""
+        """Says so where lines that were written became one, or a sentence reads as tags."""
         entry = self._index.get(request.ids[0])
-        if request.operation != "sentence" or request.preview or entry is None or entry.caption is None:
+        if request.preview or entry is None or entry.caption is None:
+            return ""
+        if request.operation == "text" and entry.caption.form != "lines" and "\n" in request.text.strip():
+            return _JOINED
+        if request.operation != "sentence":
             return ""
         asked = " ".join(request.text.split())
         return _AS_TAGS if asked and entry.caption.record.sentence != asked else ""

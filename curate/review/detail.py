@@ -7,6 +7,7 @@ import threading
 from functools import cache
 from typing import Any
 
+from curate import captions
 from curate.review.entry import Entry
 from curate.review.index import Index
 from curate.review.rows import best_scores, source_name
@@ -32,6 +33,7 @@ class Detail:
             "caption": one.raw if one is not None else "",
             "trained": trained,
             "chunks": self._tokens.chunks(trained) if one is not None else None,
+            "trigger": list(one.record.trigger) if one is not None else [],
             "chips": _chips(one) if one is not None else [],
             "source": source_name(entry, self._index.ledger.content) or entry.id.rpartition("/")[2],
         }
@@ -47,7 +49,6 @@ class Detail:
 
     def _trained(self, one: Captioned) -> str:
         """The caption as the trainer reads it: one line; the words of the folder where there is none."""
-        from curate import captions
         from curate.captions import FolderForm
 
         text = captions.normalize(one.raw, FolderForm(one.form))
@@ -65,6 +66,7 @@ def _chips(one: Captioned) -> list[dict[str, Any]]:
     return [
         {
             "tag": tag,
+            "text": captions.shown(tag, one.record.trigger, one.record.style),
             "score": scores[tag][0] if tag in scores else None,
             "implied": tag in implied,
             "trigger": tag in one.record.trigger,

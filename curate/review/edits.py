@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from curate import captions
 from curate.captions import MARKER
 from curate.errors import InputError
+from curate.report.text import listed
 from curate.tags_edit import Edit
 from curate.tags_folder import Captioned
 
@@ -58,39 +59,49 @@ def edit_of(request: EditRequest) -> Edit:
     return edit
 
 
-def summary(request: EditRequest) -> str:
-    """The request as the journal names it."""
+def summary(request: EditRequest, ids: Sequence[str]) -> str:
+    """The request as the journal names it, with the pictures whose captions change."""
     what = ", ".join(request.tags[:3]) + (" …" if len(request.tags) > 3 else "")
     if request.operation == "replace":
         what += f" = {', '.join(request.instead[:3])}"
-    return f"review ({' '.join((request.operation, what)).strip()})"
+    return titled(" ".join((_VERBS.get(request.operation, request.operation), what)).strip(), ids)
+
+
+def titled(what: str, ids: Sequence[str]) -> str:
+    """A change of the page as the journal names it."""
+    return f"review ({what}: {listed(ids)})"
+
+
+_VERBS: Mapping[Operation, str] = {"set": "tags", "text": "caption file"}
 
 
 _Change = Callable[[Captioned, list[str], EditRequest], Sequence[str]]
 
 
 def _add(one: Captioned, tags: list[str], request: EditRequest) -> Sequence[str]:
-    new = [tag for tag in _own(one, request.tags) if tag not in tags]
+    present = {tag.casefold() for tag in tags}
+    new = [tag for tag in _own(one, request.tags) if tag.casefold() not in present]
     return _put(tags, new, request.position)
 
 
 def _remove(one: Captioned, tags: list[str], request: EditRequest) -> Sequence[str]:
-    unwanted = set(_own(one, request.tags)) - set(one.record.trigger)
-    return [tag for tag in tags if tag not in unwanted]
+    unwanted = _unwanted(one, request)
+    return [tag for tag in tags if not unwanted(tag)]
 
 
 def _replace(one: Captioned, tags: list[str], request: EditRequest) -> Sequence[str]:
-    unwanted = set(_own(one, request.tags)) - set(one.record.trigger)
-    first = next((i for i, tag in enumerate(tags) if tag in unwanted), None)
+    unwanted = _unwanted(one, request)
+    first = next((i for i, tag in enumerate(tags) if unwanted(tag)), None)
     if first is None:
         return tags
     new = _own(one, request.instead)
-    before, after = tags[:first], [tag for tag in tags[first:] if tag not in unwanted]
+    before, after = tags[:first], [tag for tag in tags[first:] if not unwanted(tag)]
     return [*before, *new, *after]
 
 
 def _move(one: Captioned, tags: list[str], request: EditRequest) -> Sequence[str]:
-    moved = [tag for tag in _own(one, request.tags) if tag in tags]
+    wanted = [tag.casefold() for tag in _own(one, request.tags)]
+    moved = sorted((tag for tag in tags if tag.casefold() in wanted), key=lambda tag: wanted.index(tag.casefold()))
     return _put([tag for tag in tags if tag not in moved], moved, request.position)
 
 
@@ -105,6 +116,12 @@ _CHANGES: dict[Operation, _Change] = {
     "move": _move,
     "set": _set,
 }
+
+
+def _unwanted(one: Captioned, request: EditRequest) -> Callable[[str], bool]:
+    """Whether a tag is one of those asked for, in any case; trigger words stay."""
+    wanted = {tag.casefold() for tag in _own(one, request.tags)}
+    return lambda tag: tag.casefold() in wanted and tag not in one.record.trigger
 
 
 def _put(tags: Sequence[str], new: Sequence[str], position: int | None) -> Sequence[str]:

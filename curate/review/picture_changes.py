@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate import folder
-from curate.core.counting import counted
 from curate.core.transform import Transform
 from curate.folder.instructions import keep_concepts, keep_transform
 from curate.folder.painted_masks import keep_mask
 from curate.review.answers import Refused
 from curate.review.changes import Changes
+from curate.review.edits import titled
 from curate.review.entry import Entry
 from curate.review.index import Index
 
@@ -74,7 +74,7 @@ class PictureChanges:
                 with self._changes.ledger() as store:
                     # an edited caption is known before its file goes: it returns with the picture
                     folder.read_changes(self._index.target, store, lambda _: None)
-                    title = f"review (set aside {counted(len(paths), 'picture')})"
+                    title = titled("set aside", paths)
                     journal = folder.Journal.begin(self._index.target, store, title)
                     folder.remove(self._index.target, store, journal, paths)
                     journal.finish()
@@ -93,7 +93,7 @@ class PictureChanges:
                 with self._changes.ledger() as store:
                     removed = {identity[1]: identity for identity in store.removed()}
                     mine = [removed[key] for key in keys if key in removed]
-                    title = f"review (bring back {counted(len(mine), 'picture')})"
+                    title = titled("bring back", [key for _, key in mine])
                     folder.restore_pictures(self._index.target, store, mine, title)
                 self._index.refresh()
                 reason = "a stage set it aside: change its options in the pipeline"
@@ -119,10 +119,11 @@ class PictureChanges:
             parts = [e for e in entries if e.aside is None and folder.source_key(e.key) != e.key]
             skipped += [{"id": e.id, "reason": _PART} for e in parts]
             paths = [self._path(e) for e in entries if e.aside is None and e not in parts]
+            name = request.concept
             if paths:
-                keep_concepts(self._index.target, paths, request.concept)
+                name = keep_concepts(self._index.target, paths, request.concept)
                 self._index.refresh()
-            return {"skipped": skipped, "revision": self._index.revision}
+            return {"skipped": skipped, "revision": self._index.revision, "concept": name}
 
     def _one(self, id: str, change: Callable[[str], None]) -> dict[str, Any]:
         """Changes what is kept of a picture of that path in the folder."""

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from curate import captions
 from curate.core.record import Record
 from curate.core.transform import Transform
 from curate.core.user_changes import MOVED_FROM, TRANSFORMED
@@ -22,19 +23,29 @@ _CLOSE = 0.1
 
 
 class TagTable:
-    """Every tag that was ever sent, by number; it only grows, so that the page's numbers stay right."""
+    """Every tag that was ever sent, by number; it only grows, so that the page's numbers stay right.
+
+    `texts` are the tags as the first caption that had them writes them: mostly with spaces.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.texts: list[str] = []
         self._numbers: dict[str, int] = {}
 
-    def number(self, tag: str) -> int:
-        """The tag's place in `names`."""
+    def number(self, tag: str, record: Record) -> int:
+        """The tag's place in `names`; `record` is of a picture that has it."""
         number = self._numbers.get(tag)
         if number is None:
             number = self._numbers[tag] = len(self.names)
             self.names.append(tag)
+            self.texts.append(captions.shown(tag, record.trigger, record.style))
         return number
+
+    def text(self, tag: str) -> str | None:
+        """The tag as a caption of the folder writes it, None where none has it."""
+        number = self._numbers.get(tag)
+        return None if number is None else self.texts[number]
 
 
 def version(stamp: Stamp) -> str:
@@ -45,10 +56,14 @@ def version(stamp: Stamp) -> str:
 def caption_row(one: Captioned, table: TagTable) -> dict[str, Any]:
     """What a row says of the caption."""
     known = best_scores(one.record)
-    numbers = [table.number(tag) for tag in one.tags]
+    numbers = [table.number(tag, one.record) for tag in one.tags]
     scored = [known[tag] for tag in one.tags if tag in known]
     limits = thresholds(tuple(one.record.scores.unpack()) if scored else ())
-    low = [table.number(tag) for tag in one.tags if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE]
+    low = [
+        table.number(tag, one.record)
+        for tag in one.tags
+        if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE
+    ]
     return {
         "tags": numbers,
         "sentence": one.record.sentence,

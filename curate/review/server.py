@@ -121,7 +121,8 @@ class Review:
         with index.lock:
             index.refresh()
             head = {**self._head(), "folder": index.target.name, "place": self._place,
-                    "prepared": index.is_prepared, "messages": index.notes, "tags": index.table.names}  # fmt: skip
+                    "prepared": index.is_prepared, "messages": index.notes, "tags": index.table.names,
+                    "texts": index.table.texts}  # fmt: skip
             return _with_pictures(head, index.entries.values())
 
     def _changes(self, request: Request) -> Response:
@@ -132,7 +133,8 @@ class Review:
             if since > index.revision or tags > len(index.table.names):
                 return answer({"reload": True})
             changed, removed = index.since(since)
-            head = {**self._head(), "removed": removed, "tags": index.table.names[tags:], "messages": index.notes}
+            head = {**self._head(), "removed": removed, "tags": index.table.names[tags:],
+                    "texts": index.table.texts[tags:], "messages": index.notes}  # fmt: skip
             return _with_pictures(head, changed)
 
     def _head(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import captions
+from curate.core.record import CaptionStyle
 from curate.review.detail import implications
 from curate.review.index import Index
 
@@ -37,7 +38,7 @@ class Vocabulary:
         """The tags that hold the text, best first: whole words, beginnings, then anywhere; frequent ones first."""
         wanted = captions.canonical(text).casefold()
         words, aliases = self._tables()
-        own = self.counts()
+        own, style = self.counts(), self._style()
         matches: dict[str, tuple[tuple[int, int, int, str], str | None]] = {}
         for tag in {*words, *own}:
             rank = _rank(wanted, tag.casefold())
@@ -51,6 +52,7 @@ class Vocabulary:
         return [
             {
                 "tag": tag,
+                "text": self._index.table.text(tag) or captions.shown(tag, (), style),
                 "count": own[tag],
                 "site_count": words[tag].count if tag in words else None,
                 "alias": alias,
@@ -86,6 +88,13 @@ class Vocabulary:
                     self._words.setdefault(tag, Word(tag, 0, "general"))
                 self._aliases = table.aliases
             return self._words, self._aliases
+
+    def _style(self) -> CaptionStyle:
+        """How the captions of the folder are written, by one of them."""
+        with self._index.lock:
+            captioned = (e.caption for e in self._index.entries.values() if e.caption is not None)
+            one = next(captioned, None)
+        return one.record.style if one is not None else CaptionStyle()
 
     def _models(self) -> set[str]:
         """The taggers that scored pictures of the folder."""

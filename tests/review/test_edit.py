@@ -60,7 +60,7 @@ def test_many_pictures_are_one_entry_of_the_journal(dogs: Project, served: Site)
     assert [one["id"] for one in done["changes"]] == [A, B, CAT]
     assert done["skipped"] == [{"id": "gone.png", "reason": "no longer there"}]
     assert [text.endswith(", outdoors") for text in dogs.captions().values()] == [True, True, True, False]
-    assert drive.undo(dogs.out)[0] == "review (add outdoors)"
+    assert drive.undo(dogs.out)[0] == f"review (add outdoors: {A}, {B}, {CAT})"
     assert dogs.captions() == before
     assert served.rows()[A]["edited"] is False
 
@@ -192,3 +192,55 @@ def test_a_sentence_that_reads_as_tags_is_told_of(served: Site) -> None:
     assert "reads as tags" in served.edit(A, operation="sentence", text="a cat, on a mat")["note"]
     assert served.edit(A, operation="sentence", text="A cat sleeps on a red mat.")["note"] == ""
     assert served.edit(A, operation="add", tags=["moon"])["note"] == ""
+
+
+def test_tags_are_the_same_in_any_case(dogs: Project, served: Site) -> None:
+    dogs.edit(A_TXT, "zwx dog, Red Hat, grass")
+    assert served.edit(A, operation="add", tags=["red hat"])["changes"] == []
+    assert [c["after"] for c in served.edit(A, operation="remove", tags=["red_hat"], preview=True)["changes"]] == [
+        "zwx dog, grass"
+    ]
+    served.edit(A, operation="replace", tags=["RED HAT"], **{"with": ["blue hat"]})
+    assert dogs.captions()[A_TXT] == "zwx dog, blue hat, grass"
+    served.edit(A, operation="move", tags=["GRASS"], position=1)
+    assert dogs.captions()[A_TXT] == "zwx dog, grass, blue hat"
+    assert served.edit(A, operation="remove", tags=["ZWX dog"])["changes"] == []
+    tags_edit.edit(dogs.out, tags_edit.replacing({"Blue Hat": ["cap"]}), "tags rename", edited_too=True)
+    assert dogs.captions()[A_TXT] == "zwx dog, grass, cap"
+
+
+def test_tags_are_shown_as_the_caption_writes_them(dogs: Project, served: Site, tmp_path: Path) -> None:
+    dogs.edit(A_TXT, "zwx dog, red hat, ^_^, a_(b)")
+    assert [chip["text"] for chip in served.picture(A)["chips"]] == ["zwx dog", "red hat", "^_^", "a (b)"]
+    index = served.get("/api/index")
+    texts = dict(zip(index["tags"], index["texts"], strict=True))
+    assert texts["red_hat"] == "red hat" and texts["zwx dog"] == "zwx dog"
+    suggested = {one["tag"]: one["text"] for one in served.get("/api/vocabulary?q=hat&limit=50")}
+    assert suggested["red_hat"] == "red hat" and suggested["straw_hat"] == "straw hat"
+    folder = tmp_path / "theirs" / "10_my dog"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes((dogs.out / A).read_bytes())
+    (folder / "a.txt").write_text("my_dog red_hat looking_up", encoding="utf-8")
+    with site(folder.parent) as theirs:
+        assert [chip["text"] for chip in theirs.picture("10_my dog/a.png")["chips"]][-2:] == ["red_hat", "looking_up"]
+
+
+def test_lines_that_become_one_are_told_of(dogs: Project, served: Site) -> None:
+    assert "one line" in served.edit(A, operation="text", text="zwx dog, grass\nsky")["note"]
+    assert dogs.captions()[A_TXT] == "zwx dog, grass sky"
+    assert served.edit(A, operation="text", text="zwx dog, moon\n")["note"] == ""
+
+
+def test_undo_names_the_pictures(dogs: Project, served: Site) -> None:
+    served.edit(A, operation="remove", tags=["grass"])
+    served.post("/api/transform", id=A, crop=None, rotate=90, flip=False)
+    served.post("/api/concept", ids=[A, B], concept="cat")
+    assert [served.post("/api/undo")["undone"] for _ in range(4)] == [
+        f"review (moved to cat: {A}, {B})", f"review (rotated: {A})", f"review (remove grass: {A})", None,
+    ]  # fmt: skip
+
+
+def test_a_concept_is_called_by_its_name_and_not_by_its_folder(served: Site) -> None:
+    assert served.post("/api/concept", ids=[A], concept=" 5_neu ")["concept"] == "neu"
+    assert served.rows()[A]["concept_next"] == "neu"
+    assert served.post("/api/concept", ids=[A], concept=None)["concept"] is None

@@ -75,7 +75,7 @@ def test_bringing_back_can_be_undone(dogs: Project, served: Site, runs: bool) ->
     if runs:
         dogs.run()
         assert dogs.files() == before
-    assert "bring back 1 picture" in served.post("/api/undo")["undone"]
+    assert served.post("/api/undo")["undone"] == "review (bring back: dog/0.png)"
     assert served.rows()["aside:dog/0.png"]["aside"] == "you removed it"
     dogs.run()
     assert dogs.files() == gone

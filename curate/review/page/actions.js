@@ -59,7 +59,7 @@ export async function undo() {
   try {
     const { undone } = await post("/api/undo", {});
     ownChange();
-    notice(undone ? `Undone: ${undone}` : "There is nothing to undo.");
+    notice(undone ? `Undone: ${undone.replace(/^review \((.*)\)$/s, "$1")}` : "There is nothing to undo.");
   } catch (error) {
     fail(error);
   }
@@ -83,15 +83,24 @@ export async function acceptAndContinue() {
   }
 }
 
+// A caption that the person edited is never changed, so it keeps the trigger words of the concept before.
+function moved(ids, { concept, skipped }) {
+  const left = new Set(skipped.map(({ id }) => id));
+  const done = ids.filter((id) => !left.has(id));
+  const own = done.filter((id) => state.pictures.get(id)?.edited);
+  const keeps = own.length === 1 ? "You edited its caption, so it keeps" : `You edited ${counted(own.length, "caption")} of these, which keep`;
+  return done.length ? `Moved to ${concept}: ${howMany(done)}.${own.length ? ` ${keeps} the old trigger words.` : ""}` : "";
+}
+
 const dialog = document.getElementById("choose-concept");
 
 export function moveToConcept(ids) {
   if (!ids.length) return;
   const take = (concept) => {
     dialog.close();
-    if (concept.trim()) act(post("/api/concept", { ids, concept: concept.trim() }), `Moved to ${concept.trim()}: ${howMany(ids)}.`);
+    if (concept.trim()) act(post("/api/concept", { ids, concept: concept.trim() }), (answer) => moved(ids, answer));
   };
-  const moved = ids.some((id) => state.pictures.get(id)?.concept_next);
+  const isMoved = ids.some((id) => state.pictures.get(id)?.concept_next);
   const back = () => {
     dialog.close();
     act(post("/api/concept", { ids, concept: null }), `Back in its own concept: ${howMany(ids)}.`);
@@ -101,7 +110,7 @@ export function moveToConcept(ids) {
     el("form", { method: "dialog", on: { submit: (event) => { event.preventDefault(); take(input.value); } } },
       el("h2", { id: "concept-title" }, `Move ${howMany(ids)} to another concept`),
       el("div", { class: "choices" }, state.concepts.map(({ name }) => button(name, () => take(name))),
-        moved && button("Back to its own", back, { class: "quiet" })),
+        isMoved && button("Back to its own", back, { class: "quiet" })),
       el("div", { class: "row" }, input, el("button", { type: "submit" }, "Move"), button("Cancel", () => dialog.close(), { class: "quiet" }))),
   );
   dialog.showModal();

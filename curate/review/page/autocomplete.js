@@ -2,7 +2,7 @@
 
 import { ApiError, get, GoneError } from "./api.js";
 import { debounced, el, isolated } from "./dom.js";
-import { folderTags } from "./store.js";
+import { folderTags, tagText } from "./store.js";
 import { announce } from "./notices.js";
 
 const DELAY_MS = 80;
@@ -79,12 +79,12 @@ export function tagField({ label, take, source = vocabulary, placeholder = "" })
     return announce(options.length ? `${options.length} suggestions` : "");
   }
 
-  function suggestion({ tag, count, alias }, optionId) {
+  function suggestion({ tag, text, count, alias }, optionId) {
     return el("li", { role: "option", id: optionId, "aria-selected": "false", on: { pointerdown: (event) => {
       event.preventDefault();
       choose(tag);
     } } },
-    el("span", { class: "name" }, alias ? [isolated(alias), " → "] : null, isolated(tag)),
+    el("span", { class: "name" }, alias ? [isolated(alias), " → "] : null, isolated(text ?? tag)),
     el("small", {}, count ? count.toLocaleString("en") : ""));
   }
 
@@ -104,11 +104,10 @@ export function tagField({ label, take, source = vocabulary, placeholder = "" })
       event.preventDefault();
       event.stopPropagation();
       choose(active >= 0 ? options[active].tag : input.value);
-    } else if (event.key === "Escape" && (options.length || input.value)) {
+    } else if (event.key === "Escape" && options.length) {
       event.preventDefault();
       event.stopPropagation();
-      if (options.length) close();
-      else input.value = "";
+      close();
     }
   });
   return { node: el("div", { class: "tag-field" }, input, list), input };
@@ -126,8 +125,8 @@ export function tagList({ label, change, source = vocabulary, placeholder = "" }
   function show(next) {
     tags = [...new Set(next)];
     chosen.replaceChildren(...tags.map((tag) => el("button", {
-      type: "button", class: "tag", "aria-label": `Remove ${tag}`, on: { click: () => set(tags.filter((one) => one !== tag)) },
-    }, isolated(tag), el("span", { "aria-hidden": "true" }, " ×"))));
+      type: "button", class: "tag", "aria-label": `Remove ${tagText(tag)}`, on: { click: () => set(tags.filter((one) => one !== tag)) },
+    }, isolated(tagText(tag)), el("span", { "aria-hidden": "true" }, " ×"))));
   }
 
   function set(next) {

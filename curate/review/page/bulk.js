@@ -1,11 +1,10 @@
 // Tags of many pictures at once: choose what to do, see the difference, then apply it as one step.
 
 import { act } from "./actions.js";
-import { post } from "./api.js";
+import { ApiError, post } from "./api.js";
 import { tagList } from "./autocomplete.js";
 import { difference } from "./difference.js";
 import { button, counted, debounced, el, isolated, labelled, select } from "./dom.js";
-import { fail } from "./notices.js";
 import { fileName } from "./store.js";
 
 const SHOWN = 50; // differences that are drawn at first, and with every "show more"
@@ -82,8 +81,8 @@ class BulkForm {
     try {
       answer = await post("/api/edit", { ...this.body, preview: true });
     } catch (error) {
-      this.result.textContent = "";
-      fail(error);
+      if (!(error instanceof ApiError)) throw error;
+      this.result.textContent = [error.message, error.remedy].filter(Boolean).join(" – ");
       return;
     }
     if (turn !== run) return;

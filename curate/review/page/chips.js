@@ -4,6 +4,7 @@ import { tagField } from "./autocomplete.js";
 import { button, el, isolated } from "./dom.js";
 import { bind } from "./keys.js";
 import { announce, notice } from "./notices.js";
+import { folded, tagText } from "./store.js";
 
 const DRAG_PIXELS = 5;
 
@@ -34,15 +35,15 @@ export class Chips {
     if (focused !== null) (node ?? this.list.firstChild)?.querySelector(".name").focus();
   }
 
-  chip({ tag, score, implied, trigger }) {
+  chip({ tag, text, score, implied, trigger }) {
     const percent = score === null || score === undefined ? null : `${Math.round(score * 100)}%`;
     const notes = [trigger && "trigger word", implied && "implied by another tag", percent && `score ${percent}`,
       this.low.has(tag) && "uncertain"].filter(Boolean).join(", ");
     const kinds = [trigger && "trigger", implied && "implied", this.low.has(tag) && "low"].filter(Boolean).join(" ");
     return el("li", { class: `chip ${kinds}`, "data-tag": tag, title: notes || null },
-      el("button", { type: "button", class: "name", tabindex: "-1", "aria-label": notes ? `${tag}, ${notes}` : tag },
-        isolated(tag), percent && el("small", {}, percent), implied && el("small", {}, "implied"), trigger && el("small", {}, "trigger")),
-      !trigger && button("×", () => this.remove(tag), { class: "remove", tabindex: "-1", "aria-label": `Remove ${tag}` }));
+      el("button", { type: "button", class: "name", tabindex: "-1", "aria-label": notes ? `${text}, ${notes}` : text },
+        isolated(text), percent && el("small", {}, percent), implied && el("small", {}, "implied"), trigger && el("small", {}, "trigger")),
+      !trigger && button("×", () => this.remove(tag), { class: "remove", tabindex: "-1", "aria-label": `Remove ${text}` }));
   }
 
   tabStop(node) {
@@ -50,8 +51,8 @@ export class Chips {
   }
 
   add(tag) {
-    if (this.tags.includes(tag)) return announce(`${tag} is there already`);
-    this.show([...this.chips, { tag, score: null, implied: false, trigger: false }], this.low);
+    if (this.tags.some((one) => folded(one) === folded(tag))) return notice(`${tagText(tag)} is there already.`);
+    this.show([...this.chips, { tag, text: tagText(tag), score: null, implied: false, trigger: false }], this.low);
     return this.change({ operation: "add", tags: [tag] });
   }
 
@@ -64,7 +65,7 @@ export class Chips {
     const focused = this.list.contains(document.activeElement);
     this.show(this.chips.filter((chip) => chip.tag !== tag), this.low);
     if (focused) this.focus(Math.min(i, this.chips.length - 1));
-    announce(`${tag} removed`);
+    announce(`${tagText(tag)} removed`);
     this.change({ operation: "remove", tags: [tag] });
   }
 
@@ -75,7 +76,7 @@ export class Chips {
     const chips = [...this.chips];
     chips.splice(place, 0, ...chips.splice(from, 1));
     this.show(chips, this.low);
-    announce(`${tag} is now number ${place + 1}`);
+    announce(`${tagText(tag)} is now number ${place + 1}`);
     this.change({ operation: "move", tags: [tag], position: place });
   }
 

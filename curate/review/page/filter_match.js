@@ -67,7 +67,7 @@ export function matcher(filter) {
     && yesNo(filter.dup, row.duplicate_of !== null)
     && yesNo(filter.low, row.low.length > 0)
     && yesNo(filter.mask, row.mask)
-    && yesNo(filter.change, Boolean(row.transform || row.concept_next))
+    && yesNo(filter.change, Boolean((row.transform && !row.transform_done) || row.concept_next))
     && (filter.tokens === "" || (row.tokens !== null && row.tokens >= least && row.tokens <= most))
     && present.every((i) => row.tags.includes(i))
     && !absent.some((i) => row.tags.includes(i))

@@ -29,6 +29,7 @@ let openPicture = () => {};
 
 export const cursorId = () => pictures[cursor]?.id ?? null;
 export const shownIds = () => pictures.map((row) => row.id);
+export const isShown = (id) => place.has(id);
 export const neighbour = (id, step) => pictures[(place.get(id) ?? -1) + step]?.id ?? null;
 export const position = (id) => [(place.get(id) ?? -1) + 1, pictures.length];
 

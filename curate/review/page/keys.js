@@ -43,7 +43,10 @@ const lower = (key) => (key.length === 1 ? key.toLowerCase() : key);
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
   const key = name(event);
-  if (isTyping(event.target) && key !== "Escape") return;
+  if (isTyping(event.target)) {
+    if (key === "Escape") leave(event);
+    return;
+  }
   const pressed = event.target.closest?.("button, a, summary, input") && (key === " " || key === "Enter");
   if (pressed) return;
   const entry = table.find((one) => one.run && one.keys.includes(key) && possible(one) && (one.place === place || one.place === "all"));
@@ -51,6 +54,13 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   entry.run(event);
 });
+
+// Esc leaves a field, and nothing else: what is selected or open stays.
+function leave(event) {
+  event.preventDefault();
+  event.target.blur();
+  document.querySelector(place === "grid" ? "#grid" : "canvas.stage").focus({ preventScroll: true });
+}
 
 const pretty = (key) => key.split(/(?<=.)\+(?=.)/).map((part) => SHOWN[part] ?? part).join("+");
 

@@ -16,11 +16,14 @@ import { load, quietly, state, store, watch } from "./store.js";
 const byId = (id) => document.getElementById(id);
 const PAN = 60; // pixels on the screen
 const RETRY_MS = 2000;
+let selectionSaid = "";
 
+// What the filter hides is left alone, selected or not.
+const selectedInSight = () => selectedIds().filter(grid.isShown);
 // The selected pictures, or the one under the cursor.
-const chosen = () => (selectedCount() ? selectedIds() : [grid.cursorId()].filter(Boolean));
+const chosen = () => (selectedInSight().length ? selectedInSight() : [grid.cursorId()].filter(Boolean));
 // The selected pictures, or all that the filter shows.
-const many = () => (selectedCount() ? selectedIds() : grid.shownIds());
+const many = () => (selectedInSight().length ? selectedInSight() : grid.shownIds());
 
 function showGrid({ keep = false } = {}) {
   const rows = shown(currentFilter());
@@ -31,6 +34,7 @@ function showGrid({ keep = false } = {}) {
   grid.emptyText(rows.length ? "" : empty);
   byId("folder").textContent = state.folder || "curate review";
   document.title = `${state.folder} – curate review`;
+  if (selectedCount()) showSelection();
   byId("continue").hidden = !state.waiting;
   showMessages();
 }
@@ -46,15 +50,19 @@ function showMessages() {
 
 function showSelection() {
   const count = selectedCount();
+  const hidden = count - selectedInSight().length;
   const bar = byId("selection");
   bar.hidden = !count;
+  const off = { disabled: hidden === count };
+  const text = `${counted(count, "picture")} selected${hidden ? ` (${hidden.toLocaleString("en")} hidden by the filter: left alone)` : ""}`;
   bar.replaceChildren(
-    document.createTextNode(`${counted(count, "picture")} selected`),
-    button("Edit tags", () => openBulk(selectedIds())), button("Set aside", () => setAside(selectedIds()), { "data-need": "aside" }),
-    button("Bring back", () => bringBack(selectedIds()), { "data-need": "aside" }),
-    button("Another concept", () => moveToConcept(selectedIds()), { "data-need": "concept" }),
+    el("span", {}, text),
+    button("Edit tags", () => openBulk(selectedInSight()), off), button("Set aside", () => setAside(selectedInSight()), { "data-need": "aside", ...off }),
+    button("Bring back", () => bringBack(selectedInSight()), { "data-need": "aside", ...off }),
+    button("Another concept", () => moveToConcept(selectedInSight()), { "data-need": "concept", ...off }),
     button("Clear", clearSelection, { class: "quiet" }));
-  announce(count ? `${count} selected` : "Nothing selected");
+  if (text !== selectionSaid) announce(count ? text : "Nothing selected");
+  selectionSaid = count ? text : "";
 }
 
 // The address holds the filter and the open picture: reloading, "back" and links from the report work.
@@ -88,6 +96,7 @@ function bindKeys() {
   bind("all", ["u", "Ctrl+z"], "undo the last change", undo);
   bind("all", "/", "search", () => toGrid(focusSearch));
   bind("all", "t", "tags of the whole folder", openStatistics);
+  bind("all", "Escape", "leave a field", null);
   bind("grid", "Arrows", "go to another picture", null);
   for (const [key, move] of Object.entries({ ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "start",
     End: "end", PageUp: "pageUp", PageDown: "pageDown" })) {

@@ -6,9 +6,11 @@ import { editCaption, isOwnChange, showCaption, shownCaption } from "./caption.j
 import { Chips } from "./chips.js";
 import { button, counted, el, isolated } from "./dom.js";
 import { position } from "./grid.js";
+import { hints } from "./hints.js";
 import { notice } from "./notices.js";
 import { fileName, state } from "./store.js";
 import { TextField } from "./text_field.js";
+import { marks } from "./tile.js";
 
 const CHUNK = 75; // tokens that CLIP reads at once
 
@@ -21,17 +23,19 @@ export class Panel {
     this.text = new TextField({ operation: "text", label: "Caption file", rows: 5, conflict });
     this.title = el("h2", {});
     this.facts = el("dl", { class: "facts" });
+    this.marks = el("p", { class: "row marks-row" });
     this.warning = el("p", { class: "warning", hidden: true });
+    this.hints = el("div", { class: "hints", role: "status" });
     this.trained = el("p", { class: "trained" });
     this.tokens = el("div", { class: "tokens" });
     this.buttons = el("div", { class: "row" });
     this.captions = el("div", {},
-      el("h3", {}, "Tags"), this.chips.node,
+      el("h3", {}, "Tags"), this.chips.node, this.hints,
       el("h3", {}, "Sentence ", this.sentence.status), this.sentence.input,
       el("h3", {}, "Caption as it is trained"), this.trained, this.tokens,
       el("details", { class: "file" }, el("summary", {}, "Edit the caption file as text ", this.text.status), this.text.input));
     this.node = el("section", { class: "panel", "aria-label": "About this picture" },
-      this.title, this.warning, this.buttons, this.captions, el("h3", {}, "About"), this.facts);
+      this.title, this.marks, this.warning, this.buttons, this.captions, el("h3", {}, "About"), this.facts);
   }
 
   clear() {
@@ -55,12 +59,16 @@ export class Panel {
     this.showTitle(detail);
     this.chips.show(detail.chips, new Set(detail.low.map((i) => state.tags[i])));
     this.captions.hidden = detail.aside !== null;
+    this.hints.replaceChildren(...hints(detail).map((one) => el("p", { class: "warning" }, isolated(one.text), " ",
+      one.edit && button(one.button, () => this.edit(one.edit)))));
     this.showTrained(detail);
     this.showFacts(detail);
   }
 
-  showTitle({ id, aside }) {
+  showTitle(detail) {
+    const { id, aside } = detail;
     const [place, count] = position(id);
+    this.marks.replaceChildren(...marks(detail).map(([sign, kind]) => el("span", { class: `mark ${kind}` }, isolated(sign))));
     this.title.replaceChildren(isolated(fileName({ id })), el("small", {}, place ? ` ${place} of ${count}` : ""));
     this.warning.hidden = aside === null;
     this.warning.textContent = aside === null ? "" : `Set aside: ${aside}`;

@@ -6,7 +6,7 @@ import { button, counted, debounced, el, isolated, labelled, select } from "./do
 import { shown, EMPTY } from "./filter_match.js";
 import { setFilter } from "./filters.js";
 import { fail } from "./notices.js";
-import { compare, state } from "./store.js";
+import { compare, folded, state, tagText } from "./store.js";
 
 const STEP = 200; // rows drawn at once
 const dialog = document.getElementById("statistics");
@@ -42,8 +42,8 @@ export async function openStatistics() {
 search.addEventListener("input", debounced(80, () => { limit = STEP; show(); }));
 
 function show() {
-  const words = search.value.trim().toLowerCase();
-  const rows = tags.filter(({ tag }) => tag.toLowerCase().includes(words));
+  const words = folded(search.value.trim());
+  const rows = tags.filter(({ tag }) => folded(tag).includes(words));
   const sign = { count: (a, b) => b.count - a.count, rare: (a, b) => a.count - b.count, name: () => 0 }[order.value];
   rows.sort((a, b) => sign(a, b) || compare(a.tag, b.tag));
   const concepts = state.concepts.map(({ name }) => name);
@@ -63,14 +63,15 @@ function go(filter) {
 function line({ tag, count, concepts: counts }, concepts) {
   const number = (value, filter, label) => (value ? button(value.toLocaleString("en"), () => go(filter), { class: "link", "aria-label": label }) : "");
   const own = shownIdsOf(tag);
+  const text = tagText(tag);
   return el("tr", {},
-    el("th", { scope: "row" }, el("button", { type: "button", class: "link", on: { click: () => go({ with: [tag] }) } }, isolated(tag))),
+    el("th", { scope: "row" }, el("button", { type: "button", class: "link", on: { click: () => go({ with: [tag] }) } }, isolated(text))),
     el("td", { class: "n" }, count.toLocaleString("en")),
-    ...concepts.map((name) => el("td", { class: "n" }, number(counts[name] ?? 0, { with: [tag], concept: name }, `${tag} in ${name}`))),
+    ...concepts.map((name) => el("td", { class: "n" }, number(counts[name] ?? 0, { with: [tag], concept: name }, `${text} in ${name}`))),
     el("td", { class: "n" },
-      button("Lacking", () => go({ without: [tag] }), { class: "quiet", "aria-label": `Pictures that lack ${tag}` }),
-      button("Rename", () => edit(own, "replace", tag), { class: "quiet", "aria-label": `Rename ${tag}` }),
-      button("Remove", () => edit(own, "remove", tag), { class: "quiet", "aria-label": `Remove ${tag}` })));
+      button("Lacking", () => go({ without: [tag] }), { class: "quiet", "aria-label": `Pictures that lack ${text}` }),
+      button("Rename", () => edit(own, "replace", tag), { class: "quiet", "aria-label": `Rename ${text}` }),
+      button("Remove", () => edit(own, "remove", tag), { class: "quiet", "aria-label": `Remove ${text}` })));
 }
 
 const shownIdsOf = (tag) => () => shown({ ...EMPTY, with: [tag] }).map((row) => row.id);

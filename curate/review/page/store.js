@@ -5,7 +5,7 @@ import { ApiError, get, GoneError, tellTabs } from "./api.js";
 const POLL_MS = 2000;
 
 export const state = {
-  folder: "", server: "", prepared: false, revision: 0, concepts: [], tags: [], pictures: new Map(), waiting: false, messages: [],
+  folder: "", server: "", prepared: false, revision: 0, concepts: [], tags: [], texts: [], pictures: new Map(), waiting: false, messages: [],
 };
 export const store = new EventTarget(); // "change": rows, tags or concepts changed; detail is the set of ids, null for all
 const haystacks = new WeakMap();
@@ -39,6 +39,7 @@ async function ask() {
   const ids = new Set(answer.removed ?? []);
   for (const id of ids) state.pictures.delete(id);
   state.tags.push(...(answer.tags ?? []));
+  state.texts.push(...(answer.texts ?? []));
   for (const row of answer.pictures) {
     state.pictures.set(row.id, row);
     ids.add(row.id);
@@ -69,6 +70,8 @@ export async function quietly(run) {
   }
 }
 
+// A tag as the captions of the folder write it.
+export const tagText = (tag) => state.texts[state.tags.indexOf(tag)] ?? tag;
 export const tagNames = (row) => row.tags.map((i) => state.tags[i]);
 export const fileName = (row) => row.id.slice(row.id.lastIndexOf("/") + 1);
 
@@ -76,7 +79,7 @@ export const fileName = (row) => row.id.slice(row.id.lastIndexOf("/") + 1);
 export function haystack(row) {
   let text = haystacks.get(row);
   if (text === undefined) {
-    text = [row.id, row.source ?? "", tagNames(row).join(", "), row.sentence].join("\n").toLowerCase();
+    text = [row.id, row.source ?? "", tagNames(row).join(", "), row.tags.map((i) => state.texts[i]).join(", "), row.sentence].join("\n").toLowerCase();
     haystacks.set(row, text);
   }
   return text;
@@ -91,7 +94,7 @@ export function folderTags(words, limit = 20) {
   const counts = new Map();
   for (const row of state.pictures.values()) for (const i of row.tags) counts.set(i, (counts.get(i) ?? 0) + 1);
   return [...counts]
-    .map(([i, count]) => ({ tag: state.tags[i], count, alias: null }))
+    .map(([i, count]) => ({ tag: state.tags[i], text: state.texts[i], count, alias: null }))
     .filter(({ tag }) => folded(tag).includes(wanted))
     .sort((a, b) => rank(b, wanted) - rank(a, wanted) || b.count - a.count || compare(a.tag, b.tag))
     .slice(0, limit);

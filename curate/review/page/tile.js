@@ -35,7 +35,7 @@ function numbers({ width, height, tokens }) {
   return [width !== null && `${width}×${height}`, tokens !== null && counted(tokens, "token")].filter(Boolean).join(" · ");
 }
 
-function marks(row) {
+export function marks(row) {
   const list = [];
   if (row.aside !== null) list.push(["set aside", "warn"]);
   if (row.edited) list.push(["edited", "info"]);

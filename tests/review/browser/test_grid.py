@@ -180,3 +180,85 @@ def test_every_control_has_a_name(page: Page) -> None:
     page.keys("Enter")
     expect(page.find(".panel h2")).to_contain_text("0.png")
     assert page.page.evaluate(nameless) == []
+
+
+def test_what_the_filter_hides_is_left_alone(page: Page, project: Project) -> None:
+    page.keys("Control+a", "/")
+    page.type("silk")
+    count(page, "2 of 8 pictures")
+    expect(page.find("#selection")).to_contain_text("8 pictures selected (6 hidden by the filter: left alone)")
+    page.keys("Escape", "b")
+    expect(page.find("#bulk-title")).to_have_text("Edit the tags of 2 pictures")
+    page.keys("Escape", "/", "Control+a")
+    page.type("no such picture")
+    expect(page.find("#selection button", has_text="Edit tags")).to_be_disabled()
+    page.keys("Escape")
+    expect(page.find("#selection")).to_contain_text("8 pictures selected")
+    page.keys("x")
+    expect(page.find("#count")).to_have_text("0 of 8 pictures")
+    page.keys("Escape")
+    expect(page.find("#selection")).to_be_hidden()
+
+
+def test_escape_leaves_a_field_and_nothing_else(page: Page) -> None:
+    page.keys("Control+a", "f")
+    page.type("gra")
+    expect(page.find(".suggestions [role=option]:visible")).to_have_count(1)
+    page.keys("Escape")
+    expect(page.find(".suggestions:visible")).to_have_count(0)
+    expect(page.page.get_by_label("Has the tag", exact=True)).to_be_focused()
+    page.keys("Escape")
+    expect(page.find("#grid")).to_be_focused()
+    expect(page.find("#selection")).to_contain_text("8 pictures selected")
+    page.keys("Escape")
+    expect(page.find("#selection")).to_be_hidden()
+
+
+def test_tags_have_spaces_as_in_captions(page: Page, project: Project) -> None:
+    before = (project.out / "1_robe/r0.txt").read_text(encoding="utf-8")
+    project.edit("1_robe/r0.txt", "robe, Red Hat")
+    page.keys("/")
+    page.type("red hat")
+    count(page, "1 of 8 pictures")
+    page.keys("Control+a", "Delete", "Escape", "f")
+    page.type("red_h")
+    expect(page.find(".suggestions [role=option]", has_text="Red Hat")).to_be_visible()
+    page.keys("ArrowDown", "Enter")
+    expect(page.find("#filters .tag")).to_have_text("Red Hat ×")
+    count(page, "1 of 8 pictures")
+    page.find("#grid").focus()
+    page.keys("t")
+    expect(page.find("#statistics tbody th", has_text="Red Hat")).to_be_visible()
+    page.keys("Escape")
+    project.edit("1_robe/r0.txt", before)
+    expect(page.find("#nothing")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_every_button_can_be_reached_and_no_message_covers_one(chromium: Any, address: str, width: int) -> None:
+    page = window(chromium, address, viewport={"width": width, "height": 700})
+    page.page.on("dialog", lambda dialog: dialog.dismiss())
+    beyond = """() => [...document.querySelectorAll('dialog[open] button')].filter((one) => one.checkVisibility())
+        .filter((one) => { const box = one.closest('.scroll, dialog').getBoundingClientRect();
+                           return one.getBoundingClientRect().right > box.right + 1; }).map((one) => one.ariaLabel)"""
+    covered = """() => { const top = document.querySelector('#notices').getBoundingClientRect().top;
+        return [...document.querySelectorAll('header, #grid-view, #picture-view')]
+            .filter((one) => one.checkVisibility() && one.getBoundingClientRect().bottom > top + 1)
+            .map((one) => one.id); }"""
+    page.keys("t")
+    expect(page.find("#statistics[open]")).to_be_visible()
+    assert page.page.evaluate(beyond) == []
+    page.keys("Escape", "b")
+    page.type("moon,")
+    expect(page.find(".result")).to_contain_text("would change")
+    assert page.page.evaluate(beyond) == []
+    page.keys("Escape")
+    for _ in range(3):
+        page.keys("Enter", "ArrowLeft", "Escape")
+    expect(page.find(".notice")).to_have_count(3)
+    assert page.page.evaluate(covered) == []
+    page.keys("Enter")
+    expect(page.find(".panel h2")).to_contain_text("r0.png")
+    assert page.page.evaluate(covered) == []
+    page.page.context.close()
+    assert page.troubles == []

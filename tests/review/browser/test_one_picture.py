@@ -9,7 +9,7 @@ import pytest
 from tests.folder.helpers import Project
 from tests.review.browser.conftest import Page, changed, expect, window
 
-CAPTION = "1_zwx dog/0.txt"
+CAPTION, PICTURE = "1_zwx dog/0.txt", "1_zwx dog/0.png"
 OFFLINE = "net::ERR_"
 
 
@@ -26,7 +26,7 @@ def test_a_tag_is_added_with_a_suggestion(page: Page, project: Project) -> None:
     page.open("dog/0.png")
     page.keys("a")
     page.type("og ea")
-    expect(page.find("[role=option]", has_text="dog_ears")).to_be_visible()
+    expect(page.find("[role=option]", has_text="dog ears")).to_be_visible()
     page.keys("ArrowDown", "Enter")
     page.saved()
     assert changed(before, project.files()) == {CAPTION}
@@ -177,3 +177,33 @@ def test_two_windows_agree(page: Page, chromium: Any, address: str) -> None:
     expect(page.find('.chips li[data-tag="zebra"]')).to_have_count(0)
     other.page.context.close()
     assert other.troubles == []
+
+
+def test_escape_closes_suggestions_then_leaves_the_field(page: Page) -> None:
+    page.open("dog/0.png")
+    page.keys("a")
+    page.type("og ea")
+    expect(page.find(".suggestions [role=option]:visible")).to_have_count(1)
+    page.keys("Escape")
+    expect(page.find(".suggestions:visible")).to_have_count(0)
+    expect(page.page.get_by_label("Add a tag", exact=True)).to_be_focused()
+    page.keys("Escape")
+    expect(page.find("canvas.stage")).to_be_focused()
+    expect(page.find(".panel h2")).to_contain_text("0.png")
+    page.keys("Escape")
+    expect(page.find("#grid")).to_be_focused()
+
+
+def test_lines_typed_into_a_caption_are_joined_aloud(page: Page, project: Project) -> None:
+    page.open("dog/0.png")
+    page.find(".file summary").focus()
+    page.keys("Enter", "Tab", "Control+a")
+    page.type("zwx dog")
+    page.keys("Enter")
+    page.type("moon")
+    page.keys("Control+Enter")
+    expect(page.find(".notice", has_text="Saved as one line")).to_be_visible()
+    assert project.captions()[CAPTION] == "zwx dog moon"
+    page.keys("Escape")
+    page.undo()
+    expect(page.find(".notice", has_text=f"Undone: caption file: {PICTURE}")).to_be_visible()
