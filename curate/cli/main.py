@@ -15,7 +15,7 @@ from curate.cli import check, doctor, folders, init, pipeline, review, sample
 from curate.cli.help import Command, Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
-from curate.errors import CurateError, interruption, unloadable
+from curate.errors import CurateError, Interrupted, unloadable
 
 HELP = """Turn raw pictures into a balanced, captioned dataset and train a LoRA on it.
 
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         known = unloadable(error) if isinstance(error, ImportError) else error
         refused.end(known.exit_code, known.message, known.remedy)
     except KeyboardInterrupt:
-        known = interruption()
+        known = Interrupted("stopped", "run the same command again")  # whatever the command keeps
         refused.end(known.exit_code, known.message, known.remedy)
     except BrokenPipeError:
         sys.stderr.close()

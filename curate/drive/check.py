@@ -27,7 +27,7 @@ from curate.diffusion.frame import frame
 from curate.drive.check_base import base_of, tokenizer_of, vocabulary_of
 from curate.drive.process_state import process_state
 from curate.drive.session import env_over
-from curate.errors import CurateError
+from curate.errors import CurateError, Interrupted
 from curate.executors.local import choose as choose_executor
 from curate.executors.pool import POOL
 from curate.images.duplicates.grouping import choose
@@ -128,7 +128,20 @@ def _store(whole: CheckedFolder) -> Generator[Store]:
             with contextlib.suppress(CurateError, OSError):
                 stack.enter_context(run_lock(whole.root))
                 store = stack.enter_context(Store(whole.root))
-        yield store or stack.enter_context(Store(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        if store is None:
+            stack.enter_context(_keeping_nothing())
+            store = stack.enter_context(Store(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        yield store
+
+
+@contextlib.contextmanager
+def _keeping_nothing() -> Generator[None]:
+    """Says so where the user stops a check whose ledger is gone afterwards."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        remedy = "run the same command to check from the start: nothing is kept of a folder that curate did not prepare"
+        raise Interrupted("stopped", remedy) from None
 
 
 def _measured(

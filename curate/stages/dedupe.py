@@ -21,7 +21,7 @@ from curate.core.user_changes import MOVED_FROM, UNTRANSFORMED
 from curate.errors import interruption
 from curate.folder import source_key
 from curate.images.duplicates import VERSION
-from curate.images.duplicates.grouping import FACT, Match, choose
+from curate.images.duplicates.grouping import FACT, LEADS, Match, choose
 from curate.images.duplicates.inheritance import inherit
 from curate.images.duplicates.keeper import Rule, by_name, is_noisier
 
@@ -58,7 +58,7 @@ class _Search(DatasetStage):
     across: bool
 
     part: ClassVar[str] = "comparison"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
@@ -76,13 +76,18 @@ class _Search(DatasetStage):
                 first.setdefault(place, same)
             if same is not record:
                 alike.setdefault(same.key, {})[record.key] = (1.0, 1.0)
+        leaders: set[str] = set()
         if self.near:
             different = list({record.key: record for record in first.values()}.values())
-            for one, other, likeness in self._near(different, env):
+            for one, other, likeness, leads in self._near(different, env):
                 alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
-        return Manifest(r.noting(**{FACT: alike[r.key]}) if r.key in alike else r for r in manifest)
+                leaders.update({one.key} if leads else ())
+        facts = {key: {FACT: found, **({LEADS: True} if key in leaders else {})} for key, found in alike.items()}
+        return Manifest(r.noting(**facts[r.key]) if r.key in facts else r for r in manifest)
 
-    def _near(self, rows: Sequence[Record], env: Env) -> Generator[tuple[Record, Record, Likeness]]:
+    def _near(self, rows: Sequence[Record], env: Env) -> Generator[tuple[Record, Record, Likeness, bool]]:
+        """Two that are alike, and whether the first one leads a crowd."""
+        from curate.images.duplicates import crowds
         from curate.images.duplicates.candidates import candidates
         from curate.images.duplicates.comparison import Comparison, Limits
 
@@ -94,14 +99,21 @@ class _Search(DatasetStage):
             pairs = [(a, b) for a, b in pairs if not _concepts(rows[a]).isdisjoint(_concepts(rows[b]))]
         limits = Limits(self.correlation, self.difference, self.smallest, self.crops, self.variants)
         compare = Comparison(lambda record: _pixels(record, env), limits)
+        plain, crowded = crowds.split(pairs)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for start in range(0, len(pairs), 64):
+
+            def likenesses(some: Sequence[tuple[int, int]]) -> list[Likeness | None]:
                 if env.stopping():
                     raise interruption()
-                some = [(rows[a], rows[b]) for a, b in pairs[start : start + 64]]
-                for (one, other), likeness in zip(some, pool.map(compare, some), strict=True):
+                return list(pool.map(compare, [(rows[a], rows[b]) for a, b in some]))
+
+            for start in range(0, len(plain), 64):
+                some = plain[start : start + 64]
+                for (a, b), likeness in zip(some, likenesses(some), strict=True):
                     if likeness is not None:
-                        yield one, other, likeness
+                        yield rows[a], rows[b], likeness, False
+            for a, b, likeness in crowds.search(crowded, lambda i: compare.preview(rows[i]), likenesses):
+                yield rows[a], rows[b], likeness, likeness.share == 1
 
 
 class Dedupe(DatasetStage):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,23 @@ def test_masks_and_names_that_are_no_unicode_do_not_stop_it(tmp_path: Path, caps
         draw(root / "10_zwx dog" / name, len(name) * 31)
     found = json.loads(run(capsys, root, "--base", "tiny", "--vocabulary", "none", "--json"))
     assert {len(trap["places"]) for trap in found["traps"] if trap["check"] == "caption-missing"} == {3}
+
+
+STOPPED = """
+import signal, sys
+seen = []
+def stop(event, about):
+    if event == "open" and str(about[0]).endswith("a.png") and not seen:
+        seen.append(about)
+        signal.raise_signal(signal.SIGINT)
+sys.addaudithook(stop)
+from curate.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_check_of_a_foreign_folder_that_is_stopped_does_not_say_that_anything_is_kept(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STOPPED, "check", str(good(tmp_path / "set")), "--base", "tiny"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 130, done.stderr
+    assert "nothing is kept" in done.stderr and "finished work is kept" not in done.stderr

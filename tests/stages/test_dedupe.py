@@ -64,6 +64,16 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
 }
 
 
+def test_of_a_crowd_of_copies_the_largest_stays(tmp_path: Path) -> None:
+    where, one = env(tmp_path), scene(1, 64, 48)
+    copies = [np.clip(one * (0.9 + 0.003 * n), 0, 255).astype(np.uint8) for n in range(70)]
+    large = np.asarray(Image.fromarray(one).resize((96, 72), Image.Resampling.BICUBIC))
+    rows = [held(where, p, f"dog/{n:02}.png") for n, p in enumerate([*copies, large, scene(2, 64, 48)])]
+    after = deduped(where, rows)
+    assert {key for key, record in after.items() if not record.aside} == {"dog/70.png", "dog/71.png"}
+    assert {r.facts["duplicate_of"] for r in after.values() if r.aside} == {"dog/70.png"}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_copies_are_found(tmp_path: Path, change: str) -> None:
     where = env(tmp_path)

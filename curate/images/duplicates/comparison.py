@@ -46,7 +46,7 @@ class Comparison:
 
     def __call__(self, pair: tuple[Record, Record]) -> Likeness | None:
         """How alike the two are."""
-        sides = [self._smaller(record) for record in pair]
+        sides = [self.preview(record) for record in pair]
         if sides[0] is None or sides[1] is None:
             return None
         found, limits = likeness(sides[0], sides[1], parts=self._limits.parts), self._limits
@@ -60,7 +60,8 @@ class Comparison:
         first, second = (self._larger(record) for record in pair)
         return first is None or second is None or bool(differences(first, second, found))
 
-    def _smaller(self, record: Record) -> NDArray[np.uint8] | None:
+    def preview(self, record: Record) -> NDArray[np.uint8] | None:
+        """The picture at a small size; None where it cannot be read."""
         if record.key not in self._small:
             self._small[record.key] = self._read(record, small)
         return self._small[record.key]

@@ -10,6 +10,9 @@ from curate.images.duplicates.keeper import Rule, keeper
 FACT = "alike"
 """Fact of the first by name of alike pictures: key of each other one -> [correlation, share]."""
 
+LEADS = "leads"
+"""Fact of a picture with which those of a crowd were compared, in place of each with every other."""
+
 Match = tuple[float, float]
 """How well a copy correlates with the picture that stays, and the share of the larger one's side that both show."""
 
@@ -20,7 +23,7 @@ def choose(records: Mapping[str, Record], rule: Rule) -> Iterator[tuple[Record, 
     """Each picture that stays in place of others, with those.
 
     A duplicate is alike to the picture that stays itself, not to another duplicate: a chain would drift from picture
-    to picture. Pictures equal to the pixel share one fate.
+    to picture. In a crowd both may be alike to the one that leads it. Pictures equal to the pixel share one fate.
     """
     equal, near = _edges(records)
     for group in _groups(near, equal):
@@ -70,12 +73,23 @@ def _of_group(
         kept = keeper(list(left.values()), rule)
         del left[kept.key]
         copies: Copies = [(records[key], (1.0, 1.0)) for key in equal.get(kept.key, [])]
-        for key, match in sorted(near.get(kept.key, {}).items()):
+        for key, match in sorted(_matches(kept.key, near, records).items()):
             if key in left:
                 copies.extend((records[k], match) for k in (key, *equal.get(key, [])))
                 del left[key]
         if copies:
             yield kept, copies
+
+
+def _matches(kept: str, near: Mapping[str, Mapping[str, Match]], records: Mapping[str, Record]) -> Mapping[str, Match]:
+    """What is alike to a picture, by itself or, both as a whole, through the one that leads its crowd."""
+    found = dict(near.get(kept, {}))
+    for leader, (correlation, share) in near.get(kept, {}).items():
+        if share == 1 and LEADS in records[leader].facts:
+            for key, match in near[leader].items():
+                if match[1] == 1 and key != kept:
+                    found.setdefault(key, (min(correlation, match[0]), 1.0))
+    return found
 
 
 def _pixels(record: Record) -> str:

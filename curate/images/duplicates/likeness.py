@@ -54,10 +54,18 @@ def likeness(first: NDArray[np.uint8], second: NDArray[np.uint8], *, parts: bool
     best = Likeness(-1.0, 255.0)
     if abs(np.log(_aspect(first) / _aspect(second))) < 0.06:
         best = _compare(first, second)
-    if parts and best.correlation < 0.98:
+    if parts and best.correlation < 0.98 and not _are_blanks_apart(first, second):
         parted = [_part(first, second), replace(_part(second, first), inside=True)]
         best = max([best, *parted], key=lambda one: one.correlation)
     return best
+
+
+def _are_blanks_apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
+    """Whether both are of one color all over, and of two colors, so that no part of them is alike either."""
+    import cv2
+
+    (mean, deviation), (other, others) = cv2.meanStdDev(first), cv2.meanStdDev(second)
+    return max(deviation.max(), others.max()) <= 0.5 and float(np.abs(mean - other).max()) >= 8
 
 
 def _aspect(picture: NDArray[np.uint8]) -> float:
