@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curate import samples
 from curate.cli.results import Json, print_json
 
 Checked = Annotated[
@@ -31,7 +32,9 @@ def check_command(
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of the training. Default: 100 showings a picture.")] = 0,
     max_tokens: Annotated[int, typer.Option(min=0, help="Number of caption tokens to use: 75, 150 or 225.")] = 0,
     caption_extension: Annotated[str, typer.Option(help="Extension of caption files. Default: .txt.")] = "",
-    reg_folder: Annotated[Path | None, typer.Option(help="Folder of regularization pictures.")] = None,
+    reg_folder: Annotated[
+        str, typer.Option(help=f"Folder of regularization pictures, or {samples.REGULARIZATION}.")
+    ] = "",
     validation_folder: Annotated[Path | None, typer.Option(help="Folder of validation pictures.")] = None,
     vocabulary: Annotated[
         str,
@@ -56,7 +59,8 @@ def check_command(
         "caption_extension": caption_extension,
     }
     values = {name: value for name, value in given.items() if value}
-    result = check(CheckOptions(folder, values, vocabulary, validation_folder, reg_folder, quiet=quiet))
+    regularization = samples.regularization_folder(reg_folder) if reg_folder else None
+    result = check(CheckOptions(folder, values, vocabulary, validation_folder, regularization, quiet=quiet))
     if as_json:
         print_json(result.as_dict())
     else:

@@ -37,7 +37,7 @@ Kinds = Annotated[
 Base = Annotated[
     str | None,
     typer.Option(
-        "--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or `tiny` to try things out."
+        "--base", help="Base model: a checkpoint, a diffusers folder, a hub name, or `toy` to try things out."
     ),
 ]
 Family = Annotated[

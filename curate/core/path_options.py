@@ -30,8 +30,8 @@ _SUFFIXES = (
 class PathOption:
     """Marks an option, or the members of a list, as naming a file or folder.
 
-    names      it may be a name too: one of `carried`, or a hub name (owner/model)
-    carried    names that go before a file or folder of the same name
+    names      it may be a hub name too (owner/model)
+    carried    names of what the package carries; they go before a file or folder of the same name
     hub_files  a hub name may go on to a file (owner/model/file.safetensors)
     """
 
@@ -41,13 +41,11 @@ class PathOption:
 
     def resolve(self, value: str, folder: Path) -> str:
         """The value as the stage takes it: a relative path is meant from `folder`, a name stays a name."""
-        if not value or (self.names and not self._is_path(value, folder)):
+        if not value or value in self.carried or (self.names and not self._is_path(value, folder)):
             return value
         return str((folder / Path(value.replace("\\", "/") if _windows(value) else value).expanduser()).resolve())
 
     def _is_path(self, value: str, folder: Path) -> bool:
-        if value in self.carried:
-            return False
         if value.startswith((".", "~", "/")) or "\\" in value or Path(value).is_absolute():
             return True
         if (folder / value).exists():

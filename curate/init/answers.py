@@ -41,7 +41,7 @@ class Answers:
     input: str
     concepts: tuple[ConceptAnswer, ...]
     output: str = "prepared/"
-    base: str = "tiny"
+    base: str = "toy"
     gpu: float = 0.0
     family: str | None = None
     regularisation: str = ""

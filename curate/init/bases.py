@@ -10,6 +10,7 @@ from typing import Literal
 from curate.core import registry
 from curate.diffusion import foreign
 from curate.diffusion.family import Family, families, family, titles
+from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
 from curate.init.answers import home
 
@@ -48,9 +49,8 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
     neither on disk nor named as on the hub (owner/model).
     """
     predicts_v = re.search(r"v-?_?pred", name.lower()) is not None
-    if name == "tiny":
-        # the embedded toy is of the oldest family
-        known: str | None = next(iter(families()))
+    if name in EMBEDDED:
+        known: str | None = next(iter(families()))  # they are of the oldest family
     elif on_disk(name):
         from curate.diffusion.detect import traits
 
@@ -80,8 +80,7 @@ def common() -> dict[str, str]:
 def prompting_of(name: str) -> Prompting:
     """How a base is prompted, by the words in its name."""
     lowered = name.lower()
-    # the toy was made from tags, and nothing else can be said of it
-    if name == "tiny":
+    if name in EMBEDDED:
         return "danbooru"
     if _E621.search(lowered):
         return "e621"
@@ -105,7 +104,7 @@ def _check_name(name: str) -> None:
     if is_file or "/" in name or "\\" in name:
         raise InputError(f'base model "{name}" does not exist', "give the path of a checkpoint or diffusers folder")
     listed = "\n".join(f"  {hub}  ({what})" for hub, what in common().items())
-    near = registry.nearest(name, ["tiny"]) if name.startswith("t") else ""
+    near = registry.nearest(name, list(EMBEDDED)) if name.startswith("t") else ""
     raise InputError(
         f'"{name}" is not a base model: give a file, a folder, or a hub name (owner/model). Common ones:\n{listed}',
         near if near.startswith("did") else "for Pony and most merges give the path of the .safetensors file",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from curate.core.counting import counted
 from curate.diffusion.family import families
+from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base, base_of
@@ -62,7 +63,7 @@ def cautions(answers: Answers) -> list[str]:
     """What will not work as answered, or not well."""
     base = base_for(answers)
     found: list[str] = []
-    if answers.base != "tiny" and not answers.gpu:
+    if answers.base not in EMBEDDED and not answers.gpu:
         found.append("training a real base without a GPU takes days; preparing the pictures does not need one")
     if 0 < answers.gpu < base.declaration.least_gib:
         found.append(f"{answers.gpu:g} GiB of GPU memory is little for {base.title}")
@@ -153,6 +154,9 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield "  - train:"
     yield f"      base: {_scalar(answers.base)}"
     yield from (f"      {line}" for line in training) if training else _training(answers, base)
+    if base.name == "toy":
+        yield "  # Draws your triggers with and without the LoRA. The report shows them first."
+        yield "  - sample: {steps: 16, guidance: 4, guidance_rescale: 0.7, sampler: ddim}"
 
 
 def _tagging(answers: Answers, tagger: str, vocabulary: str) -> Iterator[str]:
@@ -182,10 +186,10 @@ def _captions(base: Base, table: str) -> Iterator[str]:
 
 
 def _tagger(base: Base, gpu: float) -> tuple[str, str]:
-    """The tagger to use and its vocabulary: the embedded one beside the toy base, else one with the base's tags."""
+    """The tagger to use and its vocabulary: the embedded one beside an embedded base, else one with the base's tags."""
     from taggers import catalogue
 
-    if base.name == "tiny":
+    if base.name in EMBEDDED:
         return "palette", "danbooru"
     if base.prompting == "e621":
         for name in catalogue.names():

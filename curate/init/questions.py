@@ -19,6 +19,7 @@ from curate.core.events import Event, Note
 from curate.core.kinds import Kind
 from curate.diffusion.family import families
 from curate.diffusion.family import family as family_named
+from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
 from curate.init.bases import base_of, common
@@ -52,7 +53,7 @@ def ask(
     if gpu < 0:
         raise InputError(f"GPU memory of {gpu:g} GiB is none", "give its size, 0 without a GPU")
     output = given.output or asker.text("Output folder", str(target.parent / "prepared"))
-    prompts = "" if base == "tiny" else f"./{target.stem}.prompts.txt"
+    prompts = "" if base in EMBEDDED else f"./{target.stem}.prompts.txt"
     reg = _from_here(regularisation, target) if regularisation else ""
     return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu, family, reg, prompts)
 
@@ -62,7 +63,7 @@ def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
     family = _family(given.family)
     while True:
         base = given.base or asker.text(
-            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or tiny to try things out", "tiny"
+            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or toy to try things out", "toy"
         )
         try:
             known = base_of(base, family)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from curate import samples
 from curate.core.kinds import Kind
+from curate.diffusion.locate import EMBEDDED
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
 
@@ -23,9 +25,26 @@ class Setting:
     options: dict[str, Any]
 
 
+_TOY = Setting(
+    "What the small base in curate learns within two minutes. A real base needs far gentler values: run `curate init` "
+    "again with its name.",
+    {
+        "algo": "locon",
+        "rank": 16,
+        "steps": 650,
+        "batch": 4,
+        "learning_rate": 0.003,
+        "text_lr": 0.002,
+        "reg_folder": samples.REGULARIZATION,
+    },
+)
+
+
 def recipe(answers: Answers, base: Base) -> list[Setting]:
     """The settings for what is learned, on this base, with this much memory."""
     kind = leading_kind(answers.concepts)
+    if base.name == "toy":
+        return [_TOY]
     return [
         *_network(kind, len(answers.concepts)),
         *_length(kind, base),
@@ -83,8 +102,8 @@ def _network(kind: Kind, concepts: int) -> Iterator[Setting]:
 
 
 def _length(kind: Kind, base: Base) -> Iterator[Setting]:
-    if base.name == "tiny":
-        yield Setting("A short trial on the toy base. Remove this line for a real base.", {"steps": 40})
+    if base.name in EMBEDDED:
+        yield Setting("A short trial on random weights. Remove this line for a real base.", {"steps": 40})
     elif kind == "style":
         yield Setting(
             "A style is learned after showing each picture 30 to 40 times. 100 times would burn in the subjects.",
@@ -109,7 +128,7 @@ def _optimizer(kind: Kind, base: Base) -> Iterator[Setting]:
 
 
 def _memory(gpu: float, base: Base) -> Iterator[Setting]:
-    if base.name == "tiny":
+    if base.name in EMBEDDED:
         return
     if not gpu:
         yield Setting("Without a GPU, one picture at a time is as fast as several.", {"batch": 1})
@@ -127,7 +146,7 @@ def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
             "captions preserves generation without a prompt.",
             {"shuffle": True, "caption_dropout": 0.05},
         )
-    if base.declaration.clip_skip and base.prompting != "natural" and base.name != "tiny":
+    if base.declaration.clip_skip and base.prompting != "natural" and base.name not in EMBEDDED:
         yield Setting(
             f"{base.title} anime models were trained with the second-to-last layer of the text encoder.",
             {"clip_skip": 2},
@@ -143,7 +162,7 @@ def _objective(base: Base) -> Iterator[Setting]:
             "(NoobAI's) need ztsnr too.",
             {"prediction": "v", "ztsnr": base.declaration.v_zero_snr},
         )
-    elif base.name != "tiny":
+    elif base.name not in EMBEDDED:
         yield Setting(
             "Min-SNR balances easy and hard noise levels (arXiv 2303.09556). It learns faster and overbakes later.",
             {"min_snr": 5},
@@ -151,7 +170,7 @@ def _objective(base: Base) -> Iterator[Setting]:
 
 
 def _output(answers: Answers, base: Base) -> Iterator[Setting]:
-    if base.name == "tiny":
+    if base.name in EMBEDDED:
         return
     yield Setting(
         "Saves a file after every epoch, so that you can choose.", {"save_every_n_epochs": 1, "keep_saves": 5}

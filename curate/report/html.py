@@ -21,6 +21,7 @@ from curate.report.style import STYLE
 def render(page: Page) -> str:
     """The page as UTF-8 text. Pictures that cannot be read leave an empty frame."""
     sections = [
+        ("Samples", samples(page)),
         ("Overview", overview(page)),
         ("Advice", advice(page)),
         ("Checks", traps(page)),
@@ -34,7 +35,6 @@ def render(page: Page) -> str:
         ("Tags together", together(page)),
         ("Buckets", buckets(page)),
         ("Training", training(page)),
-        ("Samples", samples(page)),
         ("Evaluation", evaluation(page)),
         ("Pictures", pictures(page)),
     ]

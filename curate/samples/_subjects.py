@@ -1,10 +1,12 @@
-"""The subjects of the sample pictures: one dog in several poses, its robe, and one vase."""
+"""The subjects of the sample pictures: one dog, its robe, and one vase; bold, so that 96 pixels show them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from curate.samples._canvas import Colour, Pen, shade
+
+_LINE = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ GREY = Coat(
 
 def head(pen: Pen, coat: Coat, happy: bool = True) -> None:
     """The head from the front, about 26 units wide around the origin."""
-    pen = pen.lined(coat.dark, 0.55)
+    pen = pen.lined(coat.dark, _LINE)
     for side in (False, True):
         ear = pen.at(0, 0, mirror=side)
         ear.blob([(-11.5, -2), (-13.2, -10), (-12, -16.5), (-7, -14), (-2.5, -9.5), (-5, -5)], coat.fur)
@@ -58,13 +60,13 @@ def head(pen: Pen, coat: Coat, happy: bool = True) -> None:
     if happy:
         plain.blob([(-1.9, 6.4), (0, 6.9), (1.9, 6.4), (1.5, 9.6), (0, 10.6), (-1.5, 9.6)], coat.tongue)
     plain.blob([(-2.3, 1.8), (0, 1.4), (2.3, 1.8), (1.3, 3.8), (0, 4.4), (-1.3, 3.8)], coat.dark)
-    plain.line([(0, 4), (-0.4, 5.8), (-2.4, 6.6), (-4.2, 5.4)], coat.dark, 0.5)
-    plain.line([(0, 4), (0.4, 5.8), (2.4, 6.6), (4.2, 5.4)], coat.dark, 0.5)
+    plain.line([(0, 4), (-0.4, 5.8), (-2.4, 6.6), (-4.2, 5.4)], coat.dark, 0.8)
+    plain.line([(0, 4), (0.4, 5.8), (2.4, 6.6), (4.2, 5.4)], coat.dark, 0.8)
 
 
 def sitting(pen: Pen, coat: Coat, robe: Colour | None = None, happy: bool = True) -> None:
     """The dog sitting, seen from the front: head at the origin, paws 40 units below; in a robe where one is given."""
-    pen = pen.lined(coat.dark, 0.55)
+    pen = pen.lined(coat.dark, _LINE)
     pen.blob([(10, 34), (19, 30), (23, 21), (18, 14), (13, 18), (17, 23), (12, 28)], coat.fur)
     for side in (False, True):
         half = pen.at(0, 0, mirror=side)
@@ -88,7 +90,7 @@ def sitting(pen: Pen, coat: Coat, robe: Colour | None = None, happy: bool = True
 
 def _robe(pen: Pen, cloth: Colour, coat: Coat) -> None:
     dark, light = shade(cloth, 0.68), shade(cloth, 1.28)
-    pen = pen.lined(shade(cloth, 0.4), 0.55)
+    pen = pen.lined(shade(cloth, 0.4), _LINE)
     for side in (False, True):
         half = pen.at(0, 0, mirror=side)
         half.blob([(0, 15), (-4, 9), (-10, 9), (-14.5, 17), (-17, 30), (-17.5, 37.2), (-8, 38.4), (0, 37.6)], cloth)
@@ -99,79 +101,6 @@ def _robe(pen: Pen, cloth: Colour, coat: Coat) -> None:
         pen.at(0, 0, mirror=side).blob([(-8.6, 8.6), (-5, 8.8), (-1.5, 15), (2.2, 22), (0.4, 24), (-4, 18)], light)
     pen.blob([(-13.6, 23), (0, 24.6), (13.6, 23), (14, 26), (0, 27.8), (-14, 26)], dark)
     pen.blob([(1, 24.8), (4, 23.8), (4.4, 28), (6.4, 34), (3.6, 34.8), (1.2, 28)], dark)
-
-
-def profile(pen: Pen, coat: Coat) -> None:
-    """The head from the side, looking left, about 22 units wide around the origin."""
-    pen = pen.lined(coat.dark, 0.55)
-    pen.blob([(1, -6), (2, -14), (4.5, -16), (8, -10), (9, -4)], shade(coat.fur, 0.82))
-    pen.blob(
-        [
-            (8.5, 8),
-            (10, 0),
-            (8, -6.5),
-            (2, -9),
-            (-3.4, -6),
-            (-6, -2.2),
-            (-11.5, -0.6),
-            (-13.4, 2),
-            (-12, 5),
-            (-6, 7),
-            (0, 9),
-        ],
-        coat.fur,
-    )
-    plain = pen.lined(None)
-    plain.blob([(-12.4, 2.6), (-7, 2), (-2.4, 2.4), (3, 4.6), (2, 8), (-5.8, 6.6), (-11.6, 4.8)], coat.cream)
-    plain.ellipse((-12.4, 0.6), 1.8, 1.5, coat.dark)
-    plain.line([(-12, 4.2), (-8.4, 4.6), (-5, 3.8)], coat.dark, 0.5)
-    plain.ellipse((-2.6, -2.2), 1.4, 1.6, coat.dark)
-    plain.ellipse((-3, -2.8), 0.5, 0.5, (255, 255, 255))
-    pen.blob([(3.2, -5), (4, -13.5), (6, -16.5), (9.6, -10), (9, -3)], coat.fur)
-
-
-def standing(pen: Pen, coat: Coat, stride: float = 0.0) -> None:
-    """The dog from the side, looking left, origin at the middle of its back; `stride` 0 stands, 1 runs."""
-    pen = pen.lined(coat.dark, 0.55)
-    pen.blob([(17, 5), (22, -2), (22, -10), (16, -12.5), (13, -8), (17, -7.5), (17.5, -4), (13, 2)], coat.fur)
-    legs = ((-11, -7.5), (-6, 4), (10, -4), (15, 7.5))
-    for order, (top, swing) in sorted(enumerate(legs), key=lambda leg: leg[0] % 2 == 0):
-        foot, lift = top + swing * stride, 25 - 4.5 * stride
-        fur = coat.fur if order % 2 == 0 else shade(coat.fur, 0.8)
-        pen.blob(
-            [
-                (top - 3.4, 8),
-                (top + 3.4, 8),
-                (foot + 2.4, lift - 3),
-                (foot + 2, lift),
-                (foot - 3.6, lift),
-                (foot - 2, lift - 4),
-            ],
-            fur,
-        )
-        pen.ellipse((foot - 1.2, lift), 3.3, 1.7, coat.cream)
-    pen.blob(
-        [(-15, -8), (-6, -5.5), (6, -4), (16, -3), (19.5, 4), (16, 12), (5, 11), (-4, 13.5), (-13, 13), (-17.5, 4)],
-        coat.fur,
-    )
-    pen.lined(None).blob([(-16.4, 3), (-12, 6), (-4, 10.6), (6, 9.8), (4, 10.6), (-4, 12.8), (-12.6, 12.3)], coat.cream)
-    pen.blob([(-13, -14), (-19, -12), (-17.8, -2), (-15.4, 3), (-8, -2.5), (-8.6, -8)], coat.fur)
-    pen.blob([(-19, -6.6), (-14, -3.4), (-9.2, -6.4), (-8.8, -3.8), (-14, -0.6), (-18.4, -3.8)], coat.collar)
-    profile(pen.at(-17.5, -15), coat)
-
-
-def lying(pen: Pen, coat: Coat) -> None:
-    """The dog lying on its belly, looking left, origin at the middle of its back."""
-    pen = pen.lined(coat.dark, 0.55)
-    pen.blob([(18, 9), (25, 8), (29, 12), (27, 15), (22, 13), (17, 14)], coat.fur)
-    pen.blob([(-15, -5), (-4, -3), (8, -2), (18, 0), (23, 8), (20, 15), (0, 15.5), (-14, 15), (-18, 5)], coat.fur)
-    pen.blob([(7, 3), (15, 1), (20, 7), (18, 14), (9, 15.2), (5, 10)], shade(coat.fur, 0.93))
-    pen.ellipse((6.5, 14.4), 5.4, 1.9, coat.cream)
-    pen.blob([(-10, 6), (-17, 9), (-27, 11.5), (-28, 15), (-18, 15.4), (-8, 14)], coat.fur)
-    pen.ellipse((-26.6, 13.6), 3.6, 2, coat.cream)
-    pen.blob([(-13, -10), (-19, -8), (-19, 2), (-15.4, 8), (-8, 3), (-8.6, -5)], coat.fur)
-    pen.blob([(-19.6, -1), (-14, 2.6), (-8.6, -1.6), (-8.2, 1), (-14, 5.4), (-19, 2)], coat.collar)
-    profile(pen.at(-17.5, -11), coat)
 
 
 def vase(pen: Pen, glaze: Colour = (32, 128, 134), flower: Colour = (232, 84, 96)) -> None:
@@ -210,7 +139,7 @@ def _tulips(pen: Pen, flower: Colour) -> None:
 
 def _vessel(pen: Pen, glaze: Colour) -> None:
     band = (248, 226, 170)
-    body = pen.lined(shade(glaze, 0.4), 0.55)
+    body = pen.lined(shade(glaze, 0.4), _LINE)
     left = [(-x, y) for x, y in _HALF_VESSEL]
     body.blob([(0, 0.8), *left, (0, 34.4), *reversed(_HALF_VESSEL)], glaze)
     body.ellipse((0, 0.4), 5.6, 1.3, shade(glaze, 0.5))

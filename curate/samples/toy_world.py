@@ -26,6 +26,10 @@ STYLES = {"flat": "", "shaded": "soft shading", "monochrome": "monochrome", "ske
 SIZES = {"small": 1.0, "": 1.2, "large": 1.4}  # subjects are about 56 units wide of 100
 POSITIONS = {"left": -11.0, "": 0.0, "right": 11.0}
 RESOLUTION = 96
+LEARNED = tuple(SUBJECTS)[:8]
+"""The subjects that the base `toy` learns."""
+UNLEARNED = tuple(SUBJECTS)[8:]
+"""The others, left for trials of new concepts."""
 
 _OUTLINE: Colour = (44, 36, 44)
 _PAPER = "white background"

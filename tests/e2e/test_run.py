@@ -24,7 +24,10 @@ def test_the_example_goes_from_pictures_to_a_lora_and_a_second_run_computes_noth
         words = folder.partition("_")[2]
         for picture in (output / folder).glob("*.png"):
             assert picture.with_suffix(".txt").read_text(encoding="utf-8").startswith(words)
-    assert len(list((output / "lora").glob("*.safetensors"))) == 1
+    [lora] = (output / "lora").glob("*.safetensors")
+    assert (output / "lora/grid" / lora.stem / "grid.png").is_file()
+    report = (output / ".curate/report.html").read_text(encoding="utf-8")
+    assert 0 < report.index("<h2>Samples") < report.index("<h2>Overview")
     before = tree(output)
 
     second = curate("run", ROOT / "pipeline.example.yaml", "--set", where, "--json")

@@ -170,6 +170,9 @@ def test_the_base_decides_tagger_and_captions() -> None:
     assert of("a/anything-v5")["train"]["shuffle"] is True
     assert not {"clip_skip", "shuffle"} & of("a/sd-v1-5")["train"].keys()
     assert of("tiny")["train"]["steps"] == 40
+    toy = of("toy")
+    assert toy["tag"] == {"tagger": "palette"} and toy["train"]["reg_folder"] == "builtin:regularization"
+    assert list(toy)[-1] == "sample" and "sample" not in of("tiny")
     vpred = of("Laxhar/noobai-XL-Vpred-1.0", 24)["train"]
     assert (vpred["prediction"], vpred["ztsnr"]) == ("v", True) and "min_snr" not in vpred
 
@@ -193,7 +196,7 @@ def test_memory_decides_batch_and_checkpointing(base: str, gpu: float, wanted: d
 
 def test_the_concepts_decide_the_algorithm() -> None:
     def train(*concepts: ConceptAnswer) -> dict[str, object]:
-        return stages(Answers("in/", concepts, "out/"))["train"]
+        return stages(Answers("in/", concepts, "out/", "a/sd-v1-5"))["train"]
 
     def of_kind(kind: str) -> dict[str, object]:
         return train(dataclasses.replace(ONE[0], kind=kind))  # type: ignore[arg-type]
@@ -207,7 +210,7 @@ def test_the_concepts_decide_the_algorithm() -> None:
 
 @pytest.mark.parametrize("kind", ["character", "object", "style", "clothing", "pose"])
 @pytest.mark.parametrize(
-    "base", ["tiny", "a/sd-v1-5", "a/stable-diffusion-2-1", "a/sdxl", "Laxhar/noobai-XL-Vpred-1.0"]
+    "base", ["toy", "tiny", "a/sd-v1-5", "a/stable-diffusion-2-1", "a/sdxl", "Laxhar/noobai-XL-Vpred-1.0"]
 )
 @pytest.mark.parametrize("gpu", [0, 4, 10, 12, 24])
 def test_every_recipe_is_one_that_training_takes(kind: str, base: str, gpu: float) -> None:
@@ -267,7 +270,7 @@ def test_cautions() -> None:
     def said(base: str, gpu: float) -> str:
         return " ".join(cautions(Answers("in/", ONE, "out/", base, gpu)))
 
-    assert said("tiny", 0) == ""
+    assert said("tiny", 0) == said("toy", 0) == ""
     assert said("a/sd-v1-5", 24) == ""
     assert "without a GPU" in said("a/sd-v1-5", 0)
     assert "3 GiB of GPU memory is little for SD 1.x" in said("a/sd-v1-5", 3)
@@ -337,7 +340,7 @@ def test_defaults_are_taken_where_nobody_can_be_asked(photos: Path, monkeypatch:
     answers = ask(Given(input="photos", triggers={"dog": "qqx dog, run"}), Path("pipe/p.yaml"), interactive=False)
     assert answers.input == "../photos/" and answers.output == "prepared/"
     assert [c.trigger for c in answers.concepts] == [("qqx dog", "run"), ("zwx photos",), ("zwx cat", "hat")]
-    assert (answers.base, answers.gpu) == ("tiny", 0)
+    assert (answers.base, answers.gpu) == ("toy", 0)
 
 
 def test_questions_are_asked_where_answers_are_missing(photos: Path) -> None:
@@ -391,7 +394,7 @@ def test_an_existing_file_is_left_unless_forced(tmp_path: Path) -> None:
 def test_the_tagger_that_is_named_is_one(tmp_path: Path) -> None:
     from taggers import catalogue
 
-    for base in ("tiny", "a/sd-v1-4", "a/pony", "a/fluffyrock"):
+    for base in ("toy", "tiny", "a/sd-v1-4", "a/pony", "a/fluffyrock"):
         for gpu in (0, 24):
             entry = read(pipeline_text(Answers("in/", ONE, "out/", base, gpu)))["stages"]
             (options,) = [e["tag"] for e in entry if isinstance(e, dict) and "tag" in e]  # type: ignore[union-attr]

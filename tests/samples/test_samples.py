@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from curate import samples
-from curate.samples.draw import CAPTIONS, FILES, draw
+from curate.samples.draw import CAPTIONS, FILES, draw, draw_regularization
 
 PICTURES = samples.folder()
 
@@ -98,11 +98,24 @@ def test_backgrounds_for_the_palette_tagger() -> None:
 
     assert (border("vase/studio.png") == 255).all()
     assert (border("dog/sketch.png") > 240).mean() > 0.9
-    assert pixels(PICTURES / "dog/night.jpg")[..., :3].mean() < 60
+    assert pixels(PICTURES / "dog/night.jpg")[..., :3].mean() < 75
     red, green, blue = pixels(PICTURES / "robe/evening.jpg")[..., :3].mean((0, 1))
     assert red > 1.6 * green and red > 1.6 * blue
 
 
 def test_a_caption_came_with_one() -> None:
-    text = (PICTURES / "vase/window.txt").read_text(encoding="utf-8")
+    text = (PICTURES / "vase/garden.txt").read_text(encoding="utf-8")
     assert text.startswith("vase, tulips") and text.count("\n") == 1
+
+
+def test_the_regularization_pictures_are_scenes_of_the_toy_world(tmp_path: Path) -> None:
+    draw_regularization(tmp_path)
+    [drawn], [carried] = list(tmp_path.iterdir()), list(samples.regularization_folder().iterdir())
+    assert drawn.name == carried.name
+    assert len(list(carried.glob("*.png"))) == 40
+    for path in sorted(carried.iterdir()):
+        if path.suffix == ".png":
+            assert np.array_equal(pixels(path), pixels(drawn / path.name))
+        else:
+            assert path.read_text(encoding="utf-8") == (drawn / path.name).read_text(encoding="utf-8")
+    assert sum(path.stat().st_size for path in carried.iterdir()) < 400_000

@@ -12,6 +12,7 @@ from curate.diffusion.tiny import WORDS
 from curate.samples.toy_world import (
     BACKGROUNDS,
     COLOURS,
+    LEARNED,
     POSITIONS,
     RESOLUTION,
     SIZES,
@@ -23,8 +24,6 @@ from curate.samples.toy_world import (
     render,
 )
 
-LEARNED = tuple(SUBJECTS)[:8]
-"""The subjects that the network learns. The autoencoder sees all; the others are left for trials of new concepts."""
 HELD_OUT_PART = 8
 NONSENSE_SHARE = 1 / 8
 SENTENCE_SHARE = 0.5

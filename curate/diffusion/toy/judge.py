@@ -21,6 +21,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 NOISE = 0.2  # generated latents are less clean than encoded ones
 BATCH = 128
 LEARNING_RATE = 2e-3
+JUDGE = Path(__file__).with_name("judge.safetensors")
 
 
 def new_judge() -> nn.Module:
@@ -37,6 +38,23 @@ def new_judge() -> nn.Module:
         layers.append(nn.SiLU())
     choices = sum(len(names) for names in QUESTIONS.values())
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(widths[-1] * 9, choices))
+
+
+def load_judge() -> nn.Module:
+    """The judge that the package carries: it judged the weights of `toy`."""
+    from safetensors.torch import load_file
+
+    judge = new_judge()
+    judge.load_state_dict(load_file(JUDGE))
+    return judge.eval().requires_grad_(False)
+
+
+def write_judge(judge: nn.Module, place: Path) -> None:
+    """Writes a judge in half precision, whole numbers as they are."""
+    from safetensors.torch import save_file
+
+    state = judge.state_dict()
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, place)
 
 
 def labels(scenes: list[Scene]) -> Tensor:

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from curate.diffusion import byte_bpe
 from curate.diffusion.diffusers_folder import write_json, write_models
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.toy.autoencoder import AutoencoderRun, decibels, train_autoencoder
-from curate.diffusion.toy.data import LEARNED, pixels, scenes, vocabulary_words
-from curate.diffusion.toy.judge import accuracy, train_judge, verdicts
+from curate.diffusion.toy.data import pixels, scenes, vocabulary_words
+from curate.diffusion.toy.judge import accuracy, train_judge, verdicts, write_judge
 from curate.diffusion.toy.measures import measure
 from curate.diffusion.toy.network import SCHEDULER, Network, NetworkRun, encode_pixels, train_network
 from curate.errors import CurateError
-from curate.samples.toy_world import SUBJECTS, Scene
+from curate.samples.toy_world import UNLEARNED, Scene
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,14 +61,18 @@ def train_toy(folder: Path, budget: Budget, tell: Callable[[str], None]) -> dict
         measured[f"samples, seed {seed}"] = measure(network, judge, asked, seed)
         tell(f"samples, seed {seed}: {measured[f'samples, seed {seed}']}")
     write_weights(folder / "weights", vae, network)
+    write_judge(judge, folder / "judge.safetensors")
     write_json(folder / "measures.json", measured)
     return measured
 
 
 def _autoencoder(folder: Path, budget: Budget, tell: Callable[[str], None]) -> tuple[Any, dict[str, Any]]:
-    rest = tuple(name for name in SUBJECTS if name not in LEARNED)
     part = budget.scenes // 40
-    sources: list[Scene | int] = [*scenes(6 * part, 5_000_000), *scenes(3 * part, 6_000_000, rest), *range(3 * part)]
+    sources: list[Scene | int] = [
+        *scenes(6 * part, 5_000_000),
+        *scenes(3 * part, 6_000_000, UNLEARNED),
+        *range(3 * part),
+    ]
     seen = pixels(folder / "autoencoder.npy", sources)
     vae = train_autoencoder(seen, folder / "autoencoder.pt", budget.autoencoder, tell)
     reached = decibels(vae, _validation(folder, budget)[1])
@@ -84,9 +90,20 @@ def _validation(folder: Path, budget: Budget) -> tuple[list[Scene], Any]:
 def _judge(
     folder: Path, vae: Any, latents: Any, shown: list[Scene], budget: Budget, measured: dict[str, Any], tell: Any
 ) -> nn.Module:
-    judge = train_judge(latents, shown, folder / "judge.pt", budget.judge_steps, tell)
+    others = scenes(budget.learned // 2, 9_000_000, UNLEARNED)
+    more = encode_pixels(vae, pixels(folder / "others.npy", list(others)), folder / "others_latents.npy")
+    every = np.concatenate([latents, more])
+    judge = train_judge(every, [*shown, *others], folder / "judge.pt", budget.judge_steps, tell)
     held, held_pixels = _validation(folder, budget)
-    some = encode_pixels(vae, held_pixels, folder / "validation_latents.npy")
+    unlearned = scenes(budget.judged // 2, 9_500_000, UNLEARNED, hold=True)
+    rest_pixels = pixels(folder / "validation_others.npy", list(unlearned))
+    some = np.concatenate(
+        [
+            encode_pixels(vae, held_pixels, folder / "validation_latents.npy"),
+            encode_pixels(vae, rest_pixels, folder / "validation_others_latents.npy"),
+        ]
+    )
+    held = [*held, *unlearned]
     import torch
 
     reached = accuracy(verdicts(judge, torch.from_numpy(some)), held)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from curate import samples
 from curate.core.caption_encoding import CaptionEncoding
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
-from curate.core.path_options import FilePath
+from curate.core.path_options import PathOption
 
 
 class DataOptions(BaseModel):
@@ -59,11 +62,17 @@ class DataOptions(BaseModel):
     masked_loss: bool = Field(
         False, description="Use the masks in FOLDER/masks: the loss is computed only where they are white."
     )
-    reg_folder: FilePath = Field(
+    reg_folder: Annotated[str, PathOption(carried=(samples.REGULARIZATION,))] = Field(
         "",
-        description=("Folder of N_class sub-folders with regularization pictures: the class without your concept."),
+        description="Folder of N_class sub-folders with regularization pictures: the class without your concept. "
+        f"`{samples.REGULARIZATION}`: pictures for the base `toy`.",
     )
     prior_loss_weight: float = Field(1.0, ge=0, description="Weight of the loss of regularization pictures.")
+
+    @property
+    def regularization(self) -> Path | None:
+        """The folder of regularization pictures."""
+        return samples.regularization_folder(self.reg_folder) if self.reg_folder else None
 
     @property
     def caption_reading(self) -> CaptionReading:

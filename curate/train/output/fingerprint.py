@@ -21,8 +21,8 @@ def identify(
 ) -> tuple[run_records.Run, Dataset]:
     """The run that these options and the folder's present content make, as far as it came, and that content."""
     data = read_dataset(folder, options.caption_reading, digests, masks=options.masked_loss, left_out=left_out)
-    if options.reg_folder:
-        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_reading, digests)
+    if options.regularization:
+        add_regularisation(data, options.regularization, options.caption_reading, digests)
     weights = base_digest(options.base, offline, digests)
     place = locate_base(options.base, offline)
     if place.is_file() and yaml_prediction(place) == "v":

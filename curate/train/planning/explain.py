@@ -206,8 +206,8 @@ def _course(
 def content(options: TrainOptions, folder: Path) -> Dataset:
     """What would be trained; nothing is written into the folder."""
     data = read_dataset(folder, options.caption_reading, None, masks=options.masked_loss)
-    if options.reg_folder:
-        add_regularisation(data, Path(options.reg_folder).expanduser(), options.caption_reading)
+    if options.regularization:
+        add_regularisation(data, options.regularization, options.caption_reading)
     return data
 
 

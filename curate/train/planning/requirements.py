@@ -45,7 +45,7 @@ def missing(
         lambda: _vae(options, offline),
         lambda: _tokenizer(options, offline),
         lambda: _prompts(options),
-        lambda: _pictures(options.reg_folder, "reg_folder"),
+        lambda: _pictures(str(options.regularization or ""), "reg_folder"),
         lambda: _pictures(options.validation_folder, "validation_folder"),
         lambda: _start(options),
         lambda: optimizer.check(options),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from curate.diffusion import toy
 from curate.diffusion.load import load
 from curate.diffusion.locate import base_digest, locate_base
-from curate.diffusion.toy.autoencoder import decibels
+from curate.diffusion.toy.autoencoder import decibels, to_tensor
 from curate.diffusion.toy.data import scenes
-from curate.samples.toy_world import BACKGROUNDS, COLOURS, Scene, layers, render
+from curate.diffusion.toy.judge import accuracy, load_judge, verdicts
+from curate.samples.toy_world import BACKGROUNDS, COLOURS, Scene, layers, random_scene, render
 from curate.sampling.settings import PictureSettings
 from tests.sampling.helpers import drawing
 
@@ -100,3 +103,13 @@ def test_the_same_request_gives_the_same_picture() -> None:
 def test_the_card_names_data_measures_and_limits() -> None:
     card = (Path(toy.folder()) / "README.md").read_text(encoding="utf-8")
     assert all(f"## {title}" in card for title in ("Data", "Training", "Measures", "Limits"))
+
+
+def test_the_judge_knows_every_subject_colour_and_background() -> None:
+    backbone, judge = load("toy", offline=True), load_judge()
+    shown = [random_scene(6_500_000 + n) for n in range(160)]
+    pixels = np.stack([np.asarray(render(scene)) for scene in shown])
+    with torch.no_grad():
+        found: Any = backbone.vae.encode(to_tensor(pixels))  # type: ignore[operator]
+    latents = found.latent_dist.mean * backbone.vae.config.scaling_factor  # type: ignore[attr-defined,union-attr]
+    assert min(accuracy(verdicts(judge, latents), shown).values()) > 0.95
