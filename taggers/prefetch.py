@@ -15,7 +15,9 @@ R = TypeVar("R")
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use; `ONNX_THREADS` says so where others work beside it."""
+    if given := os.environ.get("ONNX_THREADS"):
+        return int(given)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -130,6 +131,7 @@ def _chain(provider: str, number: int) -> Sequence[Any]:
 def _options(ort: Any) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = int(os.environ.get("ONNX_THREADS", "0"))  # 0: all cores
     return options
 
 

@@ -177,10 +177,10 @@ def is_riddle(name: str) -> bool:
         (r"\b(MAX_IMAGE_PIXELS|LOAD_TRUNCATED_IMAGES|READ_LIBTIFF)\b[^=\n]* = ", {"decode/pillow_settings"}),
         (r"TIFFSet\w+Handler", {"decode/pillow_settings"}),
         (r"\bgc\.(set_threshold|disable|freeze)\(", {"drive/process_state"}),
-        (r"signal\.signal\(", {"drive/process_state", "executors/worker_process"}),
+        (r"signal\.signal\(", {"drive/process_state", "executors/worker_process", "executors/ray"}),
         (r"_dynamo\.config\.\w+ = ", {"runtime/compile"}),
         (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"diffusion/device"}),
-        (r"os\.umask\(|os\.chdir\(|setlocale\(|setNumThreads\(|os\.environ\[[^]]*\] = ", set[str]()),
+        (r"os\.umask\(|os\.chdir\(|setlocale\(|setNumThreads\(|os\.environ\[[^]]*\] = ", {"executors/ray_worker"}),
     ],
 )
 def test_what_belongs_to_the_process_is_set_in_one_place(pattern: str, places: set[str]) -> None:

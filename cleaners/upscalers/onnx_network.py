@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,7 @@ def session(path: Path, device: str) -> Any:
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = int(os.environ.get("ONNX_THREADS", "0"))  # 0: all cores
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:

@@ -73,7 +73,8 @@ def run_pipeline(
 def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
     from curate.executors.pool import POOL
 
-    POOL.start_ahead(pipeline.stages, pipeline.input, pipeline.output, pipeline.run.workers)
+    if pipeline.run.executor == "local":
+        POOL.start_ahead(pipeline.stages, pipeline.input, pipeline.output, pipeline.run.workers)
     from curate import drive
 
     return drive.run(pipeline, quiet=quiet, then=then)

@@ -51,7 +51,7 @@ def stop_signals(tell: Listener | None = None) -> Generator[Stop]:
 
 
 class _NoteHandler(logging.Handler):
-    """Turns what taggers and cleaners log, who know nothing of events, into notes."""
+    """Turns what taggers, cleaners and executors log, who know nothing of events, into notes."""
 
     def __init__(self, tell: Listener) -> None:
         super().__init__(logging.WARNING)
@@ -64,7 +64,7 @@ class _NoteHandler(logging.Handler):
 @contextlib.contextmanager
 def _log_records(tell: Listener) -> Generator[None]:
     handler = _NoteHandler(tell)
-    loggers = [logging.getLogger(name) for name in ("taggers", "cleaners")]
+    loggers = [logging.getLogger(name) for name in ("taggers", "cleaners", "curate.executors")]
     before = [logger.propagate for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)

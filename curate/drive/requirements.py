@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,16 +17,30 @@ ROOM = 1 << 20
 """Bytes that must be free where a run writes; less holds not even the ledger."""
 
 
-def check_requirements(stages: Sequence[Stage], env: Env, inputs: Sequence[Path] = (), *, writes: bool = True) -> None:
+def check_requirements(
+    stages: Sequence[Stage], env: Env, inputs: Sequence[Path] = (), *, writes: bool = True, executor: str = "local"
+) -> None:
     """Raises MissingError that names all that is missing, each with its remedy.
 
     `inputs` are the folders that a run prepares, `writes` whether pictures are written to `env.output`. Stages that
     write elsewhere look at that place themselves.
     """
     output = _output(env.output) if writes else ()
-    lacks = [*output, *(lack for stage in stages for lack in stage.missing(env)), *_masks(stages, env, inputs)]
+    lacks = [
+        *output,
+        *_executor(executor),
+        *(lack for stage in stages for lack in stage.missing(env)),
+        *_masks(stages, env, inputs),
+    ]
     if lacks:
         raise missing_error(lacks)
+
+
+def _executor(name: str) -> Iterator[Missing]:
+    spec = importlib.util.find_spec(name) if name != "local" else None
+    # a folder of that name, which is no package, has no origin
+    if name != "local" and (spec is None or spec.origin is None):
+        yield Missing(f"executor {name}: the package {name} is not installed", f"pip install 'curate[{name}]'")
 
 
 def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[Missing]:

@@ -44,7 +44,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     require_single_process("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-    check_requirements(then or pipeline.stages, env, pipeline.input)
+    check_requirements(then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor)
     job = Job(
         pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline),
         settings=pipeline.concepts, planned=_planned(pipeline),
@@ -171,7 +171,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         with Store(scratch) as store:
             training = _training(pipeline)
             env = env_over(output, output, pipeline.run, pipeline.concepts, store, training=training)
-            check_requirements(pipeline.stages, env, pipeline.input)
+            check_requirements(pipeline.stages, env, pipeline.input, executor=pipeline.run.executor)
             changes = folder.read_changes(output, store, tell)
             env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
             # masks are taken into the ledger folder as they are read

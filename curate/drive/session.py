@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from curate import folder
 from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
+from curate.core.executor import Choose
 from curate.core.lock import run_lock
 from curate.core.machine import hub_is_offline
 from curate.core.option_names import as_typed
@@ -106,11 +108,11 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
         Store(job.ledger or job.output) as store,
         open_report(store.root / "events.jsonl", job.quiet) as report,
         process_state(report.tell) as stop,
+        _executor(job.options) as executor,
     ):
         env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
-        workers = job.options.workers
         tell = _listener(report, job)
-        runner = Runner(store, env, lambda chain, todo: choose(workers, chain, todo, POOL), tell)
+        runner = Runner(store, env, executor, tell)
         begun = time.perf_counter()
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
 
@@ -130,6 +132,15 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
             close("failed", None)
             raise
         return Result(close("done", done), done.manifest, done.findings)
+
+
+def _executor(options: RunOptions) -> contextlib.AbstractContextManager[Choose]:
+    """What picks executors for the passes of a run."""
+    if options.executor == "ray":
+        from curate.executors.ray import ray_cluster  # may not be installed
+
+        return ray_cluster(options.workers, options.address)
+    return contextlib.nullcontext(lambda chain, todo: choose(options.workers, chain, todo, POOL))
 
 
 def _listener(report: Report, job: Job) -> Listener:

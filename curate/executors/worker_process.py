@@ -127,7 +127,7 @@ def _serve(tasks: Connection, results: Connection, modules: Sequence[str]) -> No
             _one_pass(*job, tasks, results)
             results.send(None)
     except Exception as error:
-        results.send(_sendable(error))
+        results.send(sendable(error))
 
 
 def _next_job(tasks: Connection) -> tuple[tuple[Prepared, ...], Env, int] | None:
@@ -148,7 +148,7 @@ def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connec
         workers.stop()
 
 
-def _sendable(error: Exception) -> Exception:
+def sendable(error: Exception) -> Exception:
     """The error, or one that says the same where it cannot travel; with its traceback unless it is one of ours."""
     try:
         pickle.loads(pickle.dumps(error))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from curate.core.caption_encoding import CaptionEncoding
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
@@ -26,6 +26,14 @@ class RunOptions(BaseModel):
     workers: int | Literal["auto"] = Field(
         default="auto", description="Worker processes for picture stages: auto, or a number (1 uses none)."
     )
+    executor: Literal["local", "ray"] = Field(
+        default="local", description="Where pictures are worked on: local (this machine) or ray (a Ray cluster)."
+    )
+    address: str = Field(
+        default="auto",
+        min_length=1,
+        description="With executor ray: auto (this machine's cluster), local (started for the run) or HOST:PORT.",
+    )
     device: str = Field(default="auto", description="Where models run: auto, cpu, cuda or cuda:N.")
     require_gpu: bool = Field(default=False, description="Stop (exit 3) instead of using the CPU.")
     offline: bool = Field(default=False, description="Never contact a model hub; use what is on disk.")
@@ -44,6 +52,21 @@ class RunOptions(BaseModel):
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", value):
             raise ValueError("takes auto, cpu, cuda, cuda:N or mps")
         return value
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value not in ("auto", "local") and not re.fullmatch(r"[^/\s]+:\d+", value):
+            raise ValueError("takes auto, local or HOST:PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _where(self) -> Self:
+        if self.executor != "ray" and "address" in self.model_fields_set:
+            raise ValueError("address is where a Ray cluster is: set executor to ray, or leave address out")
+        if self.executor == "ray" and self.device.startswith("cuda:"):
+            raise ValueError(f"device {self.device} is a GPU of one machine: with executor ray, write cuda")
+        return self
 
 
 class CaptionOptions(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from curate.core.events import Event, StageFinished, StageRecalled, StageStarted
+from curate.core.executor import Executor
 from curate.core.record import Image, Manifest, Record
 from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Stage
@@ -32,6 +33,7 @@ class Bench:
 
     folder: Path
     processes: int = 0
+    executor: Executor | None = None
     stop: Callable[[], bool] | None = None
     concepts: dict[str, Concept] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -54,7 +56,7 @@ class Bench:
             concepts=self.concepts,
             stop=self.stop,
         )
-        executor = Processes(self.processes) if self.processes else InProcess()
+        executor = self.executor or (Processes(self.processes) if self.processes else InProcess())
         return Runner(store, env, lambda chain, todo: executor, self.events.append)
 
     def started(self) -> dict[str, int]:

@@ -12,9 +12,12 @@ from safetensors.torch import save_file
 
 from curate import drive
 from curate.cli.main import main
+from curate.core.stage import Env
 from curate.diffusion.load import load as load_base
 from curate.drive.command import Command
+from curate.drive.requirements import check_requirements
 from curate.errors import CurateError, MissingError
+from curate.images import PICTURE_FILES
 from curate.pipeline import RunOptions, load
 from curate.stages.train import Train
 from curate.stages.upscale import Upscale
@@ -123,6 +126,19 @@ def test_one_thing_missing_for_print_config(
     assert expected.replace("_", "-").removesuffix(": no picture in") in said.err.replace("\\", "/").replace("_", "-")
     assert not re.search(r"(?<![\w-])(start_from|masked_loss|reg_folder|validation_folder)\b", said.err)
     assert tree(tmp_path, skip=()) == before
+
+
+def test_an_executor_that_is_not_installed() -> None:
+    with pytest.raises(MissingError) as error:
+        check_requirements([], Env(Path(), Path(), PICTURE_FILES), executor="warp", writes=False)
+    assert str(error.value) == "executor warp: the package warp is not installed\n  pip install 'curate[warp]'"
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'curate[ray]'")
+    file = pipeline(tmp_path, raw)
+    assert _ended("run", file, "--set", "run.executor=ray", "--set", "run.address=127.0.0.1:1") == 3
+    assert "no Ray cluster answers at address 127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_everything_missing_is_told_at_once(tmp_path: Path, raw: Path) -> None:

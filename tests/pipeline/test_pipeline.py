@@ -228,10 +228,30 @@ def test_settings_win_over_the_file(place: Path) -> None:
         ("resize.max_sid=3", '--set resize.max_sid=3: resize has no option "max_sid": did you mean "max_side"?'),
         ("resize.max_side=big", "--set resize.max_side=big: resize.max_side: "),
         ("run.workers=-", "--set run.workers=-: run.workers"),
+        ("run.executor=rya", '--set run.executor=rya: run.executor: "rya" is not one of'),
     ],
 )
 def test_a_wrong_setting_is_named(place: Path, setting: str, expected: str) -> None:
     assert mistakes(place, GOOD, setting)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("{address: auto}", "address is where a Ray cluster is: set executor to ray, or leave address out"),
+        ("{executor: ray, address: nowhere}", "takes auto, local or HOST:PORT"),
+        ("{executor: ray, address: 'ray://head:10001'}", "takes auto, local or HOST:PORT"),
+        ("{executor: ray, device: 'cuda:1'}", "device cuda:1 is a GPU of one machine: with executor ray, write cuda"),
+    ],
+)
+def test_where_a_run_cannot_be_carried_out_is_refused(place: Path, options: str, expected: str) -> None:
+    assert expected in mistakes(place, GOOD + f"run: {options}\n")[0]
+
+
+def test_a_cluster_is_named_in_the_file_or_by_settings(place: Path) -> None:
+    run = read(place, GOOD, "run.executor=ray", "run.address=10.0.0.1:6379").run
+    assert (run.executor, run.address) == ("ray", "10.0.0.1:6379")
+    assert read(place, GOOD + "run: {executor: ray}\n").run.address == "auto"
 
 
 def test_settings_reach_a_stage_written_wrongly(place: Path) -> None:

@@ -1,0 +1,172 @@
+"""The Ray executor does what the local ones do, whatever becomes of workers and nodes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from curate.core.chain import Prepared
+from curate.core.record import Manifest
+from curate.core.stage import Env
+from curate.errors import CurateError, Interrupted, MissingError
+from curate.executors.local import InProcess
+from tests.contract.pictures import drawn_rows, everything
+from tests.core.helpers import Bench, RawPictures, pictures
+from tests.core.stages import Batched, Brighter, Crashing, Fussy, Halves, Missing, Where
+from tests.executors.cluster.conftest import FAR, Nodes, is_idle, until
+from tests.executors.cluster.stages import Deadly, Plain, Slow, Warning
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def executor(most: int = 9):  # type: ignore[no-untyped-def]
+    from curate.executors.ray import RayExecutor
+
+    return RayExecutor(most)
+
+
+def objects(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (folder / ".curate/objects").rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "out", executor=executor())
+
+
+def test_executors_agree(tmp_path: Path) -> None:
+    rows = drawn_rows(tmp_path)
+    assert everything(executor(), rows, tmp_path / "ray") == everything(InProcess(), rows, tmp_path / "local")
+    until(is_idle)
+
+
+def test_parts_failures_and_batches_are_as_in_one_process(tmp_path: Path, bench: Bench) -> None:
+    nine = pictures(tmp_path / "in", 9)
+    stages = [Fussy(on="p3"), Halves(), Brighter(by=2), Crashing(on="p5"), Batched(on="p7")]
+    alone = Bench(tmp_path / "alone")
+    assert list(bench.run(stages, nine)) == list(alone.run(stages, nine))
+    assert objects(bench.folder) == objects(alone.folder) != {}
+
+
+def test_what_kills_its_worker_three_times_is_set_aside_alone(tmp_path: Path, bench: Bench) -> None:
+    log = tmp_path / "log"
+    after = bench.run([Deadly(log=str(log))], pictures(tmp_path / "in", 6))
+    assert [r.tags[-1] for r in after if not r.aside] == ["x"] * 5
+    assert [(r.key, "died on this picture 3 times" in r.aside) for r in after if r.aside] == [("dog/1.raw", True)]
+    assert log.read_text().splitlines() == ["dog/1.raw"] * 3
+    bench.run([Deadly(log=str(log), on="")], Manifest(r for r in pictures(tmp_path / "in", 6)))
+    assert bench.started() == {"deadly": 6}
+
+
+def test_what_a_node_lacks_comes_out_of_a_worker(tmp_path: Path, bench: Bench) -> None:
+    with pytest.raises(MissingError) as lacking:
+        bench.run([Missing()], pictures(tmp_path / "in", 5))
+    assert (lacking.value.message, lacking.value.remedy) == ("no model here", "get one")
+    until(is_idle)
+
+
+def test_workers_that_die_while_they_start_end_the_run(tmp_path: Path, bench: Bench) -> None:
+    with pytest.raises(CurateError, match="workers end while they start"):
+        bench.run([Deadly(on="open")], pictures(tmp_path / "in", 3))
+
+
+def test_a_stop_lets_the_pictures_in_hand_finish(tmp_path: Path, bench: Bench) -> None:
+    many = pictures(tmp_path / "in", 30)
+    bench.stop = lambda: sum(type(e).__name__ == "RecordDone" for e in bench.events) >= 3
+    with pytest.raises(Interrupted):
+        bench.run([Slow(seconds=0.05)], many)
+    done = sum(type(e).__name__ == "RecordDone" for e in bench.events)
+    assert 3 <= done < 12
+    until(is_idle)
+    bench.stop = None
+    bench.run([Slow(seconds=0.05)], many)
+    assert bench.started() == {"slow": 30 - done}
+
+
+def test_an_interrupt_leaves_no_actor(tmp_path: Path) -> None:
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    outcomes = executor().map([Prepared(Slow(), "")], list(enumerate(pictures(tmp_path / "in", 30))), env)
+    next(outcomes)
+    assert not is_idle()
+    outcomes.close()  # type: ignore[attr-defined]
+    until(is_idle, 5)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".curate")] == []
+
+
+def test_nodes_that_die_cost_nothing_but_time(tmp_path: Path, three: Nodes) -> None:
+    many = list(enumerate(pictures(tmp_path / "in", 60)))
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    three.add()
+    done = []
+    for outcome in executor().map([Prepared(Slow(), "")], many, env):
+        done.append(outcome)
+        if len(done) in (1, 20, 40):
+            three.kill()
+    assert [o.error for o in done] == [""] * 60
+    assert sorted(o.index for o in done) == list(range(60))
+    assert sorted((o.index, o.steps[-1][0].tags[-1]) for o in done) == [(n, "x") for n in range(60)]
+
+
+def test_a_node_that_joins_is_used(tmp_path: Path, three: Nodes) -> None:
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    where: set[str] = set()
+    for n, outcome in enumerate(executor(60).map([Prepared(Slow(where=True), "")], work(tmp_path, 200), env)):
+        where.add(outcome.steps[-1][0].tags[-1])
+        if n == 5:
+            three.add()
+    assert len(where) == 4
+
+
+def work(folder: Path, count: int):  # type: ignore[no-untyped-def]
+    return list(enumerate(pictures(folder / "in", count)))
+
+
+def test_no_more_workers_than_asked_for(tmp_path: Path) -> None:
+    from curate.executors.ray import RayExecutor, choose
+
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    chain = [Prepared(Where(), "")]
+    chosen = choose(2, chain, 12)
+    assert isinstance(chosen, RayExecutor)
+    assert len({o.steps[-1][0].tags[0] for o in chosen.map(chain, work(tmp_path, 12), env)}) <= 2
+    assert isinstance(choose("auto", [Prepared(Plain(), "")], 1000), InProcess)
+
+
+def test_warnings_of_workers_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    with caplog.at_level(logging.WARNING, "taggers"):
+        assert len(list(executor().map([Prepared(Warning(), "")], work(tmp_path, 6), env))) == 6
+    assert [r.getMessage() for r in caplog.records if r.name == "taggers"] == ["slow on 1 device"]
+
+
+def test_pictures_travel_where_the_disk_is_not_shared(tmp_path: Path, three: Nodes) -> None:
+    """All work is done on a node that sees other folders than the driver."""
+    if not shutil.which("unshare") or os.geteuid() != 0:
+        pytest.skip("a node with a disk of its own needs unshare, and root")
+    import ray
+
+    folder = tmp_path / "only here"
+    five = pictures(folder / "in", 5)
+    while three.others:
+        three.kill()
+    far = three.add_far(tmp_path)
+    busy = ray.remote(Busy).options(num_cpus=1).remote()
+    try:
+        until(lambda: ray.available_resources().get("CPU", 0) == ray.cluster_resources().get(FAR, 0) == 1)
+        bench, alone = Bench(folder / "out", executor=executor()), Bench(folder / "alone")
+        stages = [Fussy(on="p3"), Halves(), Brighter(by=2)]
+        assert list(bench.run(stages, five)) == list(alone.run(stages, five))
+        assert objects(bench.folder) == objects(alone.folder) != {}
+    finally:
+        ray.kill(busy)
+        far.terminate()
+        far.wait()
+        until(lambda: FAR not in ray.cluster_resources())
+
+
+class Busy:
+    """Takes the first node's core."""
