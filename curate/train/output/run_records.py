@@ -16,6 +16,8 @@ from curate.train.storage.paths import home, homes
 
 VERSION = 4
 """Raise it when the same options and data give another LoRA than before."""
+_NAMES = {"accumulate": "accumulate times processes"}
+"""Options that messages call by what they come to; a run's `accumulate` counts the batches of all processes."""
 
 
 def output_folder(options: TrainOptions, folder: Path) -> Path:
@@ -132,7 +134,7 @@ def interrupted(run: Run, folder: Path) -> str:
     what = ["pictures or captions"] if other.data != run.data else []
     what += ["the base"] if other.base != run.base else []
     unlike = [name for name in run.options if run.options[name] != other.options.get(name)]
-    what += [f"{name} ({other.options.get(name)}, now {run.options[name]})" for name in unlike[:3]]
+    what += [f"{_NAMES.get(name, name)} ({other.options.get(name)}, now {run.options[name]})" for name in unlike[:3]]
     what += [f"{len(unlike) - 3} more options"] if len(unlike) > 3 else []
     return f"an interrupted run is at step {int(path.stem[5:])}; it differs in {', '.join(what) or 'its version'}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from curate.core.events import Note
 from curate.errors import InputError
 from curate.train.runtime.distributed import Team
 from tests.train.conftest import draw_folder, run
@@ -28,19 +30,28 @@ from pathlib import Path
 from typing import Any
 import torch.distributed
 from tests.train.conftest import run
+from curate.errors import Interrupted
 torch.distributed.init_process_group("gloo")
 for at, options in enumerate(eval(sys.argv[2])):
-    run(Path(sys.argv[1]) / str(at) / "prepared", **options)
+    if torch.distributed.get_rank():  # where the first stops after a step, all do
+        options.pop("stop_at", None)
+    try:
+        run(Path(sys.argv[1]) / str(at) / "prepared", **options)
+    except Interrupted:
+        pass
 torch.distributed.destroy_process_group()
 """
 
 
-def launched(*command: str, processes: int = 2, program: str = COMMAND) -> list[subprocess.CompletedProcess[str]]:
-    """What a launcher does: the same command in several processes that know of each other by the environment."""
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        return int(found.getsockname()[1])
+
+
+def launched(*command: str, processes: int = 2, program: str = COMMAND) -> list[subprocess.CompletedProcess[str]]:
+    """What a launcher does: the same command in several processes that know of each other by the environment."""
+    common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     common |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
     called = [sys.executable, "-c", program, *command]
     started = [
@@ -117,6 +128,63 @@ def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> N
         theirs, _ = run(draw_folder(tmp_path / "one" / str(at) / "prepared"), **{**options, "accumulate": 4})
         ours = tmp_path / "two" / str(at) / "prepared" / "lora" / theirs.name
         assert ours.read_bytes() == theirs.read_bytes(), options["algo"]
+
+
+@pytest.mark.slow
+def test_two_machines_of_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
+    """As the README starts them, by PyTorch's launcher on either machine; the folder is on a disk that both see."""
+    folder = draw_folder(tmp_path / "prepared")
+    options = {"steps": 2, "rank": 2, "layer_preset": "attn-only", "include": ("up_blocks_3",), "resolution": 64}
+    words = ["--steps", "2", "--rank", "2", "--layer-preset", "attn-only", "--include", "up_blocks_3"]
+    words += ["--resolution", "64", "--base", "tiny", "--save-precision", "fp32", "--device", "cpu", "--json"]
+    port = str(free_port())
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "2"]
+    launcher += ["--master-addr", "127.0.0.1", "--master-port", port]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    machines = [
+        subprocess.Popen(
+            [*launcher, "--node-rank", str(rank), "-m", "curate.cli", "train", str(folder), *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for rank in range(2)
+    ]
+    said = [machine.communicate() for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said[0][1] + said[1][1]
+    assert json.loads(said[0][0]) and not said[1][0].strip()
+    (ours,) = (folder / "lora").glob("*.safetensors")
+    theirs, _ = run(draw_folder(tmp_path / "b" / "prepared"), **options, accumulate=4, tensorboard=False)
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_goes_on_or_starts_anew(tmp_path: Path) -> None:
+    """It goes on where a step shows as many batches as before; else it starts clean, and says why."""
+    options: dict[str, Any] = {
+        "include": ("up_blocks_3_attentions_2",),
+        "resolution": 64,
+        "rank": 2,
+        "steps": 6,
+        "tensorboard": False,
+        "output_name": "it",
+    }
+    stopped = draw_folder(tmp_path / "two" / "0" / "prepared")
+    ended = launched(str(tmp_path / "two"), repr([{**options, "stop_at": 2}]), program=EACH)
+    assert [p.returncode for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    assert not list((stopped / "lora").glob("*.safetensors"))
+    other = Path(shutil.copytree(stopped, tmp_path / "copy" / "prepared"))
+    never, _ = run(draw_folder(tmp_path / "one" / "prepared"), **options, accumulate=2)
+    gone_on, events = run(stopped, **options, accumulate=2)
+    assert any("continuing at step" in e.message for e in events if isinstance(e, Note))
+    assert gone_on.read_bytes() == never.read_bytes()
+    anew, events = run(other, **options)
+    (note,) = [e.message for e in events if isinstance(e, Note) and "starting at the first step" in e.message]
+    assert "accumulate times processes (2, now 1)" in note
+    alone, _ = run(draw_folder(tmp_path / "alone" / "prepared"), **options)
+    assert anew.read_bytes() == alone.read_bytes() != never.read_bytes()
 
 
 def test_one_process_is_a_team_of_itself() -> None:
