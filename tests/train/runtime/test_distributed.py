@@ -130,20 +130,28 @@ def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> N
         assert ours.read_bytes() == theirs.read_bytes(), options["algo"]
 
 
+TORCHRUN = "torch.distributed.run --nnodes 2 --nproc-per-node 2 --node-rank RANK --master-addr 127.0.0.1"
+ACCELERATE = "accelerate.commands.launch --multi_gpu --num_machines 2 --num_processes 4 --machine_rank RANK"
+LAUNCHERS = {
+    "torchrun": f"{TORCHRUN} --master-port PORT",
+    "accelerate": f"{ACCELERATE} --main_process_ip 127.0.0.1 --main_process_port PORT --mixed_precision no",
+}
+"""How docs/scale.md starts the processes of one machine; accelerate takes machines without GPUs by that flag alone."""
+
+
 @pytest.mark.slow
-def test_two_machines_of_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
-    """As the README starts them, by PyTorch's launcher on either machine; the folder is on a disk that both see."""
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_machines_of_two_processes_are_one_that_accumulates(launcher: str, tmp_path: Path) -> None:
+    """The folder is on a disk that both see."""
     folder = draw_folder(tmp_path / "prepared")
     options = {"steps": 2, "rank": 2, "layer_preset": "attn-only", "include": ("up_blocks_3",), "resolution": 64}
     words = ["--steps", "2", "--rank", "2", "--layer-preset", "attn-only", "--include", "up_blocks_3"]
     words += ["--resolution", "64", "--base", "tiny", "--save-precision", "fp32", "--device", "cpu", "--json"]
-    port = str(free_port())
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "2"]
-    launcher += ["--master-addr", "127.0.0.1", "--master-port", port]
+    launch = f"{sys.executable} -m {LAUNCHERS[launcher]} -m curate.cli train".replace("PORT", str(free_port()))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     machines = [
         subprocess.Popen(
-            [*launcher, "--node-rank", str(rank), "-m", "curate.cli", "train", str(folder), *words],
+            [*launch.replace("RANK", str(rank)).split(), str(folder), *words],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
