@@ -212,6 +212,6 @@ class ActorPool:
             self._waiting_since = None
         elif self._waiting_since is not None and time.monotonic() > self._waiting_since + _PATIENCE:
             self._waiting_since = None
-            free = {name: ray.available_resources().get(name, 0) for name in ("CPU", "GPU")}
-            wanted = f"{self._needs.cpus} CPU and {self._needs.gpus} GPU on one node"
-            LOG.warning(f"waiting for room on the Ray cluster: a worker needs {wanted}; free: {free}")
+            cpus, gpus = (int(ray.available_resources().get(name, 0)) for name in ("CPU", "GPU"))
+            wanted = f"{self._needs.cpus} CPU and {self._needs.gpus} GPU on one node; free are {cpus} and {gpus}"
+            LOG.warning(f"still waiting for the first worker on the Ray cluster, which needs {wanted}")
