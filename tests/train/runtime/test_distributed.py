@@ -191,6 +191,7 @@ def test_another_number_of_processes_goes_on_or_starts_anew(tmp_path: Path) -> N
     anew, events = run(other, **options)
     (note,) = [e.message for e in events if isinstance(e, Note) and "starting at the first step" in e.message]
     assert "accumulate times processes (2, now 1)" in note
+    assert list((other / ".curate" / "train").glob("*/step-*.pt")), "the interrupted one is kept"
     alone, _ = run(draw_folder(tmp_path / "alone" / "prepared"), **options)
     assert anew.read_bytes() == alone.read_bytes() != never.read_bytes()
 
