@@ -81,6 +81,6 @@ def test_a_driver_that_is_stopped_and_killed_goes_on(
         until(lambda at=at: pictures_done(tmp_path) >= at)
         process.send_signal(number)
         codes.append(process.wait())
-        until(is_idle, 10)
+        until(is_idle)
     assert codes == [130, -9]
     assert prepared(tmp_path, *options[1::2][:2]) == expected

@@ -93,7 +93,7 @@ def test_an_interrupt_leaves_no_actor(tmp_path: Path) -> None:
     next(outcomes)
     assert not is_idle()
     outcomes.close()  # type: ignore[attr-defined]
-    until(is_idle, 5)
+    until(is_idle)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".curate")] == []
 
 
