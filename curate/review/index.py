@@ -141,7 +141,7 @@ class Index:
             key = row.key if row else one.key
             state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
                      known.records.get(path), known.bulk.get(path), self.ledger.content.wanted.get(key),
-                     concept)  # fmt: skip
+                     concept, self.ledger.loss(one.path))  # fmt: skip
             before = self.entries.get(name := legible_id(path))
             if before is not None and before.state == state:
                 entries[name] = before
@@ -230,7 +230,7 @@ class Index:
             "aside": aside.reason if aside else None,
             "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
             "tokens": entry.tokens,
-            "loss": None,
+            "loss": self.ledger.loss(entry.picture.path) if entry.picture is not None else None,
             "source": source_name(entry, self.ledger.content),
             "mask": entry.picture is not None and entry.picture.mask is not None,
             **instructions_row(self._wanted(entry), caption.record if caption else None),

@@ -22,6 +22,7 @@ from curate.errors import LockedError
 from curate.folder.instructions import source_file
 from curate.review.known_rows import KnownRows
 from curate.tags_folder import Known, silent
+from curate.train.storage import picture_losses
 
 _DUPLICATE = re.compile(r"(?:near )?duplicate of (.+)")
 
@@ -77,6 +78,8 @@ class Ledger:
         self._summary = (0, 0)
         self._known = KnownRows()
         self.content = Content()
+        self._losses: dict[str, float] = {}
+        self._losses_state: tuple[Path | None, tuple[int, int]] = (None, (0, 0))
 
     def close(self) -> None:
         """Ends the connection that hears of changes."""
@@ -84,17 +87,30 @@ class Ledger:
             self._watch.close()
 
     def refresh(self) -> bool:
-        """Reads it anew where it changed; returns whether it did."""
+        """Reads it anew where it changed, or a training went on; returns whether that is so."""
+        trained = self._read_losses()
         if not self._file.is_file():
-            return False
+            return trained
         if self._watch is None:
             self._watch = sqlite3.connect(self._file, timeout=5, check_same_thread=False)
         version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         summary = _stamp(self._summary_file)
         if (version, summary) == (self._version, self._summary):
-            return False
+            return trained
         self._version, self._summary = version, summary
         self.content = self._read()
+        return True
+
+    def loss(self, picture: Path) -> float | None:
+        """The mean loss of a picture in the latest training, None where it was not in it."""
+        return self._losses.get(picture_losses.picture_name(picture)) if self._losses else None
+
+    def _read_losses(self) -> bool:
+        path = picture_losses.latest(self.target)
+        state = (path, _stamp(path) if path else (0, 0))
+        if state == self._losses_state:
+            return False
+        self._losses_state, self._losses = state, picture_losses.read(path)
         return True
 
     def follow(self) -> None:

@@ -1,8 +1,9 @@
 """Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
 
 from curate.scan.concept_names import concept_names
+from curate.scan.consenting import RIGHTS, UNCHECKED, ConsentChoice
 from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key
-from curate.scan.records import RIGHTS, TRAINED, UNCHECKED, ConsentChoice, reopen, scan
+from curate.scan.records import TRAINED, reopen, scan
 
 __all__ = [
     "RIGHTS",

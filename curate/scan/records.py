@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from curate import captions
 from curate.core.caption_options import CaptionReading
@@ -13,37 +12,20 @@ from curate.core.events import Listener, Note, Scanned
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import Store, Written
+from curate.core.user_changes import UNTRANSFORMED
 from curate.errors import InputError
 from curate.images import masks
-from curate.images.consent import Consent, check
 from curate.names import words
 from curate.scan.concept_names import concept_names, ledger_path
+from curate.scan.consenting import ConsentChoice, consenting
 from curate.scan.pictures import SourcePicture, list_pictures
 from taggers import underage_screening
-
-RIGHTS: Literal["i-hold-the-rights"] = "i-hold-the-rights"
-"""The statement under `consent:` that includes pictures which refuse AI training, and those that cannot be checked."""
-
-UNCHECKED: Literal["keep-unchecked"] = "keep-unchecked"
-"""The statement under `consent:` that includes pictures whose files cannot be checked for a refusal."""
-
-_INCLUDED_BY = {
-    "": f"consent: {UNCHECKED} includes it",
-    "metadata": f"consent: {UNCHECKED} includes it, together with accept_truncated of convert for its damage",
-    "picture": "accept_truncated of convert uses it, because no opt-out was found before the damage",
-}
-
-ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]
-"""What the user states under `consent:`; empty for nothing."""
 
 TRAINED = "lora"
 """The folder inside a prepared one where training puts what it made; sample pictures there are no dataset."""
 
 _UNSAID = Concept()
 _READING = CaptionReading()
-
-_READER = 3
-"""Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
 
 
 def scan(
@@ -77,7 +59,7 @@ def scan(
     records = _captioned(records, found, env.concepts, reading, tell)
     records = _masked(records, found, store, env, tell)
     tell(Scanned(len(records), counts))
-    return Manifest(_consenting(records, store, consent, accept_truncated))
+    return Manifest(consenting(records, store, consent, accept_truncated))
 
 
 def _masked(
@@ -144,46 +126,6 @@ def _with_imported(record: Record, text: str, reading: CaptionReading) -> Record
     )
 
 
-def _consenting(
-    records: Sequence[Record], store: Store, choice: ConsentChoice, accept_truncated: bool
-) -> Iterator[Record]:
-    """Sets aside what refuses AI training and what cannot be checked, unless the user's choice includes it."""
-    known = store.consent(_READER, list({r.origin for r in records if r.origin}))
-    for record in records:
-        if record.aside:
-            yield record
-            continue
-        if record.origin not in known:
-            answer = check(Path(record.image.path))
-            known[record.origin] = [answer.answer, answer.reason, answer.damage]
-            store.keep_consent(_READER, {record.origin: known[record.origin]})
-        kind, reason, damage = known[record.origin]
-        yield _with_consent(record, Consent(kind, reason, damage=damage), choice, accept_truncated)
-
-
-def _with_consent(record: Record, answer: Consent, choice: ConsentChoice, accept_truncated: bool) -> Record:
-    """The record with the fact `consent` (a refusal) or `unchecked` (why it could not be checked).
-
-    It is set aside unless the user's choice includes it, or damaged files are accepted and nothing before the damage
-    refuses.
-    """
-    reason = answer.reason
-    if answer.answer == "refused":
-        if choice == RIGHTS:
-            return record.noting(f"marked 'no AI training' ({reason}); included: the rights are held", consent=reason)
-        return dataclasses.replace(record.noting(consent=reason), aside=f"marked 'no AI training': {reason}")
-    if answer.answer == "unchecked":
-        unknown = "could not be checked for a 'no AI training' mark"
-        if choice:
-            return record.noting(f"{unknown} ({reason}); included by consent: {choice}", unchecked=reason)
-        if accept_truncated and answer.damage == "picture":
-            note = f"a damaged file ({reason}): no 'no AI training' mark before the damage; accept_truncated keeps it"
-            return record.noting(note, unchecked=reason)
-        aside = f"{unknown}: {reason}; {_INCLUDED_BY[answer.damage]}"
-        return dataclasses.replace(record.noting(unchecked=reason), aside=aside)
-    return record
-
-
 def reopen(
     folder: Path,
     ledger: Store,
@@ -240,6 +182,8 @@ def _known(
         key=row.key,
         origin=row.origin,
         concept=record.concept,
+        # the folder is compared as it is now
+        facts={name: value for name, value in before.facts.items() if name != UNTRANSFORMED},
         # what was encoded stands on disk now, and may have been edited there
         # by the name that its pixels had in the run, so that what models said of them is recalled
         image=dataclasses.replace(before.image, path=record.image.path) if same_file else record.image,

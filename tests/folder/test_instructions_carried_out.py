@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from curate.drive import Command
 from curate.folder import instructions
 from curate.pipeline import load
 from curate.stages.balance import Balance
+from curate.stages.dedupe import Dedupe
 from curate.stages.resize import Resize
 from tests.folder.helpers import Project, command, killed, photo
 
@@ -176,6 +178,14 @@ def test_the_duplicates_of_a_changed_picture_stay_aside(twins: Project, transfor
     instructions.keep_transform(twin.out, "1_dog/b.png", transform)
     twin.run()
     assert sorted(n for n in twin.files() if n.endswith(".png")) == ["1_dog/a.png", "1_dog/b.png"]
+
+
+def test_a_folder_is_searched_for_duplicates_as_it_is_now(twins: Project) -> None:
+    instructions.keep_transform(twins.out, "1_dog/a.png", SMALL)
+    twins.run()
+    shutil.copy(twins.out / "1_dog/a.png", twins.out / "1_dog/mine.png")
+    result = command(Dedupe(), twins.out, dry_run=True)
+    assert {r.key: r.aside for r in result.manifest if r.aside} == {"dog/mine.png": "duplicate of dog/a.png"}
 
 
 def test_they_stay_aside_where_nothing_is_known_and_where_equal_ones_alone_count(project: Project) -> None:

@@ -21,6 +21,7 @@ from curate.errors import CurateError, InputError, Interrupted
 from curate.stages.train import Train
 from curate.train.loop import checkpoint
 from curate.train.output import run_records
+from curate.train.storage import picture_losses
 from curate.train.storage.paths import home
 from tests.train.conftest import draw_folder, env_of, run
 from tests.warm import Server
@@ -33,10 +34,16 @@ def losses(events: list[Any]) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The file of a run that nothing stopped."""
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The LoRA of a run that nothing stopped, in its folder."""
     path, _ = run(draw_folder(tmp_path_factory.mktemp("whole") / "prepared"), **SHORT)
-    return path.read_bytes()
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(unstopped: Path) -> bytes:
+    """The file of a run that nothing stopped."""
+    return unstopped.read_bytes()
 
 
 def test_same_data_and_options_give_the_same_file_anywhere(tmp_path: Path) -> None:
@@ -49,13 +56,16 @@ def test_same_data_and_options_give_the_same_file_anywhere(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
-def test_stopped_and_continued_is_bit_equal(folder: Path, whole: bytes, stop_at: int) -> None:
+def test_stopped_and_continued_is_bit_equal(folder: Path, unstopped: Path, whole: bytes, stop_at: int) -> None:
     with pytest.raises(Interrupted, match=f"step {stop_at} of 6"):
         run(folder, stop_at=stop_at, **SHORT)
     assert not list((folder / "lora").glob("*"))
     parts, events = run(folder, **SHORT)
     assert [e.step for e in events if isinstance(e, TrainStep)] == list(range(stop_at + 1, 7))
     assert parts.read_bytes() == whole
+    means = [picture_losses.latest(path.parent.parent) for path in (parts, unstopped)]
+    assert means[0] is not None and means[1] is not None
+    assert means[0].read_bytes() == means[1].read_bytes()
 
 
 CHILD = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from curate.core import files
 from curate.train.network.network import Network
+from curate.train.storage.picture_losses import Sums
 
 
 @dataclass
@@ -19,10 +20,12 @@ class State:
 
     step      optimizer steps done
     average   moving average of the loss
+    pictures  losses of each picture so far, by its place among the job's entries: their sum, and its showings
     """
 
     step: int = 0
     average: float = 0.0
+    pictures: Sums = field(default_factory=Sums)
 
 
 def save(

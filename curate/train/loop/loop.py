@@ -24,6 +24,7 @@ from curate.train.network.network import Network
 from curate.train.options import resolve
 from curate.train.runtime.distributed import Team
 from curate.train.runtime.seeds import derive_seed, seed_all
+from curate.train.storage import picture_losses
 
 SMOOTHING = 0.98
 BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
@@ -31,11 +32,15 @@ BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use pre
 
 @dataclass(slots=True)
 class Pending:
-    """A step whose loss is still on the device; `figures` are [loss, processes that want to stop]."""
+    """A step whose loss is still on the device.
+
+    `figures` are [loss, processes that want to stop, the loss of each of the `own` showings of this process].
+    """
 
     step: int
     rate: float
     figures: Tensor
+    own: list[Showing]
     batches: list[list[Showing]]
 
 
@@ -84,12 +89,13 @@ class Loop:
             if freeze_at is not None and step >= freeze_at:
                 self.freeze_text()
             rate = lr_schedule.set_rate(self.optimizer, lr_schedule.factor(options, step, steps))
-            self.pending.append(Pending(step, rate, self.step(step, batches), batches))
+            self.pending.append(Pending(step, rate, *self.step(step, batches), batches))
             self.report(keep=1)
             self.state.step = step + 1
             if self.state.step < steps:
                 self.after_step(saver)
         self.report(keep=0)
+        self.write_losses()
         if saver:
             saver.save_last()
         self.observe(steps)
@@ -119,9 +125,11 @@ class Loop:
             self.report(keep=0)
             self.observer.observe(done)
 
-    def step(self, step: int, batches: list[list[Showing]]) -> Tensor:
-        """One optimizer step; [the mean loss of its samples, who wants to stop], still on the device."""
+    def step(self, step: int, batches: list[list[Showing]]) -> tuple[Tensor, list[Showing]]:
+        """One optimizer step; its figures, still on the device, and the showings that they are of (see Pending)."""
         figures = torch.zeros(2, device=self.context.device)
+        own: list[Showing] = []
+        samples: list[Tensor] = []
         total = sum(len(b) for b in batches)
         for number, part in enumerate(self.team.rounds(list(enumerate(batches)), self.context.device)):
             if number and not self.team.first:
@@ -135,7 +143,10 @@ class Loop:
                     self.interrupt()
                 if self.drops:
                     seed_all(derive_seed(self.job.options.seed, "dropout", step, index), self.context.device)
-                loss = self.losses(self.batches.make(showings)).sum() / total
+                each = self.losses(self.batches.make(showings))
+                loss = each.sum() / total
+                own.extend(showings)
+                samples.append(each.detach())
                 self.scaler.scale(loss).backward()
                 figures[0] += loss.detach()
             if self.team.size > 1:
@@ -151,7 +162,12 @@ class Loop:
         if self.job.options.scale_weight_norms:
             for adapter in self.network.adapters.values():
                 adapter.limit(self.job.options.scale_weight_norms)
-        return figures
+        return torch.cat([figures, *samples]), own
+
+    def write_losses(self) -> None:
+        """Writes the mean loss of each picture; of several processes by what the first one showed."""
+        if self.team.first:
+            picture_losses.write(self.state.pictures, [e.picture.path for e in self.job.entries], self.folder)
 
     def gradients(self) -> list[Tensor]:
         """The gradients to be summed over the processes: zeros where this one had no batch.
@@ -207,7 +223,7 @@ class Loop:
         """Tells of all but the last `keep` steps: reading a loss at once would make the GPU wait."""
         while len(self.pending) > keep:
             one = self.pending.pop(0)
-            loss, stops = one.figures.tolist()
+            loss, stops, *samples = one.figures.tolist()
             if not math.isfinite(loss):
                 names = [str(self.job.entries[s.picture].picture.path) for b in one.batches for s in b]
                 raise CurateError(
@@ -215,6 +231,7 @@ class Loop:
                     BLOWN_UP,
                 )
             state = self.state
+            picture_losses.add(state.pictures, (showing.picture for showing in one.own), samples)
             state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
             self.stopped = self.stopped or stops > 0
             epoch = one.step // self.job.order.steps_per_epoch + 1
@@ -234,5 +251,6 @@ class Loop:
             raise CurateError(f"weights are not finite after step {self.state.step}", BLOWN_UP)
         if self.team.first:
             keep = self.job.options.keep_states
+            self.write_losses()
             path = checkpoint.save(self.folder, self.state, self.network, self.optimizer, self.scaler, keep)
             self.context.tell(Saved("checkpoint", str(path)))
