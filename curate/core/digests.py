@@ -89,10 +89,10 @@ class FileDigests:
         if self._database is None:
             return {}
         sql = "SELECT digest, path FROM file_digests WHERE algorithm = ? ORDER BY path"
-        found: dict[str, tuple[str, ...]] = {}
-        for digest, path in self._database.read(sql, [algorithm]):
-            found[digest] = (*found.get(digest, ()), path)
-        return found
+        found: dict[str, list[str]] = {}
+        for digest, path in self._database.iterate(sql, [algorithm]):
+            found.setdefault(digest, []).append(path)
+        return {digest: tuple(paths) for digest, paths in found.items()}
 
     def commit(self) -> None:
         """Lets other processes see what was learned."""

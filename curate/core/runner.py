@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.core.chain import Encode, Outcome, Prepared, joined, merge
+from curate.core.database import chunks
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.executor import Choose
-from curate.core.files import digest_plain
+from curate.core.files import digest_plain, digest_rows
 from curate.core.meter import StageMeter
 from curate.core.passes import passes
 from curate.core.record import Manifest, Record, changed, to_plain, typed
@@ -19,6 +20,9 @@ from curate.core.results import gather, restore, stored_fields, with_digest
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
 from curate.errors import CurateError, MissingError, interruption
+
+_TOGETHER = 2000
+"""Records whose results are asked for together: the results of all would need as much memory as the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Runner:
         plans: list[Planned] = []
         open_: set[str] = set()
         for group in passes(stages):
-            present = len(manifest.present)
+            present = _present(manifest)
             if isinstance(group, DatasetStage):
                 recalled = None if open_ else self._recall_dataset(group, manifest)
                 if recalled is None or not group.is_current(recalled, self.env, self.tell):
@@ -83,11 +87,11 @@ class Runner:
                 if not isinstance(prepared.stage, Encode):
                     known = sum(s.is_recalled(level) for s in states.values())
                     passed = sum(s.is_passed(level) for s in states.values())
-                    fresh = sum(len(s.levels) == level for s in states.values())
+                    fresh = sum(s.level == level for s in states.values())
                     stage, unknown = prepared.stage, present - known - passed - fresh
                     plans.append(Planned(stage.name, fresh, known, unknown, stage.display_name))
-            open_ |= {manifest[i].key for i, s in states.items() if len(s.levels) < len(chain)}
-            manifest = gather(manifest, {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)})
+            open_ |= {manifest[i].key for i, s in states.items() if s.level < len(chain)}
+            manifest = gather(manifest, {i: s.current for i, s in states.items() if s.level == len(chain)})
         return plans
 
     def _prepare(self, stage: RecordStage) -> Prepared:
@@ -110,33 +114,37 @@ class Runner:
 
     def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
         """How far each record's results are known, level by level."""
-        states = {i: _State([], (r,)) for i, r in enumerate(manifest) if not r.aside}
+        states = {i: _State((r,)) for i, r in enumerate(manifest) if not r.aside}
         for level, prepared in enumerate(chain):
-            going = {i: s for i, s in states.items() if len(s.levels) == level}
-            stage = prepared.stage
-            keys = {
-                (i, r.key): self._key(prepared, r)
-                for i, s in going.items()
-                for r in s.current
-                if not r.aside and stage.applies_to(r)
-            }
-            known = self.store.recall(list(keys.values()))
-            for i, state in going.items():
-                after: list[Record] | None = []
-                made: list[Record] = []
-                for record in state.current:
-                    if (i, record.key) not in keys:
-                        after.append(record)
-                        continue
-                    rows = known.get(keys[i, record.key])
-                    if rows is None:
-                        after = None
-                        break
-                    made.extend(results := [restore(record, row, stage) for row in rows])
-                    after.extend(results)
-                if after is not None and stage.files_exist([r for r in made if not r.aside], self.env):
-                    state.advance(after, passed=not any((i, r.key) in keys for r in state.current if not r.aside))
+            for part in chunks([s for s in states.values() if s.level == level], _TOGETHER):
+                self._recall_level(prepared, part)
         return states
+
+    def _recall_level(self, prepared: Prepared, states: Sequence[_State]) -> None:
+        """Advances the records whose results of a stage are known."""
+        stage = prepared.stage
+        keys = {
+            (i, r.key): self._key(prepared, r)
+            for i, s in enumerate(states)
+            for r in s.current
+            if not r.aside and stage.applies_to(r)
+        }
+        known = self.store.recall(list(keys.values()))
+        for i, state in enumerate(states):
+            after: list[Record] | None = []
+            made: list[Record] = []
+            for record in state.current:
+                if (i, record.key) not in keys:
+                    after.append(record)
+                    continue
+                rows = known.get(keys[i, record.key])
+                if rows is None:
+                    after = None
+                    break
+                made.extend(results := [restore(record, row, stage) for row in rows])
+                after.extend(results)
+            if after is not None and stage.files_exist([r for r in made if not r.aside], self.env):
+                state.advance(after, passed=not any((i, r.key) in keys for r in state.current if not r.aside))
 
     def _key(self, prepared: Prepared, record: Record) -> str:
         return prepared.key(record, self._settings(prepared.stage, record.concept))
@@ -144,8 +152,8 @@ class Runner:
     def _records(self, group: Sequence[RecordStage], manifest: Manifest) -> Manifest:
         chain = [self._prepare(stage) for stage in group]
         states = self._recall(chain, manifest)
-        todo = [(i, manifest[i]) for i, s in states.items() if len(s.levels) < len(chain)]
-        after = {i: s.levels[-1] for i, s in states.items() if len(s.levels) == len(chain)}
+        todo = [(i, manifest[i]) for i, s in states.items() if s.level < len(chain)]
+        after = {i: s.current for i, s in states.items() if s.level == len(chain)}
         meters = [
             self._meter(p.stage, level, states) for level, p in enumerate(chain) if not isinstance(p.stage, Encode)
         ]
@@ -173,7 +181,7 @@ class Runner:
         return gather(manifest, after)
 
     def _meter(self, stage: Stage, level: int, states: Mapping[int, _State]) -> StageMeter:
-        todo = {i for i, s in states.items() if len(s.levels) <= level}
+        todo = {i for i, s in states.items() if s.level <= level}
         return StageMeter(stage, todo, sum(s.is_recalled(level) for s in states.values()), self.tell)
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
@@ -205,9 +213,8 @@ class Runner:
     def _dataset_key(self, stage: DatasetStage, manifest: Manifest) -> str:
         concepts = {r.concept for r in manifest}
         settings = {c: self._settings(stage, c) for c in sorted(concepts)}
-        return digest_plain(
-            [self._identity(stage), settings, [[r.key, r.concept, stage.key_fields(r)] for r in manifest.present]]
-        )
+        rows = ([r.key, r.concept, stage.key_fields(r)] for r in manifest if not r.aside)
+        return digest_rows([self._identity(stage), settings], rows)
 
     def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
         """The manifest with the results that are known of the stage; None where none are."""
@@ -218,7 +225,7 @@ class Runner:
         return Manifest(changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest)
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
-        present = len(manifest.present)
+        present = _present(manifest)
         recalled = self._recall_dataset(stage, manifest)
         begun = time.perf_counter()
         made = stage.recall_or_run(
@@ -247,22 +254,26 @@ class Runner:
         return after
 
 
-@dataclass
-class _State:
-    """How far a record came along a chain: what is known of it at each level, and which stages passed it by."""
+def _present(manifest: Manifest) -> int:
+    return sum(not record.aside for record in manifest)
 
-    levels: list[tuple[Record, ...]]
+
+@dataclass(slots=True)
+class _State:
+    """How far a record came along a chain: what is known of it at that level, and which stages passed it by."""
+
     current: tuple[Record, ...]
-    passed: set[int] = field(default_factory=set[int])
+    level: int = 0
+    passed: frozenset[int] = frozenset()
 
     def advance(self, after: Sequence[Record], *, passed: bool) -> None:
         if passed and any(not record.aside for record in after):
-            self.passed.add(len(self.levels))
+            self.passed |= {self.level}
         self.current = tuple(after)
-        self.levels.append(self.current)
+        self.level += 1
 
     def is_passed(self, level: int) -> bool:
         return level in self.passed
 
     def is_recalled(self, level: int) -> bool:
-        return len(self.levels) > level and level not in self.passed
+        return self.level > level and level not in self.passed

@@ -70,7 +70,7 @@ class _Publisher(FolderState):
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
         self.origins = {r.origin for r in records}
         self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        wanted = self.targets(records, paths)
+        wanted = list(self.targets(records, paths))
         todo = [w for w in wanted if not self.is_right(*w)]
         if todo:
             records = self._edited_meanwhile(records)

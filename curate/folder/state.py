@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -90,13 +91,12 @@ class FolderState:
 
     def targets(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
-    ) -> list[tuple[Record, Path, Written]]:
+    ) -> Iterator[tuple[Record, Path, Written]]:
         """Each record with the file its picture comes from and the row it should have.
 
         Raises InputError where one is gone.
         """
         sources = [self.env.path(r.image) for r in records]
-        rows: list[tuple[Record, Path, Written]] = []
         for record, (source, size, digest) in zip(records, self.store.sized_digests(sources), strict=True):
             if isinstance(digest, OSError):
                 raise InputError(
@@ -104,8 +104,11 @@ class FolderState:
                     "leave the input folder alone while curate runs, then run again",
                 )
             had_caption = self.journal is not None and self._had_caption(record)
-            rows.append((record, source, _row(record, size, digest, paths[record.key], had_caption)))
-        return rows
+            row = _row(record, size, digest, paths[record.key], had_caption)
+            known = self.rows.get(row.path)
+            if known is not None and known.stored == row.stored:  # thousands of letters: one text for both
+                row = dataclasses.replace(row, stored=known.stored)
+            yield record, source, row
 
     def _had_caption(self, record: Record) -> bool:
         known = self.by_key.get(record.key)
@@ -113,10 +116,9 @@ class FolderState:
 
     def is_current(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
         """Whether `publish` would find nothing to do."""
-        wanted = self.targets(records, paths)
-        targets = {row.path for _, _, row in wanted}
+        targets = {str(paths[record.key]) for record in records}
         return not (self.rows.keys() - targets or self.store.intended() or self.store.removing()) and all(
-            self.is_right(*w) for w in wanted
+            self.is_right(*w) for w in self.targets(records, paths)
         )
 
     def is_right(self, record: Record, source: Path, row: Written) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from curate.core.files import (
     copy_file,
     digest_plain,
+    digest_rows,
     disk_errors,
     prune_empty,
     remove_leftovers,
@@ -167,3 +168,9 @@ def test_a_killed_write_leaves_a_name_that_is_cleaned_up(tmp_path: Path) -> None
 def test_equal_values_have_equal_digests() -> None:
     assert digest_plain({"b": 1, "a": (1, 2)}) == digest_plain({"a": [1, 2], "b": 1})
     assert digest_plain(["a\udce9"]) != digest_plain(["a"])
+
+
+@pytest.mark.parametrize("rows", [[], [1], [["a", {"b": 2, "a": "\udcff"}], None, "é"]])
+def test_the_digest_of_many_rows_is_that_of_the_whole_list(rows: list[object]) -> None:
+    head = [{"z": 1, "a": []}, "x"]
+    assert digest_rows(head, iter(rows)) == digest_plain([*head, rows])
