@@ -79,10 +79,12 @@ def _most_similar_first(
 
 
 def _look(picture: NDArray[Any] | None) -> NDArray[np.float32]:
-    """16×16 colors in which brightness and contrast do not count."""
+    """16×16 colors in which brightness and contrast do not count, but for pictures of one color all over."""
     import cv2
 
     if picture is None:
         return np.full(3 * _SIDE * _SIDE, 1e6, np.float32)
     small = np.asarray(cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32).ravel()
+    if cv2.meanStdDev(picture)[1].max() <= 0.5:
+        return small + 1000  # far from all others
     return (small - small.mean()) / max(1.0, float(small.std()))

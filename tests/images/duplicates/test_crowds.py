@@ -80,3 +80,19 @@ def test_blanks_are_alike_where_their_colors_are_whatever_their_shapes() -> None
 
     assert likeness(small(blank(90)), small(blank(92, 48)), parts=True).correlation == 1
     assert likeness(small(blank(90)), small(blank(130, 48)), parts=True).correlation < 0.92
+
+
+def test_of_many_blanks_those_of_nearly_one_color_are_compared_first() -> None:
+    colors = [(n % 50 * 5, n // 50 * 5, 90) for n in range(1000)]
+    colors.append((3, 0, 90))  # nearest to the first
+    asked: list[int] = []
+
+    def compare(pairs: Sequence[crowds.Pair]) -> list[Likeness | None]:
+        asked.extend(b for a, b in pairs if a == 0)
+        return [None for _ in pairs]
+
+    def preview(index: int) -> NDArray[np.uint8]:
+        return np.full((16, 16, 3), colors[index], np.uint8)
+
+    list(crowds.search({0: list(range(1, 1001))}, preview, compare))
+    assert asked[0] == 1000
