@@ -17,6 +17,10 @@ def _dog(pen: Pen) -> None:
     sitting(pen.at(50, 32, 1.5), Coat())
 
 
+def _distant(pen: Pen) -> None:
+    sitting(pen.at(50, 39, 1.2), Coat())
+
+
 def _other_side(pen: Pen) -> None:
     sitting(pen.at(52, 32, 1.5, mirror=True), Coat())
 
@@ -27,6 +31,10 @@ def _grey(pen: Pen) -> None:
 
 def _robed(pen: Pen) -> None:
     sitting(pen.at(50, 32, 1.5), Coat(), robe=ROBE)
+
+
+def _robed_distant(pen: Pen) -> None:
+    sitting(pen.at(50, 39, 1.2), Coat(), robe=ROBE)
 
 
 def _robed_other_side(pen: Pen) -> None:
@@ -42,13 +50,13 @@ _SCENES: dict[str, tuple[int, int, str, Callable[[Pen], None]]] = {
     "park": (512, 512, "meadow", _dog),
     "dusk": (448, 448, "sunset", _other_side),
     "beach": (480, 512, "beach", _other_side),
-    "night": (512, 500, "night", _dog),
+    "night": (512, 500, "night", _distant),
     "snow": (640, 620, "snow", _dog),
     "sketch": (400, 400, "white background", _grey),
     "living_room": (512, 544, "room", _robed),
     "cutout": (480, 512, "", _robed),
     "pier": (512, 500, "beach", _robed_other_side),
-    "evening": (540, 512, "sunset", _robed),
+    "evening": (540, 512, "sunset", _robed_distant),
     "garden": (464, 576, "meadow", _vase),
     "studio": (448, 480, "white background", _vase),
     "hall": (300, 320, "room", _vase),

@@ -98,9 +98,9 @@ def test_backgrounds_for_the_palette_tagger() -> None:
 
     assert (border("vase/studio.png") == 255).all()
     assert (border("dog/sketch.png") > 240).mean() > 0.9
-    assert pixels(PICTURES / "dog/night.jpg")[..., :3].mean() < 75
+    assert pixels(PICTURES / "dog/night.jpg")[..., :3].mean() < 60
     red, green, blue = pixels(PICTURES / "robe/evening.jpg")[..., :3].mean((0, 1))
-    assert red > 1.5 * green and red > 1.5 * blue
+    assert red > 1.6 * green and red > 1.6 * blue
 
 
 def test_a_caption_came_with_one() -> None:
