@@ -15,6 +15,7 @@ from curate.captions.folder import Caption, FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
 from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
+from curate.captions.wording import Wording, draw, first, longest, possible
 
 __all__ = [
     "EXTENSIONS",
@@ -25,16 +26,21 @@ __all__ = [
     "Decoded",
     "FolderCaptions",
     "FolderForm",
+    "Wording",
     "canonical",
     "caption_file",
     "decide",
     "decode",
+    "draw",
     "encoding_name",
+    "first",
     "is_prose",
+    "longest",
     "misread_message",
     "normalize",
     "parse",
     "parse_imported",
+    "possible",
     "read_caption",
     "read_folder",
     "read_text",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curate.captions.encoding import Decoded, encoding_messages, read_together
 from curate.captions.form import MARKER, FolderForm, decide, kept_tags, normalize
+from curate.captions.wording import Wording, read_json
 from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
 from curate.errors import InputError
@@ -21,6 +22,7 @@ class Caption:
     raw       as it stands in the file, without blanks around it
     encoding  the codec that the file was read with
     kept      how many tags `|||` keeps first and last, None where the caption has none
+    variants  all captions of the picture, this one first, where there are several or they are asked for
     """
 
     file: Path
@@ -28,6 +30,7 @@ class Caption:
     encoding: str
     kept: tuple[int, int] | None = None
     raw: str = ""
+    variants: tuple[Wording, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +57,71 @@ def read_folder(
     """
     encoding = "" if reading.encoding == "auto" else reading.encoding
     texts = read_together(dict.fromkeys(f for several in files.values() for f in several), encoding)
-    chosen: dict[Path, tuple[Path, Decoded]] = {}
+    chosen: dict[Path, list[_Written]] = {}
     errors: dict[Path, InputError] = {}
     for picture, several in files.items():
-        file = next((f for f in several if not _is_blank(texts[f])), None)
-        if file is not None and isinstance(text := texts[file], Decoded):
-            chosen[picture] = (file, text)
-        elif file is not None and isinstance(error := texts[file], InputError):
+        try:
+            if written := _written(several, texts, reading):
+                chosen[picture] = written
+        except InputError as error:
             errors[picture] = error
-    rows = [decoded.text for _, decoded in chosen.values()]
+    rows = [raw for written in chosen.values() for one in written for raw in one.raws]
     about = decide(rows, own) if reading.form == "auto" else FolderForm(reading.form)
-    captions = {picture: _caption(file, decoded, about) for picture, (file, decoded) in chosen.items()}
+    captions = {picture: _caption(written, about, reading) for picture, written in chosen.items()}
+    decoded = {one.file: one.decoded for written in chosen.values() for one in written}
     messages = [
-        *(encoding_messages(place, dict(chosen.values())) if not encoding else ()),
+        *(encoding_messages(place, decoded) if not encoding else ()),
         *_form_messages(place, rows, about, reading),
-        *_choice_messages(place, files, texts),
+        *(_choice_messages(place, files, texts) if reading.variants != "files" else ()),
     ]
     return FolderCaptions(captions, errors, tuple(messages), about)
 
 
-def _caption(file: Path, decoded: Decoded, about: FolderForm) -> Caption:
-    raw = decoded.text.strip()
-    text = normalize(raw, about)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A caption file that is used, and the captions in it."""
+
+    file: Path
+    decoded: Decoded
+    raws: tuple[str, ...]
+
+
+def _written(
+    several: Sequence[Path], texts: Mapping[Path, Decoded | InputError], reading: CaptionReading
+) -> list[_Written]:
+    """The caption files of one picture that are used: the first that is not blank, or all. Raises InputError."""
+    result: list[_Written] = []
+    for file in several:
+        text = texts[file]
+        if isinstance(text, InputError):
+            raise text
+        if raws := _raws(file, text.text, reading):
+            result.append(_Written(file, text, raws))
+            if reading.variants != "files":
+                break
+    return result
+
+
+def _raws(file: Path, text: str, reading: CaptionReading) -> tuple[str, ...]:
+    if not text.strip():
+        return ()
+    if reading.is_list:
+        return tuple(read_json(text, file))
+    if reading.variants == "lines":
+        return tuple(line for line in text.splitlines() if line.strip())
+    return (text,)
+
+
+def _caption(written: Sequence[_Written], about: FolderForm, reading: CaptionReading) -> Caption:
+    raws = [raw for one in written for raw in one.raws]
+    wordings = [Wording(normalize(raw.strip(), about), kept_tags(raw, about, reading.wildcards)) for raw in raws]
+    first = wordings[0]
+    raw = written[0].decoded.text.strip()
     # most captions stand in their file as they are read: one text is kept of them
-    raw = text if raw == text else raw
-    return Caption(file, text, decoded.encoding, kept_tags(decoded.text, about), raw)
+    raw = first.text if raw == first.text else raw
+    several = reading.is_list or reading.variants != "one"
+    variants = tuple(dict.fromkeys(wordings)) if several else ()
+    return Caption(written[0].file, first.text, written[0].decoded.encoding, first.kept, raw, variants)
 
 
 def _is_blank(text: Decoded | InputError) -> bool:

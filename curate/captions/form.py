@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from curate.captions.prose import SENTENCE_END, is_prose
 from curate.captions.text import canonical
+from curate.captions.wording import pieces
 from taggers.underscores import keeps_underscores
 
 Form = Literal["tags", "spaces", "lines", "semicolons", "sentence"]
@@ -132,12 +133,16 @@ def _joined(text: str, form: Form) -> str:
     return whole if len(lines) > 1 else text
 
 
-def kept_tags(text: str, about: FolderForm) -> tuple[int, int] | None:
-    """How many tags the `|||` of a caption keeps first and last; None where there is none."""
+def kept_tags(text: str, about: FolderForm, wildcards: bool = False) -> tuple[int, int] | None:
+    """How many tags the `|||` of a caption keeps first and last; None where there is none.
+
+    With `wildcards`, commas inside braces separate no tags.
+    """
     if MARKER not in text:
         return None
+    cut = pieces if wildcards else str.split
     parts = text.split(MARKER)
-    counts = [len([p for p in normalize(part, about).split(",") if p.strip()]) for part in parts]
+    counts = [len([p for p in cut(normalize(part, about), ",") if p.strip()]) for part in parts]
     return counts[0], counts[2] if len(counts) > 2 else 0
 
 

@@ -21,8 +21,11 @@ _LONG = 40
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
     """The findings."""
     own = each_caption_once(p for p in folder.pictures if p.role == "train" and p.is_readable_format)
+    variants = settings.options.caption_variants
     yield from _files(folder, own)
+    yield from () if variants == "files" else _twice(own)
     yield from _texts(folder, own)
+    yield from () if variants == "lines" else _lines(folder, own)
     yield from _alone(folder)
     yield from _of_others(folder, own)
     yield from _triggers(folder, own)
@@ -58,7 +61,6 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             "save it as UTF-8 text",
             tuple(_place(p) for p in unreadable),
         )
-    yield from _twice(own)
 
 
 def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
@@ -73,25 +75,33 @@ def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
         )
 
 
+def _rewrite(folder: CheckedFolder) -> str:
+    return f"{command(folder, 'captions')} writes every caption as one line of UTF-8"
+
+
 def _texts(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
     written = [p for p in own if p.caption and not p.caption.error and p.text]
     odd = [p for p in written if p.caption and p.caption.encoding != captions.UTF8]
-    rewrite = f"{command(folder, 'captions')} writes every caption as one line of UTF-8"
     if odd:
         which = counted(len(odd), "caption is", "captions are")
         yield Finding(
             "caption-encoding",
             f"{which} not plain UTF-8: other trainers stop, or train garbled words",
-            f"save as UTF-8 without byte-order mark, or {rewrite}",
+            f"save as UTF-8 without byte-order mark, or {_rewrite(folder)}",
             tuple(_place(p, captions.encoding_name(p.caption.encoding)) for p in odd if p.caption),
         )
+
+
+def _lines(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    written = [p for p in own if p.caption and p.text and not p.caption.file.endswith(".json")]
     lines = [p for p in written if p.caption and len(p.caption.raw.strip().splitlines()) > 1]
     if lines:
         which = counted(len(lines), "caption has", "captions have")
         yield Finding(
             "caption-lines",
             f"{which} several lines: kohya's trainer reads the first line alone",
-            f"write one line, or {rewrite}",
+            f"write one line, or {_rewrite(folder)}; if each line is a caption of its own, train with "
+            "--caption-variants lines",
             tuple(_place(p) for p in lines),
         )
 

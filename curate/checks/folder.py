@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.captions import Caption
+from curate.captions import Caption, Wording
 from curate.checks.findings import Finding
 from curate.checks.layout import Kind, Role, Subset
 from curate.core.store import LEDGER
@@ -71,6 +71,12 @@ class CheckedPicture:
     def text(self) -> str:
         """Its caption as one line, "" without any."""
         return self.caption.text if self.caption else ""
+
+    @property
+    def wordings(self) -> tuple[Wording, ...]:
+        """Its captions: one, or those of which a showing has one."""
+        caption = self.caption.caption if self.caption else None
+        return (caption and caption.variants) or (Wording(self.text),)
 
 
 def each_caption_once(pictures: Iterable[CheckedPicture]) -> list[CheckedPicture]:

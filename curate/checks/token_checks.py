@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from curate import captions
 from curate.checks.findings import Finding, Place, Skipped
-from curate.checks.folder import CheckedFolder
+from curate.checks.folder import CheckedFolder, CheckedPicture
 from curate.checks.settings import Settings, command
 from curate.core.counting import counted
 from taggers.underscores import keeps_underscores
@@ -40,7 +41,7 @@ def token_count(tokenizer: Any, text: str) -> int:
 
 def _long(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
     limit = settings.options.max_tokens
-    counts = [(p, token_count(settings.tokenizer, p.text)) for p in folder.captioned]
+    counts = [(p, _most_tokens(p, settings)) for p in folder.captioned]
     long = [(p, n) for p, n in counts if n > limit]
     if not long:
         return
@@ -54,6 +55,14 @@ def _long(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
         f"{longer}shorten them; {command(folder, 'prune', '--cap 20')} keeps 20 tags",
         tuple(Place(p.caption.file, f"{n} tokens", p.name) for p, n in long if p.caption),
     )
+
+
+def _most_tokens(picture: CheckedPicture, settings: Settings) -> int:
+    """Tokens of the longest caption that a picture can have."""
+    wordings = picture.wordings
+    if settings.options.caption_wildcards:
+        wordings = tuple(captions.longest(wording) for wording in wordings)
+    return max(token_count(settings.tokenizer, wording.text) for wording in wordings)
 
 
 def _split(folder: CheckedFolder, tokenizer: Any) -> Iterator[Finding]:

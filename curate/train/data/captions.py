@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import random
 
-from curate import names
+from curate import captions, names
+from curate.captions import Wording
+from curate.train.data.dataset import Picture
 from curate.train.options import TrainOptions
+
+MOST_WORDINGS = 256
+"""Captions of one picture that are looked at one by one; choices multiply."""
 
 
 def kept(caption: str, trigger: str, separator: str) -> int:
@@ -30,6 +35,39 @@ def is_fixed(options: TrainOptions) -> bool:
     )
 
 
+def drawn(picture: Picture, options: TrainOptions, draw: random.Random) -> Wording:
+    """The caption of one showing before anything is dropped: one of the picture's, and of each `{a|b}` in it."""
+    wordings = picture.wordings
+    wording = wordings[0] if len(wordings) == 1 else draw.choice(wordings)
+    return captions.draw(wording, draw, _separator(options)) if options.caption_wildcards else wording
+
+
+def possible(picture: Picture, options: TrainOptions) -> list[str] | None:
+    """Every caption that a picture can have before anything is dropped; None where there are too many."""
+    if not options.caption_wildcards:
+        return [wording.text for wording in picture.wordings]
+    every = captions.possible(picture.wordings, MOST_WORDINGS, _separator(options))
+    return None if every is None else [wording.text for wording in every]
+
+
+def every(picture: Picture, options: TrainOptions) -> list[str]:
+    """Every caption that a picture can have; where there are too many, each with the longest of its choices."""
+    return possible(picture, options) or longest(picture, options)
+
+
+def first(picture: Picture, options: TrainOptions) -> str:
+    """The first caption that a picture can have, to measure by."""
+    wording = picture.wordings[0]
+    return captions.first(wording, _separator(options)).text if options.caption_wildcards else wording.text
+
+
+def longest(picture: Picture, options: TrainOptions) -> list[str]:
+    """Each caption of a picture with the longest of its choices."""
+    if not options.caption_wildcards:
+        return [wording.text for wording in picture.wordings]
+    return [captions.longest(wording, _separator(options)).text for wording in picture.wordings]
+
+
 def shown(
     caption: str,
     trigger: str,
@@ -50,7 +88,7 @@ def shown(
     caption = caption.strip()
     if not (options.shuffle or options.tag_dropout):
         return caption
-    separator = options.caption_separator.strip() or options.caption_separator
+    separator = _separator(options)
     tags = [tag.strip() for tag in caption.split(separator) if tag.strip()]
     keep, last = marked or (options.keep_tokens, 0)
     keep = kept(caption, trigger, separator) if keep is None else keep
@@ -61,3 +99,7 @@ def shown(
     if options.tag_dropout:
         free = [tag for tag in free if draw.random() >= options.tag_dropout]
     return (f"{separator} " if separator.strip() else separator).join(fixed + free + after)
+
+
+def _separator(options: TrainOptions) -> str:
+    return options.caption_separator.strip() or options.caption_separator

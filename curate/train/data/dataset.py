@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate import captions, names
-from curate.captions import Caption
+from curate.captions import Caption, Wording
 from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
 from curate.core.digests import FileDigests, file_digest, text_digest
@@ -25,6 +25,7 @@ class Picture:
 
     words   of its folder: what it is called without a caption, and which tags stay in front
     kept    how many tags its caption itself keeps first and last (`|||`), None where it says nothing of it
+    variants  its captions where there are several, `caption` first
     mask    a grey picture that says what of it counts
     reg     shows the class for regularisation, not the concept
     """
@@ -40,6 +41,12 @@ class Picture:
     mask: Path | None = None
     reg: bool = False
     kept: tuple[int, int] | None = None
+    variants: tuple[Wording, ...] = ()
+
+    @property
+    def wordings(self) -> tuple[Wording, ...]:
+        """Its captions, of which each showing has one."""
+        return self.variants or (Wording(self.caption, self.kept),)
 
 
 @dataclass(slots=True)
@@ -174,9 +181,13 @@ def _picture(
     reg: bool,
     digests: FileDigests | None,
 ) -> Picture:
-    text, kept = (concept.words, None) if caption is None else (caption.text, caption.kept)
+    text, kept, variants = (concept.words, None, ())
+    if caption is not None:
+        text, kept, variants = caption.text, caption.kept, caption.variants
     digest = file_digest(path, digests)
-    return Picture(path, path.parent.name, concept.repeats, text, digest, *size, concept.words, mask, reg, kept)
+    return Picture(
+        path, path.parent.name, concept.repeats, text, digest, *size, concept.words, mask, reg, kept, variants
+    )
 
 
 def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | None) -> str:
@@ -184,7 +195,9 @@ def _identity(picture: Picture, caption: Caption | None, digests: FileDigests | 
     text = None if caption is None else caption.text
     line = f"{picture.concept}/{picture.path.name}\0{picture.digest}\0{text}"
     line += f"\0{file_digest(picture.mask, digests)}" if picture.mask else ""
-    return line + (f"\0{picture.kept}" if picture.kept else "")
+    line += f"\0{picture.kept}" if picture.kept else ""
+    others = [(one.text, one.kept) for one in picture.variants[1:]]
+    return line + (f"\0{others}" if others else "")
 
 
 def _check_captions(folder: Path, extension: str, pictures: int, without: list[Path], warnings: list[str]) -> None:

@@ -105,8 +105,9 @@ class Batches:
     def caption(self, showing: Showing) -> str:
         """The caption as this showing has it."""
         picture, options = self.job.entries[showing.picture].picture, self.job.options
+        wording = captions.drawn(picture, options, random.Random(showing.seed(options.seed, "wording")))
         draw = random.Random(showing.seed(options.seed, "caption"))
-        return captions.shown(picture.caption, picture.words, options, showing.epoch, draw, picture.kept)
+        return captions.shown(wording.text, picture.words, options, showing.epoch, draw, wording.kept)
 
     def _tokens(self, showing: Showing) -> list[Tensor]:
         caption = self.caption(showing)

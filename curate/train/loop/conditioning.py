@@ -22,6 +22,17 @@ Encoded = tuple[Tensor, Tensor | None]
 """A caption's hidden states, and SDXL's pooled ones."""
 
 
+def _fits(job: Job) -> bool:
+    """Whether all captions that pictures can have are few enough to be held."""
+    every: set[str] = set()
+    for entry in job.entries:
+        possible = captions.possible(entry.picture, job.options)
+        if possible is None:
+            return False
+        every.update(possible)
+    return len(every) <= HELD_CAPTIONS
+
+
 class Conditioner:
     """Encodes captions.
 
@@ -30,8 +41,7 @@ class Conditioner:
 
     def __init__(self, job: Job, trains_text: bool) -> None:
         self.job, self.trains_text = job, trains_text
-        held = {e.picture.caption for e in job.entries}
-        self.holds = captions.is_fixed(job.options) and len(held) <= HELD_CAPTIONS
+        self.holds = captions.is_fixed(job.options) and _fits(job)
         self.encoded: dict[str, Encoded] = {}
         self.portions = memory.Portions(job.options.batch)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from curate.train.data import masks
+from curate.train.data import captions, masks
 from curate.train.data.latents import Entry
 from curate.train.loop.batch import Batch, Batches, sizes_of
 from curate.train.runtime.seeds import derive_seed
@@ -38,7 +38,7 @@ class Validation:
     def batch(self, entry: Entry) -> Batch:
         """One picture at all timesteps."""
         batches, job = self.batches, self.batches.job
-        caption = entry.picture.caption.strip()
+        caption = captions.first(entry.picture, job.options).strip()
         latent = entry.load()[0].expand(TIMESTEPS, -1, -1, -1)
         draw = torch.Generator().manual_seed(derive_seed(job.options.seed, "validation", entry.picture.digest))
         noise = torch.randn(latent.shape, generator=draw)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from curate import samples
+from curate.captions import EXTENSIONS
 from curate.core.caption_encoding import CaptionEncoding
-from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, CaptionVariants
 from curate.core.path_options import PathOption
 
 
@@ -39,7 +40,22 @@ class DataOptions(BaseModel):
         ".txt",
         pattern=r"^\.\w+$",
         description=(
-            "Extension of caption files. If a picture has no .txt file, its .caption file is used, and vice versa."
+            "Extension of caption files. If a picture has no .txt file, its .caption file is used, and vice versa. "
+            "With .json, each file lists several captions, and one is drawn each time the picture is shown."
+        ),
+    )
+    caption_variants: CaptionVariants = Field(
+        "one",
+        description=(
+            "Several captions per picture, of which one is drawn each time it is shown. "
+            "lines: each line of the file is a caption; files: the .txt file and the .caption file are both used."
+        ),
+    )
+    caption_wildcards: bool = Field(
+        False,
+        description=(
+            "Read {red|blue} in captions as a choice: one is drawn each time the picture is shown. "
+            "Write {{ and }} for braces."
         ),
     )
     caption_form: CaptionForm = Field("auto", description=FORM_HELP)
@@ -77,7 +93,23 @@ class DataOptions(BaseModel):
     @property
     def caption_reading(self) -> CaptionReading:
         """How captions are read."""
-        return CaptionReading(self.caption_form, self.caption_encoding, self.caption_extension)
+        return CaptionReading(
+            self.caption_form,
+            self.caption_encoding,
+            self.caption_extension,
+            self.caption_variants,
+            self.caption_wildcards,
+        )
+
+    @model_validator(mode="after")
+    def _variants_are_read(self) -> Self:
+        if self.caption_reading.is_list and self.caption_variants != "one":
+            raise ValueError("caption_variants has no effect with .json files, which list several captions themselves")
+        if self.caption_variants == "files" and self.caption_extension not in EXTENSIONS:
+            raise ValueError("caption_variants files means .txt and .caption files: leave caption_extension out")
+        if self.caption_variants == "lines" and self.caption_form == "lines":
+            raise ValueError("caption_form lines means one tag a line, caption_variants lines one caption: give one")
+        return self
 
 
 NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
@@ -87,5 +119,5 @@ NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
     "bucket_min": ("upscale", lambda o: o.upscale),
     "bucket_max": ("upscale", lambda o: o.upscale),
 }
-UNKEYED = frozenset({"caption_form", "caption_encoding"})
+UNKEYED = frozenset({"caption_form", "caption_encoding", "caption_variants"})
 """They change the captions that are read, and those are part of the data."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from curate.train.data import buckets
+from curate.train.data import buckets, captions
+from curate.train.data.dataset import Picture
 from curate.train.data.job import Job, resolution_of
 from curate.train.data.latents import Entry
 from curate.train.data.run_plan import bucket_sides
+from curate.train.options import TrainOptions
 
 
 def dataset_values(job: Job) -> dict[str, Any]:
@@ -19,8 +21,7 @@ def dataset_values(job: Job) -> dict[str, Any]:
     tags: dict[str, Counter[str]] = {}
     for entry in own:
         shown[entry.fit.bucket] += entry.picture.repeats
-        said = [tag.strip() for tag in entry.picture.caption.split(",") if tag.strip()]
-        tags.setdefault(entry.picture.concept, Counter()).update(said)
+        tags.setdefault(entry.picture.concept, Counter()).update(_tags(entry.picture, job.options))
     shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(shown.items()))}
     smallest, largest = bucket_sides(job.options, resolution_of(job))
     return {
@@ -38,6 +39,12 @@ def dataset_values(job: Job) -> dict[str, Any]:
         "reg_dataset_dirs": _folders(regularising),
         "tag_frequency": {concept: dict(found.most_common()) for concept, found in tags.items()},
     }
+
+
+def _tags(picture: Picture, options: TrainOptions) -> list[str]:
+    """The tags of a picture's captions; one that several captions have counts once."""
+    tags = [[tag.strip() for tag in text.split(",") if tag.strip()] for text in captions.every(picture, options)]
+    return tags[0] if len(tags) == 1 else list(dict.fromkeys(tag for one in tags for tag in one))
 
 
 def aspect_error(entries: list[Entry]) -> float:

@@ -18,6 +18,8 @@ VERSION = 4
 """Raise it when the same options and data give another LoRA than before."""
 _NAMES = {"accumulate": "accumulate times processes"}
 """Options that messages call by what they come to; a run's `accumulate` counts the batches of all processes."""
+_LATER = ("caption_wildcards",)
+"""Options that were added since: not keyed at their default, so that earlier runs are still known."""
 
 
 def output_folder(options: TrainOptions, folder: Path) -> Path:
@@ -33,6 +35,9 @@ def run_id(options: TrainOptions, data_digest: str, base_digest: str) -> str:
 def keyed(options: TrainOptions) -> dict[str, Any]:
     """What decides the LoRA besides data and base, as JSON has it: options, and how optimizers have changed since."""
     values = options.model_dump(mode="json", exclude=set(UNKEYED))
+    for name in _LATER:
+        if values[name] == type(options).model_fields[name].default:
+            del values[name]
     # under the name and in the form that both had as one option, so that runs of that time are still known
     guide, layers = values.pop("guide"), values.pop("layer_preset")
     values["preset"] = [name for name in (guide, layers) if name]

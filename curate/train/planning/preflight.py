@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from curate.core.counting import counted
-from curate.train.data import buckets
+from curate.train.data import buckets, captions
 from curate.train.data.dataset import Picture
 from curate.train.data.job import Job
 from curate.train.options import resolve
@@ -61,8 +61,14 @@ def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) 
     lines += [
         ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])
     ]
-    lines += [("warning", line) for line in trigger_words.lacking((e.picture for e in job.entries), triggers)]
-    long = [e.picture.path.name for e in job.entries if len(text.words(e.picture.caption)) > options.max_tokens]
+    own = [e.picture for e in job.entries]
+    lacking = trigger_words.lacking(own, triggers, lambda picture: captions.every(picture, options))
+    lines += [("warning", line) for line in lacking]
+    long = [
+        e.picture.path.name
+        for e in job.entries
+        if any(len(text.words(one)) > options.max_tokens for one in captions.longest(e.picture, options))
+    ]
     if long:
         lines.append(
             (

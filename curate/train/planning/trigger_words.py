@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from curate.core.counting import counted
@@ -12,10 +12,15 @@ from curate.train.data.dataset import Picture
 _NAMED = 5
 
 
-def lacking(pictures: Iterable[Picture], triggers: Mapping[Path, tuple[str, ...]] | None = None) -> list[str]:
+def lacking(
+    pictures: Iterable[Picture],
+    triggers: Mapping[Path, tuple[str, ...]] | None = None,
+    texts: Callable[[Picture], Iterable[str]] = lambda picture: (picture.caption,),
+) -> list[str]:
     """A line for each folder with captions that lack a trigger word: how many, which words, which files.
 
-    The words are those that `triggers` gives for a picture's file, else those in its folder's name.
+    The words are those that `triggers` gives for a picture's file, else those in its folder's name. `texts` gives the
+    captions of a picture, which must all contain them.
     """
     known = triggers or {}
     counts: dict[str, int] = {}
@@ -23,7 +28,8 @@ def lacking(pictures: Iterable[Picture], triggers: Mapping[Path, tuple[str, ...]
     for picture in pictures:
         folder = picture.path.parent.name
         counts[folder] = counts.get(folder, 0) + 1
-        lacks = lacking_words(picture.caption, known.get(picture.path.absolute()) or words(picture.words))
+        wanted = known.get(picture.path.absolute()) or words(picture.words)
+        lacks = tuple(dict.fromkeys(word for text in texts(picture) for word in lacking_words(text, wanted)))
         if lacks and not picture.reg:
             missing.setdefault(folder, []).append((picture.path.name, lacks))
     lines: list[str] = []

@@ -307,3 +307,14 @@ def test_files_of_the_last_steps_are_counted(tmp_path: Path) -> None:
     found = kohya.read([gui(tmp_path, save_every_n_steps="100", save_last_n_steps=300)], TrainOptions.model_fields)
     assert (found.values["save_every_n_steps"], found.values["keep_saves"]) == (100, 4)
     assert "keep_saves" not in kohya.read([gui(tmp_path, save_last_n_steps=300)], TrainOptions.model_fields).values
+
+
+def test_lines_and_choices_in_captions_are_taken_over(tmp_path: Path) -> None:
+    found = kohya.read(
+        [gui(tmp_path, enable_wildcard=True, shuffle_caption=True, keep_tokens_separator="|||")],
+        TrainOptions.model_fields,
+    )
+    assert (found.values["caption_variants"], found.values["caption_wildcards"]) == ("lines", True)
+    assert not found.refused() and any("keep_tokens_separator needs no option" in note for note in found.notes)
+    other = kohya.read([gui(tmp_path, keep_tokens_separator="///")], TrainOptions.model_fields)
+    assert "keep_tokens_separator" in other.refused()[0]

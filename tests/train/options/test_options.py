@@ -84,6 +84,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "clip_skip": (2, {}),
     "shuffle": (True, {}),
     "keep_tokens": (0, {"shuffle": True}),
+    "caption_wildcards": (True, {"caption_extension": ".caption"}),
     "caption_separator": (" ", {"shuffle": True}),
     "caption_dropout": (1.0, {}),
     "caption_dropout_every_n_epochs": (1, {}),
@@ -134,7 +135,7 @@ def folder_of(place: Path) -> Path:
     if not place.exists():
         draw_folder(place)
         for number, path in enumerate(sorted(place.rglob("*.txt"))):
-            path.with_suffix(".caption").write_text(f"another text {number}")
+            path.with_suffix(".caption").write_text(f"another text {number}, {{red|blue}}")
             mask = place / "masks" / path.parent.name / f"{path.stem}.png"
             mask.parent.mkdir(parents=True, exist_ok=True)
             Image.linear_gradient("L").save(mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from curate.captions import MARKER
 from curate.train.options.kohya import paths
 from curate.train.options.kohya.settings import Problem, Translation
 
@@ -59,6 +60,7 @@ def _captions(t: Translation, training: bool) -> None:
         t.result.notes.append(
             "caption_extension is not set: kohya would read .caption files by default, curate reads .txt"
         )
+    _wordings(t)
     changes = t.has("shuffle_caption") or t.has("caption_tag_dropout_rate")
     kept = t.take_any("keep_tokens")
     if not changes:
@@ -72,6 +74,16 @@ def _captions(t: Translation, training: bool) -> None:
         separator = t.take("caption_separator")
         if separator and separator != ",":
             t.note("caption_separator", "has no effect: captions are not taken apart")
+
+
+def _wordings(t: Translation) -> None:
+    """Several lines, choices, and the mark between tags that stay and tags that move."""
+    if t.take("enable_wildcard"):
+        t.put("caption_variants", "lines", "enable_wildcard")
+        t.put("caption_wildcards", True, "enable_wildcard")
+    mark = t.left.get("keep_tokens_separator")
+    if mark is not None and mark.value == MARKER:
+        t.note("keep_tokens_separator", f"needs no option: {MARKER} in captions is always read so")
 
 
 def _buckets(t: Translation, training: bool) -> None:
