@@ -74,7 +74,8 @@ def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
     from curate.executors.pool import POOL
 
     if pipeline.run.executor == "local":
-        POOL.start_ahead(pipeline.stages, pipeline.input, pipeline.output, pipeline.run.workers)
+        folders = [one for one in pipeline.input if isinstance(one, Path)]
+        POOL.start_ahead(pipeline.stages, folders, pipeline.output, pipeline.run.workers)
     from curate import drive
 
     return drive.run(pipeline, quiet=quiet, then=then)

@@ -12,25 +12,40 @@ from curate.core.findings import Missing, missing_error
 from curate.core.stage import Env, Stage
 from curate.images import masks
 from curate.scan import list_pictures
+from curate.storage import backend_missing, local_archives
 
 ROOM = 1 << 20
 """Bytes that must be free where a run writes; less holds not even the ledger."""
 
 
 def check_requirements(
-    stages: Sequence[Stage], env: Env, inputs: Sequence[Path] = (), *, writes: bool = True, executor: str = "local"
+    stages: Sequence[Stage],
+    env: Env,
+    inputs: Sequence[Path | str] = (),
+    *,
+    writes: bool = True,
+    executor: str = "local",
+    destination: str = "",
 ) -> None:
     """Raises MissingError that names all that is missing, each with its remedy.
 
-    `inputs` are the folders that a run prepares, `writes` whether pictures are written to `env.output`. Stages that
-    write elsewhere look at that place themselves.
+    `inputs` are the folders and addresses that a run prepares, `writes` whether pictures are written to `env.output`,
+    `destination` the address that it is for. Stages that write elsewhere look at that place themselves.
     """
+    addresses = [one for one in (*inputs, destination) if isinstance(one, str) and one]
+    folders = [one for one in inputs if isinstance(one, Path)]
     output = _output(env.output) if writes else ()
     lacks = [
         *output,
         *_executor(executor),
         *(lack for stage in stages for lack in stage.missing(env)),
-        *_masks(stages, env, inputs),
+        *_backends(addresses, env),
+        # what is in a store or in archives is not known yet
+        *(
+            _masks(stages, env, folders)
+            if len(folders) == len(inputs) and not any(map(local_archives, folders))
+            else ()
+        ),
     ]
     if lacks:
         raise missing_error(lacks)
@@ -41,6 +56,15 @@ def _executor(name: str) -> Iterator[Missing]:
     # a folder of that name, which is no package, has no origin
     if name != "local" and (spec is None or spec.origin is None):
         yield Missing(f"executor {name}: the package {name} is not installed", f"pip install 'curate[{name}]'")
+
+
+def _backends(addresses: Sequence[str], env: Env) -> Iterator[Missing]:
+    """What is not installed to open addresses."""
+    for message, remedy in dict.fromkeys(map(backend_missing, addresses)):
+        if message:
+            yield Missing(message, remedy)
+    if env.offline and any(address.startswith("hf://") for address in addresses):
+        yield Missing("hf:// needs the model hub, and this run is offline", "leave out run.offline and HF_HUB_OFFLINE")
 
 
 def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[Missing]:

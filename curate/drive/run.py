@@ -34,6 +34,7 @@ from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
 from curate.stages.train import Train
+from curate.storage import Fetched, fetch
 
 
 def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) -> Result:
@@ -44,7 +45,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     require_single_process("`curate run`")
     names = tuple(s.name for s in pipeline.stages)
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
-    check_requirements(then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor)
+    check_requirements(
+        then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
+    )
     job = Job(
         pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline),
         settings=pipeline.concepts, planned=_planned(pipeline),
@@ -113,8 +116,9 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> t
     Beside them is what the person asked for them.
     """
     store, env, tell = session.store, session.env, session.tell
+    fetched = fetch(pipeline.input, pipeline.output, tell, env.stopping)
     manifest = scan(
-        pipeline.input,
+        fetched.folders,
         store,
         env,
         tell,
@@ -122,20 +126,21 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> t
         skip=pipeline.output,
         reading=pipeline.captions,
         accept_truncated=_keeps_truncated(pipeline),
+        unread=fetched.unread,
     )
     changes = restore_patterns(changes, pipeline.restore, pipeline.output, store, tell)
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
     if recognized.added or recognized.removed:
         tell(SourcesChanged(recognized.added, recognized.removed))
-    return _instructed(pipeline, recognized, env, tell)
+    return _instructed(pipeline, fetched, recognized, env, tell)
 
 
 def _instructed(
-    pipeline: Pipeline, recognized: folder.Recognized, env: Env, tell: Listener
+    pipeline: Pipeline, fetched: Fetched, recognized: folder.Recognized, env: Env, tell: Listener
 ) -> tuple[Manifest, folder.Instructions]:
     """The records in the concepts where a person wants them, without excluded ones, and what is asked for."""
     manifest = exclude(recognized.manifest, pipeline.exclude, tell)
-    instructions = recognized.instructions.over(of_inputs(pipeline.input, manifest, tell))
+    instructions = recognized.instructions.over(of_inputs(fetched.folders, manifest, tell))
     return with_concepts(manifest, instructions, env.concepts, tell), instructions
 
 
@@ -171,13 +176,16 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         with Store(scratch) as store:
             training = _training(pipeline)
             env = env_over(output, output, pipeline.run, pipeline.concepts, store, training=training)
-            check_requirements(pipeline.stages, env, pipeline.input, executor=pipeline.run.executor)
+            check_requirements(
+                pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
+            )
             changes = folder.read_changes(output, store, tell)
             env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
             # masks are taken into the ledger folder as they are read
             reading = dataclasses.replace(env, root=store.root)
+            fetched = fetch(pipeline.input, output, tell, env.stopping)
             manifest = scan(
-                pipeline.input,
+                fetched.folders,
                 store,
                 reading,
                 silent,
@@ -185,8 +193,9 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
                 skip=output,
                 reading=pipeline.captions,
                 accept_truncated=_keeps_truncated(pipeline),
+                unread=fetched.unread,
             )
             recognized = folder.recognize(manifest, changes, output, store, env, silent, keep=False)
             runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
-            manifest, instructions = _instructed(pipeline, recognized, env, tell)
+            manifest, instructions = _instructed(pipeline, fetched, recognized, env, tell)
             return runner.plan(with_transforms(pipeline.stages, instructions.transforms), manifest)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate import storage
 from curate.core import registry
 from curate.core.caption_options import CaptionReading
 from curate.core.path_options import resolve_paths
@@ -34,19 +35,22 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     base = path.resolve().parent
     inputs = _inputs(reader, values, base)
     output = _output(reader, values, base, inputs)
-    concepts = _concepts(reader, values, inputs)
+    concepts = _concepts(reader, values, [one for one in inputs if isinstance(one, Path)], _all_here(inputs))
     consent = _consent(reader, values)
     reading = _captions(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     stages, later = _until(reader, values, stages, until)
+    destination = output if isinstance(output, str) else ""
+    work = _work(reader, base, options, destination)
     exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
     reader.finish()
     return Pipeline(
         path=path,
         whole=until is None,
         input=tuple(inputs),
-        output=output,
+        output=output if isinstance(output, Path) else work,
+        destination=destination,
         concepts=concepts,
         captions=reading,
         consent=consent,
@@ -75,12 +79,13 @@ def _until(
     return stages, []
 
 
-def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]:
+def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path | str]:
+    """The inputs: folders and archives on this disk, and addresses as text."""
     given = values.get("input")
     if given is None:
         reader.problem((), "input: is missing: a folder with one sub-folder per concept")
         return []
-    folders: list[Path] = []
+    folders: list[Path | str] = []
     rows = given if isinstance(given, list) else [given]
     for i, one in enumerate(rows):
         where: tuple[str | int, ...] = ("input", i) if isinstance(given, list) else ("input",)
@@ -92,8 +97,13 @@ def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path]
 
             folders.append(samples.folder())
             continue
+        if storage.is_address(one):
+            if message := storage.problem(one):
+                reader.problem(where, f"input: {message}")
+            folders.append(storage.normalized(one))
+            continue
         folder = base / Path(one).expanduser()
-        if not folder.is_dir():
+        if not folder.is_dir() and not (folder.is_file() and storage.is_archive(folder.name)):
             reader.problem(
                 where,
                 f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}{_similar(folder)}",
@@ -113,16 +123,21 @@ def _similar(folder: Path) -> str:
     return f': did you mean "{close[0]}"?' if close else ""
 
 
-def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Sequence[Path]) -> Path:
+def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Sequence[Path | str]) -> Path | str:
+    """The output: a folder, or an address as text."""
     given = values.get("output")
     if not isinstance(given, str) or not given.strip():
         found = "is missing" if given is None else f"must be a folder, found {describe(given)}"
         reader.problem(("output",) if "output" in values else (), f"output: {found}: everything is written under it")
         return base
+    if storage.is_address(given):
+        return _address(reader, storage.normalized(given), inputs)
     output = base / Path(given).expanduser()
     if output.exists() and not output.is_dir():
         reader.problem(("output",), f"output {output} is a file: choose a folder")
     for folder in inputs:
+        if isinstance(folder, str):
+            continue
         if folder.exists() and (output.resolve() == folder.resolve() or output.resolve() in folder.resolve().parents):
             reader.problem(
                 ("output",),
@@ -131,7 +146,36 @@ def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Seque
     return output
 
 
-def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path]) -> dict[str, Concept]:
+def _address(reader: Reader, output: str, inputs: Sequence[Path | str]) -> str:
+    if message := storage.problem(output, writes=True):
+        reader.problem(("output",), f"output: {message}")
+    for one in inputs:
+        if isinstance(one, str) and f"{one}/".startswith(f"{output}/"):
+            message = f"output {output} is or holds the input {one}: sources are never modified, choose another address"
+            reader.problem(("output",), message)
+        elif isinstance(one, str) and f"{output}/".startswith(f"{one}/"):
+            message = f"output {output} is in the input {one}: the next run would read it as pictures, choose another"
+            reader.problem(("output",), message)
+    return output
+
+
+def _work(reader: Reader, base: Path, options: RunOptions | None, destination: str) -> Path:
+    """The folder of this disk in which an output with an address is prepared."""
+    given = options.work if options else ""
+    if given and not destination:
+        reader.problem(("run", "work"), "run.work: has no effect, because output is a folder: leave it out")
+    if not destination:
+        return base
+    return base / Path(given).expanduser() if given else storage.work_folder(destination)
+
+
+def _all_here(inputs: Sequence[Path | str]) -> bool:
+    """Whether the folders of the pictures are on this disk, neither in a store nor in archives."""
+    return all(isinstance(one, Path) and not storage.local_archives(one) for one in inputs)
+
+
+def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path], all_here: bool) -> dict[str, Concept]:
+    """What is said of concepts. Their names are looked for in the input where all of it is on this disk."""
     given = values.get("concepts")
     if given is None:
         return {}
@@ -139,7 +183,7 @@ def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path])
         reader.problem(("concepts",), f"concepts: takes a mapping of folder names, found {describe(given)}")
         return {}
     # names in a folder that is not there would only add to its own message
-    there = [root for root in inputs if root.is_dir()]
+    there = [root for root in inputs if root.is_dir()] if all_here else []
     folders = sorted({name for root in there for name in _concept_names(root)}) if there == [*inputs] else []
     concepts: dict[str, Concept] = {}
     for name, settings in given.items():

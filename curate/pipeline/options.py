@@ -34,6 +34,11 @@ class RunOptions(BaseModel):
         min_length=1,
         description="With executor ray: auto (this machine's cluster), local (started for the run) or HOST:PORT.",
     )
+    work: str = Field(
+        default="",
+        description="With an output such as s3://BUCKET/FOLDER: the folder on this disk where it is prepared, with a "
+        "copy of the input. Default: a folder in your cache.",
+    )
     device: str = Field(default="auto", description="Where models run: auto, cpu, cuda or cuda:N.")
     require_gpu: bool = Field(default=False, description="Stop (exit 3) instead of using the CPU.")
     offline: bool = Field(default=False, description="Never contact a model hub; use what is on disk.")
@@ -81,6 +86,8 @@ class CaptionOptions(BaseModel):
 class Pipeline(BaseModel):
     """A checked pipeline.yaml; paths are resolved against the file's folder.
 
+    An `input` that is a text is an address. With a `destination`, which is one too, `output` is the folder on this disk
+    where it is prepared.
     `later` are the stages after the one that the run ends with; what they train with is known to those before.
     """
 
@@ -88,8 +95,9 @@ class Pipeline(BaseModel):
 
     path: Path
     whole: bool = True
-    input: tuple[Path, ...]
+    input: tuple[Path | str, ...]
     output: Path
+    destination: str = ""
     concepts: dict[str, Concept]
     consent: ConsentChoice
     captions: CaptionReading

@@ -13,6 +13,7 @@ from curate.core import registry
 from curate.core.stage import Options, Stage
 from curate.pipeline.messages import describe, dotted, explain, mistakes
 from curate.pipeline.options import PipelineError
+from curate.storage import redacted
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
@@ -84,7 +85,7 @@ class Reader:
 
     def _set(self, values: dict[str, Any], setting: str) -> None:
         name, equals, text = setting.partition("=")
-        origin = f"--set {setting}"
+        origin = f"--set {redacted(setting)}"
         parts = name.strip().split(".")
         if not equals or not all(parts):
             self.problems.append(Problem(0, 0, "expected stage.option=value", origin))

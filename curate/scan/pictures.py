@@ -81,6 +81,13 @@ def picture_key(root: Path, path: Path) -> str:
     return f"{before}/{legible(path.name)}"
 
 
+def picture_place(root: Path, name: str) -> tuple[str, str]:
+    """The concept and the key of something called `name` under the input `root`, whatever the name holds."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["_"]
+    _, _, concept, before = _place_names(root, root.joinpath(*parts[:-1]))
+    return concept.name, f"{before}/{legible(parts[-1])}"
+
+
 def _place_names(root: Path, place: Path) -> tuple[list[str], str, FolderName, str]:
     """A folder's path below the input, its concept folder, what that name says, and how keys of its pictures start."""
     parts = [legible(p) for p in place.relative_to(root).parts]

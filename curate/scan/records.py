@@ -19,6 +19,8 @@ from curate.names import words
 from curate.scan.concept_names import concept_names, ledger_path
 from curate.scan.consenting import ConsentChoice, consenting
 from curate.scan.pictures import SourcePicture, list_pictures
+from curate.scan.unread import list_unread
+from curate.storage import Unread
 from taggers import underage_screening
 
 TRAINED = "lora"
@@ -38,15 +40,17 @@ def scan(
     skip: Path | None = None,
     reading: CaptionReading = _READING,
     accept_truncated: bool = False,
+    unread: Sequence[Unread] = (),
 ) -> Manifest:
     """The records of all pictures under the inputs, with imported captions, triggers and consent resolved.
 
+    What was `unread`, so that it is in none of the folders, is set aside.
     With `accept_truncated` files that are damaged within their picture stay in, where nothing before it refuses.
     Raises InputError where there is no picture at all, or where `concepts` names one that has no folder.
     """
     found = list_pictures(inputs, tell, skip)
     where = ", ".join(map(str, inputs))
-    if not found:
+    if not found and not unread:
         raise InputError(f"no pictures in {where}", "put pictures in it, one sub-folder for each concept")
     records: list[Record] = []
     counts: dict[str, int] = {}
@@ -58,6 +62,9 @@ def scan(
             records.append(_first(one, str(path.absolute()), digest, env.concepts))
     records = _captioned(records, found, env.concepts, reading, tell)
     records = _masked(records, found, store, env, tell)
+    for one in list_unread(unread, {record.key for record in records}, tell):
+        counts[one.concept] = counts.get(one.concept, 0) + 1
+        records.append(one)
     tell(Scanned(len(records), counts))
     return Manifest(consenting(records, store, consent, accept_truncated))
 

@@ -1,0 +1,20 @@
+"""Storage: pictures that lie in an object store or in archives, copied to this disk for a run, and what goes back."""
+
+from curate.storage.address import backend_missing, is_address, normalized, problem, redacted, work_folder
+from curate.storage.archives import is_archive, local_archives
+from curate.storage.inputs import Fetched, fetch
+from curate.storage.places import Unread
+
+__all__ = [
+    "Fetched",
+    "Unread",
+    "backend_missing",
+    "fetch",
+    "is_address",
+    "is_archive",
+    "local_archives",
+    "normalized",
+    "problem",
+    "redacted",
+    "work_folder",
+]

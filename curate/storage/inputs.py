@@ -1,0 +1,82 @@
+"""Inputs: folders on this disk for what a pipeline names as its input: folders, stores and archives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.core.digests import text_digest
+from curate.core.events import Listener, Note
+from curate.core.store import LEDGER
+from curate.errors import InputError
+from curate.names import safe
+from curate.storage.address import last_part, open_location
+from curate.storage.archives import is_archive, local_archives, stored_archives, unpack
+from curate.storage.errors import storage_error
+from curate.storage.listing import list_objects
+from curate.storage.mirror import mirror
+from curate.storage.places import Unread, is_wanted
+
+COPIES = "input"
+"""The folder of copies, in the ledger folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The folders of the inputs on this disk, in order, and what of them could not be read."""
+
+    folders: tuple[Path, ...]
+    unread: tuple[Unread, ...] = ()
+
+
+def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: Callable[[], bool]) -> Fetched:
+    """Copies what is in stores and unpacks what is in archives, in the ledger folder of `output`.
+
+    What did not change since the last run is left alone. Raises CurateError where a store does not answer.
+    """
+    folders: list[Path] = []
+    unread: list[Unread] = []
+    for one in inputs:
+        if isinstance(one, str):
+            folder, problems = _stored(one, output, tell, stopping)
+        elif archives := local_archives(one):
+            folder, notes = _places(str(one.resolve()), _stem(one.resolve().name), output)
+            problems = unpack(archives, folder, notes, str(one), tell, stopping)
+        else:
+            folder, problems = one, []
+        folders.append(folder)
+        unread.extend(problems)
+    return Fetched(tuple(folders), tuple(unread))
+
+
+def _stored(address: str, output: Path, tell: Listener, stopping: Callable[[], bool]) -> tuple[Path, list[Unread]]:
+    """The copy of what is below an address."""
+    try:
+        location = open_location(address)
+    except Exception as error:
+        raise storage_error(address, error) from error
+    tell(Note("info", f"listing {address}"))
+    objects = list(list_objects(location))
+    folder, notes = _places(address, _stem(last_part(address)), output)
+    if archives := stored_archives(location, objects):
+        return folder, unpack(archives, folder, notes, address, tell, stopping)
+    if [one.name for one in objects] == [""]:
+        raise InputError(f"{address} is one object, and no archive", "give the folder that it is in")
+    if not any(is_wanted(one.name) for one in objects):
+        raise InputError(f"no pictures in {address}", "put pictures there, one sub-folder for each concept")
+    if ignored := [one.name for one in objects if is_archive(one.name)]:
+        what = f"{ignored[0]} and other archives" if len(ignored) > 1 else ignored[0]
+        tell(Note("warning", f"{what} in {address}: not read, because there are loose pictures beside them"))
+    return folder, mirror(location, objects, folder, tell, stopping)
+
+
+def _places(where: str, name: str, output: Path) -> tuple[Path, Path]:
+    """The folder of an input's copy, and that of the notes on its archives. Its name is what loose pictures are of."""
+    place = output.absolute() / LEDGER / COPIES / text_digest(where)[:12]
+    return place / "pictures" / safe(name), place / "notes"
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0] if is_archive(name) else name  # noqa: PTH122

@@ -1,0 +1,79 @@
+"""Tar shard: the samples of a WebDataset shard, also as img2dataset writes it: KEY.jpg, KEY.txt, KEY.json."""
+
+from __future__ import annotations
+
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from curate.captions import EXTENSIONS
+from curate.images import SUFFIXES
+from curate.storage.members import Damaged, Members, facts_of
+
+_MASK = ".mask.png"
+_MOST = 1 << 20
+"""Bytes of captions and facts; more is no caption."""
+
+
+def read_shard(file: BinaryIO, size: int, members: Members) -> list[str]:
+    """Unpacks a shard; returns messages on what is left out. Raises Damaged where it cannot be read any further."""
+    links = 0
+    try:
+        # never unpacked as a whole: names, links and rights in it are not to be trusted
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            end = 0
+            for member in _members(tar):
+                end = tar.offset
+                if member.isfile():
+                    _take(tar, member, members)
+                elif not member.isdir():
+                    links += 1
+                tar.members.clear()  # type: ignore[attr-defined] – it keeps all of them
+            _check_end(file, max(end, 0), size)
+    except (tarfile.TarError, EOFError) as error:
+        raise Damaged(str(error)) from error
+    return [f"{links} links are left out"] if links else []
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (member := tar.next()) is not None:
+        yield member
+
+
+def _check_end(file: BinaryIO, end: int, size: int) -> None:
+    """A header that cannot be read looks like the end to `tarfile`: behind the real one there are zeros alone."""
+    file.seek(end)
+    while block := file.read(1 << 20):
+        if block.strip(b"\0"):
+            raise Damaged(f"what stands at byte {end:,} of {size:,} is no member")
+
+
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> None:
+    """Writes a picture, a mask or a caption; anything else is passed over."""
+    name = member.name
+    suffix = posixpath.splitext(name)[1].lower()
+    is_mask, is_text = name.lower().endswith(_MASK), suffix in EXTENSIONS
+    if not (suffix in SUFFIXES or is_text or suffix == ".json") or members.refused(name):
+        return
+    if (is_text or suffix == ".json") and member.size > _MOST:
+        return
+    stem = name[: -len(_MASK)] if is_mask else name[: len(name) - len(suffix)]
+    key = members.key(stem)
+    source = tar.extractfile(member)
+    if source is None:
+        return
+    with source:
+        try:
+            if suffix == ".json":
+                members.caption(key, facts_of(source.read()))
+            else:
+                members.copy(f"{key}-masklabel.png" if is_mask else key + suffix_of(name), source, member.size)
+        except (tarfile.ReadError, Damaged, EOFError) as error:
+            members.refuse(name, "the archive ends within it")
+            raise Damaged("it ends too early") from error
+
+
+def suffix_of(name: str) -> str:
+    """The suffix, in the case in which it is written."""
+    return posixpath.splitext(name)[1]
