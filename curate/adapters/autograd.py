@@ -10,18 +10,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from curate.adapters.base import Layer, Shape
+from curate.adapters.quantized_layer import QuantizedLayer
 
 WHOLE = (torch.float32, torch.float64)
 """Dtypes in which a small change survives being added to what it changes."""
 
 
 def exact(layer: Layer, x: Tensor) -> bool:
-    """Whether the layer computes in a precision in which ΔW can join its weight."""
+    """Whether the layer computes in a precision in which ΔW can join its weight, and holds its weight whole."""
+    if isinstance(layer, QuantizedLayer):
+        return False
     return layer.weight.dtype in WHOLE and x.dtype in WHOLE and not torch.is_autocast_enabled(x.device.type)
 
 
 def low_rank(shape: Shape, layer: Layer, x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """layer(x) + up·down·x for down [r, in(, k, k)] and up [out, r], in autocast's precision."""
+    if isinstance(layer, QuantizedLayer):
+        # one step of autograd would keep the whole weight
+        return layer(x) + shape.point(shape.apply(x, down), up)
     if shape.kernel:
         return joined(_Maps, shape, layer, x, down, up)
     return joined(_Rows, shape, layer, x, down, up)

@@ -12,6 +12,7 @@ from curate.adapters.autograd import WHOLE
 from curate.adapters.base import Layer
 from curate.adapters.dropout import KEEP, Drop
 from curate.adapters.linear import LinearAdapter
+from curate.adapters.quantized_layer import QuantizedLayer
 
 
 class Bound(LinearAdapter):
@@ -34,7 +35,7 @@ class Bound(LinearAdapter):
     @property
     def exact(self) -> bool:
         """Whether the base computes in a precision in which ΔW can join the base's own product."""
-        return self.layer.weight.dtype in WHOLE
+        return not isinstance(self.layer, QuantizedLayer) and self.layer.weight.dtype in WHOLE
 
     @override
     def limit(self, longest: float) -> None:

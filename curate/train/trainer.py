@@ -13,6 +13,7 @@ from curate.diffusion.base import Backbone
 from curate.diffusion.device import reproducible
 from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.locate import locate_base
+from curate.diffusion.quantize import quantize
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare
 from curate.train.loop.loop import Loop
@@ -142,6 +143,8 @@ class Training:
         self.end_if_stopping("loading the base model")
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
             with memory.memory_errors(options, "loading the base"):
+                if options.base_precision != "auto":
+                    quantize(backbone.parts.values(), options.base_precision)
                 backbone.to(context.device, dtype)
             self.end_if_stopping("loading the base model")
             job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))

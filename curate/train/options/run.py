@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+BasePrecision = Literal["auto", "bf16", "fp8", "int8", "nf4"]
 
 
 class RunOptions(BaseModel):
@@ -27,6 +28,14 @@ class RunOptions(BaseModel):
     seed: int = Field(42, ge=0, description="Random seed.")
     precision: Precision = Field(
         "auto", description="Number format of the computation: auto is fp32 on a CPU and bf16 on a GPU."
+    )
+    base_precision: BasePrecision = Field(
+        "auto",
+        description=(
+            "How the frozen base is kept in memory; the computation stays in `precision`. fp8 and int8 take half the "
+            "memory of bf16, nf4 about a quarter (needs bitsandbytes). int8 is the most exact of them. "
+            "auto: in `precision`."
+        ),
     )
     gradient_checkpointing: bool = Field(
         False, description="Save memory. Steps take 20 to 35% longer; the result is the same."

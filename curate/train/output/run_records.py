@@ -18,7 +18,7 @@ VERSION = 4
 """Raise it when the same options and data give another LoRA than before."""
 _NAMES = {"accumulate": "accumulate times processes"}
 """Options that messages call by what they come to; a run's `accumulate` counts the batches of all processes."""
-_LATER = ("caption_wildcards",)
+_LATER = ("base_precision", "caption_wildcards")
 """Options that were added since: not keyed at their default, so that earlier runs are still known."""
 
 

@@ -15,7 +15,9 @@ import torch
 
 from cleaners.device import free_memory
 from curate.adapters.algorithm import algorithm
+from curate.adapters.quantized_layer import BYTES
 from curate.diffusion.family import family as family_named
+from curate.diffusion.quantize import block_numbers, weight_numbers
 from curate.train.options import TrainOptions, resolve
 
 GIB = 1 << 30
@@ -59,13 +61,17 @@ STATES = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters; layers that a step calls."""
+    """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters; layers that a step calls.
+
+    `blocks` are those of UNet and text encoders that base_precision stores in another way.
+    """
 
     unet: int
     texts: int
     vae: int
     adapters: int
     layers: int = 0
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def of(
         kept = kept * 0.2 + cost.kept_checkpointed * max(pixels, default=0) * size**0.5 * options.batch * bytes_each / 2
     trained = counts.adapters * (8 + STATES.get(options.optimizer, 8)) / GIB
     memory = {
-        "base": (counts.unet + counts.texts) * bytes_each / GIB,
+        "base": _base_bytes(options, counts, bytes_each) / GIB,
         "autoencoder": counts.vae * 4 / GIB,
         "adapters and optimizer": trained,
         "activations": kept,
@@ -162,6 +168,14 @@ def of(
     )
 
 
+def _base_bytes(options: TrainOptions, counts: Counts, each: int) -> float:
+    """Of the frozen weights, with the one layer that is whole at a time left out."""
+    whole = counts.unet + counts.texts
+    if options.base_precision == "auto":
+        return whole * each
+    return (whole - counts.blocks) * each + counts.blocks * BYTES[options.base_precision]
+
+
 def pass_seconds(tflop: float, layers: int, speed: float, call: float, beside: bool) -> float:
     """Of one forward and backward: of its arithmetic at a speed, and of calling its layers at `call` seconds, which run
     `beside` each other on a GPU.
@@ -177,7 +191,7 @@ def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
         shapes[entry.fit.bucket] = shapes.get(entry.fit.bucket, 0) + 1
     trained = sum(parameter.numel() for _, parameter in network.named_parameters())
     counted = counts(job.backbone, 0)
-    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers)
+    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers, counted.blocks)
     files = resolve.files(job.options, job.steps, job.order.steps_per_epoch)
     return of(job.options, job.backbone.family.name, own, shapes, job.steps, device, files)
 
@@ -229,13 +243,10 @@ def available(device: torch.device) -> float:
 def counts(backbone: Any, adapters: int) -> Counts:
     """Of a backbone, loaded or without values."""
     parts: Mapping[str, torch.nn.Module] = backbone.parts
-    texts = sum(_numbers(part) for name, part in parts.items() if name != "unet")
+    texts = sum(weight_numbers(part) for name, part in parts.items() if name != "unet")
     layers = sum(isinstance(module, LAYERS) for part in parts.values() for module in part.modules())
-    return Counts(_numbers(parts["unet"]), texts, _numbers(backbone.vae), adapters, layers)
-
-
-def _numbers(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+    blocks = sum(block_numbers(part) for part in parts.values())
+    return Counts(weight_numbers(parts["unet"]), texts, weight_numbers(backbone.vae), adapters, layers, blocks)
 
 
 def _size(gib: float) -> str:

@@ -95,7 +95,9 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("text_lr", resolve.part_rate(options, "te1"), "learning_rate")
     put("schedule", resolve.schedule(options), f"optimizer {options.optimizer}")
     put("warmup", resolve.warmup(options), f"schedule {resolve.schedule(options)}")
-    put("precision", str(resolve.precision(options, device)).removeprefix("torch."), f"device {device.type}")
+    precision = str(resolve.precision(options, device)).removeprefix("torch.")
+    put("precision", precision, f"device {device.type}")
+    put("base_precision", precision, "precision")
     if base is None:
         return
     resolution = options.resolution or base.resolution
