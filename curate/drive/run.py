@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
-from curate.core.events import Listener, SourcesChanged
-from curate.core.lock import check_unlocked
+from curate.core.events import Listener, Note, SourcesChanged
+from curate.core.lock import check_unlocked, run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
@@ -34,7 +34,7 @@ from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
 from curate.stages.train import Train
-from curate.storage import Fetched, fetch
+from curate.storage import Fetched, Output, fetch
 
 
 def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) -> Result:
@@ -53,11 +53,18 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         settings=pipeline.concepts, planned=_planned(pipeline),
     )  # fmt: skip
     page = pipeline.output / REPORT
+    stored = Output(pipeline.destination, pipeline.output) if pipeline.destination else None
     exported = "export" in names
     sources: dict[str, Path] = {}
     files: dict[str, str] = {}
 
+    if stored:
+        stored.begin()
+
     def work(session: Session) -> Completion:
+        if stored:
+            session.tell(Note("info", f"{stored.address} is prepared in {stored.folder}"))
+            stored.take_over(session.store, session.tell, session.env.stopping)
         changes = folder.read_changes(pipeline.output, session.store, session.tell)
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
@@ -67,12 +74,15 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         sources.update((record.origin, Path(record.image.path)) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
-        result = session.runner.run(with_transforms(pipeline.stages, instructions.transforms), manifest)
+        result = _through(with_transforms(pipeline.stages, instructions.transforms), manifest, session, stored)
         report_left_out(result, session.tell)
         report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
         files.update((row.key, row.path) for row in session.store.written().values())
         places = {"folder": pipeline.output, "report": page} if exported else {}
+        if stored:
+            stored.upload(session.store, session.tell, session.env.stopping)
+            places = {"uploaded to": stored.address, **places}
         return Completion(result, places, "" if then else _next(pipeline, names))
 
     result = carry_out(job, work)
@@ -83,7 +93,20 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
             quiet=quiet, tokens="train" in names,
         )  # fmt: skip
     _write_grids(result)
+    if stored:
+        stored.finish(changed=bool(result.figures["computed"]))
     return result
+
+
+def _through(stages: Sequence[Stage], manifest: Manifest, session: Session, stored: Output | None) -> Manifest:
+    """The manifest after all stages; what goes to a store is uploaded before a training that may take hours."""
+    names = [stage.name for stage in stages]
+    if stored is None or "export" not in names[:-1]:
+        return session.runner.run(stages, manifest)
+    end = names.index("export") + 1
+    manifest = session.runner.run(stages[:end], manifest)
+    stored.upload(session.store, session.tell, session.env.stopping)
+    return session.runner.run(stages[end:], manifest)
 
 
 def _write_grids(result: Result) -> None:
@@ -170,6 +193,11 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
     """
     output = pipeline.output
     check_unlocked(output)
+    if pipeline.destination:
+        stored = Output(pipeline.destination, output)
+        stored.begin(writes=False)
+        with run_lock(output), Store(output) as store:
+            stored.take_over(store, tell, lambda: False)
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
         folder.copy_ledger(output, scratch)

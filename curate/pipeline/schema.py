@@ -30,7 +30,11 @@ def schema() -> dict[str, Any]:
 
 def _keys(stage_entries: list[dict[str, Any]]) -> dict[str, Any]:
     """The keys of the file."""
-    folders = "A folder or a list of folders. Each sub-folder is a concept."
+    folders = (
+        "A folder or a list of folders. Each sub-folder is a concept. Also an address (s3://BUCKET/FOLDER, gs://, "
+        "hf://datasets/NAME), and a folder of WebDataset shards (.tar) or of tables of pictures (.parquet)."
+    )
+    output = "The prepared folder, where everything is written; or an address: s3://BUCKET/FOLDER, gs://."
     concept = _loosened(Concept, Concept.model_json_schema())
     consent = (
         "Pictures marked 'no AI training', or that cannot be checked for it, are set aside. "
@@ -41,7 +45,7 @@ def _keys(stage_entries: list[dict[str, Any]]) -> dict[str, Any]:
     stages = {"type": "array", "items": {"anyOf": stage_entries}, "minItems": 1}
     return {
         "input": {**_FOLDERS, "description": folders},
-        "output": {"type": "string", "description": "The prepared folder; everything is written under it."},
+        "output": {"type": "string", "description": output},
         "concepts": {
             "type": "object",
             "additionalProperties": concept,

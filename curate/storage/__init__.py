@@ -3,10 +3,12 @@
 from curate.storage.address import backend_missing, is_address, normalized, problem, redacted, work_folder
 from curate.storage.archives import is_archive, local_archives
 from curate.storage.inputs import Fetched, fetch
+from curate.storage.output import Output
 from curate.storage.places import Unread
 
 __all__ = [
     "Fetched",
+    "Output",
     "Unread",
     "backend_missing",
     "fetch",

@@ -13,7 +13,7 @@ from curate.core.digests import text_digest
 from curate.names import safe
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-WRITABLE: tuple[str, ...] = ()
+WRITABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Stores in which an object is replaced as a whole, so that no reader sees half of one."""
 _USUAL = ("s3", "gs", "hf", *WRITABLE)
 _EXTRAS = {"s3": "'curate[s3]'", "s3a": "'curate[s3]'", "gs": "'curate[gcs]'", "gcs": "'curate[gcs]'"}

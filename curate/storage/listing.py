@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from curate.storage.address import Location
@@ -46,5 +47,7 @@ def list_objects(location: Location) -> Iterator[StoredObject]:
 def version_of(info: dict[str, Any]) -> str:
     """The mark of an object by what its file system says of it."""
     mark = next((info[name] for name in _VERSIONS if info.get(name)), "")
+    if isinstance(mark, datetime):  # what one call gives as a time, another gives as a number
+        mark = mark.timestamp()
     text = f"{mark}:{info.get('size')}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

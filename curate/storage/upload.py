@@ -1,0 +1,160 @@
+"""Upload: an output in a store becomes what its folder on this disk is, object by object; others' work stays.
+
+Pictures go before captions, and those before the files that list them; what is not wanted any more goes last. So a
+reader never finds a caption without its picture, nor a list of pictures that are not there yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate import captions
+from curate.core.events import Listener, Note, RecordDone, StageFinished, StageStarted
+from curate.core.store import LEDGER, Store
+from curate.errors import CurateError
+from curate.storage.address import Location
+from curate.storage.errors import storage_error
+from curate.storage.listing import StoredObject, version_of
+from curate.storage.places import files_below, is_picture
+from curate.storage.transfer import each
+from curate.storage.uploads import Upload, Uploads
+
+STAGE = "upload"
+"""The name under which events tell of it."""
+_REPORT = f"{LEDGER}/report"
+"""How the paths of the report and of its files begin."""
+_LISTS = (".toml", ".jsonl", ".zip", ".tar", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A file to be uploaded."""
+
+    name: str
+    digest: str
+
+
+def bring_up_to_date(
+    location: Location,
+    objects: Mapping[str, StoredObject],
+    folder: Path,
+    store: Store,
+    tell: Listener,
+    stopping: Callable[[], bool],
+    *,
+    report: bool = False,
+) -> int:
+    """Uploads what is new or changed in the folder and removes what is gone from it; how many objects that were.
+
+    That is the dataset and what was trained on it, or the `report` on them, which is in the ledger folder.
+    `objects` are as they are now: what others changed a moment ago is kept and told of. Raises CurateError where the
+    store refuses; a rerun goes on with what is left.
+    """
+    begun = time.monotonic()
+    uploads = Uploads(store)
+    known = {name: row for name, row in uploads.known().items() if name.startswith(_REPORT) == report}
+    names = [name for name in files_below(folder) if (name.startswith(_REPORT) if report else not _is_hidden(name))]
+    digests = dict(_digests(folder, names, store))
+    store.commit()
+    puts = [_Put(name, digest) for name, digest in digests.items() if _is_stale(known.get(name), digest)]
+    puts = [one for one in puts if _is_ours(one.name, known, objects, tell)]
+    gone = [name for name in known if name not in digests and _is_ours(name, known, objects, tell)]
+    if not puts and not gone:
+        return 0
+    pictures = sum(is_picture(one.name) for one in puts)
+    kept = sum(is_picture(name) for name in digests) - pictures
+    if not report:
+        tell(StageStarted(STAGE, pictures, kept))
+    for rank in range(3):
+        for one in _put(location, folder, [one for one in puts if _rank(one.name) == rank], uploads, stopping):
+            if is_picture(one.name):
+                tell(RecordDone(STAGE, one.name))
+    for rank in range(3):
+        _remove(location, [name for name in gone if _rank(name) == rank], objects, uploads, stopping)
+    if not report:
+        tell(StageFinished(STAGE, pictures, kept, 0, time.monotonic() - begun))
+    return len(puts) + len(gone)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _digests(folder: Path, names: Sequence[str], store: Store) -> Iterator[tuple[str, str]]:
+    """The files with what they hold."""
+    for name, (path, digest) in zip(names, store.digests([folder / name for name in names]), strict=True):
+        if isinstance(digest, OSError):
+            raise CurateError(f"cannot read {path}: {digest.strerror}", "run the same command again to resume")
+        yield name, digest
+
+
+def _is_stale(row: Upload | None, digest: str) -> bool:
+    return row is None or not row.version or row.digest != digest
+
+
+def _is_ours(name: str, known: Mapping[str, Upload], objects: Mapping[str, StoredObject], tell: Listener) -> bool:
+    """Whether an object may be replaced or removed: it is not there, or as we left it."""
+    found, row = objects.get(name), known.get(name)
+    if found is None or (row is not None and row.version == found.version):
+        return True
+    why = "changed in the store during the run" if row is not None else "not curate's"
+    tell(Note("warning", f"{name} is kept as it is in the store: {why}", STAGE))
+    return False
+
+
+def _rank(name: str) -> int:
+    """What goes first: pictures and anything else, then captions, then lists and archives of them."""
+    if name.endswith(_LISTS) and "/" not in name.removeprefix("webdataset/").removeprefix("parquet/"):
+        return 2
+    return int(name.lower().endswith(captions.EXTENSIONS))
+
+
+def _put(
+    location: Location, folder: Path, puts: Sequence[_Put], uploads: Uploads, stopping: Callable[[], bool]
+) -> Iterator[_Put]:
+    """Uploads files; yields each once the ledger knows of it."""
+    versions: dict[str, str] = {}
+
+    def put(one: _Put) -> None:
+        target = location.path(one.name)
+        location.file_system.put_file(str(folder / one.name), target)
+        versions[one.name] = version_of(location.file_system.info(target))
+
+    def intended() -> Iterator[_Put]:
+        for one in puts:
+            uploads.intend(one.name, one.digest)
+            yield one
+
+    for one, error in each(intended(), put, stopping):
+        if error is not None:
+            raise _unfinished(location, one.name, error, folder) from error
+        uploads.keep([(one.name, versions.pop(one.name), one.digest)])
+        yield one
+
+
+def _remove(
+    location: Location,
+    names: Sequence[str],
+    objects: Mapping[str, StoredObject],
+    uploads: Uploads,
+    stopping: Callable[[], bool],
+) -> None:
+    """Removes objects of ours."""
+
+    def remove(name: str) -> None:
+        if name in objects:
+            location.file_system.rm_file(location.path(name))
+
+    for name, error in each(names, remove, stopping):
+        if error is not None and not isinstance(error, FileNotFoundError):
+            raise storage_error(f"{location.address}/{name}", error) from error
+        uploads.forget([name])
+
+
+def _unfinished(location: Location, name: str, error: Exception, folder: Path) -> CurateError:
+    known = storage_error(f"{location.address}/{name}", error)
+    message = f"{known.message}\n  nothing is lost: the dataset is complete in {folder}"
+    return type(known)(message, known.remedy)
