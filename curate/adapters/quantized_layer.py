@@ -1,5 +1,6 @@
-"""A frozen layer whose weight is stored in 16, 8 or 4 bits and made whole for each product, forward and backward.
+"""A frozen layer whose weight is stored in another form or place and made whole for each product, forward and backward.
 
+whole  as it was; only for weights that are kept in another place
 bf16   bfloat16
 fp8    float8 e4m3 with a scale for each output
 int8   whole numbers with a scale for each output
@@ -18,7 +19,9 @@ from typing_extensions import override
 
 from curate.errors import MissingError
 
-Storage = Literal["bf16", "fp8", "int8", "nf4"]
+Storage = Literal["whole", "bf16", "fp8", "int8", "nf4"]
+Fetch = Callable[["QuantizedLayer"], tuple[Tensor, Tensor]]
+"""Gives the stored numbers and the scales of a layer on the device that computes."""
 BYTES: dict[Storage, float] = {"bf16": 2, "fp8": 1, "int8": 1, "nf4": 0.5 + 4 / 64}
 """Bytes per number; the scales for each output are a fraction of a percent."""
 _LARGEST = {"fp8": 448.0, "int8": 127.0}
@@ -30,6 +33,8 @@ class QuantizedLayer(nn.Module):
     stored   the weight's numbers as bytes, so that a change of the model's dtype leaves them as they are
     scales   float32 as bytes: [out], for nf4 one for 64 numbers, for bf16 none
     whole    dtype of the weight where one is asked for
+    given    its dtype before
+    fetch    where it is kept in another place, what brings it from there; else None
     """
 
     stored: Tensor
@@ -37,6 +42,8 @@ class QuantizedLayer(nn.Module):
     storage: Storage
     shape: torch.Size
     whole: torch.dtype
+    given: torch.dtype
+    fetch: Fetch | None
 
     @classmethod
     def of(cls, layer: nn.Module, storage: Storage) -> Self:
@@ -49,7 +56,13 @@ class QuantizedLayer(nn.Module):
         del layer._parameters["weight"]
         layer.__class__ = cls
         made: Any = layer
-        made.storage, made.shape, made.whole = storage, weight.shape, weight.dtype
+        made.storage, made.shape, made.whole, made.given, made.fetch = (
+            storage,
+            weight.shape,
+            weight.dtype,
+            weight.dtype,
+            None,
+        )
         made.register_buffer("stored", stored)
         made.register_buffer("scales", scales)
         return made
@@ -61,7 +74,15 @@ class QuantizedLayer(nn.Module):
 
     def dense(self, dtype: torch.dtype) -> Tensor:
         """The whole weight in a dtype."""
-        return _dense(self.stored, self.scales, self.storage, self.shape, dtype)
+        stored, scales = self.fetch(self) if self.fetch else (self.stored, self.scales)
+        if self.storage == "whole":
+            return stored.view(self.given).view(self.shape).to(dtype)
+        return _dense(stored, scales, self.storage, self.shape, dtype)
+
+    def keep(self, stored: Tensor, scales: Tensor, fetch: Fetch) -> None:
+        """Keeps the weight in another place: a change of the model's device leaves it there."""
+        del self.stored, self.scales
+        self.stored, self.scales, self.fetch = stored, scales, fetch
 
     def operate(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer's operation with a weight."""
@@ -85,7 +106,7 @@ class QuantizedLayer(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         result = super()._apply(fn, recurse)
         # what a change of dtype makes of a number is the dtype of the model
-        self.whole = fn(torch.empty(0, dtype=self.whole, device=self.stored.device)).dtype
+        self.whole = fn(torch.empty(0, dtype=self.whole)).dtype
         return result
 
 
@@ -136,6 +157,8 @@ CLASSES: dict[type[nn.Module], type[QuantizedLayer]] = {nn.Linear: QuantizedLine
 def _quantized(weight: Tensor, storage: Storage) -> tuple[Tensor, Tensor]:
     """The numbers and their scales, both as bytes."""
     none = torch.empty(0, dtype=torch.uint8, device=weight.device)
+    if storage == "whole":
+        return weight.contiguous().view(torch.uint8), none
     if storage == "bf16":
         return weight.to(torch.bfloat16).contiguous().view(torch.uint8), none
     rows = weight.float().flatten(1)

@@ -132,14 +132,19 @@ class Train(TrainOptions, DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Trains on `env.output`. Raises InputError, MissingError, Interrupted (after saving), CurateError."""
+        from curate.train.planning.memory_plan import within_memory
         from curate.train.trainer import train
 
         with self._context(manifest, env, tell) as context:
-            train(self, context)
+            options, chosen = within_memory(self, context.device)
+            if chosen:
+                context.note("info", chosen)
+            train(options, context)
         return manifest
 
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether the LoRA of exactly these options and of what the folder holds now is there, unchanged."""
+        from curate.train.planning.memory_plan import within_memory
         from curate.train.runtime import distributed
         from curate.train.trainer import identity_of, is_current
 
@@ -147,7 +152,8 @@ class Train(TrainOptions, DatasetStage):
             return False  # several processes find it out together, in `run`
         with self._context(manifest, env, tell) as context:
             try:
-                return is_current(self, context, identity_of(self, context)[0])
+                options, _ = within_memory(self, context.device)
+                return is_current(options, context, identity_of(options, context)[0])
             except CurateError:
                 return False  # `run` says why
 
@@ -155,19 +161,23 @@ class Train(TrainOptions, DatasetStage):
         self, manifest: Manifest, recalled: Manifest | None, env: Env, tell: Listener, started: Callable[[], None]
     ) -> Manifest:
         """The files are read once: what they make of the run serves to recall it and to train."""
+        from curate.train.planning.memory_plan import within_memory
         from curate.train.runtime import distributed
         from curate.train.trainer import identity_of, is_current, train
 
         with self._context(manifest, env, tell) as context:
             try:
-                identity = identity_of(self, context) if distributed.size() == 1 else None
-                if recalled is not None and identity and is_current(self, context, identity[0]):
+                options, chosen = within_memory(self, context.device)
+                identity = identity_of(options, context) if distributed.size() == 1 else None
+                if recalled is not None and identity and is_current(options, context, identity[0]):
                     return recalled
             except CurateError:
                 started()
                 raise
             started()
-            train(self, context, identity)
+            if chosen:
+                context.note("info", chosen)
+            train(options, context, identity)
         return manifest
 
     @contextlib.contextmanager

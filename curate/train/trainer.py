@@ -10,6 +10,7 @@ from typing import Any
 from curate.core.events import Event, Saved
 from curate.core.files import remove_leftovers
 from curate.diffusion.base import Backbone
+from curate.diffusion.block_swap import swap
 from curate.diffusion.device import reproducible
 from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.locate import locate_base
@@ -145,6 +146,8 @@ class Training:
             with memory.memory_errors(options, "loading the base"):
                 if options.base_precision != "auto":
                     quantize(backbone.parts.values(), options.base_precision)
+                if isinstance(options.swap_blocks, int) and options.swap_blocks:
+                    swap(backbone.parts["unet"], options.swap_blocks, context.device)
                 backbone.to(context.device, dtype)
             self.end_if_stopping("loading the base model")
             job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -37,6 +37,21 @@ class RunOptions(BaseModel):
             "auto: in `precision`."
         ),
     )
+    swap_blocks: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        0,
+        description=(
+            "GPU only: keep so many blocks of the network in the machine's memory and copy each layer to the GPU when "
+            "it is needed. Slower; the result is the same except for rounding. auto: as many as do not fit the GPU."
+        ),
+    )
+    fit: str = Field(
+        "",
+        pattern=r"^(\d+(\.\d+)? ?(GB|GiB|G))?$",
+        description=(
+            "Memory of the card to train on, as in 12GB: sets gradient_checkpointing, base_precision and swap_blocks "
+            "so that the estimate fits. What you set yourself stays."
+        ),
+    )
     gradient_checkpointing: bool = Field(
         False, description="Save memory. Steps take 20 to 35% longer; the result is the same."
     )
@@ -52,4 +67,4 @@ class RunOptions(BaseModel):
 NEEDS: dict[str, tuple[str, Callable[[RunOptions], bool]]] = {
     "showings": ("leaving out epochs and steps", lambda o: o.epochs is None and o.steps is None),
 }
-UNKEYED = frozenset(("gradient_checkpointing", "compile"))
+UNKEYED = frozenset(("gradient_checkpointing", "compile", "swap_blocks", "fit"))

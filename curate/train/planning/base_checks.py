@@ -9,6 +9,7 @@ import torch
 
 from curate.diffusion import samplers
 from curate.diffusion.base import Backbone
+from curate.diffusion.block_swap import LEFT, blocks
 from curate.diffusion.detect import Traits, traits, traits_of_family
 from curate.diffusion.frame import frame
 from curate.diffusion.locate import locate_base
@@ -68,9 +69,22 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
     build.plan_network(options, outlined)
     optimizer.check(options)
     _check_samplers(options, base)
+    _check_storage(options, outlined, device)
     if options.compile and (lack := compile.lacking(device)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
     return outlined
+
+
+def _check_storage(options: TrainOptions, frame: Backbone, device: torch.device) -> None:
+    elsewhere = options.swap_blocks != 0
+    if elsewhere and device.type != "cuda":
+        raise InputError("swap_blocks has no effect on a CPU: its memory is where the blocks would be kept")
+    if options.compile and (elsewhere or options.base_precision != "auto"):
+        name = "swap_blocks" if elsewhere else "base_precision"
+        raise InputError(f"compile does not work with {name}", "leave one of them out")
+    most = len(blocks(frame.parts["unet"])) - LEFT
+    if isinstance(options.swap_blocks, int) and options.swap_blocks > most:
+        raise InputError(f"swap_blocks {options.swap_blocks}: at most {most} blocks of this base can be swapped")
 
 
 def _check_clip_skip(options: TrainOptions, frame: Backbone) -> None:

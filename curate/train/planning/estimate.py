@@ -16,8 +16,9 @@ import torch
 from cleaners.device import free_memory
 from curate.adapters.algorithm import algorithm
 from curate.adapters.quantized_layer import BYTES
+from curate.diffusion.block_swap import block_sizes
 from curate.diffusion.family import family as family_named
-from curate.diffusion.quantize import block_numbers, weight_numbers
+from curate.diffusion.quantize import block_layers, numbers_of, weight_numbers
 from curate.train.options import TrainOptions, resolve
 
 GIB = 1 << 30
@@ -63,7 +64,8 @@ STATES = {
 class Counts:
     """Numbers in the UNet, in the text encoders, in the autoencoder, and in the adapters; layers that a step calls.
 
-    `blocks` are those of UNet and text encoders that base_precision stores in another way.
+    blocks   numbers of UNet and text encoders that base_precision stores in another way
+    swapped  numbers in each block of the UNet that swap_blocks can keep elsewhere
     """
 
     unet: int
@@ -72,6 +74,7 @@ class Counts:
     adapters: int
     layers: int = 0
     blocks: int = 0
+    swapped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,11 +172,11 @@ def of(
 
 
 def _base_bytes(options: TrainOptions, counts: Counts, each: int) -> float:
-    """Of the frozen weights, with the one layer that is whole at a time left out."""
-    whole = counts.unet + counts.texts
-    if options.base_precision == "auto":
-        return whole * each
-    return (whole - counts.blocks) * each + counts.blocks * BYTES[options.base_precision]
+    """Of the frozen weights on the device; the two layers that are copied at a time are left out."""
+    stored = each if options.base_precision == "auto" else BYTES[options.base_precision]
+    number = options.swap_blocks if isinstance(options.swap_blocks, int) else 0
+    elsewhere = sum(counts.swapped[-number:]) if number else 0
+    return (counts.unet + counts.texts - counts.blocks) * each + (counts.blocks - elsewhere) * stored
 
 
 def pass_seconds(tflop: float, layers: int, speed: float, call: float, beside: bool) -> float:
@@ -191,7 +194,15 @@ def of_job(job: Any, network: Any, device: torch.device) -> Estimate:
         shapes[entry.fit.bucket] = shapes.get(entry.fit.bucket, 0) + 1
     trained = sum(parameter.numel() for _, parameter in network.named_parameters())
     counted = counts(job.backbone, 0)
-    own = Counts(max(1, counted.unet - trained), counted.texts, counted.vae, trained, counted.layers, counted.blocks)
+    own = Counts(
+        max(1, counted.unet - trained),
+        counted.texts,
+        counted.vae,
+        trained,
+        counted.layers,
+        counted.blocks,
+        counted.swapped,
+    )
     files = resolve.files(job.options, job.steps, job.order.steps_per_epoch)
     return of(job.options, job.backbone.family.name, own, shapes, job.steps, device, files)
 
@@ -245,8 +256,9 @@ def counts(backbone: Any, adapters: int) -> Counts:
     parts: Mapping[str, torch.nn.Module] = backbone.parts
     texts = sum(weight_numbers(part) for name, part in parts.items() if name != "unet")
     layers = sum(isinstance(module, LAYERS) for part in parts.values() for module in part.modules())
-    blocks = sum(block_numbers(part) for part in parts.values())
-    return Counts(weight_numbers(parts["unet"]), texts, weight_numbers(backbone.vae), adapters, layers, blocks)
+    blocks = sum(numbers_of(block_layers(part)) for part in parts.values())
+    own = weight_numbers(parts["unet"])
+    return Counts(own, texts, weight_numbers(backbone.vae), adapters, layers, blocks, block_sizes(parts["unet"]))
 
 
 def _size(gib: float) -> str:

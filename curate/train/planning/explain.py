@@ -25,6 +25,7 @@ from curate.train.options import GROUPS, TrainOptions, imported, presets, resolv
 from curate.train.options.algorithms import applies, either
 from curate.train.planning import advice, checks, dry_model, estimate, requirements
 from curate.train.planning.base_checks import base_place, base_traits, check_base
+from curate.train.planning.memory_plan import within_memory
 from curate.train.planning.preflight import fit_warnings
 
 
@@ -123,6 +124,7 @@ def findings(options: TrainOptions, folder: Path, explicit: Collection[str], dev
     facts: dict[str, Any] = {}
     error: CurateError | None = None
     try:
+        options = _planned(options, values, closing, device)
         facts = _worked_out(options, folder, values, closing, device)
     except CurateError as refusal:
         error = refusal
@@ -136,6 +138,16 @@ def findings(options: TrainOptions, folder: Path, explicit: Collection[str], dev
     return Findings(
         [[("option", "value", "from"), *rows]], closing, {"options": plain, "notes": closing, **facts}, error
     )
+
+
+def _planned(options: TrainOptions, values: dict[str, Value], closing: list[str], device: torch.device) -> TrainOptions:
+    """The options with what makes them fit a card, which is put into `values` and `closing`."""
+    planned, chosen = within_memory(options, device)
+    closing += [chosen] if chosen else []
+    for name in ("gradient_checkpointing", "base_precision", "swap_blocks"):
+        if getattr(planned, name) != getattr(options, name):
+            values[name] = Value(getattr(planned, name), f"fit {options.fit}" if options.fit else "free memory")
+    return planned
 
 
 def _worked_out(
