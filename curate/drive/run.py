@@ -17,6 +17,7 @@ from curate.core.stage import Env, Stage
 from curate.core.store import Store
 from curate.drive.draw import write_page
 from curate.drive.health import REPORT
+from curate.drive.fetched_concepts import check_concepts
 from curate.drive.instructions import (
     known_before,
     of_inputs,
@@ -151,6 +152,7 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> t
         accept_truncated=_keeps_truncated(pipeline),
         unread=fetched.unread,
     )
+    check_concepts(pipeline, fetched, manifest)
     changes = restore_patterns(changes, pipeline.restore, pipeline.output, store, tell)
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
     if recognized.added or recognized.removed:
@@ -223,6 +225,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
                 accept_truncated=_keeps_truncated(pipeline),
                 unread=fetched.unread,
             )
+            check_concepts(pipeline, fetched, manifest)
             recognized = folder.recognize(manifest, changes, output, store, env, silent, keep=False)
             runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
             manifest, instructions = _instructed(pipeline, fetched, recognized, env, tell)

@@ -1,4 +1,4 @@
-"""Archives of a prepared folder: WebDataset shards and a zip. The same folder gives the same bytes."""
+"""Archives of a prepared folder: WebDataset shards, parquet tables and a zip. The same folder gives the same bytes."""
 
 from __future__ import annotations
 
@@ -7,35 +7,22 @@ import json
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from curate.core.database import chunks
 from curate.core.digests import text_digest
 from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty, remove_leftovers, write_atomic
 from curate.core.store import SideFile, Store
+from curate.folder.archive_entries import Entry, Sample
+from curate.folder.parquet_table import TABLES, write_table
 from curate.images import masks
 from curate.names import unique
 
 ZIP = "dataset.zip"
 SHARDS = "webdataset"
 """The folder of the shards, `dataset-000000.tar` and so on."""
-
-Entry = tuple[str, Path | bytes]
-"""A name in an archive, and the file or the bytes that stand there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A picture of the prepared folder by its path there, its caption, and what else a shard says of it."""
-
-    path: PurePosixPath
-    caption: str
-    caption_suffix: str
-    facts: Mapping[str, Any]
 
 
 def zip_of(folder: Path, samples: Sequence[Sample]) -> dict[str, list[Entry]]:
@@ -78,8 +65,9 @@ def update(folder: Path, wanted: Mapping[str, Sequence[Entry]], store: Store, te
     A killed run leaves the old archive or the new one. Raises CurateError where the disk refuses.
     """
     known = _known(store)
-    if (folder / SHARDS).is_dir():
-        remove_leftovers(folder / SHARDS)
+    for place in (SHARDS, TABLES):
+        if (folder / place).is_dir():
+            remove_leftovers(folder / place)
     for name, entries in wanted.items():
         path, content, before = folder / name, _content(entries, store), known.get(name)
         if path.is_file() and before is not None and before.source == content:
@@ -99,7 +87,7 @@ def _write(path: Path, entries: Sequence[Entry], earlier: Sequence[str], store: 
 
     def write(temporary: Path) -> None:
         nonlocal digest
-        (_write_zip if path.suffix == ".zip" else _write_tar)(temporary, entries)
+        _WRITERS[path.suffix](temporary, entries)
         digest = digest_file(temporary)
         # both, so that whichever of the two a kill leaves is known to be ours
         store.keep_side_files("export", {name: SideFile("", (*earlier, digest))})
@@ -118,7 +106,7 @@ def _remove(folder: Path, name: str, known: SideFile, store: Store) -> None:
 
 
 def _known(store: Store) -> dict[str, SideFile]:
-    return {name: one for name, one in store.side_files("export").items() if name.endswith((".tar", ".zip"))}
+    return {name: one for name, one in store.side_files("export").items() if name.endswith(tuple(_WRITERS))}
 
 
 def _content(entries: Sequence[Entry], store: Store) -> str:
@@ -167,3 +155,10 @@ def _write_zip(path: Path, entries: Sequence[Entry]) -> None:
                 f.seek(0)
                 with archive.open(about, "w") as member:
                     shutil.copyfileobj(f, member)
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[Entry]], None]] = {
+    ".zip": _write_zip,
+    ".tar": _write_tar,
+    ".parquet": write_table,
+}

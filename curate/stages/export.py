@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -14,17 +14,19 @@ from pydantic import Field
 from curate import captions, folder
 from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
+from curate.core.findings import Missing
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import SideFile, Store
 from curate.errors import InputError
-from curate.folder import archives, sd_scripts
+from curate.folder import archives, parquet_table, sd_scripts
+from curate.folder.archive_entries import Entry, Sample
 from curate.names import safe, unique
 
 _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
 """What a record's key says of its source, and `#n` for each frame or part."""
 
-Extra = Literal["dataset.toml", "metadata.jsonl", "dataset.zip", "webdataset"]
+Extra = Literal["dataset.toml", "metadata.jsonl", "dataset.zip", "webdataset", "parquet"]
 _TEXTS = ("dataset.toml", "metadata.jsonl")
 
 
@@ -35,10 +37,11 @@ class Export(DatasetStage):
         default=(),
         description=(
             "Further files to write: dataset.toml is for sd-scripts, metadata.jsonl for Hugging Face's imagefolder, "
-            "dataset.zip holds the whole dataset, webdataset is a folder of WebDataset shards."
+            "dataset.zip holds the whole dataset, webdataset is a folder of WebDataset shards, parquet a folder "
+            "of tables as the Hugging Face Hub has them."
         ),
     )
-    shard_size: int = Field(default=1000, ge=1, description="Pictures in each WebDataset shard.")
+    shard_size: int = Field(default=1000, ge=1, description="Pictures in each WebDataset shard and parquet table.")
 
     version: ClassVar[int] = 2
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
@@ -54,9 +57,13 @@ class Export(DatasetStage):
 
     def problems(self) -> Mapping[str, str]:
         """A size of shards that nobody asked for."""
-        if "shard_size" in self.model_fields_set and "webdataset" not in self.also:
-            return {"shard_size": "has no effect without `also: [webdataset]`"}
+        if "shard_size" in self.model_fields_set and not {"webdataset", "parquet"} & {*self.also}:
+            return {"shard_size": "has no effect without `also: [webdataset]` or `also: [parquet]`"}
         return {}
+
+    def missing(self, env: Env) -> Sequence[Missing]:
+        """What writes the further files."""
+        return parquet_table.missing() if "parquet" in self.also else ()
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Brings the output folder up to date. Raises InputError where no picture is left."""
@@ -131,20 +138,20 @@ class Export(DatasetStage):
             files["dataset.toml"] = sd_scripts.dataset_toml(folders, env.output, env.training)
         return files
 
-    def _archives(
-        self, present: Manifest, paths: dict[str, PurePosixPath], env: Env
-    ) -> dict[str, list[archives.Entry]]:
+    def _archives(self, present: Manifest, paths: dict[str, PurePosixPath], env: Env) -> dict[str, list[Entry]]:
         """What each archive holds, by its path: the pictures as they lie in the folder, and their captions."""
         samples = [
-            archives.Sample(paths[r.key], _text(r), r.style.extension, _facts(r))
+            Sample(paths[r.key], _text(r), r.style.extension, _facts(r))
             for r in present
             if (env.output / paths[r.key]).is_file()
         ]
-        files: dict[str, list[archives.Entry]] = {}
+        files: dict[str, list[Entry]] = {}
         if "dataset.zip" in self.also:
             files |= archives.zip_of(env.output, samples)
         if "webdataset" in self.also:
             files |= archives.shards_of(env.output, samples, self.shard_size)
+        if "parquet" in self.also:
+            files |= parquet_table.tables_of(env.output, samples, self.shard_size)
         return files
 
     @staticmethod

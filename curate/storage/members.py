@@ -15,6 +15,8 @@ from curate.errors import interruption
 from curate.names import fold
 from curate.storage.places import ignores_case, refusal
 
+MASK = "-masklabel.png"
+"""How the file beside a picture ends that is its mask."""
 CAPTIONS = ("caption", "text", "txt", "prompt")
 """Names of what is a picture's caption, in tables and in the facts beside a picture."""
 

@@ -6,11 +6,13 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from curate.core.counting import counted
 from curate.errors import MissingError
 from curate.images import SUFFIXES
-from curate.storage.members import CAPTIONS, Damaged, Members
+from curate.storage.members import CAPTIONS, MASK, Damaged, Members
 
 _PICTURES = ("image", "jpg", "jpeg", "png", "webp", "img", "picture")
+_MASK = "mask"
 _KEYS = ("__key__", "key", "file_name", "filename", "id")
 _MARKS = ((0, b"\x89PNG", ".png"), (0, b"GIF8", ".gif"), (8, b"WEBP", ".webp"))
 _TOGETHER = 16
@@ -32,18 +34,34 @@ def read_table(file: BinaryIO, size: int, members: Members) -> list[str]:
             return [f"not read, because no column holds pictures (its columns: {columns})"]
         folded = {name.casefold(): name for name in reversed(table.schema_arrow.names)}
         others = [folded[name] for name in (*_KEYS, *CAPTIONS) if name in folded]
-        number = 0
-        for batch in table.iter_batches(_TOGETHER, columns=[pictures, *others]):
+        masks = [name for name in _picture_columns(table.schema_arrow) if name == _MASK and name != pictures]
+        number, several = 0, 0
+        for batch in table.iter_batches(_TOGETHER, columns=[pictures, *others, *masks]):
             for row in batch.to_pylist():
-                _take(row.pop(pictures), row, number, members)
+                several += _first_captions(row)
+                _take(row.pop(pictures), row.pop(_MASK, None), row, number, members)
                 number += 1
     except (pa.ArrowException, EOFError) as error:
         raise Damaged(str(error).splitlines()[0]) from error
-    return []
+    return [f"{counted(several, 'picture')} with several captions: the first one is taken"] if several else []
+
+
+def _first_captions(row: dict[str, Any]) -> bool:
+    """Takes the first caption where a row has a list of them; whether others are left out."""
+    lists = {name: value for name, value in row.items() if name.casefold() in CAPTIONS and isinstance(value, list)}
+    row.update({name: next((one for one in value if one), None) for name, value in lists.items()})
+    return any(len(value) > 1 for value in lists.values())
 
 
 def _picture_column(schema: Any) -> str | None:
-    """The column of pictures: bytes, or {bytes, path} as `datasets` writes them; by name first."""
+    """The column of pictures, by name first."""
+    found = _picture_columns(schema)
+    named = [name for wanted in _PICTURES for name in found if name.casefold() == wanted]
+    return next(iter([*named, *(name for name, is_struct in found.items() if is_struct and name != _MASK)]), None)
+
+
+def _picture_columns(schema: Any) -> dict[str, bool]:
+    """The columns that may hold pictures: bytes, or {bytes, path} as `datasets` writes them, for which it is True."""
     import pyarrow as pa
 
     def holds_bytes(kind: Any) -> bool:
@@ -54,14 +72,11 @@ def _picture_column(schema: Any) -> str | None:
             pa.types.is_struct(kind) and any(f.name == "bytes" and holds_bytes(f.type) for f in kind)
         )
 
-    found = [field.name for field in schema if holds_pictures(field.type)]
-    named = [name for wanted in _PICTURES for name in found if name.casefold() == wanted]
-    structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]
-    return next(iter([*named, *structs]), None)
+    return {field.name: pa.types.is_struct(field.type) for field in schema if holds_pictures(field.type)}
 
 
-def _take(picture: Any, facts: Mapping[str, Any], number: int, members: Members) -> None:
-    """Writes the picture of a row and its caption."""
+def _take(picture: Any, mask: Any, facts: Mapping[str, Any], number: int, members: Members) -> None:
+    """Writes the picture of a row, its mask and its caption."""
     path = ""
     if isinstance(picture, dict):
         path, picture = str(picture.get("path") or ""), picture.get("bytes")
@@ -78,6 +93,10 @@ def _take(picture: Any, facts: Mapping[str, Any], number: int, members: Members)
     if key + suffix in members.files:
         key = members.key(f"{stem}~{number}")
     members.write(key + suffix, picture)
+    if isinstance(mask, dict):
+        mask = mask.get("bytes")
+    if mask:
+        members.write(f"{key}{MASK}", mask)
     members.caption(key, dict(facts))
 
 

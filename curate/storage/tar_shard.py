@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from curate.captions import EXTENSIONS
 from curate.images import SUFFIXES
-from curate.storage.members import Damaged, Members, facts_of
+from curate.storage.members import MASK, Damaged, Members, facts_of
 
 _MASK = ".mask.png"
 _MOST = 1 << 20
@@ -68,7 +68,7 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> No
             if suffix == ".json":
                 members.caption(key, facts_of(source.read()))
             else:
-                members.copy(f"{key}-masklabel.png" if is_mask else key + suffix_of(name), source, member.size)
+                members.copy(f"{key}{MASK}" if is_mask else key + suffix_of(name), source, member.size)
         except (tarfile.ReadError, Damaged, EOFError) as error:
             members.refuse(name, "the archive ends within it")
             raise Damaged("it ends too early") from error

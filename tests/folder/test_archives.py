@@ -15,6 +15,7 @@ from PIL import Image
 from tests.folder.helpers import Project, killed
 
 SHARDS = ["webdataset/dataset-000000.tar", "webdataset/dataset-000001.tar"]
+TABLES = ["parquet/dataset-000000.parquet", "parquet/dataset-000001.parquet"]
 
 
 @pytest.fixture
@@ -22,7 +23,11 @@ def archived(dogs: Project) -> Project:
     """Three dogs, of one the caption was edited, in a zip and in shards of two."""
     (dogs.out / "1_zwx dog/1.txt").write_text("zwx dog, my own words")
     dogs.picture("dog/v1.5 x.png", 40)
-    dogs.stages = ["convert", "trigger", {"export": {"also": ["dataset.zip", "webdataset"], "shard_size": 2}}]
+    dogs.stages = [
+        "convert",
+        "trigger",
+        {"export": {"also": ["dataset.zip", "webdataset", "parquet"], "shard_size": 2}},
+    ]
     dogs.run()
     return dogs
 
@@ -33,7 +38,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def archives(project: Project) -> dict[str, bytes]:
-    return {name: data for name, data in project.files().items() if name.endswith((".tar", ".zip"))}
+    return {name: data for name, data in project.files().items() if name.endswith((".tar", ".zip", ".parquet"))}
 
 
 def test_a_zip_holds_the_folder_as_it_lies(archived: Project) -> None:
@@ -67,7 +72,7 @@ def test_the_webdataset_package_reads_the_shards(archived: Project) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["webdataset", "imagefolder"])
+@pytest.mark.parametrize("form", ["webdataset", "imagefolder", "parquet"])
 def test_hugging_face_datasets_reads_them(archived: Project, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets: Any = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
     cache = str(archived.place / "cache")
@@ -75,12 +80,26 @@ def test_hugging_face_datasets_reads_them(archived: Project, form: str, monkeypa
         files = {"train": [str(archived.out / name) for name in SHARDS]}
         rows = datasets.load_dataset("webdataset", data_files=files, split="train", cache_dir=cache)
         read = {(row["png"].size, row["txt"]) for row in rows}
+    elif form == "parquet":
+        rows = datasets.load_dataset(str(archived.out / "parquet"), split="train", cache_dir=cache)
+        read = {(row["image"].size, row["text"]) for row in rows}
+        assert rows[0]["trigger"] == ["zwx dog"] and rows[1]["edited"] is True and rows[0]["mask"] is None
     else:
         archived.stages = ["convert", "trigger", {"export": {"also": ["metadata.jsonl"]}}]
         archived.run()
         rows = datasets.load_dataset("imagefolder", data_dir=str(archived.out), split="train", cache_dir=cache)
         read = {(row["image"].size, row["text"]) for row in rows}
     assert len(rows) == 4 and ((6, 6), "zwx dog, my own words") in read
+
+
+def test_tables_hold_the_pictures_as_they_lie_in_the_folder(archived: Project) -> None:
+    pq: Any = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    rows = [row for name in TABLES for row in pq.read_table(archived.out / name).to_pylist()]
+    files = archived.files()
+    assert len(rows) == 4
+    assert all(row["image"]["bytes"] == files[row["image"]["path"]] for row in rows)
+    assert [row["text"] for row in rows][1] == "zwx dog, my own words"
+    assert rows[0]["concept"] == "dog" and rows[0]["repeats"] == 1 and rows[0]["tags"][-1] == "sky"
 
 
 def test_another_folder_gives_the_same_bytes_and_a_rerun_writes_nothing(archived: Project) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from curate.core.events import Event, Note
 from curate.storage import Fetched, fetch
-from tests.storage.conftest import Run, picture, pictures, tree, write_pipeline
+from tests.storage.conftest import Run, picture, pictures, tree, write_files, write_pipeline
 from tests.storage.server import S3
 
 
@@ -215,12 +216,22 @@ def test_shards_are_not_held_in_memory(tmp_path: Path) -> None:
     assert most < len(big)
 
 
-def test_an_exported_dataset_comes_back_from_its_shards(
-    tmp_path: Path, curate: Run, expected: dict[str, bytes]
-) -> None:
-    put(tmp_path / "shards", **{"0.tar": shard(sorted(pictures().items()))})
-    stages = "\n  - convert\n  - export: {also: [webdataset]}\n"
-    curate("run", write_pipeline(tmp_path, "shards", "first", stages=stages))
-    curate("run", write_pipeline(tmp_path, "first/webdataset", "second", stages="\n  - convert\n  - export\n"))
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_an_exported_dataset_comes_back_from_its_archives(tmp_path: Path, curate: Run, form: str) -> None:
+    raw = write_files(tmp_path / "raw", pictures())
+    mask = io.BytesIO()
+    Image.new("L", (96, 64), 128).save(mask, "PNG")
+    (raw / "dog/a-masklabel.png").write_bytes(mask.getvalue())
+    stages = f"\n  - convert\n  - export: {{also: [{form}], shard_size: 3}}\n"
+    curate("run", write_pipeline(tmp_path, "raw", "first", stages=stages))
+    curate("run", write_pipeline(tmp_path, f"first/{form}", "second", stages="\n  - convert\n  - export\n"))
     first, second = tree(tmp_path / "first"), tree(tmp_path / "second")
-    assert {n: d for n, d in first.items() if not n.endswith(".tar")} == second
+    assert "masks/1_zwx dog/a.png" in second
+    assert {n: d for n, d in first.items() if not n.startswith(form)} == second
+
+
+def test_of_several_captions_the_first_is_taken_and_that_is_told(tmp_path: Path) -> None:
+    columns = {"image": [{"bytes": picture(1), "path": "a.png"}], "Caption": [["one", "two"]]}
+    _, files, warnings = fetched(put(tmp_path / "t", **{"t.parquet": table(columns)}), tmp_path / "out")
+    assert files["a.txt"] == b"one"
+    assert warnings == ["t.parquet: 1 picture with several captions: the first one is taken"]

@@ -131,3 +131,10 @@ def test_a_plan_of_a_bucket_names_the_work(tmp_path: Path, curate: Run) -> None:
     curate("run", file)
     rows = {row["stage"]: row for row in json.loads(curate("plan", file, "--json").stdout)}
     assert rows["convert"]["recalled"] == 8
+
+
+def test_a_concept_that_is_not_in_the_bucket_is_named(tmp_path: Path, curate: Run) -> None:
+    file = write_pipeline(tmp_path, "s3://source/raw", "prepared")
+    file.write_text(file.read_text(encoding="utf-8").replace("  dog:", "  dgo:"), encoding="utf-8")
+    done = curate("run", file, code=2)
+    assert 'no folder "dgo" in the input: did you mean "dog"?' in done.stderr
