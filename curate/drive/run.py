@@ -16,8 +16,8 @@ from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
 from curate.core.store import Store
 from curate.drive.draw import write_page
-from curate.drive.health import REPORT
 from curate.drive.fetched_concepts import check_concepts
+from curate.drive.health import REPORT
 from curate.drive.instructions import (
     known_before,
     of_inputs,
