@@ -26,10 +26,11 @@ class LayerName:
     """One layer that can be adapted.
 
     key    name in a kohya file, without suffix
-    part   which model: unet, te1, te2
+    part   which model: unet (the network that predicts, in every family), te1, te2, conditioner
     path   attribute path inside that model as diffusers and transformers < 5 spell it
     kind   decides which presets hold it
     block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
+    model     diffusers' name of the part in LoRA files; "" where that follows from `part`
     original  path in the UNet of a one-file checkpoint; "" where checkpoints spell it as `path`
     """
 
@@ -39,3 +40,4 @@ class LayerName:
     kind: Kind
     block: int = -1
     original: str = ""
+    model: str = ""

@@ -14,22 +14,27 @@ from torch import Tensor, nn
 from curate.adapters.base import Layer
 from curate.adapters.layer_name import LayerName
 from curate.core.declarations import name_of
+from curate.diffusion.caption_encoder import CaptionEncoder, TextStates
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import PACKAGE, Family, Prediction
 
 
 @dataclass(slots=True)
 class Conditions:
-    """What the UNet is told besides the noisy latents.
+    """What the network is told besides the noisy latents; what a family does not take is None.
 
-    context  [batch, tokens, width] of the text encoders; pooled [batch, width] or None
-    sizes    [batch, 6], where a family takes them, or None: original height, width, crop top, left, target height,
-             width
+    context   [batch, tokens, …, width] of the text encoders; pooled [batch, width]
+    sizes     [batch, 6]: original height, width, crop top, left, target height, width
+    mask      [batch, tokens]: which tokens of captions of unequal length are real
+    ids       [batch, n] token ids that the network itself embeds, and which of them are real
     """
 
     context: Tensor
     pooled: Tensor | None = None
     sizes: Tensor | None = None
+    mask: Tensor | None = None
+    ids: Tensor | None = None
+    ids_mask: Tensor | None = None
 
 
 @dataclass
@@ -42,6 +47,7 @@ class LoadOptions:
     tokenizer    folder or hub name of a CLIP tokenizer, for one-file checkpoints
     prediction   what the user says of it, or auto
     vae          another autoencoder than its own: file, folder or hub name
+    text_encoder the text encoder of a file that holds the network alone: file, folder or hub name
     family       by the user's word; one at a dotted path is known by it alone
     """
 
@@ -52,27 +58,33 @@ class LoadOptions:
     prediction: str = "auto"
     vae: str = ""
     family: str | None = None
+    text_encoder: str = ""
 
 
 @dataclass
 class Parts:
     """What a family reads of a folder or file: adaptable models by name, all of them frozen.
 
+    vae        None where it is named apart
+    texts      of families that encode captions as they train; `captions` of those that encode them once
     schedule   of the noise, as diffusers' configurations have it
     """
 
     models: dict[str, nn.Module]
-    vae: nn.Module
+    vae: nn.Module | None
     texts: list[ClipText]
     resolution: int
     schedule: dict[str, Any] = field(default_factory=dict[str, Any])
+    captions: CaptionEncoder | None = None
 
 
 @dataclass
 class Backbone(ABC):
-    """A loaded base model: UNet, VAE, text encoders, all frozen.
+    """A loaded base model: network, VAE, text encoders, all frozen.
 
-    parts       models that adapters attach to, by the name layer names use: unet, te1, te2
+    parts       models that adapters attach to, by the name layer names use: `unet` is the network that predicts, in
+                every family; te1, te2 are text encoders
+    texts       how captions are encoded where that is done while training, `captions` where it is done once before
     digest      identifies all weights; `vae_digest` the autoencoder's alone
     hashes      of a checkpoint and of an autoencoder in one file, as kohya names and computes them
     """
@@ -94,21 +106,37 @@ class Backbone(ABC):
     ztsnr: bool = False
     digest: str = ""
     vae_digest: str = ""
-    scaling: float = 0.18215
     schedule: dict[str, Any] = field(default_factory=dict[str, Any])
     hashes: dict[str, str] = field(default_factory=dict[str, str])
+    captions: CaptionEncoder | None = None
 
     @abstractmethod
     def layer_names(self) -> list[LayerName]:
         """Every layer that could be adapted, in forward order, text encoders first."""
 
-    @abstractmethod
     def condition(self, tokens: Sequence[Tensor], sizes: Tensor | None) -> Conditions:
-        """Encodes token ids, one tensor [batch, chunks, 77] per tokenizer."""
+        """Encodes token ids, one tensor [batch, chunks, 77] per tokenizer; of families without `stored_text`."""
+        raise NotImplementedError
+
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        """A batch of what `captions` made, of unequal lengths; of families with `stored_text`."""
+        raise NotImplementedError
 
     @abstractmethod
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
-        """The UNet's output for noisy latents [batch, 4, h, w] at timesteps [batch]."""
+        """The network's output for noisy latents [batch, channels, h, w] at timesteps [batch].
+
+        With the objective `flow` timesteps are σ in float32, and the output is noise − latents.
+        """
+
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        """The shift of the times of a picture of so many pixels and steps; of families with the objective `flow`."""
+        said = self.schedule.get("shift")
+        return float(self.family.sampling.get("flow_shift", 1.0) if said is None else said)
+
+    def guide(self, without: Tensor, towards: Tensor, guidance: float) -> Tensor:
+        """Classifier-free guidance: the prediction without the prompt and the one with it."""
+        return without + guidance * (towards - without)
 
     @classmethod
     @abstractmethod
@@ -125,6 +153,11 @@ class Backbone(ABC):
     def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
         """Parts and autoencoder without values; `configuration` is empty for a part of which nothing is known."""
 
+    @classmethod
+    @abstractmethod
+    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
+        """The autoencoder that the user names in the place of the base's own. Raises InputError and MissingError."""
+
     def stored_as_point(self, layer_name: LayerName) -> bool:
         """Whether files hold a linear layer's tensors as those of a 1×1 convolution."""
         return layer_name.path.endswith(self.family.point_layers)
@@ -132,6 +165,14 @@ class Backbone(ABC):
     def tokens(self, caption: str) -> list[Tensor]:
         """Token ids [chunks, 77] of one caption, per text encoder."""
         return [text.tokens(caption) for text in self.texts]
+
+    def caption_length(self, caption: str) -> int:
+        """Tokens of a caption, however many there are."""
+        return len(self.texts[0].words(caption)) if self.captions is None else self.captions.count(caption)
+
+    def caption_limit(self) -> int:
+        """Tokens of a caption that count; the rest is cut."""
+        return self.texts[0].max_tokens if self.captions is None else self.captions.limit
 
     def layer(self, layer_name: LayerName) -> Layer | None:
         """The layer of that name, or None where this model has none there."""
@@ -149,28 +190,29 @@ class Backbone(ABC):
         assert parent is not None
         setattr(parent, name, module)
 
-    @torch.no_grad()
+    @abstractmethod
     def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [batch, 4, h, w] of scaled latents of pictures [batch, 3, H, W] in -1 to 1."""
-        moments = self.vae.encode(pictures).latent_dist  # pyright: ignore[reportCallIssue]
-        return moments.mean * self.scaling, moments.std * self.scaling
+        """Mean and deviation [batch, channels, h, w] of latents of pictures [batch, 3, H, W] in -1 to 1.
 
-    @torch.no_grad()
+        They are normalized as the network takes them; h and w are the picture's sides by `family.factor`.
+        """
+
+    @abstractmethod
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [batch, 3, H, W], about -1 to 1, of scaled latents [batch, 4, h, w]."""
-        vae: Any = self.vae
-        return vae.decode(latents / self.scaling, return_dict=False)[0]
+        """Pictures [batch, 3, H, W], about -1 to 1, of such latents [batch, channels, h, w]."""
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of the latents of a picture of so many pixels."""
-        config: Any = self.vae.config
-        factor = 2 ** (len(config["block_out_channels"]) - 1)
-        return int(config["latent_channels"]), height // factor, width // factor
+        return self.family.channels, height // self.family.factor, width // self.family.factor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves the adaptable parts; the VAE follows in float32, which it needs not to overflow."""
         for part in self.parts.values():
             nn.Module.to(part, device=device, dtype=dtype)
+        self.vae_to(device)
+
+    def vae_to(self, device: torch.device) -> None:
+        """Moves the VAE alone."""
         nn.Module.to(self.vae, device=device, dtype=torch.float32)
 
 

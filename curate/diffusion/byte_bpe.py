@@ -10,14 +10,19 @@ from pathlib import Path
 from curate.diffusion.diffusers_folder import write_json
 
 
+def letters() -> list[str]:
+    """A visible letter for each byte, in the order of the bytes."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    spare = iter(range(256, 512))
+    return [chr(b) if b in printable else chr(next(spare)) for b in range(256)]
+
+
 def tables(words_of_captions: Sequence[str], merges_wanted: int = 600) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """The vocabulary and its merges: 256 bytes, 256 at word ends, the merges' results, 2 specials.
 
     Merges are learned from the words, frequent letter pairs first: a word that stands often becomes one token.
     """
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    spare = iter(range(256, 512))
-    symbols = [chr(b) if b in printable else chr(next(spare)) for b in range(256)]
+    symbols = letters()
     words: dict[tuple[str, ...], int] = {}
     for word, count in Counter(words_of_captions).items():
         words[(*word[:-1], word[-1] + "</w>")] = count

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.diffusion import foreign
-from curate.diffusion.family import Family, families, titles
+from curate.diffusion.family import INDEXES, Family, Prediction, families, titles
 from curate.diffusion.family import family as family_named
 from curate.diffusion.locate import locate_base
 from curate.errors import InputError
@@ -21,7 +21,7 @@ class Traits:
 
     family: str
     resolution: int
-    prediction: Literal["epsilon", "v", ""]
+    prediction: Prediction | Literal[""]
     ztsnr: bool
 
 
@@ -49,7 +49,8 @@ def candidates(family: str | None) -> Iterable[Family]:
 
 def family_of_folder(place: Path, base: str, family: str | None = None) -> Family:
     """The family of a folder in diffusers' layout. Raises InputError naming other pipelines."""
-    kind = str(read_json(place / "model_index.json").get("_class_name", "pipeline without a name"))
+    index = next((place / name for name in INDEXES if (place / name).is_file()), place / INDEXES[0])
+    kind = str(read_json(index).get("_class_name", "pipeline without a name"))
     for found in candidates(family):
         if kind in found.pipelines and all(
             _fits(read_json(place / part / "config.json"), values) for part, values in found.configuration.items()
@@ -66,11 +67,35 @@ def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:
 def family_of_keys(names: Collection[str], file: str, family: str | None = None) -> Family:
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
     for found in candidates(family):
-        if any(key in names for key in found.keys):
+        if any(key in names for key in found.keys) or _whole_fits(found, names):
             return found
     if other := foreign.of_keys(names):
         raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
     raise InputError(f"{file} is not a checkpoint of {titles('or')}")
+
+
+def plain_key(key: str) -> str:
+    """A key of a file of the network alone without the wrappers that programs put before it."""
+    for wrapper in ("model.diffusion_model.", "net."):
+        key = key.removeprefix(wrapper)
+    return key
+
+
+def _whole_fits(found: Family, names: Collection[str]) -> bool:
+    """Whether a file of the network alone is of a family: every mark is there, and every size that tells."""
+    if not found.whole_keys:
+        return False
+    plain = {plain_key(name): name for name in names}
+    marks = (any(k.startswith(m) for k in plain) if m.endswith(".") else m in plain for m in found.whole_keys)
+    return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in found.shapes.items())
+
+
+def _size(names: Collection[str], key: str | None) -> tuple[int, ...] | None:
+    """The shape of a tensor, where the keys come with shapes."""
+    if key is None or not isinstance(names, Mapping):
+        return None
+    held: Any = names[key]
+    return tuple(getattr(held, "shape", held) or ()) or None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,8 +118,14 @@ def _of_folder(place: Path, base: str, family: str | None) -> Traits:
     schedule = read_json(place / "scheduler" / "scheduler_config.json")
     size = read_json(place / found.core / "config.json").get("sample_size")
     resolution = size * 8 if isinstance(size, int) else found.resolution
-    prediction = "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"
-    return Traits(found.name, resolution, prediction, bool(schedule.get("rescale_betas_zero_snr")))
+    return Traits(found.name, resolution, prediction_of(found, schedule), bool(schedule.get("rescale_betas_zero_snr")))
+
+
+def prediction_of(family: Family, schedule: Mapping[str, Any]) -> Prediction:
+    """What a base predicts whose scheduler has this configuration."""
+    if family.objective == "flow":
+        return "flow"
+    return "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"
 
 
 def keys(place: Path) -> list[str]:
@@ -115,6 +146,8 @@ def of_keys(names: Iterable[str], place: Path, family: str | None = None) -> Tra
     held = dict.fromkeys(names)
     found = family_of_keys(held, place.name, family)
     prediction = "v" if "v_pred" in held else yaml_prediction(place) or found.prediction
+    if found.objective == "flow":
+        prediction = found.prediction
     return Traits(found.name, found.resolution, prediction, "ztsnr" in held)
 
 

@@ -9,7 +9,12 @@ from typing import Any, Literal
 from curate.core import declarations
 
 PACKAGE = "curate.diffusion"
-Prediction = Literal["epsilon", "v"]
+Prediction = Literal["epsilon", "v", "flow"]
+Objective = Literal["diffusion", "flow"]
+SD_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+"""Folders of a Stable Diffusion model."""
+INDEXES = ("model_index.json", "modular_model_index.json")
+"""Files that make a folder a model of diffusers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,21 @@ class Family:
     name             the file's; filled in by the reader
     title, order     what people call it, and its place in help
     pipelines        its classes in model_index.json
+    components       its folders in diffusers' layout
+    objective        diffusion with ᾱ, or rectified flow with σ
+    channels, factor channels of its latents, and pixels to a side of one of them
+    step             what sides of pictures are multiples of, in pixels
+    stored_text      whether captions are encoded once and kept on disk: its text encoders are never trained
+    precisions       number formats that it can be computed in
+    layers           default choice of layers; "" leaves it to the algorithm
+    convolutions     whether it has blocks of convolutions, which presets can choose
+    draw             defaults of timestep_sampling, flow_shift and dynamic_shift
+    shift_line       (tokens, μ, tokens, μ): the line of dynamic_shift, a token being 16 × 16 pixels
+    sampling         defaults of sampler, steps, guidance and flow_shift for pictures, where they are not SD's
+    file_names       names of layers in the LoRA files that training writes: kohya, diffusers or comfyui
+    whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
+                     wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
+    shapes           first sizes of tensors that tell it from families with the same keys
     configuration    values that tell it from families with the same pipeline, by part of the folder
     keys             keys of a checkpoint that no other family has
     core             folder of the model that predicts
@@ -54,11 +74,26 @@ class Family:
     title: str
     order: int = 100
     pipelines: tuple[str, ...] = ()
+    components: tuple[str, ...] = SD_COMPONENTS
+    objective: Objective = "diffusion"
+    channels: int = 4
+    factor: int = 8
+    step: int = 8
+    stored_text: bool = False
+    precisions: tuple[str, ...] = ("fp32", "bf16", "fp16")
+    layers: str = ""
+    convolutions: bool = True
+    draw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shift_line: tuple[float, float, float, float] | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
+    whole_keys: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     keys: tuple[str, ...] = ()
     core: str = "unet"
     resolution: int
-    prediction: Literal["epsilon", "v", ""] = "epsilon"
+    prediction: Literal["epsilon", "v", "flow", ""] = "epsilon"
     scaling: float = 0.18215
     blocks: int = 0
     clip_skip: bool = False

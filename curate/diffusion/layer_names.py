@@ -149,6 +149,8 @@ def _kinds(words: str) -> frozenset[Kind]:
     return frozenset(cast(list[Kind], words.split()))
 
 
+CONVOLUTIONS = "unet-convblock-only"
+"""The preset of nothing but blocks of convolutions."""
 # what each preset's name promises
 PRESETS: dict[str, frozenset[Kind]] = {
     "full": _kinds("text-attn text-mlp attn mlp resnet resnet-lin resample edge time"),
@@ -157,14 +159,14 @@ PRESETS: dict[str, frozenset[Kind]] = {
     "attn-only": _kinds("text-attn attn"),
     "unet-only": _kinds("attn mlp resnet resnet-lin resample edge time"),
     "unet-transformer-only": _kinds("attn mlp"),
-    "unet-convblock-only": _kinds("resnet resnet-lin resample edge"),
+    CONVOLUTIONS: _kinds("resnet resnet-lin resample edge"),
 }
 
 
 NORMS: dict[str, frozenset[Kind]] = {
     **dict.fromkeys(("full", "full-lin", "unet-only"), _kinds("norm resnet-norm")),
     **dict.fromkeys(("attn-mlp", "unet-transformer-only"), _kinds("norm")),
-    "unet-convblock-only": _kinds("resnet-norm"),
+    CONVOLUTIONS: _kinds("resnet-norm"),
 }
 """Norm layers inside what a preset holds; text encoders' are read by no program."""
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from curate.core.digests import FileDigests, file_digest, legacy_digest, text_digest
 from curate.diffusion.base import Backbone, LoadOptions, Parts
 from curate.diffusion.checkpoint_file import read
-from curate.diffusion.detect import family_of_folder, family_of_keys
-from curate.diffusion.family import Prediction
+from curate.diffusion.detect import family_of_folder, family_of_keys, prediction_of
 from curate.diffusion.family_class import family_class
 from curate.diffusion.locate import base_digest, locate_base, vae_digest
-from curate.diffusion.vae import load_vae
 from curate.errors import InputError
 
 
@@ -26,23 +23,20 @@ def load(base: str, offline: bool, options: LoadOptions | None = None, digests: 
     if options.tokenizer and place.is_dir():
         raise InputError(f"tokenizer has no effect: {base} has its own")
     family, parts = _parts(place, base, options, offline)
-    vae_config: Any = parts.vae.config
-    scaling = float(vae_config["scaling_factor"])
-    if options.vae:
-        parts.vae = load_vae(options.vae, scaling, offline)
-    prediction: Prediction = "v" if parts.schedule.get("prediction_type") == "v_prediction" else "epsilon"
+    vae = family.other_vae(options.vae, parts.vae, offline) if options.vae else parts.vae
+    assert vae is not None
     return family(
         name=base,
         parts=parts.models,
-        vae=parts.vae,
+        vae=vae,
         texts=parts.texts,
         resolution=parts.resolution,
-        prediction=prediction,
+        prediction=prediction_of(family.family, parts.schedule),
         ztsnr=bool(parts.schedule.get("rescale_betas_zero_snr")),
         digest=base_digest(base, offline, digests),
         vae_digest=vae_digest(options.vae, offline, digests) if options.vae else _own_vae_digest(place, digests),
-        scaling=scaling,
         schedule=parts.schedule,
+        captions=parts.captions,
         hashes=_hashes(place, "sd_model", digests) | _hashes(Path(options.vae).expanduser(), "vae", digests),
     )
 

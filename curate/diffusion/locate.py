@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion import tiny, toy
+from curate.diffusion.family import INDEXES, families
 from curate.errors import InputError, MissingError
 
-COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 CHECKPOINTS = (".safetensors", ".ckpt")
 EMBEDDED = {"tiny": tiny.folder, "toy": toy.folder}
 """Bases that are part of curate, and where their folders are."""
-PATTERNS = ["model_index.json", *(f"{c}/*.{e}" for c in COMPONENTS for e in ("json", "txt", "safetensors"))]
+
+
+def components() -> tuple[str, ...]:
+    """The folders that models of any family consist of."""
+    return tuple(dict.fromkeys(folder for found in families().values() for folder in found.components))
+
+
+def _patterns() -> list[str]:
+    """What of a model on the hub is fetched."""
+    inside = [f"{c}/*.{e}" for c in components() for e in ("json", "txt", "jinja", "safetensors")]
+    return [*INDEXES, *inside]
 
 
 def locate_base(base: str, offline: bool) -> Path:
@@ -26,10 +37,10 @@ def locate_base(base: str, offline: bool) -> Path:
     if place.suffix in CHECKPOINTS and place.is_file():
         return place
     if place.is_dir():
-        if not (place / "model_index.json").is_file():
+        if not any((place / index).is_file() for index in INDEXES):
             raise InputError(
-                f"{place} is not a diffusers model: it has no model_index.json",
-                "give the folder that contains model_index.json",
+                f"{place} is not a diffusers model: it has no {' or '.join(INDEXES)}",
+                f"give the folder that contains {INDEXES[0]}",
             )
         return place
     if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
@@ -37,7 +48,7 @@ def locate_base(base: str, offline: bool) -> Path:
             f'base model "{base}" is not there',
             "give a diffusers folder, a checkpoint, a hub name (owner/model), `toy` or `tiny`",
         )
-    return snapshot(base, offline)
+    return snapshot(base, offline, _patterns())
 
 
 def vae_files(vae: str, offline: bool) -> list[Path]:
@@ -62,12 +73,46 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     return [place / "config.json", *plain]
 
 
+def text_encoder_files(given: str, offline: bool) -> list[Path]:
+    """The files of a text encoder: one file, or config.json and weights of a folder or of a hub name.
+
+    Raises InputError for what is none of these and MissingError for what is not on this machine.
+    """
+    place = Path(given).expanduser()
+    if place.suffix == ".safetensors" and place.is_file():
+        return [place]
+    if not place.is_dir():
+        if place.suffix == ".safetensors" or given.count("/") != 1 or given.startswith((".", "/", "~")):
+            raise InputError(
+                f'text_encoder "{given}" is not there',
+                "give a .safetensors file, a folder with config.json, or a hub name (owner/model)",
+            )
+        patterns = ["*.json", "*.safetensors", "text_encoder/*.json", "text_encoder/*.safetensors"]
+        place = snapshot(given, offline, patterns, "text encoder")
+    place = place if (place / "config.json").is_file() else place / "text_encoder"
+    weights = sorted(place.glob("*.safetensors"))
+    if not (place / "config.json").is_file() or not weights:
+        raise InputError(f"{given} contains no text encoder", "it needs config.json and a safetensors file")
+    return [place / "config.json", *weights]
+
+
+def files_digest(files: Iterable[Path], digests: FileDigests | None = None) -> str:
+    """Identifies the content of files, by their folders' and their own names."""
+    there = sorted(path for path in files if path.is_file())
+    return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, digests)}" for p in there))
+
+
+def text_encoder_digest(given: str, offline: bool, digests: FileDigests | None = None) -> str:
+    """Identifies a text encoder's weights without loading it."""
+    return text_digest(*(file_digest(path, digests) for path in text_encoder_files(given, offline)))
+
+
 def vae_digest(vae: str, offline: bool, digests: FileDigests | None = None) -> str:
     """Identifies an autoencoder's weights without loading it."""
     return text_digest(*(file_digest(path, digests) for path in vae_files(vae, offline)))
 
 
-def snapshot(name: str, offline: bool, patterns: list[str] = PATTERNS, what: str = "base model") -> Path:
+def snapshot(name: str, offline: bool, patterns: list[str], what: str = "base model") -> Path:
     """The files of a hub name, fetched unless offline. Raises InputError for no such name, else MissingError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -110,5 +155,4 @@ def base_digest(base: str, offline: bool, digests: FileDigests | None = None) ->
     place = locate_base(base, offline)
     if place.is_file():
         return file_digest(place, digests)
-    files = sorted(p for c in COMPONENTS for p in (place / c).glob("*") if p.is_file())
-    return text_digest(*(f"{p.parent.name}/{p.name}={file_digest(p, digests)}" for p in files))
+    return files_digest([p for c in components() for p in (place / c).glob("*")], digests)

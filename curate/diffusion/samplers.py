@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from curate.core.warning_filters import ignore_warnings
-from curate.diffusion.family import Prediction
+from curate.diffusion import flow_samplers
+from curate.diffusion.family import Objective, Prediction
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -79,9 +80,16 @@ def title(sampler: str) -> str:
     return SAMPLERS[plain_name(sampler)].title
 
 
-def check(sampler: str, ztsnr: bool, spacing: Spacing = "normal") -> None:
-    """Raises InputError for a sampler that cannot draw with zero terminal SNR, or lacks a spacing."""
+def check(sampler: str, ztsnr: bool, spacing: Spacing = "normal", objective: Objective = "diffusion") -> None:
+    """Raises InputError for a sampler that cannot draw the objective or with zero terminal SNR, or lacks a spacing."""
     name = plain_name(sampler)
+    if objective == "flow":
+        if name not in flow_samplers.KINDS:
+            able = ", ".join(flow_samplers.KINDS)
+            raise InputError(f"sampler {name} cannot draw with a flow-matching model", f"choose from {able}")
+        if spacing != "normal":
+            raise InputError(f"spacing {spacing} has no effect: the base's shift spreads the steps", "leave it out")
+        return
     if ztsnr and name not in ZERO_TERMINAL:
         raise InputError(f"sampler {name} cannot draw with ztsnr", f"choose from {', '.join(ZERO_TERMINAL)}")
     if spacing != "normal" and not SAMPLERS[name].spaced:

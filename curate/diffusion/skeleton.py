@@ -66,29 +66,33 @@ class Skeleton(nn.Module):
         """A table of vectors."""
         self.put(path, _Embedding(count, width, device="meta"))
 
-    def norm(self, path: str, width: int) -> None:
+    def rms(self, path: str, width: int) -> None:
+        """A norm with a weight alone."""
+        self.put(path, nn.RMSNorm(width, device="meta"))
+
+    def layer_norm(self, path: str, width: int) -> None:
         """A norm of any kind: a weight and a bias."""
         self.put(path, nn.LayerNorm(width, device="meta"))
 
     def resnet(self, path: str, into: int, out: int, time: int = 0) -> None:
         """Two convolutions, with a projection of the time where there is one."""
-        self.norm(f"{path}.norm1", into)
+        self.layer_norm(f"{path}.norm1", into)
         self.conv(f"{path}.conv1", into, out)
         if time:
             self.linear(f"{path}.time_emb_proj", time, out)
-        self.norm(f"{path}.norm2", out)
+        self.layer_norm(f"{path}.norm2", out)
         self.conv(f"{path}.conv2", out, out)
         if into != out:
             self.conv(f"{path}.conv_shortcut", into, out, 1)
 
     def transformer(self, path: str, width: int, context: int, depth: int, linear: bool) -> None:
         """Blocks of attention to itself and to the context, and a gated feed-forward."""
-        self.norm(f"{path}.norm", width)
+        self.layer_norm(f"{path}.norm", width)
         for end in ("proj_in", "proj_out"):
             self.linear(f"{path}.{end}", width, width) if linear else self.conv(f"{path}.{end}", width, width, 1)
         for block in (f"{path}.transformer_blocks.{n}" for n in range(depth)):
             for i in (1, 2, 3):
-                self.norm(f"{block}.norm{i}", width)
+                self.layer_norm(f"{block}.norm{i}", width)
             for attention, read in (("attn1", width), ("attn2", context)):
                 self.linear(f"{block}.{attention}.to_q", width, width, bias=False)
                 for what in ("to_k", "to_v"):
@@ -156,7 +160,7 @@ def unet(given: Config) -> Skeleton:
             now = width
         if level + 1 < levels:
             made.conv(f"up_blocks.{level}.upsamplers.0.conv", now, now)
-    made.norm("conv_norm_out", now)
+    made.layer_norm("conv_norm_out", now)
     made.conv("conv_out", now, config["out_channels"])
     return made
 
@@ -175,8 +179,8 @@ def text(given: Config, projects: bool) -> Skeleton:
         made.linear(f"{layer}.mlp.fc1", width, config["intermediate_size"])
         made.linear(f"{layer}.mlp.fc2", config["intermediate_size"], width)
         for i in (1, 2):
-            made.norm(f"{layer}.layer_norm{i}", width)
-    made.norm("text_model.final_layer_norm", width)
+            made.layer_norm(f"{layer}.layer_norm{i}", width)
+    made.layer_norm("text_model.final_layer_norm", width)
     if projects:
         made.linear("text_projection", width, int(config.get("projection_dim", 512)), bias=False)
     return made
@@ -191,7 +195,7 @@ def vae(given: Config) -> Skeleton:
     def middle(part: str, width: int) -> None:
         for j in (0, 1):
             made.resnet(f"{part}.mid_block.resnets.{j}", width, width)
-        made.norm(f"{part}.mid_block.attentions.0.group_norm", width)
+        made.layer_norm(f"{part}.mid_block.attentions.0.group_norm", width)
         for what in ("to_q", "to_k", "to_v", "to_out.0"):
             made.linear(f"{part}.mid_block.attentions.0.{what}", width, width)
 
@@ -206,12 +210,12 @@ def vae(given: Config) -> Skeleton:
     made.conv("encoder.conv_in", config["in_channels"], widths[0])
     levels("encoder", "down_blocks", "downsamplers", widths, each, widths[0])
     middle("encoder", widths[-1])
-    made.norm("encoder.conv_norm_out", widths[-1])
+    made.layer_norm("encoder.conv_norm_out", widths[-1])
     made.conv("encoder.conv_out", widths[-1], 2 * latent)
     made.conv("decoder.conv_in", latent, widths[-1])
     middle("decoder", widths[-1])
     levels("decoder", "up_blocks", "upsamplers", widths[::-1], each + 1, widths[-1])
-    made.norm("decoder.conv_norm_out", widths[0])
+    made.layer_norm("decoder.conv_norm_out", widths[0])
     made.conv("decoder.conv_out", widths[0], config["out_channels"])
     made.conv("quant_conv", 2 * latent, 2 * latent, 1)
     made.conv("post_quant_conv", latent, latent, 1)

@@ -18,6 +18,7 @@ from curate.diffusion.clip_text import ClipText
 from curate.diffusion.detect import read_json, yaml_prediction
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.tokenizer import tokenizer
+from curate.diffusion.vae import load_vae
 from curate.errors import InputError
 
 TEXT_FOLDERS = ("text_encoder", "text_encoder_2")
@@ -36,6 +37,37 @@ class StableDiffusion(Backbone):
 
     pads_with_zero: ClassVar[bool] = False
     """Whether captions for the last text encoder of a checkpoint are padded with the id 0 instead of the end token."""
+
+    @override
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        moments = self.vae.encode(pictures).latent_dist  # pyright: ignore[reportCallIssue]
+        return moments.mean * self.scaling, moments.std * self.scaling
+
+    @override
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        vae: Any = self.vae
+        return vae.decode(latents / self.scaling, return_dict=False)[0]
+
+    @property
+    def scaling(self) -> float:
+        """What its latents are multiplied with."""
+        config: Any = self.vae.config
+        return float(config["scaling_factor"])
+
+    @override
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Those of its own autoencoder: a small one may have fewer levels."""
+        config: Any = self.vae.config
+        factor = 2 ** (len(config["block_out_channels"]) - 1)
+        return int(config["latent_channels"]), height // factor, width // factor
+
+    @override
+    @classmethod
+    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
+        config: Any = own.config if own is not None else {}
+        return load_vae(vae, float(config["scaling_factor"]), offline)
 
     @classmethod
     @abstractmethod

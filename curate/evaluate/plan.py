@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from curate import names
@@ -21,7 +21,6 @@ from curate.sampling.grid import Column, evenly
 from curate.sampling.loras import LoraStrength, lora_strength
 from curate.sampling.options import ModelOptions
 from curate.sampling.pictures import Context, Pictures, Request
-from curate.sampling.settings import PictureSettings
 from curate.train.data.dataset import Dataset, Picture, read_dataset
 from curate.train.output.trained import Trained, find_trained
 
@@ -78,18 +77,8 @@ class Plan:
         options = self.options
         slug = names.safe(plain(text)[:_SLUG]).strip(" ._") or "picture"
         name = f"{names.safe(column.label)}/{slug}-{digest_plain(text)[:6]}-{seed}"
-        picture = PictureSettings(
-            text,
-            options.negative,
-            options.width or self.side,
-            options.height or self.side,
-            seed,
-            options.steps,
-            options.guidance,
-            options.guidance_rescale,
-            options.sampler,
-            options.spacing,
-        )
+        usual = options.usual_picture(self.side, self.drawing.family)
+        picture = replace(usual, prompt=text, negative=options.negative, seed=seed)
         return Request(name, picture, column.loras)
 
     def identity(self) -> str:
@@ -138,7 +127,7 @@ def make_plan(
         subjects,
         training,
         shots,
-        side - side % 8,
+        side - side % drawing.family.step,
         viewers,
         place,
         lists,

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from curate.core.warning_filters import ignore_warnings
+from curate.diffusion import samplers
 from curate.diffusion.base import Backbone, Conditions
+from curate.diffusion.caption_encoder import CaptionEncoder, TextStates
 from curate.diffusion.family import Prediction
-from curate.diffusion.samplers import NUMPY, make_scheduler
+from curate.diffusion.flow_samplers import FlowSampler
+from curate.diffusion.samplers import NUMPY
 from curate.errors import CurateError, Interrupted
-from curate.sampling.emphasis import Emphasis
+from curate.sampling.emphasis import Emphasis, plain
 from curate.sampling.settings import PictureSettings
-from curate.sampling.text_states import encode
+from curate.sampling.text_states import Encoded, encode, join
 
 Pixels = NDArray[np.uint8]
 """A picture, H×W×3."""
@@ -48,7 +51,8 @@ class TextToImage:
     """Text to pictures with one state of the models: make another after adapters on the backbone changed.
 
     The backbone's models must be on the device, unless `offload` moves them. `prediction` and `ztsnr` are what the
-    models do, adapters included. `stopping` is asked between a sampler's steps.
+    models do, adapters included. `stopping` is asked between a sampler's steps. `kept` gives what was
+    made of a text before, of families whose text encoder a training has let go.
     """
 
     backbone: Backbone
@@ -57,7 +61,8 @@ class TextToImage:
     ztsnr: bool
     stopping: Callable[[], bool] = lambda: False
     emphasis: Emphasis = "original"
-    _encoded: dict[str, Conditions] = field(default_factory=dict[str, Conditions], init=False)
+    kept: Callable[[str], TextStates] | None = None
+    _encoded: dict[str, Encoded] = field(default_factory=dict[str, Encoded], init=False)
 
     def draw(self, batch: Sequence[PictureSettings]) -> list[Pixels]:
         """The pictures of settings that share their `shape`, in order.
@@ -71,14 +76,28 @@ class TextToImage:
             # one by one: it takes the memory of one, and a picture does not depend on the others
             return [_pixels(self.backbone.decode(one[None])[0]) for one in latents]
 
-    def encode(self, texts: Sequence[str]) -> list[Conditions]:
-        """What the text encoders make of prompts, each [1, tokens, width], remembered."""
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """What the text encoders make of prompts, each alone, remembered."""
         if missing := [text for text in dict.fromkeys(texts) if text not in self._encoded]:
+            if self.backbone.captions is not None:
+                self._encoded |= zip(missing, self._states(self.backbone.captions, missing), strict=True)
+                return [self._encoded[text] for text in texts]
             parts = [part for name, part in self.backbone.parts.items() if name.startswith("te")]
             with torch.no_grad(), self._on_device(*parts), self._autocast():
                 for text in missing:
                     self._encoded[text] = encode(self.backbone, text, self.emphasis, self.hardware.device)
         return [self._encoded[text] for text in texts]
+
+    def _states(self, encoder: CaptionEncoder, prompts: Sequence[str]) -> list[TextStates]:
+        """Of families that keep what their encoder makes: as a training kept it, or made now."""
+        device, texts = self.hardware.device, [plain(prompt) for prompt in prompts]
+        if self.kept is not None:
+            states = [self.kept(text) for text in texts]
+            return [{name: tensor.to(device) for name, tensor in one.items()} for one in states]
+        states = encoder.encode(texts, device, self.hardware.dtype)
+        if self.hardware.offload:
+            encoder.free()
+        return states
 
     @torch.no_grad()
     def latents(self, batch: Sequence[PictureSettings]) -> Tensor:
@@ -87,7 +106,7 @@ class TextToImage:
         generators = [torch.Generator().manual_seed(one.seed) for one in batch]
         guided = first.guidance > 1
         conditions = self._conditions(batch, guided)
-        scheduler = make_scheduler(first.sampler, self.backbone.schedule, self.prediction, self.ztsnr, first.spacing)
+        scheduler = self._scheduler(first)
         with ignore_warnings(*NUMPY):
             scheduler.set_timesteps(first.steps, device=device)
         shape = self.backbone.latent_shape(first.width, first.height)
@@ -102,7 +121,7 @@ class TextToImage:
                 times = time.to(device).expand(len(given))
                 output = self.backbone.predict(given, times, conditions).float()
                 if guided:
-                    output = _guide(output, first.guidance, first.guidance_rescale)
+                    output = self._guide(output, first.guidance, first.guidance_rescale)
                 latents = scheduler.step(output, time, latents, **extra, return_dict=False)[0]
         if not bool(latents.isfinite().all()):
             precision = str(self.hardware.dtype).removeprefix("torch.")
@@ -112,17 +131,30 @@ class TextToImage:
             )
         return latents
 
+    def _scheduler(self, picture: PictureSettings) -> Any:
+        """Of the picture's sampler; flow's also moves its times as suits the picture's size."""
+        backbone, sampler = self.backbone, samplers.plain_name(picture.sampler)
+        if backbone.family.objective == "flow":
+            shift = backbone.sampling_shift(picture.width, picture.height, picture.steps)
+            return FlowSampler(sampler, shift, backbone.schedule)
+        return samplers.make_scheduler(sampler, backbone.schedule, self.prediction, self.ztsnr, picture.spacing)
+
+    def _guide(self, output: Tensor, guidance: float, rescale: float) -> Tensor:
+        """Classifier-free guidance of predictions without and with the prompt."""
+        without, towards = output.chunk(2)
+        guided = self.backbone.guide(without, towards, guidance)
+        if not rescale:
+            return guided
+        axes = tuple(range(1, guided.dim()))
+        same_spread = guided * (towards.std(axes, keepdim=True) / guided.std(axes, keepdim=True))
+        return rescale * same_spread + (1 - rescale) * guided
+
     def _conditions(self, batch: Sequence[PictureSettings], guided: bool) -> Conditions:
         """Of the negative prompts, where they count, and of the prompts behind them."""
         texts = [*((one.negative for one in batch) if guided else ()), *(one.prompt for one in batch)]
-        encoded = self.encode(texts)
-        pooled = [one.pooled for one in encoded if one.pooled is not None]
         sizes = [[one.height, one.width, 0, 0, one.height, one.width] for one in batch] * (2 if guided else 1)
-        return Conditions(
-            torch.cat([one.context for one in encoded]),
-            torch.cat(pooled) if pooled else None,
-            torch.tensor(sizes, device=self.hardware.device),
-        )
+        with self._autocast():
+            return join(self.backbone, self.encode(texts), torch.tensor(sizes, device=self.hardware.device))
 
     @contextlib.contextmanager
     def _on_device(self, *models: nn.Module) -> Generator[None]:
@@ -154,17 +186,6 @@ class TextToImage:
                 yield
         finally:
             vae.disable_tiling()
-
-
-def _guide(output: Tensor, guidance: float, rescale: float) -> Tensor:
-    """Classifier-free guidance of predictions without and with the prompt."""
-    without, towards = output.chunk(2)
-    guided = without + guidance * (towards - without)
-    if not rescale:
-        return guided
-    axes = tuple(range(1, guided.dim()))
-    same_spread = guided * (towards.std(axes, keepdim=True) / guided.std(axes, keepdim=True))
-    return rescale * same_spread + (1 - rescale) * guided
 
 
 def _pixels(picture: Tensor) -> Pixels:

@@ -12,6 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
+    from curate.diffusion.base import Backbone
+    from curate.diffusion.caption_encoder import CaptionEncoder
     from curate.diffusion.clip_text import ClipText
 
 Emphasis = Literal["original", "no_norm", "none"]
@@ -82,11 +84,26 @@ def beyond(prompt: str) -> list[str]:
     return [title for title, pattern in _BEYOND.items() if pattern.search(prompt)]
 
 
-def cautions(encoder: ClipText, prompt: str, emphasis: Emphasis = "original") -> Iterator[str]:
+def cautions(backbone: Backbone, prompt: str, emphasis: Emphasis = "original") -> Iterator[str]:
     """Warnings about a prompt: what of it is cut, and what is not read."""
+    if backbone.captions is not None:
+        yield from kept_cautions(backbone.family.title, backbone.captions, prompt)
+        return
+    encoder = backbone.texts[0]
     shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
     if (count := len(words(encoder, prompt, emphasis))) > encoder.max_tokens:
         yield f"a prompt of {count} tokens is cut to {encoder.max_tokens}: {shown}"
+    if odd := beyond(prompt):
+        yield f"{', '.join(odd)} is not supported and is read as words: {shown}"
+
+
+def kept_cautions(title: str, encoder: CaptionEncoder, prompt: str) -> Iterator[str]:
+    """The same for a family whose encoder takes no weights: brackets are read, and their weights are left out."""
+    shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
+    if (count := encoder.count(plain(prompt))) > encoder.limit:
+        yield f"a prompt of {count} tokens is cut to {encoder.limit}: {shown}"
+    if any(weight != 1 for _, weight in parts(prompt)):
+        yield f"weights in prompts have no effect on {title}: {shown}"
     if odd := beyond(prompt):
         yield f"{', '.join(odd)} is not supported and is read as words: {shown}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,12 +11,12 @@ from pydantic import ConfigDict, Field
 
 from curate.core.options import Options
 from curate.core.path_options import FilePath, ModelName
-from curate.diffusion.family import families
+from curate.diffusion.family import Family, families
 from curate.diffusion.samplers import Sampler, Spacing
 from curate.errors import InputError
 from curate.sampling.emphasis import Emphasis
 from curate.sampling.prompts import Prompt, read_prompt, read_prompts
-from curate.sampling.settings import PictureSettings, pictures_of
+from curate.sampling.settings import PictureSettings, pictures_of, usual_of
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _SKIPS = ", ".join(found.title for found in families().values() if found.clip_skip)
@@ -45,16 +46,30 @@ class PictureOptions(Options):
     height: int | None = Field(
         None, ge=64, le=8192, multiple_of=8, description="Height in pixels. Default: the base's resolution."
     )
-    steps: int = Field(30, ge=1, le=1000, description="Number of sampling steps.")
-    guidance: float = Field(7.5, description="How much the prompt counts (CFG scale); 1 ignores the negative prompt.")
+    steps: int | None = Field(
+        None, ge=1, le=1000, description="Number of sampling steps. Default: 30, or what suits the family."
+    )
+    guidance: float | None = Field(
+        None,
+        description="How much the prompt counts (CFG scale); 1 ignores the negative prompt. "
+        "Default: 7.5, or what suits the family.",
+    )
     guidance_rescale: float = Field(
         0,
         ge=0,
         le=1,
         description="Share of the contrast from guidance that is taken back; 0.7 suits zero terminal SNR.",
     )
-    sampler: Sampler = Field("euler_a", description="Sampling method.")
+    sampler: Sampler | None = Field(
+        None, description="Sampling method. Default: euler_a; flow-matching models take euler (default) and heun."
+    )
     spacing: Spacing = Field("normal", description="How the steps are spread over the noise levels (schedule type).")
+
+    def usual_picture(self, side: int, family: Family) -> PictureSettings:
+        """What is given for every picture; `side` in pixels is the base's, and its family says what is not given."""
+        given = {name: getattr(self, name) for name in PictureOptions.model_fields}
+        usual = usual_of(family, side - side % family.step)
+        return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
 
 class ModelOptions(Options):
@@ -73,6 +88,10 @@ class ModelOptions(Options):
         "auto", description="What the model predicts; auto: as the base says."
     )
     ztsnr: bool | None = Field(None, description="Zero terminal SNR. Default: as the base was trained.")
+    text_encoder: ModelName = Field(
+        "",
+        description="Text encoder for a checkpoint file that holds the network alone: a file, a folder or a hub name.",
+    )
     vae: ModelName = Field("", description="Use another VAE than the base's own: a file, a folder or a hub name.")
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of CLIP's tokenizer, for checkpoints. Default: openai's."
@@ -87,6 +106,20 @@ class ModelOptions(Options):
     tiled: bool = Field(False, description="Decode in tiles of 512 pixels, for large pictures on small GPUs.")
 
 
+def check_model_options(options: ModelOptions, family: Family) -> None:
+    """Raises InputError that names what says nothing to a family with stored captions or flow matching."""
+    wrong = ["clip_skip", "max_tokens", "emphasis"] if family.stored_text else []
+    wrong += [] if family.stored_text else ["text_encoder"]
+    wrong += ["prediction", "ztsnr"] if family.objective == "flow" else []
+    given = [name for name in wrong if getattr(options, name) != ModelOptions.model_fields[name].default]
+    if given:
+        verb = "has" if len(given) == 1 else "have"
+        raise InputError(f"{', '.join(given)} {verb} no effect on {family.title}", "leave it out")
+    if options.precision not in ("auto", *family.precisions):
+        able = " or ".join(family.precisions)
+        raise InputError(f"precision {options.precision} overflows in {family.title}", f"choose {able}")
+
+
 class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
     """Everything about drawing but the base, LoRAs and places."""
 
@@ -99,21 +132,9 @@ class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
         given = [read_prompt(text.strip(), f"prompt {number}") for number, text in enumerate(self.prompt, 1)]
         return given + (read_prompts(Path(self.prompts).expanduser()) if self.prompts else [])
 
-    def pictures(self, prompts: Sequence[Prompt], side: int) -> list[PictureSettings]:
-        """The pictures of prompts; `side` in pixels is the base's."""
-        side -= side % 8
-        usual = PictureSettings(
-            "",
-            self.negative,
-            self.width or side,
-            self.height or side,
-            self.seed,
-            self.steps,
-            self.guidance,
-            self.guidance_rescale,
-            self.sampler,
-            self.spacing,
-        )
+    def pictures(self, prompts: Sequence[Prompt], side: int, family: Family) -> list[PictureSettings]:
+        """The pictures of prompts."""
+        usual = replace(self.usual_picture(side, family), negative=self.negative, seed=self.seed)
         return pictures_of(prompts, usual, self.count)
 
 

@@ -15,7 +15,6 @@ from curate.adapters.tensor_file import TensorFile
 from curate.core.digests import FileDigests, text_digest
 from curate.core.events import Listener, Note, Phase
 from curate.core.files import digest_plain, remove_leftovers
-from curate.diffusion import samplers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import Traits, traits, yaml_prediction
 from curate.diffusion.device import reproducible
@@ -27,8 +26,8 @@ from curate.sampling import emphasis, loras, parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.loras import Lora, LoraStrength
 from curate.sampling.memory import memory_errors
-from curate.sampling.options import ModelOptions
-from curate.sampling.settings import PictureSettings, batches
+from curate.sampling.options import ModelOptions, check_model_options
+from curate.sampling.settings import PictureSettings, batches, check_settings
 
 VERSION = 1
 """Raise it when the same request gives another picture than before."""
@@ -80,7 +79,8 @@ class Pictures:
         """Raises InputError for options that do not fit the base, MissingError for a base that is not there."""
         self.base, self.options, self.context = base, options, context
         self.traits: Traits = traits(base, context.offline)
-        declared = family(self.traits.family)
+        self.family = declared = family(self.traits.family)
+        check_model_options(options, declared)
         if options.clip_skip > 1 and not declared.clip_skip:
             raise InputError(
                 f"clip_skip has no effect: {declared.title} always reads the same layer of its text encoders",
@@ -110,7 +110,7 @@ class Pictures:
         same bytes. Raises Interrupted, InputError, MissingError, CurateError.
         """
         for one in requests:
-            samplers.check(one.picture.sampler, self.ztsnr, one.picture.spacing)
+            check_settings(one.picture, self.family, self.ztsnr)
         used = list(dict.fromkeys(lora.path for one in requests for lora in one.loras))
         for path in used:
             TensorFile.open(path)  # a file that is none is named before a base is loaded
@@ -195,7 +195,13 @@ class Pictures:
         options, context = self.options, self.context
         context.tell(Phase(context.stage, "loading the base model"))
         wanted = LoadOptions(
-            options.clip_skip, options.max_tokens, self._dtype, options.tokenizer, options.prediction, options.vae
+            options.clip_skip,
+            options.max_tokens,
+            self._dtype,
+            options.tokenizer,
+            options.prediction,
+            options.vae,
+            text_encoder=options.text_encoder,
         )
         backbone = load(self.base, context.offline, wanted, context.digests)
         with memory_errors(options, 1, context.device, self._dtype):
@@ -204,7 +210,9 @@ class Pictures:
 
     @property
     def _dtype(self) -> torch.dtype:
-        usual = "fp32" if self.context.device.type == "cpu" else "fp16"
+        usual = "fp16" if "fp16" in self.family.precisions else "bf16"
+        if self.context.device.type == "cpu":
+            usual = "fp32"
         return DTYPES[usual if self.options.precision == "auto" else self.options.precision]
 
     @contextlib.contextmanager
@@ -245,7 +253,7 @@ class Pictures:
         for text in (picture.prompt, picture.negative):
             if text not in self._looked_at:
                 self._looked_at.add(text)
-                for line in emphasis.cautions(self.backbone.texts[0], text, self.options.emphasis):
+                for line in emphasis.cautions(self.backbone, text, self.options.emphasis):
                     self.context.note("warning", line)
 
     def _reproducible(self) -> contextlib.AbstractContextManager[None]:

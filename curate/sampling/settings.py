@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from curate.diffusion import samplers
+from curate.diffusion.family import Family
 from curate.diffusion.samplers import Spacing
+from curate.errors import InputError
 from curate.sampling.prompts import Prompt
 
 
@@ -50,6 +53,20 @@ class PictureSettings:
             "sampler": prompt.sampler or None,
         }
         return replace(self, prompt=prompt.text, **{name: value for name, value in values.items() if value is not None})
+
+
+def usual_of(family: Family, side: int) -> PictureSettings:
+    """The settings of a family's pictures that nothing else is said of."""
+    known = {name: family.sampling[name] for name in ("steps", "guidance", "sampler") if name in family.sampling}
+    return PictureSettings("", width=side, height=side, **known)
+
+
+def check_settings(picture: PictureSettings, family: Family, ztsnr: bool) -> None:
+    """Raises InputError for a sampler or a size that the family cannot draw."""
+    samplers.check(picture.sampler, ztsnr, picture.spacing, family.objective)
+    if picture.width % family.step or picture.height % family.step:
+        size = f"{picture.width}x{picture.height}"
+        raise InputError(f"{family.title} cannot draw {size} pixels", f"give multiples of {family.step}")
 
 
 def pictures_of(prompts: Sequence[Prompt], usual: PictureSettings, count: int) -> list[PictureSettings]:

@@ -14,10 +14,24 @@ import torch
 from torch import Tensor
 
 from curate.diffusion.base import Backbone, Conditions
+from curate.diffusion.caption_encoder import TextStates
 from curate.sampling.emphasis import Emphasis, has_syntax, words
 
 LEAST_MEAN = 1e-6
 """Of states, as a share of their root mean square: below it a mean is rounding, and dividing by it would be noise."""
+
+
+Encoded = Conditions | TextStates
+"""What one prompt came to: Conditions [1, …], or what a family keeps of a caption."""
+
+
+def join(backbone: Backbone, encoded: Sequence[Encoded], sizes: Tensor) -> Conditions:
+    """The conditions of a batch of prompts."""
+    whole = [one for one in encoded if isinstance(one, Conditions)]
+    if not whole:
+        return backbone.collate([one for one in encoded if not isinstance(one, Conditions)])
+    pooled = [one.pooled for one in whole if one.pooled is not None]
+    return Conditions(torch.cat([one.context for one in whole]), torch.cat(pooled) if pooled else None, sizes)
 
 
 def encode(backbone: Backbone, prompt: str, emphasis: Emphasis, device: torch.device) -> Conditions:

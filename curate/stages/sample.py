@@ -80,7 +80,7 @@ class Sample(GridOptions, DatasetStage):
         if not prompts:
             raise InputError(f"there is nothing to draw: {folder} holds no N_trigger folder", "give prompts")
         loras = evenly([LoraStrength(path) for path in trained.loras], self.checkpoints)
-        rows = self.pictures(prompts, trained.side or pictures.traits.resolution)
+        rows = self.pictures(prompts, trained.side or pictures.traits.resolution, pictures.family)
         place = out or grid_folder(trained.loras[-1])
         return Plan(pictures, columns_of([*loras, *further], self.strengths), rows, place)
 

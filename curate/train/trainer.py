@@ -17,9 +17,10 @@ from curate.diffusion.locate import locate_base
 from curate.diffusion.quantize import quantize
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Context, Job, prepare
+from curate.train.data.texts import encode_captions
 from curate.train.loop.loop import Loop
 from curate.train.monitor.periodic_saves import LoraFiles
-from curate.train.monitor.setup import monitor_of
+from curate.train.monitor.setup import monitor_of, sample_texts
 from curate.train.network.build import attach
 from curate.train.network.network import Network
 from curate.train.options import TrainOptions, imported, resolve
@@ -138,11 +139,18 @@ class Training:
             options.prediction,
             options.vae,
             options.family,
+            options.text_encoder,
         )
         context.phase("loading the base model")
         backbone = team.first_then_others(lambda: load(options.base, context.offline, load_options, context.digests))
         self.end_if_stopping("loading the base model")
         with reproducible(context.device, sum(p.numel() for p in backbone.parts["unet"].parameters())):
+            with memory.memory_errors(options, "loading the base"):
+                backbone.vae_to(context.device)
+            job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))
+            if backbone.captions is not None:
+                prompts = sample_texts(options)
+                job.texts = team.first_then_others(lambda: encode_captions(job, prompts, context, dtype))
             with memory.memory_errors(options, "loading the base"):
                 if options.base_precision != "auto":
                     quantize(backbone.parts.values(), options.base_precision)
@@ -150,7 +158,6 @@ class Training:
                     swap(backbone.parts["unet"], options.swap_blocks, context.device)
                 backbone.to(context.device, dtype)
             self.end_if_stopping("loading the base model")
-            job: Job = team.first_then_others(lambda: prepare(options, self.data, backbone, context))
             for level, line in preflight(job, self.context.triggers):
                 context.note(level, line)
             network = self.attach(backbone)

@@ -7,6 +7,7 @@ import random
 from curate import captions, names
 from curate.captions import Wording
 from curate.train.data.dataset import Picture
+from curate.train.data.order import Showing
 from curate.train.options import TrainOptions
 
 MOST_WORDINGS = 256
@@ -66,6 +67,13 @@ def longest(picture: Picture, options: TrainOptions) -> list[str]:
     if not options.caption_wildcards:
         return [wording.text for wording in picture.wordings]
     return [captions.longest(wording, _separator(options)).text for wording in picture.wordings]
+
+
+def of_showing(picture: Picture, showing: Showing, options: TrainOptions) -> str:
+    """The caption of one showing of a picture."""
+    wording = drawn(picture, options, random.Random(showing.seed(options.seed, "wording")))
+    draw = random.Random(showing.seed(options.seed, "caption"))
+    return shown(wording.text, picture.words, options, showing.epoch, draw, wording.kept)
 
 
 def shown(

@@ -20,6 +20,7 @@ from curate.train.data.run_plan import Fitting, outline, split
 from curate.train.options import TrainOptions
 from curate.train.runtime import memory
 from curate.train.storage.paths import home
+from curate.train.storage.text_store import TextStore
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Job:
     entries     pictures that are trained: the concepts', then those for regularisation
     mirrored    the same pictures, empty without flip
     held        pictures that are never trained, to measure the loss on
+    texts       where the captions are that were encoded before, of families that do so
     """
 
     options: TrainOptions
@@ -75,11 +77,12 @@ class Job:
     steps: int
     epochs: int
     held: list[latents.Entry] = field(default_factory=list[latents.Entry])
+    texts: TextStore | None = None
 
 
 def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: Context) -> Job:
     """Fits pictures to buckets, encodes what is not on disk yet, works out the length of the run."""
-    fitting = Fitting(options, backbone.resolution)
+    fitting = Fitting(options, backbone.resolution, backbone.family.step)
     trained, held = split(data.pictures, options.validation, options.seed)
     if options.validation_folder:
         other = Path(options.validation_folder).expanduser()
@@ -93,7 +96,7 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     def encoded(pictures: Sequence[Picture], flip: bool = False) -> list[latents.Entry]:
         place = home(context.folder) / "latents"
         fits = [fitting.of(p) for p in pictures]
-        placed = latents.place(pictures, fits, backbone.vae_digest, place, flip)
+        placed = latents.place(pictures, fits, backbone.vae_digest, place, backbone.latent_shape, flip)
         with memory.memory_errors(options, "encoding pictures"):
             return _encoded(placed, backbone, context, flip)
 
@@ -133,7 +136,7 @@ def _encoded(
     entries: list[latents.Entry], backbone: Backbone, context: Context, flip: bool = False
 ) -> list[latents.Entry]:
     good: set[int] = set()
-    missing = sum(8 * 4 * (e.fit.bucket[0] // 8) * (e.fit.bucket[1] // 8) for e in entries if not e.known)
+    missing = sum(e.size for e in entries if not e.known)
     memory.require_disk(home(context.folder), missing / memory.GIB, "the latents")
     # one picture at a time on a CPU: there a picture's latents must not depend on what shares its batch
     batch = 1 if context.device.type == "cpu" else 8

@@ -28,7 +28,7 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A picture with its bucket, and where its latents are: mean and deviation stacked, [2, 4, h, w] float32."""
+    """A picture with its bucket, and where its latents are: mean and deviation stacked, [2, channels, h, w] float32."""
 
     picture: Picture
     fit: buckets.Fit
@@ -40,15 +40,28 @@ class Entry:
         """Whether they are encoded."""
         return self.key in self.file
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.file.size
+
     def load(self) -> Tensor:
         """The stored mean and deviation."""
         return torch.from_numpy(self.file.read(self.key).copy())
 
 
 def place(
-    pictures: Sequence[Picture], fits: Sequence[buckets.Fit], vae_digest: str, folder: Path, flip: bool = False
+    pictures: Sequence[Picture],
+    fits: Sequence[buckets.Fit],
+    vae_digest: str,
+    folder: Path,
+    shape: Callable[[int, int], tuple[int, int, int]],
+    flip: bool = False,
 ) -> list[Entry]:
-    """Says where each picture's latents belong, by its bytes, the autoencoder and its bucket; nothing is encoded."""
+    """Says where each picture's latents belong, by its bytes, the autoencoder and its bucket; nothing is encoded.
+
+    `shape` is the latents' of a picture's width and height.
+    """
     files: dict[buckets.Size, LatentFile] = {}
     entries: list[Entry] = []
     for picture, how in zip(pictures, fits, strict=True):
@@ -56,7 +69,7 @@ def place(
         width, height = how.bucket
         if how.bucket not in files:
             name = f"{width}x{height}-{text_digest(vae_digest, str(VERSION))[:12]}"
-            files[how.bucket] = LatentFile(folder / name, (2, 4, height // 8, width // 8))
+            files[how.bucket] = LatentFile(folder / name, (2, *shape(width, height)))
         entries.append(Entry(picture, how, files[how.bucket], key))
     return entries
 

@@ -30,15 +30,15 @@ def _grey(mask: Path) -> Any:
         ) from error
 
 
-def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
+def weights(picture: Picture, fit: buckets.Fit, flipped: bool, factor: int = 8) -> Tensor:
     """What each place of the latents counts, 0 to 1, [1, h, w]; all 1 without a mask.
 
     The mask goes the picture's own way: to its size where it has another, scaled, cropped, mirrored; then the mean of
-    each 8×8 block is taken. Raises InputError for a mask that cannot be read.
+    each block of `factor`×`factor` is taken. Raises InputError for a mask that cannot be read.
     """
     width, height = fit.bucket
     if picture.mask is None:
-        return torch.ones(1, height // 8, width // 8)
+        return torch.ones(1, height // factor, width // factor)
     import cv2
 
     grey = _grey(picture.mask)
@@ -46,5 +46,6 @@ def weights(picture: Picture, fit: buckets.Fit, flipped: bool) -> Tensor:
         grey = cv2.resize(grey, (picture.width, picture.height), interpolation=cv2.INTER_AREA)
     fitted = buckets.apply(grey, fit)
     whole = np.ascontiguousarray(fitted[:, ::-1] if flipped else fitted)
-    small = cv2.resize(whole.astype(np.float32) / 255, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    size = width // factor, height // factor
+    small = cv2.resize(whole.astype(np.float32) / 255, size, interpolation=cv2.INTER_AREA)
     return torch.from_numpy(np.clip(small, 0, 1))[None]

@@ -29,11 +29,16 @@ def bucket_sides(options: TrainOptions, resolution: int) -> tuple[int, int]:
 class Fitting:
     """The buckets that options and a base of that native resolution make."""
 
-    def __init__(self, options: TrainOptions, native: int) -> None:
-        """Raises InputError where no bucket is left."""
+    def __init__(self, options: TrainOptions, native: int, least: int = 8) -> None:
+        """`least` is what the family's sides are multiples of. Raises InputError where no bucket is left."""
         self.resolution = options.resolution or native
         self.upscale = options.upscale
         self.step = bucket_step(options, self.resolution)
+        if self.step % least:
+            raise InputError(
+                f"bucket_step {self.step}: sides of pictures must be multiples of {least} for this base",
+                f"bucket_step {least} or a multiple of it",
+            )
         smallest, largest = bucket_sides(options, self.resolution)
         if not smallest <= self.resolution <= largest:
             raise InputError(

@@ -23,7 +23,11 @@ MANY_CAPTIONS = 20_000
 
 @dataclass(slots=True)
 class Batch:
-    """One forward's inputs on the device; `sizes` are what SDXL is told of each picture, `mask` what of it counts."""
+    """One forward's inputs on the device.
+
+    tokens  of captions, of families that encode them while training
+    sizes   what SDXL is told of each picture; `mask` what of it counts
+    """
 
     noisy: Tensor
     target: Tensor
@@ -43,7 +47,7 @@ class Batches:
         self.job, self.device = job, device
         self.schedule = objective_options.noise_schedule(job.options, job.backbone)
         self.noise, self.weighting, self.distance = objective_options.objective_of(job.options)
-        total = sum(8 * 4 * (w // 8) * (h // 8) for w, h in (e.fit.bucket for e in [*job.entries, *job.mirrored]))
+        total = sum(entry.size for entry in [*job.entries, *job.mirrored])
         self.held: dict[tuple[int, bool], Tensor] | None = {} if total <= MEMORY_LIMIT else None
         self.ids: dict[str, list[Tensor]] = {}
         self.masks: dict[tuple[int, bool], Tensor] = {}
@@ -68,8 +72,8 @@ class Batches:
             noisy=self.send(self.schedule.noisy(latents, input_noise, times)),
             target=self.send(self.schedule.target(latents, target_noise, times)),
             timesteps=self.send(times),
-            weights=self.send(objective.weights(self.weighting, self.schedule, times) * self._counts(showings)),
-            thresholds=None if self.distance.kind == "l2" else self.send(self.distance.threshold(self.schedule, times)),
+            weights=self.send(self.schedule.weights(self.weighting, times) * self._counts(showings)),
+            thresholds=None if self.distance.kind == "l2" else self.send(self.schedule.threshold(self.distance, times)),
             tokens=[self.send(torch.stack(per_encoder)) for per_encoder in zip(*tokens, strict=True)],
             captions=[self.caption(s) for s in showings],
             sizes=self.send(torch.tensor(sizes, dtype=torch.float32)),
@@ -88,15 +92,14 @@ class Batches:
             key = showing.picture, self.flipped(showing)
             if key not in self.masks:
                 entry = self.job.entries[showing.picture]
-                self.masks[key] = masks.weights(entry.picture, entry.fit, key[1])
+                self.masks[key] = masks.weights(entry.picture, entry.fit, key[1], self.job.backbone.family.factor)
             found.append(self.masks[key])
         return self.send(torch.stack(found))
 
     def _draw(self, showing: Showing, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         draw = showing.generator(seed, "noise")
-        options = self.job.options
-        last = min(options.max_timestep, len(self.schedule.alphas))
-        time = torch.randint(options.min_timestep, last, (), generator=draw)
+        width, height = self.job.entries[showing.picture].fit.bucket
+        time = self.schedule.draw(draw, width, height)
         mean, deviation = self.stored(showing)
         latent = mean + deviation * torch.randn(mean.shape, generator=draw)
         target, given = objective.draw_noise(latent, self.noise, draw)
@@ -104,10 +107,7 @@ class Batches:
 
     def caption(self, showing: Showing) -> str:
         """The caption as this showing has it."""
-        picture, options = self.job.entries[showing.picture].picture, self.job.options
-        wording = captions.drawn(picture, options, random.Random(showing.seed(options.seed, "wording")))
-        draw = random.Random(showing.seed(options.seed, "caption"))
-        return captions.shown(wording.text, picture.words, options, showing.epoch, draw, wording.kept)
+        return captions.of_showing(self.job.entries[showing.picture].picture, showing, self.job.options)
 
     def _tokens(self, showing: Showing) -> list[Tensor]:
         caption = self.caption(showing)

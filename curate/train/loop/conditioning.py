@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from curate.diffusion.base import Conditions
+from curate.diffusion.caption_encoder import TextStates
 from curate.train.data import captions
 from curate.train.data.job import Job
 from curate.train.runtime import memory
+from curate.train.storage.text_store import TextStore
 
+HELD_BYTES = 2 << 30
+"""Of encodings that come from disk and are held in memory."""
 HELD_CAPTIONS = 2_000
 """Captions whose encodings are held on the device: at SDXL's size about 0.3 MB each in half precision."""
 
@@ -31,6 +35,39 @@ def _fits(job: Job) -> bool:
             return False
         every.update(possible)
     return len(every) <= HELD_CAPTIONS
+
+
+def conditioner_of(job: Job, trains_text: bool, device: torch.device) -> Conditioner | StoredConditioner:
+    """What a run takes its conditions from."""
+    return Conditioner(job, trains_text) if job.texts is None else StoredConditioner(job, job.texts, device)
+
+
+class StoredConditioner:
+    """Conditions of captions that were encoded before training; the text encoders never train."""
+
+    trains_text = False
+
+    def __init__(self, job: Job, store: TextStore, device: torch.device) -> None:
+        self.job, self.store, self.device = job, store, device
+        self.held: dict[str, TextStates] = {}
+        self.bytes = 0
+
+    def of(self, shown: Sequence[str], tokens: Sequence[Tensor], sizes: Tensor) -> Conditions:
+        """Conditions of captions [batch], on the device."""
+        states = [self.states(caption) for caption in shown]
+        sent = [{name: tensor.to(self.device) for name, tensor in one.items()} for one in states]
+        return self.job.backbone.collate(sent)
+
+    def states(self, caption: str) -> TextStates:
+        """What was kept of a caption, read once as long as memory is left for it."""
+        if caption not in self.held:
+            found = self.store.read(caption)
+            size = sum(tensor.nbytes for tensor in found.values())
+            if self.bytes + size > HELD_BYTES:
+                return found
+            self.held[caption] = found
+            self.bytes += size
+        return self.held[caption]
 
 
 class Conditioner:

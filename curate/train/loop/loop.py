@@ -18,7 +18,7 @@ from curate.train.data.job import Context, Job
 from curate.train.data.order import Showing
 from curate.train.loop import checkpoint, lr_schedule, objective, optimizer
 from curate.train.loop.batch import Batch, Batches
-from curate.train.loop.conditioning import Conditioner
+from curate.train.loop.conditioning import conditioner_of
 from curate.train.loop.followers import Observer, Saver
 from curate.train.network.network import Network
 from curate.train.options import resolve
@@ -64,8 +64,8 @@ class Loop:
         self.state = checkpoint.restore(folder, network, self.optimizer, self.scaler)
         self.parameters: list[nn.Parameter] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.reached: list[nn.Parameter] | None = None
-        self.text = {name for name, layer_name in network.layer_names.items() if layer_name.part != "unet"}
-        self.conditioner = Conditioner(job, bool(self.text))
+        self.text = {name for name, layer_name in network.layer_names.items() if layer_name.part.startswith("te")}
+        self.conditioner = conditioner_of(job, bool(self.text), context.device)
         self.drops = any(adapter.is_random for adapter in network.adapters.values())
         self.chooses = any(adapter.algorithm.switching for adapter in network.adapters.values())
         self.pending: list[Pending] = []

@@ -8,13 +8,41 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Prediction = Literal["epsilon", "v"]
+
+
+class NoiseSchedule(Protocol):
+    """How much noise there is at a time: of diffusion, timesteps by number; of rectified flow, σ from 0 to 1."""
+
+    def draw(self, generator: torch.Generator, width: int, height: int) -> Tensor:
+        """The time of one showing of a picture of so many pixels, []."""
+        ...
+
+    def spread(self, count: int) -> Tensor:
+        """So many times in the middle of equal parts of those trained, [count]."""
+        ...
+
+    def noisy(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Latents with noise at times [batch]."""
+        ...
+
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """What is to be predicted."""
+        ...
+
+    def weights(self, how: Weighting, timesteps: Tensor) -> Tensor:
+        """What each sample's loss is multiplied with, [batch] float32."""
+        ...
+
+    def threshold(self, how: Distance, timesteps: Tensor) -> Tensor:
+        """huber_c at times, [batch] float32."""
+        ...
 
 
 def scaled_linear_alphas(start: float = 0.00085, end: float = 0.012, steps: int = 1000) -> Tensor:
@@ -37,10 +65,32 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The noise schedule; `alphas` is ᾱ [steps], float64, corrected already where zero terminal SNR is wanted."""
+    """Diffusion's schedule; `alphas` is ᾱ [steps], float64, corrected already where zero terminal SNR is wanted.
+
+    first, last   of the timesteps that are trained, the last not included
+    """
 
     alphas: Tensor
     prediction: Prediction
+    first: int = 0
+    last: int = 1000
+
+    def draw(self, generator: torch.Generator, width: int, height: int) -> Tensor:
+        """Uniform, whatever the picture's size."""
+        return torch.randint(self.first, min(self.last, len(self.alphas)), (), generator=generator)
+
+    def spread(self, count: int) -> Tensor:
+        """As `NoiseSchedule`."""
+        first, last = self.first, min(self.last, len(self.alphas))
+        return torch.tensor([first + int((i + 0.5) * (last - first) / count) for i in range(count)])
+
+    def weights(self, how: Weighting, timesteps: Tensor) -> Tensor:
+        """As `weights`."""
+        return weights(how, self, timesteps)
+
+    def threshold(self, how: Distance, timesteps: Tensor) -> Tensor:
+        """As `Distance.threshold`."""
+        return how.threshold(self, timesteps)
 
     @property
     def snr(self) -> Tensor:
@@ -82,7 +132,7 @@ class Noise:
 
 
 def draw_noise(latent: Tensor, how: Noise, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Noise for one latent [4, h, w], as the target holds it and as the input gets it."""
+    """Noise for one latent [channels, h, w], as the target holds it and as the input gets it."""
     noise = torch.randn(latent.shape, generator=generator)
     if how.offset or how.adaptive:
         strength = how.offset * (float(torch.rand((), generator=generator)) if how.random_strength else 1.0)

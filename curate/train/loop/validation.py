@@ -22,9 +22,7 @@ class Validation:
     def __init__(self, batches: Batches, losses: Callable[[Batch], Tensor]) -> None:
         """`losses` gives the loss of each sample of a batch."""
         self.batches, self.losses = batches, losses
-        options = batches.job.options
-        first, last = options.min_timestep, min(options.max_timestep, len(batches.schedule.alphas))
-        self.times = torch.tensor([first + int((i + 0.5) * (last - first) / TIMESTEPS) for i in range(TIMESTEPS)])
+        self.times = batches.schedule.spread(TIMESTEPS)
 
     def measure(self, stopping: Callable[[], bool] = lambda: False) -> float | None:
         """The mean over all held-out pictures and timesteps; None where `stopping`, asked between pictures, said so."""
@@ -43,9 +41,10 @@ class Validation:
         draw = torch.Generator().manual_seed(derive_seed(job.options.seed, "validation", entry.picture.digest))
         noise = torch.randn(latent.shape, generator=draw)
         tokens = job.backbone.tokens(caption)
-        mask = (
-            masks.weights(entry.picture, entry.fit, False).expand(TIMESTEPS, -1, -1, -1) if entry.picture.mask else None
-        )
+        mask = None
+        if entry.picture.mask:
+            one = masks.weights(entry.picture, entry.fit, False, job.backbone.family.factor)
+            mask = one.expand(TIMESTEPS, -1, -1, -1)
         return Batch(
             noisy=batches.send(batches.schedule.noisy(latent, noise, self.times)),
             target=batches.send(batches.schedule.target(latent, noise, self.times)),
@@ -53,7 +52,7 @@ class Validation:
             weights=batches.send(torch.ones(TIMESTEPS)),
             thresholds=None
             if batches.distance.kind == "l2"
-            else batches.send(batches.distance.threshold(batches.schedule, self.times)),
+            else batches.send(batches.schedule.threshold(batches.distance, self.times)),
             tokens=[batches.send(torch.stack([ids] * TIMESTEPS)) for ids in tokens],
             captions=[caption] * TIMESTEPS,
             sizes=batches.send(torch.tensor([sizes_of(entry, False)] * TIMESTEPS, dtype=torch.float32)),

@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 
 from curate.core.events import Saved
-from curate.diffusion import samplers
 from curate.diffusion.family import Prediction
 from curate.errors import Interrupted
 from curate.sampling import parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
-from curate.sampling.emphasis import cautions
+from curate.sampling.emphasis import cautions, plain
 from curate.sampling.prompts import Prompt, read_prompts
-from curate.sampling.settings import PictureSettings
+from curate.sampling.settings import PictureSettings, check_settings, usual_of
 from curate.train.data.job import prediction_of, resolution_of, zero_terminal
 from curate.train.loop.loop import Loop
 from curate.train.loop.validation import Validation
 from curate.train.monitor.watch import Action, Board, Interval, Monitor, board_command, validating
+from curate.train.options import TrainOptions
 from curate.train.output import lora_file, run_records
 from curate.train.runtime.seeds import derive_seed
 from curate.train.storage.paths import home
@@ -52,6 +52,14 @@ def monitor_of(loop: Loop, run: run_records.Run) -> Monitor:
     return Monitor(actions, board)
 
 
+def sample_texts(options: TrainOptions) -> list[str]:
+    """What the sample pictures are drawn from. Raises InputError for a wrong prompt file."""
+    if not options.sample_prompts:
+        return []
+    prompts = read_prompts(Path(options.sample_prompts).expanduser())
+    return [plain(text) for prompt in prompts for text in (prompt.text, prompt.negative)]
+
+
 def board_of(loop: Loop, run: run_records.Run) -> Board:
     """TensorBoard's files of a run, with its options as text."""
     job, context = loop.job, loop.context
@@ -77,11 +85,14 @@ class Sampling:
         warn(self.prompts, loop)
         self.prediction: Prediction = prediction_of(job)
         self.ztsnr = zero_terminal(options, job.backbone)
-        side = resolution_of(job) - resolution_of(job) % 8
-        usual = PictureSettings("", width=side, height=side, sampler=options.sample_sampler)
+        own = job.backbone.family
+        side = resolution_of(job) - resolution_of(job) % own.step
+        usual = usual_of(own, side)
+        if options.sample_sampler:
+            usual = replace(usual, sampler=options.sample_sampler)
         self.pictures = [self.picture(usual, index, prompt) for index, prompt in enumerate(self.prompts)]
         for picture in self.pictures:
-            samplers.check(picture.sampler, self.ztsnr)
+            check_settings(picture, own, self.ztsnr)
         self.models = parameters.Models(
             parameters.model_name(options.base), job.backbone.hashes.get("new_sd_model_hash", ""), options.clip_skip
         )
@@ -97,7 +108,8 @@ class Sampling:
         mine: list[tuple[int, Path]] = []
         hardware = Hardware(self.context.device, self.loop.dtype)
         backbone = self.loop.job.backbone
-        drawing = TextToImage(backbone, hardware, self.prediction, self.ztsnr, self.context.stopping)
+        kept = self.loop.job.texts.read if self.loop.job.texts else None
+        drawing = TextToImage(backbone, hardware, self.prediction, self.ztsnr, self.context.stopping, kept=kept)
         for index, picture in self.loop.team.share(list(enumerate(self.pictures))):
             if self.context.stopping():
                 break
@@ -136,5 +148,5 @@ def warn(prompts: list[Prompt], loop: Loop) -> None:
     """Names prompts that are cut, or not wholly understood."""
     texts = dict.fromkeys(text for prompt in prompts for text in (prompt.text, prompt.negative))
     for text in texts:
-        for line in cautions(loop.job.backbone.texts[0], text):
+        for line in cautions(loop.job.backbone, text):
             loop.context.note("warning", f"sample_prompts: {line}")

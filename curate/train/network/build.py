@@ -13,7 +13,8 @@ from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.layer_name import LayerName
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
-from curate.diffusion.layer_names import select_layers
+from curate.diffusion.family import Family
+from curate.diffusion.layer_names import CONVOLUTIONS, select_layers
 from curate.errors import InputError
 from curate.train.network import warm_start
 from curate.train.network.network import Make, Network, no_layer, trainable
@@ -38,7 +39,7 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 
     network = Network.attach(backbone, layer_names, make_one, options.seed, decomposed)
     try:
-        check(options, network.adapters, network.layer_names)
+        check(options, backbone.family, network.adapters, network.layer_names)
         if started is not None:
             warm_start.fits(network.adapters, started)
             for name, adapter in network.adapters.items():
@@ -66,7 +67,7 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
                 adapters[layer_name.key], used[layer_name.key] = adapter, layer_name
     if not adapters:
         raise no_layer()
-    check(options, adapters, used)
+    check(options, backbone.family, adapters, used)
     if started is not None:
         warm_start.fits(adapters, started)
         for name, adapter in adapters.items():
@@ -82,7 +83,12 @@ def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers |
         trained = [name for name in backbone.layer_names() if name.key in file and rate(options, name)]
         return trained, lambda name, shape: warm_start.build(shape, plans[name.key], name.key)
     everything = backbone.layer_names()
-    trained = filter_layers(options, select_layers(everything, resolve.layer_preset(options), options.train_norm))
+    preset = resolve.layer_preset(options, backbone.family)
+    if preset == CONVOLUTIONS and not backbone.family.convolutions:
+        raise InputError(
+            f"layer_preset {preset}: {backbone.family.title} has no blocks of convolutions", "leave it out"
+        )
+    trained = filter_layers(options, select_layers(everything, preset, options.train_norm), preset)
     layers = Layers(options, everything, trained)
 
     def make_one(layer_name: LayerName, shape: Shape) -> Adapter | None:
@@ -169,14 +175,12 @@ def matches(pattern: str, layer_name: LayerName) -> bool:
     return fnmatchcase(layer_name.key, f"*{pattern}*")
 
 
-def filter_layers(options: TrainOptions, layer_names: list[LayerName]) -> list[LayerName]:
+def filter_layers(options: TrainOptions, layer_names: list[LayerName], preset: str) -> list[LayerName]:
     """The layers that `include` and `exclude` leave. Raises InputError for a pattern that fits none."""
     for name in ("include", "exclude"):
         for pattern in getattr(options, name):
             if not any(matches(pattern, layer_name) for layer_name in layer_names):
-                raise InputError(
-                    f"{name}: no layer of layer_preset {resolve.layer_preset(options)} matches {pattern!r}"
-                )
+                raise InputError(f"{name}: no layer of layer_preset {preset} matches {pattern!r}")
     inside = [n for n in layer_names if not options.include or any(matches(p, n) for p in options.include)]
     return [n for n in inside if not any(matches(p, n) for p in options.exclude)]
 
@@ -184,7 +188,9 @@ def filter_layers(options: TrainOptions, layer_names: list[LayerName]) -> list[L
 SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "tucker")
 
 
-def check(options: TrainOptions, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]) -> None:
+def check(
+    options: TrainOptions, family: Family, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]
+) -> None:
     """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
     guided = presets.GUIDES[options.guide].values if options.guide else {}
     spatial = any(adapter.shape.spatial for adapter in adapters.values())
@@ -193,10 +199,11 @@ def check(options: TrainOptions, adapters: Mapping[str, Adapter], layer_names: M
         if value and not spatial and guided.get(name) != value:
             raise InputError(
                 f"{name} has no effect: no kernel larger than 1×1 is trained",
-                "choose a layer_preset with convolutions: full",
+                "choose a layer_preset with convolutions: full" if family.convolutions else "leave it out",
             )
     if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
-        raise InputError(f"train_norm has no effect: layer_preset {resolve.layer_preset(options)} holds no norm layers")
+        preset = resolve.layer_preset(options, family)
+        raise InputError(f"train_norm has no effect: layer_preset {preset} holds no norm layers")
     blocks = any(layer_name.block >= 0 for layer_name in layer_names.values())
     for name in ("block_ranks", "block_alphas"):
         if getattr(options, name) and not blocks:

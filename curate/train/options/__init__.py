@@ -17,7 +17,7 @@ from curate.train.options.optimizer import OPTIMIZERS
 from curate.train.options.output import WORDS
 from curate.train.options.run import Precision
 
-__all__ = ["GROUPS", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Precision", "TrainOptions", "imported"]
+__all__ = ["GROUPS", "LATER", "NEEDS", "OPTIMIZERS", "UNKEYED", "WORDS", "Precision", "TrainOptions", "imported"]
 
 FILES = "kohya's files"
 """Where the validation context holds what was read of them."""
@@ -137,6 +137,9 @@ NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
 
 UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, optimizer, run, data, objective, output, watch)))
 """Options that change no byte of the LoRA."""
+
+LATER = frozenset[str]().union(*(g.LATER for g in (base, objective, output)))
+"""Options that came after runs were first identified: at their defaults they are no part of the identity."""
 
 GROUPS = {
     "base": base.BaseOptions,

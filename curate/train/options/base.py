@@ -42,6 +42,12 @@ class BaseOptions(BaseModel):
     tokenizer: ModelName = Field(
         "", description="Folder or hub name of the CLIP tokenizer for a checkpoint file. Default: OpenAI's."
     )
+    text_encoder: ModelName = Field(
+        "",
+        description="Text encoder for a checkpoint file that holds the network alone, as of "
+        f"{', '.join(found.title for found in families().values() if found.stored_text) or 'flow models'}: "
+        "a file, a folder or a hub name.",
+    )
     vae: ModelName = Field("", description="Use this VAE instead of the base's: a file, a folder or a hub name.")
     from_kohya: tuple[FilePath, ...] = Field(
         (),
@@ -69,5 +75,7 @@ class BaseOptions(BaseModel):
 
 
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
+LATER = frozenset(("text_encoder",))
+"""Options that came later: at their defaults they are no part of a run's identity."""
 UNKEYED = frozenset(("from_kohya", "family"))
 """What the files said is in the other options, and the family is the base's in any case."""

@@ -7,6 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from curate.diffusion.family import families
+
+FLOW = ", ".join(found.title for found in families().values() if found.objective == "flow") or "flow models"
+"""The families that options of flow matching are for."""
+
 
 class ObjectiveOptions(BaseModel):
     """How errors are measured and weighed, and what noise is added."""
@@ -49,6 +54,23 @@ class ObjectiveOptions(BaseModel):
         description=("Input perturbation: extra noise that the model does not have to predict; 0.1 is usual, 0: off."),
     )
     ip_noise_random: bool = Field(False, description="Use a random input perturbation up to ip_noise.")
+    timestep_sampling: Literal["auto", "uniform", "logit-normal", "mode"] = Field(
+        "auto", description=f"How timesteps are drawn ({FLOW}); auto: as suits the family, mostly logit-normal."
+    )
+    logit_mean: float = Field(0.0, description="Mean of the normal draw of logit-normal.")
+    logit_std: float = Field(1.0, gt=0, description="Deviation of the normal draw of logit-normal.")
+    mode_scale: float = Field(1.29, ge=-1, le=1.75, description="How much mode prefers the middle timesteps.")
+    flow_shift: float | None = Field(
+        None,
+        gt=0,
+        description=f"Shift of the timesteps ({FLOW}): above 1 more of them are noisy; 1 changes nothing. "
+        "Default: the family's.",
+    )
+    dynamic_shift: bool | None = Field(
+        None,
+        description=f"Shift larger pictures more ({FLOW}), on the line that the family was trained with. "
+        "Default: the family's.",
+    )
 
 
 NEEDS: dict[str, tuple[str, Callable[[ObjectiveOptions], bool]]] = {
@@ -57,5 +79,20 @@ NEEDS: dict[str, tuple[str, Callable[[ObjectiveOptions], bool]]] = {
     "noise_offset_random": ("noise_offset", lambda o: o.noise_offset > 0),
     "multires_discount": ("multires_steps", lambda o: o.multires_steps > 0),
     "ip_noise_random": ("ip_noise", lambda o: o.ip_noise > 0),
+    "logit_mean": ("timestep_sampling logit-normal", lambda o: o.timestep_sampling in ("auto", "logit-normal")),
+    "logit_std": ("timestep_sampling logit-normal", lambda o: o.timestep_sampling in ("auto", "logit-normal")),
+    "mode_scale": ("timestep_sampling mode", lambda o: o.timestep_sampling == "mode"),
+    "flow_shift": ("dynamic_shift off", lambda o: not o.dynamic_shift),
 }
+DIFFUSION_ONLY = (
+    *("prediction", "ztsnr", "min_snr", "debiased", "p2", "v_like", "scale_v"),
+    *("multires_steps", "multires_discount"),
+)
+"""Options that speak of ᾱ, or of noise that flow matching does not start from."""
+FLOW_ONLY = ("timestep_sampling", "logit_mean", "logit_std", "mode_scale", "flow_shift", "dynamic_shift")
+"""Options that speak of σ."""
+LIVE_TEXT_ONLY = ("clip_skip", "max_tokens", "stop_text_after")
+"""Options of text encoders that run while training."""
+LATER: frozenset[str] = frozenset((*FLOW_ONLY,))
+"""Options that came later: at their defaults they are no part of a run's identity."""
 UNKEYED: frozenset[str] = frozenset()

@@ -47,4 +47,6 @@ NEEDS: dict[str, tuple[str, Callable[[OutputOptions], bool]]] = {
 }
 WORDS = frozenset(("title", "author", "comment", "license", "keywords", "thumbnail"))
 """What only stands in the metadata: a finished LoRA need not be trained anew for it."""
+LATER: frozenset[str] = frozenset()
+"""Options that came later: at their defaults they are no part of a run's identity."""
 UNKEYED = frozenset(("output_dir", "save_state_every", "keep_states", "keep_saves", *WORDS))

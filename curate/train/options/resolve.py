@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from curate.adapters.algorithm import algorithm
+from curate.diffusion.family import Family
+from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.options.optimizer import OWN_SCHEDULE, Schedule, finds_rate, relative_step
 
@@ -41,9 +43,34 @@ def ranks(options: TrainOptions) -> Ranks:
     return Ranks(rank, alpha, conv_rank, options.conv_alpha or alpha * conv_rank / rank)
 
 
-def layer_preset(options: TrainOptions) -> str:
-    """The choice of layers as given, or the algorithm's."""
-    return options.layer_preset or algorithm(options.algo).layers
+@dataclass(frozen=True)
+class Flow:
+    """How a flow model's σ is drawn, as given or as its family's default."""
+
+    sampling: Literal["uniform", "logit-normal", "mode"]
+    shift: float
+    dynamic_shift: bool
+
+
+def flow(options: TrainOptions, family: Family) -> Flow:
+    """The draw of σ. Raises InputError for a dynamic shift that the family has not."""
+    own = family.draw
+    usual: Literal["uniform", "logit-normal", "mode"] = own.get("timestep_sampling", "logit-normal")
+    sampling = usual if options.timestep_sampling == "auto" else options.timestep_sampling
+    dynamic = options.dynamic_shift
+    if dynamic is None:
+        dynamic = options.flow_shift is None and bool(own.get("dynamic_shift"))
+    if dynamic and family.shift_line is None:
+        raise InputError(f"dynamic_shift has no effect on {family.title}: it was trained with one shift", "flow_shift")
+    shift = float(own.get("flow_shift", 1.0)) if options.flow_shift is None else options.flow_shift
+    return Flow(sampling, shift, dynamic)
+
+
+def layer_preset(options: TrainOptions, family: Family) -> str:
+    """The choice of layers as given, or the algorithm's own, or the family's, or what the algorithm takes of SD's."""
+    own = algorithm(options.algo)
+    usual = own.layers if own.layers in own.presets else family.layers or own.layers
+    return options.layer_preset or usual
 
 
 def adaptive(options: TrainOptions) -> bool:

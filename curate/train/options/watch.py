@@ -33,7 +33,9 @@ class WatchOptions(BaseModel):
     sample_every_n_steps: int = Field(0, ge=0, description="Steps between sample pictures. Default: once an epoch.")
     sample_every_n_epochs: int = Field(0, ge=0, description="Epochs between sample pictures. Default: 1.")
     sample_at_start: bool = Field(False, description="Also generate sample pictures before the first step.")
-    sample_sampler: Sampler = Field("euler_a", description="Sampler of the sample pictures.")
+    sample_sampler: Sampler | None = Field(
+        None, description="Sampler of the sample pictures. Default: euler_a; euler for flow-matching models."
+    )
     tensorboard: bool = Field(True, description="Write loss, learning rate and validation loss for TensorBoard.")
 
 

@@ -21,7 +21,9 @@ def network_values(options: TrainOptions, network: Network) -> dict[str, Any]:
     usual = algos.most_common(1)[0][0]
     like = [adapter for adapter in held if adapter.algorithm.stored == usual]
     rank, alpha = size([a for a in like if not a.shape.spatial] or like)
-    arguments: dict[str, Any] = {} if options.rank_from_file else {"preset": resolve.layer_preset(options)}
+    arguments: dict[str, Any] = (
+        {} if options.rank_from_file else {"preset": resolve.layer_preset(options, network.backbone.family)}
+    )
     if spatial := [a for a in like if a.shape.spatial]:
         arguments["conv_dim"], arguments["conv_alpha"] = size(spatial)
     if module == LYCORIS:

@@ -11,7 +11,7 @@ from typing import Any
 from curate import names
 from curate.core.digests import text_digest
 from curate.core.files import write_bytes
-from curate.train.options import UNKEYED, TrainOptions, resolve
+from curate.train.options import LATER, UNKEYED, TrainOptions, resolve
 from curate.train.storage.paths import home, homes
 
 VERSION = 4
@@ -41,6 +41,9 @@ def keyed(options: TrainOptions) -> dict[str, Any]:
     # under the name and in the form that both had as one option, so that runs of that time are still known
     guide, layers = values.pop("guide"), values.pop("layer_preset")
     values["preset"] = [name for name in (guide, layers) if name]
+    for name in LATER:
+        if values.get(name) == TrainOptions.model_fields[name].default:
+            values.pop(name, None)
     revision = resolve.revision(options)
     return {**values, "optimizer_revision": revision} if revision else values
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from curate.adapters.algorithm import algorithm
 from curate.core.counting import counted
-from curate.diffusion.family import families, family
+from curate.diffusion.family import Family, families, family
 from curate.train.data.order import Order
 from curate.train.options import TrainOptions, resolve
 
@@ -28,17 +28,20 @@ class Setting:
 
 def lines(options: TrainOptions, setting: Setting, order: Order) -> list[Line]:
     """Everything there is to say before the start."""
-    found = [*_network(options), *_dropouts(options), *_run(options), *_base(options, setting), *_data(options, order)]
+    own = family(setting.family)
+    found = [*_network(options, own), *_dropouts(options), *_run(options, own), *_base(options, setting)]
+    found += _data(options, order)
     found += _length(options, order)
     return [("warning", line) for line in found]
 
 
-def _network(o: TrainOptions) -> Iterator[str]:
+def _network(o: TrainOptions, own_family: Family) -> Iterator[str]:
+    preset = resolve.layer_preset(o, own_family)
     ranks, own = resolve.ranks(o), algorithm(o.algo)
     most, conv_most = own.most_rank, own.most_conv_rank
     if most and ranks.rank > most:
         yield f"{o.algo} with rank {ranks.rank} also learns noise: more than {most} is rarely better"
-    spatial = resolve.layer_preset(o) in ("full", "unet-only", "unet-convblock-only")
+    spatial = own_family.convolutions and preset in ("full", "unet-only", "unet-convblock-only")
     if spatial and conv_most and o.conv_rank and o.conv_rank > conv_most:
         yield f"conv_rank {o.conv_rank}: convolutions with a rank above {conv_most} learn texture and noise first"
     if ranks.rank < resolve.FULL and ranks.alpha > ranks.rank:
@@ -55,7 +58,8 @@ def _dropouts(o: TrainOptions) -> Iterator[str]:
             yield f"{name} {value:g} is outside the usual {low:g} to {high:g}"
 
 
-def _run(o: TrainOptions) -> Iterator[str]:
+def _run(o: TrainOptions, own_family: Family) -> Iterator[str]:
+    preset = resolve.layer_preset(o, own_family)
     if resolve.adaptive(o):
         if resolve.schedule(o) != "cosine":
             given = f"{o.optimizer} with schedule {resolve.schedule(o)}"
@@ -67,8 +71,8 @@ def _run(o: TrainOptions) -> Iterator[str]:
         low, high = rates
         if not low <= resolve.learning_rate(o) <= high:
             yield f"{o.algo} needs a learning rate of {low:g} to {high:g}, not {resolve.learning_rate(o):g}"
-    if o.text_lr and resolve.layer_preset(o).startswith("unet"):
-        yield f"text_lr has no effect: layer_preset {resolve.layer_preset(o)} does not train the text encoders"
+    if o.text_lr and preset.startswith("unet"):
+        yield f"text_lr has no effect: layer_preset {preset} does not train the text encoders"
     if o.batch > BATCH:
         yield f"batch {o.batch}: larger than {BATCH} needs a higher learning rate and more epochs"
 
@@ -77,6 +81,8 @@ def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
     if o.resolution and o.resolution > setting.native:
         yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may appear twice"
     own = family(setting.family)
+    if own.objective == "flow" and (o.noise_offset or o.adaptive_noise):
+        yield f"noise_offset: {own.title} starts pictures from plain noise, which an offset is not; colors may drift"
     if not own.clip_skip and o.clip_skip > 1:
         yield f"clip_skip has no effect: {own.title} always reads the same layer of its text encoders"
     ztsnr = setting.ztsnr if o.ztsnr is None else o.ztsnr

@@ -11,10 +11,12 @@ from curate.diffusion import samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
 from curate.diffusion.detect import Traits, traits, traits_of_family
+from curate.diffusion.family import Family, family
 from curate.diffusion.frame import frame
 from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError, MissingError
 from curate.sampling.prompts import read_prompts
+from curate.sampling.settings import usual_of
 from curate.train.loop import objective_options, optimizer
 from curate.train.network import build
 from curate.train.options import TrainOptions
@@ -64,7 +66,10 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
             f"{place.name} does not say whether it predicts epsilon or v",
             "set prediction, or put its .yaml file beside it",
         )
+    if options.text_encoder and (not outlined.family.stored_text or (place is not None and place.is_dir())):
+        raise InputError(f"text_encoder has no effect: {options.base} has its own", "leave it out")
     _check_clip_skip(options, outlined)
+    _check_precision(options, outlined.family)
     objective_options.noise_schedule(options, outlined)
     build.plan_network(options, outlined)
     optimizer.check(options)
@@ -88,15 +93,24 @@ def _check_storage(options: TrainOptions, frame: Backbone, device: torch.device)
 
 
 def _check_clip_skip(options: TrainOptions, frame: Backbone) -> None:
+    if not frame.family.clip_skip:
+        return
     config: Any = frame.parts["te1"].config
     layers = int(config["num_hidden_layers"])
-    if frame.family.clip_skip and options.clip_skip > max(1, layers):
+    if options.clip_skip > max(1, layers):
         raise InputError(f"clip_skip {options.clip_skip} is more than the {layers} layers of the base's text encoder")
 
 
+def _check_precision(options: TrainOptions, family: Family) -> None:
+    if options.precision not in ("auto", *family.precisions):
+        able = " or ".join(family.precisions)
+        raise InputError(f"precision {options.precision} overflows in {family.title}", f"choose {able}")
+
+
 def _check_samplers(options: TrainOptions, base: Traits) -> None:
-    zero = base.ztsnr if options.ztsnr is None else options.ztsnr
-    if not zero or not options.sample_prompts:
+    zero, own = base.ztsnr if options.ztsnr is None else options.ztsnr, family(base.family)
+    if not options.sample_prompts or not (zero or own.objective == "flow"):
         return
+    usual = options.sample_sampler or usual_of(own, base.resolution).sampler
     for prompt in read_prompts(Path(options.sample_prompts).expanduser()):
-        samplers.check(prompt.sampler or options.sample_sampler, zero)
+        samplers.check(prompt.sampler or usual, zero, objective=own.objective)

@@ -13,7 +13,7 @@ from curate.core.counting import counted
 from curate.core.findings import Findings, Missing, missing_error
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
-from curate.diffusion.family import families
+from curate.diffusion.family import families, family
 from curate.errors import CurateError, MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset
@@ -37,14 +37,19 @@ class Value:
     source: str
 
 
-def outline_of(options: TrainOptions, data: Dataset, native: int) -> Outline:
-    """The length of the run on a base of that native resolution, from the pictures' sizes alone."""
-    return outline(options, *fitted(options, data, native))
+def outline_of(options: TrainOptions, data: Dataset, native: int, least: int = 8) -> Outline:
+    """The length of the run on a base of that native resolution, from the pictures' sizes alone.
+
+    `least` is what the family's sides are multiples of.
+    """
+    return outline(options, *fitted(options, data, native, least))
 
 
-def fitted(options: TrainOptions, data: Dataset, native: int) -> tuple[list[Picture], list[buckets.Fit]]:
+def fitted(
+    options: TrainOptions, data: Dataset, native: int, least: int = 8
+) -> tuple[list[Picture], list[buckets.Fit]]:
     """The pictures that are trained, and how each becomes its bucket's size."""
-    fitting = Fitting(options, native)
+    fitting = Fitting(options, native, least)
     trained, _ = split(data.pictures, options.validation, options.seed)
     pictures = [*trained, *data.reg]
     return pictures, [fitting.of(p) for p in pictures]
@@ -90,7 +95,6 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("conv_alpha", "none: full matrix" if full else ranks.conv_alpha, algo)
     if applies("factor", options.algo):
         put("factor", plan.plan(options, spatial=False).factor, algo)
-    put("layer_preset", resolve.layer_preset(options), algo)
     put("learning_rate", resolve.learning_rate(options), rated)
     put("unet_lr", resolve.part_rate(options, "unet"), "learning_rate")
     put("text_lr", resolve.part_rate(options, "te1"), "learning_rate")
@@ -101,6 +105,14 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("base_precision", precision, "precision")
     if base is None:
         return
+    own = family(base.family)
+    preset = resolve.layer_preset(options, own)
+    put("layer_preset", preset, "base" if preset == own.layers else algo)
+    if own.objective == "flow":
+        drawn = resolve.flow(options, own)
+        put("timestep_sampling", drawn.sampling, "base")
+        put("dynamic_shift", drawn.dynamic_shift, "base")
+        put("flow_shift", "by the picture's size" if drawn.dynamic_shift else drawn.shift, "base")
     resolution = options.resolution or base.resolution
     put("family", base.family, "base")
     put("resolution", resolution, "base")
@@ -175,7 +187,7 @@ def _worked_out(
         if place is None:
             closing.append(f"the base is not on this machine: these numbers are for {base.family}")
         frame = check_base(options, base, place, device)
-        made = outline_of(options, data, base.resolution)
+        made = outline_of(options, data, base.resolution, frame.family.step)
         settle_length(values, options, made)
         lines, facts = _course(options, data, made, frame, device)
         closing += lines
@@ -213,7 +225,7 @@ def _course(
     setting = advice.Setting(frame.family.name, frame.resolution, frame.ztsnr)
     lines = [*length_lines(options, made), *expected.lines()]
     lines += [f"{level}: {line}" for level, line in advice.lines(options, setting, made.order)]
-    lines += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, frame.resolution))]
+    lines += [f"warning: {line}" for line in fit_warnings(*fitted(options, data, frame.resolution, frame.family.step))]
     return lines, {"length": _length(options, made), "estimate": dataclasses.asdict(expected)}
 
 

@@ -44,7 +44,7 @@ def _names(pictures: Sequence[Picture], singular: str, plural: str) -> str:
 def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) -> list[tuple[str, str]]:
     """What the user should know before the start: (level, line). `triggers` as in `Context`."""
     pictures = counted(len(job.entries), "picture")
-    options, order, text = job.options, job.order, job.backbone.texts[0]
+    options, order = job.options, job.order
     by_bucket: dict[buckets.Size, int] = {}
     for entry in job.entries:
         by_bucket[entry.fit.bucket] = by_bucket.get(entry.fit.bucket, 0) + 1
@@ -64,16 +64,17 @@ def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) 
     own = [e.picture for e in job.entries]
     lacking = trigger_words.lacking(own, triggers, lambda picture: captions.every(picture, options))
     lines += [("warning", line) for line in lacking]
+    limit, length = job.backbone.caption_limit(), job.backbone.caption_length
     long = [
         e.picture.path.name
         for e in job.entries
-        if any(len(text.words(one)) > options.max_tokens for one in captions.longest(e.picture, options))
+        if any(length(one) > limit for one in captions.longest(e.picture, options))
     ]
     if long:
         lines.append(
             (
                 "warning",
-                f"{counted(len(long), 'caption is', 'captions are')} longer than {options.max_tokens} tokens "
+                f"{counted(len(long), 'caption is', 'captions are')} longer than {limit} tokens "
                 f"and cut: {', '.join(long[:5])}",
             )
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from curate.diffusion.family import family
 from curate.train.network import plan
 from curate.train.options import TrainOptions, imported, kohya, resolve
 from curate.train.options.kohya import keys as kohya_keys
@@ -170,7 +171,7 @@ def test_the_guis_file(tmp_path: Path) -> None:
     options = TrainOptions.build({"from_kohya": (gui(tmp_path),)})
     assert (options.algo, options.rank, options.alpha, options.conv_rank) == ("loha", 8, 4, 1)
     # the GUI takes its epochs only where it has no number of steps
-    assert resolve.layer_preset(options) == "full" and options.epochs is None and options.steps == 1600
+    assert resolve.layer_preset(options, family("sdxl")) == "full" and options.epochs is None and options.steps == 1600
     assert (options.optimizer, options.optimizer_args) == ("prodigy", ("decouple=True", "weight_decay=0.1"))
     assert (options.resolution, options.max_tokens, options.warmup) == (1024, 225, 0.1)
     assert (options.multires_steps, options.multires_discount) == (8, 0.2)

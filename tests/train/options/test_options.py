@@ -20,6 +20,7 @@ from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.loop.loop import Loop
 from curate.train.options import NEEDS, UNKEYED, TrainOptions
+from curate.train.options.objective import FLOW_ONLY
 from curate.train.output import lora_file
 from curate.train.trainer import attach
 from tests.train.conftest import PlainPictures, draw_folder, run
@@ -115,7 +116,10 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-VALUES: dict[str, Any] = {"sample_sampler": "ddim", "prior_loss_weight": 0.5, "keep_saves": 2}
+VALUES: dict[str, Any] = {
+    **{"sample_sampler": "ddim", "prior_loss_weight": 0.5, "keep_saves": 2},
+    **{"logit_mean": 0.5, "logit_std": 0.5, "mode_scale": 1.0, "flow_shift": 3.0},
+}
 """Values of options that change no byte, or are tried elsewhere."""
 WITHOUT: dict[str, dict[str, Any]] = {
     "stop_text_after": {"text_lr": 0},
@@ -126,6 +130,8 @@ WITHOUT: dict[str, dict[str, Any]] = {
     **{key: {"algo": "full"} for key in ("tucker", "scalar", "rs_lora", "dora")},
     "rank_dropout": {"algo": "dylora"},
     "scale_weight_norms": {"algo": "boft"},
+    **{key: {"timestep_sampling": "uniform"} for key in ("logit_mean", "logit_std")},
+    "flow_shift": {"dynamic_shift": True},
 }
 """What takes an option's effect away, where that is not a plain run."""
 
@@ -194,6 +200,7 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 def test_every_option_is_tried() -> None:
     elsewhere = {"base", "vae", "tokenizer", "output_name", "start_from", "rank_from_file"}
     elsewhere |= {"save_every_n_epochs", "save_every_n_steps", "reg_folder", "prior_loss_weight", "base_precision"}
+    elsewhere |= {*FLOW_ONLY, "text_encoder"}  # tests/diffusion/flow
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 

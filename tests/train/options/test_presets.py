@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from curate.diffusion.family import family
 from curate.train.options import TrainOptions, presets, resolve
 from curate.train.output import run_records
 
@@ -39,7 +40,7 @@ def test_a_guide_sets_what_it_says(name: str) -> None:
     options, wanted = made(name), YAML(typ="safe", pure=True).load(WRITTEN)[name]
     assert {option: getattr(options, option) for option in wanted} == wanted
     if name in LAYERS:
-        assert resolve.layer_preset(options) == LAYERS[name]
+        assert resolve.layer_preset(options, family("sd1")) == LAYERS[name]
 
 
 def test_the_users_word_stands_above() -> None:

@@ -85,9 +85,9 @@ def test_pictures_are_encoded_in_smaller_batches(tmp_path: Path) -> None:
     backbone = load("tiny", True)
 
     def encoded(name: str, room: int) -> tuple[list[torch.Tensor], list[int]]:
-        small = Small(room, Backbone.encode.__get__(backbone))
+        small = Small(room, type(backbone).encode.__get__(backbone))
         backbone.encode = small  # type: ignore[method-assign]
-        entries = latents.place(data.pictures, fits, "vae", tmp_path / name)
+        entries = latents.place(data.pictures, fits, "vae", tmp_path / name, backbone.latent_shape)
         assert [error for _, error in latents.encode_missing(entries, backbone, PlainPictures().read, CPU, 4)] == [
             ""
         ] * 6

@@ -80,7 +80,7 @@ def test_entries_come_in_order_and_errors_with_them(tmp_path: Path) -> None:
         return PlainPictures().read(path)
 
     def encoded(batch: int) -> tuple[list[str], list[torch.Tensor]]:
-        entries = latents.place(data.pictures, fits, "vae", tmp_path / f"latents{batch}")
+        entries = latents.place(data.pictures, fits, "vae", tmp_path / f"latents{batch}", base.latent_shape)
         found = list(latents.encode_missing(entries, base, read, torch.device("cpu"), batch))
         assert [e.picture.path for e, _ in found if not _] == [e.picture.path for e in entries if e.known]
         return [error for _, error in found if error], [e.load() for e in entries if e.known]
@@ -91,6 +91,6 @@ def test_entries_come_in_order_and_errors_with_them(tmp_path: Path) -> None:
     assert len(one_by_one) == 4
     torch.testing.assert_close(one_by_one, in_threes)
     # another autoencoder has a file of its own, and a mirrored picture a row of its own
-    other = latents.place(data.pictures, fits, "other", tmp_path / "latents1")
-    mirrored = latents.place(data.pictures, fits, "vae", tmp_path / "latents1", flip=True)
+    other = latents.place(data.pictures, fits, "other", tmp_path / "latents1", base.latent_shape)
+    mirrored = latents.place(data.pictures, fits, "vae", tmp_path / "latents1", base.latent_shape, flip=True)
     assert not any(e.known for e in [*other, *mirrored])

@@ -1,0 +1,150 @@
+"""What families of flow-matching transformers share: folders of diffusers, files of the network alone, layer tables."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import Kind, LayerName
+from curate.diffusion.base import Backbone, LoadOptions, Parts
+from curate.diffusion.caption_encoder import CaptionEncoder
+from curate.diffusion.detect import plain_key, read_json
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.locate import files_digest, snapshot, text_encoder_files
+from curate.diffusion.stable_diffusion import whole
+from curate.errors import InputError, MissingError
+
+Blocks = Mapping[str, tuple[str, Kind]]
+"""Layers of a block: path in diffusers' model -> path in the original model, and kind."""
+
+
+class FlowTransformer(Backbone):
+    """Base of the families; captions are encoded once, and the network is a transformer of diffusers."""
+
+    text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    """Folders with weights that captions go through before they are kept."""
+    tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer",)
+    tokenizers_from: ClassVar[str] = ""
+    """Hub name whose tokenizers files of the network alone take where none are named."""
+
+    @classmethod
+    @abstractmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        """The adaptable models of a folder, `unet` among them. Raises what diffusers raises."""
+
+    @classmethod
+    @abstractmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        """The same of tensors of a file, without the wrappers of their names. Raises KeyError for one not whole."""
+
+    @classmethod
+    @abstractmethod
+    def vae_of_folder(cls, place: Path) -> nn.Module:
+        """The autoencoder of a folder, in float32."""
+
+    @classmethod
+    @abstractmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        """How captions are encoded: by an encoder's folder or file, with tokenizers in a folder's subfolders."""
+
+    @classmethod
+    @abstractmethod
+    def write_tiny(cls, place: Path) -> None:
+        """Writes a small model with random weights as a folder of diffusers: what tests of the family run on."""
+
+    @override
+    @classmethod
+    def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
+        with quiet(), whole(place):
+            models = cls.models_of_folder(place, options.dtype)
+            vae = None if options.vae else _frozen(cls.vae_of_folder(place / "vae"))
+            files = [p for f in (*cls.text_folders, *cls.tokenizer_folders) for p in (place / f).glob("*")]
+            encoder = cls.caption_encoder(place / cls.text_folders[0], place, files_digest(files))
+        return Parts(
+            {name: _frozen(model) for name, model in models.items()},
+            vae,
+            [],
+            cls.family.resolution,
+            read_json(place / "scheduler" / "scheduler_config.json"),
+            encoder,
+        )
+
+    @override
+    @classmethod
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
+        check_given(cls.family.title, place.name, options.vae, options.text_encoder)
+        files = text_encoder_files(options.text_encoder, offline)
+        tokenizers = cls.tokenizers(options.tokenizer, place, offline)
+        inside = [p for f in cls.tokenizer_folders for p in (tokenizers / f).glob("*")]
+        try:
+            models = cls.models_of_file({plain_key(key): tensor for key, tensor in state.items()}, options.dtype)
+        except (KeyError, ValueError, IndexError, StopIteration) as error:
+            raise InputError(
+                f"{place.name} is not a complete network of {cls.family.title}: it lacks {error}", "fetch it again"
+            ) from error
+        encoder = files[0] if len(files) == 1 else files[0].parent
+        captions = cls.caption_encoder(encoder, tokenizers, files_digest([*files, *inside]))
+        named = {name: _frozen(model) for name, model in models.items()}
+        return Parts(named, None, [], cls.family.resolution, {}, captions)
+
+    @classmethod
+    def tokenizers(cls, given: str, place: Path, offline: bool) -> Path:
+        """The folder that holds the tokenizers' folders: as named, beside the file, or the hub's.
+
+        Raises MissingError where it is not on this machine.
+        """
+        wanted = " and ".join(f"{folder}/" for folder in cls.tokenizer_folders)
+        remedy = f"give a folder with {wanted}, or a hub name, as tokenizer"
+        named = [Path(given).expanduser()] if given else [place.parent]
+        for folder in named:
+            if all((folder / inside).is_dir() for inside in cls.tokenizer_folders):
+                return folder
+        if given and named[0].exists():
+            raise InputError(f"tokenizer {given} does not hold {wanted}", remedy)
+        try:
+            patterns = [f"{folder}/*" for folder in cls.tokenizer_folders]
+            found = snapshot(given or cls.tokenizers_from, offline, patterns, "tokenizer")
+        except MissingError as error:
+            raise MissingError(f"no tokenizer for {place.name}: {error.message}", remedy) from error
+        if not all((found / inside).is_dir() for inside in cls.tokenizer_folders):
+            raise MissingError(f"no tokenizer for {place.name}: {given or cls.tokenizers_from} lacks {wanted}", remedy)
+        return found
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        raise NotImplementedError
+
+
+def check_given(title: str, file: str, vae: str, text_encoder: str) -> None:
+    """Raises InputError that says what a file of the network alone needs beside it."""
+    missing = [
+        f"--{name.replace('_', '-')}" for name, value in (("vae", vae), ("text_encoder", text_encoder)) if not value
+    ]
+    if missing:
+        raise InputError(
+            f"{file} holds {title}'s network alone, without autoencoder and text encoder",
+            f"give {' and '.join(missing)}: a file, a folder or a hub name; or train on a folder in diffusers' layout",
+        )
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    return model.requires_grad_(False).eval()
+
+
+def layer_table(
+    model: str, path: str, original: str, layers: Blocks, part: str = "unet", block: int = -1
+) -> Iterator[LayerName]:
+    """The layers of a block or of what is outside blocks; `path` and `original` stand before those in `layers`.
+
+    `model` is diffusers' name of the part.
+    """
+    for inner, (theirs, kind) in layers.items():
+        native = f"{original}{theirs}"
+        yield LayerName(f"lora_unet_{native.replace('.', '_')}", part, f"{path}{inner}", kind, block, native, model)
