@@ -121,8 +121,8 @@ def _sizes(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
             "use larger files, or leave them out",
             places((p.name, f"{p.width}x{p.height}") for p in tiny),
         )
-    left = [p for p in sized if p not in tiny]
-    long = [p for p in left if max(p.width, p.height) > MOST_ASPECT * min(p.width, p.height)]
+    left = [p for p in sized if min(p.width, p.height) >= SMALLEST]
+    long = [p for p in left if _is_long(p)]
     if long:
         which = counted(len(long), "picture is", "pictures are")
         yield Finding(
@@ -131,8 +131,12 @@ def _sizes(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
             f"crop them; {command(folder, 'crop', '--aspect 3')} cuts them to 3:1",
             places((p.name, f"{p.width}x{p.height}") for p in long),
         )
-    fits = [(p, fitting.of_size(p.width, p.height)) for p in left if p not in long]
+    fits = [(p, fitting.of_size(p.width, p.height)) for p in left if not _is_long(p)]
     yield from _fits(folder, fits, fitting.resolution)
+
+
+def _is_long(picture: CheckedPicture) -> bool:
+    return max(picture.width, picture.height) > MOST_ASPECT * min(picture.width, picture.height)
 
 
 def _fits(folder: CheckedFolder, fits: Sequence[tuple[CheckedPicture, Fit]], resolution: int) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import time
@@ -14,11 +15,11 @@ from curate.errors import CurateError, InputError, LockedError, MissingError
 
 T = TypeVar("T")
 
-VERSION = 7
+VERSION = 8
 """Of the tables. 1 kept consent marks and files beside pictures among the results of stages; 2 had digests of one
 algorithm; 3 noted no removals; 4 forgot an edit when a newer one replaced it; 5 did not know
 which pictures a run before it had set aside; 6 knew no crops, turns,
-other concepts or masks by a person."""
+other concepts or masks by a person; 7 knew no run as a whole."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, stage TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -53,21 +54,32 @@ CREATE TABLE IF NOT EXISTS concept_overrides (
     origin TEXT NOT NULL, key TEXT NOT NULL, concept TEXT NOT NULL, PRIMARY KEY (origin, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS painted_masks (
     path TEXT PRIMARY KEY, origin TEXT NOT NULL, key TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS known_run (fingerprint TEXT PRIMARY KEY, told BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
 class Database:
-    """The connection: opens or makes the tables, gathers writes in transactions, turns errors into readable ones."""
+    """The connection: opens or makes the tables, gathers writes in transactions, turns errors into readable ones.
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError for a file of a newer version or a read-only one, CurateError for a damaged one."""
-        self.path = path
+    `written_to` says whether anything was written since it was opened that a run could notice.
+    """
+
+    def __init__(self, path: Path, *, untouched: bool = False) -> None:
+        """Raises InputError for a file of a newer version or a read-only one, CurateError for a damaged one.
+
+        `untouched` only reads a file that nobody else has open, and leaves no trace beside it; one of another version
+        is refused.
+        """
+        self.path, self.written_to = path, False
+        if untouched:
+            self._db = _connected(f"{path.absolute().as_uri()}?immutable=1", path)
+            if self.read("PRAGMA user_version") != [(VERSION,)]:
+                self._db.close()
+                raise InputError(f"{path} was written by another version of curate")
+            return
         with disk_errors(str(path.parent)):
             path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        except sqlite3.Error as error:
-            raise readable(path, error) from error
+        self._db = _connected(str(path), path)
         try:
             self._prepare()
         except BaseException as error:
@@ -113,13 +125,24 @@ class Database:
         self.commit()
         self._db.close()
 
-    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Carries out a statement for each row; committed after half a second at the latest, or by `commit`."""
+    def write(self, sql: str, rows: Iterable[Sequence[Any]], *, changes_runs: bool = True) -> None:
+        """Carries out a statement for each row; committed after half a second at the latest, or by `commit`.
+
+        What the ledger knows of the last run as a whole holds no longer then, unless the rows only save work. Without
+        a row nothing happens.
+        """
+        each = iter(rows)
+        first = list(itertools.islice(each, 1))
+        if not first:
+            return
         try:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._since = time.monotonic()
-            self._db.executemany(sql, rows)
+            if changes_runs:
+                self._db.execute("DELETE FROM known_run")
+                self.written_to = True
+            self._db.executemany(sql, itertools.chain(first, each))
         except sqlite3.Error as error:
             raise readable(self.path, error) from error
         if time.monotonic() - self._since > 0.5:
@@ -144,6 +167,17 @@ class Database:
         for part in chunks(keys):
             yield from self.read(f"{sql} ({','.join('?' * len(part))})", [*values, *part])
 
+    def known_run(self, fingerprint: str) -> str | None:
+        """What a run told that found everything as this fingerprint says, and nothing to do."""
+        rows = self.read("SELECT told FROM known_run WHERE fingerprint = ?", [fingerprint])
+        return rows[0][0] if rows else None
+
+    def keep_known_run(self, fingerprint: str, told: str) -> None:
+        """Keeps, and commits, what a run told; it holds until something is written."""
+        self.write("DELETE FROM known_run", [()])
+        self.write("INSERT INTO known_run VALUES (?, ?)", [(fingerprint, told)])
+        self.commit()
+
     def commit(self) -> None:
         """Makes everything written so far survive a kill."""
         try:
@@ -151,6 +185,13 @@ class Database:
                 self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise readable(self.path, error) from error
+
+
+def _connected(place: str, path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(place, uri=place != str(path), isolation_level=None, timeout=30)
+    except sqlite3.Error as error:
+        raise readable(path, error) from error
 
 
 def _migrate_1(db: sqlite3.Connection) -> None:

@@ -110,7 +110,8 @@ class FileDigests:
         # a file changed within the clock's grain of now could change again unseen: do not trust its time
         if self._database is not None and self._keeps and time.time_ns() - mtime > CLOCK_GRAIN:
             row = (name, algorithm, size, mtime, digest)
-            self._database.write("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?, ?, ?)", [row])
+            sql = "INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?, ?, ?)"
+            self._database.write(sql, [row], changes_runs=False)
 
 
 def _is_unchanged(path: Path, size: int, mtime: int) -> bool:

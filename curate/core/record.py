@@ -118,6 +118,9 @@ class Record:
         return dataclasses.replace(self, notes=self.notes + lines, facts={**self.facts, **facts})
 
 
+FINGERPRINT = "fingerprint"
+"""The fact that holds hashes of a picture, which are kept by content and not with the record of each picture."""
+
 FIELDS = tuple(f.name for f in dataclasses.fields(Record))
 
 _SLOTS = tuple((name, vars(Record)[name].__get__, vars(Record)[name].__set__) for name in FIELDS)
@@ -189,4 +192,6 @@ class Manifest(Sequence[Record]):
     @property
     def present(self) -> Manifest:
         """The records that are not set aside."""
-        return Manifest(r for r in self._rows if not r.aside)
+        some = Manifest()
+        some._rows = tuple(r for r in self._rows if not r.aside)  # their keys are known to be unique
+        return some

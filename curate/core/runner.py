@@ -10,6 +10,7 @@ from typing import Any
 
 from curate.core.chain import Encode, Outcome, Prepared, joined, merge
 from curate.core.database import chunks
+from curate.core.digests import FileDigests
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.executor import Choose
 from curate.core.files import digest_plain, digest_rows
@@ -95,15 +96,7 @@ class Runner:
         return plans
 
     def _prepare(self, stage: RecordStage) -> Prepared:
-        return Prepared(stage, digest_plain(self._identity(stage)))
-
-    def _identity(self, stage: Stage) -> list[Any]:
-        digests: list[str] = []
-        for path, digest in self.store.digests(stage.files(self.env)):
-            if isinstance(digest, OSError):
-                raise MissingError(f"{stage.display_name}: cannot read {path}: {digest.strerror}")
-            digests.append(digest)
-        return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.key_options(), digests]
+        return Prepared(stage, digest_plain(identity(stage, self.env, self.store.file_digests)))
 
     def _settings(self, stage: Stage, concept: str) -> Any:
         about = (stage.concept_reads, concept)
@@ -214,7 +207,7 @@ class Runner:
         concepts = {r.concept for r in manifest}
         settings = {c: self._settings(stage, c) for c in sorted(concepts)}
         rows = ([r.key, r.concept, stage.key_fields(r)] for r in manifest if not r.aside)
-        return digest_rows([self._identity(stage), settings], rows)
+        return digest_rows([identity(stage, self.env, self.store.file_digests), settings], rows)
 
     def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
         """The manifest with the results that are known of the stage; None where none are."""
@@ -252,6 +245,19 @@ class Runner:
             self.tell(RecordDone(stage.name, new.key, new.aside))
         self.tell(StageFinished(stage.name, present, 0, len(aside), time.perf_counter() - begun))
         return after
+
+
+def identity(stage: Stage, env: Env, known: FileDigests) -> list[Any]:
+    """What keys of the stage's results start with: which stage it is, its options, the content of its files.
+
+    Raises MissingError where a file cannot be read.
+    """
+    digests: list[str] = []
+    for path, _, digest in known.sized(stage.files(env), "blake2b"):
+        if isinstance(digest, OSError):
+            raise MissingError(f"{stage.display_name}: cannot read {path}: {digest.strerror}")
+        digests.append(digest)
+    return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.key_options(), digests]
 
 
 def _present(manifest: Manifest) -> int:

@@ -64,6 +64,11 @@ class Stage(Options):
     """Whether the stage reads its folder from disk itself and names what is odd there, so that scanning need not."""
     distributed: ClassVar[bool] = False
     """Whether all processes of a launcher take part in `run`; of other stages the first process does everything."""
+    within_output: ClassVar[bool] = False
+    """Whether `files_exist` or `is_current`, where the stage overrides them, look at files in `env.output` alone.
+
+    A run whose stages all do is known as a whole once nothing there, in the input or in `files` changed.
+    """
     usual: ClassVar[frozenset[str]] = frozenset()
     """Options on the short help page of a stage that has many; empty: all of them."""
     part: ClassVar[str] = ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.core.cache import cache_folder
+from curate.core.database import chunks
 from curate.core.digests import FileDigests, text_digest
 from curate.core.user_changes import PersonTables
 
@@ -99,8 +100,12 @@ class Store(PersonTables):
 
     def recall(self, keys: Sequence[str]) -> dict[str, Any]:
         """The known results among `keys`."""
-        rows = self.read_among("SELECT key, value FROM results WHERE key IN", keys)
-        return {key: json.loads(value) for key, value in rows}
+        found: dict[str, Any] = {}
+        for part in chunks(keys):
+            rows = dict(self.read_among("SELECT key, value FROM results WHERE key IN", part))
+            # read as one text: a name that many rows hold is then one string
+            found |= zip(rows, json.loads(f"[{','.join(rows.values())}]"), strict=True)
+        return found
 
     def remember(self, stage: str, results: Mapping[str, Any]) -> None:
         """Keeps results by key."""
@@ -134,13 +139,22 @@ class Store(PersonTables):
 
     # what was written to the folder -----------------------------------------------------------------------------------
 
-    def written(self) -> dict[str, Written]:
-        """Everything the folder holds of ours, by picture path."""
-        return {row.path: row for row in self.each_written()}
+    def written(self, *, records: bool = True) -> dict[str, Written]:
+        """Everything the folder holds of ours, by picture path; without `records`, `stored` is empty."""
+        return {row.path: row for row in self.each_written(records=records)}
 
-    def each_written(self) -> Iterator[Written]:
-        """`written`, one by one in order of path: of many thousands, each with its record."""
-        return (Written(*row) for row in self.iterate("SELECT * FROM written ORDER BY path"))
+    def each_written(self, *, records: bool = True) -> Iterator[Written]:
+        """`written`, one by one in order of path, since a million records need gigabytes."""
+        columns = "*" if records else _WITHOUT_RECORD
+        return (Written(*row) for row in self.iterate(f"SELECT {columns} FROM written ORDER BY path"))
+
+    def count_written(self) -> int:
+        """How many pictures of ours the folder holds."""
+        return int(self.read("SELECT count(*) FROM written")[0][0])
+
+    def with_records(self, rows: Iterable[Written]) -> dict[str, Written]:
+        """The rows as the ledger has them, with their records, by path."""
+        return self.written_at([row.path for row in rows])
 
     def written_at(self, paths: Sequence[str], *, records: bool = True) -> dict[str, Written]:
         """What the folder holds of ours at some of its paths; without `records`, `stored` is empty."""

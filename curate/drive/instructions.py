@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def of_inputs(inputs: Sequence[Path], manifest: Manifest, tell: Listener) -> Ins
     """The instructions that lie in the ledgers of input folders and of folders in them, which are only read."""
     found = Instructions()
     tops = {folder.absolute() for folder in inputs}
-    places = {Path(record.image.path).parent for record in manifest if record.image.path}
+    places = {Path(place) for place in {os.path.dirname(r.image.path) for r in manifest if r.image.path}}  # noqa: PTH120
     inner = {above for place in places for above in (place, *place.parents) if not tops.isdisjoint(above.parents)}
     for folder in (*inputs, *sorted(inner)):
         with _ledger(folder) as ledger:

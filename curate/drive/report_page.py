@@ -68,6 +68,7 @@ def write_report(
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
     """
     from curate.report.html import render
+    from curate.report.page import with_cards
     from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
 
@@ -77,7 +78,8 @@ def write_report(
     if many:
         _check_place(out, folder)
         with open_report(quiet=quiet) as progress:
-            files.prepare([(path, r.image.digest) for r in sized if (path := pictures.prepared(r))], progress.tell)
+            shown = with_cards(sized)
+            files.prepare([(path, r.image.digest) for r in shown if (path := pictures.prepared(r))], progress.tell)
     checks = _checks(folder, sized, pictures.files, tokens)
     page = _page(sized, figures, pictures, concepts, folder, files if many else InsideThumbnails(), checks)
     write_text(out, render(page), sync=False)

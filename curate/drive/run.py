@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
+from curate.core.digests import FileDigests
 from curate.core.events import Listener, Note, SourcesChanged
 from curate.core.lock import check_unlocked, run_lock
 from curate.core.record import Manifest, Record
@@ -17,6 +18,7 @@ from curate.core.stage import Env, Stage
 from curate.core.store import Store
 from curate.drive.draw import write_page
 from curate.drive.fetched_concepts import check_concepts
+from curate.drive.fingerprint import fingerprint
 from curate.drive.health import REPORT
 from curate.drive.instructions import (
     known_before,
@@ -26,6 +28,7 @@ from curate.drive.instructions import (
     with_concepts,
     with_transforms,
 )
+from curate.drive.known_run import KnownRun, known_run
 from curate.drive.launched import require_single_process
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.report_page import Pictures, write_report
@@ -56,7 +59,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     page = pipeline.output / REPORT
     stored = Output(pipeline.destination, pipeline.output) if pipeline.destination else None
     exported = "export" in names
-    sources: dict[str, Path] = {}
+    sources: dict[str, str] = {}
     files: dict[str, str] = {}
 
     if stored:
@@ -66,29 +69,35 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         if stored:
             session.tell(Note("info", f"{stored.address} is prepared in {stored.folder}"))
             stored.take_over(session.store, session.tell, session.env.stopping)
-        changes = folder.read_changes(pipeline.output, session.store, session.tell)
+        state = fingerprint(pipeline, session.env, session.store.file_digests, pauses=bool(then))
+        if known := known_run(session.store, state):
+            known.tell(session.tell)
+            return Completion(None, known=known)
+        with session.recorder.planning():
+            changes = folder.read_changes(pipeline.output, session.store, session.tell)
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
         manifest, instructions = _records(pipeline, session, changes)
         before = known_before(session.store, instructions)
-        sources.update((record.origin, Path(record.image.path)) for record in manifest if record.origin)
+        sources.update((record.origin, record.image.path) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         result = _through(with_transforms(pipeline.stages, instructions.transforms), manifest, session, stored)
         report_left_out(result, session.tell)
         report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
-        files.update((row.key, row.path) for row in session.store.written().values())
+        if exported and (session.report.tally.computed or not page.exists()):
+            files.update((row.key, row.path) for row in session.store.each_written(records=False))
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
             stored.upload(session.store, session.tell, session.env.stopping)
             places = {"uploaded to": stored.address, **places}
-        return Completion(result, places, "" if then else _next(pipeline, names))
+        return Completion(result, places, "" if then else _next(pipeline, names), fingerprint=state)
 
     result = carry_out(job, work)
-    if exported and (result.figures["computed"] or not page.exists()):
-        pictures = Pictures(_finder(env), lambda record: sources.get(record.origin), files)
+    if exported and result.manifest is not None and (result.figures["computed"] or not page.exists()):
+        pictures = Pictures(_finder(env), lambda record: _path(sources.get(record.origin)), files)
         write_report(
             page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output,
             quiet=quiet, tokens="train" in names,
@@ -157,7 +166,8 @@ def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> t
     recognized = folder.recognize(manifest, changes, pipeline.output, store, env, tell)
     if recognized.added or recognized.removed:
         tell(SourcesChanged(recognized.added, recognized.removed))
-    return _instructed(pipeline, fetched, recognized, env, tell)
+    with session.recorder.planning():
+        return _instructed(pipeline, fetched, recognized, env, tell)
 
 
 def _instructed(
@@ -184,6 +194,10 @@ def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     return f"curate run {quoted(pipeline.path)}"
 
 
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name else None
+
+
 def _finder(env: Env) -> Callable[[Record], Path | None]:
     return lambda record: env.path(record.image) if record.image.path else None
 
@@ -200,6 +214,8 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         stored.begin(writes=False)
         with run_lock(output), Store(output) as store:
             stored.take_over(store, tell, lambda: False)
+    if (known := _known_plan(pipeline)) is not None:
+        return known.plan(tell)
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
         folder.copy_ledger(output, scratch)
@@ -230,3 +246,18 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
             runner = Runner(store, env, lambda chain, todo: choose(1, chain, todo), silent)
             manifest, instructions = _instructed(pipeline, fetched, recognized, env, tell)
             return runner.plan(with_transforms(pipeline.stages, instructions.transforms), manifest)
+
+
+def _known_plan(pipeline: Pipeline) -> KnownRun | None:
+    """The run whose state the input and output are in still; None where a plan has to look at the records."""
+    with folder.untouched_ledger(pipeline.output) as ledger:
+        if ledger is None:
+            return None
+        env = env_over(
+            pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None, training=_training(pipeline)
+        )
+        check_requirements(
+            pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
+        )
+        state = fingerprint(pipeline, env, FileDigests(ledger, keeps=False))
+        return known_run(ledger, state)

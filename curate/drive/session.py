@@ -22,6 +22,7 @@ from curate.core.runner import Runner
 from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, SUMMARY, Store
 from curate.core.summary_file import write_summary
+from curate.drive.known_run import KnownRun, Recorder
 from curate.drive.process_state import process_state
 from curate.errors import Interrupted, interruption
 from curate.executors.local import choose
@@ -72,6 +73,7 @@ class Session:
     report: Report
     runner: Runner
     tell: Listener
+    recorder: Recorder
 
     def with_concepts(self, concepts: Mapping[str, Concept]) -> Session:
         """The same session, in which `concepts` are what the user said of the concepts."""
@@ -81,20 +83,29 @@ class Session:
 
 @dataclass(frozen=True)
 class Completion:
-    """What the work in a session came to: the final records, places worth knowing, the command that usually follows."""
+    """What the work in a session came to: the final records, places worth knowing, the command that usually follows.
 
-    manifest: Manifest
+    `manifest` is None where the run is `known` as a whole. `fingerprint` is of the state that it began with, if a run
+    from there does the same again.
+    """
+
+    manifest: Manifest | None
     places: Mapping[str, str | Path] = field(default_factory=dict[str, str | Path])
     next_command: str = ""
     findings: Findings | None = None
+    known: KnownRun | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run or command did: the summary's figures, the final records, and what a stage that looks has found."""
+    """What a run or command did: the summary's figures, the final records, and what a stage that looks has found.
+
+    `manifest` is None where nothing had changed since a run that found all known: the records were not looked at.
+    """
 
     figures: dict[str, Any]
-    manifest: Manifest
+    manifest: Manifest | None
     findings: Findings | None = None
 
 
@@ -107,11 +118,11 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
         run_lock(job.ledger or job.output),
         Store(job.ledger or job.output) as store,
         open_report(store.root / "events.jsonl", job.quiet) as report,
-        process_state(report.tell) as stop,
+        process_state((recorder := Recorder(report.tell)).tell_aside) as stop,
         _executor(job.options) as executor,
     ):
         env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
-        tell = _listener(report, job)
+        tell = _listener(recorder.tell, job)
         runner = Runner(store, env, executor, tell)
         begun = time.perf_counter()
         report.tell(RunStarted(str(job.output), tuple(job.stages), job.options.device))
@@ -122,7 +133,7 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
             return _close(report, store, status, done, job, time.perf_counter() - begun)
 
         try:
-            done = work(Session(store, env, report, runner, tell))
+            done = work(Session(store, env, report, runner, tell, recorder))
         except (Interrupted, KeyboardInterrupt) as error:
             close("interrupted", None)
             if isinstance(error, KeyboardInterrupt):
@@ -131,7 +142,18 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
         except BaseException:
             close("failed", None)
             raise
-        return Result(close("done", done), done.manifest, done.findings)
+        result = Result(close("done", done), done.manifest, done.findings)
+        if done.fingerprint and recorder.events is not None and not store.written_to and not stop():
+            _keep(store, done.fingerprint, recorder, result)
+        return result
+
+
+def _keep(store: Store, fingerprint: str, recorder: Recorder, result: Result) -> None:
+    """Keeps what a run told that had nothing to do, and changed nothing that the next one starts from."""
+    manifest = result.manifest or Manifest()
+    aside = sum(bool(r.aside) for r in manifest)
+    known = KnownRun(recorder.events or (), recorder.planned, result.figures, len(manifest), aside)
+    store.keep_known_run(fingerprint, known.to_json())
 
 
 def _executor(options: RunOptions) -> contextlib.AbstractContextManager[Choose]:
@@ -143,12 +165,12 @@ def _executor(options: RunOptions) -> contextlib.AbstractContextManager[Choose]:
     return contextlib.nullcontext(lambda chain, todo: choose(options.workers, chain, todo, POOL))
 
 
-def _listener(report: Report, job: Job) -> Listener:
+def _listener(tell_on: Listener, job: Job) -> Listener:
     def tell(event: Event) -> None:
         if isinstance(event, Note) and job.typed:
             event = dataclasses.replace(event, message=as_typed(event.message, job.typed))
         if not (job.quiet_stage and isinstance(event, Note) and event.stage == job.quiet_stage):
-            report.tell(event)
+            tell_on(event)
 
     return tell
 
@@ -169,17 +191,24 @@ def _close(
     if done is None:
         pictures, aside = report.tally.pictures or 0, len(report.tally.aside)
         prepared = pictures - aside if _prepared(report, job.stages) else 0
+    elif done.known is not None:
+        pictures, aside = done.known.records, done.known.aside
+        prepared = pictures - aside
     else:
-        pictures, aside = len(done.manifest), sum(bool(r.aside) for r in done.manifest)
+        records = done.manifest or ()
+        pictures, aside = len(records), sum(bool(r.aside) for r in records)
         prepared = pictures - aside
     report.tell(RunFinished(status, pictures, prepared, aside, seconds))
     places = dict(done.places) if done else {}
     if aside > _NAMED and not job.temporary:
         places["events"] = store.root / "events.jsonl"
-    command = done.next_command if done else ""
-    by_tags = {key for _, key in folder.changed_by_bulk_edits(store)}
-    manifest = done.manifest if done else None
-    figures = report.finish(manifest, places, command, dry_run=job.dry_run, by_tags=by_tags)
+    if done is not None and done.known is not None:
+        figures = report.repeat(done.known.figures)
+    else:
+        command = done.next_command if done else ""
+        by_tags = {key for _, key in folder.changed_by_bulk_edits(store)}
+        manifest = done.manifest if done else None
+        figures = report.finish(manifest, places, command, dry_run=job.dry_run, by_tags=by_tags)
     if done is not None:
         write_summary(store.root / SUMMARY, figures, job.settings, job.planned)
     return figures

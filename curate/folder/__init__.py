@@ -8,7 +8,7 @@ from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.instruction_matching import Instructions
 from curate.folder.journal import Journal
-from curate.folder.ledger_copy import copy_ledger
+from curate.folder.ledger_copy import copy_ledger, untouched_ledger
 from curate.folder.publish import is_current, publish
 from curate.folder.recognize import Recognized, keep_sources, recognize, with_edits
 from curate.folder.removals import matching_removals, remove, restore, restore_pictures
@@ -45,5 +45,6 @@ __all__ = [
     "suffix",
     "undo",
     "unfinished",
+    "untouched_ledger",
     "with_edits",
 ]

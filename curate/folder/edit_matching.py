@@ -21,7 +21,7 @@ Alike = Callable[[Sequence[Identity], Sequence[Record]], Mapping[Identity, Recor
 
 def source_key(key: str) -> str:
     """The key of the source that a frame or part (`#n`) comes from."""
-    return _PART.sub("", key)
+    return _PART.sub("", key) if "#" in key else key
 
 
 def assign(
@@ -37,6 +37,10 @@ def assign(
     all may name parts of a picture, which follow their source. Words choose first, by likeness too. What only a killed
     run wrote is a new picture still: it gets what is left, and takes no record from the others.
     """
+    exact = {(record.origin, record.key) for record in records}
+    if all((origin, source_key(key)) in exact for some in (words, before, written) for origin, key in some):
+        return {}
+    before, written = sorted(before), sorted(written)
     worded = {(origin, source_key(key)) for origin, key in words}
     old = worded | {(origin, source_key(key)) for origin, key in before}
     parts: dict[Identity, set[Identity]] = {}

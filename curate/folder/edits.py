@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,15 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
         remove_leftovers(place)
     if store.folder == folder:
         remove_leftovers_of_killed(folder, store.root)
-    rows, edits = store.written(), store.edits()
+    rows, edits = store.written(records=False), store.edits()
     known = [*rows.values(), *store.intended()]
     recovery = recover(folder, store, rows)
     moves = follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
     if store.folder == folder:
         if recovery.interrupted:
             DuplicateCaptions(folder, store, rows, known, moves, tell).settle()
-        for path in {row.path for row in known} | recovery.removing:
-            prune_empty((folder / path).parent, folder)
+        for place in {posixpath.dirname(path) for path in (*(row.path for row in known), *recovery.removing)}:
+            prune_empty(folder / place, folder)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
     _keep_edits(folder, store, rows, missing, recovery, tell)

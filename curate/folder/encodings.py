@@ -14,9 +14,9 @@ from curate.folder.compare import caption_path
 def report_encodings(folder: Path, store: Store, tell: Listener) -> None:
     """Names, folder by folder, the captions that are not plain UTF-8, and those that are no text."""
     places: dict[str, list[Path]] = {}
-    for row in store.written().values():
+    for row in store.each_written(records=False):
         path = caption_path(folder, row)
-        if path and not _is_plain(folder / path):
+        if path and not _is_plain(f"{folder}/{path}"):
             places.setdefault(PurePosixPath(path).parent.as_posix(), []).append(folder / path)
     for place, files in places.items():
         texts = captions.read_together(files)
@@ -27,10 +27,10 @@ def report_encodings(folder: Path, store: Store, tell: Listener) -> None:
             tell(Note("warning", f"{error.message}; {error.remedy}"))
 
 
-def _is_plain(path: Path) -> bool:
+def _is_plain(path: str) -> bool:
     try:
-        raw = path.read_bytes()
-        return captions.decode(raw, captions.UTF8).is_plain
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 – of many thousands
+            return captions.decode(file.read(), captions.UTF8).is_plain
     except OSError:
         return True
     except ValueError:

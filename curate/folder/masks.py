@@ -22,7 +22,7 @@ def mask_targets(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) 
     """
     masked = {paths[r.key].parent for r in records if r.mask}
     found: dict[str, Record] = {}
-    for record in records:
+    for record in records if masked else ():
         path = paths[record.key]
         if path.parent in masked:
             found[(masks.FOLDER / path.with_suffix(".png")).as_posix()] = record

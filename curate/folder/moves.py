@@ -45,12 +45,15 @@ def follow_moves(
 ) -> list[Move]:
     """Finds pictures that are not in their place, and gives them their new paths in `rows` and the ledger.
 
+    `rows` may be without records, as far as the ledger has them.
     `misplaced` are pictures that a killed run may have written and that are not in their place either. Returns the
     moves.
     """
     missing = [row for row in rows.values() if not os.path.exists(f"{folder}/{row.path}")]  # noqa: PTH110
     if not missing and not misplaced:
         return []
+    rows.update(store.with_records(missing))
+    missing = [rows[row.path] for row in missing]
     foreign = [path for path in pictures(folder) if path not in rows]
     moves = _by_content(folder, store, [*misplaced, *missing], foreign, edits)
     changed = _by_name(folder, missing, misplaced, foreign, moves)
@@ -66,7 +69,7 @@ def follow_moves(
         rows[new] = moved
         tell(Note("info", f"{row.path} was moved by hand to {new}; its caption is kept there", key=row.key))
     if not misplaced and store.sources():  # else no run asks which concept a picture is of: its folder says it
-        _report_concepts(rows, moves, tell)
+        _report_concepts(store, moves, tell)
     _with_moved_captions(folder, store, rows, moves)
     _keep_repeats(folder, store, moves, tell)
     return moves
@@ -178,7 +181,8 @@ def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], m
             if not ours or folder_name(places[0].parent.name).words == folder_name(old.parent.name).words:
                 voted = places
         if len(voted) == 1:
-            rows[row.path] = dataclasses.replace(row, caption_path=voted[0].as_posix())
+            [whole] = store.with_records([row]).values()
+            rows[row.path] = dataclasses.replace(whole, caption_path=voted[0].as_posix())
             store.wrote([rows[row.path]])
 
 
@@ -219,13 +223,14 @@ def _caption_path(folder: Path, row: Written, new: str) -> str:
     return caption_path(folder, dataclasses.replace(row, path=new, caption_path=beside.as_posix()))
 
 
-def _report_concepts(rows: Mapping[str, Written], moves: Sequence[Move], tell: Listener) -> None:
+def _report_concepts(store: Store, moves: Sequence[Move], tell: Listener) -> None:
     """A picture moved among those of another concept goes back, since its source says which concept it is of."""
     moved = {path for _, path in moves}
     concepts: dict[str, set[str]] = {}
-    for path, row in rows.items():
-        if path not in moved:
-            concepts.setdefault(PurePosixPath(path).parent.as_posix(), set()).add(str(row.record.get("concept", "")))
+    for row in store.each_written() if moves else ():
+        if row.path not in moved:
+            place = PurePosixPath(row.path).parent.as_posix()
+            concepts.setdefault(place, set()).add(str(row.record.get("concept", "")))
     for row, path in moves:
         there = concepts.get(PurePosixPath(path).parent.as_posix(), set())
         own = str(row.record.get("concept", ""))

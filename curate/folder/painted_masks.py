@@ -68,8 +68,11 @@ def keep_mask(folder: Path, path: str, mask: bytes | None) -> None:
 
 def moved(state: FolderState, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, str]:
     """The painted masks that are not beside their pictures' new paths yet: where each is, and where it belongs."""
-    places = {(r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records}
     painted = state.store.painted_masks()
+    owners = set(painted.values())
+    places = {
+        (r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records if owners and (r.origin, r.key) in owners
+    }
     return {old: places[one] for old, one in painted.items() if places.get(one, old) != old}
 
 

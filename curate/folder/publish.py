@@ -25,7 +25,7 @@ from curate.folder.compare import (
     same_text,
 )
 from curate.folder.journal import Journal
-from curate.folder.state import FolderState, Published
+from curate.folder.state import FolderState, Published, with_record
 from curate.names import fold
 
 
@@ -70,8 +70,11 @@ class _Publisher(FolderState):
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
         self.origins = {r.origin for r in records}
         self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        wanted = list(self.targets(records, paths))
-        todo = [w for w in wanted if not self.is_right(*w)]
+        wanted: list[tuple[Record, Path, Written]] = []
+        todo: list[tuple[Record, Path, Written]] = []
+        for record, source, row, is_right in self.targets(records, paths):
+            wanted.append((record, source, row))
+            todo.extend([] if is_right else wanted[-1:])
         if todo:
             records = self._edited_meanwhile(records)
             self._keep_new_edits(records)
@@ -84,10 +87,10 @@ class _Publisher(FolderState):
         texts = {self.caption_name(record, row) for record, _, row in wanted}
         removing = (self.rows.keys() - targets) | unplaced_captions.obsolete(self.store, records)
         removing |= set(unplaced_captions.missing(self, records).values())
-        self.store.intend((row for _, _, row in todo), removing)
+        self.store.intend((with_record(row, record) for record, _, row in todo), removing)
         sources = [(record, source) for record, source, _ in todo]
         todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
-        placed = [self._place(record, source, row, targets, texts) for record, source, row in todo]
+        placed = [(record, self._place(record, source, row, targets, texts)) for record, source, row in todo]
         unplaced_captions.write(self, records)
         obsolete.remove_obsolete(self, targets, texts)
         obsolete.report_leftovers(self, targets)
@@ -95,7 +98,7 @@ class _Publisher(FolderState):
         if self.journal is not None:
             obsolete.remove_sources(self, sources, targets, texts)
         unplaced_captions.remove(self, records)
-        self.store.wrote(row for row in placed if row is not None)
+        self.store.wrote(with_record(row, record) for record, row in placed if row is not None)
         self.store.settle()
         if self.journal is not None:
             self.journal.finish()
@@ -191,6 +194,7 @@ class _Publisher(FolderState):
         prune_empty(old.parent, self.folder)
         # nothing but the ledger tells where it went, should the folder be renamed after a kill
         name = target.relative_to(self.folder).as_posix()
+        before = self.store.with_records([before])[before.path]
         self.store.forget_written([before.path])
         self.store.wrote([dataclasses.replace(before, path=name, mtime=0)])
         self.store.commit()

@@ -41,13 +41,11 @@ def recognize(
 
     With `keep` the ledger knows the pictures by their new names from then on.
     """
-    rows = store.written()
-    before = store.sources() or {(row.origin, source_key(row.key)) for row in rows.values()}
-    written = {(row.origin, row.key) for row in rows.values()}
+    written = {(row.origin, row.key) for row in store.each_written(records=False)}
+    before = store.sources() or {(origin, source_key(key)) for origin, key in written}
     records = [r for r in manifest if r.origin]
     words = sorted({*changes.edits, *changes.removed})
-    looks = Resemblance(folder, rows.values(), store.intended(), env)
-    changed = assign(words, sorted(before), sorted(written), records, looks)
+    changed = assign(words, before, written, records, Resemblance(folder, store, env))
     edits = {changed.get(one, one): text for one, text in changes.edits.items()}
     removed = {changed.get(one, one): path for one, path in changes.removed.items()}
     by_identity = {(r.origin, r.key): r for r in records}

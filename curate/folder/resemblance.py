@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate.core.record import Record
 from curate.core.stage import Env
-from curate.core.store import Written
+from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.errors import PictureError
 from curate.folder.edit_matching import source_key
@@ -22,14 +22,19 @@ _NEAREST = 6
 class Resemblance:
     """Compares what is left of pictures whose source is gone with new sources."""
 
-    def __init__(self, folder: Path, rows: Iterable[Written], intended: Iterable[Written], env: Env) -> None:
-        """`rows` are what the folder holds, `intended` what a killed run was about to write there."""
-        self._env = env
-        self._files: dict[Identity, list[Path]] = {}
-        for row in rows:
-            self._files.setdefault(_source(row), []).extend((folder / row.path, self._encoded(row)))
-        for row in intended:
-            self._files.setdefault(_source(row), []).append(self._encoded(row))
+    def __init__(self, folder: Path, store: Store, env: Env) -> None:
+        self._folder, self._store, self._env = folder, store, env
+
+    def _files(self, identities: Collection[Identity]) -> dict[Identity, list[Path]]:
+        """What the folder holds of each, and what a killed run was about to write there."""
+        found: dict[Identity, list[Path]] = {}
+        for row in self._store.each_written():
+            if _source(row) in identities:
+                found.setdefault(_source(row), []).extend((self._folder / row.path, self._encoded(row)))
+        for row in self._store.intended():
+            if _source(row) in identities:
+                found.setdefault(_source(row), []).append(self._encoded(row))
+        return found
 
     def _encoded(self, row: Written) -> Path:
         """What was encoded for the folder: it outlives a file that a person removed there."""
@@ -39,7 +44,8 @@ class Resemblance:
         """Pairs by falling likeness; each picture is given once."""
         from curate.images.duplicates.likeness import likeness
 
-        old = {one: view for one in identities if (view := self._view(*self._files.get(one, ()))) is not None}
+        files = self._files(set(identities))
+        old = {one: view for one in identities if (view := self._view(*files.get(one, ()))) is not None}
         new = {r.key: view for r in records if old and (view := self._view(self._env.path(r.image))) is not None}
         pairs: list[tuple[float, Identity, str]] = []
         for one, (small, whole, parts) in old.items():

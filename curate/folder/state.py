@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from curate import captions
+from curate.core.database import chunks
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
-from curate.core.record import Record, to_plain
+from curate.core.record import FINGERPRINT, Record, to_plain
 from curate.core.stage import Env
 from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
@@ -41,11 +42,22 @@ def suffix(record: Record) -> str:
     return os.path.splitext(record.image.path)[1]  # noqa: PTH122
 
 
-def _row(record: Record, size: int, digest: str, path: PurePosixPath, had_caption: bool) -> Written:
-    """What is to be written; `had_caption` keeps a caption file that has become empty."""
-    text = captions.render(record)
+def stored(record: Record) -> str:
+    """The record as the ledger keeps it beside what was written of it."""
     kept = to_plain(record)
     kept["edited"], kept["aside"] = None, ""
+    kept["facts"] = {name: fact for name, fact in record.facts.items() if name != FINGERPRINT}
+    return as_json(kept)
+
+
+def with_record(row: Written, record: Record) -> Written:
+    """The row to be written, with its record: thousands of letters, so they are made when it is written."""
+    return dataclasses.replace(row, stored=stored(record))
+
+
+def _row(record: Record, size: int, digest: str, path: PurePosixPath, had_caption: bool) -> Written:
+    """What is to be written, but for the record; `had_caption` keeps a caption file that has become empty."""
+    text = captions.render(record)
     name = str(path)
     return Written(
         path=name,
@@ -56,7 +68,7 @@ def _row(record: Record, size: int, digest: str, path: PurePosixPath, had_captio
         mtime=0,
         caption_path=_beside(name, record.style.extension) if text or had_caption else "",
         caption=text,
-        stored=as_json(kept),
+        stored="",
     )
 
 
@@ -76,26 +88,47 @@ def _same_file(a: Path, b: Path) -> bool:
 
 
 class FolderState:
-    """What is in `folder`, what was written there before, and whether it is what is wanted now."""
+    """What is in `folder`, what was written there before (without records), and whether it is what is wanted now."""
 
     def __init__(self, folder: Path, store: Store, env: Env, tell: Listener, journal: Journal | None) -> None:
         self.folder, self.store, self.env, self.tell, self.journal = folder.absolute(), store, env, tell, journal
-        self.rows = store.written()
         self.edits = store.edits()
         self.intended = store.intended()
-        self.by_key = {w.key: w for w in self.rows.values()}
-        self.by_fold = {fold(path): w for path, w in self.rows.items()}
         self.origins: set[str] = set()
         self.imported: set[str] = set()
         self.result = Published()
 
+    @functools.cached_property
+    def rows(self) -> dict[str, Written]:
+        """What was written, by path."""
+        return self.store.written(records=False)
+
+    @functools.cached_property
+    def by_key(self) -> dict[str, Written]:
+        """What was written, by the record's key."""
+        return {w.key: w for w in self.rows.values()}
+
+    @functools.cached_property
+    def by_fold(self) -> dict[str, Written]:
+        """What was written, by the path as some file systems compare it."""
+        return {fold(path): w for path, w in self.rows.items()}
+
     def targets(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
-    ) -> Iterator[tuple[Record, Path, Written]]:
-        """Each record with the file its picture comes from and the row it should have.
+    ) -> Iterator[tuple[Record, Path, Written, bool]]:
+        """Each record with the file its picture comes from, the row it should have, and whether all is as wanted.
 
-        Raises InputError where one is gone.
+        Raises InputError where a file is gone.
         """
+        for part in chunks(records):
+            wanted = list(self._wanted(part, paths))
+            known = self.store.with_records(row for _, _, row in wanted)
+            for record, source, row in wanted:
+                yield record, source, row, self._is_right(record, source, row, known.get(row.path))
+
+    def _wanted(
+        self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
+    ) -> Iterator[tuple[Record, Path, Written]]:
         sources = [self.env.path(r.image) for r in records]
         for record, (source, size, digest) in zip(records, self.store.sized_digests(sources), strict=True):
             if isinstance(digest, OSError):
@@ -104,11 +137,7 @@ class FolderState:
                     "leave the input folder alone while curate runs, then run again",
                 )
             had_caption = self.journal is not None and self._had_caption(record)
-            row = _row(record, size, digest, paths[record.key], had_caption)
-            known = self.rows.get(row.path)
-            if known is not None and known.stored == row.stored:  # thousands of letters: one text for both
-                row = dataclasses.replace(row, stored=known.stored)
-            yield record, source, row
+            yield record, source, _row(record, size, digest, paths[record.key], had_caption)
 
     def _had_caption(self, record: Record) -> bool:
         known = self.by_key.get(record.key)
@@ -116,18 +145,19 @@ class FolderState:
 
     def is_current(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> bool:
         """Whether `publish` would find nothing to do."""
-        targets = {str(paths[record.key]) for record in records}
-        return not (self.rows.keys() - targets or self.store.intended() or self.store.removing()) and all(
-            self.is_right(*w) for w in self.targets(records, paths)
+        # where each has its row, and there are no more rows, none is of another picture
+        return (
+            not (self.intended or self.store.removing())
+            and self.store.count_written() == len(records)
+            and all(is_right for *_, is_right in self.targets(records, paths))
         )
 
-    def is_right(self, record: Record, source: Path, row: Written) -> bool:
+    def _is_right(self, record: Record, source: Path, row: Written, known: Written | None) -> bool:
         """Whether folder and ledger already say what is wanted."""
-        known = self.rows.get(row.path)
         if known is None or _identity(row) != _identity(known):
             return False
         text = record.edited if record.edited is not None else row.caption
-        if record.edited is None and row.stored != known.stored:
+        if record.edited is None and stored(record) != known.stored:
             return False
         if not picture_unchanged(self.folder, known) and str(source) != f"{self.folder}/{row.path}":
             if not (self.folder / row.path).exists():

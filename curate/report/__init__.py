@@ -65,6 +65,15 @@ class Report:
         summary.show(figures, self._stream, only_trouble=self._progress is None)
         return figures
 
+    def repeat(self, figures: Mapping[str, Any]) -> dict[str, Any]:
+        """`finish` of a run that came to the same as one before, which these are the figures of."""
+        from curate.report import summary
+
+        self.close()
+        now = {**figures, "seconds": summary.seconds(self.tally)}
+        summary.show(now, self._stream, only_trouble=self._progress is None)
+        return now
+
     def close(self) -> None:
         """Takes the progress off the screen and closes the events file; again is harmless."""
         if self._progress:

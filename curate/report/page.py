@@ -75,6 +75,18 @@ class Page:
         return shown(self.thumbnails.address(self.find(record), record.image.digest, side), record.key)
 
 
+MOST_CARDS = 5000
+"""The most pictures that a page shows as cards: 4 MB of HTML. Ten times as many take a browser minutes to open."""
+
+
+def with_cards(manifest: Manifest, most: int = MOST_CARDS) -> list[Record]:
+    """The present records by concept; `most` of very many, spread evenly."""
+    records = [record for _, rows in by_concept(manifest.present) for record in rows]
+    if len(records) <= most:
+        return records
+    return [records[n * len(records) // most] for n in range(most)]
+
+
 def fitting_of(options: Mapping[str, Any], native: int) -> Fitting:
     """The buckets of a training with these options on a base of that resolution."""
     from curate.train.data.run_plan import Fitting

@@ -44,7 +44,7 @@ def summarise(
         "aside": aside_rows(tally, rows),
         "duplicates": duplicate_rows(rows),
         "origins": {r.key: r.origin for r in rows if r.aside and r.origin},
-        "computed": sum(row.computed for row in tally.rows),
+        "computed": tally.computed,
         "recalled": sum(row.recalled for row in tally.rows),
         "edited": edited,
         "edited_with_tags": [key for key in edited if key in by_tags],
@@ -58,11 +58,16 @@ def summarise(
         "cleaning": cleaning.figures(rows),
         "training": _training(tally),
         "notes": _grouped(tally.notes),
-        "seconds": round(tally.end.seconds, 3) if tally.end else None,
+        "seconds": seconds(tally),
         "saved": [{"kind": s.kind, "path": s.path} for s in tally.saved if s.kind != "checkpoint"],
         "where": {name: str(path) for name, path in where.items()},
         "next": next_command,
     }
+
+
+def seconds(tally: Tally) -> float | None:
+    """How long the run took; None where it has not ended."""
+    return round(tally.end.seconds, 3) if tally.end else None
 
 
 def _prepared(tally: Tally, manifest: Manifest | None) -> int:
@@ -134,12 +139,12 @@ def _training(tally: Tally) -> dict[str, Any] | None:
 
 def _grouped(notes: Sequence[Note]) -> list[dict[str, Any]]:
     """Notes with the same words are one, with all the pictures they concern."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for note in notes:
-        keys = groups.setdefault((note.level, note.stage, note.message), [])
-        if note.key and note.key not in keys:
-            keys.append(note.key)
-    return [{"level": lv, "stage": st, "message": ms, "pictures": keys} for (lv, st, ms), keys in groups.items()]
+        keys = groups.setdefault((note.level, note.stage, note.message), {})
+        if note.key:
+            keys[note.key] = None
+    return [{"level": lv, "stage": st, "message": ms, "pictures": [*keys]} for (lv, st, ms), keys in groups.items()]
 
 
 def show(figures: Mapping[str, Any], stream: TextIO, only_trouble: bool = False) -> None:

@@ -64,6 +64,11 @@ class Tally:
     _turn: int = 0
     _stride: int = 1
 
+    @property
+    def computed(self) -> int:
+        """Results that stages computed, each picture counted once by each."""
+        return sum(row.computed for row in self.rows)
+
     def tell(self, event: Event) -> None:
         """The listener."""
         match event:

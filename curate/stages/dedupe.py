@@ -32,17 +32,26 @@ if TYPE_CHECKING:
 class _Fingerprint(RecordStage):
     """Hashes of each picture and what tells a good copy from a bad one, noted as the fact `fingerprint`."""
 
+    near: bool = True
+
     part: ClassVar[str] = "fingerprints"
     version: ClassVar[int] = VERSION
     resources: ClassVar[Resources] = Resources(cpus=1)
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
     writes: ClassVar[frozenset[str]] = frozenset({"facts"})
 
+    def key_options(self) -> dict[str, Any]:
+        """Nothing for whole fingerprints, as before there were others."""
+        return {} if self.near else {"near": False}
+
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         from curate.images.duplicates.fingerprint import fingerprint
 
-        yield lambda records: [record.noting(fingerprint=fingerprint(env.pixels(record))) for record in records]
+        def noted(record: Record) -> Record:
+            return record.noting(fingerprint=fingerprint(env.pixels(record), near=self.near))
+
+        yield lambda records: [noted(record) for record in records]
 
 
 class _Search(DatasetStage):
@@ -163,9 +172,9 @@ class Dedupe(DatasetStage):
 
     def parts(self) -> Sequence[Stage]:
         """The fingerprints, remembered picture by picture; the search; then the choice, anew after an edit."""
-        return (_Fingerprint(), _Search(**self.model_dump(exclude={"keep"})), self)
+        return (_Fingerprint(near=self.near), _Search(**self.model_dump(exclude={"keep"})), self)
 
-    def keyed(self) -> dict[str, Any]:
+    def key_options(self) -> dict[str, Any]:
         """The choice minds one option; the others are those of the search."""
         return {"keep": self.keep}
 

@@ -99,6 +99,7 @@ class Denoise(RecordStage):
 
     # 3: the stage is one step, and no longer one of two classes by what it needs
     version: ClassVar[int] = 3
+    within_output: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset({"image", "facts"})
     writes: ClassVar[frozenset[str]] = frozenset({"image", "facts", "notes"})
 

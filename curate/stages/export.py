@@ -45,6 +45,7 @@ class Export(DatasetStage):
 
     version: ClassVar[int] = 2
     layout: ClassVar[Literal["same", "repeats"]] = "repeats"
+    within_output: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset(
         {"image", "encoding", "mask", "trigger", "tags", "sentence", "imported", "edited", "style", "repeats"}
     )

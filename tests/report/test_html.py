@@ -24,7 +24,7 @@ from curate.core.record import Image, Manifest, Record, Scores
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
 from curate.report.html import render
-from curate.report.page import Page, fitting_of
+from curate.report.page import Page, fitting_of, with_cards
 from curate.report.summary import summarise
 from curate.report.tally import Tally
 from curate.report.text import visible
@@ -399,6 +399,17 @@ def test_small_pictures_of_a_large_folder_are_files_beside_the_page(tmp_path: Pa
     left = {path.name: path.read_bytes() for path in (tmp_path / "my page_files").iterdir()}
     assert len(left) == 3 and left["holiday.jpg"] == b"as it was"
     assert sorted(left.values()).count(b"as it was") == 2, "a picture that is there is not made again"
+
+
+def test_of_very_many_pictures_a_page_shows_some_of_each_concept() -> None:
+    records = [
+        Record(f"{concept}/{n}.png", concept, f"{n}", Image("d")) for concept in ("dog", "cat") for n in range(20)
+    ]
+    records[3] = dataclasses.replace(records[3], aside="broken")
+    assert len(with_cards(Manifest(records))) == 39
+    some = [r.key for r in with_cards(Manifest(records), 10)]
+    assert len(set(some)) == 10 and "dog/3.png" not in some
+    assert [sum(key.startswith(f"{concept}/") for key in some) for concept in ("cat", "dog")] == [6, 4]
 
 
 def test_an_empty_set_makes_a_page() -> None:

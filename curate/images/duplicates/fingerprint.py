@@ -12,13 +12,18 @@ from curate.images.analysis import metrics
 from curate.images.duplicates import likeness, perceptual_hash
 
 
-def fingerprint(pixels: Pixels) -> dict[str, Any]:
-    """Hashes of a picture and what tells a good copy from a bad one, as JSON-able values."""
-    whole, parts = perceptual_hash.hashes(likeness.small(pixels))
+def fingerprint(pixels: Pixels, *, near: bool = True) -> dict[str, Any]:
+    """Hashes of a picture and what tells a good copy from a bad one, as JSON-able values.
+
+    Without `near` there are no perceptual hashes, which take half the time and most of the bytes.
+    """
+    hashes: dict[str, Any] = {}
+    if near:
+        whole, parts = perceptual_hash.hashes(likeness.small(pixels))
+        hashes = {"whole": f"{whole:016x}", "parts": "".join(f"{p:016x}" for p in parts)}
     return {
         "pixels": perceptual_hash.pixel_digest(pixels),
-        "whole": f"{whole:016x}",
-        "parts": "".join(f"{p:016x}" for p in parts),
+        **hashes,
         "noise": signs(pixels).score,
         "blocks": metrics.blockiness(pixels),
         "sharpness": metrics.sharpness(pixels),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,8 @@ def hashes(pixels: Pixels) -> tuple[int, list[int]]:
 
     small = cv2.resize(pixels, (4 * SIDE, 4 * SIDE), interpolation=cv2.INTER_AREA)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return _hash(luma), [_hash(part(luma, *crop)) for crop in CROPS]
+    whole, *parts = _hashes([luma, *(part(luma, *crop) for crop in CROPS)])
+    return whole, parts
 
 
 def part(plane: NDArray[np.float32], share: float, x: float, y: float) -> NDArray[np.float32]:
@@ -48,12 +49,15 @@ def part(plane: NDArray[np.float32], share: float, x: float, y: float) -> NDArra
     return plane[top : top + height, left : left + width]
 
 
-def _hash(luma: NDArray[np.float32]) -> int:
+def _hashes(planes: Sequence[NDArray[np.float32]]) -> list[int]:
     import cv2
 
-    waves = cv2.dct(cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
-    bits = np.concatenate([waves > np.median(waves), [False]])
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    waves = np.empty((len(planes), 63), np.float32)
+    for n, luma in enumerate(planes):
+        waves[n] = cv2.dct(cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
+    bits = np.zeros((len(planes), 64), np.bool_)
+    bits[:, :63] = waves > np.median(waves, axis=1, keepdims=True)
+    return [int(row) for row in np.packbits(bits, axis=1).view(">u8").ravel()]
 
 
 def near_pairs(

@@ -12,7 +12,7 @@ from curate.report import health
 from curate.report.badges import Badge
 from curate.report.caption_changes import CaptionChange, caption_change, caption_text
 from curate.report.elements import Markup, el, joined
-from curate.report.page import Page, badge_row, badges_of, by_concept
+from curate.report.page import Page, badge_row, badges_of, with_cards
 from curate.report.paging import data, pages
 from curate.report.sections.captions import before_row, change_marks
 from curate.report.sections.traps import trap_marks
@@ -22,14 +22,23 @@ _PER_PAGE = 48
 
 
 def pictures(page: Page) -> Markup:
-    """The pictures of each concept as cards, the first page of them in the HTML."""
-    records = [record for _, rows in by_concept(page.manifest.present) for record in rows]
+    """The pictures of each concept as cards, the first page of them in the HTML; a sample of very many."""
+    records, all_of_them = with_cards(page.manifest), len(page.manifest.present)
     if not records:
         return Markup("")
     copies = Counter(str(r.facts.get("duplicate_of", "")) for r in page.manifest if r.aside)
     marks = [badges_of(page, record, copies[record.key]) for record in records]
     cards = [_card(page, record, found) for record, found in zip(records, marks, strict=True)]
-    return joined(_filters(page, records, marks), pages("pictures", cards, _PER_PAGE, "cards"))
+    shown = pages("pictures", cards, _PER_PAGE, "cards")
+    return joined(_sample(page, len(records), all_of_them), _filters(page, records, marks), shown)
+
+
+def _sample(page: Page, shown: int, of: int) -> Markup:
+    """Says that a page shows not all, and what does."""
+    if shown == of:
+        return Markup("")
+    line = el("p", f"{shown:,} of {of:,} pictures, spread evenly over the folder.", class_="hint")
+    return joined(line, el("p", "All of them: ", el("code", f"curate review {page.review}"))) if page.review else line
 
 
 def _card(page: Page, record: Record, marks: Sequence[Badge]) -> Markup:
