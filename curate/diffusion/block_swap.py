@@ -88,8 +88,13 @@ def swap(part: nn.Module, number: int, device: torch.device) -> Fetcher:
 
 
 def blocks(part: nn.Module) -> list[nn.Module]:
-    """The blocks that can be swapped, in the order in which the part holds them."""
-    return [*_blocks(part, LARGE * numbers_of(block_layers(part)))]
+    """The blocks that can be swapped, by their paths: a model without values may hold them in another order."""
+    found = _blocks(part, "", LARGE * numbers_of(block_layers(part)))
+    return [block for _, block in sorted(found, key=lambda one: _natural(one[0]))]
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    return [(int(name), "") if name.isdigit() else (-1, name) for name in path.split(".")]
 
 
 def block_sizes(part: nn.Module) -> tuple[int, ...]:
@@ -97,15 +102,16 @@ def block_sizes(part: nn.Module) -> tuple[int, ...]:
     return tuple(numbers_of(layers(block)) for block in blocks(part))
 
 
-def _blocks(node: nn.Module, most: float) -> Iterator[nn.Module]:
+def _blocks(node: nn.Module, path: str, most: float) -> Iterator[tuple[str, nn.Module]]:
     """Numbered modules, each taken apart where it is large and all its layers are in numbered modules of its own."""
     for name, child in node.named_children():
+        place = f"{path}.{name}" if path else name
         if not name.isdigit():
-            yield from _blocks(child, most)
+            yield from _blocks(child, place, most)
             continue
-        inside = [*_blocks(child, most)]
+        inside = [*_blocks(child, place, most)]
         numbers = numbers_of(layers(child))
-        if numbers > most and sum(numbers_of(layers(one)) for one in inside) == numbers:
+        if numbers > most and sum(numbers_of(layers(one)) for _, one in inside) == numbers:
             yield from inside
         elif numbers:
-            yield child
+            yield place, child

@@ -47,7 +47,7 @@ def test_a_smaller_card_never_keeps_more() -> None:
 
 def test_what_the_user_set_stays() -> None:
     assert chosen("8GB", base_precision="fp8")[1] == "fp8"
-    assert chosen("7GB", swap_blocks=4)[2] == 4
+    assert chosen("7.5GB", swap_blocks=4)[2] == 4
     options, sentence = planned("24GB", gradient_checkpointing=True)
     assert options.gradient_checkpointing and "nothing needs to be set" in sentence
 
