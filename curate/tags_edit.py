@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from curate import captions, folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
-from curate.core.files import inside, write_bytes
+from curate.core.files import inside, read_bytes, write_bytes
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError
@@ -137,21 +136,26 @@ def write(
         raise
     if journal.empty:
         journal.drop()
-    folder.keep_bulk_edits(store, {p: c.after for p, c in written.items() if not (by_hand or c.caption.hand)})
-    folder.read_caption_edits(target, store, list(written))
+    texts = {path: change.after for path, change in written.items()}
+    folder.keep_bulk_edits(
+        store, {path: text for path, text in texts.items() if not (by_hand or written[path].caption.hand)}, rows
+    )
+    folder.keep_caption_edits(target, store, {path: rows[path] for path in texts if path in rows}, texts)
     return newer
 
 
 def _content(file: str) -> bytes | None:
     """What a file holds now; None without one."""
-    if not os.path.isfile(file):  # noqa: PTH113 – of many thousands
+    try:
+        return read_bytes(file)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(file, "rb", buffering=0) as f:  # noqa: PTH123
-        return f.read()
 
 
 def _is_as_read(data: bytes | None, one: Captioned) -> bool:
     """Whether a caption's file still says what was read of it; no file is as good as an empty one."""
+    if data == one.raw.encode("utf-8", "surrogatepass"):
+        return True
     try:
         text = captions.decode(data, one.encoding).text.strip() if data is not None else ""
     except ValueError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.core.files import read_bytes
 from curate.errors import InputError
 
 UTF8 = "utf-8"
@@ -154,9 +155,7 @@ def read_caption(path: Path, encoding: str = "") -> str:
 def read_text(path: Path | str) -> str | None:
     """The text of a caption file as it stands there, in whatever encoding; None where there is no file to read."""
     try:
-        # thousands of small files: without the cost of a Path
-        with open(path, "rb", buffering=0) as f:  # noqa: PTH123
-            raw = f.read()
+        raw = read_bytes(path)
     except OSError:
         return None
     try:
@@ -236,8 +235,7 @@ def _excerpt(text: str, length: int = 40) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as f:  # noqa: PTH123 – thousands of small files
-            return f.read()
+        return read_bytes(path)
     except OSError as error:
         raise InputError(f"{path}: caption cannot be read ({error.strerror})") from error
 

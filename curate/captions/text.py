@@ -35,13 +35,16 @@ def parse(
         else ", ".join(line for line in text.splitlines() if line.strip())
     )
     words = {t.casefold(): t for t in trigger}
-    pieces = _cut(whole, style, spaces)
-    parts = [p for _, p in pieces]
+    mark = _separator(whole, style, spaces)
+    if mark == ",":  # of most captions nobody needs to know where in the text their tags stand
+        parts = [plain for piece in whole.split(",") if (plain := piece.strip())]
+    else:
+        parts = [p for _, p in _cut(whole, mark)]
     first = next((i for i, p in enumerate(parts) if is_prose(p) and p.casefold() not in words), None)
     if first is None:
         return _tags(parts, words, style), ""
     first = sentence_start(parts, first, words)
-    before, prose = parts[:first], whole[pieces[first][0] :]
+    before, prose = parts[:first], whole[_cut(whole, mark)[first][0] :]
     sentence, after = _before_tags(prose, style)
     return _tags([*before, *after], words, style), _clean(sentence)
 
@@ -108,15 +111,15 @@ def _join(parts: Sequence[str], style: CaptionStyle) -> str:
     return style.separator.join(p for p in map(_clean, parts) if p).strip()
 
 
+@lru_cache(maxsize=1 << 14)
 def _clean(sentence: str) -> str:
     return " ".join(sentence.split())
 
 
-def _cut(text: str, style: CaptionStyle, spaces: bool = True) -> list[tuple[int, str]]:
-    """The pieces between separators, blank ones left out, each with its place in the text."""
+def _cut(text: str, mark: str) -> list[tuple[int, str]]:
+    """The pieces between separators, blank ones left out, each with its place in the text; `mark` as `_separator`'s."""
     pieces: list[tuple[int, str]] = []
     start = 0
-    mark = _separator(text, style, spaces)
     if mark == ",":
         for piece in text.split(","):
             if plain := piece.strip():
@@ -152,7 +155,7 @@ def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> t
     found: dict[str, None] = {}
     for part in parts:
         known = words.get(part.casefold()) if words else None
-        if words and style.escape and not known:
+        if words and style.escape and not known and "\\" in part:
             known = words.get(_ESCAPED.sub(r"\1", part).casefold())
         found[known or _tag(part, style.escape)] = None
     return tuple(found)
@@ -168,7 +171,8 @@ def _before_tags(prose: str, style: CaptionStyle) -> tuple[str, list[str]]:
     """Splits "A sentence. tag, tag": what follows the last sentence end is tags where nothing in it is prose."""
     ends = list(SENTENCE_END.finditer(prose))
     if ends:
-        rest = [p for _, p in _cut(prose[ends[-1].end() :], style)]
+        behind = prose[ends[-1].end() :]
+        rest = [p for _, p in _cut(behind, _separator(behind, style, spaces=True))]
         if (
             rest
             and rest[0][0] == rest[0][0].lower()

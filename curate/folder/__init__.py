@@ -3,7 +3,7 @@
 from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edits, keep_bulk_edits
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edit_matching import source_key
-from curate.folder.edits import Changes, read_caption_edits, read_changes
+from curate.folder.edits import Changes, keep_caption_edits, read_changes
 from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.instruction_matching import Instructions
@@ -29,10 +29,10 @@ __all__ = [
     "has_undo",
     "is_current",
     "keep_bulk_edits",
+    "keep_caption_edits",
     "keep_sources",
     "matching_removals",
     "publish",
-    "read_caption_edits",
     "read_changes",
     "recognize",
     "remove",

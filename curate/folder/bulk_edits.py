@@ -22,13 +22,12 @@ def bulk_edits(store: Store, rows: Mapping[str, Written]) -> dict[str, str]:
     return {path: text for path, text in texts.items() if path not in ours} | found
 
 
-def keep_bulk_edits(store: Store, texts: Mapping[str, str]) -> None:
+def keep_bulk_edits(store: Store, texts: Mapping[str, str], rows: Mapping[str, Written]) -> None:
     """Keeps the captions that a bulk edit wrote, given by picture path, beside those of earlier ones.
 
-    Pictures that curate wrote are kept by key: a run may give them another folder.
+    Pictures that curate wrote, `rows` by path, are kept by key: a run may give them another folder.
     """
     if texts:
-        rows = store.written_at(list(texts), records=False)
         new = {rows[path].key if path in rows else path: text for path, text in texts.items()}
         write_text(store.root / BULK_EDITS, json.dumps(_kept(store) | new, ensure_ascii=False), sync=False)
 

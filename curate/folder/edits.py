@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from curate.core.events import Listener, Note
 from curate.core.files import prune_empty, remove_leftovers
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity, Removal, RepeatsOverride, Unplaced
-from curate.folder.compare import caption_path, caption_text, is_any_of, read_text, same_text
+from curate.folder.compare import caption_path, caption_text, is_any_of, plain_text, read_text, same_text
 from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
@@ -48,22 +48,22 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
             prune_empty(folder / place, folder)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
-    _keep_edits(folder, store, rows, missing, recovery, tell)
+    _keep_edits(store, rows, lambda row: caption_text(folder, row), missing, recovery, tell)
     _read_unplaced(folder, store, recovery)
     store.commit()
     return Changes(store.edits(), store.removed(), store.repeats())
 
 
-def read_caption_edits(folder: Path, store: Store, paths: Sequence[str]) -> None:
-    """Keeps the captions of some pictures as the person's edits, and commits; the same as `read_changes` does of all.
+def keep_caption_edits(folder: Path, store: Store, rows: Mapping[str, Written], texts: Mapping[str, str]) -> None:
+    """Keeps new captions as the person's edits, and commits; the same as `read_changes` does with those of all files.
 
-    For who changed these captions and nothing else. Paths of pictures that curate did not write are passed over.
+    For who wrote these captions, given by picture path, and changed nothing else. `rows` are the pictures among them
+    that curate wrote.
     """
     if store.intended() or store.removing():
         read_changes(folder, store, _silent)
         return
-    rows = store.written_at(paths, records=False)
-    _keep_edits(folder, store, rows, set(), Recovery(False, (), frozenset()), _silent)
+    _keep_edits(store, rows, lambda row: plain_text(texts[row.path]), set(), Recovery(False, (), frozenset()), _silent)
     store.commit()
 
 
@@ -94,7 +94,12 @@ def _keep_removals(
 
 
 def _keep_edits(
-    folder: Path, store: Store, rows: Mapping[str, Written], missing: set[str], recovery: Recovery, tell: Listener
+    store: Store,
+    rows: Mapping[str, Written],
+    text_of: Callable[[Written], str | None],
+    missing: set[str],
+    recovery: Recovery,
+    tell: Listener,
 ) -> None:
     """Captions whose text is not the one that was generated were edited; where it is again, the edit was taken back."""
     edits, past = store.edits(), store.past_edits()
@@ -103,7 +108,7 @@ def _keep_edits(
         generated.setdefault((row.origin, row.key), []).append(row.caption)
     new: list[tuple[str, str, str]] = []
     for path, row in rows.items():
-        text = caption_text(folder, row)
+        text = text_of(row)
         identity = (row.origin, row.key)
         if text is None:
             # after a kill the caption may not have been written yet: only a missing one in a settled folder was removed

@@ -134,8 +134,12 @@ class Journal:
 
     def _note(self, what: str, *names: str | None) -> None:
         line = (json.dumps([what, *names]) + "\n").encode()
-        with disk_errors(str(self.place)), self.open_steps() as steps:
-            if os.write(steps, line) < len(line):
+        if self._steps is None:
+            with disk_errors(str(self.place)), self.open_steps():
+                self._note(what, *names)
+            return
+        with disk_errors(str(self.place)):
+            if os.write(self._steps, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextlib.contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from curate import captions
@@ -104,10 +104,10 @@ def instructions_row(wanted: Wanted, record: Record | None) -> dict[str, Any]:
 def source_name(entry: Entry, content: Content) -> str | None:
     """The name of the file that the picture was made of, None where the picture itself has it."""
     if entry.aside is not None:
-        name = Path(entry.aside.source).name or entry.key.rpartition("/")[2]
+        name = os.path.basename(entry.aside.source) or entry.key.rpartition("/")[2]  # noqa: PTH119 – of many thousands
     else:
         row = content.known.rows.get(entry.id)
-        name = Path((row and content.source(row.origin, row.key)) or entry.file).name
+        name = os.path.basename((row and content.source(row.origin, row.key)) or entry.file)  # noqa: PTH119
     name = legible_id(name)
     return name if name != entry.id.rpartition("/")[2] else None
 

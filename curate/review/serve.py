@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import uvicorn
@@ -42,7 +43,7 @@ def serve(
         what = "is not a folder" if target.exists() else "does not exist"
         raise InputError(f"{target} {what}", "give a prepared folder, a folder of pictures, or a pipeline file")
     kept = ledger_place(target) / LEDGER / "review-port"
-    with _listening(port, _number_in(kept)) as listener:
+    with _listening(port, _number_in(kept)) as listener, _rare_collection():
         review = Review(target, base, tokenizer, waits=waits)
         try:
             review.start()
@@ -60,6 +61,20 @@ def serve(
             return review.accepted.is_set()
         finally:
             review.close()
+
+
+@contextlib.contextmanager
+def _rare_collection() -> Generator[None]:
+    """Lets Python look for cycles seldom: each time it walks through the whole index, which stays, and has none.
+
+    With 10,000 pictures it spent a tenth of a bulk edit on that.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _server(review: Review, token: str, port: int) -> uvicorn.Server:
