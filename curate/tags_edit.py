@@ -225,4 +225,6 @@ def _plain(tag: str) -> str:
     plain = captions.canonical(tag)
     if not plain or "," in plain:
         raise InputError(f"{tag!r} is not a tag", "give each tag on its own, without commas")
+    if any("\ud800" <= letter <= "\udfff" for letter in plain):  # bytes of the command line that are no text
+        raise InputError(f"{tag!r} is not a tag: it is not UTF-8 text", "set the terminal to UTF-8")
     return plain

@@ -176,7 +176,7 @@ def is_riddle(name: str) -> bool:
         (r"warnings\.(catch_warnings|filterwarnings|simplefilter)\(", {"core/warning_filters", "upscalers/weights"}),
         (r"\b(MAX_IMAGE_PIXELS|LOAD_TRUNCATED_IMAGES|READ_LIBTIFF)\b[^=\n]* = ", {"decode/pillow_settings"}),
         (r"TIFFSet\w+Handler", {"decode/pillow_settings"}),
-        (r"\bgc\.(set_threshold|disable|freeze)\(", {"drive/process_state"}),
+        (r"\bgc\.(set_threshold|disable|freeze)\(", {"core/garbage"}),
         (r"signal\.signal\(", {"drive/process_state", "executors/worker_process", "executors/ray"}),
         (r"_dynamo\.config\.\w+ = ", {"runtime/compile"}),
         (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"diffusion/device"}),

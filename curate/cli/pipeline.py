@@ -83,6 +83,7 @@ def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
 
 def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
     """Shows the prepared folder until the user accepts it. Raises Interrupted where Ctrl-C ends that."""
+    from curate.drive.check import check_known
     from curate.review.opened import of_pipeline
     from curate.review.serve import serve
 
@@ -92,7 +93,10 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
         waits = "the run waits: press 'Accept and continue' there, or Ctrl-C here to stop"
         typer.echo(f"reviewing {folder} at {address}\n{waits}", err=True)
 
-    if not serve(folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True):
+    accepted = serve(
+        folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True, checker=check_known
+    )
+    if not accepted:
         raise Interrupted("stopped before you accepted the dataset", "run the same command to see it again")
 
 

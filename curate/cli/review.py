@@ -23,6 +23,10 @@ def review_command(
         bool, typer.Option("--no-browser", help="Only print the address; do not open a browser.")
     ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page. 0 takes any free port.")] = 0,
+    show: Annotated[
+        str,
+        typer.Option(metavar="CHECK", help="Show the pictures that a check finds; the report names them."),
+    ] = "",
 ) -> None:
     """See and correct a dataset in the browser: tags, captions, crops, masks, concepts, and which pictures are in it.
 
@@ -30,8 +34,12 @@ def review_command(
     reverts it. Your source pictures stay as they are: the next run carries out crops, turns and moves.
     Ctrl-C ends the page.
     """
+    from curate.drive.check import check_known
+    from curate.review.check_results import check_named
     from curate.review.opened import opened
     from curate.review.serve import serve
+
+    check = check_named(show) if show else ""
 
     folder, base, tokenizer = opened(target)
     serve(
@@ -41,4 +49,6 @@ def review_command(
         browser=not no_browser,
         base=base,
         tokenizer=tokenizer,
+        checker=check_known,
+        show=check,
     )

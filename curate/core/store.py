@@ -20,6 +20,8 @@ LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
 SUMMARY = "summary.json"
 """The file in it that keeps the figures of the last run or command."""
+REPORT = f"{LEDGER}/report.html"
+"""The health report of a prepared folder; beside the ledger, since it tells of times and is no part of the dataset."""
 
 
 def wrote_pictures(folder: Path) -> bool:

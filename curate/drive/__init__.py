@@ -1,7 +1,8 @@
 """Drive: carries out a pipeline, or one stage as a command over plain folders, from lock to summary."""
 
+from curate.core.store import REPORT
 from curate.drive.command import Command, command
-from curate.drive.health import REPORT, consent_of, report
+from curate.drive.health import consent_of, report
 from curate.drive.launched import is_further_process
 from curate.drive.overrides import restore
 from curate.drive.run import plan, run

@@ -82,7 +82,7 @@ def _has_names(place: Path | None) -> bool:
     return place is None or place.suffix in ("", ".safetensors")
 
 
-def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> CheckResult:
+def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool = True) -> CheckResult:
     """The traps of a folder whose pictures' sizes are known, by name: no picture and no mask is opened.
 
     Duplicates and what is in masks are then not checked; without `tokens`, no caption is counted either.
@@ -99,7 +99,7 @@ def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: b
         base.options, base.traits.resolution, counter, no_tokens, words, no_words, weights=_weights(whole)
     )
     findings, skipped = run_checks(whole, settings)
-    unopened = [Skipped(name, "the report opens no picture", remedy) for name in ("duplicates", "mask-shape")]
+    unopened = [Skipped(name, "no picture is opened here", remedy) for name in ("duplicates", "mask-shape")]
     return CheckResult({}, tuple(findings), (*skipped, *unopened))
 
 

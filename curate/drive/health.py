@@ -11,7 +11,7 @@ from typing import Any
 from curate import folder
 from curate.core.lock import check_unlocked
 from curate.core.record import Image, Manifest, Record
-from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
+from curate.core.store import LEDGER, REPORT, SUMMARY, Store, ledger_place
 from curate.core.summary_file import concept_settings
 from curate.drive.report_page import Pictures, write_report
 from curate.drive.session import env_over, silent
@@ -19,9 +19,6 @@ from curate.errors import InputError
 from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
 from curate.scan import RIGHTS, list_pictures, reopen
-
-REPORT = f"{LEDGER}/report.html"
-"""The health report that a run writes; beside the ledger, since it tells of times and is not part of the dataset."""
 
 
 def consent_of(source: Path) -> list[tuple[Path, Consent]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import signal
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable, Generator
 from types import FrameType
 
 from curate.core.events import Listener, Note
+from curate.core.garbage import rare_collections
 
 Stop = Callable[[], bool]
 """True once the user asked to stop."""
@@ -19,7 +19,7 @@ Stop = Callable[[], bool]
 @contextlib.contextmanager
 def process_state(tell: Listener) -> Generator[Stop]:
     """Signals, logging and garbage collection as a run wants them; yields what says whether the user asked to stop."""
-    with stop_signals(tell) as stop, _log_records(tell), _rare_collections():
+    with stop_signals(tell) as stop, _log_records(tell), rare_collections():
         yield stop
 
 
@@ -75,14 +75,3 @@ def _log_records(tell: Listener) -> Generator[None]:
         for logger, propagate in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
             logger.propagate = propagate
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Generator[None]:
-    """Records are many and hold no cycles: looking for cycles after every 700 of them costs a tenth of a known run."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -15,11 +15,10 @@ from curate.core.lock import check_unlocked, run_lock
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
-from curate.core.store import Store
+from curate.core.store import REPORT, Store
 from curate.drive.draw import write_page
 from curate.drive.fetched_concepts import check_concepts
 from curate.drive.fingerprint import fingerprint
-from curate.drive.health import REPORT
 from curate.drive.instructions import (
     known_before,
     of_inputs,

@@ -132,6 +132,34 @@ document.addEventListener("click", (event) => {
   filters.only(JSON.parse(link.dataset.filter));
 });
 
+// The page that `curate review` serves has its token in the address. Links lead into review there; elsewhere nobody
+// knows the token, and the command can be copied.
+const served = ["127.0.0.1", "localhost"].includes(location.hostname) && /^\/report\/([^/]+)\//.exec(location.pathname);
+
+function reviewLink({ check, count }) {
+  const [query, fragment] = [{ token: decodeURIComponent(served[1]) }, { check }].map((one) => new URLSearchParams(one));
+  return Object.assign(document.createElement("a"), { href: `/?${query}#${fragment}`, textContent: `open ${count} in review` });
+}
+
+function copyButton(code) {
+  const button = Object.assign(document.createElement("button"), { textContent: "copy" });
+  button.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "copied";
+    } catch { // not allowed here
+      getSelection().selectAllChildren(code);
+      button.textContent = "selected: press Ctrl+C";
+    }
+  };
+  return button;
+}
+
+for (const box of document.querySelectorAll("[data-check]")) {
+  if (served) box.replaceChildren(reviewLink(box.dataset));
+  else box.append(" ", copyButton(box.querySelector("code")));
+}
+
 document.addEventListener("input", (event) => {
   if (event.target.matches(".compare input")) {
     event.target.parentElement.style.setProperty("--edge", event.target.value + "%");

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from curate.review import report
 from curate.review.answers import refusal
 
 TOKEN_HEADER = "X-Curate-Token"
@@ -17,12 +18,11 @@ _PUBLIC = "/page/"
 """The page's own scripts and styles: the same for everybody, without a word of the dataset."""
 _BY_HEADER = "/api/"
 _MOST_BYTES = 64 << 20
+_POLICY = (
+    b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
+)
 _SECURITY = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'none'",
-    ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -50,7 +50,9 @@ class Access:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_SECURITY]
+                of_report = scope["path"].startswith(report.PLACE)
+                rules = (b"content-security-policy", report.policy() if of_report else _POLICY)
+                message["headers"] = [*message["headers"], rules, *_SECURITY]
             await send(message)
 
         reason = self._reason(scope)
@@ -71,7 +73,9 @@ class Access:
 
     def _knows_token(self, scope: Scope, path: str) -> bool:
         given = list(_values(scope, TOKEN_HEADER.lower().encode()))
-        if not given and scope["method"] in ("GET", "HEAD") and not path.startswith(_BY_HEADER):
+        if path.startswith(report.PLACE):
+            given = [path.removeprefix(report.PLACE).partition("/")[0]]
+        elif not given and scope["method"] in ("GET", "HEAD") and not path.startswith(_BY_HEADER):
             given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         return len(given) == 1 and hmac.compare_digest(given[0].encode(), self._token.encode())
 

@@ -85,7 +85,7 @@ class Index:
     def unmeasured(self) -> list[Entry]:
         """The pictures whose file nobody measured as it is."""
         with self.lock:
-            return [e for e in self.entries.values() if e.file and self._measures_of(e) is None]
+            return [e for e in self.entries.values() if e.file and self.measures_of(e) is None]
 
     def uncounted(self, limit: int) -> list[Entry]:
         """Some of the pictures whose captions' tokens nobody counted."""
@@ -225,7 +225,7 @@ class Index:
             "concept": entry.concept,
             "bytes": entry.stamp[1],
             "version": version(entry.stamp),
-            **measured_row(self._measures_of(entry), caption.record if caption else None),
+            **measured_row(self.measures_of(entry), caption.record if caption else None),
             **(caption_row(caption, self.table) if caption else own),
             "aside": aside.reason if aside else None,
             "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
@@ -240,7 +240,8 @@ class Index:
         """What the person asked for the picture; nothing where it is set aside."""
         return Wanted() if entry.aside else self.ledger.content.wanted.get(entry.key, Wanted())
 
-    def _measures_of(self, entry: Entry) -> Measures | None:
+    def measures_of(self, entry: Entry) -> Measures | None:
+        """What was measured of a picture's file as it is now."""
         measures = self._measures.get(entry.file)
         return measures if measures is not None and measures.stamp == entry.stamp else None
 

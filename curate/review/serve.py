@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
 from curate.core.files import write_text
+from curate.core.garbage import rare_collections
 from curate.core.store import LEDGER, ledger_place
 from curate.errors import CurateError, InputError
+from curate.review.check_results import Checker
 from curate.review.server import Review
 
 HOST = "127.0.0.1"
@@ -31,11 +32,14 @@ def serve(
     base: str = "",
     tokenizer: str = "",
     waits: bool = False,
+    checker: Checker | None = None,
+    show: str = "",
 ) -> bool:
     """Serves the review page of a folder on this machine alone, until Ctrl-C; `tell` hears its address.
 
     Where a run `waits` for it, the page ends too once the user accepts the dataset. Returns whether that was so.
     Without `port` it is that of the last time, if it is free: what a browser keeps of unsaved work belongs to the port.
+    `checker` makes the checks; the page opens with the pictures of the check `show`.
     The token is new each time: what one server heard, another program on its port could have heard after it ended.
     Raises InputError for a folder that is not there and a port that is taken.
     """
@@ -43,15 +47,15 @@ def serve(
         what = "is not a folder" if target.exists() else "does not exist"
         raise InputError(f"{target} {what}", "give a prepared folder, a folder of pictures, or a pipeline file")
     kept = ledger_place(target) / LEDGER / "review-port"
-    with _listening(port, _number_in(kept)) as listener, _rare_collection():
-        review = Review(target, base, tokenizer, waits=waits)
+    with _listening(port, _number_in(kept)) as listener, rare_collections():
+        review = Review(target, base, tokenizer, waits=waits, checker=checker)
         try:
             review.start()
             number: int = listener.getsockname()[1]
             with contextlib.suppress(CurateError, OSError):
                 write_text(kept, str(number), sync=False)
             token = secrets.token_urlsafe(32)
-            address = f"http://{HOST}:{number}/?token={token}"
+            address = f"http://{HOST}:{number}/?token={token}" + (f"#check={show}" if show else "")
             tell(address)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -61,20 +65,6 @@ def serve(
             return review.accepted.is_set()
         finally:
             review.close()
-
-
-@contextlib.contextmanager
-def _rare_collection() -> Generator[None]:
-    """Lets Python look for cycles seldom: each time it walks through the whole index, which stays, and has none.
-
-    With 10,000 pictures it spent a tenth of a bulk edit on that.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _server(review: Review, token: str, port: int) -> uvicorn.Server:

@@ -23,15 +23,18 @@ from starlette.types import ASGIApp
 from curate.core.files import digest_bytes
 from curate.core.store import ledger_place
 from curate.errors import CurateError, InputError
+from curate.review import report
 from curate.review.access import Access
 from curate.review.answers import Refused, answer, on_error, on_missing, on_refused, written
 from curate.review.changes import Changes
+from curate.review.check_results import Checker, CheckResults
 from curate.review.detail import Detail
 from curate.review.edits import EditRequest
 from curate.review.entry import Entry, as_json
 from curate.review.index import Index
 from curate.review.picture_changes import ConceptRequest, PictureChanges, PicturesRequest, TransformRequest
 from curate.review.pictures import Pictures
+from curate.review.report import ReportFiles
 from curate.review.thumbnails import Thumbnails
 from curate.review.tokens import Tokens
 from curate.review.vocabulary import Vocabulary
@@ -44,10 +47,12 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 class Review:
     """A folder under review: its index, thumbnails and vocabulary, and the application that serves them."""
 
-    def __init__(self, target: Path, base: str = "", tokenizer: str = "", *, waits: bool = False) -> None:
+    def __init__(
+        self, target: Path, base: str = "", tokenizer: str = "", *, waits: bool = False, checker: Checker | None = None
+    ) -> None:
         """`base` and `tokenizer` are those of the training that will follow, as its options have them.
 
-        `waits` tells that a run waits until the user accepts what the page shows.
+        `waits` tells that a run waits until the user accepts what the page shows. `checker` makes the checks.
         """
         self.accepted = threading.Event()
         self.on_accept: Callable[[], None] = lambda: None
@@ -61,6 +66,8 @@ class Review:
         self.changes = Changes(self.index, self.detail)
         self.picture_changes = PictureChanges(self.index, self.changes)
         self.vocabulary = Vocabulary(self.index)
+        self.checks = CheckResults(self.index, checker)
+        self.report = ReportFiles(target)
         self.pictures = Pictures(self.index, self.thumbnails)
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._measure, name="measure", daemon=True)
@@ -90,6 +97,7 @@ class Review:
             Route("/api/picture/{id:path}", self._picture, methods=["GET"]),
             Route("/api/vocabulary", self._vocabulary, methods=["GET"]),
             Route("/api/tags", self._tags, methods=["GET"]),
+            Route("/api/checks", self._checks, methods=["GET"]),
             Route("/api/edit", self._edit, methods=["POST"]),
             Route("/api/aside", self._aside, methods=["POST"]),
             Route("/api/restore", self._restore, methods=["POST"]),
@@ -102,6 +110,8 @@ class Review:
             Route("/picture/{id:path}", self._whole, methods=["GET"]),
             Route("/source/{id:path}", self._source, methods=["GET"]),
             Route("/mask/{id:path}", self._mask, methods=["GET"]),
+            Route(report.PLACE + "{token}/report.html", self._report, methods=["GET"]),
+            Route(report.PLACE + "{token}/report_files/{name}", self._report_picture, methods=["GET"]),
         ]
         handlers: Mapping[Any, Any] = {Refused: on_refused, CurateError: on_error, HTTPException: on_missing}
         return Access(Starlette(routes=routes, exception_handlers=handlers), token, port)
@@ -139,7 +149,8 @@ class Review:
 
     def _head(self) -> dict[str, Any]:
         return {"server": self._id, "revision": self.index.revision, "concepts": self.index.concepts(),
-                "waiting": self._waits and not self.accepted.is_set(), "can": CAN}  # fmt: skip
+                "waiting": self._waits and not self.accepted.is_set(), "can": CAN,
+                "can_check": self.checks.can_check, "report": self.report.is_there}  # fmt: skip
 
     def _picture(self, request: Request) -> Response:
         with self.index.lock:
@@ -152,6 +163,15 @@ class Review:
 
     def _tags(self, request: Request) -> Response:
         return answer(self.vocabulary.statistics())
+
+    def _checks(self, request: Request) -> Response:
+        return answer(self.checks())
+
+    def _report(self, request: Request) -> Response:
+        return self.report.page()
+
+    def _report_picture(self, request: Request) -> Response:
+        return self.report.thumbnail(request.path_params["name"])
 
     # pictures ---------------------------------------------------------------------------------------------------------
 

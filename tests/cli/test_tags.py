@@ -134,7 +134,7 @@ def test_a_folder_that_curate_did_not_prepare(tmp_path: Path) -> None:
 
 
 def test_tags_that_are_none_are_refused(prepared: Path) -> None:
-    for bad in (("add", "a, b"), ("add", " "), ("replace", "no_pair"), ("rename", "a", "b,c")):
+    for bad in (("add", "a, b"), ("add", " "), ("add", "a\udcff"), ("replace", "no_pair"), ("rename", "a", "b,c")):
         with pytest.raises(InputError):
             curate(bad[0], prepared, *bad[1:])
     with pytest.raises(InputError, match="no concept cats"):

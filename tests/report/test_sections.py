@@ -119,6 +119,8 @@ def test_traps_with_their_pictures_and_remedies() -> None:
     assert text.startswith("The checks before training found 2 traps.")
     assert "run curate review my\\ folder ." in text
     assert "trap 2 are tiny show 1 picture Remedy: no tiny 2 files 1_dog/a.png (8x8) 1_dog/b.png (8x8)" in text
+    assert "1_dog/b.png (8x8) In review: curate review my\\ folder --show tiny trap" in text
+    assert 'data-check="tiny" data-count="2 pictures"' in traps(made)
     assert "25 files" in text and "and 5 more" in text
     assert "2 checks not made 2 checks: no tokenizer; name a base" in text
     assert trap_marks(made) == {"tiny pictures": {"dog/a"}}

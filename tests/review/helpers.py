@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import uvicorn
 
+from curate.drive.check import check_known
 from curate.review.server import Review
 
 TOKEN = "the-token-of-this-test"
@@ -92,7 +94,7 @@ def site(folder: Path, *, waits: bool = False, port: int = 0, token: str = TOKEN
     """Serves a folder until the block ends; `waits` where a run waits for it."""
     listener = socket.create_server(("127.0.0.1", port))
     port = listener.getsockname()[1]
-    review = Review(folder, waits=waits)
+    review = Review(folder, waits=waits, checker=partial(check_known, tokens=False))
     review.start(tokens=False)
     config = uvicorn.Config(review.application(token, port), http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)

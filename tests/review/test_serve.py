@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
 import threading
@@ -14,6 +15,13 @@ from tests.folder.helpers import Project
 
 def address(folder: Path, port: int = 0) -> tuple[int, str]:
     """Port and token of a page that is accepted at once."""
+    url = opened(folder, port)
+    (token,) = parse_qs(urlsplit(url).query)["token"]
+    return urlsplit(url).port or 0, token
+
+
+def opened(folder: Path, port: int = 0, show: str = "") -> str:
+    """The whole address of such a page."""
     heard: list[str] = []
     begun = threading.Event()
 
@@ -22,7 +30,7 @@ def address(folder: Path, port: int = 0) -> tuple[int, str]:
         begun.set()
 
     def run() -> None:
-        assert serve(folder, tell, port=port, browser=False, waits=True)
+        assert serve(folder, tell, port=port, browser=False, waits=True, show=show)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -36,7 +44,7 @@ def address(folder: Path, port: int = 0) -> tuple[int, str]:
     assert connection.getresponse().status == 200
     connection.close()
     thread.join()
-    return parts.port, token
+    return heard[0]
 
 
 def test_the_port_is_kept_and_the_token_is_new(dogs: Project) -> None:
@@ -50,3 +58,14 @@ def test_the_port_is_kept_and_the_token_is_new(dogs: Project) -> None:
     for text in ("no number", "80", "99999"):
         (dogs.out / ".curate/review-port").write_text(text, encoding="utf-8")
         assert address(dogs.out)[0] not in (80, 99999)
+
+
+def test_the_address_shows_a_check(dogs: Project) -> None:
+    assert urlsplit(opened(dogs.out)).fragment == ""
+    assert urlsplit(opened(dogs.out, show="caption-empty")).fragment == "check=caption-empty"
+
+
+def test_the_collector_is_as_before(dogs: Project) -> None:
+    before = gc.get_threshold()
+    opened(dogs.out)
+    assert gc.get_threshold() == before

@@ -48,8 +48,16 @@ def _trap(page: Page, trap: Mapping[str, Any]) -> Markup:
         el("p", el("em", "trap", class_="warn"), " ", trap["message"], " ", link),
         el("p", "Remedy: ", trap["remedy"], class_="hint"),
         files,
+        _review(page, trap) if trap["pictures"] and page.review else "",
         class_="trap",
     )
+
+
+def _review(page: Page, trap: Mapping[str, Any]) -> Markup:
+    """How to see the pictures in review: a command here, a link where review itself shows the report."""
+    command = f"curate review {page.review} --show {trap['check']}"
+    count = counted(len(trap["pictures"]), "picture")
+    return el("p", "In review: ", el("code", command), data_check=trap["check"], data_count=count, class_="review")
 
 
 def trap_mark(page: Page, check: str) -> str:

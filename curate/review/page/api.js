@@ -61,6 +61,9 @@ export const pictureUrl = (row) => address("picture", row.id, row.version);
 export const sourceUrl = (row) => address("source", row.id, row.version);
 export const maskUrl = (row) => address("mask", row.id, Date.now());
 
+// What lies beside a page has no query in its address: here the token is part of the path.
+export const reportUrl = () => `/report/${encodeURIComponent(token)}/report.html`;
+
 function address(kind, id, version) {
   return `/${kind}/${path(id)}?token=${encodeURIComponent(token)}&v=${encodeURIComponent(version)}`;
 }

@@ -4,7 +4,7 @@ import { compare, fileName, folded, haystack, state } from "./store.js";
 
 export const EMPTY = Object.freeze({
   q: "", concept: "", with: [], without: [], rating: "", state: "set", reason: "", edited: "", dup: "", low: "", mask: "",
-  change: "", tokens: "", sort: "name", down: "",
+  change: "", tokens: "", check: "", sort: "name", down: "",
 });
 
 export const SORTS = {
@@ -58,6 +58,7 @@ export function matcher(filter) {
   const absent = filter.without.map((tag) => place.get(folded(tag)) ?? -1);
   const words = filter.q.toLowerCase().split(/\s+/).filter(Boolean);
   const [least, most] = range(filter.tokens);
+  const checked = filter.check && (state.checks?.get(filter.check)?.ids ?? new Set());
   return (row) =>
     (filter.state === "all" || (row.aside !== null) === (filter.state === "aside"))
     && (filter.reason === "" || (row.aside !== null && reasonKind(row.aside) === filter.reason))
@@ -69,6 +70,7 @@ export function matcher(filter) {
     && yesNo(filter.mask, row.mask)
     && yesNo(filter.change, Boolean((row.transform && !row.transform_done) || row.concept_next))
     && (filter.tokens === "" || (row.tokens !== null && row.tokens >= least && row.tokens <= most))
+    && (!checked || checked.has(row.id))
     && present.every((i) => row.tags.includes(i))
     && !absent.some((i) => row.tags.includes(i))
     && words.every((word) => haystack(row).includes(word));

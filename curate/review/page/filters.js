@@ -1,6 +1,7 @@
 // The filter beside the grid: fields that read and write one filter value.
 
 import { ofFolder, tagList } from "./autocomplete.js";
+import { checksField } from "./checks.js";
 import { button, debounced, el, fillSelect, labelled, select } from "./dom.js";
 import { EMPTY, isEmpty, reasonKind, SORTS } from "./filter_match.js";
 import { compare, state, store } from "./store.js";
@@ -37,12 +38,13 @@ export function startFilters(first, change) {
   fields.tokens = el("input", { type: "text", inputmode: "numeric", placeholder: "76- or 0-10", size: 8 });
   fields.tokens.addEventListener("input", debounced(200, () => update({ tokens: fields.tokens.value.trim() })));
   for (const key of Object.keys(SWITCHES)) fields[key] = select(YES_NO, "", (value) => update({ [key]: value }));
+  fields.check = checksField((check) => update({ check }));
   fields.reset = button("Clear the filter", () => update({ ...EMPTY, sort: filter.sort, down: filter.down }), { class: "quiet" });
   panel.append(
     labelled("Search", fields.q), labelled("Concept", fields.concept),
     group("Has the tag", fields.with.node), group("Lacks the tag", fields.without.node),
     labelled("In the set", fields.state), labelled("Rating", fields.rating),
-    labelled("Caption length in tokens", fields.tokens),
+    labelled("Caption length in tokens", fields.tokens), fields.check.node,
     el("details", { open: window.innerWidth >= 800 }, el("summary", {}, "More"),
       Object.entries(SWITCHES).map(([key, text]) => labelled(text, fields[key], key === "change" && { "data-need": "transform" }))),
     fields.reset,
@@ -113,6 +115,7 @@ function show() {
   for (const key of Object.keys(SWITCHES)) fields[key].value = filter[key];
   if (document.activeElement !== fields.q) fields.q.value = filter.q;
   if (document.activeElement !== fields.tokens) fields.tokens.value = filter.tokens;
+  fields.check.show(filter.check);
   fields.with.show(filter.with);
   fields.without.show(filter.without);
   fields.sort.value = filter.sort;

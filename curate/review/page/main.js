@@ -1,6 +1,7 @@
 // Starts the page: loads the index, joins filter and grid, and says what the keys and buttons do.
 
 import { acceptAndContinue, asideOrBack, bringBack, moveToConcept, setAside, undo } from "./actions.js";
+import { reportUrl } from "./api.js";
 import { openBulk } from "./bulk.js";
 import { button, counted, el } from "./dom.js";
 import { format, parse, shown } from "./filter_match.js";
@@ -30,13 +31,23 @@ function showGrid({ keep = false } = {}) {
   grid.showPictures(rows, { keep });
   const all = state.pictures.size;
   byId("count").textContent = rows.length === all ? counted(all, "picture") : `${rows.length.toLocaleString("en")} of ${counted(all, "picture")}`;
-  const empty = all ? "No picture matches the filter." : "There are no pictures in this folder.";
-  grid.emptyText(rows.length ? "" : empty);
+  grid.emptyText(rows.length ? "" : whyEmpty(all));
+  showReport();
   byId("folder").textContent = state.folder || "curate review";
   document.title = `${state.folder} – curate review`;
   if (selectedCount()) showSelection();
   byId("continue").hidden = !state.waiting;
   showMessages();
+}
+
+function whyEmpty(all) {
+  if (!all) return "There are no pictures in this folder.";
+  return currentFilter().check && state.can_check && !state.checks ? "Checking …" : "No picture matches the filter.";
+}
+
+function showReport() {
+  byId("open-report").hidden = !state.report;
+  byId("open-report").href = reportUrl();
 }
 
 // What the server could not read.
@@ -158,6 +169,7 @@ function bindButtons() {
   byId("undo").addEventListener("click", undo);
   byId("open-statistics").addEventListener("click", openStatistics);
   byId("open-help").addEventListener("click", showHelp);
+  byId("open-report").addEventListener("click", showReport); // with the token of now
   byId("tile").addEventListener("input", () => grid.setTileSize(Number(byId("tile").value)));
   window.addEventListener("hashchange", followAddress);
 }

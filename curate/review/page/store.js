@@ -6,6 +6,9 @@ const POLL_MS = 2000;
 
 export const state = {
   folder: "", server: "", prepared: false, revision: 0, concepts: [], tags: [], texts: [], pictures: new Map(), waiting: false, messages: [],
+  can_check: false, report: false,
+  checks: null, // what each check found, by its name; null until they were made
+  not_checked: [], // checks that could not be made, each with the reason
 };
 export const store = new EventTarget(); // "change": rows, tags or concepts changed; detail is the set of ids, null for all
 const haystacks = new WeakMap();
@@ -21,6 +24,14 @@ export async function load() {
 
 function changed(ids) {
   store.dispatchEvent(new CustomEvent("change", { detail: ids }));
+}
+
+// Makes the checks anew. What they found stays until the next time, so that one can work through it.
+export async function makeChecks() {
+  const answer = await get("/api/checks");
+  state.checks = new Map(answer.checks.map((one) => [one.check, { ...one, ids: new Set(one.pictures) }]));
+  state.not_checked = answer.not_checked;
+  changed(null);
 }
 
 let refreshing = null;
@@ -44,9 +55,9 @@ async function ask() {
     state.pictures.set(row.id, row);
     ids.add(row.id);
   }
-  const news = ids.size || answer.waiting !== state.waiting || answer.tags?.length;
+  const news = ids.size || answer.waiting !== state.waiting || answer.report !== state.report || answer.tags?.length;
   state.revision = answer.revision;
-  state.waiting = answer.waiting;
+  Object.assign(state, { waiting: answer.waiting, report: answer.report });
   Object.assign(state, { concepts: answer.concepts ?? state.concepts, messages: answer.messages ?? state.messages });
   if (news) changed(ids);
   return undefined;
