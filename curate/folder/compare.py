@@ -26,6 +26,17 @@ def read_text(path: Path | str) -> str | None:
     return None if text is None else plain_text(text)
 
 
+def holds(path: str, text: str) -> bool:
+    """Whether a file is this text byte by byte, in plain UTF-8: most captions are, and need no decoding."""
+    if text.startswith("\ufeff"):
+        return False
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read() == text.encode()
+    except (OSError, UnicodeEncodeError):
+        return False
+
+
 def picture_unchanged(folder: Path, row: Written) -> bool:
     """Whether the picture file is still as we wrote it (by size and time, by content where the time differs)."""
     path = f"{folder}/{row.path}"
@@ -56,6 +67,8 @@ def caption_path(folder: Path, row: Written) -> str:
 
 def caption_text(folder: Path, row: Written) -> str | None:
     """The text of that caption; None where there is none."""
+    if row.caption_path and holds(f"{folder}/{row.caption_path}", row.caption):
+        return row.caption
     text = read_text(f"{folder}/{row.caption_path}") if row.caption_path else None
     if text is not None:
         return text

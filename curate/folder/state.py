@@ -19,7 +19,7 @@ from curate.core.record import FINGERPRINT, Record, to_plain
 from curate.core.stage import Env
 from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
-from curate.folder.compare import caption_path, is_any_of, picture_unchanged, read_text, same_text
+from curate.folder.compare import caption_path, holds, is_any_of, picture_unchanged, read_text, same_text
 from curate.folder.journal import Journal
 from curate.names import fold
 
@@ -164,6 +164,8 @@ class FolderState:
                 return False
             self.report_hand_made(row)
         path = self.caption_name(record, row)
+        if path and holds(f"{self.folder}/{path}", text):
+            return True
         found = read_text(f"{self.folder}/{path}") if path else ""
         return found is not None and same_text(found, text)
 
