@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from curate import captions
 from curate.core.events import Note
@@ -58,11 +57,10 @@ def remove_caption(state: FolderState, row: Written, name: str, texts: set[str],
         state.remove(path)
 
 
-def remove_sources(
-    state: FolderState, sources: Sequence[tuple[Record, Path]], targets: set[str], texts: set[str]
-) -> None:
+def remove_sources(state: FolderState, records: Sequence[Record], targets: set[str], texts: set[str]) -> None:
     """In place, a picture that went elsewhere leaves its old place, and so does the caption that came with it."""
-    for record, source in sources:
+    for record in records:
+        source = state.env.path(record.image)
         if state.folder not in source.parents or LEDGER in source.relative_to(state.folder).parts:
             continue
         if source.relative_to(state.folder).as_posix() in targets:

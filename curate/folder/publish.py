@@ -68,35 +68,35 @@ class _Publisher(FolderState):
     """The writing side."""
 
     def run(self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> Published:
-        self.origins = {r.origin for r in records}
-        self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        wanted: list[tuple[Record, Path, Written]] = []
-        todo: list[tuple[Record, Path, Written]] = []
-        for record, source, row, is_right in self.targets(records, paths):
-            wanted.append((record, source, row))
+        if self.journal is not None:
+            self.origins = {r.origin for r in records}
+            self.imported = {r.imported.strip() for r in records if r.imported is not None}
+        wanted: list[tuple[Record, Written]] = []
+        todo: list[tuple[Record, Written]] = []
+        for record, row, is_right in self.targets(records, paths):
+            wanted.append((record, row))
             todo.extend([] if is_right else wanted[-1:])
         if todo:
             records = self._edited_meanwhile(records)
             self._keep_new_edits(records)
             latest = {r.key: r for r in records}
-            wanted = [(latest[r.key], source, row) for r, source, row in wanted]
-            todo = [(latest[r.key], source, row) for r, source, row in todo]
+            wanted = [(latest[r.key], row) for r, row in wanted]
+            todo = [(latest[r.key], row) for r, row in todo]
         self.result.unchanged = len(wanted) - len(todo)
         self.result.edited = [r.key for r in records if r.edited is not None]
-        targets = {row.path for _, _, row in wanted}
-        texts = {self.caption_name(record, row) for record, _, row in wanted}
+        targets = {row.path for _, row in wanted}
+        texts = {self.caption_name(record, row) for record, row in wanted}
         removing = (self.rows.keys() - targets) | unplaced_captions.obsolete(self.store, records)
         removing |= set(unplaced_captions.missing(self, records).values())
-        self.store.intend((with_record(row, record) for record, _, row in todo), removing)
-        sources = [(record, source) for record, source, _ in todo]
-        todo = [(record, self._saved(source, row, targets), row) for record, source, row in todo]
-        placed = [(record, self._place(record, source, row, targets, texts)) for record, source, row in todo]
+        self.store.intend((with_record(row, record) for record, row in todo), removing)
+        saved = self._saved(todo, targets)
+        placed = [(record, self._place(record, saved.get(row.path), row, targets, texts)) for record, row in todo]
         unplaced_captions.write(self, records)
         obsolete.remove_obsolete(self, targets, texts)
         obsolete.report_leftovers(self, targets)
         masks.update(self, records, paths)
         if self.journal is not None:
-            obsolete.remove_sources(self, sources, targets, texts)
+            obsolete.remove_sources(self, [record for record, _ in todo], targets, texts)
         unplaced_captions.remove(self, records)
         self.store.wrote(with_record(row, record) for record, row in placed if row is not None)
         self.store.settle()
@@ -127,18 +127,23 @@ class _Publisher(FolderState):
                 self.store.keep_edit(record.origin, record.key, record.edited)
                 self.edits[record.origin, record.key] = record.edited
 
-    def _saved(self, source: Path, row: Written, targets: set[str]) -> Path:
-        """In place, a picture whose file another one is about to take is set by first."""
-        if self.journal is None or self.folder not in source.parents:
-            return source
-        relative = source.relative_to(self.folder).as_posix()
-        if relative == row.path or relative not in targets:
-            return source
-        aside = self.journal.place / "moving" / relative
-        copy_file(source, aside)
-        return aside
+    def _saved(self, todo: Sequence[tuple[Record, Written]], targets: set[str]) -> dict[str, Path]:
+        """In place, a picture whose file another one is about to take is set by first: its copy, by its new path."""
+        copies: dict[str, Path] = {}
+        for record, row in todo if self.journal is not None else ():
+            source = self.env.path(record.image)
+            if self.journal is None or self.folder not in source.parents:
+                continue
+            relative = source.relative_to(self.folder).as_posix()
+            if relative != row.path and relative in targets:
+                copies[row.path] = self.journal.place / "moving" / relative
+                copy_file(source, copies[row.path])
+        return copies
 
-    def _place(self, record: Record, source: Path, row: Written, targets: set[str], texts: set[str]) -> Written | None:
+    def _place(
+        self, record: Record, copy: Path | None, row: Written, targets: set[str], texts: set[str]
+    ) -> Written | None:
+        source = copy or self.env.path(record.image)
         target = self.folder / row.path
         known, before = self.row_at(row.path), self.by_key.get(record.key)
         ours = True

@@ -115,16 +115,16 @@ class FolderState:
 
     def targets(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
-    ) -> Iterator[tuple[Record, Path, Written, bool]]:
-        """Each record with the file its picture comes from, the row it should have, and whether all is as wanted.
+    ) -> Iterator[tuple[Record, Written, bool]]:
+        """Each record with the row it should have, and whether all is as wanted.
 
-        Raises InputError where a file is gone.
+        Raises InputError where the file that a picture comes from is gone.
         """
         for part in chunks(records):
             wanted = list(self._wanted(part, paths))
             known = self.store.with_records(row for _, _, row in wanted)
             for record, source, row in wanted:
-                yield record, source, row, self._is_right(record, source, row, known.get(row.path))
+                yield record, row, self._is_right(record, source, row, known.get(row.path))
 
     def _wanted(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
