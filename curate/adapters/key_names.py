@@ -27,7 +27,11 @@ broken           no program reads it, and which layer is meant is clear
 """
 WRITTEN = ("kohya", "diffusers", "peft", "comfyui")
 """The spellings that are written."""
-PARTS = {"unet": ("unet",), "te1": ("text_encoder", "te1"), "te2": ("text_encoder_2", "te2")}
+PARTS: dict[str, tuple[str, ...]] = {
+    "unet": ("unet",),
+    "te1": ("text_encoder", "te1"),
+    "te2": ("text_encoder_2", "te2"),
+}
 """What diffusers and PEFT call the models; the first is diffusers'."""
 COMFYUI_TEXTS = {"te1": ("clip_l", "clip_h"), "te2": ("clip_g",)}
 DOWN, UP = "lora_down.weight", "lora_up.weight"
@@ -82,7 +86,7 @@ def aliases(layer_names: Iterable[LayerName]) -> dict[str, Alias]:
     """Everything a file may call a layer; where two layers share a name, that of the better spelling counts."""
     layer_names = list(layer_names)
     names: dict[str, Alias] = {}
-    encoders = {layer_name.part for layer_name in layer_names} - {"unet"}
+    encoders = {layer_name.part for layer_name in layer_names if not is_network(layer_name)}
     for layer_name in layer_names:
         alone = layer_name.part == "unet" or encoders == {layer_name.part}
         for name, spelling in _names(layer_name, alone).items():
@@ -91,13 +95,23 @@ def aliases(layer_names: Iterable[LayerName]) -> dict[str, Alias]:
     return names
 
 
+def is_network(layer_name: LayerName) -> bool:
+    """Whether a layer is in the file of the network, not in that of a text encoder."""
+    return layer_name.part == "unet" or bool(layer_name.model)
+
+
+def models_of(layer_name: LayerName) -> tuple[str, ...]:
+    """What diffusers and PEFT call the model that a layer is in; the first is diffusers'."""
+    return (layer_name.model,) if layer_name.model else PARTS[layer_name.part]
+
+
 def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
     """`alone`: whether PEFT's names, which do not tell text encoders apart, can mean no other model."""
     key, part, path = layer_name.key, layer_name.part, layer_name.path
     short = path.removeprefix("text_model.")
     # the last ones that are set win: from the worst spelling to the best
     names: dict[str, Spelling] = {}
-    models = [f"{spelling}." for spelling in PARTS[part]] + ([""] if alone else [])
+    models = [f"{spelling}." for spelling in models_of(layer_name)] + ([""] if alone else [])
     for model in models:
         names[f"base_model.model.base_model.model.{model}{path}"] = "broken"
         names[f"base_model.model.{model}{path}"] = "peft"
@@ -105,18 +119,20 @@ def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
     if part == "unet":
         processor = path.replace(".to_", ".processor.to_").removesuffix(".0")
         names |= {f"unet.{processor}": "diffusers-old", processor: "diffusers-old"}
+    if is_network(layer_name):
         original = layer_name.original or path
         names[f"diffusion_model.{original}"] = "comfyui"
         names[f"model.diffusion_model.{original}"] = "broken"
         names[f"lora_unet_{original.replace('.', '_')}"] = "original"
+    if part == "unet":
         names[f"lora_unet_{path.replace('.', '_')}"] = "kohya-diffusers"
-    else:
+    if not is_network(layer_name):
         for clip in COMFYUI_TEXTS[part]:
             names[f"text_encoders.{clip}.transformer.{path}"] = "comfyui"
             names[f"{clip}.transformer.{path}"] = "comfyui"
         # transformers 5 lacks the level text_model, and files named after its modules lack it too
         names[key.replace("_text_model_", "_", 1)] = "broken"
-    for spelling in PARTS[part]:
+    for spelling in models_of(layer_name):
         names |= {f"{spelling}.{short}": "diffusers", f"{spelling}.{path}": "diffusers"}
     names |= {key.replace("lora_", "lycoris_", 1): "lycoris", key: "kohya"}
     return names
@@ -126,12 +142,12 @@ def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str
     """What a program calls a layer; `texts` are ComfyUI's names of the family's text encoders."""
     part, path = layer_name.part, layer_name.path
     if spelling == "diffusers":
-        return f"{PARTS[part][0]}.{path}"
+        return f"{models_of(layer_name)[0]}.{path}"
     if spelling == "peft":
         # PEFT takes them letter by letter; in transformers 5, text encoders without a projection lack this level
         return f"base_model.model.{path.removeprefix('text_model.') if part == 'te1' else path}"
     if spelling == "comfyui":
-        if part == "unet":
+        if is_network(layer_name):
             return f"diffusion_model.{layer_name.original or path}"
         return f"text_encoders.{texts[int(part[2:]) - 1]}.transformer.{path}"
     return layer_name.key

@@ -21,8 +21,10 @@ class Settings:
     native      resolution of the base in pixels
     tokenizer   of the base, None where there is none on this machine: `no_tokenizer` says why and what to do
     vocabulary  the tags that the base knows, None where no list is on this machine or none is wanted
+    least       what sides of pictures are multiples of on this base
     measured    whether the pictures were opened
     duplicates  name of a picture -> name of the one that it is a duplicate of, and whether they are equal to the pixel
+    caption_tokens  tokens of a caption that count on this base, where max_tokens has no say
     weights     by which curate balanced the folders of a prepared folder, by their words
     """
 
@@ -34,12 +36,14 @@ class Settings:
     no_vocabulary: tuple[str, str] = ("", "")
     measured: bool = True
     duplicates: Mapping[str, tuple[str, bool]] = field(default_factory=dict[str, tuple[str, bool]])
+    caption_tokens: int = 0
+    least: int = 8
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def fitting(self) -> Fitting:
         """The buckets of these options on this base."""
-        return Fitting(self.options, self.native)
+        return Fitting(self.options, self.native, self.least)
 
 
 def command(folder: CheckedFolder, name: str, *options: str) -> str:

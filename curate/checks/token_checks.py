@@ -40,7 +40,7 @@ def token_count(tokenizer: Any, text: str) -> int:
 
 
 def _long(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
-    limit = settings.options.max_tokens
+    limit = settings.caption_tokens or settings.options.max_tokens
     counts = [(p, _most_tokens(p, settings)) for p in folder.captioned]
     long = [(p, n) for p, n in counts if n > limit]
     if not long:
@@ -48,6 +48,7 @@ def _long(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
     which = counted(len(long), "caption has", "captions have")
     most = max(n for _, n in long)
     room = next((size for size in (150, 225) if size > limit and size >= most), 225)
+    room = 0 if settings.caption_tokens else room
     longer = f"train with --max-tokens {room}, or " if room > limit else ""
     yield Finding(
         "tokens",

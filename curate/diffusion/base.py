@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from curate.adapters.base import Layer
 from curate.adapters.layer_name import LayerName
 from curate.core.declarations import name_of
+from curate.diffusion import tokenizer
 from curate.diffusion.caption_encoder import CaptionEncoder, TextStates
 from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import PACKAGE, Family, Prediction
@@ -152,6 +153,11 @@ class Backbone(ABC):
     @abstractmethod
     def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
         """Parts and autoencoder without values; `configuration` is empty for a part of which nothing is known."""
+
+    @classmethod
+    def check_tokenizers(cls, given: str, place: Path) -> None:
+        """Raises MissingError where a checkpoint file has no tokenizers on this machine."""
+        tokenizer.check(given, place, offline=True)
 
     @classmethod
     @abstractmethod

@@ -1,4 +1,26 @@
-"""The families of base models: what each declares in its own file, read without torch."""
+"""The families of base models: what each declares in its own file, read without torch.
+
+Adding a family is adding one file to this folder. Its class declares `family = Family(…)` with literal values, whose
+fields are explained below, and says how the model is read and run. Everything else follows from that file: detection,
+options and help, the estimate, `check`, `init`, training, pictures, LoRA files, and the contract tests. `anima.py` is
+the example of a flow-matching transformer; such a family derives from `FlowTransformer` and gives
+
+- `models_of_folder`, `models_of_file`: the models that adapters can stand on, the network as `unet`, and
+  `vae_of_folder`, `other_vae`: the autoencoder;
+- `caption_encoder`: a `CaptionEncoder` with `count` and `states`. What `states` returns is kept on disk, one caption
+  at a time and without padding; `collate` pads a batch of it, with masks in `Conditions`. `padded` helps. A network
+  without a mask pads to its fixed length there. The empty caption is one like others;
+- `encode`, `decode`: latents [batch, channels, h, w] as the network takes them: normalized, packed, without a frame
+  axis. `family.channels` and `family.factor` are those of this form;
+- `predict`: calls the network at σ in 0…1 (float32) and returns noise − latents, whatever sign or time the network has;
+- `layer_names`: from tables of paths in diffusers' model and in the original one; `layer_table` makes them;
+- `outline`: the layers without values for counting, with `Skeleton`; `parameters` is checked against it;
+- `sampling_shift`, `guide`: only where pictures are not made with one shift and ordinary guidance;
+- `write_tiny`: a small model from `tiny_parts`, which tests/contract run everything on.
+
+A file of the network alone is told by `whole_keys`, in the order of `order`; `shapes` tells families with the same
+keys apart. A family with dynamic shift gives `shift_line` and `draw={"dynamic_shift": True}`.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +50,7 @@ class Family:
     objective        diffusion with ᾱ, or rectified flow with σ
     channels, factor channels of its latents, and pixels to a side of one of them
     step             what sides of pictures are multiples of, in pixels
+    caption_tokens   tokens of a caption that count, where they are no option
     stored_text      whether captions are encoded once and kept on disk: its text encoders are never trained
     precisions       number formats that it can be computed in
     layers           default choice of layers; "" leaves it to the algorithm
@@ -67,6 +90,7 @@ class Family:
     style_rate       learning rate of AdamW for a style
     guides           guides for training that were written for it
     kohya            what kohya calls it: the name of its script and of its switch
+    prompting        what captions its bases were trained with, where their names do not tell
     v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
     """
 
@@ -80,6 +104,7 @@ class Family:
     factor: int = 8
     step: int = 8
     stored_text: bool = False
+    caption_tokens: int = 0
     precisions: tuple[str, ...] = ("fp32", "bf16", "fp16")
     layers: str = ""
     convolutions: bool = True
@@ -119,6 +144,7 @@ class Family:
     style_rate: float = 1e-4
     guides: tuple[str, ...] = ()
     kohya: tuple[str, ...] = ()
+    prompting: Literal["natural", "danbooru", "e621", ""] = ""
     v_zero_snr: bool = False
 
     def labels(self, prediction: Prediction) -> tuple[str, str]:

@@ -24,6 +24,10 @@ Blocks = Mapping[str, tuple[str, Kind]]
 """Layers of a block: path in diffusers' model -> path in the original model, and kind."""
 
 
+QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight")
+"""Endings of keys beside weights that are no numbers as they stand."""
+
+
 class FlowTransformer(Backbone):
     """Base of the families; captions are encoded once, and the network is a transformer of diffusers."""
 
@@ -78,6 +82,11 @@ class FlowTransformer(Backbone):
     @override
     @classmethod
     def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
+        if quantized := next((key for key in state if key.endswith(QUANTIZED)), ""):
+            raise InputError(
+                f"{place.name} is quantized already: it holds {quantized}",
+                "take the bf16 file; base_precision shrinks it",
+            )
         check_given(cls.family.title, place.name, options.vae, options.text_encoder)
         files = text_encoder_files(options.text_encoder, offline)
         tokenizers = cls.tokenizers(options.tokenizer, place, offline)
@@ -115,6 +124,11 @@ class FlowTransformer(Backbone):
         if not all((found / inside).is_dir() for inside in cls.tokenizer_folders):
             raise MissingError(f"no tokenizer for {place.name}: {given or cls.tokenizers_from} lacks {wanted}", remedy)
         return found
+
+    @override
+    @classmethod
+    def check_tokenizers(cls, given: str, place: Path) -> None:
+        cls.tokenizers(given, place, offline=True)
 
     @override
     @classmethod

@@ -72,6 +72,8 @@ def check(options: CheckOptions) -> CheckResult:
         words,
         no_words,
         duplicates=duplicates,
+        caption_tokens=base.family.caption_tokens,
+        least=base.family.step,
         weights=_weights(whole),
     )
     findings, skipped = run_checks(whole, settings)
@@ -96,7 +98,15 @@ def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: b
     counter, no_tokens = tokenizer_of(base) if tokens else (None, ("the report of a run counts no tokens", remedy))
     words, no_words = vocabulary_of("auto", base)
     settings = Settings(
-        base.options, base.traits.resolution, counter, no_tokens, words, no_words, weights=_weights(whole)
+        base.options,
+        base.traits.resolution,
+        counter,
+        no_tokens,
+        words,
+        no_words,
+        caption_tokens=base.family.caption_tokens,
+        least=base.family.step,
+        weights=_weights(whole),
     )
     findings, skipped = run_checks(whole, settings)
     unopened = [Skipped(name, "no picture is opened here", remedy) for name in ("duplicates", "mask-shape")]

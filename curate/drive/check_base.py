@@ -9,10 +9,11 @@ from typing import Any
 
 from curate.checks.vocabulary import Vocabulary, load
 from curate.core.summary_file import planned_training
-from curate.diffusion import tokenizer
+from curate.diffusion import caption_encoder, tokenizer
 from curate.diffusion.detect import Traits
+from curate.diffusion.family import Family, family
 from curate.diffusion.locate import locate_base
-from curate.errors import MissingError
+from curate.errors import InputError, MissingError
 from curate.init.bases import family_of_name, prompting_of
 from curate.train.options import TrainOptions
 from curate.train.output.run_records import runs_of
@@ -31,6 +32,11 @@ class CheckedBase:
     place: Path | None
     name: str
     assumed: str
+
+    @property
+    def family(self) -> Family:
+        """What the base's family declares."""
+        return family(self.traits.family)
 
 
 def base_of(target: Path, given: Mapping[str, Any]) -> CheckedBase:
@@ -86,9 +92,25 @@ def _family(base: str) -> str | None:
 
 def tokenizer_of(base: CheckedBase) -> tuple[Any, tuple[str, str]]:
     """The tokenizer of the base, or CLIP's where one is on this machine; else why there is none, and the remedy."""
+    if base.family.stored_text:
+        return _own_tokenizer(base)
     try:
         return tokenizer.of_base(base.options.tokenizer, base.place), ("", "")
     except MissingError as error:
+        return None, (error.message, error.remedy)
+
+
+def _own_tokenizer(base: CheckedBase) -> tuple[Any, tuple[str, str]]:
+    """The tokenizer of a family with another text encoder than CLIP's, where its folder is on this machine."""
+    folder = Path(base.options.tokenizer).expanduser() if base.options.tokenizer else base.place
+    if folder is None or not (folder / "tokenizer").is_dir():
+        return None, (
+            f"the tokenizer of {base.family.title} is not on this machine",
+            "give a base in diffusers' layout",
+        )
+    try:
+        return caption_encoder.read_tokenizer("AutoTokenizer", folder / "tokenizer"), ("", "")
+    except InputError as error:
         return None, (error.message, error.remedy)
 
 

@@ -62,7 +62,9 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
         known = wanted or family_of_name(name)
     if wanted and known and wanted != known:
         raise InputError(f"{name} is {family(known).title}, not {family(wanted).title}", "leave out --family")
-    return None if known is None else Base(name, known, prompting_of(name), predicts_v)
+    if known is None:
+        return None
+    return Base(name, known, family(known).prompting or prompting_of(name), predicts_v)
 
 
 def family_of_name(name: str) -> str | None:

@@ -46,7 +46,7 @@ def recipe(answers: Answers, base: Base) -> list[Setting]:
     if base.name == "toy":
         return [_TOY]
     return [
-        *_network(kind, len(answers.concepts)),
+        *_network(kind, len(answers.concepts), base),
         *_length(kind, base),
         *_optimizer(kind, base),
         *_memory(answers.gpu, base),
@@ -70,13 +70,15 @@ def leading_kind(concepts: tuple[ConceptAnswer, ...]) -> Kind:
     return max(counts, key=lambda kind: counts[kind])
 
 
-def _network(kind: Kind, concepts: int) -> Iterator[Setting]:
-    if kind == "style":
+def _network(kind: Kind, concepts: int, base: Base) -> Iterator[Setting]:
+    if kind == "style" and base.declaration.convolutions:
         yield Setting(
             "LoCon trains convolutions too, which hold the texture of a style. A rank of at most 32 "
             "keeps subjects out (LyCORIS guidelines).",
             {"algo": "locon", "rank": 16, "alpha": 8, "conv_rank": 8, "conv_alpha": 4},
         )
+    elif kind == "style":
+        yield Setting("A rank of at most 16 keeps subjects out of a style.", {"algo": "lora", "rank": 16, "alpha": 8})
     elif kind == "pose":
         yield Setting(
             "A pose is little to learn, and the LoRA must not learn faces. LoHa with a small rank stays flexible "
@@ -119,6 +121,12 @@ def _length(kind: Kind, base: Base) -> Iterator[Setting]:
 
 def _optimizer(kind: Kind, base: Base) -> Iterator[Setting]:
     rate = base.declaration.style_rate if kind == "style" else 1e-4
+    if base.declaration.stored_text:
+        yield Setting(
+            "The usual learning rate for AdamW. The text encoder is not trained: captions are encoded once.",
+            {"optimizer": "adamw", "learning_rate": rate, "schedule": "cosine", "warmup": 0.05},
+        )
+        return
     yield Setting(
         "The usual learning rate for AdamW. The text encoder gets half, because it overfits first. "
         "Prodigy finds its own learning rate: "
@@ -140,7 +148,9 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
 
 
 def _captions(answers: Answers, base: Base) -> Iterator[Setting]:
-    if base.prompting != "natural":
+    if base.declaration.stored_text:
+        yield Setting("Dropping some captions preserves generation without a prompt.", {"caption_dropout": 0.05})
+    elif base.prompting != "natural":
         yield Setting(
             "Shuffling the tags after the trigger words prevents the model from relying on tag order. Dropping some "
             "captions preserves generation without a prompt.",
@@ -162,7 +172,7 @@ def _objective(base: Base) -> Iterator[Setting]:
             "(NoobAI's) need ztsnr too.",
             {"prediction": "v", "ztsnr": base.declaration.v_zero_snr},
         )
-    elif base.name not in EMBEDDED:
+    elif base.name not in EMBEDDED and base.declaration.objective == "diffusion":
         yield Setting(
             "Min-SNR balances easy and hard noise levels (arXiv 2303.09556). It learns faster and overbakes later.",
             {"min_snr": 5},

@@ -38,6 +38,8 @@ def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False) -> C
             f"{file.path.name} is for {file.title or 'an unknown family'}, whose layers curate does not know",
             "use the tools of the program that trained it",
         )
+    if to == "peft" and file.table.family.objective == "flow":
+        raise InputError(f"PEFT's names are not known for {file.table.family.title}", "choose diffusers or comfyui")
     names = Names(to, file.table)
     output.check_target(target, overwrite, names.folder_for)
     layers = {layer: canonical(file, layer) for layer in file.layers}

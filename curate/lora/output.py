@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from curate.adapters import peft_config, tensor_file
+from curate.adapters import file_names, peft_config, tensor_file
 from curate.adapters.key_names import DOWN, UP, Spelling, spelled
 from curate.adapters.lora_file import IN_FOLDERS
 from curate.core.files import write_text
@@ -77,6 +77,12 @@ class Names:
         return "PEFT" if self.table is not None and self.spelling == "peft" else ""
 
     @property
+    def folds(self) -> bool:
+        """Whether readers of these names take no alpha: what it does goes into the tensors."""
+        flow = self.table is not None and self.table.family.objective == "flow"
+        return flow and self.spelling in ("diffusers", "comfyui")
+
+    @property
     def in_configuration(self) -> bool:
         """Whether alphas stand in a configuration instead of in tensors."""
         return self.table is not None and self.spelling in ("diffusers", "peft")
@@ -102,6 +108,11 @@ def key_spellings(file: LoraFile, keys: Mapping[str, str]) -> set[Spelling]:
 
     assert file.table is not None
     return {file.table.names[split(key)[0]].spelling for key in keys.values()}
+
+
+def _dtype(layers: Layers) -> torch.dtype:
+    """The type of a LoRA's numbers."""
+    return next(tensor.dtype for held in layers.values() for suffix, tensor in held.items() if suffix != "alpha")
 
 
 def check_target(path: Path, overwrite: bool, folder_for: str = "") -> None:
@@ -144,6 +155,12 @@ def save(path: Path, layers: Layers, names: Names, metadata: Mapping[str, str], 
         return
     meant = dict(metadata)
     tensors: dict[str, Tensor] = {}
+    if names.folds:
+        assert names.table is not None
+        family = names.table.family
+        tensors = file_names.named(layers, names.table.layer_names, names.spelling, family.comfyui_texts)
+        _write(path, {key: tensor.to(_dtype(layers)) for key, tensor in tensors.items()}, meant)
+        return
     if names.in_configuration:
         configs, meant = _configured(layers, names, meant)
         meant[peft_config.HEADER] = peft_config.header(configs)

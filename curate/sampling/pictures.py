@@ -20,7 +20,7 @@ from curate.diffusion.detect import Traits, traits, yaml_prediction
 from curate.diffusion.device import reproducible
 from curate.diffusion.family import family
 from curate.diffusion.load import load
-from curate.diffusion.locate import base_digest, locate_base, vae_digest
+from curate.diffusion.locate import base_digest, locate_base, text_encoder_digest, vae_digest
 from curate.errors import InputError, Interrupted
 from curate.sampling import emphasis, loras, parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
@@ -178,8 +178,11 @@ class Pictures:
         keyed = options.model_dump(mode="json", include={"clip_skip", "max_tokens", "prediction", "ztsnr", "tokenizer"})
         other = options.model_dump(mode="json", include={"precision", "tiled"})
         weights = base_digest(self.base, context.offline, context.digests)
+        further = [
+            text_encoder_digest(name, context.offline, context.digests) for name in (options.text_encoder,) if name
+        ]
         context.digests.commit()
-        return text_digest(weights, vae, said, digest_plain([keyed, other]))
+        return text_digest(weights, vae, said, digest_plain([keyed, other]), *further)
 
     def release(self) -> None:
         """Forgets the base, so that its memory serves another model; it is loaded again where a picture is missing."""

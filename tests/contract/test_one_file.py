@@ -155,7 +155,7 @@ def test_a_family_by_dotted_path_makes_a_run_of_its_own(tmp_path: Path) -> None:
 def test_a_family_in_help(tmp_path: Path) -> None:
     shutil.copy(FILES / "pocket.py", tmp_path)
     dropped = f"import curate.diffusion\ncurate.diffusion.__path__.append({str(tmp_path)!r})"
-    assert "SDXL or Toy" in help_of(f"{dropped}\n", "train", "--help")
+    assert "or Toy: a diffusers folder" in help_of(f"{dropped}\n", "train", "--help")
 
 
 def cleaned(method: str, folder: Path) -> tuple[Record, Any]:

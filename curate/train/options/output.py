@@ -20,6 +20,11 @@ class OutputOptions(BaseModel):
     )
     output_dir: FilePath = Field("", description="Folder for the LoRA file. Default: FOLDER/lora.")
     save_precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="Number format of the LoRA file.")
+    names: Literal["auto", "kohya", "diffusers", "comfyui"] = Field(
+        "auto",
+        description="Names of the layers in the LoRA file. auto: those that most programs read for the family; "
+        "see `curate lora convert`.",
+    )
     save_every_n_epochs: int = Field(0, ge=0, description="Also save a LoRA file after every n-th epoch; 0: off.")
     save_every_n_steps: int = Field(0, ge=0, description="Also save a LoRA file after every n-th step; 0: off.")
     keep_saves: int = Field(
@@ -47,6 +52,6 @@ NEEDS: dict[str, tuple[str, Callable[[OutputOptions], bool]]] = {
 }
 WORDS = frozenset(("title", "author", "comment", "license", "keywords", "thumbnail"))
 """What only stands in the metadata: a finished LoRA need not be trained anew for it."""
-LATER: frozenset[str] = frozenset()
+LATER = frozenset(("names",))
 """Options that came later: at their defaults they are no part of a run's identity."""
 UNKEYED = frozenset(("output_dir", "save_state_every", "keep_states", "keep_saves", *WORDS))

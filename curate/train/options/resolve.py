@@ -66,6 +66,11 @@ def flow(options: TrainOptions, family: Family) -> Flow:
     return Flow(sampling, shift, dynamic)
 
 
+def file_names(options: TrainOptions, family: Family) -> str:
+    """Whose names the LoRA file has: kohya, diffusers or comfyui."""
+    return family.file_names if options.names == "auto" else options.names
+
+
 def layer_preset(options: TrainOptions, family: Family) -> str:
     """The choice of layers as given, or the algorithm's own, or the family's, or what the algorithm takes of SD's."""
     own = algorithm(options.algo)

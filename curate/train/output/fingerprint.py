@@ -6,7 +6,7 @@ from pathlib import Path
 
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion.detect import yaml_prediction
-from curate.diffusion.locate import base_digest, locate_base, vae_digest
+from curate.diffusion.locate import base_digest, locate_base, text_encoder_digest, vae_digest
 from curate.train.data.dataset import Dataset, add_regularisation, read_dataset
 from curate.train.options import TrainOptions
 from curate.train.output import run_records
@@ -32,6 +32,8 @@ def identify(
         weights = text_digest(weights, options.family)
     if options.vae:
         weights = text_digest(weights, vae_digest(options.vae, offline, digests))
+    if options.text_encoder:
+        weights = text_digest(weights, text_encoder_digest(options.text_encoder, offline, digests))
     if options.start_from:
         from curate.train.network.warm_start import start_files
 

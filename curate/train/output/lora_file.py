@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from curate.adapters import safetensors_file
+from curate.adapters import file_names, key_names, safetensors_file
 from curate.adapters.algorithm import algorithm
 from curate.core.files import write_bytes
 from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
 from curate.train.data.job import Job
-from curate.train.network.network import Network
-from curate.train.options import TrainOptions
+from curate.train.network.network import Network, by_layer
+from curate.train.options import TrainOptions, resolve
 from curate.train.output import run_records
 from curate.train.output.metadata import metadata
 from curate.train.output.metadata_user import KEYS, has_words, words
@@ -28,9 +28,22 @@ COMMON = frozenset(("alpha", "dora_scale"))
 def content(job: Job, network: Network, name: str, identity: str, step: int) -> bytes:
     """The file's bytes after so many steps."""
     dtype = DTYPES[job.options.save_precision]
-    tensors = {k: t.to(dtype) if t.is_floating_point() else t for k, t in network.tensors().items()}
+    named = _named(network, resolve.file_names(job.options, job.backbone.family))
+    tensors = {k: t.to(dtype) if t.is_floating_point() else t for k, t in named.items()}
     said = metadata(job, network, name, identity, step)
     return safetensors_file.serialize(tensors, {**said, **safetensors_file.hashes(tensors, said)})
+
+
+def _named(network: Network, spelling: str) -> dict[str, Tensor]:
+    """What the file holds, under a program's names; kohya's are the network's own."""
+    tensors, backbone = network.tensors(), network.backbone
+    if spelling == "kohya":
+        return tensors
+    layers = by_layer(tensors)
+    for key, held in layers.items():
+        if backbone.stored_as_point(network.layer_names[key]):
+            layers[key] = {suffix: t.flatten(1) if t.dim() == 4 else t for suffix, t in held.items()}
+    return file_names.named(layers, network.layer_names, spelling, backbone.family.comfyui_texts)
 
 
 def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
@@ -91,7 +104,7 @@ def write(
     """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
     place, wanted = run_records.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
     path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
-    check(path, network)
+    check(path, network, resolve.file_names(job.options, job.backbone.family))
     return path, data
 
 
@@ -102,9 +115,12 @@ def finish(job: Job, network: Network, run: run_records.Run, folder: Path) -> Pa
     return path
 
 
-def check(path: Path, network: Network) -> None:
+def check(path: Path, network: Network, spelling: str = "kohya") -> None:
     """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
     tensors, _ = safetensors_file.read(path)
+    if spelling != "kohya":
+        _check_named(path, network, spelling, tensors)
+        return
     table = {layer_name.key for layer_name in network.backbone.layer_names()}
     stored = {adapter.algorithm.stored for adapter in network.adapters.values()}
     known = COMMON.union(*(algorithm(name).tensors for name in stored))
@@ -126,6 +142,22 @@ def check(path: Path, network: Network) -> None:
         raise CurateError(
             f"{path} does not hold what was trained: {', '.join(odd[:3])}",
             "this is a fault of curate; please report it",
+        )
+
+
+def _check_named(path: Path, network: Network, spelling: str, tensors: Mapping[str, Tensor]) -> None:
+    """The same of a file under other names: a reader that knows them finds every layer, and nothing else."""
+    names = key_names.aliases(network.backbone.layer_names())
+    found, unknown = key_names.by_layer(tensors, names)
+    expected = _named(network, spelling)
+    if odd := sorted({*unknown, *(expected.keys() ^ tensors.keys()), *(found.keys() ^ network.adapters.keys())}):
+        raise CurateError(
+            f"{path} does not hold what was trained: {', '.join(odd[:3])}",
+            "this is a fault of curate; please report it",
+        )
+    if broken := next((key for key, tensor in tensors.items() if not _finite(tensor)), ""):
+        raise CurateError(
+            f"{path}: {broken} holds values that are not finite", "lower the learning rate, or save_precision fp32"
         )
 
 

@@ -18,7 +18,7 @@ from curate.train.data import folders
 from curate.train.output.run_records import Run, lora_files, runs_of
 from curate.train.storage.paths import homes
 
-MODEL_OPTIONS = ("clip_skip", "max_tokens", "prediction", "ztsnr", "vae", "tokenizer")
+MODEL_OPTIONS = ("clip_skip", "max_tokens", "prediction", "ztsnr", "vae", "tokenizer", "text_encoder")
 """Options of the training that pictures are drawn with as well."""
 
 

@@ -12,6 +12,7 @@ from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
 from curate.diffusion.detect import Traits, traits, traits_of_family
 from curate.diffusion.family import Family, family
+from curate.diffusion.flow_transformer import check_given
 from curate.diffusion.frame import frame
 from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError, MissingError
@@ -68,6 +69,8 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         )
     if options.text_encoder and (not outlined.family.stored_text or (place is not None and place.is_dir())):
         raise InputError(f"text_encoder has no effect: {options.base} has its own", "leave it out")
+    if outlined.family.stored_text and place is not None and place.is_file():
+        check_given(outlined.family.title, place.name, options.vae, options.text_encoder)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
     objective_options.noise_schedule(options, outlined)

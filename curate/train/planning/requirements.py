@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from curate.core.stage import Missing
 from curate.diffusion import locate, tokenizer
 from curate.diffusion.detect import traits
+from curate.diffusion.family_class import family_class
 from curate.diffusion.frame import frame
 from curate.errors import CurateError, InputError, MissingError
 from curate.sampling.prompts import read_prompts
@@ -43,6 +45,7 @@ def missing(
     checks: list[Callable[[], None]] = [
         *([lambda: _base(options, offline)] if needs_base else []),
         lambda: _vae(options, offline),
+        lambda: _text_encoder(options, offline),
         lambda: _tokenizer(options, offline),
         lambda: _prompts(options),
         lambda: _pictures(str(options.regularization or ""), "reg_folder"),
@@ -92,8 +95,27 @@ def _vae(options: TrainOptions, offline: bool) -> None:
 
 def _tokenizer(options: TrainOptions, offline: bool) -> None:
     base = Path(options.base).expanduser()
-    if options.tokenizer or base.is_file():
+    if not (options.tokenizer or base.is_file()):
+        return
+    own = None
+    with contextlib.suppress(CurateError):  # `_base` says what is wrong
+        own = family_class(traits(options.base, offline=True, family=options.family).family)
+    if own is None or not own.family.stored_text:
         tokenizer.check(options.tokenizer, base, offline)
+        return
+    try:
+        own.check_tokenizers(options.tokenizer, base)
+    except CurateError as error:
+        _on_hub(error, offline)
+
+
+def _text_encoder(options: TrainOptions, offline: bool) -> None:
+    if not options.text_encoder:
+        return
+    try:
+        locate.text_encoder_files(options.text_encoder, offline=True)
+    except CurateError as error:
+        _on_hub(error, offline)
 
 
 def _prompts(options: TrainOptions) -> None:

@@ -200,7 +200,7 @@ def test_option_has_an_effect(option: str, shared: Path, baselines: dict[str, di
 def test_every_option_is_tried() -> None:
     elsewhere = {"base", "vae", "tokenizer", "output_name", "start_from", "rank_from_file"}
     elsewhere |= {"save_every_n_epochs", "save_every_n_steps", "reg_folder", "prior_loss_weight", "base_precision"}
-    elsewhere |= {*FLOW_ONLY, "text_encoder"}  # tests/diffusion/flow
+    elsewhere |= {*FLOW_ONLY, "text_encoder", "names"}  # tests/diffusion/flow
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 

@@ -1,0 +1,44 @@
+"""A LoRA under the names that a program reads without any alpha: what alpha does is in the tensors already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from curate.adapters.key_names import DOWN, UP, spelled
+from curate.adapters.layer_name import LayerName
+
+TO_PEFT = {DOWN: "lora_A.weight", UP: "lora_B.weight"}
+
+
+def named(
+    layers: Mapping[str, Mapping[str, Tensor]],
+    layer_names: Mapping[str, LayerName],
+    spelling: str,
+    texts: tuple[str, ...],
+) -> dict[str, Tensor]:
+    """Tensors by their names in a file, of tensors by layer and suffix as kohya's files have them.
+
+    Two factors become `lora_A` and `lora_B` at strength 1, since readers of these take alpha for an error, or leave it
+    out. Other algorithms keep their suffixes and their alpha. `texts` are ComfyUI's names of the text encoders.
+    """
+    found: dict[str, Tensor] = {}
+    for layer, held in layers.items():
+        stem = spelled(layer_names[layer], spelling, texts)
+        tensors = folded(held) if is_plain(held) else held
+        found |= {f"{stem}.{TO_PEFT.get(suffix, suffix)}": tensor for suffix, tensor in tensors.items()}
+    return found
+
+
+def is_plain(held: Mapping[str, Tensor]) -> bool:
+    """Whether a layer is two factors, with or without DoRA's lengths."""
+    return held.keys() - {"alpha", "dora_scale"} == {DOWN, UP}
+
+
+def folded(held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Two factors with alpha/rank in the upper one, in float32."""
+    rest = {suffix: tensor for suffix, tensor in held.items() if suffix != "alpha"}
+    alpha = float(held["alpha"]) if "alpha" in held else float(held[DOWN].shape[0])
+    strength = alpha / held[DOWN].shape[0]
+    return rest if strength == 1 else {**rest, UP: rest[UP].float() * strength}

@@ -1,0 +1,248 @@
+"""Anima: Cosmos' transformer with a conditioner that reads Qwen3's states by T5's token ids; rectified flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import LayerName
+from curate.diffusion import anima_conditioner, cosmos, qwen3_text, qwen_vae, tiny_parts
+from curate.diffusion.base import Conditions
+from curate.diffusion.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Blocks, FlowTransformer, layer_table
+from curate.diffusion.library_logging import quiet
+
+BLOCK: Blocks = {
+    **{
+        f"{ours}.{path}": (f"{theirs}.{original}", "attn")
+        for ours, theirs in (("attn1", "self_attn"), ("attn2", "cross_attn"))
+        for path, original in (("to_q", "q_proj"), ("to_k", "k_proj"), ("to_v", "v_proj"), ("to_out.0", "output_proj"))
+    },
+    "ff.net.0.proj": ("mlp.layer1", "mlp"),
+    "ff.net.2": ("mlp.layer2", "mlp"),
+    **{
+        f"norm{n}.linear_{i}": (f"adaln_modulation_{name}.{i}", "time")
+        for n, name in enumerate(("self_attn", "cross_attn", "mlp"), 1)
+        for i in (1, 2)
+    },
+}
+EDGES: Blocks = {
+    "patch_embed.proj": ("x_embedder.proj.1", "edge"),
+    "time_embed.t_embedder.linear_1": ("t_embedder.1.linear_1", "time"),
+    "time_embed.t_embedder.linear_2": ("t_embedder.1.linear_2", "time"),
+    "norm_out.linear_1": ("final_layer.adaln_modulation.1", "edge"),
+    "norm_out.linear_2": ("final_layer.adaln_modulation.2", "edge"),
+    "proj_out": ("final_layer.linear", "edge"),
+}
+CONDITIONER_BLOCK: Blocks = {
+    **{
+        f"{a}.{w}_proj": (f"{a}.{w}_proj", "text-attn")
+        for a in ("self_attn", "cross_attn")
+        for w in ("q", "k", "v", "o")
+    },
+    "mlp.0": ("mlp.0", "text-mlp"),
+    "mlp.2": ("mlp.2", "text-mlp"),
+}
+
+
+class AnimaText(CaptionEncoder):
+    """The caption as it is, without a template: Qwen3's last states, and T5's ids, which T5 itself never reads."""
+
+    limit: ClassVar[int] = 512
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        super().__init__(lambda dtype: qwen3_text.load(encoder, dtype), digest)
+        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
+        self.t5 = read_tokenizer("T5TokenizerFast", tokenizers / "t5_tokenizer")
+
+    @override
+    def count(self, caption: str) -> int:
+        return max(len(words(caption, verbose=False)["input_ids"]) for words in (self.qwen, self.t5))
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        cut = {"truncation": True, "max_length": self.limit}
+        ids = torch.tensor(self.qwen(caption, **cut)["input_ids"], dtype=torch.long, device=device)
+        read = torch.tensor(self.t5(caption, **cut)["input_ids"], dtype=torch.long)
+        # no token stands for an empty caption: one that is masked, and nothing of it is kept
+        given = ids[None] if len(ids) else ids.new_zeros(1, 1)
+        states: Tensor = model(input_ids=given).last_hidden_state[0, : len(ids)]
+        return {"states": states, "t5": read}
+
+
+class Anima(FlowTransformer):
+    """Anima base and its previews; variants with other numbers of blocks too."""
+
+    family = Family(
+        title="Anima",
+        order=4,
+        pipelines=("AnimaModularPipeline",),
+        components=("transformer", "text_conditioner", "text_encoder", "tokenizer", "t5_tokenizer", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=16,
+        factor=8,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=28,
+        draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
+        sampling={"sampler": "euler", "steps": 30, "guidance": 4.5, "flow_shift": 3.0},
+        file_names="comfyui",
+        whole_keys=("blocks.0.mlp.layer1.weight", "llm_adapter."),
+        versions=("anima-preview", "anima-preview"),
+        architectures=("anima-preview", "anima-preview"),
+        implementation="https://huggingface.co/circlestone-labs/Anima",
+        parameters=1_956_405_248,
+        forward=(8.784e-4, 1.313e-8),
+        backward=(8.516e-4, 2.867e-8),
+        kept=6.9e-4,
+        kept_checkpointed=2.7e-5,
+        names=(r"\banima\b(?!gine)", r"anima[-_]?(base|preview)"),
+        common={"circlestone-labs/Anima-Base-v1.0-Diffusers": "Anima, anime by tags and sentences; non-commercial"},
+        least_gib=8,
+        prompting="danbooru",
+        style_rate=5e-5,
+        memory=(
+            (
+                0,
+                "Gradient checkpointing makes room for 1024 on a small card, for a third more time.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+            (
+                16,
+                "Two pictures at a time fit with gradient checkpointing.",
+                {"batch": 2, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer", "t5_tokenizer")
+    tokenizers_from: ClassVar[str] = "circlestone-labs/Anima-Base-v1.0-Diffusers"
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
+        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        conditioner = AnimaTextConditioner.from_pretrained(place / "text_conditioner", **given)
+        return _models(conditioner, CosmosTransformer3DModel.from_pretrained(place / "transformer", **given))
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.loaders.single_file_utils import convert_cosmos_transformer_checkpoint_to_diffusers
+        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
+        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
+
+        inside = {k.removeprefix("llm_adapter."): t for k, t in state.items() if k.startswith("llm_adapter.")}
+        native = {f"net.{k}": t for k, t in state.items() if not k.startswith("llm_adapter.")}
+        with torch.device("meta"), quiet():
+            network = CosmosTransformer3DModel(**cosmos.config_of(state))
+            conditioner: Any = AnimaTextConditioner(**anima_conditioner.config_of(inside))
+        made: Any = filled(conditioner, {k: t for k, t in inside.items() if "rotary_emb" not in k}, dtype)
+        turns = type(conditioner.rotary_emb)  # what it turns positions by is in no file
+        made.rotary_emb = turns(conditioner.config["model_dim"] // conditioner.config["num_attention_heads"])
+        return _models(made, filled(network, convert_cosmos_transformer_checkpoint_to_diffusers(native), dtype))
+
+    @override
+    @classmethod
+    def vae_of_folder(cls, place: Path) -> nn.Module:
+        return qwen_vae.of_folder(place)
+
+    @override
+    @classmethod
+    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
+        return qwen_vae.load(vae, offline)
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return AnimaText(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = cosmos.outline({**cosmos.NETWORK, **configuration("transformer")})
+        given = {**anima_conditioner.CONDITIONER, **configuration("text_conditioner")}
+        return _models(anima_conditioner.outline(given), network), qwen_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        models: dict[str, Any] = dict(self.parts)
+        found: list[LayerName] = []
+        for n in range(int(models["conditioner"].config["num_layers"])):
+            own, theirs = f"blocks.{n}.", f"llm_adapter.blocks.{n}."
+            found += layer_table("text_conditioner", own, theirs, CONDITIONER_BLOCK, "conditioner")
+        for n in range(int(models["unet"].config["num_layers"])):
+            found += layer_table("transformer", f"transformer_blocks.{n}.", f"blocks.{n}.", BLOCK, block=n)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            return qwen_vae.encode(self.vae, pictures)
+
+    @override
+    def decode(self, latents: Tensor) -> Tensor:
+        with torch.no_grad():
+            return qwen_vae.decode(self.vae, latents)
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        ids, real = padded([one["t5"] for one in texts])
+        return Conditions(context, mask=mask, ids=ids, ids_mask=real)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        network, conditioner = self.parts["unet"], self.parts["conditioner"]
+        context = conditioner(conditions.context, conditions.ids, conditions.ids_mask, conditions.mask)
+        nothing = latents.new_zeros(1, 1, *latents.shape[-2:])
+        given = {"padding_mask": nothing, "return_dict": False}
+        return network(latents[:, :, None], timesteps, context, **given)[0][:, :, 0]
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
+        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
+
+        small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 2, "mlp_ratio": 2.0}
+        narrow: dict[str, Any] = {"text_embed_dim": 32, "adaln_lora_dim": 4, "max_size": (4, 64, 64)}
+        torch.manual_seed(17)
+        with quiet():
+            CosmosTransformer3DModel(**{**cosmos.NETWORK, **small, **narrow}).save_pretrained(place / "transformer")
+            AnimaTextConditioner(
+                source_dim=16,
+                target_dim=32,
+                model_dim=32,
+                num_layers=1,
+                num_attention_heads=2,
+                mlp_ratio=2.0,
+                target_vocab_size=tiny_parts.T5_WORDS,
+                min_sequence_length=512,
+            ).save_pretrained(place / "text_conditioner")
+        tiny_parts.write_qwen_vae(place / "vae")
+        tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer")
+        tiny_parts.write_t5_tokenizer(place / "t5_tokenizer")
+        tiny_parts.write_index(place, "AnimaModularPipeline", {"shift": 3.0}, "modular_model_index.json")
+
+
+def _models(conditioner: nn.Module, network: Any) -> dict[str, nn.Module]:
+    network._repeated_blocks = ["CosmosTransformerBlock"]  # what `compile` compiles
+    return {"conditioner": conditioner, "unet": network}

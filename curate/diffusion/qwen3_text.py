@@ -1,0 +1,55 @@
+"""Qwen3 as a text encoder: from a folder, or from one file whose shapes tell its configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from curate.diffusion.checkpoint_file import filled, read
+from curate.diffusion.library_logging import quiet
+from curate.errors import InputError
+
+
+def load(place: Path, dtype: torch.dtype) -> nn.Module:
+    """The model without its head, frozen. Raises InputError for what is none."""
+    from transformers import Qwen3Model
+
+    try:
+        with quiet():
+            if place.is_dir():
+                made: nn.Module = Qwen3Model.from_pretrained(place, dtype=dtype, local_files_only=True)
+            else:
+                made = _of_file(read(place), dtype)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        said = str(error).partition("\n")[0][:300]
+        raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error
+    return made.requires_grad_(False).eval()
+
+
+def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
+    from transformers import Qwen3Config, Qwen3Model
+
+    tensors = {k.removeprefix("model."): t for k, t in state.items() if not k.startswith("lm_head.")}
+    vocabulary, width = tensors["embed_tokens.weight"].shape
+    first = "layers.0.self_attn."
+    each = tensors[f"{first}q_norm.weight"].shape[0]
+    config = Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=tensors["layers.0.mlp.gate_proj.weight"].shape[0],
+        num_hidden_layers=1 + max(int(m[1]) for k in tensors if (m := re.match(r"layers\.(\d+)\.", k))),
+        num_attention_heads=tensors[f"{first}q_proj.weight"].shape[0] // each,
+        num_key_value_heads=tensors[f"{first}k_proj.weight"].shape[0] // each,
+        head_dim=each,
+        max_position_embeddings=40960,
+        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+    )
+    with torch.device("meta"):
+        made = Qwen3Model(config)
+    whole = filled(made, tensors, dtype)
+    whole.rotary_emb = type(made.rotary_emb)(config)  # what it turns positions by is in no file
+    return whole

@@ -1,0 +1,79 @@
+"""Small parts of models with random weights, as folders: what the families' tiny models are put together from."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.diffusion.byte_bpe import letters
+from curate.diffusion.diffusers_folder import write_json
+from curate.diffusion.library_logging import quiet
+
+PIECES = ("<pad>", "</s>", "<unk>", "▁", *(f"▁{word}" for word in ("a", "the", "dog", "red")), *string.printable[:-5])
+T5_WORDS = len(PIECES)
+"""Ids of the tiny T5 tokenizer."""
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
+MERGES = (("d", "o"), ("do", "g"), ("r", "e"), ("re", "d"), ("h", "a"), ("ha", "t"))
+WIDTH = 16
+"""Of the tiny text encoder's states."""
+
+
+def qwen_vocabulary() -> dict[str, int]:
+    """The tiny Qwen tokenizer's: every byte, a few words, and the special tokens."""
+    made = ["".join(pair) for pair in MERGES]
+    return {token: n for n, token in enumerate([*letters(), *made, *SPECIAL])}
+
+
+def write_qwen3(encoder: Path, tokenizer: Path, layers: int = 2) -> None:
+    """A Qwen3 text encoder and its tokenizer."""
+    import transformers
+    from transformers import Qwen3Config, Qwen3Model
+
+    theirs: Any = transformers
+    words = qwen_vocabulary()
+    config = Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        intermediate_size=24,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=4096,
+        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+    )
+    torch.manual_seed(19)
+    with quiet():
+        Qwen3Model(config).save_pretrained(encoder)
+    written = theirs.Qwen2Tokenizer(vocab=words, merges=list(MERGES), pad_token=SPECIAL[0])
+    written.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
+    written.save_pretrained(tokenizer)
+
+
+def write_t5_tokenizer(place: Path) -> None:
+    """A T5 tokenizer that knows single letters and a few words."""
+    import transformers
+
+    theirs: Any = transformers
+    vocabulary = [(piece, 0.0 if n < 3 else -float(n) / len(piece)) for n, piece in enumerate(PIECES)]
+    theirs.T5TokenizerFast(vocab=vocabulary, extra_ids=0).save_pretrained(place)
+
+
+def write_qwen_vae(place: Path) -> None:
+    """The autoencoder of Qwen-Image, all levels equally narrow."""
+    from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
+
+    torch.manual_seed(23)
+    with quiet():
+        AutoencoderKLQwenImage(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1).save_pretrained(place)
+
+
+def write_index(place: Path, pipeline: str, schedule: Mapping[str, Any], index: str = "model_index.json") -> None:
+    """The index and the scheduler's configuration."""
+    write_json(place / index, {"_class_name": pipeline})
+    values = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, **schedule}
+    write_json(place / "scheduler" / "scheduler_config.json", values)
