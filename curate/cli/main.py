@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from curate.cli import check, doctor, folders, init, pipeline, review, sample
+from curate.cli.addresses import refuse_addresses
 from curate.cli.help import Command, Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given == ["--version"]:  # typer loads pydantic to read any argument but --help
             _print_version()
             return
+        refuse_addresses(given)
         _mount(given)
         code = app(args=given, prog_name="curate", standalone_mode=False)
     except (CurateError, ImportError) as error:

@@ -17,6 +17,9 @@ from curate.cli.main import main
         (("resize", "--banana"), "No such option: --banana", ""),
         (("plan", "missing.yaml"), "missing.yaml", ""),
         (("train", ".", "--rank", "banana"), "--rank", ""),
+        (("convert", "s3://bucket/raw", "-o", "out"), "s3://bucket/raw is an address", "under `input:` or `output:`"),
+        (("convert", ".", "-o", "s3://bucket/x"), "s3://bucket/x is an address", "`curate run`"),
+        (("convert", ".", "--out=gs://bucket/x"), "gs://bucket/x is an address", "`curate run`"),
         (("tags", "find", ".", "x", "--concept", "cat"), "no concept cat", "there are: dog, robe"),
     ],
 )
