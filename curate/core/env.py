@@ -32,6 +32,18 @@ class PictureIO(Protocol):
         ...
 
 
+class Sources(Protocol):
+    """Source pictures that lie in a store, where any machine can get them (implemented by curate.storage)."""
+
+    def covers(self, path: str) -> bool:
+        """Whether the file is a copy of something in a store."""
+        ...
+
+    def fetch(self, path: str, digest: str, target: Path) -> bool:
+        """Gets what the file is a copy of; False where that cannot be had, or is not of this digest any more."""
+        ...
+
+
 @dataclass
 class Env:
     """What a worker may use besides the records; picklable, so that it travels to other processes.
@@ -43,6 +55,7 @@ class Env:
     store     the ledger of the folder being written (driver only)
     stop      asked between units of work: True once the user wants to stop (driver only)
     training  options of the training that follows, for files by which other programs train the same (driver only)
+    sources   what gets source pictures on a machine that does not see the copies of them
     """
 
     root: Path
@@ -55,6 +68,7 @@ class Env:
     store: Store | None = None
     stop: Callable[[], bool] | None = None
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sources: Sources | None = None
     held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
 
     def path(self, image: Image) -> Path:

@@ -77,7 +77,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
-        manifest, instructions = _records(pipeline, session, changes)
+        fetched = fetch(pipeline.input, pipeline.output, session.tell, session.env.stopping)
+        session = session.with_sources(fetched.sources)
+        manifest, instructions = _records(pipeline, fetched, session, changes)
         before = known_before(session.store, instructions)
         sources.update((record.origin, record.image.path) for record in manifest if record.origin)
         for stage in pipeline.stages:
@@ -142,13 +144,14 @@ def _planned(pipeline: Pipeline) -> dict[str, Any]:
     return {"base": train.base, **train.model_dump(mode="json", exclude_defaults=True)} if train else {}
 
 
-def _records(pipeline: Pipeline, session: Session, changes: folder.Changes) -> tuple[Manifest, folder.Instructions]:
+def _records(
+    pipeline: Pipeline, fetched: Fetched, session: Session, changes: folder.Changes
+) -> tuple[Manifest, folder.Instructions]:
     """The records the run starts from, with what a person said of them in the pipeline and in the prepared folder.
 
     Beside them is what the person asked for them.
     """
     store, env, tell = session.store, session.env, session.tell
-    fetched = fetch(pipeline.input, pipeline.output, tell, env.stopping)
     manifest = scan(
         fetched.folders,
         store,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
+from curate.core.env import Sources
 from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.executor import Choose
 from curate.core.lock import run_lock
@@ -77,7 +78,13 @@ class Session:
 
     def with_concepts(self, concepts: Mapping[str, Concept]) -> Session:
         """The same session, in which `concepts` are what the user said of the concepts."""
-        env = dataclasses.replace(self.env, concepts=concepts)
+        return self._with(dataclasses.replace(self.env, concepts=concepts))
+
+    def with_sources(self, sources: Sources | None) -> Session:
+        """The same session, whose workers can get source pictures from where `sources` has them."""
+        return self._with(dataclasses.replace(self.env, sources=sources))
+
+    def _with(self, env: Env) -> Session:
         return dataclasses.replace(self, env=env, runner=dataclasses.replace(self.runner, env=env))
 
 

@@ -128,12 +128,12 @@ class ActorPool:
         return batch
 
     def _submit(self, actor: _Actor, batch: list[Work], pending: PendingWork) -> None:
-        files = None
-        if not actor.shares_disk or any(index in pending.unseen for index, _ in batch):
-            files = read_files(batch, self._env.root)
+        files, unseen = None, any(index in pending.unseen for index, _ in batch)
+        if not actor.shares_disk or unseen:
+            files = read_files(batch, self._env.root, None if unseen else self._env.sources)
         elif self._reads_ahead and not actor.alone:
             actor.following = pending.next_batch()
-        parcel = Parcel(tuple(batch), tuple(actor.following), files)
+        parcel = Parcel(tuple(batch), tuple(actor.following), files, fetches=not unseen)
         actor.in_hand[actor.handle.apply.remote(parcel)] = parcel.work
 
     def _result(self, actor: _Actor, ref: Any, pending: PendingWork) -> Iterator[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from curate.core.chain import Outcome, Work
+from curate.core.env import Sources
 from curate.core.files import write_bytes
 from curate.core.record import Record
 from curate.core.stage import Env
@@ -27,6 +29,7 @@ class Mirror:
         self._root = None if shares_disk else place / "root"
         self.env = env if self._root is None else dataclasses.replace(env, root=self._root, output=place / "output")
         self._originals: dict[str, str] = {}
+        self._numbers = itertools.count()
 
     def visible(self, work: Iterable[Work]) -> tuple[list[Work], list[int]]:
         """The work whose files are seen from here, and the places of the rest."""
@@ -40,10 +43,22 @@ class Mirror:
         return seen, unseen
 
     @contextmanager
-    def unpacked(self, work: Sequence[Work], files: Mapping[str, bytes]) -> Generator[list[Work]]:
-        """The work with its files in this folder, until the block ends."""
+    def unpacked(
+        self, work: Sequence[Work], files: Mapping[str, bytes], fetches: bool = False
+    ) -> Generator[tuple[list[Work], list[int]]]:
+        """The work with its files in this folder, until the block ends, and the places of what could not be fetched.
+
+        With `fetches` source pictures that are in a store, and not among the files, are got from there.
+        """
+        placed: list[Work] = []
+        unseen: list[int] = []
         try:
-            yield [(index, self._placed(record, files)) for index, record in work]
+            for index, record in work:
+                if fetches and not self._fetched(record, files):
+                    unseen.append(index)
+                else:
+                    placed.append((index, self._placed(record, files)))
+            yield placed, unseen
         finally:
             self._originals.clear()
             shutil.rmtree(self._sources, ignore_errors=True)
@@ -70,14 +85,32 @@ class Mirror:
         return dataclasses.replace(record, image=image, mask=self._write(record.mask, files))
 
     def _write(self, path: str, files: Mapping[str, bytes]) -> str:
+        own = next((own for own, original in self._originals.items() if original == path), None)
+        if own is not None:
+            return own
         if path not in files:
             return path
-        # a folder each: error messages show the name
-        place = self._sources / str(len(self._originals)) / Path(path).name
-        place.parent.mkdir(parents=True)
+        place = self._place(path)
         place.write_bytes(files[path])
-        self._originals[str(place)] = path
         return str(place)
+
+    def _place(self, path: str) -> Path:
+        """Where a file comes to stand here: in a folder each, since error messages show the name."""
+        place = self._sources / str(next(self._numbers)) / Path(path).name
+        place.parent.mkdir(parents=True)
+        self._originals[str(place)] = path
+        return place
+
+    def _fetched(self, record: Record, files: Mapping[str, bytes]) -> bool:
+        """Whether the record's picture is here: it came with the call, is not in a store, or was got from there."""
+        sources, path = self.env.sources, record.image.path
+        if sources is None or path in files or not sources.covers(path):
+            return True
+        place = self._place(path)
+        if sources.fetch(path, record.image.digest, place):
+            return True
+        del self._originals[str(place)]
+        return False
 
     def _restored(self, record: Record) -> Record:
         path, mask = (self._originals.get(p, p) for p in (record.image.path, record.mask))
@@ -89,11 +122,16 @@ def file_paths(record: Record) -> list[str]:
     return [path for path in (record.image.path, record.mask) if path]
 
 
-def read_files(work: Iterable[Work], root: Path) -> dict[str, bytes]:
-    """The bytes of the files of the records, by their paths; those that are gone are left out."""
+def read_files(work: Iterable[Work], root: Path, sources: Sources | None = None) -> dict[str, bytes]:
+    """The bytes of the files of the records, by their paths; those that are gone are left out.
+
+    So are copies of what is in a store, which workers get from there with `sources`.
+    """
     files: dict[str, bytes] = {}
     for _, record in work:
         for path in file_paths(record):
+            if sources is not None and sources.covers(path):
+                continue
             try:
                 files[path] = (root / path).read_bytes()
             except OSError:

@@ -54,11 +54,15 @@ def node_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Work for one call, and the bytes of its files where the node does not see them, by the paths in the records."""
+    """Work for one call, and the bytes of its files where the node does not see them, by the paths in the records.
+
+    With `fetches` source pictures that are in a store are not among them.
+    """
 
     work: tuple[Work, ...]
     following: tuple[Work, ...] = ()
     files: dict[str, bytes] | None = None
+    fetches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +121,17 @@ class RayWorker:
         """Applies the chain to what the node sees of the work."""
         try:
             if parcel.files is not None:
-                return self._apply_unpacked(parcel.work, parcel.files)
+                return self._apply_unpacked(parcel.work, parcel.files, parcel.fetches)
             seen, unseen = self._mirror.visible(parcel.work)
             outcomes = self._apply(seen, self._mirror.visible(parcel.following)[0]) if seen else []
             return Reply(outcomes, unseen, logs=self._taken_logs())
         except Exception as error:
             return self._failure(error)
 
-    def _apply_unpacked(self, work: Sequence[Work], files: dict[str, bytes]) -> Reply:
-        with self._mirror.unpacked(work, files) as unpacked:
-            outcomes = [self._mirror.restored(one) for one in self._apply(unpacked)]
-            return Reply(outcomes, (), self._mirror.made(), self._taken_logs())
+    def _apply_unpacked(self, work: Sequence[Work], files: dict[str, bytes], fetches: bool) -> Reply:
+        with self._mirror.unpacked(work, files, fetches) as (unpacked, unseen):
+            outcomes = [self._mirror.restored(one) for one in self._apply(unpacked)] if unpacked else []
+            return Reply(outcomes, unseen, self._mirror.made(), self._taken_logs())
 
     def _failure(self, error: Exception) -> Reply:
         if isinstance(error, ImportError):

@@ -18,6 +18,7 @@ from curate.storage.errors import storage_error
 from curate.storage.listing import list_objects
 from curate.storage.mirror import mirror
 from curate.storage.places import Unread, is_wanted
+from curate.storage.sources import StoredSources
 
 COPIES = "input"
 """The folder of copies, in the ledger folder."""
@@ -25,10 +26,11 @@ COPIES = "input"
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The folders of the inputs on this disk, in order, and what of them could not be read."""
+    """The folders of the inputs on this disk, in order, what of them could not be read, and where copies come from."""
 
     folders: tuple[Path, ...]
     unread: tuple[Unread, ...] = ()
+    sources: StoredSources | None = None
 
 
 def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: Callable[[], bool]) -> Fetched:
@@ -48,7 +50,8 @@ def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: 
             folder, problems = one, []
         folders.append(folder)
         unread.extend(problems)
-    return Fetched(tuple(folders), tuple(unread))
+    stored = [(folder, one) for folder, one in zip(folders, inputs, strict=True) if isinstance(one, str)]
+    return Fetched(tuple(folders), tuple(unread), StoredSources(tuple(stored)) if stored else None)
 
 
 def _stored(address: str, output: Path, tell: Listener, stopping: Callable[[], bool]) -> tuple[Path, list[Unread]]:

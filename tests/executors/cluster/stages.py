@@ -58,3 +58,7 @@ class Plain(Word):
     """Work of microseconds."""
 
     resources: ClassVar[Resources] = Resources(cpus=0)
+
+
+class Busy:
+    """An actor that takes the first node's core."""

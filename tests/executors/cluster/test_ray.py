@@ -18,7 +18,7 @@ from tests.contract.pictures import drawn_rows, everything
 from tests.core.helpers import Bench, RawPictures, pictures
 from tests.core.stages import Batched, Brighter, Crashing, Fussy, Halves, Missing, Where
 from tests.executors.cluster.conftest import FAR, Nodes, is_idle, until
-from tests.executors.cluster.stages import Deadly, Plain, Slow, Warning
+from tests.executors.cluster.stages import Busy, Deadly, Plain, Slow, Warning
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -166,7 +166,3 @@ def test_pictures_travel_where_the_disk_is_not_shared(tmp_path: Path, three: Nod
         far.terminate()
         far.wait()
         until(lambda: FAR not in ray.cluster_resources())
-
-
-class Busy:
-    """Takes the first node's core."""
