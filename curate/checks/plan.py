@@ -41,7 +41,7 @@ def plan(folder: CheckedFolder, settings: Settings, base: Backbone | None, assum
         "masks": sum(p.mask is not None for p in folder.own),
         "regularization": sum(p.role == "reg" for p in folder.trained),
         "validation": sum(p.role == "validation" for p in folder.pictures),
-        "resolution": settings.fitting.resolution,
+        "resolution": settings.options.resolution or settings.native,
     }
     data = _dataset(folder)
     if not data.pictures:
@@ -103,7 +103,7 @@ def _length(settings: Settings, made: Outline) -> dict[str, Any]:
         "steps_per_epoch": order.steps_per_epoch,
         "epochs": made.epochs,
         "steps": made.steps,
-        "shown_each": round(made.showings / max(1, len(order.groups)), 1),
+        "shown_each": round(made.showings / max(1, made.pictures), 1),
     }
 
 

@@ -82,6 +82,10 @@ def _concepts(plan: Mapping[str, Any]) -> str:
     return table([("folder", "pictures", "captions", "repeats", "shown per epoch", "share"), *rows])
 
 
+def _resolutions(value: int | Sequence[int]) -> str:
+    return str(value) if isinstance(value, int) else ", ".join(map(str, value))
+
+
 def _lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"layout: {plan['layout']}. {' '.join(plan['notes'])}".strip()
     others = [counted(plan[n], f"{n} picture") for n in ("regularization", "validation") if plan[n]]
@@ -94,7 +98,7 @@ def _lines(plan: Mapping[str, Any]) -> Iterator[str]:
         yield "nothing can be trained"
         return
     shapes = ", ".join(f"{size}: {n}" for size, n in plan["buckets"].items())
-    yield f"buckets at {plan['resolution']}: {shapes}"
+    yield f"buckets at {_resolutions(plan['resolution'])}: {shapes}"
     yield f"sizes: {_sizes(plan)}"
     per_epoch = counted(plan["steps_per_epoch"], "step")
     yield (

@@ -13,10 +13,10 @@ from curate.core.digests import FileDigests
 from curate.core.events import Listener, Note, Phase
 from curate.diffusion.base import Backbone, Prediction
 from curate.errors import InputError, Interrupted
-from curate.train.data import latents, masks
+from curate.train.data import buckets, latents, masks
 from curate.train.data.dataset import Dataset, Picture, read_dataset
 from curate.train.data.order import Order
-from curate.train.data.run_plan import Fitting, outline, split
+from curate.train.data.run_plan import fits, outline, split
 from curate.train.options import TrainOptions
 from curate.train.runtime import memory
 from curate.train.storage.paths import home
@@ -62,7 +62,7 @@ class Context:
 class Job:
     """Everything the loop needs, read and checked.
 
-    entries     pictures that are trained: the concepts', then those for regularisation
+    entries     pictures that are trained, at each resolution: the concepts', then those for regularisation
     mirrored    the same pictures, empty without flip
     held        pictures that are never trained, to measure the loss on
     texts       where the captions are that were encoded before, of families that do so
@@ -79,10 +79,14 @@ class Job:
     held: list[latents.Entry] = field(default_factory=list[latents.Entry])
     texts: TextStore | None = None
 
+    @property
+    def pictures(self) -> list[Picture]:
+        """The pictures that are trained, each once."""
+        return list({entry.picture.path: entry.picture for entry in self.entries}.values())
+
 
 def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: Context) -> Job:
     """Fits pictures to buckets, encodes what is not on disk yet, works out the length of the run."""
-    fitting = Fitting(options, backbone.resolution, backbone.family.step)
     trained, held = split(data.pictures, options.validation, options.seed)
     if options.validation_folder:
         other = Path(options.validation_folder).expanduser()
@@ -93,15 +97,18 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
     elif options.validation and not held:
         raise InputError("validation has no effect: no concept has a picture to spare", "give a validation_folder")
 
-    def encoded(pictures: Sequence[Picture], flip: bool = False) -> list[latents.Entry]:
+    def fitted(pictures: Sequence[Picture]) -> list[tuple[Picture, buckets.Fit]]:
+        return fits(options, backbone.resolution, backbone.family.step, pictures)
+
+    def encoded(rows: Sequence[tuple[Picture, buckets.Fit]], flip: bool = False) -> list[latents.Entry]:
         place = home(context.folder) / "latents"
-        fits = [fitting.of(p) for p in pictures]
-        placed = latents.place(pictures, fits, backbone.vae_digest, place, backbone.latent_shape, flip)
+        pictures, places = [picture for picture, _ in rows], [fit for _, fit in rows]
+        placed = latents.place(pictures, places, backbone.vae_digest, place, backbone.latent_shape, flip)
         with memory.memory_errors(options, "encoding pictures"):
             return _encoded(placed, backbone, context, flip)
 
-    entries = encoded([*trained, *data.reg])
-    mirrored = encoded([e.picture for e in entries], flip=True) if options.flip else []
+    entries = encoded(fitted([*trained, *data.reg]))
+    mirrored = encoded([(e.picture, e.fit) for e in entries], flip=True) if options.flip else []
     pictures = [e.picture for e in entries]
     if all(p.reg for p in pictures):
         raise InputError(f"none of the pictures in {context.folder} can be read")
@@ -114,7 +121,7 @@ def prepare(options: TrainOptions, data: Dataset, backbone: Backbone, context: C
             f"{counted(unused, 'regularization picture is', 'regularization pictures are')} not used: "
             "there are more of them than the concepts are shown",
         )
-    later = encoded(held) if held else []
+    later = encoded(fitted(held)) if held else []
     return Job(options, data, backbone, entries, mirrored, made.order, made.steps, made.epochs, later)
 
 
@@ -155,8 +162,8 @@ def _encoded(
 
 
 def resolution_of(job: Job) -> int:
-    """The resolution trained at."""
-    return job.options.resolution or job.backbone.resolution
+    """The resolution trained at; the largest of several."""
+    return job.options.largest_resolution or job.backbone.resolution
 
 
 def zero_terminal(options: TrainOptions, backbone: Backbone) -> bool:

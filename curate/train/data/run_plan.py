@@ -29,9 +29,12 @@ def bucket_sides(options: TrainOptions, resolution: int) -> tuple[int, int]:
 class Fitting:
     """The buckets that options and a base of that native resolution make."""
 
-    def __init__(self, options: TrainOptions, native: int, least: int = 8) -> None:
-        """`least` is what the family's sides are multiples of. Raises InputError where no bucket is left."""
-        self.resolution = options.resolution or native
+    def __init__(self, options: TrainOptions, native: int, least: int = 8, resolution: int | None = None) -> None:
+        """`least` is what the family's sides are multiples of. Raises InputError where no bucket is left.
+
+        Of several resolutions the largest counts, unless one is named.
+        """
+        self.resolution = resolution or options.largest_resolution or native
         self.upscale = options.upscale
         self.step = bucket_step(options, self.resolution)
         if self.step % least:
@@ -57,18 +60,28 @@ class Fitting:
         return buckets.fit_no_upscale(width, height, self.resolution, self.step)
 
 
+def fits(
+    options: TrainOptions, native: int, least: int, pictures: Sequence[Picture]
+) -> list[tuple[Picture, buckets.Fit]]:
+    """Each picture with its place in a bucket, at each resolution; once where two of them give the same."""
+    fittings = [Fitting(options, native, least, side) for side in options.resolutions or (native,)]
+    return [(picture, fit) for picture in pictures for fit in dict.fromkeys(one.of(picture) for one in fittings)]
+
+
 @dataclass(frozen=True)
 class Outline:
     """What pictures and options come to.
 
-    own     pictures that are no regularisation
-    hidden  regularisation pictures that are never shown
-    shapes  pictures by bucket
+    pictures  all of them, at however many resolutions each is shown
+    own       those that are no regularisation
+    hidden    regularisation pictures that are never shown
+    shapes    pictures by bucket
     """
 
     order: Order
     steps: int
     epochs: int
+    pictures: int
     own: int
     hidden: int
     shapes: dict[buckets.Size, int]
@@ -80,7 +93,10 @@ class Outline:
 
 
 def outline(options: TrainOptions, pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> Outline:
-    """The course of a run over these pictures, the concepts' before those for regularisation; `fits` are theirs."""
+    """The course of a run over these pictures, the concepts' before those for regularisation; `fits` are theirs.
+
+    A picture that is shown at several resolutions is there as often.
+    """
     order = Order(
         groups=[(p.reg, p.concept, fit.bucket) for p, fit in zip(pictures, fits, strict=True)],
         repeats=shown_repeats(pictures),
@@ -89,10 +105,12 @@ def outline(options: TrainOptions, pictures: Sequence[Picture], fits: Sequence[b
         seed=options.seed,
     )
     own = [p for p in pictures if not p.reg]
-    steps, epochs = resolve.length(options, order.steps_per_epoch, len(own), sum(p.repeats for p in own))
-    hidden = sum(p.reg and not shown for p, shown in zip(pictures, order.repeats, strict=True))
+    number, every = len({p.path for p in own}), len({p.path for p in pictures})
+    steps, epochs = resolve.length(options, order.steps_per_epoch, number, sum(p.repeats for p in own))
+    shown = {p.path for p, repeats in zip(pictures, order.repeats, strict=True) if repeats}
+    hidden = every - len(shown)
     shapes = dict(sorted(Counter(fit.bucket for fit in fits).items()))
-    return Outline(order, steps, epochs, len(own), hidden, shapes)
+    return Outline(order, steps, epochs, every, number, hidden, shapes)
 
 
 def shown_repeats(pictures: Sequence[Picture]) -> list[int]:

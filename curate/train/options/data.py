@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from curate import samples
 from curate.captions import EXTENSIONS
@@ -15,16 +15,28 @@ from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, C
 from curate.core.path_options import PathOption
 
 
+def _sides(value: Any) -> Any:
+    """One number as itself, several (`512,768`, a list, an option given twice) each once, smallest first."""
+    several = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
+    sides = [one for part in several for one in (part.split(",") if isinstance(part, str) else [part])]
+    if not all(isinstance(one, int) or (isinstance(one, str) and one.strip().isdigit()) for one in sides):
+        return value
+    numbers = sorted({int(one) for one in sides})
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+Side = Annotated[int, Field(ge=64, le=8192)]
+Sides = Annotated[tuple[Side, ...], Field(min_length=2)]
+
+
 class DataOptions(BaseModel):
     """What is shown: sizes, captions, mirroring."""
 
-    resolution: int | None = Field(
+    resolution: Annotated[Side | Sides | None, BeforeValidator(_sides)] = Field(
         None,
-        ge=64,
-        le=8192,
         description=(
             "Training resolution. Pictures are scaled to about the area of this × this pixels. "
-            "Default: the base model's own."
+            "With several (512,768,1024) each picture is trained at each of them. Default: the base model's own."
         ),
     )
     bucket_step: int | None = Field(
@@ -84,6 +96,18 @@ class DataOptions(BaseModel):
         f"`{samples.REGULARIZATION}`: pictures for the base `toy`.",
     )
     prior_loss_weight: float = Field(1.0, ge=0, description="Weight of the loss of regularization pictures.")
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The resolutions that are given, smallest first; none for the base's own."""
+        if self.resolution is None:
+            return ()
+        return self.resolution if isinstance(self.resolution, tuple) else (self.resolution,)
+
+    @property
+    def largest_resolution(self) -> int | None:
+        """The largest of them."""
+        return max(self.resolutions, default=None)
 
     @property
     def regularization(self) -> Path | None:

@@ -21,14 +21,15 @@ def dataset_values(job: Job) -> dict[str, Any]:
     tags: dict[str, Counter[str]] = {}
     for entry in own:
         shown[entry.fit.bucket] += entry.picture.repeats
-        tags.setdefault(entry.picture.concept, Counter()).update(_tags(entry.picture, job.options))
+    for picture in dict.fromkeys(entry.picture for entry in own):
+        tags.setdefault(picture.concept, Counter()).update(_tags(picture, job.options))
     shapes = {str(i): {"resolution": list(size), "count": n} for i, (size, n) in enumerate(sorted(shown.items()))}
     smallest, largest = bucket_sides(job.options, resolution_of(job))
     return {
         "num_train_images": sum(shown.values()),
         "num_reg_images": job.order.showings_per_epoch - sum(shown.values()),
         # those of a validation_folder change no byte
-        "num_validation_images": sum(not entry.picture.reg for entry in job.held),
+        "num_validation_images": len({entry.picture.path for entry in job.held if not entry.picture.reg}),
         "resolution": str((resolution_of(job), resolution_of(job))),
         "enable_bucket": True,
         "bucket_no_upscale": not job.options.upscale,
@@ -56,7 +57,7 @@ def aspect_error(entries: list[Entry]) -> float:
 def _folders(entries: list[Entry]) -> dict[str, dict[str, int]]:
     """Repeats and number of pictures of each folder."""
     found: dict[str, dict[str, int]] = {}
-    for entry in entries:
-        held = found.setdefault(entry.picture.concept, {"n_repeats": entry.picture.repeats, "img_count": 0})
+    for picture in dict.fromkeys(entry.picture for entry in entries):
+        held = found.setdefault(picture.concept, {"n_repeats": picture.repeats, "img_count": 0})
         held["img_count"] += 1
     return found

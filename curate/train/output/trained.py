@@ -65,7 +65,8 @@ def find_trained(folder: Path, name: str = "", offline: bool = False) -> Trained
     base = str(run.options.get("base", "tiny"))
     if not family(traits(base, offline).family).clip_skip:
         options.pop("clip_skip", None)  # training warns of it and goes on
-    return Trained(_name(run, files), base, options, run.options.get("resolution"), tuple(files))
+    side = run.options.get("resolution")
+    return Trained(_name(run, files), base, options, max(side) if isinstance(side, list) else side, tuple(files))
 
 
 def trigger_prompts(folder: Path) -> list[Prompt]:

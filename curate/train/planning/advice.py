@@ -78,8 +78,9 @@ def _run(o: TrainOptions, own_family: Family) -> Iterator[str]:
 
 
 def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
-    if o.resolution and o.resolution > setting.native:
-        yield f"resolution {o.resolution} is above the base's own {setting.native}: limbs and heads may appear twice"
+    if o.largest_resolution and o.largest_resolution > setting.native:
+        above = f"resolution {o.largest_resolution} is above the base's own {setting.native}"
+        yield f"{above}: limbs and heads may appear twice"
     own = family(setting.family)
     if own.objective == "flow" and (o.noise_offset or o.adaptive_noise):
         yield f"noise_offset: {own.title} starts pictures from plain noise, which an offset is not; colors may drift"

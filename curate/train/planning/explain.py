@@ -18,7 +18,7 @@ from curate.errors import CurateError, MissingError
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset
 from curate.train.data.order import Order
-from curate.train.data.run_plan import Fitting, Outline, bucket_sides, bucket_step, outline, split
+from curate.train.data.run_plan import Outline, bucket_sides, bucket_step, fits, outline, split
 from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
@@ -48,11 +48,10 @@ def outline_of(options: TrainOptions, data: Dataset, native: int, least: int = 8
 def fitted(
     options: TrainOptions, data: Dataset, native: int, least: int = 8
 ) -> tuple[list[Picture], list[buckets.Fit]]:
-    """The pictures that are trained, and how each becomes its bucket's size."""
-    fitting = Fitting(options, native, least)
+    """The pictures that are trained, at each resolution, and how each becomes its bucket's size."""
     trained, _ = split(data.pictures, options.validation, options.seed)
-    pictures = [*trained, *data.reg]
-    return pictures, [fitting.of(p) for p in pictures]
+    rows = fits(options, native, least, [*trained, *data.reg])
+    return [picture for picture, _ in rows], [fit for _, fit in rows]
 
 
 def sources(options: TrainOptions, explicit: Collection[str], how: str) -> dict[str, Value]:
@@ -113,7 +112,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
         put("timestep_sampling", drawn.sampling, "base")
         put("dynamic_shift", drawn.dynamic_shift, "base")
         put("flow_shift", "by the picture's size" if drawn.dynamic_shift else drawn.shift, "base")
-    resolution = options.resolution or base.resolution
+    resolution = options.largest_resolution or base.resolution
     put("family", base.family, "base")
     put("resolution", resolution, "base")
     put("bucket_step", bucket_step(options, resolution), "resolution")
@@ -242,7 +241,7 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     order = made.order
     shapes = ", ".join(f"{w}x{h}: {n}" for (w, h), n in made.shapes.items())
     return [
-        f"{counted(len(order.groups), 'picture')} × their repeats = "
+        f"{counted(made.pictures, 'picture')}{_at(options)} × their repeats = "
         f"{order.showings_per_epoch} shown per epoch; buckets {shapes}",
         f"batch {options.batch}, filled from one bucket and concept at a time → "
         f"{counted(order.batches_per_epoch, 'batch', 'batches')}; "
@@ -251,8 +250,12 @@ def length_lines(options: TrainOptions, made: Outline) -> list[str]:
     ]
 
 
+def _at(options: TrainOptions) -> str:
+    return f" at {len(options.resolutions)} resolutions" if len(options.resolutions) > 1 else ""
+
+
 def _total(order: Order, made: Outline) -> str:
-    often = round(made.showings / max(1, len(order.groups)), 2)
+    often = round(made.showings / max(1, made.pictures), 2)
     each = f"each picture is shown {often:g} {'time' if often == 1 else 'times'} on average"
     whole = made.epochs * order.steps_per_epoch
     epochs = counted(made.epochs, "epoch")
@@ -263,7 +266,7 @@ def _total(order: Order, made: Outline) -> str:
 
 def _length(options: TrainOptions, made: Outline) -> dict[str, Any]:
     return {
-        "pictures": len(made.order.groups),
+        "pictures": made.pictures,
         "showings_per_epoch": made.order.showings_per_epoch,
         "batch": options.batch,
         "batches_per_epoch": made.order.batches_per_epoch,

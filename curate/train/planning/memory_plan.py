@@ -53,7 +53,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
 
 def needs(options: TrainOptions, base: Backbone, counts: estimate.Counts, native: int, device: torch.device) -> float:
     """GiB of the run on the device, for the largest picture that its resolution allows."""
-    side = options.resolution or native
+    side = options.largest_resolution or native
     pace = estimate.ASSUMED_PACE
     expected = estimate.of(options, base.family.name, counts, {(side, side): 1}, 1, device, pace=pace)
     return sum(expected.memory.values())

@@ -19,8 +19,9 @@ NAMED = 10
 
 def fit_warnings(pictures: Sequence[Picture], fits: Sequence[buckets.Fit]) -> Iterator[str]:
     """Names pictures of which a bucket cuts off much, and those that are enlarged much."""
-    cut = [p for p, f in zip(pictures, fits, strict=True) if cut_off(f) > MOST_CUT]
-    small = [p for p, f in zip(pictures, fits, strict=True) if f.scaled[0] > MOST_ENLARGED * p.width]
+    pairs = list(zip(pictures, fits, strict=True))
+    cut = list(dict.fromkeys(p for p, f in pairs if cut_off(f) > MOST_CUT))
+    small = list(dict.fromkeys(p for p, f in pairs if f.scaled[0] > MOST_ENLARGED * p.width))
     if cut:
         remedy = "crop them yourself, or allow longer buckets with bucket_max"
         yield f"{_names(cut, 'is', 'are')} cropped by more than a third to fit the bucket: {remedy}"
@@ -43,7 +44,7 @@ def _names(pictures: Sequence[Picture], singular: str, plural: str) -> str:
 
 def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) -> list[tuple[str, str]]:
     """What the user should know before the start: (level, line). `triggers` as in `Context`."""
-    pictures = counted(len(job.entries), "picture")
+    pictures = counted(len(job.pictures), "picture")
     options, order = job.options, job.order
     by_bucket: dict[buckets.Size, int] = {}
     for entry in job.entries:
@@ -61,14 +62,13 @@ def preflight(job: Job, triggers: Mapping[Path, tuple[str, ...]] | None = None) 
     lines += [
         ("warning", line) for line in fit_warnings([e.picture for e in job.entries], [e.fit for e in job.entries])
     ]
-    own = [e.picture for e in job.entries]
-    lacking = trigger_words.lacking(own, triggers, lambda picture: captions.every(picture, options))
+    lacking = trigger_words.lacking(job.pictures, triggers, lambda picture: captions.every(picture, options))
     lines += [("warning", line) for line in lacking]
     limit, length = job.backbone.caption_limit(), job.backbone.caption_length
     long = [
-        e.picture.path.name
-        for e in job.entries
-        if any(length(one) > limit for one in captions.longest(e.picture, options))
+        picture.path.name
+        for picture in job.pictures
+        if any(length(one) > limit for one in captions.longest(picture, options))
     ]
     if long:
         lines.append(

@@ -67,10 +67,10 @@ def test_what_another_algorithm_cannot_use_is_left_out() -> None:
 
 
 def test_layers_beside_a_guide() -> None:
-    assert resolve.layer_preset(made("lycoris-loha", layer_preset="full")) == "full"
-    assert resolve.layer_preset(made("pony", layer_preset="attn-only")) == "attn-only"
-    assert resolve.layer_preset(made("lycoris-loha")) == "attn-mlp"
-    assert resolve.layer_preset(TrainOptions(layer_preset="full-lin")) == "full-lin"
+    assert resolve.layer_preset(made("lycoris-loha", layer_preset="full"), family("sd1")) == "full"
+    assert resolve.layer_preset(made("pony", layer_preset="attn-only"), family("sd1")) == "attn-only"
+    assert resolve.layer_preset(made("lycoris-loha"), family("sd1")) == "attn-mlp"
+    assert resolve.layer_preset(TrainOptions(layer_preset="full-lin"), family("sd1")) == "full-lin"
 
 
 @pytest.mark.parametrize(
