@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from curate.diffusion.library_logging import quiet
+
+if TYPE_CHECKING:  # the names of samplers are options, whose help loads no torch
+    import torch
+    from torch import Tensor
 
 KINDS: Mapping[str, str] = {"euler": "FlowMatchEulerDiscreteScheduler", "heun": "FlowMatchHeunDiscreteScheduler"}
 """The samplers that go along a straight line, without noise of their own."""
@@ -22,6 +23,7 @@ class FlowSampler:
     def __init__(self, sampler: str, shift: float, config: Mapping[str, Any]) -> None:
         """`config` is the base's scheduler's: what it says of the end of the line is kept."""
         import diffusers.schedulers as schedulers
+        import torch
 
         euler = sampler == "euler"
         further = {"shift_terminal": config.get("shift_terminal")} if euler else {}
