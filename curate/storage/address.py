@@ -115,5 +115,5 @@ def redacted(text: str) -> str:
 
 
 def work_folder(address: str) -> Path:
-    """The folder in the user's cache where what goes to an address is prepared."""
-    return cache_folder() / "work" / f"{safe(last_part(address))}-{text_digest(normalized(address))[:12]}"
+    """The folder in the user's cache where what goes to an address is prepared; a LoRA trained there has its name."""
+    return cache_folder() / "work" / text_digest(normalized(address))[:12] / safe(last_part(address))

@@ -21,7 +21,7 @@ from curate.storage.errors import concerns_object, reason_of, storage_error
 from curate.storage.listing import StoredObject
 from curate.storage.members import Damaged, Members
 from curate.storage.parquet_table import read_table
-from curate.storage.places import Unread, files_below, is_picture, remove_others, require_room
+from curate.storage.places import Unread, files_below, is_hidden, is_picture, remove_others, require_room
 from curate.storage.tar_shard import read_shard
 
 STAGE = "unpack"
@@ -50,15 +50,27 @@ def local_archives(place: Path) -> list[Archive]:
     """The archives of a folder in which there are no loose pictures; of the path of an archive, that one."""
     if place.is_file():
         return [_of_file(place, place.name)] if is_archive(place.name) else []
-    names: list[str] = []
-    for name in files_below(place):
-        if any(part.startswith(".") for part in name.split("/")):
-            continue
-        if is_picture(name):
-            return []
-        if is_archive(name):
-            names.append(name)
+    if _holds_pictures(place):
+        return []
+    names = [name for name in files_below(place) if is_archive(name) and not is_hidden(name)]
     return [_of_file(place / name, name) for name in sorted(names)]
+
+
+def _holds_pictures(place: Path | str) -> bool:
+    """Whether there is a loose picture in a folder: of a million, the first one is enough."""
+    folders: list[str] = []
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif is_picture(entry.name):
+                    return True
+    except OSError:
+        return False
+    return any(map(_holds_pictures, folders))
 
 
 def _of_file(path: Path, name: str) -> Archive:

@@ -56,6 +56,11 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in images.SUFFIXES  # noqa: PTH122
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file, or a folder that it is in, is hidden."""
+    return any(part.startswith(".") for part in name.split("/"))
+
+
 def files_below(root: Path) -> Iterator[str]:
     """The files below a folder, relative to it, in POSIX form."""
     for place, folders, names in os.walk(root):

@@ -18,7 +18,7 @@ from curate.errors import CurateError
 from curate.storage.address import Location
 from curate.storage.errors import storage_error
 from curate.storage.listing import StoredObject, version_of
-from curate.storage.places import files_below, is_picture
+from curate.storage.places import files_below, is_hidden, is_picture
 from curate.storage.transfer import each
 from curate.storage.uploads import Upload, Uploads
 
@@ -56,7 +56,7 @@ def bring_up_to_date(
     begun = time.monotonic()
     uploads = Uploads(store)
     known = {name: row for name, row in uploads.known().items() if name.startswith(_REPORT) == report}
-    names = [name for name in files_below(folder) if (name.startswith(_REPORT) if report else not _is_hidden(name))]
+    names = [name for name in files_below(folder) if (name.startswith(_REPORT) if report else not is_hidden(name))]
     digests = dict(_digests(folder, names, store))
     store.commit()
     puts = [_Put(name, digest) for name, digest in digests.items() if _is_stale(known.get(name), digest)]
@@ -77,10 +77,6 @@ def bring_up_to_date(
     if not report:
         tell(StageFinished(STAGE, pictures, kept, 0, time.monotonic() - begun))
     return len(puts) + len(gone)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _digests(folder: Path, names: Sequence[str], store: Store) -> Iterator[tuple[str, str]]:

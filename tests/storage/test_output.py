@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def work(tmp_path: Path, cache: str = "cache") -> Path:
-    [folder] = (tmp_path / cache / "work").iterdir()
+    [folder] = (tmp_path / cache / "work").glob("*/set")
     return folder
 
 
