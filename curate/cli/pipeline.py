@@ -83,7 +83,7 @@ def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
 
 def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
     """Shows the prepared folder until the user accepts it. Raises Interrupted where Ctrl-C ends that."""
-    from curate.drive.check import check_known
+    from curate.drive.check_process import check_in_process
     from curate.review.opened import of_pipeline
     from curate.review.serve import serve
 
@@ -94,7 +94,7 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
         typer.echo(f"reviewing {folder} at {address}\n{waits}", err=True)
 
     accepted = serve(
-        folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True, checker=check_known
+        folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True, checker=check_in_process
     )
     if not accepted:
         raise Interrupted("stopped before you accepted the dataset", "run the same command to see it again")

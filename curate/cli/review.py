@@ -34,7 +34,7 @@ def review_command(
     reverts it. Your source pictures stay as they are: the next run carries out crops, turns and moves.
     Ctrl-C ends the page.
     """
-    from curate.drive.check import check_known
+    from curate.drive.check_process import check_in_process
     from curate.review.check_results import check_named
     from curate.review.opened import opened
     from curate.review.serve import serve
@@ -49,6 +49,6 @@ def review_command(
         browser=not no_browser,
         base=base,
         tokenizer=tokenizer,
-        checker=check_known,
+        checker=check_in_process,
         show=check,
     )

@@ -84,7 +84,7 @@ def _has_names(place: Path | None) -> bool:
     return place is None or place.suffix in ("", ".safetensors")
 
 
-def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool = True) -> CheckResult:
+def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> CheckResult:
     """The traps of a folder whose pictures' sizes are known, by name: no picture and no mask is opened.
 
     Duplicates and what is in masks are then not checked; without `tokens`, no caption is counted either.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.checks import CHECKS, CheckResult
+from curate.core.check_names import CHECKS
 from curate.errors import CurateError, InputError
 from curate.review.index import Index
 from curate.review.rows import measured_row
 from curate.scan import legible
 
-Checker = Callable[[Path, Mapping[str, tuple[int, int]]], CheckResult]
-"""Checks a folder whose pictures' sides are known, by name, without opening a picture."""
+Checker = Callable[[Path, Mapping[str, tuple[int, int]]], Mapping[str, Any]]
+"""Checks a folder whose pictures' sides are known, by name, without opening a picture; the values of a CheckResult."""
 
 
 def check_named(text: str) -> str:
@@ -55,8 +54,7 @@ class CheckResults:
                 result = self._checker(self._index.target, sizes)
             except (CurateError, ValueError) as error:  # no base, options of an old training, no picture
                 raise InputError(f"the checks could not be made: {error}") from error
-        not_made = [dataclasses.asdict(one) for one in result.skipped]
-        return {"checks": _by_check(result, ids), "not_checked": not_made}
+        return {"checks": _by_check(result["traps"], ids), "not_checked": result["not_checked"]}
 
     def _pictures(self) -> tuple[dict[str, str], dict[str, tuple[int, int]]]:
         """The ids and the sides of the pictures in the folder, by the names that checks have for them."""
@@ -77,13 +75,12 @@ class CheckResults:
         return ids, sizes
 
 
-def _by_check(result: CheckResult, ids: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The findings of each check as one, in the order of CHECKS; pictures that the page does not have are left out."""
+def _by_check(traps: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The traps of each check as one, in the order of CHECKS; pictures that the page does not have are left out."""
     groups: dict[str, dict[str, Any]] = {}
-    for one in result.findings:
-        row = groups.setdefault(
-            one.check, {"check": one.check, "name": CHECKS[one.check], "findings": [], "pictures": {}}
-        )
-        row["findings"].append({"message": one.message, "remedy": one.remedy})
-        row["pictures"].update({ids[name]: None for name in one.pictures if name in ids})
+    for one in traps:
+        check: str = one["check"]
+        row = groups.setdefault(check, {"check": check, "name": CHECKS[check], "findings": [], "pictures": {}})
+        row["findings"].append({"message": one["message"], "remedy": one["remedy"]})
+        row["pictures"].update({ids[name]: None for name in one["pictures"] if name in ids})
     return [{**row, "pictures": list(row["pictures"])} for row in groups.values()]

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -94,7 +93,7 @@ def site(folder: Path, *, waits: bool = False, port: int = 0, token: str = TOKEN
     """Serves a folder until the block ends; `waits` where a run waits for it."""
     listener = socket.create_server(("127.0.0.1", port))
     port = listener.getsockname()[1]
-    review = Review(folder, waits=waits, checker=partial(check_known, tokens=False))
+    review = Review(folder, waits=waits, checker=lambda at, sizes: check_known(at, sizes, tokens=False).as_dict())
     review.start(tokens=False)
     config = uvicorn.Config(review.application(token, port), http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)

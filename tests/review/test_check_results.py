@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from curate.errors import InputError
+from curate.drive.check import check_known
+from curate.drive.check_process import check_in_process
+from curate.errors import CurateError, InputError
 from curate.review.check_results import CheckResults, check_named
 from curate.review.index import Index
 from tests.folder.helpers import Project
@@ -47,6 +52,24 @@ def test_names_are_those_of_the_page(tmp_path: Path) -> None:
         now = found(served)
     assert now["caption-empty"] == [f"1_dog/{name}"]
     assert now["unreadable"] == ["1_dog/torn.png"]
+
+
+def test_the_checks_in_a_process_of_their_own(dogs: Project, tmp_path: Path) -> None:
+    dogs.edit("1_zwx dog/0.txt", "")
+    sizes = {f"1_zwx dog/{n}.png": (32, 32) for n in range(3)} | {"1_cat/ä b.png": (32, 32)}
+    result = check_in_process(dogs.out, sizes)
+    known = check_known(dogs.out, sizes, tokens=True).as_dict()
+    assert result == json.loads(json.dumps(known))
+    assert {"caption-empty", "tiny"} <= {one["check"] for one in result["traps"]}
+    with pytest.raises(CurateError, match="no picture"):
+        check_in_process(tmp_path, {})
+
+
+def test_the_server_loads_no_torch() -> None:
+    """It is to stay under 300 MB: what checks load comes and goes with their process."""
+    program = "import sys, curate.review.serve, curate.drive.check_process; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_folder_that_cannot_be_checked_says_why(tmp_path: Path) -> None:
