@@ -101,6 +101,11 @@ class Anima(FlowTransformer):
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 30, "guidance": 4.5, "flow_shift": 3.0},
         file_names="comfyui",
+        readers={
+            "comfyui": ("comfyui", "kohya", "original", "lycoris"),
+            "kohya": ("kohya",),
+            "diffusers": ("comfyui", "diffusers"),
+        },
         whole_keys=("blocks.0.mlp.layer1.weight", "llm_adapter."),
         versions=("anima-preview", "anima-preview"),
         architectures=("anima-preview", "anima-preview"),

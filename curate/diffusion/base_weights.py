@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -134,19 +134,20 @@ def _of_file(root: Path, base: str) -> BaseWeights:
 def _of_folder(root: Path, base: str) -> BaseWeights:
     family = family_of_folder(root, base)
     layer_names = _layer_names(traits_of_family(family.name), base, root)
-    files = dict(_weights(root))
+    folders = {layer.model or FOLDERS[layer.part] for layer in layer_names.values()}
+    files = dict(_weights(root, sorted(folders)))
     places: dict[str, tuple[str, Place]] = {}
     for layer in layer_names.values():
-        inside = [name for name in files if name.startswith(f"{FOLDERS[layer.part]}/")]
+        inside = [name for name in files if name.startswith(f"{layer.model or FOLDERS[layer.part]}/")]
         for name in inside:
             if place := place_in_part(layer, files[name].entries):
                 places.setdefault(layer.key, (name, place))
     return BaseWeights(base, root, family, layer_names, files, places)
 
 
-def _weights(root: Path) -> Iterator[tuple[str, Tensors]]:
+def _weights(root: Path, folders: Iterable[str]) -> Iterator[tuple[str, Tensors]]:
     """The safetensors files of the adaptable models; of several precisions the plain one."""
-    for folder in FOLDERS.values():
+    for folder in folders:
         inside = sorted((root / folder).glob("*.safetensors"))
         plain = [path for path in inside if ".fp16" not in path.name] or inside
         if not plain and (root / folder / "config.json").is_file():

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from curate.diffusion.layer_names import LayerName
 
 UNET = "model.diffusion_model."
+WRAPPERS = ("", "net.", UNET)
+"""What stands before the names in files of a network alone."""
 OPEN_CLIP = {
     "self_attn.out_proj": "attn.out_proj",
     "mlp.fc1": "mlp.c_fc",
@@ -33,6 +35,9 @@ def place_in_checkpoint(layer: LayerName, texts: tuple[tuple[str, str], ...], ke
 
     `texts` are the family's text encoders in checkpoints: prefix and form, clip or open_clip.
     """
+    if layer.model:
+        found = (_present(f"{wrapper}{layer.original}", keys) for wrapper in WRAPPERS)
+        return next((place for place in found if place), None)
     if layer.part == "unet":
         return _present(f"{UNET}{layer.original or layer.path}", keys)
     prefix, form = texts[int(layer.part[2:]) - 1]

@@ -59,6 +59,8 @@ class Family:
     shift_line       (tokens, μ, tokens, μ): the line of dynamic_shift, a token being 16 × 16 pixels
     sampling         defaults of sampler, steps, guidance and flow_shift for pictures, where they are not SD's
     file_names       names of layers in the LoRA files that training writes: kohya, diffusers or comfyui
+    readers          whose names programs read in its LoRA files, where that is not as for SD: comfyui, a1111, kohya,
+                     diffusers, peft; what is not named reads none
     whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
     shapes           first sizes of tensors that tell it from families with the same keys
@@ -112,6 +114,7 @@ class Family:
     shift_line: tuple[float, float, float, float] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     whole_keys: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

@@ -163,7 +163,8 @@ def _layer_problems(file: LoraFile, layer: str, base: BaseWeights | None) -> Ite
         yield "values"
         return
     if "alpha" not in tensors and algorithm not in ALPHA_FREE:
-        yield "no alpha"
+        if file.table is None or file.table.family.objective == "diffusion":  # others' readers want none
+            yield "no alpha"
     elif algorithm not in (*ALPHA_FREE, "boft") and not float(tensors["alpha"]):
         yield "alpha 0"
     try:

@@ -145,14 +145,18 @@ def verdict(file: LoraFile, reader: Reader) -> Verdict:
 
 def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     keys = file.layers[layer]
+    own = file.table.family.readers if file.table else {}
     if file.table is not None:
         spellings = {file.table.names[split(key)[0]].spelling for key in keys.values()}
-        if odd := next((s for s in sorted(spellings) if s not in reader.spellings), ""):
+        known_names = own.get(reader.name, ()) if own else reader.spellings
+        if odd := next((s for s in sorted(spellings) if s not in known_names), ""):
             yield "layer names that no program knows" if odd == "broken" else f"names of {_program(odd)}"
     algorithm = file.algorithm(layer)
     if algorithm not in reader.algorithms:
         known = algorithms().get(algorithm)
         yield known.title if known else f"unknown tensors ({', '.join(sorted(keys))})"
+        if own and reader.name == "diffusers" and "alpha" in keys:
+            yield "an alpha, which it takes for an error"
     if reader.refuses and "dora_scale" in keys and _axis(file, layer) not in reader.dora:
         yield f"DoRA along the {_axis(file, layer)}s"
     if not reader.tucker and "lora_mid.weight" in keys:

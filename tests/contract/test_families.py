@@ -20,6 +20,7 @@ from tests.diffusion.helpers import narrow
 from tests.train.conftest import one_thread, own_cache
 
 __all__ = ["one_thread", "own_cache"]
+README = Path(__file__).parents[2] / "README.md"
 EVERY = pytest.mark.parametrize("name", families())
 
 
@@ -28,6 +29,11 @@ def test_what_the_source_declares_is_what_the_class_has(name: str) -> None:
     found = families()[name]
     assert family_class(name).family == found
     assert set(found.guides) <= set(GUIDES)
+
+
+@EVERY
+def test_the_readme_names_it(name: str) -> None:
+    assert families()[name].title in README.read_text(encoding="utf-8")
 
 
 @EVERY

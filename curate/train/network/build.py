@@ -201,6 +201,8 @@ def check(
                 f"{name} has no effect: no kernel larger than 1×1 is trained",
                 "choose a layer_preset with convolutions: full" if family.convolutions else "leave it out",
             )
+    if options.text_lr and family.stored_text and all(name.part == "unet" for name in layer_names.values()):
+        raise InputError(f"text_lr has no effect: no layer beside {family.title}'s network is trained", "leave it out")
     if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
         preset = resolve.layer_preset(options, family)
         raise InputError(f"train_norm has no effect: layer_preset {preset} holds no norm layers")

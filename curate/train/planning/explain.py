@@ -107,6 +107,8 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     own = family(base.family)
     preset = resolve.layer_preset(options, own)
     put("layer_preset", preset, "base" if preset == own.layers else algo)
+    if own.stored_text:
+        values["max_tokens"], values["clip_skip"] = Value(own.caption_tokens, "base"), Value(None, "base")
     if own.objective == "flow":
         drawn = resolve.flow(options, own)
         put("timestep_sampling", drawn.sampling, "base")
