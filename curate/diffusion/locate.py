@@ -22,7 +22,7 @@ def components() -> tuple[str, ...]:
 
 def _patterns() -> list[str]:
     """What of a model on the hub is fetched."""
-    inside = [f"{c}/*.{e}" for c in components() for e in ("json", "txt", "jinja", "safetensors")]
+    inside = [f"{c}/*.{e}" for c in components() for e in ("json", "txt", "model", "jinja", "safetensors")]
     return [*INDEXES, *inside]
 
 

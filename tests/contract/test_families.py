@@ -69,7 +69,7 @@ def test_its_outline_has_the_parameters_that_it_declares(name: str) -> None:
 
 def check_stored(backbone: Backbone) -> None:
     """Captions of unequal length, the empty one among them, give in a batch what they give alone."""
-    assert backbone.captions is not None
+    assert backbone.captions is not None and backbone.captions.limit == backbone.family.caption_tokens
     texts = backbone.captions.encode(["", "a dog", "a red dog with a hat"], torch.device("cpu"), torch.float32)
     channels, height, width = backbone.latent_shape(96, 64)
     noisy, times = torch.randn(3, channels, height, width), torch.tensor([0.1, 0.5, 1.0])

@@ -63,7 +63,9 @@ def test_it_trains_from_pictures_to_a_file(name: str, algo: str, tiny: Tiny, tmp
     layers = read_layers(str(path), backbone.layer_names())
     assert set(layers) == set(plan_network(TrainOptions(algo=algo, rank=2), backbone))
     assert all(any(bool(tensor.any()) for tensor in held.values()) for held in layers.values())
-    assert safetensors_file.read(path)[1]["ss_base_model_version"] == families()[name].versions[0]
+    metadata = safetensors_file.read(path)[1]
+    assert metadata["ss_base_model_version"] == families()[name].versions[0]
+    assert metadata["ss_timestep_sampling"] and "ss_clip_skip" not in metadata
     assert not (tmp_path / "prepared" / "texts").exists()
 
 

@@ -15,6 +15,13 @@ from curate.train.output.metadata_dataset import dataset_values
 from curate.train.output.metadata_network import network_values
 from curate.train.output.metadata_user import words
 
+OF_DIFFUSION = frozenset(
+    (
+        *("min_snr_gamma", "debiased_estimation", "zero_terminal_snr", "clip_skip", "max_token_length", "v2"),
+        *("multires_noise_iterations", "multires_noise_discount"),
+    )
+)
+"""What is said of the training of diffusion models alone."""
 PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 """kohya's words for what is computed in."""
 SCHEDULES = {"constant-with-warmup": "constant_with_warmup", "cosine-restarts": "cosine_with_restarts"}
@@ -31,6 +38,8 @@ def metadata(job: Job, network: Network, name: str, identity: str, step: int) ->
         "session_id": str(int(identity, 16) >> 32),
         "base_model_version": job.backbone.family.labels(prediction_of(job))[0],
     }
+    if job.backbone.family.objective == "flow":
+        plain = {key: value for key, value in plain.items() if key not in OF_DIFFUSION} | _flow(job)
     values = {f"ss_{key}": value if isinstance(value, str) else _text(value) for key, value in plain.items()}
     return {
         **values,
@@ -40,6 +49,20 @@ def metadata(job: Job, network: Network, name: str, identity: str, step: int) ->
         "curate.dataset": job.data.digest,
         "curate.base": job.backbone.digest,
         "curate.vae": job.backbone.vae_digest,
+    }
+
+
+def _flow(job: Job) -> dict[str, Any]:
+    """How σ was drawn, in kohya's words for it."""
+    options, drawn = job.options, resolve.flow(job.options, job.backbone.family)
+    of_logit = drawn.sampling == "logit-normal"
+    return {
+        "timestep_sampling": "sigmoid" if of_logit and not options.logit_mean else drawn.sampling.replace("-", "_"),
+        "sigmoid_scale": options.logit_std if of_logit else None,
+        "logit_mean": options.logit_mean if of_logit else None,
+        "mode_scale": options.mode_scale if drawn.sampling == "mode" else None,
+        "discrete_flow_shift": None if drawn.dynamic_shift else drawn.shift,
+        "dynamic_shift": drawn.dynamic_shift,
     }
 
 
@@ -147,6 +170,8 @@ def _modelspec(job: Job) -> dict[str, str]:
         "modelspec.prediction_type": prediction_of(job),
         "modelspec.trigger_phrase": ", ".join(dict.fromkeys(job.data.triggers[concept] for concept in trained)),
     }
+    if job.backbone.family.objective == "flow":
+        del said["modelspec.prediction_type"]  # the specification knows epsilon and v
     if job.backbone.family.encoder_layer:
         said["modelspec.encoder_layer"] = str(options.clip_skip)
     if (options.min_timestep, options.max_timestep) != (0, 1000):
