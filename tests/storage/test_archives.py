@@ -224,7 +224,10 @@ def test_an_exported_dataset_comes_back_from_its_archives(tmp_path: Path, curate
     (raw / "dog/a-masklabel.png").write_bytes(mask.getvalue())
     stages = f"\n  - convert\n  - export: {{also: [{form}], shard_size: 3}}\n"
     curate("run", write_pipeline(tmp_path, "raw", "first", stages=stages))
-    curate("run", write_pipeline(tmp_path, f"first/{form}", "second", stages="\n  - convert\n  - export\n"))
+    file = write_pipeline(tmp_path, f"first/{form}", "second", stages="\n  - convert\n  - export\n")
+    # the folder's name is the concept's now
+    file.write_text(file.read_text(encoding="utf-8").replace("  dog:", "  zwx dog:"), encoding="utf-8")
+    curate("run", file)
     first, second = tree(tmp_path / "first"), tree(tmp_path / "second")
     assert "masks/1_zwx dog/a.png" in second
     assert {n: d for n, d in first.items() if not n.startswith(form)} == second
