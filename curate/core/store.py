@@ -150,6 +150,11 @@ class Store(PersonTables):
         columns = "*" if records else _WITHOUT_RECORD
         return (Written(*row) for row in self.iterate(f"SELECT {columns} FROM written ORDER BY path"))
 
+    def last_written(self) -> list[Written]:
+        """The last picture of each top folder, by path, with its record: what all of a folder have, it has."""
+        last = "SELECT max(path) FROM written GROUP BY substr(path, 1, instr(path, '/'))"
+        return [Written(*row) for row in self.read(f"SELECT * FROM written WHERE path IN ({last}) ORDER BY path")]
+
     def count_written(self) -> int:
         """How many pictures of ours the folder holds."""
         return int(self.read("SELECT count(*) FROM written")[0][0])

@@ -120,7 +120,7 @@ def _weights(whole: CheckedFolder) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         folder.copy_ledger(whole.root, Path(place))
         with Store(Path(place)) as store:
-            rows = store.written().values()
+            rows = store.last_written()
     facts = {folder_name(PurePosixPath(row.path).parts[0]).words: row.record.get("facts", {}) for row in rows}
     return {words: float(noted["weight"]) for words, noted in facts.items() if "weight" in noted}
 
