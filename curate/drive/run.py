@@ -81,7 +81,6 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         session = session.with_sources(fetched.sources)
         manifest, instructions = _records(pipeline, fetched, session, changes)
         before = known_before(session.store, instructions)
-        sources.update((record.origin, record.image.path) for record in manifest if record.origin)
         for stage in pipeline.stages:
             stage.check_records(manifest, session.env, session.tell)
         result = _through(with_transforms(pipeline.stages, instructions.transforms), manifest, session, stored)
@@ -89,6 +88,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
         if exported and (session.report.tally.computed or not page.exists()):
+            sources.update((record.origin, record.image.path) for record in manifest if record.origin)
             files.update((row.key, row.path) for row in session.store.each_written(records=False))
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
