@@ -37,7 +37,7 @@ thead tbody tr th td figure figcaption img details summary svg g line circle pol
 form select option code input datalist button output script noscript"""
 ATTRIBUTES = """charset http-equiv content name id href class style src alt title lang viewbox points x y role
 aria-label cx cy r x1 x2 y1 y2 text-anchor width height type value hidden list placeholder min max loading
-data-size data-count data-filter open"""
+data-size data-count data-filter data-check open"""
 PROGRAM = resources.files("curate.report").joinpath("report.js").read_text(encoding="utf-8")
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x1b[31m\u202e"
 
