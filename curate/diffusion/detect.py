@@ -68,6 +68,8 @@ def family_of_keys(names: Collection[str], file: str, family: str | None = None)
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
     for found in candidates(family):
         if any(key in names for key in found.keys) or _whole_fits(found, names):
+            if other := _relative(found, names):
+                raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
             return found
     if other := foreign.of_keys(names):
         raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
@@ -88,6 +90,12 @@ def _whole_fits(found: Family, names: Collection[str]) -> bool:
     plain = {plain_key(name): name for name in names}
     marks = (any(k.startswith(m) for k in plain) if m.endswith(".") else m in plain for m in found.whole_keys)
     return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in found.shapes.items())
+
+
+def _relative(found: Family, names: Collection[str]) -> str:
+    """What a file with a family's keys and more is called; "" for one of the family itself."""
+    marks = found.relatives.items()
+    return next((what for mark, what in marks if any(plain_key(name).startswith(mark) for name in names)), "")
 
 
 def _size(names: Collection[str], key: str | None) -> tuple[int, ...] | None:

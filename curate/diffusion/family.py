@@ -63,6 +63,10 @@ class Family:
                      diffusers, peft; what is not named reads none
     whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
+    relatives        starts of keys that a file with the same `whole_keys` has, and what such a file is called instead
+    distilled        regular expressions for what a base's name, in lower case, tells that it is a sibling with the same
+                     layers, distilled to few steps; `undistilled`, which counts first, that it is not. With them, a
+                     person must say it of a base whose name does not
     shapes           first sizes of tensors that tell it from families with the same keys
     configuration    values that tell it from families with the same pipeline, by part of the folder
     keys             keys of a checkpoint that no other family has
@@ -116,6 +120,9 @@ class Family:
     file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     whole_keys: tuple[str, ...] = ()
+    relatives: Mapping[str, str] = field(default_factory=dict[str, str])
+    distilled: tuple[str, ...] = ()
+    undistilled: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     keys: tuple[str, ...] = ()

@@ -28,14 +28,12 @@ PIPELINES = {
     "StableCascade": "Stable Cascade",
     "WuerstchenDecoder": "Würstchen",
     "Wan": "Wan",
-    "ZImage": "Z-Image",
 }
 """Of diffusers, without the ending Pipeline."""
 NAMES = (
     (r"flux", "FLUX"),
     (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
     (r"qwen", "Qwen-Image"),
-    (r"z-?image", "Z-Image"),
     (r"chroma\b|chroma[-_]?1|chroma-hd", "Chroma"),
     (r"lumina", "Lumina"),
     (r"kolors", "Kolors"),
@@ -57,7 +55,8 @@ KEYS = {
     "text_embedding.0.": "Wan",
     "joint_blocks.": "Stable Diffusion 3",
     "double_layers.": "AuraFlow",
-    "cap_embedder.": "Lumina or Z-Image",
+    "layers.0.adaLN_modulation.0.": "Ming-Image",
+    "cap_embedder.": "Lumina",
     "mlp_t5.": "HunyuanDiT",
     "img_in.": "Qwen-Image",
     "blocks.0.mlp.layer1.weight": "Cosmos-Predict2 without Anima's conditioner",

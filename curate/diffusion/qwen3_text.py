@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,18 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
         said = str(error).partition("\n")[0][:300]
         raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error
     return made.requires_grad_(False).eval()
+
+
+def message(tokenizer: Any, caption: str, *, thinking: bool) -> str:
+    """A caption as what a user says in a chat, up to where the answer begins."""
+    said = [{"role": "user", "content": caption}]
+    given = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": thinking}
+    try:
+        return str(tokenizer.apply_chat_template(said, **given))
+    except ValueError as error:
+        raise InputError(
+            f"{tokenizer.name_or_path} has no chat template", "give the tokenizer's folder as the model has it"
+        ) from error
 
 
 def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:

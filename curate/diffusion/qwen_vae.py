@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from curate.diffusion.checkpoint_file import filled, read
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import vae_files
-from curate.diffusion.skeleton import Skeleton
+from curate.diffusion.skeleton import Skeleton, numbers
 from curate.errors import InputError
 
 PARAMETERS = 126_892_531
@@ -75,6 +75,4 @@ def _normal(vae: nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def outline() -> Skeleton:
     """Its numbers without values, for counting: which layers they are in is not told."""
-    made = Skeleton({})
-    made.register_parameter("numbers", nn.Parameter(torch.empty(PARAMETERS, device="meta")))
-    return made
+    return numbers(PARAMETERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 Config = Mapping[str, Any]
@@ -74,6 +75,10 @@ class Skeleton(nn.Module):
         """A norm of any kind: a weight and a bias."""
         self.put(path, nn.LayerNorm(width, device="meta"))
 
+    def parameter(self, name: str, *shape: int) -> None:
+        """A parameter outside layers."""
+        self.register_parameter(name, nn.Parameter(torch.empty(shape, device="meta")))
+
     def resnet(self, path: str, into: int, out: int, time: int = 0) -> None:
         """Two convolutions, with a projection of the time where there is one."""
         self.layer_norm(f"{path}.norm1", into)
@@ -100,6 +105,13 @@ class Skeleton(nn.Module):
                 self.linear(f"{block}.{attention}.to_out.0", width, width)
             self.linear(f"{block}.ff.net.0.proj", width, 8 * width)
             self.linear(f"{block}.ff.net.2", 4 * width, width)
+
+
+def numbers(count: int) -> Skeleton:
+    """So many numbers, for counting where it does not matter which layers they are in."""
+    made = Skeleton({})
+    made.parameter("numbers", count)
+    return made
 
 
 UNET: Config = {

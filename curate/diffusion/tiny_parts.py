@@ -11,6 +11,7 @@ import torch
 
 from curate.diffusion.byte_bpe import letters
 from curate.diffusion.diffusers_folder import write_json
+from curate.diffusion.flux_vae import LATENTS
 from curate.diffusion.library_logging import quiet
 
 PIECES = ("<pad>", "</s>", "<unk>", "▁", *(f"▁{word}" for word in ("a", "the", "dog", "red")), *string.printable[:-5])
@@ -18,6 +19,12 @@ T5_WORDS = len(PIECES)
 """Ids of the tiny T5 tokenizer."""
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
 MERGES = (("d", "o"), ("do", "g"), ("r", "e"), ("re", "d"), ("h", "a"), ("ha", "t"))
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+"""What Qwen3's template makes of plain messages: without thinking, the thought is there and empty."""
 WIDTH = 16
 """Of the tiny text encoder's states."""
 
@@ -51,6 +58,7 @@ def write_qwen3(encoder: Path, tokenizer: Path, layers: int = 2) -> None:
         Qwen3Model(config).save_pretrained(encoder)
     written = theirs.Qwen2Tokenizer(vocab=words, merges=list(MERGES), pad_token=SPECIAL[0])
     written.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
+    written.chat_template = CHAT
     written.save_pretrained(tokenizer)
 
 
@@ -70,6 +78,22 @@ def write_qwen_vae(place: Path) -> None:
     torch.manual_seed(23)
     with quiet():
         AutoencoderKLQwenImage(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1).save_pretrained(place)
+
+
+def write_flux_vae(place: Path) -> None:
+    """The autoencoder of FLUX.1, all levels equally narrow."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    narrow: dict[str, Any] = {
+        "block_out_channels": (8,) * 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": 1,
+        "norm_num_groups": 2,
+    }
+    torch.manual_seed(23)
+    with quiet():
+        AutoencoderKL(**narrow, **LATENTS).save_pretrained(place)
 
 
 def write_index(place: Path, pipeline: str, schedule: Mapping[str, Any], index: str = "model_index.json") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from curate.core import registry
-from curate.diffusion import foreign
+from curate.diffusion import distilled, foreign
 from curate.diffusion.family import Family, families, family, titles
 from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
@@ -64,6 +64,8 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
         raise InputError(f"{name} is {family(known).title}, not {family(wanted).title}", "leave out --family")
     if known is None:
         return None
+    if distilled.told(family(known), name):
+        raise distilled.refusal(family(known), name)
     return Base(name, known, family(known).prompting or prompting_of(name), predicts_v)
 
 

@@ -24,6 +24,10 @@ def _known_family(name: str) -> str:
 _FAMILY = AfterValidator(_known_family), WithJsonSchema(names_schema(list(families())))
 
 
+SIBLINGS = ", ".join(found.title for found in families().values() if found.distilled) or "no family yet"
+"""The families whose bases have siblings with the same layers."""
+
+
 class BaseOptions(BaseModel):
     """Which base model, and what it predicts."""
 
@@ -56,6 +60,11 @@ class BaseOptions(BaseModel):
             "options override them."
         ),
     )
+    distilled: bool | None = Field(
+        None,
+        description=f"Whether the base is a variant distilled to few steps ({SIBLINGS}). One whose name says so is "
+        "refused; --distilled trains on it all the same. Default: as its name says.",
+    )
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the base model predicts; auto reads it from the base."
     )
@@ -77,5 +86,5 @@ class BaseOptions(BaseModel):
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
 LATER = frozenset(("text_encoder",))
 """Options that came later: at their defaults they are no part of a run's identity."""
-UNKEYED = frozenset(("from_kohya", "family"))
-"""What the files said is in the other options, and the family is the base's in any case."""
+UNKEYED = frozenset(("from_kohya", "family", "distilled"))
+"""What the files said is in the other options; the family is the base's in any case, and so is being distilled."""

@@ -84,6 +84,8 @@ def _base(o: TrainOptions, setting: Setting) -> Iterator[str]:
     own = family(setting.family)
     if own.objective == "flow" and (o.noise_offset or o.adaptive_noise):
         yield f"noise_offset: {own.title} starts pictures from plain noise, which an offset is not; colors may drift"
+    if o.distilled:
+        yield "distilled: training undoes what makes few steps enough; draw with more steps and guidance"
     if not own.clip_skip and o.clip_skip > 1:
         yield f"clip_skip has no effect: {own.title} always reads the same layer of its text encoders"
     ztsnr = setting.ztsnr if o.ztsnr is None else o.ztsnr

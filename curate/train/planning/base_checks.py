@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from curate.diffusion import samplers
+from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
 from curate.diffusion.detect import Traits, traits, traits_of_family
@@ -71,6 +71,8 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         raise InputError(f"text_encoder has no effect: {options.base} has its own", "leave it out")
     if outlined.family.stored_text and place is not None and place.is_file():
         check_given(outlined.family.title, place.name, options.vae, options.text_encoder)
+    if "base" in options.model_fields_set or options.distilled is not None:
+        distilled.check(outlined.family, options.base, options.distilled)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
     objective_options.noise_schedule(options, outlined)

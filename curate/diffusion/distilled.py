@@ -1,0 +1,50 @@
+"""Whether a base is a sibling with the same layers that was distilled to few steps, which training spoils."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from curate.diffusion.family import Family
+from curate.errors import InputError
+
+
+def told(family: Family, base: str) -> bool | None:
+    """What a base's name tells: that of its file or folder, then of the folder around it; None where neither does."""
+    parts = PurePath(base.lower()).parts
+    if len(parts) > 2 and parts[-2] == "snapshots":  # the hub's cache names folders by their content
+        parts = parts[:-2]
+    for name in parts[:-3:-1]:
+        if any(re.search(pattern, name) for pattern in family.undistilled):
+            return False
+        if any(re.search(pattern, name) for pattern in family.distilled):
+            return True
+    return None
+
+
+def check(family: Family, base: str, said: bool | None) -> None:
+    """Raises InputError for a base that is distilled, or may be; `said` is what the user says of it."""
+    if not family.distilled:
+        if said is not None:
+            raise InputError(f"distilled has no effect on {family.title}", "leave it out")
+        return
+    if said is not None:
+        return
+    known = told(family, base)
+    if known is None:
+        raise InputError(
+            f"{base} does not say whether it is distilled: {family.title} and its distilled sibling have the same "
+            "layers, and only the first can be trained well",
+            "if it is not, give --no-distilled; if it is, train on the other one",
+        )
+    if known:
+        raise refusal(family, base)
+
+
+def refusal(family: Family, base: str) -> InputError:
+    """What is said of a base that is distilled."""
+    usual = next(iter(family.common), family.title)
+    return InputError(
+        f"{base} is distilled to few steps: training undoes that, and pictures in few steps get blurred",
+        f"train on {usual}, whose LoRAs it takes too; or give --distilled to train on this one all the same",
+    )

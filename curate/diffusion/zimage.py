@@ -1,0 +1,209 @@
+"""Z-Image: a single-stream transformer that reads the states of Qwen3; rectified flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import Kind, LayerName
+from curate.diffusion import flux_vae, qwen3_text, tiny_parts, zimage_network
+from curate.diffusion.base import Conditions
+from curate.diffusion.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Blocks, FlowTransformer, layer_table
+from curate.diffusion.library_logging import quiet
+
+# diffusers' names: files of LoRAs have them too, though a file of the network holds q, k and v in one matrix
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("attention.to_q", "attention.to_k", "attention.to_v", "attention.to_out.0"), "attn"),
+    **dict.fromkeys(("feed_forward.w1", "feed_forward.w2", "feed_forward.w3"), "mlp"),
+    "adaLN_modulation.0": "time",
+}
+BLOCK: Blocks = {path: (path, kind) for path, kind in KINDS.items()}
+# few train these: no preset of attention and feed-forward alone has them
+REFINER: Blocks = {path: (path, "edge") for path in KINDS}
+EDGES: Blocks = {
+    path: (path, "time" if path.startswith("t_embedder") else "edge")
+    for path in (
+        "all_x_embedder.2-1",
+        "cap_embedder.1",
+        "t_embedder.mlp.0",
+        "t_embedder.mlp.2",
+        "all_final_layer.2-1.adaLN_modulation.1",
+        "all_final_layer.2-1.linear",
+    )
+}
+
+
+class ZImageText(CaptionEncoder):
+    """The caption as a message to Qwen3, which may think; its states before the last layer."""
+
+    limit: ClassVar[int] = 512
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        super().__init__(lambda dtype: qwen3_text.load(encoder, dtype), digest)
+        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
+
+    @override
+    def count(self, caption: str) -> int:
+        return len(self.qwen(self._message(caption), verbose=False)["input_ids"])
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        read = self.qwen(self._message(caption), truncation=True, max_length=self.limit)["input_ids"]
+        ids = torch.tensor(read, dtype=torch.long, device=device)
+        return {"states": model(input_ids=ids[None], output_hidden_states=True).hidden_states[-2][0]}
+
+    def _message(self, caption: str) -> str:
+        return qwen3_text.message(self.qwen, caption, thinking=True)
+
+
+class ZImage(FlowTransformer):
+    """Z-Image, not its distilled sibling Turbo, which has the same layers."""
+
+    family = Family(
+        title="Z-Image",
+        order=5,
+        pipelines=("ZImagePipeline",),
+        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=16,
+        factor=8,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=30,
+        draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
+        sampling={"sampler": "euler", "steps": 50, "guidance": 5.0, "flow_shift": 3.0},
+        file_names="diffusers",
+        whole_keys=("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token"),
+        relatives={"siglip_embedder.": "Z-Image Omni", "dec_net.": "the Z-Image that works on pixels"},
+        distilled=(r"turbo", r"(?<![a-z])zit(?![a-z])"),
+        undistilled=(r"de[-_]?turbo", r"z[-_ ]?image(?!.*turbo)"),
+        versions=("Z-Image", "Z-Image"),
+        architectures=("Z-Image", "Z-Image"),
+        implementation="https://github.com/Tongyi-MAI/Z-Image",
+        parameters=6_154_908_736,
+        forward=(2.84e-3, 3.1e-8),
+        backward=(2.84e-3, 6.7e-8),
+        kept=2.6e-3,
+        kept_checkpointed=5.8e-5,
+        names=(r"\bz[-_ ]?image",),
+        common={"Tongyi-MAI/Z-Image": "Z-Image, photos and drawings by sentences"},
+        least_gib=12,
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 8 bits and gradient checkpointing make room for 1024 on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                24,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    tokenizers_from: ClassVar[str] = "Tongyi-MAI/Z-Image"
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        return {"unet": ZImageTransformer2DModel.from_pretrained(place / "transformer", **given)}
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
+        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+        with torch.device("meta"), quiet():
+            network = ZImageTransformer2DModel(**zimage_network.config_of(state))
+        return {"unet": filled(network, convert_z_image_transformer_checkpoint_to_diffusers(dict(state)), dtype)}
+
+    @override
+    @classmethod
+    def vae_of_folder(cls, place: Path) -> nn.Module:
+        return flux_vae.of_folder(place)
+
+    @override
+    @classmethod
+    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
+        return flux_vae.load(vae, offline)
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return ZImageText(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = zimage_network.outline({**zimage_network.NETWORK, **configuration("transformer")})
+        return {"unet": network}, flux_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        model: Any = self.parts["unet"]
+        found: list[LayerName] = []
+        for n in range(int(model.config["n_refiner_layers"])):
+            for path in (f"noise_refiner.{n}.", f"context_refiner.{n}."):
+                found += layer_table("transformer", path, path, REFINER)
+        for n in range(int(model.config["n_layers"])):
+            found += layer_table("transformer", f"layers.{n}.", f"layers.{n}.", BLOCK, block=n)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            return flux_vae.encode(self.vae, pictures)
+
+    @override
+    def decode(self, latents: Tensor) -> Tensor:
+        with torch.no_grad():
+            return flux_vae.decode(self.vae, latents)
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        return Conditions(context, mask=mask)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        assert conditions.mask is not None
+        lengths = conditions.mask.sum(1).tolist()  # the network pads by itself, and places the picture behind
+        texts = [row[:length] for row, length in zip(conditions.context, lengths, strict=True)]
+        given = list(latents[:, :, None].unbind())
+        out = self.parts["unet"](given, 1 - timesteps, texts, return_dict=False)[0]
+        return -torch.stack(out)[:, :, 0]
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+        small: dict[str, Any] = {"dim": 48, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3}
+        narrow: dict[str, Any] = {"axes_dims": [4, 6, 6], "axes_lens": [1024, 64, 64]}
+        torch.manual_seed(17)
+        with quiet():
+            network = ZImageTransformer2DModel(**small, **narrow, cap_feat_dim=tiny_parts.WIDTH)
+            network.save_pretrained(place / "transformer")
+        tiny_parts.write_flux_vae(place / "vae")
+        tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer", layers=3)
+        tiny_parts.write_index(place, "ZImagePipeline", {"shift": 3.0})

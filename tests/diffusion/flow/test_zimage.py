@@ -1,0 +1,289 @@
+"""Z-Image against diffusers' own pipeline: text, latents, a training step, LoRA files; its files, and its siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from curate.adapters import safetensors_file
+from curate.diffusion import flux_vae, zimage_network
+from curate.diffusion.base import Backbone, LoadOptions
+from curate.diffusion.detect import family_of_keys, traits
+from curate.diffusion.frame import frame_of_family
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.load import load
+from curate.diffusion.zimage import BLOCK, ZImage
+from curate.errors import InputError
+from curate.init import bases
+from curate.train.loop.flow import FlowSchedule, TimeDraw
+from curate.train.network.build import plan_network
+from curate.train.options import TrainOptions
+from curate.train.planning.base_checks import base_traits, check_base
+from tests.train.conftest import draw_folder, run
+
+CPU = torch.device("cpu")
+LONG = "a red dog with a hat, " * 60
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zimage")
+    ZImage.write_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backbone(place: Path) -> Backbone:
+    return load(str(place), True)
+
+
+def pipeline(backbone: Backbone) -> Any:
+    """diffusers' own, with our models for its parts."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline
+
+    encoder: Any = backbone.captions
+    return ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=backbone.vae,  # type: ignore[arg-type]
+        text_encoder=encoder.open(CPU, torch.float32),
+        tokenizer=encoder.qwen,
+        transformer=backbone.parts["unet"],  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, caption: str) -> None:
+    encoder: Any = backbone.captions
+    with torch.no_grad():
+        expected, _ = pipeline(backbone).encode_prompt(caption, CPU, do_classifier_free_guidance=False)
+    (found,) = encoder.encode([caption], CPU, torch.float32)
+    torch.testing.assert_close(found["states"], expected[0], rtol=1e-5, atol=1e-5)
+    assert len(found["states"]) == min(512, encoder.count(caption))
+    assert (encoder.count(caption) > 512) == (caption == LONG)
+
+
+def test_latents_are_the_pipelines_both_ways(backbone: Backbone) -> None:
+    vae: Any = backbone.vae
+    pictures = torch.rand(2, 3, 64, 96) * 2 - 1
+    mean, deviation = backbone.encode(pictures)
+    with torch.no_grad():
+        expected = (vae.encode(pictures).latent_dist.mode() - 0.1159) * 0.3611
+    torch.testing.assert_close(mean, expected)
+    assert mean.shape[1:] == backbone.latent_shape(96, 64) and deviation.shape == mean.shape
+    with torch.no_grad(), quiet():
+        # one step from pure noise to none, whose picture is the sign and the time of the network and the decoder
+        given = {"num_inference_steps": 1, "latents": mean[:1], "guidance_scale": 0.0, "output_type": "pt"}
+        drawn = pipeline(backbone)(prompt="a dog", width=96, height=64, **given).images
+        conditions = backbone.collate(backbone.captions.encode(["a dog"], CPU, torch.float32))  # type: ignore[union-attr]
+        ours = backbone.decode(mean[:1] - backbone.predict(mean[:1], torch.ones(1), conditions))
+    torch.testing.assert_close((ours / 2 + 0.5).clamp(0, 1), drawn)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_training_step_is_that_of_diffusers_transformer(place: Path, checkpointing: bool) -> None:
+    from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+    ours = load(str(place), True)
+    torch.manual_seed(2)
+    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
+    texts = ours.captions.encode(["a dog", "a red dog with a hat " * 4], CPU, torch.float32)  # type: ignore[union-attr]
+    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
+    if checkpointing:
+        theirs_too: Any = network
+        theirs_too.enable_gradient_checkpointing()
+        network.train()
+    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
+    found = ours.predict(noisy, sigma, ours.collate(texts))
+    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    with quiet():
+        theirs: Any = ZImageTransformer2DModel.from_pretrained(place / "transformer")
+    share = sigma.view(2, 1, 1, 1)
+    given = ((1 - share) * latents + share * noise).requires_grad_()
+    errors: list[Tensor] = []
+    for n, text in enumerate(texts):
+        out = theirs([given[n][:, None]], 1 - sigma[n : n + 1], [text["states"]]).sample[0][:, 0]
+        errors.append((out - (latents[n] - noise[n])) ** 2)
+    expected = torch.stack(errors).mean()
+    expected.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(noisy.grad, given.grad)
+
+
+def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
+    from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+    outlined = frame_of_family("zimage")
+    adapters = plan_network(TrainOptions(family="zimage", rank=16), outlined)
+    assert len(adapters) == 210
+    assert sum(p.numel() for adapter in adapters.values() for p in adapter.parameters()) == 35_020_800
+    assert {"lora_unet_layers_29_attention_to_out_0", "lora_unet_layers_0_feed_forward_w2"} <= adapters.keys()
+    full = plan_network(TrainOptions(family="zimage", rank=16, layer_preset="full"), outlined)
+    assert len(full) == 210 + 30 + 2 * 8 + 2 * 7 + 6
+    with torch.device("meta"), quiet():
+        model = ZImageTransformer2DModel()
+        narrow = ZImageTransformer2DModel(**zimage_network.NETWORK)
+    chosen = {key: value for key, value in model.config.items() if not key.startswith("_")}
+    assert {key: value for key, value in narrow.config.items() if not key.startswith("_")} == chosen
+    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
+    assert {name.path for name in outlined.layer_names() if outlined.layer(name) is not None} == linear
+    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+
+
+def renamed(key: str, names: Mapping[str, str]) -> str:
+    for ours, theirs in names.items():
+        key = key.replace(ours, theirs)
+    return key
+
+
+def native(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the transformer under the names of the published file, with q, k and v in one."""
+    state = backbone.parts["unet"].state_dict()
+    names = {"all_x_embedder.2-1": "x_embedder", "all_final_layer.2-1": "final_layer", "to_out.0": "out"}
+    names |= {"norm_q": "q_norm", "norm_k": "k_norm"}
+    for key, tensor in state.items():
+        if ".to_q." in key:
+            parts = [state[key.replace("to_q", what)] for what in ("to_q", "to_k", "to_v")]
+            yield key.replace("to_q", "qkv"), torch.cat(parts)
+        elif ".to_k." not in key and ".to_v." not in key:
+            yield renamed(key, names), tensor
+    yield "norm_final.weight", torch.ones(1)
+
+
+def test_files_of_the_network_alone_are_recognized() -> None:
+    keys = {key: tuple(tensor.shape) for key, tensor in native(frame_of_family("zimage"))}
+    assert keys["layers.29.attention.qkv.weight"] == (11520, 3840) and len(keys) == 454
+    for wrapper in ("", "model.diffusion_model."):
+        held = {f"{wrapper}{key}": shape for key, shape in keys.items()}
+        assert family_of_keys(held, "z_image.safetensors").name == "zimage"
+        for key, what in (("siglip_embedder.0.weight", "Z-Image Omni"), ("dec_net.cond_embed.weight", "on pixels")):
+            with pytest.raises(InputError, match=rf"{what}, which cannot be trained"):
+                family_of_keys({**held, f"{wrapper}{key}": (1,)}, "other.safetensors")
+        plain = {key: shape for key, shape in held.items() if "cap_pad_token" not in key}
+        with pytest.raises(InputError, match="is Ming-Image, which cannot be trained"):
+            family_of_keys(plain, "ming.safetensors")
+    lumina = ["cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "layers.0.adaLN_modulation.1.weight"]
+    with pytest.raises(InputError, match="is Lumina, which cannot be trained"):
+        family_of_keys(lumina, "lumina.safetensors")
+
+
+@pytest.mark.parametrize("wrapper", ["", "model.diffusion_model."])
+def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_path: Path, wrapper: str) -> None:
+    file, text = tmp_path / "z_image_bf16.safetensors", tmp_path / "qwen_3_4b.safetensors"
+    save_file({f"{wrapper}{key}": tensor.contiguous() for key, tensor in native(backbone)}, file)
+    encoder: Any = backbone.captions
+    states = encoder.open(CPU, torch.float32).state_dict()
+    save_file({f"model.{key}": tensor for key, tensor in states.items()}, text)
+    assert traits(str(file), True).family == "zimage"
+    with pytest.raises(InputError, match="give --vae and --text-encoder|network alone"):
+        load(str(file), True)
+    other = load(str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place)))
+    ours, theirs = (
+        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
+        for one in (backbone, other)
+    )
+    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
+    with torch.no_grad():
+        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+
+
+def original_vae(vae: torch.nn.Module) -> dict[str, Tensor]:
+    """The autoencoder's tensors under the names of the published ae.safetensors."""
+    found: dict[str, Tensor] = {}
+    names = {"conv_norm_out": "norm_out", "mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2"}
+    names |= {"mid_block.attentions.0": "mid.attn_1", "conv_shortcut": "nin_shortcut", "group_norm": "norm"}
+    names |= {f"up_blocks.{n}.": f"up.{3 - n}." for n in range(4)}
+    names |= {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out", "down_blocks": "down"}
+    names |= {"downsamplers.0": "downsample", "upsamplers.0": "upsample", "resnets": "block"}
+    for key, tensor in vae.state_dict().items():
+        projection = ".attentions." in key and tensor.dim() == 2
+        found[renamed(key, names)] = tensor[:, :, None, None] if projection else tensor
+    return found
+
+
+def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    blocks: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4}
+    blocks |= {"up_block_types": ("UpDecoderBlock2D",) * 4, "layers_per_block": 1}
+    torch.manual_seed(3)
+    narrow = AutoencoderKL(block_out_channels=(32,) * 4, **blocks, **flux_vae.LATENTS)
+    pictures = torch.rand(1, 3, 64, 64) * 2 - 1
+    file = tmp_path / "ae.safetensors"
+    for tensors in (original_vae(narrow), dict(narrow.state_dict())):
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, file)
+        read = flux_vae.load(str(file), True)
+        with torch.no_grad():
+            torch.testing.assert_close(flux_vae.encode(read, pictures), flux_vae.encode(narrow, pictures))
+    with torch.device("meta"):
+        widths = (128, 256, 512, 512)
+        full = AutoencoderKL(block_out_channels=widths, **{**blocks, "layers_per_block": 2}, **flux_vae.LATENTS)
+        four = AutoencoderKL(block_out_channels=(32,) * 4, **blocks)
+    assert sum(p.numel() for p in full.parameters()) == flux_vae.PARAMETERS
+    save_file({key: torch.zeros(tensor.shape) for key, tensor in four.state_dict().items()}, file)
+    with pytest.raises(InputError, match=r"not the autoencoder of FLUX\.1: it reads 4 channels, not 16"):
+        flux_vae.load(str(file), True)
+
+
+@pytest.mark.parametrize("names", ["auto", "comfyui", "kohya"])
+def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, names: str) -> None:
+    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
+    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
+    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
+    tensors, _ = safetensors_file.read(path)
+    down, up = (".lora_down.weight", ".lora_up.weight") if names == "kohya" else (".lora_A.weight", ".lora_B.weight")
+    assert {".".join(key.rsplit(".", 2)[-2:]) for key in tensors if not key.endswith("alpha")} == {down[1:], up[1:]}
+    assert any(key.endswith(".alpha") for key in tensors) == (names == "kohya")
+    start = {"auto": "transformer.", "comfyui": "diffusion_model.", "kohya": "lora_unet_"}[names]
+    assert all(key.startswith(start) for key in tensors)
+    ours = load(str(place), True)
+    pipe = pipeline(ours)
+    with quiet():
+        pipe.load_lora_weights(dict(tensors))
+    layers: dict[str, Any] = {n: m for n, m in ours.parts["unet"].named_modules() if getattr(m, "lora_A", None)}
+    expected = {n.path: n for n in ours.layer_names() if n.kind in ("attn", "mlp")}
+    assert layers.keys() == expected.keys() and len(layers) == 2 * 7
+    for key, layer in layers.items():
+        stem = expected[key].key if names == "kohya" else f"{start}{key}"
+        delta = tensors[f"{stem}{up}"] @ tensors[f"{stem}{down}"] * (1 / 4 if names == "kohya" else 1)
+        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
+        assert delta.any()
+
+
+def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(place: Path, tmp_path: Path) -> None:
+    def check(name: str, **given: Any) -> None:
+        folder = tmp_path / name
+        if not folder.exists():
+            folder.symlink_to(place)
+        options = TrainOptions(base=str(folder), **given)
+        check_base(options, base_traits(options, folder), folder, CPU)
+
+    for name in ("Z-Image", "z_image_bf16", "zimage-deturbo"):
+        check(name)
+    for name in ("Z-Image-Turbo", "zimageTurbo_v1", "some_zit_mix"):
+        with pytest.raises(InputError, match="is distilled to few steps"):
+            check(name)
+        check(name, distilled=True)
+        check(name, distilled=False)
+    with pytest.raises(InputError, match="does not say whether it is distilled") as refusal:
+        check("merge")
+    assert "--no-distilled" in str(refusal.value.remedy)
+    check("merge", distilled=False)
+    with pytest.raises(InputError, match=r"Z-Image-Turbo is distilled"):
+        bases.base_of("Tongyi-MAI/Z-Image-Turbo")
+    assert (found := bases.base_of("Tongyi-MAI/Z-Image")) is not None and found.family == "zimage"
+    options = TrainOptions(family="sd1", distilled=False)
+    with pytest.raises(InputError, match=r"distilled has no effect on SD 1\.x"):
+        check_base(options, base_traits(options, None), None, CPU)
+
+
+def test_the_table_is_whole(backbone: Backbone) -> None:
+    paths = {name for name, module in backbone.parts["unet"].named_modules() if type(module) is torch.nn.Linear}
+    assert {path for path in paths if path.startswith("layers.0.")} == {f"layers.0.{path}" for path in BLOCK}
