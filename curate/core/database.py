@@ -172,10 +172,10 @@ class Database:
         rows = self.read("SELECT told FROM known_run WHERE fingerprint = ?", [fingerprint])
         return rows[0][0] if rows else None
 
-    def keep_known_run(self, fingerprint: str, told: str) -> None:
+    def keep_known_run(self, fingerprint: str, values: str) -> None:
         """Keeps, and commits, what a run told; it holds until something is written."""
         self.write("DELETE FROM known_run", [()])
-        self.write("INSERT INTO known_run VALUES (?, ?)", [(fingerprint, told)])
+        self.write("INSERT INTO known_run VALUES (?, ?)", [(fingerprint, values)])
         self.commit()
 
     def commit(self) -> None:

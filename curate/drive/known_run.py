@@ -104,8 +104,10 @@ class Recorder:
     def planning(self) -> Generator[None]:
         """Around what a plan does too, and tells."""
         self.in_plan = True
-        yield
-        self.in_plan = False
+        try:
+            yield
+        finally:
+            self.in_plan = False
 
     def tell_aside(self, event: Event) -> None:
         """Tells on what another run need not tell: what a library logs, that the user wants to stop."""
