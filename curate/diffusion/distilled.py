@@ -35,7 +35,7 @@ def check(family: Family, base: str, said: bool | None) -> None:
         raise InputError(
             f"{base} does not say whether it is distilled: {family.title} and its distilled sibling have the same "
             "layers, and only the first can be trained well",
-            "if it is not, give --no-distilled; if it is, train on the other one",
+            f"give --no-distilled if it is not; if it is, train on {_usual(family)}",
         )
     if known:
         raise refusal(family, base)
@@ -43,8 +43,11 @@ def check(family: Family, base: str, said: bool | None) -> None:
 
 def refusal(family: Family, base: str) -> InputError:
     """What is said of a base that is distilled."""
-    usual = next(iter(family.common), family.title)
     return InputError(
         f"{base} is distilled to few steps: training undoes that, and pictures in few steps get blurred",
-        f"train on {usual}, whose LoRAs it takes too; or give --distilled to train on this one all the same",
+        f"train on {_usual(family)}, whose LoRAs it takes too; or give --distilled to train on this one all the same",
     )
+
+
+def _usual(family: Family) -> str:
+    return next(iter(family.common), family.title)

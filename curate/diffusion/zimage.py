@@ -100,7 +100,7 @@ class ZImage(FlowTransformer):
         backward=(2.84e-3, 6.7e-8),
         kept=1.84e-3,
         kept_checkpointed=5.7e-5,
-        names=(r"\bz[-_ ]?image",),
+        names=(r"(?<![a-z])z[-_ ]?image",),
         common={"Tongyi-MAI/Z-Image": "Z-Image, photos and drawings by sentences"},
         least_gib=12,
         prompting="natural",
