@@ -50,6 +50,7 @@ def killed_at(s3: S3, server: Server, file: Path, tmp_path: Path, number: int, *
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
 @pytest.mark.parametrize("arrives", [True, False])
 def test_kill_in_mid_upload_and_rerun_gives_the_same_objects(
