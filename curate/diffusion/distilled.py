@@ -38,14 +38,14 @@ def check(family: Family, base: str, said: bool | None) -> None:
             f"give --no-distilled if it is not; if it is, train on {_usual(family)}",
         )
     if known:
-        raise refusal(family, base)
+        raise refusal(family, base, "; or give --distilled to train on this one all the same")
 
 
-def refusal(family: Family, base: str) -> InputError:
-    """What is said of a base that is distilled."""
+def refusal(family: Family, base: str, otherwise: str = "") -> InputError:
+    """What is said of a base that is distilled; `otherwise` is what else can be done."""
     return InputError(
         f"{base} is distilled to few steps: training undoes that, and pictures in few steps get blurred",
-        f"train on {_usual(family)}, whose LoRAs it takes too; or give --distilled to train on this one all the same",
+        f"train on {_usual(family)}, whose LoRAs it takes too{otherwise}",
     )
 
 
