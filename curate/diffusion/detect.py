@@ -67,7 +67,7 @@ def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:
 def family_of_keys(names: Collection[str], file: str, family: str | None = None) -> Family:
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
     for found in candidates(family):
-        if any(key in names for key in found.keys) or _whole_fits(found, names):
+        if any(key in names for key in found.keys) or fits_whole(found, names):
             if other := _relative(found, names):
                 raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
             return found
@@ -83,7 +83,7 @@ def plain_key(key: str) -> str:
     return key
 
 
-def _whole_fits(found: Family, names: Collection[str]) -> bool:
+def fits_whole(found: Family, names: Collection[str]) -> bool:
     """Whether a file of the network alone is of a family: every mark is there, and every size that tells."""
     if not found.whole_keys:
         return False

@@ -187,9 +187,11 @@ def _grouped(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, tuple
 def _other(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What a file without a LoRA may be."""
     from curate.diffusion import foreign
+    from curate.diffusion.detect import fits_whole
     from curate.diffusion.family import families
 
-    if any(key in shapes for family in families().values() for key in family.keys):
+    known = families().values()
+    if any(key in shapes for family in known for key in family.keys) or any(fits_whole(f, shapes) for f in known):
         return "it is a checkpoint: give a LoRA file"
     if what := foreign.of_keys(list(shapes)):
         return f"it is {what}: give a LoRA file"

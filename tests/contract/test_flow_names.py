@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from curate.adapters.lora_file import read_layers
+from curate.diffusion.base_weights import BaseWeights
 from curate.diffusion.family import families
 from curate.diffusion.family_class import family_class
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.load import load
 from curate.lora.convert import convert
 from curate.lora.file import open_lora
+from curate.lora.into_base import merge_into_base
+from curate.lora.weights import weighted
 from curate.sampling.loras import LoraStrength, applied, read_lora
 from tests.train.conftest import draw_folder, one_thread, own_cache, run
 
@@ -22,7 +25,7 @@ FLOW = [name for name, found in families().items() if found.objective == "flow"]
 
 
 @pytest.mark.parametrize("name", FLOW)
-def test_a_lora_under_every_name_changes_a_picture_alike(name: str, tmp_path: Path) -> None:
+def test_a_lora_changes_a_picture_alike_under_every_name_and_merged(name: str, tmp_path: Path) -> None:
     made = family_class(name)
     assert issubclass(made, FlowTransformer)
     base = tmp_path / "base"
@@ -50,3 +53,9 @@ def test_a_lora_under_every_name_changes_a_picture_alike(name: str, tmp_path: Pa
         assert convert(file, names, other).left_out == ()
         assert set(read_layers(str(other), backbone.layer_names())) == set(file.layers)
         torch.testing.assert_close(predicted(other), changed, rtol=1e-4, atol=1e-5)
+    whole = tmp_path / "merged"
+    merge_into_base([weighted(str(path))], BaseWeights.open(str(base), True), whole)
+    merged = load(str(whole), True)
+    with torch.no_grad():
+        found = merged.predict(noisy, times, merged.collate(texts))
+    torch.testing.assert_close(found, changed, rtol=1e-3, atol=1e-4)
