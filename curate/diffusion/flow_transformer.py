@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -129,11 +129,6 @@ class FlowTransformer(Backbone):
     @classmethod
     def check_tokenizers(cls, given: str, place: Path) -> None:
         cls.tokenizers(given, place, offline=True)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        raise NotImplementedError
 
 
 def check_given(title: str, file: str, vae: str, text_encoder: str) -> None:

@@ -160,7 +160,8 @@ def of(
     }
     file = counts.adapters * {"fp32": 4, "fp16": 2, "bf16": 2}[options.save_precision] / GIB
     state = counts.adapters * (4 + STATES.get(options.optimizer, 8)) / GIB
-    latents = sum(8 * 4 * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
+    each_latent = 8 * cost.channels * (8 / cost.factor) ** 2  # mean and deviation, float32
+    latents = sum(each_latent * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
     disk = {"LoRA": file * files, "checkpoints": state * (options.keep_states + 1), "latents": latents}
     seconds = 0.0
     if size >= LIKE_MEASURED:
