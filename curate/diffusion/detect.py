@@ -83,13 +83,13 @@ def plain_key(key: str) -> str:
     return key
 
 
-def fits_whole(found: Family, names: Collection[str]) -> bool:
+def fits_whole(family: Family, names: Collection[str]) -> bool:
     """Whether a file of the network alone is of a family: every mark is there, and every size that tells."""
-    if not found.whole_keys:
+    if not family.whole_keys:
         return False
     plain = {plain_key(name): name for name in names}
-    marks = (any(k.startswith(m) for k in plain) if m.endswith(".") else m in plain for m in found.whole_keys)
-    return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in found.shapes.items())
+    marks = (any(k.startswith(m) for k in plain) if m.endswith(".") else m in plain for m in family.whole_keys)
+    return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in family.shapes.items())
 
 
 def _relative(found: Family, names: Collection[str]) -> str:

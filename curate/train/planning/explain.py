@@ -15,6 +15,7 @@ from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import families, family
 from curate.errors import CurateError, MissingError
+from curate.sampling.settings import usual_of
 from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture, add_regularisation, read_dataset
 from curate.train.data.order import Order
@@ -23,6 +24,7 @@ from curate.train.loop import optimizer
 from curate.train.network import plan
 from curate.train.options import GROUPS, TrainOptions, imported, presets, resolve
 from curate.train.options.algorithms import applies, either
+from curate.train.options.objective import FLOW_ONLY
 from curate.train.planning import advice, checks, dry_model, estimate, requirements
 from curate.train.planning.base_checks import base_place, base_traits, check_base
 from curate.train.planning.memory_plan import within_memory
@@ -109,7 +111,12 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("layer_preset", preset, "base" if preset == own.layers else algo)
     if own.stored_text:
         values["max_tokens"], values["clip_skip"] = Value(own.caption_tokens, "base"), Value(None, "base")
-    if own.objective == "flow":
+    put("names", own.file_names, "base")
+    put("sample_sampler", usual_of(own, own.resolution).sampler, "base")
+    if own.objective == "diffusion":
+        for name in FLOW_ONLY:
+            put(name, "-", "base")
+    else:
         drawn = resolve.flow(options, own)
         put("timestep_sampling", drawn.sampling, "base")
         put("dynamic_shift", drawn.dynamic_shift, "base")
