@@ -112,6 +112,8 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     if own.stored_text:
         values["max_tokens"], values["clip_skip"] = Value(own.caption_tokens, "base"), Value(None, "base")
     put("names", own.file_names, "base")
+    if not own.distilled:
+        put("distilled", False, "base")
     put("sample_sampler", usual_of(own, own.resolution).sampler, "base")
     if own.objective == "diffusion":
         for name in FLOW_ONLY:
