@@ -88,6 +88,11 @@ class ZImage(FlowTransformer):
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 50, "guidance": 5.0, "flow_shift": 3.0},
         file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "comfyui", "lycoris"),
+            "kohya": ("kohya",),
+            "diffusers": ("diffusers", "comfyui", "kohya"),
+        },
         whole_keys=("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token"),
         relatives={"siglip_embedder.": "Z-Image Omni", "dec_net.": "the Z-Image that works on pixels"},
         distilled=(r"turbo", r"(?<![a-z])zit(?![a-z])"),
