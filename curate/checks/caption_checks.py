@@ -162,9 +162,10 @@ def _triggers(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[
     lacking = [(p, missing) for p in own if p.text and (missing := lacking_words(p.text, words(p.subset.words)))]
     if lacking:
         which = counted(len(lacking), "caption lacks", "captions lack")
+        whose = "its" if len(lacking) == 1 else "their"
         yield Finding(
             "trigger",
-            f"{which} trigger words of its folder: the concept is learned without its name",
+            f"{which} trigger words of {whose} folder: the concept is learned without its name",
             f"{command(folder, 'trigger')} puts them first",
             tuple(_place(p, "lacks " + ", ".join(f'"{w}"' for w in missing)) for p, missing in lacking),
         )
