@@ -155,8 +155,8 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     if algorithm not in reader.algorithms:
         known = algorithms().get(algorithm)
         yield known.title if known else f"unknown tensors ({', '.join(sorted(keys))})"
-        if own and reader.name == "diffusers" and "alpha" in keys:
-            yield "an alpha, which it takes for an error"
+    if own and reader.name == "diffusers" and "alpha" in keys and not _kohya_names(file, keys):
+        yield "an alpha, which it takes for an error"
     if reader.refuses and "dora_scale" in keys and _axis(file, layer) not in reader.dora:
         yield f"DoRA along the {_axis(file, layer)}s"
     if not reader.tucker and "lora_mid.weight" in keys:
@@ -165,6 +165,10 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
         yield "BOFT without alpha"
     if reader.name == "diffusers" and _is_point_of_linear(file, layer):
         yield "convolutions where its model has linear layers"
+
+
+def _kohya_names(file: LoraFile, keys: Mapping[str, str]) -> bool:
+    return file.table is not None and all(file.table.names[split(key)[0]].spelling in KOHYA for key in keys.values())
 
 
 def _otherwise(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:

@@ -248,3 +248,16 @@ def test_the_command(plain: Tensors, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert code == 1 and "convert FILE --to peft" in out
     code, _, err = run(str(good), "--for", "banana")
     assert code == 2 and "choose from: comfyui" in err
+
+
+def test_an_alpha_under_diffusers_names_stops_diffusers(tmp_path: Path) -> None:
+    """Of the families of rectified flow: under kohya's names the alpha is read."""
+    pair = {"lora_A.weight": torch.ones(4, 3840), "lora_B.weight": torch.ones(3840, 4)}
+    stem = "transformer.layers.0.attention.to_"
+    plain = {f"{stem}{w}.{suffix}": tensor for w in "qk" for suffix, tensor in pair.items()}
+    alphas = {f"{stem}{w}.alpha": torch.tensor(2.0) for w in "qk"}
+    reasons = {}
+    for name, tensors in (("plain", plain), ("alpha", plain | alphas)):
+        done = check(str(written(tmp_path / f"{name}.safetensors", tensors, {})))
+        [reasons[name]] = [one.reasons for one in done.verdicts if one.reader.name == "diffusers"]
+    assert reasons == {"plain": {}, "alpha": {"an alpha, which it takes for an error": 2}}
