@@ -9,8 +9,8 @@ from curate.diffusion.family import Family
 from curate.errors import InputError
 
 
-def told(family: Family, base: str) -> bool | None:
-    """What a base's name tells: that of its file or folder, then of the folder around it; None where neither does."""
+def is_distilled(family: Family, base: str) -> bool | None:
+    """By what a base's name tells: that of its file or folder, then of the folder around it; None where neither does."""
     parts = PurePath(base.lower()).parts
     if len(parts) > 2 and parts[-2] == "snapshots":  # the hub's cache names folders by their content
         parts = parts[:-2]
@@ -22,15 +22,15 @@ def told(family: Family, base: str) -> bool | None:
     return None
 
 
-def check(family: Family, base: str, said: bool | None) -> None:
-    """Raises InputError for a base that is distilled, or may be; `said` is what the user says of it."""
+def check(family: Family, base: str, given: bool | None) -> None:
+    """Raises InputError for a base that is distilled, or may be; `given` is what the user says of it."""
     if not family.distilled:
-        if said is not None:
+        if given is not None:
             raise InputError(f"distilled has no effect on {family.title}", "leave it out")
         return
-    if said is not None:
+    if given is not None:
         return
-    known = told(family, base)
+    known = is_distilled(family, base)
     if known is None:
         raise InputError(
             f"{base} does not say whether it is distilled: {family.title} and its distilled sibling have the same "

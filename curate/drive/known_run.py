@@ -70,7 +70,8 @@ class KnownRun:
         """What a plan says of such a run: everything is done."""
         for place in self.planned:
             tell(self.events[place])
-        rows = [event for event in self.events if isinstance(event, StageRecalled)]
+        # what has no title is no stage of the pipeline: archives that were unpacked before
+        rows = [event for event in self.events if isinstance(event, StageRecalled) and event.title]
         return [Planned(row.stage, 0, row.recalled, 0, row.title) for row in rows]
 
 

@@ -106,12 +106,18 @@ def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path 
         if not folder.is_dir() and not (folder.is_file() and storage.is_archive(folder.name)):
             reader.problem(
                 where,
-                f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}{_similar(folder)}",
+                f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}"
+                f"{_address_meant(one) or _similar(folder)}",
             )
         folders.append(folder)
     if not rows:
         reader.problem(("input",), "input: lists no folder")
     return folders
+
+
+def _address_meant(given: str) -> str:
+    meant = storage.misspelled(given)
+    return f': did you mean "{meant}"?' if meant else ""
 
 
 def _similar(folder: Path) -> str:
@@ -132,6 +138,8 @@ def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Seque
         return base
     if storage.is_address(given):
         return _address(reader, storage.normalized(given), inputs)
+    if meant := _address_meant(given):
+        reader.problem(("output",), f"output {given} is no address{meant}")
     output = base / Path(given).expanduser()
     if output.exists() and not output.is_dir():
         reader.problem(("output",), f"output {output} is a file: choose a folder")

@@ -1,6 +1,6 @@
 """Storage: pictures that lie in an object store or in archives, copied to this disk for a run, and what goes back."""
 
-from curate.storage.address import backend_missing, is_address, normalized, problem, redacted, work_folder
+from curate.storage.address import backend_missing, is_address, misspelled, normalized, problem, redacted, work_folder
 from curate.storage.archives import is_archive, local_archives
 from curate.storage.inputs import Fetched, fetch
 from curate.storage.output import Output
@@ -15,6 +15,7 @@ __all__ = [
     "is_address",
     "is_archive",
     "local_archives",
+    "misspelled",
     "normalized",
     "problem",
     "redacted",

@@ -38,6 +38,15 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None
 
 
+_SLASHES = re.compile(rf"({'|'.join(sorted(_USUAL, key=len, reverse=True))}):/?(?!/)(\S+)", re.IGNORECASE)
+
+
+def misspelled(text: str) -> str:
+    """The address that a path with the start of one was meant to be: `s3:/bucket/photos`; "" for other paths."""
+    match = _SLASHES.fullmatch(text.strip())
+    return f"{match[1].lower()}://{match[2]}" if match else ""
+
+
 def normalized(address: str) -> str:
     """The address by which a place is known, whether or not it was written with a slash at the end."""
     return address.strip().rstrip("/")
@@ -51,6 +60,8 @@ def _protocol(address: str) -> str:
 def problem(address: str, *, writes: bool = False) -> str:
     """What is wrong with an address as it is written; "" where nothing is."""
     protocol, rest = _protocol(address), address.partition("://")[2]
+    if not address.startswith(f"{protocol}:"):
+        return f"{address} is written in capital letters: write {protocol}://{rest}"
     if "::" in address:
         return f"{redacted(address)} is a chain of addresses: write the last one alone"
     if protocol in ("file", "local"):
@@ -62,7 +73,7 @@ def problem(address: str, *, writes: bool = False) -> str:
         close = difflib.get_close_matches(protocol, _USUAL, 1)
         hint = f'did you mean "{close[0]}://"?' if close else "s3://, gs:// and hf://datasets/ are usual"
         return f'"{protocol}://" is no kind of address that is known: {hint}'
-    if not rest.strip("/") and protocol != "memory":
+    if (not rest.strip("/") or rest.startswith("/")) and protocol != "memory":
         return f"{address} names no bucket: write {protocol}://BUCKET/FOLDER"
     if writes and protocol not in WRITABLE:
         remedy = "write to a folder, and upload it with `hf upload`" if protocol == "hf" else "write to a folder"

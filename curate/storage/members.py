@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from curate.captions import EXTENSIONS
+from curate.core.counting import counted
 from curate.core.files import disk_errors, write_atomic, write_bytes
 from curate.errors import interruption
 from curate.names import fold
@@ -26,15 +27,20 @@ class Damaged(Exception):  # noqa: N818 – a state of the archive
 
 
 class Members:
-    """Where the samples of one archive go below `root`, and what of it could not be read."""
+    """Where the samples of one archive go below `root`, and what of it could not be read.
+
+    left_out  names of members that are passed over, by the reason
+    """
 
     def __init__(self, root: Path, archive: str, taken: set[str], stopping: Callable[[], bool]) -> None:
         """`taken` are the samples of the archives before it."""
         self.files: set[str] = set()
         self.keys: set[str] = set()
         self.unread: list[tuple[str, str]] = []
+        self.left_out: dict[str, list[str]] = {}
         self._root, self._taken, self._stopping = root, taken, stopping
         self._same = fold if ignores_case(root) else str
+        self.archive = archive
         self._above, name = posixpath.split(archive)
         self._stem = posixpath.splitext(name)[0]
         self._names: dict[str, str] = {}
@@ -42,6 +48,17 @@ class Members:
     def refuse(self, name: str, reason: str) -> None:
         """Notes something that could not be read."""
         self.unread.append((name, reason))
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Notes a member that is passed over, for one message on all of that reason."""
+        self.left_out.setdefault(reason, []).append(name)
+
+    def messages(self) -> list[str]:
+        """A line for each reason for which members were passed over."""
+        return [
+            f"{counted(len(names), 'member')} left out, {reason}: {', '.join(names[:3])}{' …' * (len(names) > 3)}"
+            for reason, names in self.left_out.items()
+        ]
 
     def refused(self, name: str) -> bool:
         """Whether a name is not taken; if so it is noted."""

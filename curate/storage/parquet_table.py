@@ -82,7 +82,7 @@ def _take(picture: Any, mask: Any, facts: Mapping[str, Any], number: int, member
         path, picture = str(picture.get("path") or ""), picture.get("bytes")
     name = _name(path, facts, number)
     if not picture:
-        members.refuse(name, "its row holds no picture")
+        members.refuse(f"{members.archive}, row {number + 1}", "it holds no picture")
         return
     stem, suffix = posixpath.splitext(name)
     if suffix.lower() not in SUFFIXES:

@@ -33,7 +33,7 @@ def read_shard(file: BinaryIO, size: int, members: Members) -> list[str]:
             _check_end(file, max(end, 0), size)
     except (tarfile.TarError, EOFError) as error:
         raise Damaged(str(error)) from error
-    return [f"{links} links are left out"] if links else []
+    return [*([f"{links} links are left out"] if links else []), *members.messages()]
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -60,18 +60,29 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> No
         return
     stem = name[: -len(_MASK)] if is_mask else name[: len(name) - len(suffix)]
     key = members.key(stem)
+    target = f"{key}{MASK}" if is_mask else key + suffix_of(name)
+    if target in members.files:
+        members.leave_out(name, "since another one before it has the same name")
+        return
     source = tar.extractfile(member)
     if source is None:
         return
     with source:
         try:
             if suffix == ".json":
-                members.caption(key, facts_of(source.read()))
+                _take_facts(name, key, source.read(), members)
             else:
-                members.copy(f"{key}{MASK}" if is_mask else key + suffix_of(name), source, member.size)
+                members.copy(target, source, member.size)
         except (tarfile.ReadError, Damaged, EOFError) as error:
             members.refuse(name, "the archive ends within it")
             raise Damaged("it ends too early") from error
+
+
+def _take_facts(name: str, key: str, data: bytes, members: Members) -> None:
+    facts = facts_of(data)
+    if facts is None:
+        members.leave_out(name, "since it is no JSON")
+    members.caption(key, facts)
 
 
 def suffix_of(name: str) -> str:

@@ -28,7 +28,7 @@ FLOW = [name for name, found in families().items() if found.objective == "flow"]
 def test_a_lora_changes_a_picture_alike_under_every_name_and_merged(name: str, tmp_path: Path) -> None:
     made = family_class(name)
     assert issubclass(made, FlowTransformer)
-    base = tmp_path / "base"
+    base = tmp_path / name  # which tells that it is not distilled
     made.write_tiny(base)
     given = {"steps": 2, "rank": 2, "alpha": 1.0, "learning_rate": 1e-1, "save_precision": "fp32", "tensorboard": False}
     path, _ = run(draw_folder(tmp_path / "prepared"), base=str(base), resolution=64, bucket_step=32, **given)

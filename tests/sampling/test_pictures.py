@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from curate.core.events import Event, Note, Phase
+from curate.diffusion.family import family
 from curate.errors import InputError, Interrupted
 from curate.sampling import picture_file
 from curate.sampling.loras import LoraStrength
@@ -163,7 +164,7 @@ def test_syntax_of_other_programs_is_named_once_for_each_prompt(tmp_path: Path) 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         wanted = DrawOptions(**options)
-        settings = wanted.pictures(wanted.model_copy(update={"prompt": ("a dog",)}).read_prompts(), 64)
+        settings = wanted.pictures(wanted.model_copy(update={"prompt": ("a dog",)}).read_prompts(), 64, family("sd1"))
         list(pictures(**options).write([Request("a", settings[0])], tmp_path))
     assert not contents(tmp_path)
 
@@ -177,7 +178,7 @@ def test_prompts_come_with_seeds_and_sizes_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "p.txt"
     path.write_text("a hen --d 7 --w 128\n")
     options = DrawOptions(prompt=("a dog --n night", "a cow"), prompts=str(path), negative="day", count=2, width=64)
-    found = options.pictures(options.read_prompts(), 101)
+    found = options.pictures(options.read_prompts(), 101, family("sd1"))
     assert [(p.prompt, p.negative, p.width, p.height, p.seed) for p in found] == [
         *(("a dog", "night", 64, 96, seed) for seed in (42, 43)),
         *(("a cow", "day", 64, 96, seed) for seed in (42, 43)),

@@ -111,8 +111,20 @@ def test_img2dataset_tables_hold_bytes_in_a_column_of_their_format(tmp_path: Pat
     put(tmp_path / "laion", **{"00000.parquet": data, "words.parquet": table({"a": ["no pictures here"]})})
     result, files, warnings = fetched(tmp_path / "laion", tmp_path / "out")
     assert set(files) == {"000.jpg", "000.txt"}
-    assert [(one.name, one.reason) for one in result.unread] == [("001", "its row holds no picture")]
+    assert [(one.name, one.reason) for one in result.unread] == [("00000.parquet, row 2", "it holds no picture")]
     assert warnings == ["words.parquet: not read, because no column holds pictures (its columns: a)"]
+
+
+def test_a_second_member_of_a_name_is_named_and_the_first_one_kept(tmp_path: Path) -> None:
+    first, second = picture(1), picture(2)
+    members = [("a.png", first), ("a.txt", b"one"), ("a.png", second), ("a.txt", b"two"), ("b.png", second)]
+    put(tmp_path / "shards", **{"0.tar": shard([*members, ("b.json", b"{oops"), ("c.json", b'["no facts"]')])})
+    _, files, warnings = fetched(tmp_path / "shards", tmp_path / "out")
+    assert files == {"a.png": first, "a.txt": b"one", "b.png": second}
+    assert warnings == [
+        "0.tar: 2 members left out, since another one before it has the same name: a.png, a.txt",
+        "0.tar: 1 member left out, since it is no JSON: b.json",
+    ]
 
 
 def test_hostile_names_are_refused_by_name(tmp_path: Path) -> None:

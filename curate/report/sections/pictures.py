@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate import captions
+from curate.core.counting import counted
 from curate.core.record import Record
 from curate.report import health
 from curate.report.badges import Badge
@@ -37,7 +38,7 @@ def _sample(page: Page, shown: int, of: int) -> Markup:
     """Says that a page shows not all, and what does."""
     if shown == of:
         return Markup("")
-    line = el("p", f"{shown:,} of {of:,} pictures, spread evenly over the folder.", class_="hint")
+    line = el("p", f"{shown:,} of {counted(of, 'picture')}, spread evenly over the folder.", class_="hint")
     return joined(line, el("p", "All of them: ", el("code", f"curate review {page.review}"))) if page.review else line
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from curate.diffusion.family import family
 from curate.train.options import TrainOptions, imported, resolve
 
 WINDOW: dict[str, Any] = {
@@ -104,7 +105,7 @@ def test_the_lora_type_decides_which_fields_count(
 ) -> None:
     made = TrainOptions.build({"from_kohya": (write(tmp_path, **fields),)})
     assert {name: getattr(made, name) for name in options} == options
-    assert resolve.layer_preset(made) == layers
+    assert resolve.layer_preset(made, family("sd1")) == layers
 
 
 REST: list[tuple[dict[str, Any], dict[str, Any]]] = [
