@@ -145,4 +145,16 @@ def read_json(text: str, file: Path) -> list[str]:
     listed = cast("list[Any]", content) if isinstance(content, list) else [content]
     if not all(isinstance(one, str) for one in listed):
         raise InputError(f"{file}: the captions cannot be read, it holds no list of texts", remedy)
+    if any(not one.isprintable() and not _encodes(one) for one in listed):
+        raise InputError(
+            f"{file}: the captions cannot be read, it holds half of a character", "write it anew, in UTF-8"
+        )
     return [one for one in listed if one.strip()]
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

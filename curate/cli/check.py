@@ -27,7 +27,9 @@ def check_command(
         str, typer.Option(help="Base model to train on: a folder, a checkpoint or a hub name. Default: SDXL.")
     ] = "",
     family: Annotated[str, typer.Option(help="Family of the base model, if the base is not on this machine.")] = "",
-    resolution: Annotated[int, typer.Option(min=0, help="Training resolution. Default: the base model's own.")] = 0,
+    resolution: Annotated[
+        str, typer.Option(help="Training resolution, or several: 512,768. Default: the base model's own.")
+    ] = "",
     batch: Annotated[int, typer.Option(min=0, help="Batch size of the training.")] = 0,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of the training. Default: 100 showings a picture.")] = 0,
     max_tokens: Annotated[int, typer.Option(min=0, help="Number of caption tokens to use: 75, 150 or 225.")] = 0,

@@ -10,7 +10,7 @@ from curate.errors import InputError
 
 
 def is_distilled(family: Family, base: str) -> bool | None:
-    """By what a base's name tells: that of its file or folder, then of the folder around it; None where neither does."""
+    """By what the name of its file or folder tells, then that of the folder around it; None where neither does."""
     parts = PurePath(base.lower()).parts
     if len(parts) > 2 and parts[-2] == "snapshots":  # the hub's cache names folders by their content
         parts = parts[:-2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Generator
 from importlib import import_module
 
@@ -13,6 +14,8 @@ def quiet(*libraries: str) -> Generator[None]:
 
     With names, from these alone: what needs only a tokenizer need not load diffusers, which takes PyTorch with it.
     """
+    # it advises kernels to be downloaded, which nothing here runs
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     found = [import_module(f"{name}.utils.logging") for name in libraries or ("transformers", "diffusers")]
     before = [(one, one.get_verbosity(), one.is_progress_bar_enabled()) for one in found]
     for one in found:

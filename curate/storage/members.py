@@ -29,12 +29,14 @@ class Damaged(Exception):  # noqa: N818 – a state of the archive
 class Members:
     """Where the samples of one archive go below `root`, and what of it could not be read.
 
+    copied    files that are a member each
     left_out  names of members that are passed over, by the reason
     """
 
     def __init__(self, root: Path, archive: str, taken: set[str], stopping: Callable[[], bool]) -> None:
         """`taken` are the samples of the archives before it."""
         self.files: set[str] = set()
+        self.copied: set[str] = set()
         self.keys: set[str] = set()
         self.unread: list[tuple[str, str]] = []
         self.left_out: dict[str, list[str]] = {}
@@ -91,6 +93,7 @@ class Members:
         self._ready(name)
         write_atomic(self._root / name, write, sync=False)
         self.files.add(name)
+        self.copied.add(name)
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a picture or a caption."""

@@ -61,7 +61,7 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> No
     stem = name[: -len(_MASK)] if is_mask else name[: len(name) - len(suffix)]
     key = members.key(stem)
     target = f"{key}{MASK}" if is_mask else key + suffix_of(name)
-    if target in members.files:
+    if target in members.copied:
         members.leave_out(name, "since another one before it has the same name")
         return
     source = tar.extractfile(member)

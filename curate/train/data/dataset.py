@@ -17,6 +17,7 @@ from curate.train.data.folders import MASKS, SUFFIXES, Concept
 from curate.train.data.picture_checks import display_name, has_usable_mask, usable_size
 
 _READING = CaptionReading()
+NOT_USED = "the caption is not used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _pictures(
             continue
         caption = content.captions.get(path)
         if path in content.errors:
-            warnings.append(f"{display_name(path)}: the caption is not used: {content.errors[path]}")
+            warnings.append(f"{display_name(path)}: {NOT_USED}: {content.errors[path].message}")
         yield _picture(path, concept, size, caption, mask, reg, digests), caption
     if content.masks and not (masks or reg):
         number = counted(len(content.masks), "mask is", "masks are")
@@ -205,6 +206,9 @@ def _check_captions(folder: Path, extension: str, pictures: int, without: list[P
     if len(without) == pictures:
         hint = f"there are files ending in {other}: give caption_extension {other}" if other else ""
         what = f"none of the {counted(pictures, 'picture')}" if pictures > 1 else "no picture"
+        unused = [line for line in warnings if NOT_USED in line]
+        if unused:
+            raise InputError(f"{what} in {folder} has a caption that can be used", "\n  ".join(unused[:10]))
         raise InputError(
             f"{what} in {folder} has a caption in a file ending in {extension}",
             hint or "write captions with `curate tag`, or say how the files end with caption_extension",

@@ -19,13 +19,19 @@ def _sides(value: Any) -> Any:
     """One number as itself, several (`512,768`, a list, an option given twice) each once, smallest first."""
     several = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
     sides = [one for part in several for one in (part.split(",") if isinstance(part, str) else [part])]
-    if not all(isinstance(one, int) or (isinstance(one, str) and one.strip().isdigit()) for one in sides):
-        return value
-    numbers = sorted({int(one) for one in sides})
+    if value is None:
+        return None
+    good = [isinstance(one, int) or (isinstance(one, str) and one.strip().isdigit()) for one in sides]
+    numbers = sorted({int(one) for one, right in zip(sides, good, strict=True) if right})
+    if not numbers or not all(good) or value is True or value is False:
+        raise ValueError(f"takes a number such as 512, or several such as 512,768, not {value!r}")
+    if not SMALLEST <= numbers[0] <= numbers[-1] <= LARGEST:
+        raise ValueError(f"must be from {SMALLEST} to {LARGEST:,}, not {value!r}")
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
-Side = Annotated[int, Field(ge=64, le=8192)]
+SMALLEST, LARGEST = 64, 8192
+Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 Sides = Annotated[tuple[Side, ...], Field(min_length=2)]
 
 

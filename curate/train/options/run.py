@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 BasePrecision = Literal["auto", "bf16", "fp8", "int8", "nf4"]
+
+
+def _blocks(value: Any) -> Any:
+    text = str(value).strip()
+    if text != "auto" and not text.isdigit():
+        raise ValueError(f"takes a number of blocks, or auto, not {value!r}")
+    return text if text == "auto" else int(text)
+
+
+def _card(value: Any) -> str:
+    """A card's memory as `12GB`; a number alone is meant so."""
+    text = str(value).strip()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:GB|GiB|G)?", text, re.IGNORECASE)
+    if text and (match is None or float(match[1]) == 0):
+        raise ValueError(f"takes the memory of a card, as in 12GB, not {value!r}")
+    return f"{match[1]}GB" if match else ""
 
 
 class RunOptions(BaseModel):
@@ -37,16 +54,15 @@ class RunOptions(BaseModel):
             "auto: in `precision`."
         ),
     )
-    swap_blocks: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+    swap_blocks: Annotated[Literal["auto"] | Annotated[int, Field(ge=0)], BeforeValidator(_blocks)] = Field(
         0,
         description=(
             "GPU only: keep so many blocks of the network in the machine's memory and copy each layer to the GPU when "
             "it is needed. Slower; the result is the same except for rounding. auto: as many as do not fit the GPU."
         ),
     )
-    fit: str = Field(
+    fit: Annotated[str, BeforeValidator(_card)] = Field(
         "",
-        pattern=r"^(\d+(\.\d+)? ?(GB|GiB|G))?$",
         description=(
             "Memory of the card to train on, as in 12GB: sets gradient_checkpointing, base_precision and swap_blocks "
             "so that the estimate fits. What you set yourself stays."

@@ -88,7 +88,9 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
 def _check_storage(options: TrainOptions, frame: Backbone, device: torch.device) -> None:
     elsewhere = options.swap_blocks != 0
     if elsewhere and device.type != "cuda":
-        raise InputError("swap_blocks has no effect on a CPU: its memory is where the blocks would be kept")
+        raise InputError(
+            "swap_blocks has no effect on a CPU: its memory is where the blocks would be kept", "leave it out"
+        )
     if options.compile and (elsewhere or options.base_precision != "auto"):
         name = "swap_blocks" if elsewhere else "base_precision"
         raise InputError(f"compile does not work with {name}", "leave one of them out")

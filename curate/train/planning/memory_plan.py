@@ -31,7 +31,9 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
     if not options.fit and options.swap_blocks != "auto":
         return options, ""
     if options.swap_blocks == "auto" and device.type != "cuda":
-        raise InputError("swap_blocks has no effect on a CPU: its memory is where the blocks would be kept")
+        raise InputError(
+            "swap_blocks has no effect on a CPU: its memory is where the blocks would be kept", "leave it out"
+        )
     place = base_place(options)
     traits = base_traits(options, place)
     base = frame(traits, options.base, place)
@@ -47,7 +49,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
     raise InputError(
         f"{'fit' if options.fit else 'swap_blocks'}: with every setting that saves memory this run takes "
         f"{size(least / USABLE)}, and there are {size(limit)}",
-        "a smaller batch with accumulate, a lower resolution or rank, or text_lr 0",
+        "take a smaller batch with accumulate, a lower resolution or rank, or text_lr 0",
     )
 
 
