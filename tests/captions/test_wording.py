@@ -82,7 +82,7 @@ def test_a_json_file_lists_captions(text: str, texts: list[str]) -> None:
     assert read_json(text, Path("a.json")) == texts
 
 
-@pytest.mark.parametrize("text", ["[1]", "{}", "null", '["a",', '[["a"]]'])
+@pytest.mark.parametrize("text", ["[1]", "{}", "null", '["a",', '[["a"]]', '["caf\\ud800"]'])
 def test_json_without_captions_is_an_error_that_names_the_file(text: str) -> None:
     with pytest.raises(InputError, match=r"a\.json: the captions cannot be read"):
         read_json(text, Path("a.json"))

@@ -37,7 +37,7 @@ def test_one_number_or_several(given: Any, read: Any) -> None:
     assert TrainOptions.build({"base": "tiny", "resolution": given}).resolution == read
 
 
-@pytest.mark.parametrize("given", ["big", "512;768", 32, [512, 10_000], [], "512,", True])
+@pytest.mark.parametrize("given", ["big", "512;768", 32, [512, 10_000], [], "512,", True, 64.5, "64,-5", ""])
 def test_what_is_no_resolution_is_refused(given: Any) -> None:
     with pytest.raises(ValidationError, match="resolution"):
         TrainOptions.build({"base": "tiny", "resolution": given})

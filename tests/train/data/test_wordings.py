@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from curate.adapters import safetensors_file
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Note
+from curate.errors import InputError
 from curate.train.data import captions
 from curate.train.data.dataset import read_dataset
 from curate.train.options import TrainOptions
@@ -111,3 +112,12 @@ def test_shuffling_works_on_the_drawn_caption(folder: Path) -> None:
 def test_what_contradicts_itself_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainOptions(base="tiny", **given)
+
+
+def test_lists_that_cannot_be_read_are_named_with_the_reason(folder: Path) -> None:
+    for path in [*folder.rglob("*.txt")]:
+        path.with_suffix(".json").write_text('["zwx dog",')
+        path.unlink()
+    with pytest.raises(InputError, match=r"none of the 4 pictures .* has a caption that can be used") as error:
+        read_dataset(folder, CaptionReading(extension=".json"))
+    assert "0.json: the captions cannot be read, it is no JSON" in (error.value.remedy or "")
