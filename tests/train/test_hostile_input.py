@@ -45,7 +45,7 @@ make: Any = TrainOptions
         ("alpha", float("inf"), "finite"),
         ("max_grad_norm", float("inf"), "finite"),
         ("rank", 10**9, "less than or equal"),
-        ("resolution", 10**6, "less than or equal"),
+        ("resolution", 10**6, "must be from 64 to 8,192"),
         ("base", "", "at least 1 character"),
         ("layer_preset", "banana", 'unknown layer preset "banana": choose from'),
         ("guide", "banana", 'unknown guide "banana": choose from: valstrix'),
