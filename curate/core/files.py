@@ -183,6 +183,7 @@ def _created(path: str) -> tuple[str, int]:
     """
     place, name = os.path.split(path)
     start, ending = os.path.join(place, ".curate-"), os.path.splitext(name)[1]  # noqa: PTH118, PTH122
+    made = False
     while True:
         temporary = f"{start}{secrets.token_hex(8)}{ending}"
         try:
@@ -191,9 +192,11 @@ def _created(path: str) -> tuple[str, int]:
         except FileExistsError:
             continue
         except FileNotFoundError:
-            if not place or os.path.isdir(place):  # noqa: PTH112
+            # whether the folder is there now says nothing: another thread may have made it meanwhile
+            if not place or made:
                 raise
             os.makedirs(place, exist_ok=True)  # noqa: PTH103
+            made = True
 
 
 def remove_leftovers(folder: Path) -> bool:

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from curate.core.files import (
     prune_empty,
     remove_leftovers,
     write_atomic,
+    write_bytes,
     write_text,
 )
 from curate.errors import CurateError, InputError, MissingError
@@ -44,6 +47,26 @@ def test_a_write_makes_folders_and_keeps_newlines(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+def test_several_threads_make_the_same_folder(tmp_path: Path) -> None:
+    """A thread that finds no folder, which another one makes before it looks again, writes its file all the same."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for number in range(60):
+                place = tmp_path / str(number) / "inside"
+                gate = threading.Barrier(8)
+
+                def write(name: int, place: Path = place, gate: threading.Barrier = gate) -> None:
+                    gate.wait()
+                    write_bytes(place / f"{name}.txt", b"x", sync=False)
+
+                list(threads.map(write, range(8)))
+                assert len(list(place.iterdir())) == 8
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_a_written_file_has_the_usual_mode(tmp_path: Path) -> None:
     (tmp_path / "usual").write_text("x")
     write_text(tmp_path / "ours", "x")
