@@ -16,7 +16,7 @@ from curate.diffusion.base import Conditions
 from curate.diffusion.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Blocks, FlowTransformer, layer_table
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
 from curate.diffusion.library_logging import quiet
 
 BLOCK: Blocks = {
@@ -133,6 +133,7 @@ class Anima(FlowTransformer):
             ),
         ),
     )
+    autoencoder: ClassVar[Autoencoder] = qwen_vae
     text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer", "t5_tokenizer")
     tokenizers_from: ClassVar[str] = "circlestone-labs/Anima-Base-v1.0-Diffusers"
@@ -166,16 +167,6 @@ class Anima(FlowTransformer):
 
     @override
     @classmethod
-    def vae_of_folder(cls, place: Path) -> nn.Module:
-        return qwen_vae.of_folder(place)
-
-    @override
-    @classmethod
-    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
-        return qwen_vae.load(vae, offline)
-
-    @override
-    @classmethod
     def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
         return AnimaText(encoder, tokenizers, digest)
 
@@ -196,16 +187,6 @@ class Anima(FlowTransformer):
         for n in range(int(models["unet"].config["num_layers"])):
             found += layer_table("transformer", f"transformer_blocks.{n}.", f"blocks.{n}.", BLOCK, block=n)
         return [*found, *layer_table("transformer", "", "", EDGES)]
-
-    @override
-    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            return qwen_vae.encode(self.vae, pictures)
-
-    @override
-    def decode(self, latents: Tensor) -> Tensor:
-        with torch.no_grad():
-            return qwen_vae.decode(self.vae, latents)
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:

@@ -5,13 +5,13 @@ fields are explained below, and says how the model is read and run. Everything e
 options and help, the estimate, `check`, `init`, training, pictures, LoRA files, and the contract tests. `anima.py` is
 the example of a flow-matching transformer; such a family derives from `FlowTransformer` and gives
 
-- `models_of_folder`, `models_of_file`: the models that adapters can stand on, the network as `unet`, and
-  `vae_of_folder`, `other_vae`: the autoencoder;
+- `models_of_folder`, `models_of_file`: the models that adapters can stand on, the network as `unet`;
+- `autoencoder`: a module that reads an autoencoder and whose `encode` and `decode` give latents
+  [batch, channels, h, w] as the network takes them: normalized, packed, without a frame axis. `family.channels` and
+  `family.factor` are those of this form;
 - `caption_encoder`: a `CaptionEncoder` with `count` and `states`. What `states` returns is kept on disk, one caption
   at a time and without padding; `collate` pads a batch of it, with masks in `Conditions`. `padded` helps. A network
   without a mask pads to its fixed length there. The empty caption is one like others;
-- `encode`, `decode`: latents [batch, channels, h, w] as the network takes them: normalized, packed, without a frame
-  axis. `family.channels` and `family.factor` are those of this form;
 - `predict`: calls the network at σ in 0…1 (float32) and returns noise − latents, whatever sign or time the network has;
 - `layer_names`: from tables of paths in diffusers' model and in the original one; `layer_table` makes them;
 - `outline`: the layers without values for counting, with `Skeleton`; `parameters` is checked against it;

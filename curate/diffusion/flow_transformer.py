@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +28,31 @@ QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight")
 """Endings of keys beside weights that are no numbers as they stand."""
 
 
+class Autoencoder(Protocol):
+    """What a module offers that holds an autoencoder: `flux_vae`, `qwen_vae`."""
+
+    def of_folder(self, place: Path) -> nn.Module:
+        """That of a folder with config.json, float32."""
+        ...
+
+    def load(self, vae: str, offline: bool) -> nn.Module:
+        """The one that a user names, frozen. Raises InputError and MissingError."""
+        ...
+
+    def encode(self, vae: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation [batch, channels, h, w], normalized, of pictures [batch, 3, H, W] in -1 to 1."""
+        ...
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        """Pictures [batch, 3, H, W] of normalized latents."""
+        ...
+
+
 class FlowTransformer(Backbone):
     """Base of the families; captions are encoded once, and the network is a transformer of diffusers."""
 
+    autoencoder: ClassVar[Autoencoder]
+    """The module with the family's autoencoder."""
     text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     """Folders with weights that captions go through before they are kept."""
     tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer",)
@@ -49,11 +71,6 @@ class FlowTransformer(Backbone):
 
     @classmethod
     @abstractmethod
-    def vae_of_folder(cls, place: Path) -> nn.Module:
-        """The autoencoder of a folder, in float32."""
-
-    @classmethod
-    @abstractmethod
     def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
         """How captions are encoded: by an encoder's folder or file, with tokenizers in a folder's subfolders."""
 
@@ -64,10 +81,25 @@ class FlowTransformer(Backbone):
 
     @override
     @classmethod
+    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
+        return cls.autoencoder.load(vae, offline)
+
+    @override
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        return self.autoencoder.encode(self.vae, pictures)
+
+    @override
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.decode(self.vae, latents)
+
+    @override
+    @classmethod
     def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
         with quiet(), whole(place):
             models = cls.models_of_folder(place, options.dtype)
-            vae = None if options.vae else _frozen(cls.vae_of_folder(place / "vae"))
+            vae = None if options.vae else _frozen(cls.autoencoder.of_folder(place / "vae"))
             files = [p for f in (*cls.text_folders, *cls.tokenizer_folders) for p in (place / f).glob("*")]
             encoder = cls.caption_encoder(place / cls.text_folders[0], place, files_digest(files))
         return Parts(

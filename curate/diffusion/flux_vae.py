@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from curate.diffusion.checkpoint_file import VAE, filled, read
-from curate.diffusion.library_logging import quiet
-from curate.diffusion.locate import vae_files
+from curate.diffusion.checkpoint_file import VAE, filled
 from curate.diffusion.skeleton import Skeleton, numbers
-from curate.errors import InputError
+from curate.diffusion.vae import load_named
 
 PARAMETERS = 83_819_683
 """Numbers in the published one."""
@@ -41,16 +39,7 @@ def of_folder(place: Path) -> nn.Module:
 
 def load(vae: str, offline: bool) -> nn.Module:
     """The autoencoder that a user names, frozen. Raises InputError and MissingError."""
-    files = vae_files(vae, offline)
-    try:
-        with quiet():
-            made = _of_file(read(files[0])) if len(files) == 1 else of_folder(files[0].parent)
-    except (OSError, ValueError, RuntimeError, KeyError, IndexError) as error:
-        said = str(error).partition("\n")[0][:300]
-        raise InputError(
-            f"vae {vae} is not the autoencoder of FLUX.1: {said}", "give ae.safetensors, or its folder"
-        ) from error
-    return made.requires_grad_(False).eval()
+    return load_named(vae, offline, _of_file, of_folder, "FLUX.1", "give ae.safetensors, or its folder")
 
 
 def _of_file(state: Mapping[str, Tensor]) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,28 @@ def load_vae(vae: str, scaling: float, offline: bool) -> nn.Module:
     if int(config["latent_channels"]) != 4:
         raise InputError(f"vae {vae} makes {config['latent_channels']} channels, and the base reads 4")
     return made
+
+
+def load_named(
+    vae: str,
+    offline: bool,
+    of_file: Callable[[Mapping[str, Tensor]], nn.Module],
+    of_folder: Callable[[Path], nn.Module],
+    title: str,
+    remedy: str,
+) -> nn.Module:
+    """The autoencoder of a family that is always of one form, frozen: as the user names it.
+
+    `title` is whose it must be. Raises InputError for another one and MissingError for what is not there.
+    """
+    files = vae_files(vae, offline)
+    try:
+        with quiet():
+            made = of_file(read(files[0])) if len(files) == 1 else of_folder(files[0].parent)
+    except (OSError, ValueError, RuntimeError, KeyError, IndexError) as error:
+        reason = str(error).partition("\n")[0][:300]
+        raise InputError(f"vae {vae} is not the autoencoder of {title}: {reason}", remedy) from error
+    return made.requires_grad_(False).eval()
 
 
 def _from_folder(place: Path, scaling: float) -> nn.Module:

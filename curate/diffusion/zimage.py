@@ -16,7 +16,7 @@ from curate.diffusion.base import Conditions
 from curate.diffusion.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Blocks, FlowTransformer, layer_table
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
 from curate.diffusion.library_logging import quiet
 
 # diffusers' names: files of LoRAs have them too, though a file of the network holds q, k and v in one matrix
@@ -122,6 +122,7 @@ class ZImage(FlowTransformer):
             ),
         ),
     )
+    autoencoder: ClassVar[Autoencoder] = flux_vae
     tokenizers_from: ClassVar[str] = "Tongyi-MAI/Z-Image"
 
     @override
@@ -144,16 +145,6 @@ class ZImage(FlowTransformer):
 
     @override
     @classmethod
-    def vae_of_folder(cls, place: Path) -> nn.Module:
-        return flux_vae.of_folder(place)
-
-    @override
-    @classmethod
-    def other_vae(cls, vae: str, own: nn.Module | None, offline: bool) -> nn.Module:
-        return flux_vae.load(vae, offline)
-
-    @override
-    @classmethod
     def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
         return ZImageText(encoder, tokenizers, digest)
 
@@ -173,16 +164,6 @@ class ZImage(FlowTransformer):
         for n in range(int(model.config["n_layers"])):
             found += layer_table("transformer", f"layers.{n}.", f"layers.{n}.", BLOCK, block=n)
         return [*found, *layer_table("transformer", "", "", EDGES)]
-
-    @override
-    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            return flux_vae.encode(self.vae, pictures)
-
-    @override
-    def decode(self, latents: Tensor) -> Tensor:
-        with torch.no_grad():
-            return flux_vae.decode(self.vae, latents)
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
