@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from curate.adapters.base import Layer
 from curate.adapters.layer_name import LayerName
 from curate.core.declarations import name_of
-from curate.diffusion import tokenizer
-from curate.diffusion.caption_encoder import CaptionEncoder, TextStates
-from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import PACKAGE, Family, Prediction
+from curate.diffusion.text import tokenizer
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
+from curate.diffusion.text.clip_text import ClipText
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ def traits_of_family(name: str) -> Traits:
 
 
 def candidates(family: str | None) -> Iterable[Family]:
-    """The families that a base may be of: the plug-in at a dotted path, then those of this folder."""
+    """The families that a base may be of: the plug-in at a dotted path, then the others."""
     if family is not None and "." in family:
         yield family_named(family)
     yield from families().values()

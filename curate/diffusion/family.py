@@ -1,6 +1,6 @@
 """The families of base models: what each declares in its own file, read without torch.
 
-Adding a family is adding one file to this folder. Its class declares `family = Family(…)` with literal values, whose
+Adding a family is adding one file to `families`. Its class declares `family = Family(…)` with literal values, whose
 fields are explained below, and says how the model is read and run. Everything else follows from that file: detection,
 options and help, the estimate, `check`, `init`, training, pictures, LoRA files, and the contract tests. `anima.py` is
 the example of a flow-matching transformer; such a family derives from `FlowTransformer` and gives
@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 from curate.core import declarations
 
-PACKAGE = "curate.diffusion"
+PACKAGE = "curate.diffusion.families"
 Prediction = Literal["epsilon", "v", "flow"]
 Objective = Literal["diffusion", "flow"]
 SD_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -164,7 +164,7 @@ class Family:
 
 
 def families() -> dict[str, Family]:
-    """Every family of this folder by name, in the order of help."""
+    """Every family by name, in the order of help."""
     return declarations.declared(PACKAGE, Family)
 
 

@@ -13,11 +13,11 @@ from typing_extensions import override
 
 from curate.adapters.layer_name import Kind, LayerName
 from curate.diffusion.base import Backbone, LoadOptions, Parts
-from curate.diffusion.caption_encoder import CaptionEncoder
 from curate.diffusion.detect import plain_key, read_json
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import files_digest, snapshot, text_encoder_files
 from curate.diffusion.stable_diffusion import whole
+from curate.diffusion.text.caption_encoder import CaptionEncoder
 from curate.errors import InputError, MissingError
 
 Blocks = Mapping[str, tuple[str, Kind]]

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.diffusion import checkpoint_file, skeleton
+from curate.diffusion.autoencoders.vae import load_vae
 from curate.diffusion.base import Backbone, LoadOptions, Parts
-from curate.diffusion.clip_text import ClipText
 from curate.diffusion.detect import read_json, yaml_prediction
 from curate.diffusion.library_logging import quiet
-from curate.diffusion.tokenizer import tokenizer
-from curate.diffusion.vae import load_vae
+from curate.diffusion.text.clip_text import ClipText
+from curate.diffusion.text.tokenizer import tokenizer
 from curate.errors import InputError
 
 TEXT_FOLDERS = ("text_encoder", "text_encoder_2")

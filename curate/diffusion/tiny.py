@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.core.cache import cache_folder
-from curate.diffusion import byte_bpe
 from curate.diffusion.diffusers_folder import write_models
+from curate.diffusion.text import byte_bpe
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from curate.diffusion.byte_bpe import letters
+from curate.diffusion.autoencoders.flux_vae import LATENTS
 from curate.diffusion.diffusers_folder import write_json
-from curate.diffusion.flux_vae import LATENTS
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.text.byte_bpe import letters
 
 PIECES = ("<pad>", "</s>", "<unk>", "▁", *(f"▁{word}" for word in ("a", "the", "dog", "red")), *string.printable[:-5])
 T5_WORDS = len(PIECES)

@@ -9,10 +9,10 @@ from typing import Any
 
 from curate.checks.vocabulary import Vocabulary, load
 from curate.core.summary_file import planned_training
-from curate.diffusion import caption_encoder, tokenizer
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import Family, family
 from curate.diffusion.locate import locate_base
+from curate.diffusion.text import caption_encoder, tokenizer
 from curate.errors import InputError, MissingError
 from curate.init.bases import family_of_name, prompting_of
 from curate.train.options import TrainOptions

@@ -58,7 +58,7 @@ def _find(base: str, name: str) -> Any:
     """The tokenizer of a base model. Raises CurateError or OSError where it is not on this machine."""
     from curate.diffusion import tiny
     from curate.diffusion.locate import locate_base
-    from curate.diffusion.tokenizer import tokenizer
+    from curate.diffusion.text.tokenizer import tokenizer
 
     if base == "tiny":  # its tokenizer is made without the model
         with tempfile.TemporaryDirectory() as work:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from curate.core.warning_filters import ignore_warnings
 from curate.diffusion import samplers
 from curate.diffusion.base import Backbone, Conditions
-from curate.diffusion.caption_encoder import CaptionEncoder, TextStates
 from curate.diffusion.family import Prediction
 from curate.diffusion.flow_samplers import FlowSampler
 from curate.diffusion.samplers import NUMPY
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
 from curate.errors import CurateError, Interrupted
 from curate.sampling.emphasis import Emphasis, plain
 from curate.sampling.settings import PictureSettings

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from curate.diffusion.base import Backbone
-    from curate.diffusion.caption_encoder import CaptionEncoder
-    from curate.diffusion.clip_text import ClipText
+    from curate.diffusion.text.caption_encoder import CaptionEncoder
+    from curate.diffusion.text.clip_text import ClipText
 
 Emphasis = Literal["original", "no_norm", "none"]
 TITLES: dict[str, str] = dict(zip(get_args(Emphasis), ("Original", "No norm", "None"), strict=True))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from curate.diffusion.base import Backbone, Conditions
-from curate.diffusion.caption_encoder import TextStates
+from curate.diffusion.text.caption_encoder import TextStates
 from curate.sampling.emphasis import Emphasis, has_syntax, words
 
 LEAST_MEAN = 1e-6

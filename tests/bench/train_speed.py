@@ -32,10 +32,10 @@ from curate.adapters.base import Plan
 from curate.adapters.layer_name import LayerName
 from curate.adapters.make import make
 from curate.diffusion.base import Backbone
+from curate.diffusion.families.sd1 import Sd1
+from curate.diffusion.families.sdxl import Sdxl
 from curate.diffusion.family import families
 from curate.diffusion.layer_names import select_layers, unet_layer_names
-from curate.diffusion.sd1 import Sd1
-from curate.diffusion.sdxl import Sdxl
 from curate.diffusion.shape import unet_shape
 from curate.train.network.network import Network
 

@@ -10,7 +10,7 @@ from curate.checks import read_folder
 from curate.checks.settings import Settings
 from curate.checks.token_checks import check
 from curate.core.caption_options import CaptionReading
-from curate.diffusion import tokenizer
+from curate.diffusion.text import tokenizer
 from curate.train.options import TrainOptions
 from tests.checks.helpers import good
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 import cleaners
 import curate.adapters
-import curate.diffusion
+import curate.diffusion.families
 from curate.adapters import safetensors_file
 from curate.adapters.algorithm import algorithm_of, choices
 from curate.core.events import TrainStep
@@ -125,7 +125,7 @@ def test_a_family(drop: Drop, tmp_path: Path, name: str) -> None:
     (base / "model_index.json").write_text(json.dumps({**index, "_class_name": "ToyPipeline"}), "utf-8")
     given: dict[str, Any] = {}
     if name == "pocket":
-        drop(curate.diffusion, "pocket")
+        drop(curate.diffusion.families, "pocket")
         assert "pocket" in families()
         assert traits(str(base), True).family == "pocket"
     else:
@@ -154,7 +154,7 @@ def test_a_family_by_dotted_path_makes_a_run_of_its_own(tmp_path: Path) -> None:
 
 def test_a_family_in_help(tmp_path: Path) -> None:
     shutil.copy(FILES / "pocket.py", tmp_path)
-    dropped = f"import curate.diffusion\ncurate.diffusion.__path__.append({str(tmp_path)!r})"
+    dropped = f"import curate.diffusion.families\ncurate.diffusion.families.__path__.append({str(tmp_path)!r})"
     assert "or Toy: a diffusers folder" in help_of(f"{dropped}\n", "train", "--help")
 
 

@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 
 from curate.adapters import safetensors_file
 from curate.core.events import TrainStep
-from curate.diffusion import tiny, tokenizer
+from curate.diffusion import tiny
 from curate.diffusion.detect import traits
 from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.locate import locate_base, vae_digest
+from curate.diffusion.text import tokenizer
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.output.fingerprint import identify

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.diffusion import byte_bpe
 from curate.diffusion.diffusers_folder import write_json, write_models
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.text import byte_bpe
 from curate.diffusion.toy.autoencoder import AutoencoderRun, decibels, train_autoencoder
 from curate.diffusion.toy.data import pixels, scenes, vocabulary_words
 from curate.diffusion.toy.judge import accuracy, train_judge, verdicts, write_judge

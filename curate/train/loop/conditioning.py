@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from curate.diffusion.base import Conditions
-from curate.diffusion.caption_encoder import TextStates
+from curate.diffusion.text.caption_encoder import TextStates
 from curate.train.data import captions
 from curate.train.data.job import Job
 from curate.train.runtime import memory

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from curate.core.stage import Missing
-from curate.diffusion import locate, tokenizer
+from curate.diffusion import locate
 from curate.diffusion.detect import traits
 from curate.diffusion.family_class import family_class
 from curate.diffusion.frame import frame
+from curate.diffusion.text import tokenizer
 from curate.errors import CurateError, InputError, MissingError
 from curate.sampling.prompts import read_prompts
 from curate.train.data import folders

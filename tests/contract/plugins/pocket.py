@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing_extensions import override
 
 from curate.adapters.layer_name import LayerName
+from curate.diffusion.families.sd1 import Sd1
 from curate.diffusion.family import Family
-from curate.diffusion.sd1 import Sd1
 
 
 class Toy(Sd1):

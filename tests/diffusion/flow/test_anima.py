@@ -13,14 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from curate.adapters import safetensors_file
-from curate.diffusion import cosmos, qwen_vae
-from curate.diffusion.anima import BLOCK, CONDITIONER_BLOCK, EDGES, Anima
+from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
+from curate.diffusion.families.anima import BLOCK, CONDITIONER_BLOCK, EDGES, Anima
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.layer_names import select_layers
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
+from curate.diffusion.networks import cosmos
 from curate.errors import InputError, MissingError
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network

@@ -12,13 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from curate.adapters import safetensors_file
-from curate.diffusion import flux_vae, zimage_network
+from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
+from curate.diffusion.families.zimage import BLOCK, ZImage
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
-from curate.diffusion.zimage import BLOCK, ZImage
+from curate.diffusion.networks import zimage_network
 from curate.errors import InputError
 from curate.init import bases
 from curate.train.loop.flow import FlowSchedule, TimeDraw

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.diffusion.autoencoders.vae import load_named
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.skeleton import Skeleton, numbers
-from curate.diffusion.vae import load_named
 
 PARAMETERS = 126_892_531
 """Numbers in the published one."""

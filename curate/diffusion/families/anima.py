@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import LayerName
-from curate.diffusion import anima_conditioner, cosmos, qwen3_text, qwen_vae, tiny_parts
+from curate.diffusion import tiny_parts
+from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
 from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks import anima_conditioner, cosmos
+from curate.diffusion.text import qwen3_text
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
 
 BLOCK: Blocks = {
     **{

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.diffusion.autoencoders.vae import load_named
 from curate.diffusion.checkpoint_file import VAE, filled
 from curate.diffusion.skeleton import Skeleton, numbers
-from curate.diffusion.vae import load_named
 
 PARAMETERS = 83_819_683
 """Numbers in the published one."""

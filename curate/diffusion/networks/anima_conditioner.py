@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from curate.diffusion.cosmos import block_count
+from curate.diffusion.networks.cosmos import block_count
 from curate.diffusion.skeleton import Skeleton
 
 CONDITIONER: Mapping[str, Any] = {

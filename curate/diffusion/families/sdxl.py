@@ -12,11 +12,11 @@ from typing_extensions import override
 from curate.adapters.layer_name import LayerName
 from curate.diffusion.base import Conditions, LoadOptions
 from curate.diffusion.checkpoint_file import UNET, clip_of, open_clip_of
-from curate.diffusion.clip_text import ClipText
 from curate.diffusion.family import Family
 from curate.diffusion.layer_names import text_layer_names, unet_layer_names
 from curate.diffusion.shape import text_layers, unet_shape
 from curate.diffusion.stable_diffusion import StableDiffusion
+from curate.diffusion.text.clip_text import ClipText
 
 
 class Sdxl(StableDiffusion):

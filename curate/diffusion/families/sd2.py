@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.diffusion.checkpoint_file import open_clip_of
+from curate.diffusion.families.sd1 import Sd1
 from curate.diffusion.family import Family
-from curate.diffusion.sd1 import Sd1
 
 
 class Sd2(Sd1):

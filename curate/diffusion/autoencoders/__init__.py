@@ -1,0 +1,1 @@
+"""Autoencoders: pictures to latents as the networks take them, and back."""

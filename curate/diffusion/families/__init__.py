@@ -1,0 +1,1 @@
+"""The families of base models, a file each: see `curate.diffusion.family`."""

@@ -1,0 +1,1 @@
+"""Captions as networks take them: tokenizers, text encoders and what is kept of them."""
