@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from curate.adapters.base import Layer
 from curate.adapters.layer_name import LayerName
 from curate.core.declarations import name_of
+from curate.diffusion.casting import cast
 from curate.diffusion.family import PACKAGE, Family, Prediction
 from curate.diffusion.text import tokenizer
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
@@ -214,7 +215,7 @@ class Backbone(ABC):
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves the adaptable parts; the VAE follows in float32, which it needs not to overflow."""
         for part in self.parts.values():
-            nn.Module.to(part, device=device, dtype=dtype)
+            cast(part, device, dtype)
         self.vae_to(device)
 
     def vae_to(self, device: torch.device) -> None:

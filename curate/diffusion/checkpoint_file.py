@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.diffusion.casting import wants_float32
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -168,7 +169,8 @@ def open_clip_of(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, l
 def filled(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
     """The model with these tensors for its own; every one must be there. Raises InputError."""
     try:
-        model.load_state_dict({k: v.to(dtype) for k, v in tensors.items()}, strict=True, assign=True)
+        cast = {k: v.to(torch.float32 if wants_float32(model, k) else dtype) for k, v in tensors.items()}
+        model.load_state_dict(cast, strict=True, assign=True)
     except RuntimeError as error:
         raise InputError(f"the checkpoint does not hold what its family needs: {str(error)[:400]}") from error
     return model.requires_grad_(False).eval()

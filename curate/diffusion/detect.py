@@ -49,14 +49,18 @@ def candidates(family: str | None) -> Iterable[Family]:
 
 def family_of_folder(place: Path, base: str, family: str | None = None) -> Family:
     """The family of a folder in diffusers' layout. Raises InputError naming other pipelines."""
-    index = next((place / name for name in INDEXES if (place / name).is_file()), place / INDEXES[0])
-    kind = str(read_json(index).get("_class_name", "pipeline without a name"))
+    kind = str(index_of(place).get("_class_name", "pipeline without a name"))
     for found in candidates(family):
         if kind in found.pipelines and all(
             _fits(read_json(place / part / "config.json"), values) for part, values in found.configuration.items()
         ):
             return found
     raise InputError(f"{base} is {foreign.of_pipeline(kind)}, which cannot be trained", f"{titles()} models can")
+
+
+def index_of(place: Path) -> dict[str, Any]:
+    """What the index of a folder in diffusers' layout says; nothing where it has none."""
+    return read_json(next((place / name for name in INDEXES if (place / name).is_file()), place / INDEXES[0]))
 
 
 def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
+from curate.diffusion.detect import index_of
 from curate.diffusion.family import Family
 from curate.errors import InputError
 
 
-def is_distilled(family: Family, base: str) -> bool | None:
+def is_distilled(family: Family, base: str, place: Path | None = None) -> bool | None:
+    """Whether names or the index of the folder at `place` say so; None where nothing says either."""
+    named = _by_name(family, base)
+    told = index_of(place).get("is_distilled") if place is not None and place.is_dir() else None
+    if not family.distilled or not isinstance(told, bool):
+        return named
+    return told or bool(named)  # an index written without a word of it says False
+
+
+def _by_name(family: Family, base: str) -> bool | None:
     """By what the name of its file or folder tells, then that of the folder around it; None where neither does."""
     parts = PurePath(base.lower()).parts
     if len(parts) > 2 and parts[-2] == "snapshots":  # the hub's cache names folders by their content
@@ -22,15 +32,18 @@ def is_distilled(family: Family, base: str) -> bool | None:
     return None
 
 
-def check(family: Family, base: str, given: bool | None) -> None:
-    """Raises InputError for a base that is distilled, or may be; `given` is what the user says of it."""
+def check(family: Family, base: str, given: bool | None, place: Path | None = None) -> None:
+    """Raises InputError for a base that is distilled, or may be; `given` is what the user says of it.
+
+    `place` is where it is on this machine.
+    """
     if not family.distilled:
         if given is not None:
             raise InputError(f"distilled has no effect on {family.title}", "leave it out")
         return
     if given is not None:
         return
-    known = is_distilled(family, base)
+    known = is_distilled(family, base, place)
     if known is None:
         raise InputError(
             f"{base} does not say whether it is distilled: {family.title} and its distilled sibling have the same "

@@ -65,8 +65,8 @@ class Family:
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
     relatives        starts of keys that a file with the same `whole_keys` has, and what such a file is called instead
     distilled        regular expressions for what a base's name, in lower case, tells that it is a sibling with the same
-                     layers, distilled to few steps; `undistilled`, which counts first, that it is not. With them, a
-                     person must say it of a base whose name does not
+                     layers, distilled to few steps; `undistilled`, which counts first, that it is not. An index of
+                     diffusers can say it too (is_distilled). Where nothing says it, a person must
     shapes           first sizes of tensors that tell it from families with the same keys
     configuration    values that tell it from families with the same pipeline, by part of the folder
     keys             keys of a checkpoint that no other family has

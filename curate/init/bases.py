@@ -64,7 +64,7 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
         raise InputError(f"{name} is {family(known).title}, not {family(wanted).title}", "leave out --family")
     if known is None:
         return None
-    if distilled.is_distilled(family(known), name):
+    if distilled.is_distilled(family(known), name, home(name) if on_disk(name) else None):
         raise distilled.refusal(family(known), name)
     return Base(name, known, family(known).prompting or prompting_of(name), predicts_v)
 

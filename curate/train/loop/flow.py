@@ -12,10 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from curate.diffusion.dynamic_shift import Line, dynamic_shift
 from curate.train.loop.objective import Distance, Weighting, per_sample
-
-TOKEN = 16
-"""Pixels to a side of a token of a dynamic shift, in every family."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class TimeDraw:
     deviation: float = 1.0
     scale: float = 1.29
     shift: float = 1.0
-    line: tuple[float, float, float, float] | None = None
+    line: Line | None = None
 
     def of(self, generator: torch.Generator, width: int, height: int) -> Tensor:
         """One σ, float32, for a picture of so many pixels."""
@@ -50,18 +48,12 @@ class TimeDraw:
         """The shift s of a picture of so many pixels."""
         if self.line is None:
             return self.shift
-        return dynamic_shift(self.line, (width // TOKEN) * (height // TOKEN))
+        return dynamic_shift(self.line, width, height)
 
 
 def shifted(sigma: Tensor, s: float) -> Tensor:
     """σ moved towards noise for s above 1."""
     return s * sigma / (1 + (s - 1) * sigma)
-
-
-def dynamic_shift(line: tuple[float, float, float, float], tokens: int) -> float:
-    """s = e^μ of a picture of so many tokens, on the line and beyond its ends."""
-    first, low, last, high = line
-    return math.exp(low + (high - low) * (tokens - first) / (last - first))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from curate.diffusion.family import families
 
 FLOW = ", ".join(found.title for found in families().values() if found.objective == "flow") or "flow models"
 """The families that options of flow matching are for."""
+BY_SIZE = ", ".join(found.title for found in families().values() if found.shift_line) or "no family yet"
+"""The families that were trained with a shift by the size of the picture."""
 
 
 class ObjectiveOptions(BaseModel):
@@ -68,7 +70,7 @@ class ObjectiveOptions(BaseModel):
     )
     dynamic_shift: bool | None = Field(
         None,
-        description=f"Shift larger pictures more ({FLOW}), on the line that the family was trained with. "
+        description=f"Shift larger pictures more ({BY_SIZE}), on the line that the family was trained with. "
         "Default: the family's.",
     )
 

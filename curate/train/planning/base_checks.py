@@ -72,7 +72,7 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
     if outlined.family.stored_text and place is not None and place.is_file():
         check_given(outlined.family.title, place.name, options.vae, options.text_encoder)
     if "base" in options.model_fields_set or options.distilled is not None:
-        distilled.check(outlined.family, options.base, options.distilled)
+        distilled.check(outlined.family, options.base, options.distilled, place)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
     objective_options.noise_schedule(options, outlined)

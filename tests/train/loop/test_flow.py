@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from curate.train.loop.flow import FlowSchedule, TimeDraw, dynamic_shift, shifted
+from curate.train.loop.flow import FlowSchedule, TimeDraw, shifted
 from curate.train.loop.objective import Distance, Weighting
 
 COUNT = 4000
@@ -68,7 +68,6 @@ def test_dynamic_shifts_are_the_published_ones(
 ) -> None:
     for side, expected in values.items():
         assert TimeDraw(line=line).strength(side, side) == pytest.approx(expected, abs=0.006)
-        assert dynamic_shift(line, (side // 16) ** 2) == TimeDraw(line=line).strength(side, side)
 
 
 def test_a_range_of_times_and_those_of_validation() -> None:
