@@ -20,6 +20,9 @@ Kind = Literal[
     "unused",
 ]
 
+Rows = tuple[int, int, int]
+"""First part, end, and number of all equal parts of a matrix's rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerName:
@@ -32,6 +35,8 @@ class LayerName:
     block  index among kohya's 25 (SD) or 23 (SDXL) blocks; -1 in a text encoder
     model     diffusers' name of the part in LoRA files; "" where that follows from `part`
     original  path in the UNet of a one-file checkpoint; "" where checkpoints spell it as `path`
+    joint     path there of the matrix that holds this layer's rows, mostly with those of others; "" for `original`
+    rows      (first, end, of): which of so many equal parts of that matrix's rows are this layer's
     """
 
     key: str
@@ -41,3 +46,5 @@ class LayerName:
     block: int = -1
     original: str = ""
     model: str = ""
+    joint: str = ""
+    rows: Rows | None = None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from curate.adapters.layer_name import LayerName, Rows
 from curate.adapters.safetensors_file import DTYPES
 from curate.adapters.tensor_file import Entry, TensorFile
 from curate.diffusion.checkpoint_file import read
@@ -16,7 +17,6 @@ from curate.diffusion.checkpoint_names import Place, place_in_checkpoint, place_
 from curate.diffusion.detect import Traits, family_of_folder, family_of_keys, traits_of_family
 from curate.diffusion.family import Family
 from curate.diffusion.frame import frame
-from curate.diffusion.layer_names import LayerName
 from curate.diffusion.locate import locate_base
 from curate.errors import InputError
 
@@ -88,13 +88,16 @@ class BaseWeights:
     def shape(self, key: str) -> tuple[int, ...]:
         """Shape of a layer's weight."""
         file, place = self.places[key]
-        rows, *rest = self.files[file].entries[place.weight].shape
-        return (rows if place.third is None else rows // 3, *rest)
+        count, *rest = self.files[file].entries[place.weight].shape
+        if place.rows is not None:
+            first, end, of = place.rows
+            count = count * (end - first) // of
+        return (count, *rest)
 
     def weight(self, key: str) -> Tensor:
         """A layer's weight, in the precision of the file."""
         file, place = self.places[key]
-        return _part(self.files[file].read(place.weight), place)
+        return part_of(self.files[file].read(place.weight), place.rows)
 
     def has_bias(self, key: str) -> bool:
         """Whether a layer has a bias."""
@@ -104,20 +107,25 @@ class BaseWeights:
     def bias(self, key: str) -> Tensor:
         """A layer's bias."""
         file, place = self.places[key]
-        return _part(self.files[file].read(place.bias), place)
+        return part_of(self.files[file].read(place.bias), place.rows)
 
-    def by_tensor(self) -> dict[tuple[str, str], list[tuple[str, int | None]]]:
-        """Layers by file and tensor, weights and biases, with the third of the rows that is theirs."""
-        found: dict[tuple[str, str], list[tuple[str, int | None]]] = {}
+    def by_tensor(self) -> dict[tuple[str, str], list[tuple[str, Rows | None]]]:
+        """Layers by file and tensor, weights and biases, with the rows that are theirs."""
+        found: dict[tuple[str, str], list[tuple[str, Rows | None]]] = {}
         for key, (file, place) in self.places.items():
             for tensor in (place.weight, place.bias):
                 if tensor in self.files[file].entries:
-                    found.setdefault((file, tensor), []).append((key, place.third))
+                    found.setdefault((file, tensor), []).append((key, place.rows))
         return found
 
 
-def _part(tensor: Tensor, place: Place) -> Tensor:
-    return tensor if place.third is None else tensor.chunk(3)[place.third]
+def part_of(tensor: Tensor, rows: Rows | None) -> Tensor:
+    """A view of these parts of a tensor's rows; all of them without any."""
+    if rows is None:
+        return tensor
+    first, end, of = rows
+    each = len(tensor) // of
+    return tensor[first * each : end * each]
 
 
 def _of_file(root: Path, base: str) -> BaseWeights:

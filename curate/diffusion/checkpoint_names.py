@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from curate.diffusion.layer_names import LayerName
+from curate.adapters.layer_name import LayerName, Rows
 
 UNET = "model.diffusion_model."
 WRAPPERS = ("", "net.", UNET)
@@ -23,11 +23,11 @@ IN_PROJECTION = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The tensors of a layer; `third` where they are only the first, second or third part of the rows."""
+    """The tensors of a layer; `rows` where only these parts of their rows are its own."""
 
     weight: str
     bias: str
-    third: int | None = None
+    rows: Rows | None = None
 
 
 def place_in_checkpoint(layer: LayerName, texts: tuple[tuple[str, str], ...], keys: Collection[str]) -> Place | None:
@@ -36,7 +36,8 @@ def place_in_checkpoint(layer: LayerName, texts: tuple[tuple[str, str], ...], ke
     `texts` are the family's text encoders in checkpoints: prefix and form, clip or open_clip.
     """
     if layer.model:
-        found = (_present(f"{wrapper}{layer.original}", keys) for wrapper in WRAPPERS)
+        names = ((layer.original, None), (layer.joint, layer.rows)) if layer.joint else ((layer.original, None),)
+        found = (_present(f"{wrapper}{name}", keys, rows) for wrapper in WRAPPERS for name, rows in names)
         return next((place for place in found if place), None)
     if layer.part == "unet":
         return _present(f"{UNET}{layer.original or layer.path}", keys)
@@ -48,7 +49,8 @@ def place_in_checkpoint(layer: LayerName, texts: tuple[tuple[str, str], ...], ke
         return None
     stem = f"{prefix}transformer.resblocks.{match[1]}"
     if match[2] in IN_PROJECTION:
-        place = Place(f"{stem}.attn.in_proj_weight", f"{stem}.attn.in_proj_bias", IN_PROJECTION.index(match[2]))
+        at = IN_PROJECTION.index(match[2])
+        place = Place(f"{stem}.attn.in_proj_weight", f"{stem}.attn.in_proj_bias", (at, at + 1, 3))
         return place if place.weight in keys else None
     return _present(f"{stem}.{OPEN_CLIP[match[2]]}", keys)
 
@@ -59,5 +61,5 @@ def place_in_part(layer: LayerName, keys: Collection[str], prefix: str = "") -> 
     return _present(prefix + layer.path, keys) or _present(prefix + short, keys)
 
 
-def _present(stem: str, keys: Collection[str]) -> Place | None:
-    return Place(f"{stem}.weight", f"{stem}.bias") if f"{stem}.weight" in keys else None
+def _present(stem: str, keys: Collection[str], rows: Rows | None = None) -> Place | None:
+    return Place(f"{stem}.weight", f"{stem}.bias", rows) if f"{stem}.weight" in keys else None

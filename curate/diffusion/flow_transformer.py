@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import Kind, LayerName
+from curate.adapters.layer_name import Kind, LayerName, Rows
 from curate.diffusion.base import Backbone, LoadOptions, Parts
 from curate.diffusion.detect import plain_key, read_json
 from curate.diffusion.library_logging import quiet
@@ -22,7 +22,8 @@ from curate.errors import InputError, MissingError
 
 Blocks = Mapping[str, tuple[str, Kind]]
 """Layers of a block: path in diffusers' model -> path in the original model, and kind."""
-
+Joint = Mapping[str, tuple[str, Rows]]
+"""Layers of a block that the original model holds in one matrix: path in diffusers' -> path there, and which rows."""
 
 QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight")
 """Endings of keys beside weights that are no numbers as they stand."""
@@ -179,13 +180,26 @@ def _frozen(model: nn.Module) -> nn.Module:
     return model.requires_grad_(False).eval()
 
 
+def thirds(joint: str, *paths: str) -> dict[str, tuple[str, Rows]]:
+    """Three layers that stand one below the other in one matrix."""
+    return {path: (joint, (n, n + 1, 3)) for n, path in enumerate(paths)}
+
+
 def layer_table(
-    model: str, path: str, original: str, layers: Blocks, part: str = "unet", block: int = -1
+    model: str,
+    path: str,
+    original: str,
+    layers: Blocks,
+    part: str = "unet",
+    block: int = -1,
+    joint: Joint | None = None,
 ) -> Iterator[LayerName]:
     """The layers of a block or of what is outside blocks; `path` and `original` stand before those in `layers`.
 
     `model` is diffusers' name of the part.
     """
     for inner, (theirs, kind) in layers.items():
-        native = f"{original}{theirs}"
-        yield LayerName(f"lora_unet_{native.replace('.', '_')}", part, f"{path}{inner}", kind, block, native, model)
+        native, (whole, rows) = f"{original}{theirs}", (joint or {}).get(inner, ("", None))
+        key = f"lora_unet_{native.replace('.', '_')}"
+        whole = f"{original}{whole}" if whole else ""
+        yield LayerName(key, part, f"{path}{inner}", kind, block, native, model, whole, rows)

@@ -14,7 +14,7 @@ from torch import Tensor
 from curate.adapters import tensor_file
 from curate.adapters.tensor_file import TensorFile
 from curate.core.files import copy_file
-from curate.diffusion.base_weights import BaseWeights, Tensors
+from curate.diffusion.base_weights import BaseWeights, Tensors, part_of
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.changes import layer_adapter, weight_change
@@ -90,8 +90,8 @@ class _Patch:
     def apply(self, file: str, tensor: str, value: Tensor) -> Tensor:
         """A tensor of the base with everything added, in float32."""
         whole = value.float()
-        for layer, third in self.by_tensor[file, tensor]:
-            rows = whole if third is None else whole.chunk(3)[third]
+        for layer, own in self.by_tensor[file, tensor]:
+            rows = part_of(whole, own)
             is_bias = tensor == self.base.places[layer][1].bias
             for one in self.files:
                 if layer in one.file.layers and (strength := strength_of(one, layer)):

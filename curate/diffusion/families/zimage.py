@@ -16,7 +16,7 @@ from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.networks import zimage_network
 from curate.diffusion.text import qwen3_text
@@ -29,6 +29,10 @@ KINDS: Mapping[str, Kind] = {
     "adaLN_modulation.0": "time",
 }
 BLOCK: Blocks = {path: (path, kind) for path, kind in KINDS.items()}
+JOINT: Joint = {
+    **thirds("attention.qkv", "attention.to_q", "attention.to_k", "attention.to_v"),
+    "attention.to_out.0": ("attention.out", (0, 1, 1)),
+}
 # few train these: no preset of attention and feed-forward alone has them
 REFINER: Blocks = {path: (path, "edge") for path in KINDS}
 EDGES: Blocks = {
@@ -41,6 +45,9 @@ EDGES: Blocks = {
         "all_final_layer.2-1.adaLN_modulation.1",
         "all_final_layer.2-1.linear",
     )
+}
+EDGES_JOINT: Joint = {
+    path: (path.removeprefix("all_").replace(".2-1", ""), (0, 1, 1)) for path in EDGES if path.startswith("all_")
 }
 
 
@@ -163,10 +170,10 @@ class ZImage(FlowTransformer):
         found: list[LayerName] = []
         for n in range(int(model.config["n_refiner_layers"])):
             for path in (f"noise_refiner.{n}.", f"context_refiner.{n}."):
-                found += layer_table("transformer", path, path, REFINER)
+                found += layer_table("transformer", path, path, REFINER, joint=JOINT)
         for n in range(int(model.config["n_layers"])):
-            found += layer_table("transformer", f"layers.{n}.", f"layers.{n}.", BLOCK, block=n)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
+            found += layer_table("transformer", f"layers.{n}.", f"layers.{n}.", BLOCK, block=n, joint=JOINT)
+        return [*found, *layer_table("transformer", "", "", EDGES, joint=EDGES_JOINT)]
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:

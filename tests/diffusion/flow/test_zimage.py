@@ -14,6 +14,7 @@ from torch import Tensor
 from curate.adapters import safetensors_file
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Backbone, LoadOptions
+from curate.diffusion.base_weights import BaseWeights
 from curate.diffusion.detect import family_of_keys, traits
 from curate.diffusion.families.zimage import BLOCK, ZImage
 from curate.diffusion.frame import frame_of_family
@@ -183,6 +184,10 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     states = encoder.open(CPU, torch.float32).state_dict()
     save_file({f"model.{key}": tensor for key, tensor in states.items()}, text)
     assert traits(str(file), True).family == "zimage"
+    weights = BaseWeights.open(str(file), True)
+    for name in backbone.layer_names():
+        if (layer := backbone.layer(name)) is not None:
+            assert torch.equal(weights.weight(name.key), layer.weight)
     with pytest.raises(InputError, match="network alone, without autoencoder"):
         load(str(file), True)
     other = load(str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place)))
