@@ -59,6 +59,8 @@ class FlowTransformer(Backbone):
     tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer",)
     tokenizers_from: ClassVar[str] = ""
     """Hub name whose tokenizers files of the network alone take where none are named."""
+    scheduler: ClassVar[Mapping[str, Any]] = {}
+    """What the published scheduler's configuration says of the shift, for files of the network alone."""
 
     @classmethod
     @abstractmethod
@@ -133,7 +135,7 @@ class FlowTransformer(Backbone):
         encoder = files[0] if len(files) == 1 else files[0].parent
         captions = cls.caption_encoder(encoder, tokenizers, files_digest([*files, *inside]))
         named = {name: _frozen(model) for name, model in models.items()}
-        return Parts(named, None, [], cls.family.resolution, {}, captions)
+        return Parts(named, None, [], cls.family.resolution, dict(cls.scheduler), captions)
 
     @classmethod
     def tokenizers(cls, given: str, place: Path, offline: bool) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import torch
 from curate.diffusion.autoencoders.flux_vae import LATENTS
 from curate.diffusion.diffusers_folder import write_json
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.text import describe
 from curate.diffusion.text.byte_bpe import letters
+from curate.diffusion.text.qwen_vl_text import CLASSES, TURNS, Kind
 
 PIECES = ("<pad>", "</s>", "<unk>", "▁", *(f"▁{word}" for word in ("a", "the", "dog", "red")), *string.printable[:-5])
 T5_WORDS = len(PIECES)
@@ -27,20 +30,29 @@ CHAT = (
 """What Qwen3's template makes of plain messages: without thinking, the thought is there and empty."""
 WIDTH = 16
 """Of the tiny text encoder's states."""
+VL_WIDTH = 128
+"""Of the tiny Qwen-VL encoders' states: one head, as wide as the published ones' are."""
 
 
-def qwen_vocabulary() -> dict[str, int]:
+def qwen_vocabulary(merges: Sequence[tuple[str, str]] = MERGES) -> dict[str, int]:
     """The tiny Qwen tokenizer's: every byte, a few words, and the special tokens."""
-    made = ["".join(pair) for pair in MERGES]
+    made = ["".join(pair) for pair in merges]
     return {token: n for n, token in enumerate([*letters(), *made, *SPECIAL])}
+
+
+def merges_of(text: str) -> list[tuple[str, str]]:
+    """Merges that make each word of a text one token: letter after letter, words behind a space first."""
+    words = re.findall(r"Ġ?[a-zA-Z]+", re.sub(r"<\|\w+\|>", "", text).replace(" ", "Ġ"))
+    pairs = [
+        (word[:n], word[n]) for word in sorted(words, key=lambda word: word[0] != "Ġ") for n in range(1, len(word))
+    ]
+    return list(dict.fromkeys(pairs))
 
 
 def write_qwen3(encoder: Path, tokenizer: Path, layers: int = 2) -> None:
     """A Qwen3 text encoder and its tokenizer."""
-    import transformers
     from transformers import Qwen3Config, Qwen3Model
 
-    theirs: Any = transformers
     words = qwen_vocabulary()
     config = Qwen3Config(
         vocab_size=len(words),
@@ -56,10 +68,42 @@ def write_qwen3(encoder: Path, tokenizer: Path, layers: int = 2) -> None:
     torch.manual_seed(19)
     with quiet():
         Qwen3Model(config).save_pretrained(encoder)
-    written = theirs.Qwen2Tokenizer(vocab=words, merges=list(MERGES), pad_token=SPECIAL[0])
+    _write_tokenizer(tokenizer, MERGES)
+
+
+def _write_tokenizer(place: Path, merges: Sequence[tuple[str, str]]) -> None:
+    import transformers
+
+    theirs: Any = transformers
+    written = theirs.Qwen2Tokenizer(vocab=qwen_vocabulary(merges), merges=list(merges), pad_token=SPECIAL[0])
     written.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
     written.chat_template = CHAT
-    written.save_pretrained(tokenizer)
+    written.save_pretrained(place)
+
+
+def write_qwen_vl(encoder: Path, tokenizer: Path, kind: Kind, layers: int = 2, told: str = describe.BEFORE) -> None:
+    """A Qwen-VL text encoder, with the part that sees, and a tokenizer that knows the words of `told`."""
+    import transformers
+
+    theirs: Any = transformers
+    merges = [*merges_of(told), *MERGES]
+    language: dict[str, Any] = {
+        "vocab_size": len(qwen_vocabulary(merges)),
+        "hidden_size": VL_WIDTH,
+        "intermediate_size": 32,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {"rope_type": "default", "rope_theta": TURNS[kind], "mrope_section": [16, 24, 24]},
+    }
+    sees = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": 4}
+    sees |= {"out_hidden_size": VL_WIDTH}
+    with quiet():
+        config = getattr(theirs, f"{CLASSES[kind]}Config")(text_config=language, vision_config=sees)
+        torch.manual_seed(19)
+        getattr(theirs, f"{CLASSES[kind]}ForConditionalGeneration")(config).save_pretrained(encoder)
+    _write_tokenizer(tokenizer, merges)
 
 
 def write_t5_tokenizer(place: Path) -> None:

@@ -1,0 +1,96 @@
+"""The language model of a Qwen-VL text encoder, from a folder or one file; the part that sees pictures is not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from curate.adapters.tensor_file import TensorFile
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.library_logging import quiet
+from curate.errors import InputError
+
+Kind = Literal["Qwen2.5-VL", "Qwen3-VL"]
+CLASSES: Mapping[Kind, str] = {"Qwen2.5-VL": "Qwen2_5_VL", "Qwen3-VL": "Qwen3VL"}
+"""How the names of transformers' classes begin."""
+TURNS: Mapping[Kind, float] = {"Qwen2.5-VL": 1e6, "Qwen3-VL": 5e6}
+"""θ of the positions, which no file tells."""
+HEAD = 128
+"""Width of a head where a file does not tell it: that of every published model."""
+WRAPPERS = ("model.language_model.", "language_model.model.", "language_model.", "model.")
+"""What stands before the language model's names; newer ones have a level more."""
+OTHER = re.compile(r"(model\.)?(visual|lm_head)\.|scaled_fp8$|.*\.scale_input$")
+"""Keys of what a text encoder has no use for."""
+UNREAD = (".comfy_quant", ".weight_scale", ".qweight")
+"""Endings of keys beside weights in forms that are not read."""
+
+
+def load(place: Path, dtype: torch.dtype, kind: Kind) -> nn.Module:
+    """The language model without its head, frozen. Raises InputError for what is none of that kind."""
+    import transformers
+
+    theirs: Any = transformers
+    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    try:
+        with quiet():
+            tensors = dict(pair for file in files for pair in _tensors(TensorFile.open(file), dtype))
+            if place.is_dir():
+                whole = getattr(theirs, f"{CLASSES[kind]}Config").from_pretrained(place, local_files_only=True)
+                config = whole.get_text_config()
+            else:
+                config = getattr(theirs, f"{CLASSES[kind]}TextConfig")(**_config_of(tensors, kind))
+            with torch.device("meta"):
+                made = getattr(theirs, f"{CLASSES[kind]}TextModel")(config)
+            full: Any = filled(made, tensors, dtype)
+    except (OSError, ValueError, RuntimeError, KeyError, InputError) as error:
+        said = str(error).partition("\n")[0][:300]
+        raise InputError(f"{place} is not a {kind} text encoder: {said}", "give its file or its folder") from error
+    full.rotary_emb = type(made.rotary_emb)(config)  # what it turns positions by is in no file
+    return full.requires_grad_(False).eval()
+
+
+def _tensors(file: TensorFile, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """The language model's tensors by its own names; those stored in 8 bits with a scale are made whole."""
+    if quantized := next((key for key in file.entries if key.endswith(UNREAD)), ""):
+        raise ValueError(f"it is stored in a form that is not read ({quantized}); the bf16 file is")
+    for key in file.entries:
+        if OTHER.match(key) or key.endswith(".scale_weight"):
+            continue
+        tensor, scale = file.read(key), key.removesuffix("weight") + "scale_weight"
+        if scale in file.entries:
+            tensor = (tensor.float() * file.read(scale).float()).to(dtype)
+        wrapper = next((one for one in WRAPPERS if key.startswith(one)), "")
+        yield key.removeprefix(wrapper), tensor
+
+
+def _config_of(tensors: Mapping[str, Tensor], kind: Kind) -> dict[str, Any]:
+    """The configuration that the shapes of a file's tensors tell. Raises KeyError."""
+    vocabulary, width = tensors["embed_tokens.weight"].shape
+    attention = "layers.0.self_attn."
+    norm = tensors.get(f"{attention}q_norm.weight")
+    if (norm is None) != (kind == "Qwen2.5-VL"):
+        raise ValueError("it is another generation of Qwen")
+    each = HEAD if norm is None else norm.shape[0]
+    own = {} if norm is None else {"head_dim": each}
+    return {
+        **own,
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": tensors["layers.0.mlp.gate_proj.weight"].shape[0],
+        "num_hidden_layers": 1 + max(int(m[1]) for key in tensors if (m := re.match(r"layers\.(\d+)\.", key))),
+        "num_attention_heads": tensors[f"{attention}q_proj.weight"].shape[0] // each,
+        "num_key_value_heads": tensors[f"{attention}k_proj.weight"].shape[0] // each,
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 128_000,
+        # the three parts are for pictures: a caption's positions are the same in all of them
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": TURNS[kind],
+            "mrope_section": [each // 2 - 2 * (each * 3 // 16), each * 3 // 16, each * 3 // 16],
+        },
+    }
