@@ -33,6 +33,7 @@ from curate.core import declarations
 PACKAGE = "curate.diffusion.families"
 Prediction = Literal["epsilon", "v", "flow"]
 Objective = Literal["diffusion", "flow"]
+Guide = tuple[str, Mapping[str, Mapping[str, Any]]]
 SD_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders of a Stable Diffusion model."""
 INDEXES = ("model_index.json", "modular_model_index.json")
@@ -94,7 +95,8 @@ class Family:
     checkpoint_texts  text encoders in one-file checkpoints: their prefix, and whose names they have, clip or open_clip
     comfyui_texts    ComfyUI's names of the text encoders
     style_rate       learning rate of AdamW for a style
-    guides           guides for training that were written for it
+    guides           guides for training that were written for it: by name, one line for help, and options of the
+                     trainer by whose they are (a program's preset, its documentation)
     kohya            what kohya calls it: the name of its script and of its switch
     prompting        what captions its bases were trained with, where their names do not tell
     v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
@@ -152,7 +154,7 @@ class Family:
     checkpoint_texts: tuple[tuple[str, str], ...] = ()
     comfyui_texts: tuple[str, ...] = ("clip_l", "clip_g")
     style_rate: float = 1e-4
-    guides: tuple[str, ...] = ()
+    guides: Mapping[str, Guide] = field(default_factory=dict[str, Guide])
     kohya: tuple[str, ...] = ()
     prompting: Literal["natural", "danbooru", "e621", ""] = ""
     v_zero_snr: bool = False

@@ -14,7 +14,7 @@ from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings, Missing
 from curate.errors import CurateError
-from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms
+from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms, presets
 from curate.train.options.kohya import keys as kohya_keys
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ class Train(TrainOptions, DatasetStage):
 
     \b
     Guides (--guide). Your own options override their settings:
-      valstrix        Prodigy, cosine, locon rank 32, conv rank 16 and alpha 1, min-SNR 5, debiased loss
-      lycoris-lora, lycoris-loha, lycoris-lokr
-                      the LyCORIS paper's settings: small ranks, AdamW8bit, batch 8
-      pony            for Pony: locon rank 8, conv rank 256, alphas 4, 400 steps, effective batch 48
-      style           locon rank 32; each picture is trained 35 times instead of 100
+    {guides}
     """
 
     version: ClassVar[int] = 1
@@ -69,8 +65,9 @@ class Train(TrainOptions, DatasetStage):
 
     @classmethod
     def help_text(cls) -> str:
-        """The docstring with every algorithm that there is."""
-        return super().help_text().replace("    {algorithms}", textwrap.indent(algorithms.table(), " " * 4))
+        """The docstring with every algorithm and guide that there is."""
+        text = super().help_text().replace("    {algorithms}", textwrap.indent(algorithms.table(), " " * 4))
+        return text.replace("    {guides}", textwrap.indent(presets.table(), " " * 6))
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""

@@ -15,7 +15,9 @@ from curate.diffusion.family_class import family_class
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_names import CONVOLUTIONS, PRESETS, select_layers
 from curate.diffusion.load import load
-from curate.train.options.presets import GUIDES
+from curate.train.loop.objective_options import check_family
+from curate.train.options import TrainOptions
+from curate.train.options.presets import guides
 from tests.diffusion.helpers import narrow
 from tests.train.conftest import one_thread, own_cache
 
@@ -28,7 +30,17 @@ EVERY = pytest.mark.parametrize("name", families())
 def test_what_the_source_declares_is_what_the_class_has(name: str) -> None:
     found = families()[name]
     assert family_class(name).family == found
-    assert set(found.guides) <= set(GUIDES)
+
+
+@EVERY
+def test_its_guides_fit_it(name: str) -> None:
+    found = families()[name]
+    for guide in found.guides:
+        options = TrainOptions(guide=guide, family=name)
+        check_family(options, found)
+        values = guides()[guide].values
+        assert {option: getattr(options, option) for option in values} == values
+        assert found.objective != "flow" or set(guides()[guide].sources) == set(values)
 
 
 @EVERY

@@ -123,6 +123,49 @@ class Anima(FlowTransformer):
         least_gib=8,
         prompting="danbooru",
         style_rate=5e-5,
+        guides={
+            "anima": (
+                "for Anima: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024",
+                {
+                    "ai-toolkit's preset, DiffSynth": {"rank": 32, "learning_rate": 1e-4},
+                    "ai-toolkit's preset": {
+                        "alpha": 32.0,
+                        "weight_decay": 1e-4,
+                        "batch": 1,
+                        "steps": 3000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                    },
+                    "every program's preset": {"schedule": "constant", "gradient_checkpointing": True},
+                    "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
+                    "sd-scripts' default, OneTrainer's preset": {
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                    },
+                },
+            ),
+            "anima-onetrainer": (
+                "for Anima: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-5, batch 2 at 512, int8 base",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-5,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 2,
+                        "showings": 100,
+                        "resolution": 512,
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                        "base_precision": "int8",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

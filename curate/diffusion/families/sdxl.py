@@ -68,7 +68,34 @@ class Sdxl(StableDiffusion):
             "OnomaAIResearch/Illustrious-xl-early-release-v0": "SDXL for anime, danbooru tags",
         },
         least_gib=8,
-        guides=("pony",),
+        guides={
+            "pony": (
+                "for Pony: locon rank 8, conv rank 256, alphas 4, 400 steps, effective batch 48",
+                {
+                    "": {
+                        "algo": "locon",
+                        "rank": 8,
+                        "alpha": 4.0,
+                        "conv_rank": 256,
+                        "conv_alpha": 4.0,
+                        "layer_preset": "full",
+                        "scale_weight_norms": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 1e-4,
+                        "schedule": "cosine",
+                        "precision": "fp16",
+                        "batch": 8,
+                        "accumulate": 6,
+                        "bucket_step": 32,
+                        "multires_steps": 10,
+                        "multires_discount": 0.1,
+                        "shuffle": True,
+                        "keep_tokens": 1,
+                        "steps": 400,
+                    },
+                },
+            ),
+        },
         kohya=("sdxl_train_network", "sdxl"),
         memory=(
             (

@@ -119,6 +119,47 @@ class ZImage(FlowTransformer):
         common={"Tongyi-MAI/Z-Image": "Z-Image, photos and drawings by sentences"},
         least_gib=12,
         prompting="natural",
+        guides={
+            "zimage": (
+                "for Z-Image: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024, fp8 base",
+                {
+                    "musubi-tuner's documentation, ai-toolkit's preset": {"rank": 32, "learning_rate": 1e-4},
+                    "ai-toolkit's preset": {
+                        "alpha": 32.0,
+                        "weight_decay": 1e-4,
+                        "batch": 1,
+                        "steps": 3000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                    },
+                    "every program's preset": {"schedule": "constant", "gradient_checkpointing": True},
+                    "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
+                    "OneTrainer's and ai-toolkit's preset": {"base_precision": "fp8"},
+                    "musubi-tuner's documentation": {"timestep_sampling": "logit-normal", "flow_shift": 2.0},
+                },
+            ),
+            "zimage-onetrainer": (
+                "for Z-Image: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-4, batch 2 at 512, fp8 base",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-4,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 2,
+                        "showings": 100,
+                        "resolution": 512,
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                        "base_precision": "fp8",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

@@ -192,7 +192,7 @@ def check(
     options: TrainOptions, family: Family, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]
 ) -> None:
     """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
-    guided = presets.GUIDES[options.guide].values if options.guide else {}
+    guided = presets.guides()[options.guide].values if options.guide else {}
     spatial = any(adapter.shape.spatial for adapter in adapters.values())
     for name in SPATIAL:
         value = getattr(options, name)

@@ -132,10 +132,10 @@ class NetworkOptions(BaseModel):
         ge=0,
         description="Largest norm of ΔW that a layer may have. 1 suits LoRAs that will be combined; 0: off.",
     )
-    guide: Annotated[str, WithJsonSchema({"enum": ["", *presets.GUIDES], "type": "string"})] = Field(
+    guide: Annotated[str, WithJsonSchema({"enum": ["", *presets.guides()], "type": "string"})] = Field(
         "",
-        description=f"Use the settings of a guide ({', '.join(presets.GUIDES)}). Your own options override them.",
-        examples=list(presets.GUIDES),
+        description=f"Use the settings of a guide ({', '.join(presets.guides())}). Your own options override them.",
+        examples=list(presets.guides()),
     )
     layer_preset: Annotated[str, WithJsonSchema({"enum": ["", *LAYERS], "type": "string"})] = Field(
         "",
@@ -147,8 +147,8 @@ class NetworkOptions(BaseModel):
     @field_validator("guide", mode="after")
     @classmethod
     def _known_guide(cls, value: str) -> str:
-        if value and value not in presets.GUIDES:
-            raise ValueError(f'unknown guide "{value}": {nearest(value, list(presets.GUIDES))}')
+        if value and value not in presets.guides():
+            raise ValueError(f'unknown guide "{value}": {nearest(value, list(presets.guides()))}')
         return value
 
     @field_validator("layer_preset", mode="after")

@@ -73,8 +73,8 @@ def sources(options: TrainOptions, explicit: Collection[str], how: str) -> dict[
             source = "kohya's file"
         elif not guide and name in read.defaults and value == read.defaults[name]:
             source = "kohya's default"
-        elif guide and not plain and name in presets.GUIDES[guide].values:
-            source = f"guide {guide}"
+        elif guide and not plain and name in presets.guides()[guide].values:
+            source = presets.source(guide, name)
         found[name] = Value(value, source)
     return found
 

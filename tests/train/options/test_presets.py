@@ -35,9 +35,12 @@ def made(guide: str, **given: Any) -> TrainOptions:
     return TrainOptions(guide=guide, **given)
 
 
-@pytest.mark.parametrize("name", presets.GUIDES)
+GUIDES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(WRITTEN)
+
+
+@pytest.mark.parametrize("name", GUIDES)
 def test_a_guide_sets_what_it_says(name: str) -> None:
-    options, wanted = made(name), YAML(typ="safe", pure=True).load(WRITTEN)[name]
+    options, wanted = made(name), GUIDES[name]
     assert {option: getattr(options, option) for option in wanted} == wanted
     if name in LAYERS:
         assert resolve.layer_preset(options, family("sd1")) == LAYERS[name]
@@ -59,6 +62,24 @@ def test_another_length_takes_the_place_of_the_guides() -> None:
     assert made("pony", epochs=3).steps is None
     assert made("style", steps=5).showings == 100
     assert made("pony", showings=20).steps is None
+
+
+def test_a_guide_for_lora_leaves_the_size_of_other_algorithms_to_them() -> None:
+    assert (made("zimage").rank, made("zimage").alpha) == (32, 32)
+    assert (made("zimage", algo="lokr").rank, made("zimage", algo="lokr").learning_rate) == (None, 1e-4)
+    assert made("zimage", rank=8).alpha is None  # which is the rank then
+    assert made("zimage-onetrainer", rank=8).alpha == 1
+
+
+def test_fit_chooses_what_saves_memory_instead_of_the_guide() -> None:
+    assert (made("zimage").base_precision, made("zimage").gradient_checkpointing) == ("fp8", True)
+    fitted = made("zimage", fit="12GB")
+    assert (fitted.base_precision, fitted.gradient_checkpointing) == ("auto", False)
+
+
+def test_the_source_of_each_value_is_named() -> None:
+    assert presets.source("zimage", "flow_shift") == "guide zimage: musubi-tuner's documentation"
+    assert presets.source("pony", "rank") == "guide pony"
 
 
 def test_what_another_algorithm_cannot_use_is_left_out() -> None:
