@@ -17,7 +17,7 @@ from curate.train.data.dataset import Dataset
 from curate.train.data.job import Job
 from curate.train.network.network import Network, by_layer
 from curate.train.options import TrainOptions, resolve
-from curate.train.output import run_records
+from curate.train.output import load_back, run_records
 from curate.train.output.metadata import metadata
 from curate.train.output.metadata_user import KEYS, has_words, words
 
@@ -101,10 +101,15 @@ def remember(run: run_records.Run, folder: Path, path: Path, data: bytes) -> Non
 def write(
     job: Job, network: Network, run: run_records.Run, folder: Path, step: int, ending: str = ""
 ) -> tuple[Path, bytes]:
-    """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes."""
+    """Writes the LoRA after so many steps under its name + ending and checks it; its path and bytes.
+
+    Raises CurateError for a file that another program would not load as it was trained; the file stays there.
+    """
     place, wanted = run_records.output_folder(job.options, folder), usual_name(job.options, job.data, folder)
     path, data = put(place, wanted, ending, lambda name: content(job, network, name, run.id, step))
-    check(path, network, resolve.file_names(job.options, job.backbone.family))
+    names = resolve.file_names(job.options, job.backbone.family)
+    check(path, network, names)
+    load_back.check(path, network, names)
     return path, data
 
 

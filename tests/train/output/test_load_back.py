@@ -1,0 +1,143 @@
+"""After a save diffusers' loader is asked what it makes of the file: what it would lose or change is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from curate.adapters import file_names, safetensors_file
+from curate.adapters.peft_config import HEADER
+from curate.diffusion.family import families
+from curate.diffusion.family_class import family_class
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.load import load
+from curate.errors import CurateError
+from curate.train.network.network import Network, by_layer
+from curate.train.options import TrainOptions
+from curate.train.output import load_back
+from curate.train.trainer import attach
+from tests.train.conftest import draw_folder, run
+
+FLOW = [name for name, found in families().items() if found.objective == "flow"]
+FORMS = [(name, names) for name in FLOW for names in families()[name].readers["diffusers"]]
+Make = Callable[..., Network]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Adapters of several ranks on a family's tiny model, away from the start."""
+    made: dict[tuple[str, str], Network] = {}
+
+    def of(name: str, algo: str = "lora") -> Network:
+        if (name, algo) not in made:
+            kind = family_class(name)
+            assert issubclass(kind, FlowTransformer)
+            kind.write_tiny(place := tmp_path_factory.mktemp(name))
+            given = TrainOptions(base=str(place), algo=algo, rank=4, alpha=1.0, layers=("_0_=2",))
+            found = attach(given, load(str(place), True))
+            torch.manual_seed(3)
+            with torch.no_grad():
+                for _, parameter in found.named_parameters():
+                    parameter.add_(torch.randn_like(parameter) * 0.05)
+            made[name, algo] = found
+        return made[name, algo]
+
+    return of
+
+
+def written(network: Network, names: str, path: Path, header: dict[str, str] | None = None, **changed: Any) -> Path:
+    """The file as training writes it, with the tensors of one layer changed."""
+    own = {key: tensor.to(torch.bfloat16) for key, tensor in network.tensors().items()}
+    if names != "kohya":
+        own = file_names.named(by_layer(own), network.layer_names, names, ())
+    first = next(iter(own)).split(".lora_")[0].removesuffix(".alpha")
+    change: Callable[[str, Tensor], tuple[str, Tensor] | None] = changed.get("change", lambda k, t: (k, t))
+    kept = [change(k, t) if k.startswith(f"{first}.") else (k, t) for k, t in own.items()]
+    path.write_bytes(safetensors_file.serialize(dict(pair for pair in kept if pair), header or {}))
+    return path
+
+
+@pytest.mark.parametrize(("name", "names"), FORMS)
+def test_what_is_written_is_what_diffusers_loads(name: str, names: str, network: Make, tmp_path: Path) -> None:
+    load_back.check(written(network(name), names, tmp_path / "x.safetensors"), network(name), names)
+
+
+@pytest.mark.parametrize(("name", "names"), FORMS)
+def test_a_wrong_strength_a_lost_layer_and_an_unread_name_are_found(
+    name: str, names: str, network: Make, tmp_path: Path
+) -> None:
+    def refused(message: str, change: Callable[[str, Tensor], tuple[str, Tensor] | None]) -> None:
+        path = written(network(name), names, tmp_path / "x.safetensors", change=change)
+        with pytest.raises(CurateError, match=message) as error:
+            load_back.check(path, network(name), names)
+        assert str(path) in error.value.message and "curate lora convert" in str(error.value.remedy)
+        assert path.is_file()
+
+    ends = (".alpha",) if names == "kohya" else (".lora_B.weight",)
+    refused(r"the layer \S+ loads at 0.25 of its strength\n", lambda k, t: (k, t * 0.25 if k.endswith(ends) else t))
+    refused(r"the layer \S+ loads with other values\n", lambda k, t: (k, t.flip(0) if t.dim() else t))
+    refused(r"the layer \S+ loads as nothing\n", lambda k, t: None)
+    refused(r"the layer \S+ loads as nothing\n", lambda k, t: (k, t * 0))
+    refused(r"loads as nothing, and 1 more|[Kk]ey|name", lambda k, t: (f"{k.partition('.')[0]}_x.{k}", t))
+    path = written(network(name), names, tmp_path / "x.safetensors", {HEADER: json.dumps(HALF)})
+    with pytest.raises(CurateError, match=r"loads at 0.5 of its strength, and \d+ more"):
+        load_back.check(path, network(name), names)
+
+
+HALF = {f"{model}.{key}": value for model in ("transformer",) for key, value in {"r": 4, "lora_alpha": 2}.items()}
+
+
+@pytest.mark.parametrize("name", FLOW)
+def test_nothing_is_claimed_of_what_diffusers_does_not_read(name: str, network: Make, tmp_path: Path) -> None:
+    lacking = tmp_path / "missing.safetensors"
+    load_back.check(lacking, network(name, "loha"), families()[name].file_names)
+    load_back.check(lacking, network(name), "lycoris")
+    with pytest.raises(CurateError, match="does not load"):
+        load_back.check(lacking, network(name), families()[name].file_names)
+
+
+def test_numbers_too_small_for_fp16_are_no_wrong_strength(network: Make, tmp_path: Path) -> None:
+    adapters = network("zimage")
+    before = {key: parameter.detach().clone() for key, parameter in adapters.named_parameters()}
+    with torch.no_grad():
+        for key, parameter in adapters.named_parameters():
+            if key.endswith("lora_up"):
+                parameter.mul_(1e-5)
+    own = file_names.named(by_layer(adapters.tensors()), adapters.layer_names, "diffusers", ())
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors_file.serialize({key: tensor.half() for key, tensor in own.items()}, {}))
+    load_back.check(path, adapters, "diffusers")
+    with torch.no_grad():
+        for key, parameter in adapters.named_parameters():
+            parameter.copy_(before[key])
+
+
+def test_a_training_whose_file_diffusers_misreads_keeps_it_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers.loaders import lora_pipeline
+
+    def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key: tensor * 0.5 if ".lora_B." in key else tensor for key, tensor in converted(state).items()}
+
+    converted = lora_pipeline._convert_non_diffusers_anima_lora_to_diffusers
+    monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", halved)
+    kind = family_class("anima")
+    assert issubclass(kind, FlowTransformer)
+    kind.write_tiny(tmp_path / "anima")
+    small: dict[str, Any] = {"resolution": 64, "bucket_step": 32, "rank": 2, "tensorboard": False, "steps": 1}
+    given = {**small, "base": str(tmp_path / "anima"), "learning_rate": 1e-2, "output_name": "mine"}
+    folder = draw_folder(tmp_path / "prepared")
+    with pytest.raises(CurateError, match=r"does not load \S+/mine.safetensors as it was trained: .* at 0.5 of its"):
+        run(folder, **given)
+    [file] = folder.rglob("mine.safetensors")
+    kept = file.read_bytes()
+    monkeypatch.undo()
+    path, _ = run(folder, **given)
+    assert path == file and path.read_bytes() == kept
