@@ -41,7 +41,6 @@ NAMES = (
     (r"cascade|wuerstchen", "Stable Cascade"),
     (r"hunyuan", "HunyuanDiT"),
     (r"\bwan[-_.]?\d", "Wan"),
-    (r"krea", "Krea"),
     (r"refiner", "the SDXL refiner"),
 )
 """What a base's name tells, as regular expressions in lower case; the first that fits counts."""
@@ -95,7 +94,6 @@ LORA_MARKS = {
     "single_transformer_blocks": "FLUX",
     "single_blocks": "FLUX",
     "img_mlp_net": "Qwen-Image",
-    "blocks_0_attn_wq": "Krea",
     "lora_prior_": "Stable Cascade",
     "lora_te3_": "FLUX or Stable Diffusion 3",
     "transformer_blocks_0_attn_to_q": "FLUX, Qwen-Image or Stable Diffusion 3",

@@ -77,7 +77,8 @@ class Skeleton(nn.Module):
 
     def parameter(self, name: str, *shape: int) -> None:
         """A parameter outside layers."""
-        self.register_parameter(name, nn.Parameter(torch.empty(shape, device="meta")))
+        above, _, own = name.rpartition(".")
+        self._node(above).register_parameter(own, nn.Parameter(torch.empty(shape, device="meta")))
 
     def resnet(self, path: str, into: int, out: int, time: int = 0) -> None:
         """Two convolutions, with a projection of the time where there is one."""

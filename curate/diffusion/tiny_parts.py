@@ -140,8 +140,10 @@ def write_flux_vae(place: Path) -> None:
         AutoencoderKL(**narrow, **LATENTS).save_pretrained(place)
 
 
-def write_index(place: Path, pipeline: str, schedule: Mapping[str, Any], index: str = "model_index.json") -> None:
-    """The index and the scheduler's configuration."""
-    write_json(place / index, {"_class_name": pipeline})
+def write_index(
+    place: Path, pipeline: str, schedule: Mapping[str, Any], index: str = "model_index.json", **further: Any
+) -> None:
+    """The index, with what else it says, and the scheduler's configuration."""
+    write_json(place / index, {"_class_name": pipeline, **further})
     values = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, **schedule}
     write_json(place / "scheduler" / "scheduler_config.json", values)

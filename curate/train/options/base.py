@@ -62,8 +62,8 @@ class BaseOptions(BaseModel):
     )
     distilled: bool | None = Field(
         None,
-        description=f"Whether the base is a variant distilled to few steps ({SIBLINGS}). One whose name says so is "
-        "refused; --distilled trains on it all the same. Default: as its name says.",
+        description=f"Whether the base is a variant distilled to few steps ({SIBLINGS}). One whose name or index "
+        "says so is refused; --distilled trains on it all the same. Default: as they say.",
     )
     prediction: Literal["auto", "epsilon", "v"] = Field(
         "auto", description="What the base model predicts; auto reads it from the base."

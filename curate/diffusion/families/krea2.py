@@ -1,0 +1,238 @@
+"""Krea 2: a single-stream transformer that fuses the states of many layers of Qwen3-VL; rectified flow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import Kind, LayerName
+from curate.core.digests import text_digest
+from curate.diffusion import tiny_parts
+from curate.diffusion.autoencoders import qwen_vae
+from curate.diffusion.base import Conditions, LoadOptions, Parts
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.detect import index_of
+from curate.diffusion.distilled import is_distilled
+from curate.diffusion.dynamic_shift import dynamic_shift, line_of
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks import krea2_network
+from curate.diffusion.patches import SIDE, to_latents, to_tokens
+from curate.diffusion.text import describe, qwen_vl_text
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+
+KINDS: Mapping[str, Kind] = {"attn": "attn", "ff": "mlp"}
+BLOCK: Blocks = {path: (theirs, KINDS[path.partition(".")[0]]) for path, theirs in krea2_network.LAYERS.items()}
+EDGES: Blocks = {
+    path: (theirs, "time" if path.startswith("time") else "edge") for path, theirs in krea2_network.EDGES.items()
+}
+ENDING = 5
+"""Tokens behind the caption."""
+DISTILLED_MU = 1.15
+"""Of the sibling that was distilled, whatever the size of the picture."""
+LAYERS_READ = tuple(range(2, 36, 3))
+"""States of Qwen3-VL that the network takes, by their numbers among all; 0 is what the first layer reads."""
+
+
+class Krea2Text(CaptionEncoder):
+    """The caption as a picture to describe; the states of many layers of Qwen3-VL side by side."""
+
+    limit: ClassVar[int] = 512
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        told = index_of(tokenizers).get("text_encoder_select_layers")
+        self.layers = LAYERS_READ if told is None else tuple(int(n) for n in told)
+        own = digest if self.layers == LAYERS_READ else text_digest(digest, *map(str, self.layers))
+        super().__init__(lambda dtype: qwen_vl_text.load(encoder, dtype, "Qwen3-VL"), own)
+        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
+
+    @override
+    def count(self, caption: str) -> int:
+        read = self.qwen(describe.BEFORE + caption, verbose=False)["input_ids"]
+        return len(read) - describe.DROPPED + ENDING
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        most = self.limit + describe.DROPPED - ENDING
+        read = self.qwen(describe.BEFORE + caption, truncation=True, max_length=most)["input_ids"]
+        # the network was trained with padding before the ending; masked, and with positions of real tokens alone, it
+        # changes nothing
+        read = [*read, *self.qwen(describe.AFTER)["input_ids"]]
+        ids = torch.tensor(read, dtype=torch.long, device=device)
+        every = model(input_ids=ids[None], output_hidden_states=True).hidden_states
+        return {"states": torch.stack([every[n][0, describe.DROPPED :] for n in self.layers], dim=1)}
+
+
+class Krea2(FlowTransformer):
+    """Krea 2 Raw, not its distilled sibling Turbo, which has the same layers."""
+
+    family = Family(
+        title="Krea 2",
+        order=7,
+        pipelines=("Krea2Pipeline",),
+        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=16,
+        factor=8,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=28,
+        draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
+        shift_line=(256, 0.5, 6400, 1.15),
+        sampling={"sampler": "euler", "steps": 28, "guidance": 5.5},
+        file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "comfyui", "kohya", "lycoris"),
+            "kohya": ("kohya",),
+            "diffusers": ("diffusers", "comfyui"),
+        },
+        whole_keys=("txtfusion.projector.weight",),
+        distilled=(r"turbo",),
+        undistilled=(r"(?<![a-z])raw(?![a-z])",),
+        versions=("Krea-2", "Krea-2"),
+        architectures=("Krea-2", "Krea-2"),
+        implementation="https://github.com/krea-ai/krea-2",
+        parameters=12_820_073_036,
+        forward=(6.31e-3, 3.86e-8),
+        backward=(6.30e-3, 8.23e-8),
+        kept=1.67e-3,
+        kept_checkpointed=8.7e-5,
+        names=(r"krea[-_ ]?2",),
+        common={"krea/Krea-2-Raw": "Krea 2, photos and drawings by sentences; non-commercial beyond 50 seats"},
+        least_gib=24,
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 8 bits and gradient checkpointing make room on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                40,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    autoencoder: ClassVar[Autoencoder] = qwen_vae
+    tokenizers_from: ClassVar[str] = "krea/Krea-2-Raw"
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        return {"unet": Krea2Transformer2DModel.from_pretrained(place / "transformer", **given)}
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
+
+        with torch.device("meta"), quiet():
+            network = Krea2Transformer2DModel(**krea2_network.config_of(state))
+        return {"unet": filled(network, krea2_network.renamed(state, network.state_dict()), dtype)}
+
+    @override
+    @classmethod
+    def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
+        return _with_sibling(super().from_folder(place, base, options), is_distilled(cls.family, base, place))
+
+    @override
+    @classmethod
+    def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
+        parts = super().from_file(state, place, options, offline)
+        return _with_sibling(parts, is_distilled(cls.family, str(place)))
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return Krea2Text(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = krea2_network.outline({**krea2_network.NETWORK, **configuration("transformer")})
+        return {"unet": network}, qwen_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        config: Any = self.parts["unet"].config
+        counts = (config["num_layerwise_text_blocks"], config["num_refiner_text_blocks"], config["num_layers"])
+        found: list[LayerName] = []
+        for (path, original), count in zip(krea2_network.STACKS.items(), counts, strict=True):
+            main = original == "blocks"
+            for n in range(int(count)):
+                inside = f"{path}.{n}.", f"{original}.{n}."
+                found += layer_table("transformer", *inside, BLOCK, block=n if main else -1)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        alike = len({len(one["states"]) for one in texts}) == 1  # attention is faster without a mask
+        return Conditions(context, mask=None if alike else mask)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        height, width = latents.shape[-2:]
+        out = self.parts["unet"](
+            to_tokens(latents),
+            conditions.context,
+            timesteps,
+            _positions(conditions.context.shape[1], height // SIDE, width // SIDE, latents.device),
+            encoder_attention_mask=conditions.mask,
+            return_dict=False,
+        )[0]
+        return to_latents(out, height, width)
+
+    @override
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        if self.schedule.get("is_distilled"):
+            return math.exp(DISTILLED_MU)
+        assert self.family.shift_line is not None
+        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
+
+        small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 4}
+        small |= {"num_key_value_heads": 2, "intermediate_size": 48, "timestep_embed_dim": 16}
+        text: dict[str, Any] = {"text_hidden_dim": tiny_parts.VL_WIDTH, "num_text_layers": len(LAYERS_READ)}
+        text |= {"text_num_attention_heads": 2, "text_num_key_value_heads": 2, "text_intermediate_size": 32}
+        text |= {"num_layerwise_text_blocks": 1, "num_refiner_text_blocks": 1, "axes_dims_rope": (4, 6, 6)}
+        torch.manual_seed(17)
+        with quiet():
+            Krea2Transformer2DModel(**small, **text).save_pretrained(place / "transformer")
+        tiny_parts.write_qwen_vae(place / "vae")
+        folders, told = (place / "text_encoder", place / "tokenizer"), describe.message("")
+        tiny_parts.write_qwen_vl(*folders, "Qwen3-VL", LAYERS_READ[-1] + 1, told)
+        tiny_parts.write_index(place, "Krea2Pipeline", {"max_image_seq_len": 6400}, is_distilled=False)
+
+
+def _with_sibling(parts: Parts, distilled: bool | None) -> Parts:
+    parts.schedule = {**parts.schedule, "is_distilled": bool(distilled)}
+    return parts
+
+
+def _positions(words: int, rows: int, columns: int, device: torch.device) -> Tensor:
+    """[words + rows · columns, 3] of time, row and column; words are all at the origin."""
+    axes = (torch.arange(count, dtype=torch.float32, device=device) for count in (1, rows, columns))
+    return torch.cat([torch.zeros(words, 3, device=device), torch.cartesian_prod(*axes)])
