@@ -54,13 +54,14 @@ class InstructionsDone(Event):
 class StageStarted(Event):
     """A stage has work to do: `todo` pictures to compute, `recalled` already known.
 
-    `title` is what people call it, "" where that is its name.
+    `title` is what people call it, "" where that is its name; `unit` one of what it counts.
     """
 
     stage: str
     todo: int
     recalled: int
     title: str = ""
+    unit: str = "picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +75,24 @@ class RecordDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageFinished(Event):
-    """A stage that had started is done."""
+    """A stage that had started is done; `unit` is one of what it counts."""
 
     stage: str
     computed: int
     recalled: int
     aside: int
     seconds: float
+    unit: str = "picture"
 
 
 @dataclass(frozen=True, slots=True)
 class StageRecalled(Event):
-    """Everything a stage would do is known; it did not run. `title` is what people call it."""
+    """Everything a stage would do is known; it did not run. `title` is what people call it, `unit` what it counts."""
 
     stage: str
     recalled: int
     title: str = ""
+    unit: str = "picture"
 
 
 @dataclass(frozen=True, slots=True)

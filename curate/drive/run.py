@@ -93,7 +93,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
             stored.upload(session.store, session.tell, session.env.stopping)
-            places = {"uploaded to": stored.address, **places}
+            places = {"output": stored.address, **places}
         return Completion(result, places, "" if then else _next(pipeline, names), fingerprint=state)
 
     result = carry_out(job, work)

@@ -109,8 +109,8 @@ class Progress:
                 self._end(event)
             case StageRecalled():
                 self._titles[event.stage] = event.title
-                pictures = counted(event.recalled, "picture")
-                self._say(f"{self._title(event.stage)}: up to date ({pictures})", "dim")
+                things = counted(event.recalled, event.unit)
+                self._say(f"{self._title(event.stage)}: up to date ({things})", "dim")
             case Note() if not event.key:
                 prefix = f"{self._title(event.stage)}: " if event.stage else ""
                 word = "" if event.level == "info" else f"{visible(event.level)}: "
@@ -148,7 +148,7 @@ class Progress:
             self._tasks[event.stage] = self._bars.add_task(self._title(event.stage), total=None, stage=event.stage)
         else:
             reused = f", {event.recalled:,} reused" if event.recalled else ""
-            self._say(f"{self._title(event.stage)}: {counted(event.todo, 'picture')} to process{reused}")
+            self._say(f"{self._title(event.stage)}: {counted(event.todo, event.unit)} to process{reused}")
 
     def _move(self, event: RecordDone) -> None:
         job = self._jobs.get(event.stage)
@@ -197,7 +197,7 @@ class Progress:
 
     def _end(self, event: StageFinished) -> None:
         job = self._jobs.pop(event.stage, None)
-        done = counted(job.pace.count, "step") if job and job.unit else counted(event.computed, "picture")
+        done = counted(job.pace.count, "step") if job and job.unit else counted(event.computed, event.unit)
         aside = f"{event.aside:,} set aside" if event.aside else ""
         losses = (job.loss, job.average, job.validation) if job else ("", "", "")
         ranked = [(0, done), (1, aside), *zip((2, 5, 4), losses, strict=True), (3, span(event.seconds))]

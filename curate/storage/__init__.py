@@ -4,7 +4,7 @@ from curate.storage.address import backend_missing, is_address, misspelled, norm
 from curate.storage.archives import is_archive, local_archives
 from curate.storage.inputs import Fetched, fetch
 from curate.storage.output import Output
-from curate.storage.places import Unread
+from curate.storage.places import Unread, refusal
 
 __all__ = [
     "Fetched",
@@ -19,5 +19,6 @@ __all__ = [
     "normalized",
     "problem",
     "redacted",
+    "refusal",
     "work_folder",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Location:
     def path(self, name: str) -> str:
         """The path of an object by its name below the root, as the file system takes it."""
         return f"{self.root}/{name}" if name else self.root
+
+    def require_bucket(self) -> None:
+        """Raises FileNotFoundError where the bucket is not there; one that may not be asked for passes."""
+        if _protocol(self.address) in _EXTRAS.keys() | _PACKAGES.keys():
+            with contextlib.suppress(PermissionError):
+                self.file_system.info(self.root.partition("/")[0])
 
 
 def is_address(text: str) -> bool:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from curate.core.counting import counted
 from curate.core.events import Listener, Note, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.files import digest_bytes, write_text
 from curate.storage.address import Location
 from curate.storage.errors import concerns_object, reason_of, storage_error
 from curate.storage.listing import StoredObject
-from curate.storage.members import Damaged, Members
+from curate.storage.members import MASK, Damaged, Members
 from curate.storage.parquet_table import read_table
 from curate.storage.places import Unread, files_below, is_hidden, is_picture, remove_others, require_room
 from curate.storage.tar_shard import read_shard
@@ -27,6 +28,7 @@ from curate.storage.tar_shard import read_shard
 STAGE = "unpack"
 """The name under which events tell of it."""
 SUFFIXES = (".tar", ".parquet")
+_UNIT = "archive"
 _BLOCK = 8 << 20
 """Bytes that are asked of a store at a time."""
 
@@ -113,7 +115,7 @@ def unpack(
     require_room(root, sum(archive.size for archive in todo), where)
     root.mkdir(parents=True, exist_ok=True)
     if todo:
-        tell(StageStarted(STAGE, len(todo), len(archives) - len(todo)))
+        tell(StageStarted(STAGE, len(todo), len(archives) - len(todo), unit=_UNIT))
     taken: set[str] = set()
     files: set[str] = set()
     unread: list[Unread] = []
@@ -126,14 +128,14 @@ def unpack(
             tell(RecordDone(STAGE, archive.name))
         taken.update(row["keys"])
         files.update(row["files"])
-        unread.extend(Unread(root, name, reason) for name, reason in row["unread"])
+        unread.extend(Unread(root, name, reason, archive.name) for name, reason in row["unread"])
         for message in row["messages"]:
             tell(Note("warning", message))
     remove_others(root, files)
     if todo:
-        tell(StageFinished(STAGE, len(todo), len(archives) - len(todo), 0, time.monotonic() - begun))
+        tell(StageFinished(STAGE, len(todo), len(archives) - len(todo), 0, time.monotonic() - begun, _UNIT))
     else:
-        tell(StageRecalled(STAGE, len(archives)))
+        tell(StageRecalled(STAGE, len(archives), unit=_UNIT))
     return unread
 
 
@@ -152,6 +154,12 @@ def _known(notes: Path, archive: Archive, root: Path) -> dict[str, Any] | None:
     return None
 
 
+def _taken(members: Members) -> str:
+    """How many pictures could be read of an archive that is damaged."""
+    pictures = sum(is_picture(name) and not name.endswith(MASK) for name in members.files)
+    return f", so that only {counted(pictures, 'picture')} of it could be read" if pictures else ""
+
+
 def _read(archive: Archive, members: Members, where: str) -> dict[str, Any]:
     """Unpacks one archive; what is said of it."""
     messages: list[str] = []
@@ -160,15 +168,15 @@ def _read(archive: Archive, members: Members, where: str) -> dict[str, Any]:
         with archive.open() as file:
             messages += reader(file, archive.size, members)
     except Damaged as damage:
-        members.refuse(archive.name, f"the archive is damaged: {damage}")
+        messages.append(f"the archive is damaged{_taken(members)}: {damage}")
     except Exception as error:
         if not concerns_object(error):
             raise storage_error(f"{where}/{archive.name}", error) from error
-        members.refuse(archive.name, f"cannot be read: {reason_of(error)}")
+        messages.append(f"the archive cannot be read: {reason_of(error)}")
     return {
         "version": archive.version,
         "files": sorted(members.files),
         "keys": sorted(members.keys),
         "unread": members.unread,
-        "messages": [f"{archive.name}: {message}" for message in messages],
+        "messages": [f"{archive.name}: {message}" for message in (*messages, *members.messages())],
     }

@@ -56,17 +56,23 @@ class Members:
         self.left_out.setdefault(reason, []).append(name)
 
     def messages(self) -> list[str]:
-        """A line for each reason for which members were passed over."""
-        return [
+        """A line for each reason for which members were passed over, and one on samples that got another name."""
+        lines = [
             f"{counted(len(names), 'member')} left out, {reason}: {', '.join(names[:3])}{' …' * (len(names) > 3)}"
             for reason, names in self.left_out.items()
         ]
+        if others := [(key, name) for key, name in self._names.items() if name != posixpath.join(self._above, key)]:
+            key, name = others[0]
+            whose = "its name" if len(others) == 1 else "their names"
+            what = f"{counted(len(others), 'picture')} named otherwise, since another archive has {whose}"
+            lines.append(f"{what}: {key} is {name}{' …' * (len(others) > 1)}")
+        return lines
 
     def refused(self, name: str) -> bool:
         """Whether a name is not taken; if so it is noted."""
         reason = refusal(name)
         if reason:
-            self.refuse(posixpath.join(self._above, name.replace("\0", "_").strip("/")), reason)
+            self.refuse(posixpath.join(self._above, name.replace("\0", "_")), reason)
         return bool(reason)
 
     def key(self, key: str) -> str:

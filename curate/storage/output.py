@@ -63,6 +63,8 @@ class Output:
                     fetch_object(location, copied, self.folder / _COPY, time.time_ns())
                 elif writes:  # a store that refuses does so before the work is done
                     location.file_system.pipe_file(location.path(_ABOUT), _TEXT.encode())
+                else:
+                    location.require_bucket()
             except Exception as error:
                 raise storage_error(self.address, error) from error
 

@@ -21,11 +21,15 @@ _SEPARATORS = ("\\", ":") if os.name == "nt" else ()
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something of the input `root` that could not be read, by its path there, and why."""
+    """A picture or caption of the input `root` that could not be read, by its path there, and why.
+
+    `archive` is the path of the archive that it is in, "" where it lies by itself.
+    """
 
     root: Path
     name: str
     reason: str
+    archive: str = ""
 
 
 def refusal(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from curate.captions import EXTENSIONS
 from curate.images import SUFFIXES
 from curate.storage.members import MASK, Damaged, Members, facts_of
+from curate.storage.places import is_hidden
 
 _MASK = ".mask.png"
 _MOST = 1 << 20
@@ -33,7 +34,7 @@ def read_shard(file: BinaryIO, size: int, members: Members) -> list[str]:
             _check_end(file, max(end, 0), size)
     except (tarfile.TarError, EOFError) as error:
         raise Damaged(str(error)) from error
-    return [*([f"{links} links are left out"] if links else []), *members.messages()]
+    return [f"{links} links are left out"] if links else []
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -56,7 +57,11 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> No
     is_mask, is_text = name.lower().endswith(_MASK), suffix in EXTENSIONS
     if not (suffix in SUFFIXES or is_text or suffix == ".json") or members.refused(name):
         return
+    if is_hidden(name):
+        members.leave_out(name, "hidden")
+        return
     if (is_text or suffix == ".json") and member.size > _MOST:
+        members.leave_out(name, "too large for a caption")
         return
     stem = name[: -len(_MASK)] if is_mask else name[: len(name) - len(suffix)]
     key = members.key(stem)

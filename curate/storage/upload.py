@@ -18,12 +18,13 @@ from curate.errors import CurateError
 from curate.storage.address import Location
 from curate.storage.errors import storage_error
 from curate.storage.listing import StoredObject, version_of
-from curate.storage.places import files_below, is_hidden, is_picture
+from curate.storage.places import files_below, is_hidden
 from curate.storage.transfer import each
 from curate.storage.uploads import Upload, Uploads
 
 STAGE = "upload"
 """The name under which events tell of it."""
+_UNIT = "file"
 _REPORT = f"{LEDGER}/report"
 """How the paths of the report and of its files begin."""
 _LISTS = (".toml", ".jsonl", ".zip", ".tar", ".parquet")
@@ -64,18 +65,16 @@ def bring_up_to_date(
     gone = [name for name in known if name not in digests and _is_ours(name, known, objects, tell)]
     if not puts and not gone:
         return 0
-    pictures = sum(is_picture(one.name) for one in puts)
-    kept = sum(is_picture(name) for name in digests) - pictures
+    kept = len(digests) - len(puts)
     if not report:
-        tell(StageStarted(STAGE, pictures, kept))
+        tell(StageStarted(STAGE, len(puts), kept, unit=_UNIT))
     for rank in range(3):
         for one in _put(location, folder, [one for one in puts if _rank(one.name) == rank], uploads, stopping):
-            if is_picture(one.name):
-                tell(RecordDone(STAGE, one.name))
+            tell(RecordDone(STAGE, one.name))
     for rank in range(3):
         _remove(location, [name for name in gone if _rank(name) == rank], objects, uploads, stopping)
     if not report:
-        tell(StageFinished(STAGE, pictures, kept, 0, time.monotonic() - begun))
+        tell(StageFinished(STAGE, len(puts), kept, 0, time.monotonic() - begun, _UNIT))
     return len(puts) + len(gone)
 
 

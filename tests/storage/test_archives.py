@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from curate.core.counting import counted
 from curate.core.events import Event, Note
 from curate.storage import Fetched, fetch
 from tests.storage.conftest import Run, picture, pictures, tree, write_files, write_pipeline
@@ -127,6 +128,27 @@ def test_a_second_member_of_a_name_is_named_and_the_first_one_kept(tmp_path: Pat
     ]
 
 
+def test_what_nobody_sees_in_an_archive_is_told_of(tmp_path: Path) -> None:
+    members = [("a.png", picture(1)), (".b.png", picture(2)), ("._a.png", b"resource"), ("a.txt", b"x" * (2 << 20))]
+    again = [("a.png", picture(3)), ("b.png", picture(4))]
+    put(tmp_path / "shards", **{"0.tar": shard(members), "1.tar": shard(again)})
+    _, files, warnings = fetched(tmp_path / "shards", tmp_path / "out")
+    assert set(files) == {"a.png", "a~1.png", "b.png"}
+    assert warnings == [
+        "0.tar: 2 members left out, hidden: .b.png, ._a.png",
+        "0.tar: 1 member left out, too large for a caption: a.txt",
+        "1.tar: 1 picture named otherwise, since another archive has its name: a is a~1",
+    ]
+
+
+def test_a_refused_name_makes_no_concept(tmp_path: Path, curate: Run) -> None:
+    put(tmp_path / "shards", **{"0.tar": shard([("/elsewhere/a.png", picture(1)), ("dog/b.png", picture(2))])})
+    done = curate("run", write_pipeline(tmp_path, "shards", "prepared"), "--json")
+    said = json.loads(done.stdout)
+    assert [row["key"] for row in said["aside"]] == ["0.tar/elsewhere/a.png"]
+    assert "elsewhere" not in said["concepts"]
+
+
 def test_hostile_names_are_refused_by_name(tmp_path: Path) -> None:
     names = ["../out.png", "/etc/out.png", "a/../../out.png", "good/a.png", "a//b.png"]
     data = shard([(name, picture(n)) for n, name in enumerate(names)])
@@ -159,17 +181,24 @@ def test_paths_in_a_table_only_name_the_picture(tmp_path: Path) -> None:
     assert files["dog/d~5.png"] == picture(5)
 
 
-@pytest.mark.parametrize("cut", [700, 5000])
-def test_a_truncated_shard_gives_what_is_whole_and_names_the_rest(tmp_path: Path, curate: Run, cut: int) -> None:
+@pytest.mark.parametrize(("cut", "whole"), [(700, 1), (5000, 2)])
+def test_a_truncated_shard_gives_what_is_whole_and_names_the_rest(
+    tmp_path: Path, curate: Run, cut: int, whole: int
+) -> None:
     members = [(f"dog/{n}.jpg", picture(n, "JPEG") + bytes(3000)) for n in range(3)]
     put(
         tmp_path / "shards",
         **{"a.tar": shard(members)[: 3 * 4096 + cut - 4096], "b.tar": shard([("dog/z.png", picture(7))])},
     )
-    done = curate("run", write_pipeline(tmp_path, "shards", "prepared"), "--json")
-    aside = {row["key"]: row["reason"] for row in json.loads(done.stdout)["aside"]}
-    assert "damaged" in aside["shards/a.tar"]
-    assert any("ends within it" in reason for reason in aside.values())
+    file = write_pipeline(tmp_path, "shards", "prepared")
+    done = curate("run", file, "--json")
+    said = json.loads(done.stdout)
+    assert [row["key"] for row in said["aside"]] == [f"a.tar/dog/{whole}.jpg"]
+    assert said["pictures"] == whole + 2  # with the torn one and that of the other archive
+    found = counted(whole, "picture")
+    damage = f"a.tar: the archive is damaged, so that only {found} of it could be read: it ends too early"
+    assert damage in done.stderr
+    assert damage in curate("plan", file).stderr
     assert (tmp_path / "prepared/1_zwx dog/z.png").is_file()
     assert (tmp_path / "prepared/1_zwx dog/0.png").is_file()
 
@@ -178,17 +207,17 @@ def test_a_damaged_header_does_not_look_like_the_end(tmp_path: Path) -> None:
     data = bytearray(shard([(f"{n}.png", picture(n)) for n in range(3)]))
     second = data.index(b"1.png")
     data[second + 100 : second + 160] = b"\xff" * 60
-    result, files, _ = fetched(put(tmp_path / "s", **{"0.tar": bytes(data)}), tmp_path / "out")
+    _, files, warnings = fetched(put(tmp_path / "s", **{"0.tar": bytes(data)}), tmp_path / "out")
     assert set(files) == {"0.png"}
-    assert [one.name for one in result.unread] == ["0.tar"]
+    assert warnings[0].startswith("0.tar: the archive is damaged, so that only 1 picture of it could be read: what")
 
 
 @pytest.mark.parametrize("name", ["0.tar", "0.parquet"])
-def test_an_archive_that_is_none_is_set_aside(tmp_path: Path, name: str) -> None:
-    result, files, _ = fetched(put(tmp_path / "s", **{name: b"<html>not here</html>" * 100}), tmp_path / "out")
+def test_an_archive_that_is_none_is_told_of(tmp_path: Path, name: str) -> None:
+    _, files, warnings = fetched(put(tmp_path / "s", **{name: b"<html>not here</html>" * 100}), tmp_path / "out")
     assert files == {}
-    assert [one.name for one in result.unread] == [name]
-    assert "damaged" in result.unread[0].reason
+    assert f"{name}: the archive is damaged, so that only nothing" not in warnings[0]
+    assert warnings[0].startswith(f"{name}: the archive is damaged: ")
 
 
 def test_the_same_name_in_two_shards_stays_two_pictures_with_their_captions(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def work(tmp_path: Path, cache: str = "cache") -> Path:
 def test_from_bucket_to_bucket_twice(s3: S3, curate: Run, file: Path, expected: dict[str, bytes]) -> None:
     done = curate("run", file)
     assert stored(s3) == expected
-    assert "uploaded to   s3://target/set" in done.stderr
+    assert "output        s3://target/set" in done.stderr
     assert {name for name in s3.tree("target", "set/") if name.startswith(".curate/")} == set(OURS)
 
     s3.requests.clear()

@@ -119,6 +119,8 @@ def test_a_wrong_output_ends_the_run_before_its_work(
     assert all(word in done.stderr for word in words), done.stderr
     assert "convert" not in done.stderr
     assert "secret" not in done.stderr
+    plan = curate("plan", file, "--set", f"output={target}", code=code)
+    assert all(word in plan.stderr for word in words), plan.stderr
     assert s3.tree("source") == before
 
 
