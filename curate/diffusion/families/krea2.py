@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import Kind, LayerName
-from curate.core.digests import text_digest
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
 from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.detect import index_of
 from curate.diffusion.distilled import is_distilled
 from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
@@ -25,49 +23,17 @@ from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransform
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.networks import krea2_network
 from curate.diffusion.patches import SIDE, to_latents, to_tokens
-from curate.diffusion.text import describe, qwen_vl_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text import describe
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded
+from curate.diffusion.text.krea2_text import LAYERS_READ, Krea2Text
 
 KINDS: Mapping[str, Kind] = {"attn": "attn", "ff": "mlp"}
 BLOCK: Blocks = {path: (theirs, KINDS[path.partition(".")[0]]) for path, theirs in krea2_network.LAYERS.items()}
 EDGES: Blocks = {
     path: (theirs, "time" if path.startswith("time") else "edge") for path, theirs in krea2_network.EDGES.items()
 }
-ENDING = 5
-"""Tokens behind the caption."""
 DISTILLED_MU = 1.15
 """Of the sibling that was distilled, whatever the size of the picture."""
-LAYERS_READ = tuple(range(2, 36, 3))
-"""States of Qwen3-VL that the network takes, by their numbers among all; 0 is what the first layer reads."""
-
-
-class Krea2Text(CaptionEncoder):
-    """The caption as a picture to describe; the states of many layers of Qwen3-VL side by side."""
-
-    limit: ClassVar[int] = 512
-
-    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
-        told = index_of(tokenizers).get("text_encoder_select_layers")
-        self.layers = LAYERS_READ if told is None else tuple(int(n) for n in told)
-        own = digest if self.layers == LAYERS_READ else text_digest(digest, *map(str, self.layers))
-        super().__init__(lambda dtype: qwen_vl_text.load(encoder, dtype, "Qwen3-VL"), own)
-        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
-
-    @override
-    def count(self, caption: str) -> int:
-        read = self.qwen(describe.BEFORE + caption, verbose=False)["input_ids"]
-        return len(read) - describe.DROPPED + ENDING
-
-    @override
-    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
-        most = self.limit + describe.DROPPED - ENDING
-        read = self.qwen(describe.BEFORE + caption, truncation=True, max_length=most)["input_ids"]
-        # the network was trained with padding before the ending; masked, and with positions of real tokens alone, it
-        # changes nothing
-        read = [*read, *self.qwen(describe.AFTER)["input_ids"]]
-        ids = torch.tensor(read, dtype=torch.long, device=device)
-        every = model(input_ids=ids[None], output_hidden_states=True).hidden_states
-        return {"states": torch.stack([every[n][0, describe.DROPPED :] for n in self.layers], dim=1)}
 
 
 class Krea2(FlowTransformer):
@@ -115,6 +81,46 @@ class Krea2(FlowTransformer):
         common={"krea/Krea-2-Raw": "Krea 2, photos and drawings by sentences; non-commercial beyond 50 seats"},
         least_gib=24,
         prompting="natural",
+        guides={
+            "krea2": (
+                "for Krea 2: rank and alpha 32 on every linear layer, AdamW 1e-4, shift by the picture's size",
+                {
+                    "its makers' default, as musubi-tuner's documentation has it": {
+                        "rank": 32,
+                        "alpha": 32.0,
+                        "layer_preset": "full",
+                    },
+                    "musubi-tuner's documentation, ai-toolkit's preset": {"learning_rate": 1e-4},
+                    "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
+                    "musubi-tuner's documentation": {
+                        "timestep_sampling": "logit-normal",
+                        "dynamic_shift": True,
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+            "krea2-onetrainer": (
+                "for Krea 2: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-4, batch 2 at 512, int8 base",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-4,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 2,
+                        "showings": 100,
+                        "resolution": 512,
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                        "base_precision": "int8",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

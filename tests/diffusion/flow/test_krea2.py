@@ -16,12 +16,13 @@ from torch import Tensor
 from curate.adapters import safetensors_file
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
-from curate.diffusion.families.krea2 import LAYERS_READ, Krea2
+from curate.diffusion.families.krea2 import Krea2
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.layer_names import select_layers
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
 from curate.diffusion.networks import krea2_network
+from curate.diffusion.text.krea2_text import LAYERS_READ
 from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
