@@ -97,7 +97,8 @@ class Family:
     style_rate       learning rate of AdamW for a style
     guides           guides for training that were written for it: by name, one line for help, and options of the
                      trainer by whose they are (a program's preset, its documentation)
-    kohya            what kohya calls it: the name of its script and of its switch
+    kohya            what kohya's programs call it: sd-scripts' or musubi-tuner's script, the switch (its module is
+                     networks.lora_SWITCH), and its model_version where families share both
     prompting        what captions its bases were trained with, where their names do not tell
     v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
     """

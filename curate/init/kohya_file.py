@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from curate.diffusion.family import families
 from curate.errors import InputError
 from curate.train.options.kohya.paths import is_foreign
 
@@ -55,17 +54,11 @@ def training(files: Sequence[str], base: str | None) -> Training:
     pictures = str(told.get("train_data_dir") or "")
     return Training(
         base=_place("base", options.base) if "base" in options.model_fields_set else None,
-        family=_family(told),
+        family=result.family or None,
         lines=tuple(lines),
         pictures=pictures if pictures and Path(pictures).is_dir() else None,
         cautions=tuple(_moved(chosen, order)),
     )
-
-
-def _family(settings: Mapping[str, Any]) -> str | None:
-    """The base's family, which kohya's script and one of its flags tell."""
-    names = {name.rpartition("/")[2].removesuffix(".py") for name in settings}
-    return next((name for name, found in families().items() if not names.isdisjoint(found.kohya)), None)
 
 
 def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str]) -> Iterator[str]:

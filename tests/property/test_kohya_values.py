@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.train.options.kohya import shell
-from curate.train.options.kohya.keys import CONVERT, plain, truth
+from curate.train.options.kohya.values import CONVERT, plain, truth
 
 numbers = st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=15)

@@ -123,6 +123,7 @@ class Anima(FlowTransformer):
         least_gib=8,
         prompting="danbooru",
         style_rate=5e-5,
+        kohya=("anima_train_network", "anima"),
         guides={
             "anima": (
                 "for Anima: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024",

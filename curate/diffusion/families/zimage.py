@@ -119,6 +119,7 @@ class ZImage(FlowTransformer):
         common={"Tongyi-MAI/Z-Image": "Z-Image, photos and drawings by sentences"},
         least_gib=12,
         prompting="natural",
+        kohya=("zimage_train_network", "zimage"),
         guides={
             "zimage": (
                 "for Z-Image: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024, fp8 base",

@@ -12,6 +12,7 @@ from curate.diffusion.family import family
 from curate.train.network import plan
 from curate.train.options import TrainOptions, imported, kohya, resolve
 from curate.train.options.kohya import keys as kohya_keys
+from curate.train.options.kohya import reasons
 
 TRAINING = """
 [model]
@@ -279,7 +280,7 @@ def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None
 
 def test_the_table_leads_to_options_and_says_everything_once() -> None:
     assert set(kohya_keys.OPTIONS.values()) <= set(TrainOptions.model_fields)
-    keys = [set(kohya_keys.OPTIONS), set(kohya_keys.IGNORED), set(kohya_keys.REFUSED)]
+    keys = [set(kohya_keys.OPTIONS), set(reasons.IGNORED), set(reasons.REFUSED)]
     assert sum(map(len, keys)) == len(set().union(*keys))
 
 

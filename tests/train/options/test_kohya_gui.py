@@ -214,7 +214,7 @@ def test_every_field_is_either_an_option_or_named(tmp_path: Path) -> None:
     assert wanted - outcomes <= {"noise_offset_type", "enable_bucket"}
 
 
-@pytest.mark.parametrize("field", ["flux1_checkbox", "sd3_checkbox", "anima_checkbox"])
+@pytest.mark.parametrize("field", ["flux1_checkbox", "sd3_checkbox"])
 def test_other_families_are_refused(field: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another family of models"):
         TrainOptions.build({"from_kohya": (write(tmp_path, **{field: True}),)})

@@ -1,7 +1,8 @@
 """Reads kohya's settings into our options, with a word on every setting.
 
 Every file becomes the arguments of kohya's training script (`files`, `gui`, `easy`, `dataset`, `command_line`);
-those are translated with the defaults of the script and LyCORIS for what is not given (`network`, `training`, `data`).
+those are translated with the defaults of the script and LyCORIS for what is not given (`network`, `training`, `data`;
+`flow` and `flow_models` for flow models, which sd-scripts and musubi-tuner train).
 """
 
 from __future__ import annotations
@@ -9,20 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from curate.train.options.kohya import data, files, network, training
-from curate.train.options.kohya.keys import (
-    CONVERT,
-    IGNORED,
-    INSTEAD,
-    NEUTRAL,
-    OPTIONS,
-    OTHER_FAMILIES,
-    REFUSED,
-    names,
-    plain,
-)
+from curate.train.options.kohya import data, files, flow, flow_models, network, training
+from curate.train.options.kohya.keys import OPTIONS
 from curate.train.options.kohya.merge import beneath
+from curate.train.options.kohya.reasons import IGNORED, INSTEAD, NEUTRAL, OTHER_FAMILIES, REFUSED
 from curate.train.options.kohya.settings import NETWORK, Imported, Outcome, Problem, Settings, Translation, is_off
+from curate.train.options.kohya.values import CONVERT, names, plain
 
 __all__ = ["Imported", "Outcome", "Problem", "beneath", "read"]
 
@@ -46,10 +39,16 @@ def read(paths: Sequence[str], option_names: Collection[str]) -> Imported:
     for path in paths:
         settings |= files.read(Path(path).expanduser(), result)
     t = Translation(settings, result)
+    result.family = t.family.name if t.family else ""
     trains = bool(settings.keys() - OF_DATASETS)
+    if not t.flow:
+        t.idle(("blocks_to_swap",), "kohya's scripts read it for other families of models")
     data.translate(t, trains)
     if trains:
         network.translate(t)
+        if t.flow:
+            flow_models.translate(t)
+            flow.translate(t)
         training.translate(t)
     for name in list(t.left):
         _by_table(t, name, option_names)
@@ -79,8 +78,8 @@ def _by_table(t: Translation, name: str, option_names: Collection[str]) -> None:
             t.put(option, converted, name)
     elif is_off(setting.value) or plain(setting.value) == NEUTRAL.get(key, ""):
         t.left.pop(name)
-    elif key in IGNORED:
-        t.note(name, f"is ignored: {IGNORED[key]}")
+    elif key in IGNORED or key == t.switch:
+        t.note(name, f"is ignored: {IGNORED.get(key, 'it is read off the base model')}")
     elif key in REFUSED:
         t.refuse(name, REFUSED[key], INSTEAD.get(key, ""))
     elif option is not None:

@@ -11,9 +11,9 @@ from curate.diffusion.family import families, titles
 from curate.train.options.kohya.settings import Imported, Outcome, Problem, Setting, Settings
 from curate.train.options.kohya.shell import expand, joined, words
 
-SCRIPT = re.compile(r"(?P<family>[a-z0-9]+_)?(?P<what>train_network)(\.py)?$", re.IGNORECASE)
+SCRIPT = re.compile(r"(?:^|\.)(?P<family>[a-z0-9_]+_)?(?P<what>train_network)(\.py)?$", re.IGNORECASE)
 OTHER = re.compile(
-    r"(train_db|fine_tune|[a-z0-9]+_train|train_textual_inversion|train_controlnet)(\.py)?$", re.IGNORECASE
+    r"(train_db|fine_tune|[a-z0-9_]+_train|train_textual_inversion|train_controlnet)(\.py)?$", re.IGNORECASE
 )
 ENDS = frozenset((";", "&&", "||", "|", "&", ">", ">>", "2>&1", "2>", "<"))
 """Words after which another command begins."""
@@ -48,7 +48,8 @@ def read(text: str, path: Path, result: Imported) -> Settings:
         bare += given if bare or (given and given[0].startswith("--")) else []
     if bare:
         return flags(bare, str(path), result)
-    wanted = "train_network.py or sdxl_train_network.py"
+    scripts = [f"{found.kohya[0]}.py" for found in families().values() if found.kohya[1:]]
+    wanted = " or ".join(dict.fromkeys(["train_network.py", *scripts]))
     found = f"{_name(other)} trains no LoRA: " if other else "it holds no command of kohya's scripts: "
     result.problems.append(Problem(f"{path}: {found}expected {wanted}"))
     return {}
@@ -69,7 +70,7 @@ def _training(given: Sequence[str], at: int, path: Path, result: Imported) -> Se
             result.notes.append(f"{name} {reason}")
             result.outcomes.append(Outcome(name, f"{path}: {name}", word.partition("=")[2] or True, reason=reason))
     settings = flags(given[at + 1 :], str(path), result)
-    for switch in known[0].kohya[1:] if known else ():
+    for switch in known[0].kohya[1:2] if known else ():
         settings[switch] = Setting(True, f"{path}: {_name(given[at])}")
     return settings
 

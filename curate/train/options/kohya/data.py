@@ -11,6 +11,7 @@ from curate.train.options.kohya.settings import Problem, Translation
 STEP = 8
 """Sides of pictures are multiples of this: a latent's pixel."""
 MIN_BUCKET, MAX_BUCKET = 256, 1024
+BASES = ("pretrained_model_name_or_path", "dit")
 PLACES = {
     "output_dir": "the LoRA goes to the usual place; --output-dir names another",
     "vae": "the base's own is taken; --vae names another",
@@ -34,8 +35,9 @@ def translate(t: Translation, training: bool) -> None:
 
 
 def _paths(t: Translation) -> None:
-    base = "pretrained_model_name_or_path"
-    if t.has(base) and paths.is_foreign(t.left[base].value):
+    for base in BASES:
+        if not t.has(base) or not paths.is_foreign(t.left[base].value):
+            continue
         value = t.take(base)
         message = (
             f"{t.where(base)} = {value!r} is a Windows path, which does not exist on this "
@@ -56,7 +58,7 @@ def _captions(t: Translation, training: bool) -> None:
     elif ending:
         reason = "has no effect: no caption files end so, and there the folder's words are the caption; "
         t.note("caption_extension", reason + "here captions beside the pictures count, where there are any")
-    elif training:
+    elif training and not t.musubi:
         t.result.notes.append(
             "caption_extension is not set: kohya would read .caption files by default, curate reads .txt"
         )
@@ -94,10 +96,11 @@ def _buckets(t: Translation, training: bool) -> None:
         )
     step = t.take("bucket_reso_steps")
     if isinstance(step, int | float):
-        rounded = max(STEP, -(-int(step) // STEP) * STEP)
+        least = max(STEP, t.family.step if t.family else STEP)
+        rounded = max(least, -(-int(step) // least) * least)
         t.put("bucket_step", rounded, "bucket_reso_steps")
         if rounded != step:
-            t.note("bucket_reso_steps", f"is {rounded} here: sides are multiples of {STEP}")
+            t.note("bucket_reso_steps", f"is {rounded} here: sides are multiples of {least}")
     if t.has("bucket_no_upscale"):
         t.idle(("min_bucket_reso", "max_bucket_reso"), "bucket_no_upscale is set")
     elif enabled:
@@ -108,7 +111,7 @@ def _buckets(t: Translation, training: bool) -> None:
         ):
             if value:
                 t.put(option, value, name)
-            elif training:
+            elif training and not t.musubi:  # which sets no limits
                 t.default(option, default)
 
 
@@ -139,7 +142,7 @@ def _samples(t: Translation) -> None:
         t.idle(names[1:], "there are no sample_prompts")
     elif not rhythm:
         t.idle(names, "neither sample_every_n_steps nor sample_every_n_epochs is set")
-    elif not t.has("sample_sampler"):
+    elif not t.has("sample_sampler") and not t.flow:
         t.default("sample_sampler", "ddim")
 
 
@@ -148,8 +151,8 @@ def _precisions(t: Translation) -> None:
         t.default("precision", "fp32")
     if not t.has("save_precision"):
         t.default("save_precision", "fp32")
-    family = t.family()
-    if family is not None and not family.clip_skip:
+    family = t.family
+    if family is not None and not family.clip_skip and not t.flow:
         skip = t.take("clip_skip")
         if isinstance(skip, int) and skip > 1:
             t.note("clip_skip", f"has no effect: {family.title} always reads the same layer of its text encoders")

@@ -11,8 +11,10 @@ from curate.train.options.kohya import paths
 from curate.train.options.kohya.settings import Imported, Problem, Setting, Settings
 
 Table = Mapping[str, Any]
-OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "name")
+OF_FOLDERS = ("image_dir", "image_directory", "cache_directory", "num_repeats", "class_tokens", "is_reg", "name")
 """What the names of FOLDER's sub-folders say."""
+FOLDERS = ("image_dir", "image_directory")
+"""sd-scripts' and musubi-tuner's name of a folder of pictures."""
 ARGUMENTS = {"batch_size": "train_batch_size"}
 """Names of a dataset TOML that the script's arguments spell in another way."""
 BELOW = {"keep_tokens": 0, "shuffle_caption": False, "flip_aug": False}
@@ -34,8 +36,9 @@ def common(rows: Sequence[Table], path: Path, result: Imported) -> Settings:
     """The settings that all subsets share, and a note where each folder's pictures go."""
     settings: Settings = {}
     for row in rows:
-        if "image_dir" in row:
-            result.notes.append(f"image_dir {row['image_dir']}: put its pictures into {_folder(row)}")
+        for key in FOLDERS:
+            if key in row:
+                result.notes.append(f"{key} {row[key]}: put its pictures into {_folder(row, row[key])}")
     for key in dict.fromkeys(k for row in rows for k in row):
         # pictures of regularization have captions of their own, which is no difference of how captions are treated
         trained = [row for row in rows if not row.get("is_reg")] or rows
@@ -51,9 +54,9 @@ def common(rows: Sequence[Table], path: Path, result: Imported) -> Settings:
     return settings
 
 
-def _folder(row: Table) -> str:
+def _folder(row: Table, place: Any) -> str:
     """The sub-folder here that stands for a subset."""
-    given = str(row["image_dir"])
+    given = str(place)
     last = (PureWindowsPath if paths.is_windows(given) else PurePosixPath)(given).name
     words = row.get("class_tokens") or names.folder_name(last).words
     home = "the folder that reg_folder names, as REG" if row.get("is_reg") else "FOLDER"

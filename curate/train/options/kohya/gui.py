@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from curate.adapters.algorithm import LYCORIS, choices
+from curate.diffusion.family import families
 from curate.train.options.kohya import command_line, network
-from curate.train.options.kohya.keys import names, plain, truth
+from curate.train.options.kohya.reasons import OTHER_FAMILIES
 from curate.train.options.kohya.settings import (
+    MODULE,
     NETWORK,
     Imported,
     Problem,
@@ -21,7 +23,9 @@ from curate.train.options.kohya.settings import (
     Settings,
     Translation,
     is_off,
+    switch_of,
 )
+from curate.train.options.kohya.values import names, plain, truth
 
 Table = Mapping[str, Any]
 _NATIVE = "block_dims block_alphas conv_block_dims conv_block_alphas rank_dropout module_dropout"
@@ -30,6 +34,7 @@ _OWN = "conv_dim conv_alpha use_tucker rank_dropout module_dropout"
 _LYCORIS = "LyCORIS_preset conv_dim conv_alpha rank_dropout module_dropout rank_dropout_scale train_norm"
 _FACTORS = f"{_LYCORIS} bypass_mode dora_wd use_scalar"
 PASSED: Mapping[str, str] = {
+    "Anima": "rank_dropout module_dropout",
     "Standard": f"{_NATIVE} {_BLOCK_RATES}",
     "Kohya LoCon": f"conv_dim conv_alpha {_NATIVE} {_BLOCK_RATES}",
     "Kohya DyLoRA": f"conv_dim conv_alpha unit {_NATIVE} {_BLOCK_RATES}",
@@ -57,13 +62,12 @@ RENAMED = {
     "sdxl_cache_text_encoder_outputs": "cache_text_encoder_outputs",
     "sample_prompts_file": "sample_prompts",
 }
-FAMILIES = {
-    "flux1_checkbox": "Flux",
-    "sd3_checkbox": "SD 3",
-    "hunyuan_image_checkbox": "HunyuanImage",
-    "anima_checkbox": "Anima",
-    "lumina_checkbox": "Lumina",
-}
+CHECKBOX = "_checkbox"
+"""Ending of the fields that choose a family, whose own fields begin alike."""
+TITLES = {"flux1": "Flux", "sd3": "SD 3", "hunyuan_image": "HunyuanImage", "anima": "Anima", "lumina": "Lumina"}
+"""Families that fields of the window are for."""
+SHARED = ("weighting_scheme", "logit_mean", "logit_std", "mode_scale", "blocks_to_swap")
+"""Fields of flow models that do not begin with a family's name."""
 ORIGINAL = ("noise_offset", "noise_offset_random_strength", "adaptive_noise_scale")
 MULTIRES = ("multires_noise_iterations", "multires_noise_discount")
 
@@ -77,7 +81,7 @@ def read(table: Table, path: Path, result: Imported) -> Settings:
     _length(t, settings)
     _rates(t, settings)
     _warmup(t, settings)
-    _families(t)
+    _families(t, settings)
     extra = t.left.pop("additional_parameters", None)
     for name, setting in t.left.items():
         # the GUI leaves out what is 0, off or empty: the script's own default counts
@@ -96,7 +100,11 @@ def types() -> dict[str, tuple[str, str]]:
     for name, found in choices().items():
         native = choices()[found.conv_form_of or name].trainer
         own |= {kind: (LYCORIS, name) if kind.startswith("LyCORIS/") else (native, "") for kind in found.gui}
-    return own
+    return own | {
+        family.title: (f"{MODULE}{switch_of(family)}", "")
+        for family in families().values()
+        if switch_of(family) in TITLES
+    }
 
 
 def _network(t: Translation, settings: Settings) -> None:
@@ -177,11 +185,21 @@ def _warmup(t: Translation, settings: Settings) -> None:
         settings["lr_warmup_steps"] = Setting(float(value) / 100, percent.where)
 
 
-def _families(t: Translation) -> None:
-    for field, family in FAMILIES.items():
-        if t.has(field) and truth(t.left[field].value):
-            where = t.left[field].where
-            t.result.problems.append(
-                Problem(f"{where}: {family} is another family of models, which curate cannot train")
-            )
-        t.left.pop(field, None)
+def _families(t: Translation, settings: Settings) -> None:
+    """Fields of the family that is ticked lose its name; a family that cannot be trained is refused."""
+    known = {switch_of(family) for family in families().values()}
+    for prefix, title in TITLES.items():
+        box = t.left.pop(f"{prefix}{CHECKBOX}", None)
+        if box is None or not truth(box.value):
+            continue
+        if prefix not in known:
+            message = f"{box.where}: {title} is another family of models, which curate cannot train"
+            t.result.problems.append(Problem(message))
+            continue
+        settings[prefix] = box
+        for name in list(t.left):
+            if not name.startswith(f"{prefix}_") and name not in SHARED and OTHER_FAMILIES.match(name):
+                t.idle((name,), f"the window passes it on for other families than {title}")
+                t.left.pop(name, None)
+        for name in [name for name in t.left if name.startswith(f"{prefix}_")]:
+            t.left[name.removeprefix(f"{prefix}_")] = t.left.pop(name)

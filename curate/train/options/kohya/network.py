@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.adapters.algorithm import LYCORIS, Algorithm, choices
-from curate.train.options.kohya.keys import names, truth
-from curate.train.options.kohya.settings import NETWORK, Setting, Translation
+from curate.diffusion.family import families
+from curate.train.options.kohya.settings import MODULE, NETWORK, Setting, Translation, switch_of
+from curate.train.options.kohya.values import names, truth
 
 PRESETS = (
     "full",
@@ -21,13 +22,20 @@ PRESETS = (
 )
 CONVOLUTIONAL = frozenset(("full", "unet-only", "unet-convblock-only"))
 """LyCORIS' presets that hold kernels larger than 1×1."""
+OWN = "conv_dim conv_alpha use_tucker rank_dropout module_dropout exclude_patterns include_patterns"
+FAMILY = f"{MODULE}*"
+"""Stands for the modules for one family of flow models."""
 ARGUMENTS = {
     "networks.lora": names(
         "conv_dim conv_alpha block_dims block_alphas conv_block_dims conv_block_alphas rank_dropout module_dropout"
     ),
+    FAMILY: names(
+        """rank_dropout module_dropout exclude_patterns include_patterns network_reg_dims network_reg_lrs
+        train_llm_adapter"""
+    ),
     "networks.dylora": names("conv_dim conv_alpha unit"),
-    "networks.loha": names("conv_dim conv_alpha use_tucker rank_dropout module_dropout"),
-    "networks.lokr": names("conv_dim conv_alpha use_tucker rank_dropout module_dropout factor"),
+    "networks.loha": names(OWN),
+    "networks.lokr": names(f"{OWN} factor"),
     LYCORIS: names(
         """algo preset conv_dim conv_alpha dropout rank_dropout module_dropout use_tucker use_cp use_conv_cp use_scalar
         block_size train_norm constraint rescaled dora_wd wd_on_output full_matrix bypass_mode rs_lora
@@ -49,7 +57,9 @@ FULL = 100_000
 
 def modules() -> dict[str, str]:
     """kohya's own modules, and the algorithm that each trains."""
-    return {found.trainer: name for name, found in choices().items() if found.trainer} | NATIVE
+    flow = [switch_of(family) for family in families().values() if family.objective == "flow"]
+    own = {f"{MODULE}{switch}": "lora" for switch in flow if switch}
+    return {found.trainer: name for name, found in choices().items() if found.trainer} | NATIVE | own
 
 
 def lycoris_algorithm(named: str) -> str:
@@ -89,7 +99,8 @@ def translate(t: Translation) -> None:
     if module not in (*modules(), LYCORIS):
         reason = f"read are the modules {', '.join(modules())} and {LYCORIS}"
         t.refuse("network_module", reason, "algo")
-    reads = ARGUMENTS.get(module, ARGUMENTS["networks.lora"])
+    usual = FAMILY if module.startswith(MODULE) else "networks.lora"
+    reads = ARGUMENTS.get(module, ARGUMENTS[usual])
     for name in [name for name in t.left if name.startswith(NETWORK)]:
         argument = name.removeprefix(NETWORK)
         if argument not in reads and argument not in RATES and t.has(name):
@@ -141,7 +152,7 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
         convolutional = t.has(f"{NETWORK}conv_dim") or t.has(f"{NETWORK}conv_block_dims")
         if convolutional and choices()[algo].layers not in CONVOLUTIONAL:
             t.default("layer_preset", "full")
-        family = t.family()
+        family = t.family
         if convolutional and (family is None or family.implementation == "diffusers"):
             reason = "trains conv_in, conv_out and the time embedding here too, which it does not there"
             t.result.notes.append(f"{NETWORK}conv_dim {reason}")
@@ -153,7 +164,7 @@ def _layers(t: Translation, module: str, algo: str) -> bool:
         t.put("layer_preset", preset, f"{NETWORK}preset")
     else:
         t.default("layer_preset", preset)
-    return preset in CONVOLUTIONAL
+    return preset in CONVOLUTIONAL and (t.family is None or t.family.convolutions)
 
 
 def _ranks(t: Translation, module: str, algo: str, convolutional: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.diffusion.family import Family, families
-from curate.train.options.kohya.keys import plain
+from curate.train.options.kohya.values import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ Settings = dict[str, Setting]
 """By the name of the training script's argument; an argument of the network is named `network_args.NAME`."""
 
 NETWORK = "network_args."
+MODULE = "networks.lora_"
+"""Beginning of the network modules for one family, which its switch follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Imported:
     problems  what cannot be taken over
     origins   by our option, the file and the key that set it: `kohya.toml: network_dim`
     outcomes  what became of each setting, in the order of the files
+    family    the family of base models that they are for; "" where nothing tells it
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -61,6 +64,7 @@ class Imported:
     problems: list[Problem] = field(default_factory=list[Problem])
     origins: dict[str, str] = field(default_factory=dict[str, str])
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    family: str = ""
 
     def refused(self, given: Iterable[str] = ()) -> list[str]:
         """Messages of the problems that the options in `given` do not settle."""
@@ -69,20 +73,28 @@ class Imported:
 
 
 class Translation:
-    """The settings that are still to be translated, and the result so far."""
+    """The settings that are still to be translated, and the result so far.
+
+    musubi   whether they are musubi-tuner's, which alone calls the base `dit`
+    switch   what kohya's programs call the family; "" where nothing tells it
+    family   the family of models; None where nothing tells it
+    """
 
     def __init__(self, settings: Settings, result: Imported) -> None:
         self.left = dict(settings)
         self.taken: Settings = {}
         self.result = result
+        self.musubi = "dit" in settings
+        self.switch, self.family = _family(settings)
 
     def has(self, name: str) -> bool:
         """Whether a setting is there and switched on."""
         return name in self.left and not is_off(self.left[name].value)
 
-    def family(self) -> Family | None:
-        """The family that a script or a switch names; None where none does."""
-        return next((found for found in families().values() if any(map(self.has, found.kohya))), None)
+    @property
+    def flow(self) -> bool:
+        """Whether it is a flow model that is trained: by its family, or as it is one of musubi-tuner's."""
+        return self.musubi if self.family is None else self.family.objective == "flow"
 
     def take(self, name: str) -> Any:
         """A setting's value, which is translated now; None where it is not there or switched off."""
@@ -145,6 +157,21 @@ class Translation:
         self.result.outcomes.append(
             Outcome(written(setting), setting.where, setting.value, reason=f"refused: {reason}")
         )
+
+
+def switch_of(family: Family) -> str:
+    """What kohya's programs call a family; "" where they do not know it."""
+    return next(iter((*family.kohya[1:2], *family.kohya[:1])), "")
+
+
+def _family(settings: Settings) -> tuple[str, Family | None]:
+    """The family that a script, a switch or the network's module names; model_version decides between several."""
+    given = {name for name, setting in settings.items() if not is_off(setting.value)}
+    module, version = (str(s.value) if (s := settings.get(n)) else "" for n in ("network_module", "model_version"))
+    given.add(module.removeprefix(MODULE))
+    found = [family for family in families().values() if not given.isdisjoint(family.kohya[:2])]
+    own = next((family for family in found if version in family.kohya[2:]), None) or next(iter(found), None)
+    return (switch_of(own), own) if own else ("", None)
 
 
 def written(setting: Setting) -> str:

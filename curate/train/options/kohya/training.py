@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from curate.train.options.kohya.keys import plain
 from curate.train.options.kohya.settings import Translation
+from curate.train.options.kohya.values import plain
 
 RATE, STEPS = 2e-6, 1600
 """The scripts' learning rate and number of steps where none is given."""
@@ -106,7 +106,7 @@ def _rates(t: Translation, own_rate: bool) -> None:
 def _part_rates(t: Translation) -> None:
     rate = t.take_any("learning_rate")
     unet = t.take_any("unet_lr")
-    text = _text_rate(t)
+    text = None if t.flow else _text_rate(t)
     if rate:
         t.put("learning_rate", rate, "learning_rate")
     elif rate is None and not isinstance(unet, int | float):
@@ -117,7 +117,7 @@ def _part_rates(t: Translation) -> None:
         t.put("unet_lr", 0, "learning_rate")
     if text is not None:
         t.put("text_lr", text, "text_encoder_lr")
-    else:
+    elif not t.flow:
         t.default("text_lr", RATE if rate is None else rate)
 
 

@@ -1,0 +1,74 @@
+"""The files, texts and memory of flow models: sd-scripts' and musubi-tuner's settings of their own."""
+
+from __future__ import annotations
+
+from curate.train.options.kohya import paths
+from curate.train.options.kohya.settings import NETWORK, Translation
+
+VARIANTS = ("edit", "edit_plus", "layered", "control", "one_frame")
+TOKENS = ("qwen3_max_token_length", "t5_max_token_length", "t5xxl_max_token_length", "gemma2_max_token_length")
+PART_RATES = ("self_attn_lr", "cross_attn_lr", "mlp_lr", "mod_lr", "llm_adapter_lr")
+
+
+def translate(t: Translation) -> None:
+    """What flow models have of their own, besides the draw of noise levels."""
+    _version(t)
+    _text(t)
+    _rates(t)
+    if t.switch == "anima":
+        t.idle(("fp8_base", "fp8_base_unet"), "sd-scripts cannot keep Anima in fp8; --base-precision fp8 does here")
+    t.idle(("sample_sampler",), "sample pictures of flow models are drawn with euler, there and here")
+    t.idle(("sample_solver",), "sample pictures of flow models are drawn with euler")
+
+
+def _version(t: Translation) -> None:
+    """Which model of a family it is; what is another task is refused."""
+    named = str(t.take("model_version") or "")
+    own = t.family.kohya[2:] if t.family else ()
+    if named and named not in (*own, "original"):
+        known = f": {', '.join(own)}" if own else ""
+        t.refuse("model_version", f"it is another model, or one for another task{known or ''}")
+    for name in VARIANTS:
+        if t.has(name):
+            t.refuse(name, "pictures are learned from captions alone, not from other pictures")
+
+
+def _text(t: Translation) -> None:
+    for name in ("text_encoder", "qwen3"):
+        if t.has(name) and not paths.is_foreign(t.left[name].value):
+            t.put("text_encoder", str(t.take(name)), name)
+        elif t.has(name):
+            t.note(name, "is a Windows path, which does not exist on this system: give --text-encoder")
+    if t.has("t5_tokenizer_path"):
+        t.note("t5_tokenizer_path", "is left out: --tokenizer takes a folder with tokenizer/ and t5_tokenizer/")
+    limit = t.family.caption_tokens if t.family else 0
+    for name in TOKENS:
+        if t.has(name):
+            value = t.take(name)
+            if value != limit:
+                t.note(name, f"is left out: captions are read up to {limit or 'their limit in'} tokens")
+    t.idle(("clip_skip", "max_token_length"), "captions of flow models are read by their own rules")
+
+
+def _rates(t: Translation) -> None:
+    """The text encoder is never trained; parts of the network have one rate."""
+    title = t.family.title if t.family else "flow models"
+    t.idle(("text_encoder_lr",), f"the text encoder of {title} is not trained here")
+    if t.has("network_train_text_encoder_only"):
+        t.refuse("network_train_text_encoder_only", f"the text encoder of {title} is not trained here")
+    for name in ("network_train_unet_only", "text_encoder_lr"):  # as it is here in any case
+        if name in t.left:
+            t.take_any(name)
+    rate = t.left.get("unet_lr") or t.left.get("learning_rate")
+    for name in PART_RATES:
+        if name in t.left and (rate is None or t.left[name].value != rate.value):
+            t.refuse(name, "parts of the network have one rate; --exclude leaves layers out", "exclude")
+        else:
+            t.left.pop(name, None)
+    if t.has(f"{NETWORK}train_llm_adapter"):
+        t.put("layer_preset", "attn-mlp", _taken(t, f"{NETWORK}train_llm_adapter"))
+
+
+def _taken(t: Translation, name: str) -> str:
+    t.take(name)
+    return name
