@@ -35,6 +35,8 @@ class Algorithm:
     tensors         suffixes in a file; `kernel_axes` those with the kernel's axes in a convolution's file
     strength_in     tensors that carry the effect: those of a file times a number give its effect times that number;
                     none where the effect is not proportional to any
+    rows            tensors with a row for each output; where given, some rows of these and the rest are the algorithm's
+                    tensors of those outputs alone
     detects         a tensor that only its files have, of so many `detects_axes` where that matters
     stores_as       the algorithm whose files it writes, where that is another
     switching       each step trains other parameters and leaves the rest without a gradient
@@ -68,6 +70,7 @@ class Algorithm:
     tensors: tuple[str, ...] = ()
     kernel_axes: tuple[str, ...] = ()
     strength_in: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     detects: str = ""
     detects_axes: int = 0
     stores_as: str = ""

@@ -31,6 +31,7 @@ class Full(Bound):
         tensors=("diff", "diff_b"),
         kernel_axes=("diff",),
         strength_in=("diff",),
+        rows=("diff", "diff_b"),
         detects="diff",
         cost=1.35,
         lycoris="native",

@@ -8,10 +8,20 @@ from functools import cache
 from typing import Literal
 
 from curate.adapters.algorithm import algorithms
-from curate.adapters.layer_name import LayerName
+from curate.adapters.layer_name import LayerName, Rows
 
 Spelling = Literal[
-    "kohya", "kohya-diffusers", "lycoris", "original", "diffusers", "diffusers-old", "peft", "comfyui", "broken"
+    "kohya",
+    "kohya-diffusers",
+    "lycoris",
+    "original",
+    "diffusers",
+    "diffusers-old",
+    "peft",
+    "comfyui",
+    "native",
+    "native-kohya",
+    "broken",
 ]
 """Who calls layers so.
 
@@ -23,6 +33,8 @@ diffusers        unet.down_blocks.…, text_encoder.text_model.…
 diffusers-old    unet.….processor.to_q_lora.down.weight
 peft             base_model.model.… of one model
 comfyui          diffusion_model.input_blocks.…, text_encoders.clip_l.transformer.…
+native           diffusion_model.… of the original network where that has other layers, such as q, k and v in one matrix
+native-kohya     lora_unet_… of the same
 broken           no program reads it, and which layer is meant is clear
 """
 WRITTEN = ("kohya", "diffusers", "peft", "comfyui")
@@ -34,6 +46,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """What diffusers and PEFT call the models; the first is diffusers'."""
 COMFYUI_TEXTS = {"te1": ("clip_l", "clip_h"), "te2": ("clip_g",)}
+ALL: Rows = (0, 1, 1)
+"""All rows: the layer has a matrix of its own."""
 DOWN, UP = "lora_down.weight", "lora_up.weight"
 PEFT = {"lora_A.weight": DOWN, "lora_B.weight": UP}
 """What PEFT and diffusers call the factors."""
@@ -57,10 +71,15 @@ FOREIGN = ("bm.weight", "oft_R.weight", "oft_diag", "oft_blocks.weight", "lora_m
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A layer under one of its names: our key, and who calls it so."""
+    """A layer under one of its names: our key, and who calls it so.
+
+    joint, rows  where the name stands for rows of a layer that files hold together with others: the name of that one
+    """
 
     key: str
     spelling: Spelling
+    joint: str = ""
+    rows: Rows | None = None
 
 
 @cache
@@ -92,7 +111,30 @@ def aliases(layer_names: Iterable[LayerName]) -> dict[str, Alias]:
         for name, spelling in _names(layer_name, alone).items():
             if name not in names or names[name].spelling == "broken":
                 names[name] = Alias(layer_name.key, spelling)
+    for layer_name in layer_names:
+        for name, spelling in _native_names(layer_name).items():
+            if layer_name.rows == ALL:
+                names.setdefault(name, Alias(layer_name.key, spelling))
+            elif layer_name.rows and name not in names:
+                part = "{}[{}:{}/{}]".format(name, *layer_name.rows)
+                names[part] = Alias(layer_name.key, spelling, name, layer_name.rows)
     return names
+
+
+def _native_names(layer_name: LayerName) -> dict[str, Spelling]:
+    """What files call the layer of the original network that holds this one."""
+    if not layer_name.joint:
+        return {}
+    dotted, flat = layer_name.joint, layer_name.joint.replace(".", "_")
+    broken: dict[str, Spelling] = dict.fromkeys(
+        (f"model.diffusion_model.{dotted}", f"base_model.model.{dotted}", f"transformer.{dotted}", dotted), "broken"
+    )
+    own: dict[str, Spelling] = {
+        f"diffusion_model.{dotted}": "native",
+        f"lora_unet_{flat}": "native-kohya",
+        f"lycoris_{flat}": "lycoris",
+    }
+    return broken | own
 
 
 def is_network(layer_name: LayerName) -> bool:

@@ -44,6 +44,7 @@ class Loha(LinearAdapter):
         alpha="half",
         tensors=("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
         strength_in=("hada_w1_a",),
+        rows=("hada_w1_a", "hada_w2_a"),
         detects="hada_w1_a",
         cost=1.15,
         most_rank=32,

@@ -71,6 +71,7 @@ class Lokr(LinearAdapter):
         tensors=("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
         kernel_axes=("lokr_w2",),
         strength_in=("lokr_w1", "lokr_w1_a"),
+        rows=("lokr_w1", "lokr_w1_a"),
         detects="lokr_w1",
         cost=1.1,
         gui=("LyCORIS/LoKr",),

@@ -28,6 +28,7 @@ class Lora(LinearAdapter):
         tensors=("lora_up.weight", "lora_down.weight", "lora_mid.weight"),
         kernel_axes=("lora_up.weight", "lora_down.weight"),
         strength_in=("lora_up.weight",),
+        rows=("lora_up.weight",),
         detects="lora_down.weight",
         cost_per_rank=0.00114,
         most_rank=64,

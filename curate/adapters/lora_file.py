@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from curate.adapters import key_names
+from curate.adapters.joint_layers import sources
 from curate.adapters.layer_name import LayerName
 from curate.adapters.peft_config import add_scales, configuration_file, configurations
 from curate.adapters.tensor_file import TensorFile
@@ -67,7 +68,12 @@ def read_known_layers(place: Path, layer_names: Iterable[LayerName]) -> tuple[La
     """
     layer_names = list(layer_names)
     file = TensorFile.open(place)
-    keys, unknown = key_names.by_layer(file.entries, key_names.aliases(layer_names))
-    layers = {name: {suffix: file.read(key) for suffix, key in held.items()} for name, held in keys.items()}
+    names = key_names.aliases(layer_names)
+    found = sources({key: entry.shape for key, entry in file.entries.items()}, names)
+    keys, unknown = key_names.by_layer(found, names)
+    layers = {
+        name: {suffix: found[key].of(file.read(found[key].key)) for suffix, key in held.items()}
+        for name, held in keys.items()
+    }
     add_scales(layers, configurations(place, file.metadata), layer_names)
     return layers, unknown

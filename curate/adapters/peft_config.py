@@ -22,6 +22,12 @@ from curate.errors import InputError
 HEADER = "lora_adapter_metadata"
 """Key of a safetensors header in which diffusers ≥ 0.34 keeps the configurations, each key with its model before it."""
 MODELS = {"unet": "unet", "te1": "text_encoder", "te2": "text_encoder_2"}
+IN_HEADER = {
+    **{model: part for part, model in MODELS.items()},
+    "transformer": "unet",
+    "text_conditioner": "conditioner",
+}
+"""The part of each model that a header may name."""
 ALPHA = 8
 """PEFT's own alpha and rank, where a configuration leaves them out."""
 
@@ -37,8 +43,7 @@ def configurations(place: Path, metadata: Mapping[str, str]) -> Configurations:
     try:
         if HEADER in metadata:
             flat = _object(metadata[HEADER])
-            parts = {part: _below(flat, model) for part, model in MODELS.items()}
-            return {part: values for part, values in parts.items() if values}
+            return {part: values for model, part in IN_HEADER.items() if (values := _below(flat, model))}
         if beside is not None:
             return dict.fromkeys(MODELS, _object(beside.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

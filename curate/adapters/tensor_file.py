@@ -232,14 +232,15 @@ def _not_safetensors(head: bytes, size: int) -> tuple[str, str] | None:
     again = "download it again"
     if not size:
         return "is empty", again
-    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+    length = int.from_bytes(head[:8], "little")
+    opens = head[8:9] == b"{" and length <= LONGEST_HEADER  # a header of 0x280 bytes begins as pickles do
+    if not opens and head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "is a pickle, which can run code when it is read", "get it as .safetensors"
     if head.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS and not the file itself", "run `git lfs pull`, or download it from the site"
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         return "is a web page and not a model: the site asked for a login", "log in and download it again"
-    length = int.from_bytes(head[:8], "little")
-    if size < 10 or length > LONGEST_HEADER or head[8:9] != b"{":
+    if size < 10 or not opens:
         return "is not a safetensors file", "give a .safetensors file"
     if 8 + length > size:
         return f"is truncated: it has {size:,} bytes, and its header alone has {length:,}", again

@@ -134,6 +134,14 @@ def convert_command(
             "--to", help="The program whose layer names to use. A1111, ComfyUI and diffusers also read kohya's."
         ),
     ],
+    fused: Annotated[
+        bool,
+        typer.Option(
+            "--fused",
+            help="Write q, k and v as one layer where the original network has one matrix for them, as in Z-Image and "
+            "FLUX.2. Their ranks add up, unless they share one matrix already. For comfyui and kohya.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -141,11 +149,13 @@ def convert_command(
     from curate.lora.convert import convert
     from curate.lora.file import open_lora
 
-    done = convert(open_lora(str(file)), to, out, force)
+    done = convert(open_lora(str(file)), to, out, force, fused)
     if as_json:
         print_json({**dataclasses.asdict(done), "path": str(done.path)})
         return
     typer.echo(f"wrote {done.path}: {counted(done.layers, 'layer')}, {done.before} to {done.after}", err=True)
+    for line in done.ranks:
+        typer.echo(line, err=True)
     for key in done.left_out:
         typer.echo(f"left out, because it belongs to no layer: {key}", err=True)
 

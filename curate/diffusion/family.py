@@ -61,7 +61,8 @@ class Family:
     sampling         defaults of sampler, steps, guidance and flow_shift for pictures, where they are not SD's
     file_names       names of layers in the LoRA files that training writes: kohya, diffusers or comfyui
     readers          whose names programs read in its LoRA files, where that is not as for SD: comfyui, a1111, kohya,
-                     diffusers, peft; what is not named reads none
+                     diffusers, peft; what is not named reads none. native and native-kohya are the layers of the
+                     original network where that holds several in one matrix (the tables' `joint`)
     whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
     relatives        starts of keys that a file with the same `whole_keys` has, and what such a file is called instead

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from curate.adapters.joint_layers import sources
 from curate.adapters.key_names import Alias, aliases, by_layer, split
 from curate.diffusion import foreign
 from curate.diffusion.base import Backbone
@@ -69,9 +70,12 @@ def declared_family(metadata: Mapping[str, str]) -> str:
     return ""
 
 
-def _most(shapes: Collection[str]) -> list[LayerTable]:
+def _most(shapes: Mapping[str, tuple[int, ...]]) -> list[LayerTable]:
     """The tables that hold the most of these keys, at least half of them."""
-    found = {name: len(shapes) - len(by_layer(shapes, layer_table(name).names)[1]) for name in families()}
+    found: dict[str, int] = {}
+    for name in families():
+        names = layer_table(name).names
+        found[name] = len(shapes) - len(by_layer(sources(shapes, names), names)[1])
     most = max(found.values(), default=0)
     return [layer_table(name) for name, count in found.items() if count == most and 2 * count >= max(1, len(shapes))]
 

@@ -11,23 +11,30 @@ from curate.adapters.key_names import DOWN, WRITTEN
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.file import LoraFile
+from curate.lora.joint import joined
 from curate.lora.output import ALPHA_TYPE, DTYPE_OF, Names
 from curate.lora.words import GONE
+
+FUSED = ("comfyui", "kohya")
+"""Whose names can mean layers of the original network."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A written file: the names it had and has, its layers, and the keys that are of no layer."""
+    """A written file: the names it had and has, its layers, the keys that are of no layer, and ranks that changed."""
 
     path: Path
     before: str
     after: str
     layers: int
     left_out: tuple[str, ...]
+    ranks: tuple[str, ...] = ()
 
 
-def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False) -> Converted:
+def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False, fused: bool = False) -> Converted:
     """Writes a file under the names of kohya, diffusers, PEFT or ComfyUI.
+
+    `fused`: with the layers of the original network, q, k and v as one where it has one matrix for them.
 
     Raises InputError for a family whose layers are not known, and for tensors that the program cannot read.
     """
@@ -40,12 +47,17 @@ def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False) -> C
         )
     if to == "peft" and file.table.family.objective == "flow":
         raise InputError(f"PEFT's names are not known for {file.table.family.title}", "choose diffusers or comfyui")
-    names = Names(to, file.table)
-    output.check_target(target, overwrite, names.folder_for)
+    if fused and to not in FUSED:
+        raise InputError(f"{to} has no names for fused layers", f"choose {' or '.join(FUSED)}")
+    output.check_target(target, overwrite, Names(to, file.table).folder_for)
     layers = {layer: canonical(file, layer) for layer in file.layers}
+    table, ranks = file.table, list[str]()
+    if fused:
+        layers, table, ranks = joined(layers, table)
+    names = Names(to, table)
     metadata = {key: value for key, value in file.metadata.items() if key not in GONE and not key.startswith("sshs_")}
     output.save(target, layers, names, metadata, overwrite)
-    return Converted(target, output.spelling_of(file), to, len(layers), file.unknown)
+    return Converted(target, output.spelling_of(file), to, len(layers), file.unknown, tuple(ranks))
 
 
 def canonical(file: LoraFile, layer: str) -> dict[str, torch.Tensor]:

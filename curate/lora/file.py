@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
 
 from curate.adapters.algorithm import algorithm_of
+from curate.adapters.joint_layers import Source, sources
 from curate.adapters.key_names import by_layer, split
 from curate.adapters.lora_file import IN_FOLDERS, locate_lora
 from curate.adapters.peft_config import HEADER, MODELS, Configurations, add_scales, configurations
@@ -32,6 +33,7 @@ class LoraFile:
     title     what people call the family
     layers    keys by layer and suffix, in the order of the table; our names where there is a table, else the file's
     unknown   keys of no layer
+    joint     keys that stand for a tensor under another key, or for rows of it: where a file holds layers in one
     """
 
     path: Path
@@ -43,16 +45,20 @@ class LoraFile:
     layers: Mapping[str, Mapping[str, str]]
     unknown: tuple[str, ...]
     configurations: Configurations = field(default_factory=dict[str, Mapping[str, object]])
+    joint: Mapping[str, Source] = field(default_factory=dict[str, Source])
 
     def entry(self, key: str) -> Entry:
-        """Type and shape of a tensor."""
-        file, name = self.keys[key]
-        return file.entries[name]
+        """Type and shape of a tensor; its place in the file is that of all its rows."""
+        source = self.joint.get(key, Source(key))
+        file, name = self.keys[source.key]
+        entry = file.entries[name]
+        return replace(entry, shape=source.shape(entry.shape))
 
     def read(self, key: str) -> Tensor:
         """One tensor."""
-        file, name = self.keys[key]
-        return file.read(name)
+        source = self.joint.get(key, Source(key))
+        file, name = self.keys[source.key]
+        return source.of(file.read(name))
 
     def layer_name(self, layer: str) -> LayerName | None:
         """What is known of a layer; None where the family is not known."""
@@ -165,15 +171,18 @@ def _opened(
         raise InputError(f"{path} holds no layers of a LoRA", _other(shapes))
     table, title = identify(shapes, metadata)
     unknown: list[str] = []
+    joint: dict[str, Source] = {}
     if table is None:
         layers: dict[str, dict[str, str]] = {}
         for key in keys:
             layer, suffix = split(key)
             layers.setdefault(layer, {})[suffix] = key
     else:
-        found, unknown = by_layer(keys, table.names)
+        parts = sources(shapes, table.names)
+        found, unknown = by_layer(parts, table.names)
+        joint = {key: source for key, source in parts.items() if key != source.key}
         layers = {name: found[name] for name in table.layer_names if name in found}
-    return LoraFile(path, files, keys, metadata, table, title, layers, tuple(unknown), configs)
+    return LoraFile(path, files, keys, metadata, table, title, layers, tuple(unknown), configs, joint)
 
 
 def _grouped(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -33,6 +33,8 @@ WRITTEN_AS: dict[Spelling, str] = {
     "diffusers-old": "diffusers",
     "peft": "peft",
     "comfyui": "comfyui",
+    "native": "comfyui",
+    "native-kohya": "kohya",
 }
 """The spelling in which a file's result is written."""
 TO_PEFT = {DOWN: "lora_A.weight", UP: "lora_B.weight"}

@@ -77,6 +77,8 @@ HOMES = {
     "lycoris": "comfyui",
     "original": "comfyui",
     "comfyui": "comfyui",
+    "native": "comfyui",
+    "native-kohya": "comfyui",
     "diffusers": "diffusers",
     "diffusers-old": "diffusers",
     "peft": "peft",
@@ -149,6 +151,8 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     if file.table is not None:
         spellings = {file.table.names[split(key)[0]].spelling for key in keys.values()}
         known_names = own.get(reader.name, ()) if own else reader.spellings
+        if "native-kohya" in known_names and not file.table.layer_names[layer].joint:
+            known_names = (*known_names, "kohya")  # the original network has this layer under the same name
         if odd := next((s for s in sorted(spellings) if s not in known_names), ""):
             yield "layer names that no program knows" if odd == "broken" else f"names of {_program(odd)}"
     algorithm = file.algorithm(layer)
@@ -168,7 +172,8 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
 
 
 def _kohya_names(file: LoraFile, keys: Mapping[str, str]) -> bool:
-    return file.table is not None and all(file.table.names[split(key)[0]].spelling in KOHYA for key in keys.values())
+    flat = (*KOHYA, "native-kohya")
+    return file.table is not None and all(file.table.names[split(key)[0]].spelling in flat for key in keys.values())
 
 
 def _otherwise(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
@@ -223,4 +228,5 @@ def _axis(file: LoraFile, layer: str) -> str:
 
 def _program(spelling: str) -> str:
     from_home = READERS[HOMES[spelling]].title
-    return {"lycoris": "SimpleTuner", "original": "ComfyUI"}.get(spelling, from_home)
+    network = dict.fromkeys(("native", "native-kohya"), "the original network")
+    return {"lycoris": "SimpleTuner", "original": "ComfyUI", **network}.get(spelling, from_home)

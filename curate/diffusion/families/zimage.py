@@ -99,9 +99,9 @@ class ZImage(FlowTransformer):
         sampling={"sampler": "euler", "steps": 50, "guidance": 5.0, "flow_shift": 3.0},
         file_names="diffusers",
         readers={
-            "comfyui": ("diffusers", "comfyui", "lycoris"),
+            "comfyui": ("diffusers", "comfyui", "lycoris", "native", "native-kohya"),
             "kohya": ("kohya",),
-            "diffusers": ("diffusers", "comfyui", "kohya"),
+            "diffusers": ("diffusers", "comfyui", "kohya", "native-kohya"),
         },
         whole_keys=("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token"),
         relatives={"siglip_embedder.": "Z-Image Omni", "dec_net.": "the Z-Image that works on pixels"},
