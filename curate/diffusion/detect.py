@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def family_of_keys(names: Collection[str], file: str, family: str | None = None)
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
     for found in candidates(family):
         if any(key in names for key in found.keys) or fits_whole(found, names):
-            if other := _relative(found, names):
+            if other := _relative(found, names, file):
                 raise InputError(f"{file} is {other}, which cannot be trained", f"{titles()} can")
             return found
     if other := foreign.of_keys(names):
@@ -96,10 +97,17 @@ def fits_whole(family: Family, names: Collection[str]) -> bool:
     return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in family.shapes.items())
 
 
-def _relative(found: Family, names: Collection[str]) -> str:
-    """What a file with a family's keys and more is called; "" for one of the family itself."""
-    marks = found.relatives.items()
-    return next((what for mark, what in marks if any(plain_key(name).startswith(mark) for name in names)), "")
+def _relative(found: Family, names: Collection[str], file: str) -> str:
+    """What a file is called that has a family's keys and is none of it; "" for one of the family itself."""
+    plain = {plain_key(name): name for name in names}
+    for mark, what in found.relatives.items():
+        if any(key.startswith(mark) for key in plain):
+            return what
+    for key, (shape, what) in found.relative_shapes.items():
+        if _size(names, plain.get(key)) == shape:
+            return what
+    told = (what for pattern, what in found.relative_names.items() if re.search(pattern, file.lower()))
+    return next((f"{what} by its name" for what in told), "")
 
 
 def _size(names: Collection[str], key: str | None) -> tuple[int, ...] | None:
@@ -140,22 +148,22 @@ def prediction_of(family: Family, schedule: Mapping[str, Any]) -> Prediction:
     return "v" if schedule.get("prediction_type") == "v_prediction" else "epsilon"
 
 
-def keys(place: Path) -> list[str]:
-    """Names of a checkpoint's tensors; of safetensors from the header alone. Raises InputError."""
+def keys(place: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a checkpoint's tensors; of safetensors from the header alone. Raises InputError."""
     if place.suffix != ".safetensors":
         from curate.diffusion.checkpoint_file import read
 
-        return list(read(place))
+        return {name: tuple(tensor.shape) for name, tensor in read(place).items()}
     try:
         with place.open("rb") as file:
-            return [k for k in json.loads(file.read(int.from_bytes(file.read(8), "little"))) if k != "__metadata__"]
-    except (ValueError, MemoryError, OverflowError) as error:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    except (ValueError, MemoryError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{place} cannot be read as a checkpoint: {error}", "fetch it again") from error
 
 
-def of_keys(names: Iterable[str], place: Path, family: str | None = None) -> Traits:
-    """A checkpoint's traits from the names of its tensors and the .yaml beside it."""
-    held = dict.fromkeys(names)
+def of_keys(held: Mapping[str, tuple[int, ...]], place: Path, family: str | None = None) -> Traits:
+    """A checkpoint's traits from its tensors' names and shapes, and the .yaml beside it."""
     found = family_of_keys(held, place.name, family)
     prediction = "v" if "v_pred" in held else yaml_prediction(place) or found.prediction
     if found.objective == "flow":

@@ -66,6 +66,9 @@ class Family:
     whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
     relatives        starts of keys that a file with the same `whole_keys` has, and what such a file is called instead
+    relative_names   regular expressions for what a file's name, in lower case, tells that it is a relative with the
+                     same keys, and what such a file is called instead
+    relative_shapes  shapes of tensors by which a relative is told, and what it is called
     distilled        regular expressions for what a base's name, in lower case, tells that it is a sibling with the same
                      layers, distilled to few steps; `undistilled`, which counts first, that it is not. An index of
                      diffusers can say it too (is_distilled). Where nothing says it, a person must
@@ -125,6 +128,10 @@ class Family:
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     whole_keys: tuple[str, ...] = ()
     relatives: Mapping[str, str] = field(default_factory=dict[str, str])
+    relative_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    relative_shapes: Mapping[str, tuple[tuple[int, ...], str]] = field(
+        default_factory=dict[str, tuple[tuple[int, ...], str]]
+    )
     distilled: tuple[str, ...] = ()
     undistilled: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])

@@ -21,7 +21,10 @@ PIPELINES = {
     "AuraFlow": "AuraFlow",
     "Lumina": "Lumina",
     "Lumina2": "Lumina 2",
-    "QwenImage": "Qwen-Image",
+    "QwenImageEdit": "Qwen-Image-Edit",
+    "QwenImageEditPlus": "Qwen-Image-Edit",
+    "QwenImageLayered": "Qwen-Image-Layered",
+    "QwenImage21": "Qwen-Image 2.1",
     "Chroma": "Chroma",
     "HunyuanDiT": "HunyuanDiT",
     "Kolors": "Kolors",
@@ -33,7 +36,8 @@ PIPELINES = {
 NAMES = (
     (r"flux", "FLUX"),
     (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
-    (r"qwen", "Qwen-Image"),
+    (r"qwen[-_ ]?image[-_ ]?edit", "Qwen-Image-Edit"),
+    (r"qwen[-_ ]?image[-_ ]?layered", "Qwen-Image-Layered"),
     (r"chroma\b|chroma[-_]?1|chroma-hd", "Chroma"),
     (r"lumina", "Lumina"),
     (r"kolors", "Kolors"),
@@ -57,7 +61,7 @@ KEYS = {
     "layers.0.adaLN_modulation.0.": "Ming-Image",
     "cap_embedder.": "Lumina",
     "mlp_t5.": "HunyuanDiT",
-    "img_in.": "Qwen-Image",
+    "txt_in.text_norm.": "Qwen-Image 2.1",
     "blocks.0.mlp.layer1.weight": "Cosmos-Predict2 without Anima's conditioner",
     "effnet_mapper.": "Stable Cascade",
     "conditioner.embedders.0.model.ln_final.weight": "the SDXL refiner",
@@ -93,10 +97,9 @@ def of_keys(keys: Collection[str]) -> str:
 LORA_MARKS = {
     "single_transformer_blocks": "FLUX",
     "single_blocks": "FLUX",
-    "img_mlp_net": "Qwen-Image",
     "lora_prior_": "Stable Cascade",
     "lora_te3_": "FLUX or Stable Diffusion 3",
-    "transformer_blocks_0_attn_to_q": "FLUX, Qwen-Image or Stable Diffusion 3",
+    "transformer_blocks_0_attn_to_q": "FLUX or Stable Diffusion 3",
 }
 """A part of a LoRA's key, with underscores for dots, beside those of checkpoints; the first that fits counts."""
 

@@ -128,7 +128,7 @@ def test_a_name_that_tells_no_family_needs_one() -> None:
     [
         ("black-forest-labs/FLUX.1-dev", "looks like FLUX, which cannot be trained"),
         ("stabilityai/stable-diffusion-3.5-large", "looks like Stable Diffusion 3"),
-        ("Qwen/Qwen-Image", "looks like Qwen-Image"),
+        ("Qwen/Qwen-Image-Edit-2509", "looks like Qwen-Image-Edit, which"),
         ("pony", "is not a base model: give a file"),
         ("models/ponyDiffusionV6XL.safetensors", "does not exist"),
         ("tinny", "did you mean"),
