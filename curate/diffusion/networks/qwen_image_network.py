@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from curate.diffusion.skeleton import Skeleton
 
@@ -44,7 +44,11 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
 @contextlib.contextmanager
 def exact_time(network: Any, times: Tensor) -> Generator[None]:
     """While the network runs: its time in float32. In bf16, which it rounds to, one step is 4 of 1000."""
-    hook = network.time_text_embed.register_forward_pre_hook(lambda module, given: (times, *given[1:]))
+
+    def replace(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        return times, *given[1:]
+
+    hook = network.time_text_embed.register_forward_pre_hook(replace)
     try:
         yield
     finally:
