@@ -15,7 +15,7 @@ from curate.captions.folder import Caption, FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
 from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
-from curate.captions.wording import Wording, draw, first, longest, possible
+from curate.captions.wording import Wording, draw, first, longest, odd_choice, offers_choice, possible
 
 __all__ = [
     "EXTENSIONS",
@@ -38,6 +38,8 @@ __all__ = [
     "longest",
     "misread_message",
     "normalize",
+    "odd_choice",
+    "offers_choice",
     "parse",
     "parse_imported",
     "possible",

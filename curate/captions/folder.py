@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curate.captions.encoding import Decoded, encoding_messages, read_together
 from curate.captions.form import MARKER, FolderForm, decide, kept_tags, normalize
-from curate.captions.wording import Wording, read_json
+from curate.captions.wording import Wording, odd_choice, read_json
 from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
 from curate.errors import InputError
@@ -72,6 +72,7 @@ def read_folder(
     messages = [
         *(encoding_messages(place, decoded) if not encoding else ()),
         *_form_messages(place, rows, about, reading),
+        *(_brace_messages(place, chosen.values()) if reading.wildcards else ()),
         *(_choice_messages(place, files, texts) if reading.variants != "files" else ()),
     ]
     return FolderCaptions(captions, errors, tuple(messages), about)
@@ -122,6 +123,17 @@ def _caption(written: Sequence[_Written], about: FolderForm, reading: CaptionRea
     several = reading.is_list or reading.variants != "one"
     variants = tuple(dict.fromkeys(wordings)) if several else ()
     return Caption(written[0].file, first.text, written[0].decoded.encoding, first.kept, raw, variants)
+
+
+def _brace_messages(place: str, captions: Collection[Sequence[_Written]]) -> Iterator[str]:
+    odd = [(one.file.name, what) for written in captions for one in written if (what := _odd(one.raws))]
+    if odd:
+        name, what = odd[0]
+        yield f"{place}: {_captions(len(odd))} with odd braces: in {name}, {what}{' …' * (len(odd) > 1)}"
+
+
+def _odd(raws: Sequence[str]) -> str:
+    return next((what for raw in raws if (what := odd_choice(raw))), "")
 
 
 def _is_blank(text: Decoded | InputError) -> bool:

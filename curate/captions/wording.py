@@ -34,6 +34,22 @@ def has_choices(text: str) -> bool:
     return "{" in text or "}" in text
 
 
+def odd_choice(text: str) -> str:
+    """What is wrong with the choices `{a|b}` in a text: `{` without `}`, or a choice of nothing; "" where all pair."""
+    plain = text.replace("{{", "").replace("}}", "")
+    if match := re.search(r"\{\s*(?:\|\s*)*\}", plain):
+        return f"{match[0]} chooses nothing"
+    left = resolve(plain, lambda options: options[0])
+    if "{" in left:
+        return "{ stands without its }"
+    return "} stands without its {" if "}" in left else ""
+
+
+def offers_choice(text: str) -> bool:
+    """Whether a text holds a choice `{a|b}`."""
+    return any("|" in match[1] for match in _CHOICE.finditer(text))
+
+
 def resolve(text: str, choose: Callable[[Sequence[str]], str]) -> str:
     """The text with one of each `{a|b}`, inner braces first; `{{` and `}}` become braces, a brace alone stays."""
     text = text.replace("{{", _OPEN).replace("}}", _CLOSE)

@@ -26,6 +26,7 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
     yield from () if variants == "files" else _twice(own)
     yield from _texts(folder, own)
     yield from () if variants == "lines" else _lines(folder, own)
+    yield from _odd_choices(own) if settings.options.caption_wildcards else _unmade_choices(own)
     yield from _alone(folder)
     yield from _of_others(folder, own)
     yield from _triggers(folder, own)
@@ -103,6 +104,30 @@ def _lines(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             f"write one line, or {_rewrite(folder)}; if each line is a caption of its own, train with "
             "--caption-variants lines",
             tuple(_place(p) for p in lines),
+        )
+
+
+def _odd_choices(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    odd = [(p, what) for p in own if p.caption and p.text and (what := captions.odd_choice(p.caption.raw))]
+    if odd:
+        which = counted(len(odd), "caption has a choice", "captions have choices")
+        yield Finding(
+            "caption-choices",
+            f"{which} with odd braces: they are trained as they are written",
+            "write a choice as {a|b}, and braces that are meant as {{ and }}",
+            tuple(_place(p, what) for p, what in odd),
+        )
+
+
+def _unmade_choices(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    odd = [p for p in own if p.text and captions.offers_choice(p.text)]
+    if odd:
+        which = counted(len(odd), "caption has", "captions have")
+        yield Finding(
+            "caption-choices",
+            f"{which} choices such as {{a|b}}: they are trained as they are written",
+            "train with --caption-wildcards, which draws one of each",
+            tuple(_place(p) for p in odd),
         )
 
 

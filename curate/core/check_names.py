@@ -24,6 +24,7 @@ CHECKS: Mapping[str, str] = {
     "caption-unreadable": "captions that cannot be read",
     "caption-encoding": "captions that are not plain UTF-8",
     "caption-lines": "captions of several lines",
+    "caption-choices": "captions with choices such as {a|b}",
     "caption-twice": "pictures with two captions",
     "caption-alone": "captions without picture",
     "caption-of-another": "captions that belong to another picture",

@@ -81,12 +81,12 @@ def _write_tokenizer(place: Path, merges: Sequence[tuple[str, str]]) -> None:
     written.save_pretrained(place)
 
 
-def write_qwen_vl(encoder: Path, tokenizer: Path, kind: Kind, layers: int = 2, told: str = describe.BEFORE) -> None:
-    """A Qwen-VL text encoder, with the part that sees, and a tokenizer that knows the words of `told`."""
+def write_qwen_vl(encoder: Path, tokenizer: Path, kind: Kind, layers: int = 2, prompt: str = describe.BEFORE) -> None:
+    """A Qwen-VL text encoder, with the part that sees, and a tokenizer that knows the words of `prompt`."""
     import transformers
 
     theirs: Any = transformers
-    merges = [*merges_of(told), *MERGES]
+    merges = [*merges_of(prompt), *MERGES]
     language: dict[str, Any] = {
         "vocab_size": len(qwen_vocabulary(merges)),
         "hidden_size": VL_WIDTH,

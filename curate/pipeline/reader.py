@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _MOST_VALUES, _DEEPEST = 200_000, 50
 """Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
+_MANY = 20
+"""Options that are still named one by one."""
+_COMMA = 'between braces a comma begins the next option: write several values as [64, 96] or "64,96"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,9 @@ class Reader:
         if not isinstance(values, dict):
             self.problem(where, f"{what} takes a mapping of options, found {describe(values)}")
             return None
-        known = list(model.model_fields)
         for key in [k for k in values if k not in model.model_fields]:
-            self.problem((*where, key), f'{what} has no option "{key}": {_hint(model, str(key), known)}', at_key=True)
+            hint = _COMMA if values[key] is None and str(key).isdecimal() else _hint(model, what, str(key))
+            self.problem((*where, key), f'{what} has no option "{key}": {hint}', at_key=True)
         try:
             known_values = {k: v for k, v in values.items() if k in model.model_fields}
             return model.build(known_values) if issubclass(model, Options) else model.model_validate(known_values)
@@ -177,13 +180,18 @@ class Reader:
             return None
 
 
-def _hint(model: type[BaseModel], key: str, known: Sequence[str]) -> str:
+def _hint(model: type[BaseModel], stage: str, key: str) -> str:
     """What a key that is none may have meant: another program's name, or a misspelt one."""
     option, reason = model.counterpart(key) if issubclass(model, Stage) else ("", "")
     if option:
         options = '" or "'.join(option.split(" or "))
         return f'here it is "{options}"'
-    return f"leave it out: {reason}" if reason else registry.nearest(key, known)
+    if reason:
+        return f"leave it out: {reason}"
+    known = list(model.model_fields)
+    hint = registry.nearest(key, known)
+    is_list = hint.startswith("choose") and len(known) > _MANY
+    return f"`curate {stage} --help` lists its options" if is_list and issubclass(model, Stage) else hint
 
 
 def entry_name(entry: Any) -> str | None:

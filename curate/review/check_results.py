@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.core.check_names import CHECKS
+from curate.core.registry import nearest
 from curate.errors import CurateError, InputError
 from curate.review.index import Index
 from curate.review.rows import measured_row
@@ -23,7 +24,7 @@ def check_named(text: str) -> str:
     for check, words in CHECKS.items():
         if wanted in (check, words.casefold()):
             return check
-    raise InputError(f"there is no check {text!r}", f"the checks are: {', '.join(CHECKS)}")
+    raise InputError(f"there is no check {text!r}", nearest(wanted, list(CHECKS)))
 
 
 class CheckResults:

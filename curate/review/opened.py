@@ -19,6 +19,9 @@ def opened(target: Path) -> tuple[Path, str, str]:
     A folder that was not trained yet has those of the pipeline that prepared it.
     """
     if target.is_file():
+        if target.suffix.lower() not in (".yaml", ".yml"):
+            remedy = "give the folder with the pictures; one in an archive is unpacked first, by you or by a run"
+            raise InputError(f"{target} is no folder and no pipeline file", remedy)
         return _by_pipeline(target)
     from curate.train.output.run_records import runs_of
 

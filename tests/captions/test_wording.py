@@ -39,6 +39,21 @@ def test_braces_are_choices(text: str, resolved: str) -> None:
     assert resolve(text, last) == resolved
 
 
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ("a {red|blue} car, {{literal}}, {a|{b|c} d}, {alone}, {a|}", ""),
+        ("{a|{b|c}}", "{ stands without its }"),  # doubled braces are literal
+        ("a {red|blue car", "{ stands without its }"),
+        ("a red|blue} car {x|y}", "} stands without its {"),
+        ("a {} car", "{} chooses nothing"),
+        ("a { | } car", "{ | } chooses nothing"),
+    ],
+)
+def test_braces_that_are_no_choice_are_told(text: str, odd: str) -> None:
+    assert captions.odd_choice(text) == odd
+
+
 def test_each_choice_is_drawn_about_as_often() -> None:
     chance = random.Random(3)
     counts = Counter(captions.draw(Wording("zwx dog, {red|green|blue} {hat|cap}"), chance).text for _ in range(6000))

@@ -37,8 +37,8 @@ def good(root: Path) -> Path:
 
 
 def checked(target: Path, **options: object) -> CheckResult:
-    values = {"base": "tiny"}
-    return check(CheckOptions(target, values, **{"vocabulary": "none", "quiet": True, **options}))  # type: ignore[arg-type]
+    given = {"values": {"base": "tiny"}, "vocabulary": "none", "quiet": True, **options}
+    return check(CheckOptions(target, **given))  # type: ignore[arg-type]
 
 
 def the(result: CheckResult, name: str) -> Finding:

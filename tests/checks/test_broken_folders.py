@@ -130,6 +130,7 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     "a byte-order mark": (write(CAPTION, "\ufeffzwx dog, x"), "caption-encoding", [CAPTION], "curate captions"),
     "Latin-1": (write(CAPTION, "zwx dog, café, garçon".encode("cp1252")), "caption-encoding", [CAPTION], "UTF-8"),
     "several lines": (write(CAPTION, "zwx dog, sitting\ngrass, sun"), "caption-lines", [CAPTION], "one line"),
+    "a choice": (write(CAPTION, "zwx dog, {red|blue} collar"), "caption-choices", [CAPTION], "--caption-wildcards"),
     "two captions": (write(f"{DOG}/a.caption", "a cat on a roof"), "caption-twice", [CAPTION], "delete"),
     "a caption alone": (write(f"{DOG}/gone.txt", "zwx dog, x"), "caption-alone", [f"{DOG}/gone.txt"], "rename"),
     "the caption of another picture": (
@@ -197,6 +198,14 @@ def test_each_trap_is_named_with_its_remedy(title: str, tmp_path: Path) -> None:
     assert files(finding) == named
     assert remedy in finding.remedy
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before, "the folder was written to"
+
+
+def test_a_choice_that_is_torn_is_named_where_choices_are_drawn(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    (root / CAPTION).write_text("zwx dog, {red|blue collar", encoding="utf-8")
+    assert "caption-choices" not in {one.check for one in checked(root).findings}
+    finding = the(checked(root, values={"base": "tiny", "caption_wildcards": True}), "caption-choices")
+    assert [(one.file, one.detail) for one in finding.places] == [(CAPTION, "{ stands without its }")]
 
 
 @pytest.mark.parametrize(

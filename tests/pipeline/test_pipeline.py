@@ -105,6 +105,19 @@ run: {workers: many}
 
 
 @pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ("resolution: 64,96", 'train has no option "96": between braces a comma begins the next option'),
+        ("zzzqq: 3", 'train has no option "zzzqq": `curate train --help` lists its options'),
+        ("resolutoin: 64", 'train has no option "resolutoin": did you mean "resolution"?'),
+    ],
+)
+def test_what_may_be_meant_by_an_option_that_is_none(place: Path, options: str, hint: str) -> None:
+    text = f"input: in\noutput: out\nstages: [export, {{train: {{base: tiny, {options}}}}}]\n"
+    assert any(hint in line for line in mistakes(place, text))
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "1:1: expected input:, output: and stages:, found an empty file"),

@@ -83,6 +83,9 @@ def test_a_folder_that_cannot_be_checked_says_why(tmp_path: Path) -> None:
 
 def test_a_check_is_called_by_either_name() -> None:
     assert check_named("trigger") == check_named(" Captions without TRIGGER words") == "trigger"
-    with pytest.raises(InputError, match="no check 'nonsense'") as error:
-        check_named("nonsense")
+    with pytest.raises(InputError, match="no check 'zzz'") as error:
+        check_named("zzz")
     assert "caption-empty" in error.value.remedy
+    with pytest.raises(InputError) as error:
+        check_named("caption-emty")
+    assert error.value.remedy == 'did you mean "caption-empty"?'
