@@ -45,13 +45,14 @@ def identify(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str])
 
     `shapes` are those of the file's tensors by key.
     """
-    if (other := foreign.of_lora(shapes)) and not _most(shapes):
-        return None, other
-    candidates = _most(shapes)
+    other, candidates = foreign.of_lora(shapes), _most(shapes)
     if not candidates:
-        return None, ""
-    widths = [t for t in candidates if _width_fits(t, shapes)]
+        return None, other
+    fits = [_width_fits(t, shapes) for t in candidates]
+    widths = [t for t, fit in zip(candidates, fits, strict=True) if fit]
     declared = [t for t in widths or candidates if t.family.name == declared_family(metadata)]
+    if other and not declared and all(fit is False for fit in fits):
+        return None, other
     table = (declared or widths or candidates)[0]
     return table, table.family.title
 
@@ -80,14 +81,17 @@ def _most(shapes: Mapping[str, tuple[int, ...]]) -> list[LayerTable]:
     return [layer_table(name) for name, count in found.items() if count == most and 2 * count >= max(1, len(shapes))]
 
 
-def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether the inputs of cross-attention, or of a text encoder, are as wide as the family's."""
+def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> bool | None:
+    """Whether the inputs of cross-attention, a text encoder or a transformer are as wide as the family's.
+
+    None where no tensor tells it.
+    """
     for key, shape in shapes.items():
         name, suffix = split(key)
         if suffix != "lora_down.weight" or name not in table.names:
             continue
         layer = table.layer_names[table.names[name].key]
         module = table.frame.layer(layer)
-        if module is not None and (layer.part != "unet" or layer.key.endswith(WIDTHS)):
+        if module is not None and (layer.model or layer.part != "unet" or layer.key.endswith(WIDTHS)):
             return shape[1] == module.weight.shape[1]
-    return False
+    return None

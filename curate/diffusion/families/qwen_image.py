@@ -125,6 +125,24 @@ class QwenImage(FlowTransformer):
         },
         least_gib=16,
         prompting="natural",
+        kohya=("qwen_image_train_network", "qwen_image"),
+        guides={
+            "qwen-image": (
+                "for Qwen-Image: rank 16, AdamW 5e-5, noise shifted by 2.2",
+                {
+                    "musubi-tuner's documentation": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "learning_rate": 5e-5,
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 2.2,
+                        "gradient_checkpointing": True,
+                    },
+                    "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
+                    "musubi-tuner's documentation, OneTrainer's preset": {"schedule": "constant"},
+                },
+            ),
+        },
         memory=(
             (
                 0,

@@ -17,6 +17,7 @@ from curate.diffusion.families.qwen_image import BLOCK, EDGES, QwenImage
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
+from curate.diffusion.lora_family import identify
 from curate.diffusion.networks import qwen_image_network
 from curate.errors import InputError
 from curate.init import bases
@@ -269,6 +270,20 @@ def test_distilled_merges_are_refused_and_an_unclear_name_asked_about(place: Pat
             bases.base_of(name)
     found = bases.base_of("Qwen/Qwen-Image-2512")
     assert found is not None and found.family == "qwen-image"
+
+
+def test_loras_of_models_with_the_same_names_are_told_by_their_widths() -> None:
+    paths = [
+        f"transformer.transformer_blocks.{n}.{path}" for n in range(24) for path in BLOCK if path.startswith("attn")
+    ]
+    for width, title in ((3072, "Qwen-Image"), (1536, "FLUX or Stable Diffusion 3")):
+        shapes = {f"{path}.lora_A.weight": (4, width) for path in paths}
+        shapes |= {f"{path}.lora_B.weight": (width, 4) for path in paths}
+        table, found = identify(shapes, {})
+        assert found == title and (table is None) == (width != 3072)
+    # a small model's own file says what it is for
+    table, _ = identify(shapes, {"ss_base_model_version": "Qwen-Image"})
+    assert table is not None and table.family.name == "qwen-image"
 
 
 def test_the_tables_are_whole(backbone: Backbone) -> None:
