@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate import storage
 from curate.core import registry
 from curate.core.caption_options import CaptionReading
 from curate.core.path_options import resolve_paths
@@ -15,8 +13,9 @@ from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
 from curate.pipeline.messages import describe
-from curate.pipeline.options import SAMPLE, CaptionOptions, Pipeline, RunOptions
+from curate.pipeline.options import CaptionOptions, Pipeline, RunOptions
 from curate.pipeline.order import check_order
+from curate.pipeline.places import all_here, inputs_of, output_of, work_of
 from curate.pipeline.reader import Problem, Reader, entry_name
 from curate.scan import RIGHTS, UNCHECKED, ConsentChoice
 
@@ -33,16 +32,16 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     for key in [k for k in values if k not in _KEYS]:
         reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, _KEYS)}', at_key=True)
     base = path.resolve().parent
-    inputs = _inputs(reader, values, base)
-    output = _output(reader, values, base, inputs)
-    concepts = _concepts(reader, values, [one for one in inputs if isinstance(one, Path)], _all_here(inputs))
+    inputs = inputs_of(reader, values, base)
+    output = output_of(reader, values, base, inputs)
+    concepts = _concepts(reader, values, [one for one in inputs if isinstance(one, Path)], all_here(inputs))
     consent = _consent(reader, values)
     reading = _captions(reader, values)
     stages = _stages(reader, values, base)
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     stages, later = _until(reader, values, stages, until)
     destination = output if isinstance(output, str) else ""
-    work = _work(reader, base, options, destination)
+    work = work_of(reader, base, options, destination)
     exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
     reader.finish()
     return Pipeline(
@@ -79,110 +78,9 @@ def _until(
     return stages, []
 
 
-def _inputs(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path | str]:
-    """The inputs: folders and archives on this disk, and addresses as text."""
-    given = values.get("input")
-    if given is None:
-        reader.problem((), "input: is missing: a folder with one sub-folder per concept")
-        return []
-    folders: list[Path | str] = []
-    rows = given if isinstance(given, list) else [given]
-    for i, one in enumerate(rows):
-        where: tuple[str | int, ...] = ("input", i) if isinstance(given, list) else ("input",)
-        if not isinstance(one, str):
-            reader.problem(where, f"input: takes a folder or a list of folders, found {describe(one)}")
-            continue
-        if one == SAMPLE:
-            from curate import samples
-
-            folders.append(samples.folder())
-            continue
-        if storage.is_address(one):
-            if message := storage.problem(one):
-                reader.problem(where, f"input: {message}")
-            folders.append(storage.normalized(one))
-            continue
-        folder = base / Path(one).expanduser()
-        if not folder.is_dir() and not (folder.is_file() and storage.is_archive(folder.name)):
-            reader.problem(
-                where,
-                f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}"
-                f"{_address_meant(one) or _similar(folder)}",
-            )
-        folders.append(folder)
-    if not rows:
-        reader.problem(("input",), "input: lists no folder")
-    return folders
-
-
-def _address_meant(given: str) -> str:
-    meant = storage.misspelled(given)
-    return f': did you mean "{meant}"?' if meant else ""
-
-
-def _similar(folder: Path) -> str:
-    try:
-        names = [p.name for p in folder.parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    except OSError:
-        return ""
-    close = difflib.get_close_matches(folder.name, names, 1)
-    return f': did you mean "{close[0]}"?' if close else ""
-
-
-def _output(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Sequence[Path | str]) -> Path | str:
-    """The output: a folder, or an address as text."""
-    given = values.get("output")
-    if not isinstance(given, str) or not given.strip():
-        found = "is missing" if given is None else f"must be a folder, found {describe(given)}"
-        reader.problem(("output",) if "output" in values else (), f"output: {found}: everything is written under it")
-        return base
-    if storage.is_address(given):
-        return _address(reader, storage.normalized(given), inputs)
-    if meant := _address_meant(given):
-        reader.problem(("output",), f"output {given} is no address{meant}")
-    output = base / Path(given).expanduser()
-    if output.exists() and not output.is_dir():
-        reader.problem(("output",), f"output {output} is a file: choose a folder")
-    for folder in inputs:
-        if isinstance(folder, str):
-            continue
-        if folder.exists() and (output.resolve() == folder.resolve() or output.resolve() in folder.resolve().parents):
-            reader.problem(
-                ("output",),
-                f"output {output} is or holds the input {folder}: sources are never modified, choose another folder",
-            )
-    return output
-
-
-def _address(reader: Reader, output: str, inputs: Sequence[Path | str]) -> str:
-    if message := storage.problem(output, writes=True):
-        reader.problem(("output",), f"output: {message}")
-    for one in inputs:
-        if isinstance(one, str) and f"{one}/".startswith(f"{output}/"):
-            message = f"output {output} is or holds the input {one}: sources are never modified, choose another address"
-            reader.problem(("output",), message)
-        elif isinstance(one, str) and f"{output}/".startswith(f"{one}/"):
-            message = f"output {output} is in the input {one}: the next run would read it as pictures, choose another"
-            reader.problem(("output",), message)
-    return output
-
-
-def _work(reader: Reader, base: Path, options: RunOptions | None, destination: str) -> Path:
-    """The folder of this disk in which an output with an address is prepared."""
-    given = options.work if options else ""
-    if given and not destination:
-        reader.problem(("run", "work"), "run.work: has no effect, because output is a folder: leave it out")
-    if not destination:
-        return base
-    return base / Path(given).expanduser() if given else storage.work_folder(destination)
-
-
-def _all_here(inputs: Sequence[Path | str]) -> bool:
-    """Whether the folders of the pictures are on this disk, neither in a store nor in archives."""
-    return all(isinstance(one, Path) and not storage.local_archives(one) for one in inputs)
-
-
-def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path], all_here: bool) -> dict[str, Concept]:
+def _concepts(
+    reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path], is_all_here: bool
+) -> dict[str, Concept]:
     """What is said of concepts. Their names are looked for in the input where all of it is on this disk."""
     given = values.get("concepts")
     if given is None:
@@ -191,7 +89,7 @@ def _concepts(reader: Reader, values: Mapping[str, Any], inputs: Sequence[Path],
         reader.problem(("concepts",), f"concepts: takes a mapping of folder names, found {describe(given)}")
         return {}
     # names in a folder that is not there would only add to its own message
-    there = [root for root in inputs if root.is_dir()] if all_here else []
+    there = [root for root in inputs if root.is_dir()] if is_all_here else []
     folders = sorted({name for root in there for name in _concept_names(root)}) if there == [*inputs] else []
     concepts: dict[str, Concept] = {}
     for name, settings in given.items():
