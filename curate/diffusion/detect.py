@@ -69,8 +69,15 @@ def _fits(configuration: dict[str, Any], values: Mapping[str, Any]) -> bool:
     return all((configuration.get(key) or False) == value for key, value in values.items())
 
 
+QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight", ".absmax", "scaled_fp8")
+"""Endings of keys beside weights that are no numbers as they stand."""
+
+
 def family_of_keys(names: Collection[str], file: str, family: str | None = None) -> Family:
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
+    if quantized := next((key for key in names if key.endswith(QUANTIZED)), ""):
+        remedy = "take the bf16 file; base_precision shrinks it"
+        raise InputError(f"{file} is quantized already: it holds {quantized}", remedy)
     for found in candidates(family):
         if any(key in names for key in found.keys) or fits_whole(found, names):
             if other := _relative(found, names, file):

@@ -25,9 +25,6 @@ Blocks = Mapping[str, tuple[str, Kind]]
 Joint = Mapping[str, tuple[str, Rows]]
 """Layers of a block that the original model holds in one matrix: path in diffusers' -> path there, and which rows."""
 
-QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight")
-"""Endings of keys beside weights that are no numbers as they stand."""
-
 
 class Autoencoder(Protocol):
     """What a module offers that holds an autoencoder: `flux_vae`, `qwen_vae`."""
@@ -117,11 +114,6 @@ class FlowTransformer(Backbone):
     @override
     @classmethod
     def from_file(cls, state: Mapping[str, Tensor], place: Path, options: LoadOptions, offline: bool) -> Parts:
-        if quantized := next((key for key in state if key.endswith(QUANTIZED)), ""):
-            raise InputError(
-                f"{place.name} is quantized already: it holds {quantized}",
-                "take the bf16 file; base_precision shrinks it",
-            )
         check_given(cls.family.title, place.name, options.vae, options.text_encoder)
         files = text_encoder_files(options.text_encoder, offline)
         tokenizers = cls.tokenizers(options.tokenizer, place, offline)
