@@ -49,7 +49,10 @@ NAMES = (
 )
 """What a base's name tells, as regular expressions in lower case; the first that fits counts."""
 KEYS = {
+    "nerf_blocks.": "Chroma Radiance",
     "distilled_guidance_layer.": "Chroma",
+    "early_stream_modulations.": "FLUX.3",
+    "double_stream_modulation_img.": "FLUX.2 dev",
     "double_blocks.": "FLUX",
     "single_transformer_blocks.": "FLUX",
     "adaln_single.": "PixArt",
@@ -59,7 +62,7 @@ KEYS = {
     "joint_blocks.": "Stable Diffusion 3",
     "double_layers.": "AuraFlow",
     "layers.0.adaLN_modulation.0.": "Ming-Image",
-    "cap_embedder.": "Lumina",
+    "cap_embedder.": "Lumina 2",
     "mlp_t5.": "HunyuanDiT",
     "txt_in.text_norm.": "Qwen-Image 2.1",
     "blocks.0.mlp.layer1.weight": "Cosmos-Predict2 without Anima's conditioner",
@@ -70,6 +73,9 @@ KEYS = {
     "input_hint_block.": "a ControlNet",
     "emb_params": "an embedding",
     "encoder.down.0.block.0.conv1.weight": "an autoencoder alone",
+    "decoder.middle.0.residual.0.gamma": "an autoencoder alone",
+    "layers.0.self_attn.q_proj.weight": "a text encoder alone",
+    "encoder.block.0.layer.0.SelfAttention.q.weight": "a text encoder alone",
     "model.diffusion_model.input_blocks.0.0.weight": "a UNet without text encoder",
     "down_blocks.0.resnets.0.conv1.weight": "one part of a diffusers model",
 }

@@ -167,32 +167,35 @@ def sd3(width: int, count: int) -> Keys:
     return blocks("joint_blocks", count, block) | layers(edges) | {"pos_embed": (1, 147456, width)}
 
 
-OTHERS: dict[str, Keys] = {
-    "FLUX": flux1(),
-    "FLUX schnell": flux1(guidance=False),
-    "FLUX Fill": flux1(channels=384),
-    "FLUX.2 dev": flux2(6144, 8, 48, 15360, guidance=True),
-    "FLUX.3": flux3(),
-    "Chroma": chroma(),
-    "Chroma Radiance": radiance(),
-    "Stable Diffusion 3": sd3(2432, 38),
-    "Stable Diffusion 3 medium": sd3(1536, 24),
-    "Ming-Image": single_stream(3840, 30, 2560, "adaLN_modulation.0", pads=False),
-    "Z-Image Omni": zimage(siglip_embedder__0__weight=(1152,)),
-    "the Z-Image that works on pixels": zimage(dec_net__cond_embed__weight=(3840, 3840)),
-    "Cosmos-Predict2 without Anima's conditioner": cosmos(adapter=False),
-    "Qwen-Image 2.1": qwen_image_21(),
-    "Qwen-Image-Edit": qwen_image(__index_timestep_zero__=(0,)),
-    "Mage-Flow": qwen_image(text=2560),
+OTHERS: dict[str, tuple[Keys, str]] = {
+    "flux1-dev": (flux1(), "FLUX"),
+    "flux1-schnell": (flux1(guidance=False), "FLUX"),
+    "flux1-fill": (flux1(channels=384), "FLUX"),
+    "flux2-dev": (flux2(6144, 8, 48, 15360, guidance=True), "FLUX.2 dev"),
+    "flux3": (flux3(), "FLUX.3"),
+    "chroma": (chroma(), "Chroma"),
+    "radiance": (radiance(), "Chroma Radiance"),
+    "sd3.5-large": (sd3(2432, 38), "Stable Diffusion 3"),
+    "sd3.5-medium": (sd3(1536, 24), "Stable Diffusion 3"),
+    "ming": (single_stream(3840, 30, 2560, "adaLN_modulation.0", pads=False), "Ming-Image"),
+    "z-image-omni": (zimage(siglip_embedder__0__weight=(1152,)), "Z-Image Omni"),
+    "z-image-pixels": (zimage(dec_net__cond_embed__weight=(3840, 3840)), "the Z-Image that works on pixels"),
+    "cosmos-predict2": (cosmos(adapter=False), "Cosmos-Predict2 without Anima's conditioner"),
+    "qwen-image-2.1": (qwen_image_21(), "Qwen-Image 2.1"),
+    "qwen-image-edit-2511": (qwen_image(__index_timestep_zero__=(0,)), "Qwen-Image-Edit"),
+    "mage-flow": (qwen_image(text=2560), "Mage-Flow"),
+    "qwen3 encoder": ({"model.layers.0.self_attn.q_proj.weight": (4096, 2560)}, "a text encoder alone"),
+    "t5 encoder": ({"encoder.block.0.layer.0.SelfAttention.q.weight": (4096, 4096)}, "a text encoder alone"),
+    "qwen vae": ({"decoder.middle.0.residual.0.gamma": (384, 1, 1, 1)}, "an autoencoder alone"),
 }
-"""Files that no family of ours reads, by how the refusal calls them; a longer name is another form of the same."""
+"""Files that no family of ours reads, and what the refusal calls them."""
 FAMILIES: dict[str, tuple[Keys, str]] = {
     "anima": (cosmos(adapter=True), ""),
     "zimage": (zimage(), ""),
-    "klein-base-4b": (flux2(3072, 5, 20, 7680), "FLUX.2"),
-    "klein-base-9b": (flux2(4096, 8, 24, 12288), "FLUX.2"),
+    "klein-base-4b": (flux2(3072, 5, 20, 7680), "FLUX.2 dev"),
+    "klein-base-9b": (flux2(4096, 8, 24, 12288), "FLUX.2 dev"),
     "krea2": (krea2(), ""),
     "qwen-image": (qwen_image(), ""),
-    "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), "Lumina"),
+    "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), "Lumina 2"),
 }
 """Files of each family by its name; and what a file is called as long as there is no such family."""

@@ -40,7 +40,8 @@ def test_the_file_holds_every_layer_of_the_family(name: str) -> None:
     keys, frame = FAMILIES[name][0], frame_of_family(name)
     for layer in frame.layer_names():
         module = frame.layer(layer)
-        assert module is not None
+        if module is None:  # of a name that other blocks of the family have
+            continue
         key, (first, end, of) = f"{layer.joint or layer.original}.weight", layer.rows or ALL
         out, into = module.weight.shape[0] * of // (end - first), module.weight.shape[1]
         assert keys.get(key) == (out, into), key
@@ -52,12 +53,11 @@ def test_the_file_holds_every_layer_of_the_family(name: str) -> None:
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @pytest.mark.parametrize("what", [*OTHERS, *(name for name in FAMILIES if name not in families())])
 def test_what_none_reads_is_called_what_it_is(what: str, wrapper: str, tmp_path: Path) -> None:
-    keys, called = FAMILIES[what] if what in FAMILIES else (OTHERS[what], what)
+    keys, called = (FAMILIES | OTHERS)[what]
     file = header(tmp_path / "x.safetensors", {f"{wrapper}{key}": shape for key, shape in keys.items()})
-    with pytest.raises(InputError, match=r"x\.safetensors is .*, which cannot be trained") as refusal:
+    with pytest.raises(InputError) as refusal:
         traits(str(file), True)
-    named = refusal.value.message.partition(" is ")[2].partition(",")[0]
-    assert called.startswith(named) and named
+    assert refusal.value.message == f"x.safetensors is {called}, which cannot be trained"
 
 
 @pytest.mark.parametrize("mark", ["scale_weight", "weight_scale", "comfy_quant", "qweight", "absmax"])
