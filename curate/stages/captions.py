@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-import taggers
-from curate import captions
 from curate.core import registry
 from curate.core.events import Listener, Note
 from curate.core.path_options import TagTable
-from curate.core.record import CaptionStyle, Manifest, Record
+from curate.core.record import Manifest, Record
 from curate.core.stage import Env, RecordStage, Resources, Worker
-from curate.errors import InputError
-from taggers import exports, translation, underage_screening
-from taggers.errors import BadTableError
+from curate.tagging.caption_rules import CaptionRules, occurring
+from taggers import exports
 
 
 class Captions(RecordStage):
@@ -144,7 +140,7 @@ class Captions(RecordStage):
             "sentence": record.sentence,
             "imported": record.imported,
             **({"caption_form": form} if (form := record.facts.get("caption_form")) else {}),
-            "trigger": _occurring(record),
+            "trigger": occurring(record),
             "scores": record.scores.packed.hex() if its.order == "score" or its.cap or came else "",
             **({"concept": record.concept} if record.concept in self.per_concept else {}),
         }
@@ -152,145 +148,11 @@ class Captions(RecordStage):
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Reads the tables of aliases and prepares the lists."""
-        general = _Rules(self)
-        single = {name: _Rules(self.of(name)) for name in self.per_concept}
+        general = CaptionRules(self)
+        single = {name: CaptionRules(self.of(name)) for name in self.per_concept}
 
         def one(record: Record) -> Record:
             rules, concept = single.get(record.concept, general), env.concepts.get(record.concept)
             return dataclasses.replace(rules.apply(record, concept.absorb if concept else ()), style=rules.style)
 
         yield lambda records: [one(r) for r in records]
-
-
-class _Rules:
-    """The options, made ready for many captions. Raises InputError for a table that cannot be read."""
-
-    def __init__(self, options: Captions) -> None:
-        try:
-            self._table = exports.table(options.vocabulary)
-        except BadTableError as error:
-            raise InputError(error.message, error.remedy) from error
-        self._options = options
-        self.style = CaptionStyle(
-            options.separator, options.underscores, options.escape, options.extension, options.sentence
-        )
-        self._words = translation.table(options.translate) if options.translate != "none" else {}
-        self._replace = {captions.canonical(k): _list(v) for k, v in options.replace.items()}
-        self._add_if = {captions.canonical(k): _list(v) for k, v in options.add_if.items()}
-        self._black, self._white = _Patterns(options.blacklist), _Patterns(options.whitelist)
-        self._absorb, self._keep = _list(options.absorb), frozenset(_list(options.keep))
-
-    def apply(self, record: Record, absorb: Sequence[str]) -> Record:
-        """The record after all rules; set aside where its caption, or that and its scores, say so."""
-        reason = _screened(record)
-        if reason:
-            return dataclasses.replace(record, aside=reason)
-        protected = _Protected(_occurring(record), self._keep)
-        tags, sentence = self._add(self._substitute(record.tags, protected)), record.sentence
-        if self._options.split_sentences and sentence:
-            pieces = (captions.canonical(p.strip().rstrip(".")) for p in sentence.split(","))
-            tags, sentence = list(dict.fromkeys([*tags, *filter(None, pieces)])), ""
-        tags = self._remove(tags, protected, {*self._absorb, *_list(absorb)})
-        tags = self._capped(self._ordered(tags, record, protected), record, protected)
-        gone = [t for t in record.tags if t not in tags]
-        note = [f"captions: removed {', '.join(gone)}"] if gone else []
-        return dataclasses.replace(record.noting(*note), tags=tuple(tags), sentence=sentence)
-
-    def _substitute(self, tags: Sequence[str], protected: _Protected) -> list[str]:
-        out: dict[str, None] = {}
-        for tag in tags:
-            if protected.trigger(tag):
-                out.setdefault(tag)
-                continue
-            live = self._table.live(tag)
-            live = self._words.get(live, live)
-            for new in self._replace.get(tag) or self._replace.get(live) or (live,):
-                out.setdefault(new)
-        return list(out)
-
-    def _add(self, tags: list[str]) -> list[str]:
-        added = [new for tag in tags for new in self._add_if.get(tag, ())]
-        return list(dict.fromkeys([*tags, *added]))
-
-    def _remove(self, tags: list[str], protected: _Protected, absorbed: Collection[str]) -> list[str]:
-        return [
-            t
-            for t in tags
-            if t in protected
-            or (t not in self._black and t not in absorbed and (not self._options.whitelist or t in self._white))
-        ]
-
-    def _ordered(self, tags: list[str], record: Record, protected: _Protected) -> list[str]:
-        if self._options.order == "kept":
-            return tags
-        first = [t for t in tags if protected.trigger(t)]
-        rest = [t for t in tags if not protected.trigger(t)]
-        best = _best(record) if self._options.order == "score" else {}
-        return first + (sorted(rest, key=lambda t: -best.get(t, 1.0)) if best else sorted(rest))
-
-    def _capped(self, tags: list[str], record: Record, protected: _Protected) -> list[str]:
-        over = sum(not protected.trigger(t) for t in tags) - self._options.cap
-        if not self._options.cap or over <= 0:
-            return tags
-        best = _best(record)
-        free = [(best.get(t, 1.0), -i, t) for i, t in enumerate(tags) if t not in protected]
-        gone = {t for _, _, t in sorted(free)[:over]}
-        return [t for t in tags if t not in gone]
-
-
-class _Protected:
-    """Trigger words, in their own spelling or as a tag, and kept tags."""
-
-    def __init__(self, trigger: Sequence[str], keep: frozenset[str]) -> None:
-        self._trigger = frozenset(trigger) | {captions.canonical(t) for t in trigger}
-        self._words = self._trigger | keep
-
-    def trigger(self, tag: str) -> bool:
-        """Whether it is a trigger word."""
-        return tag in self._trigger
-
-    def __contains__(self, tag: object) -> bool:
-        return tag in self._words
-
-
-class _Patterns:
-    """Tags and patterns with `*`."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        plain = _list(names)
-        self._exact = {n for n in plain if "*" not in n}
-        globs = [re.escape(n).replace(r"\*", ".*") for n in plain if "*" in n]
-        self._glob = re.compile("|".join(f"(?:{g})" for g in globs)) if globs else None
-
-    def __contains__(self, tag: object) -> bool:
-        return tag in self._exact or (
-            self._glob is not None and isinstance(tag, str) and bool(self._glob.fullmatch(tag))
-        )
-
-
-def _list(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(captions.canonical(n) for n in names if n.strip())
-
-
-def _screened(record: Record) -> str:
-    """Pictures without a caption of their own were screened where they were tagged."""
-    if record.imported is None:
-        return ""
-    own, sentence = captions.parse_imported(record, _occurring(record))
-    said, scores = f"{sentence} {record.sentence}", record.scores.unpack()
-    return underage_screening.screen(
-        scores, {*own, *record.tags}, said, {model: taggers.vocabulary(model) for model in scores}
-    )
-
-
-def _occurring(record: Record) -> list[str]:
-    present = set(record.tags)
-    return [t for t in record.trigger if t in present or captions.canonical(t) in present]
-
-
-def _best(record: Record) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for found in record.scores.unpack().values():
-        for tag, (score, _) in found.items():
-            best[tag] = max(score, best.get(tag, 0.0))
-    return best
