@@ -103,6 +103,7 @@ class Family:
                      trainer by whose they are (a program's preset, its documentation)
     kohya            what kohya's programs call it: sd-scripts' or musubi-tuner's script, the switch (its module is
                      networks.lora_SWITCH), and its model_version where families share both
+    ai_toolkit       what ai-toolkit calls it: its values of `arch`
     prompting        what captions its bases were trained with, where their names do not tell
     v_zero_snr       whether its v-prediction bases are trained with zero terminal SNR
     """
@@ -165,6 +166,7 @@ class Family:
     style_rate: float = 1e-4
     guides: Mapping[str, Guide] = field(default_factory=dict[str, Guide])
     kohya: tuple[str, ...] = ()
+    ai_toolkit: tuple[str, ...] = ()
     prompting: Literal["natural", "danbooru", "e621", ""] = ""
     v_zero_snr: bool = False
 

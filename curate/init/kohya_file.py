@@ -49,7 +49,7 @@ def training(files: Sequence[str], base: str | None) -> Training:
     origins = {name: where.rpartition(": ")[2] for name, where in result.origins.items()}
     order = [name for name in type(options).model_fields if name in chosen]
     above = [f"# base: {origins['base']}"] if "base" in origins else []
-    lines = [*above, *_options(chosen, order, origins), *_rest(result.notes)]
+    lines = [*above, *_options(chosen, order, origins, result.program), *_rest(result.notes)]
     told = {outcome.name.lstrip("-"): outcome.value for outcome in result.outcomes}
     pictures = str(told.get("train_data_dir") or "")
     return Training(
@@ -61,11 +61,11 @@ def training(files: Sequence[str], base: str | None) -> Training:
     )
 
 
-def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str]) -> Iterator[str]:
+def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str], program: str) -> Iterator[str]:
     for name in order:
         value = chosen[name]
         if value is not None:
-            source = origins.get(name, "kohya's default")
+            source = origins.get(name, f"{program}'s default")
             yield f"{name}: {_yaml(_place(name, value))}  # {source}"
 
 

@@ -124,6 +124,7 @@ class Anima(FlowTransformer):
         prompting="danbooru",
         style_rate=5e-5,
         kohya=("anima_train_network", "anima"),
+        ai_toolkit=("anima",),
         guides={
             "anima": (
                 "for Anima: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024",

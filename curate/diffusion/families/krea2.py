@@ -81,6 +81,8 @@ class Krea2(FlowTransformer):
         common={"krea/Krea-2-Raw": "Krea 2, photos and drawings by sentences; non-commercial beyond 50 seats"},
         least_gib=24,
         prompting="natural",
+        kohya=("krea2_train_network", "krea2"),
+        ai_toolkit=("krea2",),
         guides={
             "krea2": (
                 "for Krea 2: rank and alpha 32 on every linear layer, AdamW 1e-4, shift by the picture's size",

@@ -55,6 +55,7 @@ class Sd1(StableDiffusion):
         checkpoint_texts=(("cond_stage_model.transformer.", "clip"),),
         comfyui_texts=("clip_l",),
         common={"stable-diffusion-v1-5/stable-diffusion-v1-5": "SD 1.5"},
+        ai_toolkit=("sd1",),
         memory=(
             (
                 0,

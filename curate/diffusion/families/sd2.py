@@ -31,6 +31,7 @@ class Sd2(Sd1):
         architectures=("stable-diffusion-v2-512", "stable-diffusion-v2-768-v"),
         v2=True,
         kohya=("v2",),
+        ai_toolkit=("sd2",),
         point_layers=(".proj_in", ".proj_out"),
         texts=({"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16},),
         unet={"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True},

@@ -97,6 +97,7 @@ class Sdxl(StableDiffusion):
             ),
         },
         kohya=("sdxl_train_network", "sdxl"),
+        ai_toolkit=("sdxl",),
         memory=(
             (
                 0,

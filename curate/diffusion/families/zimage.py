@@ -120,6 +120,7 @@ class ZImage(FlowTransformer):
         least_gib=12,
         prompting="natural",
         kohya=("zimage_train_network", "zimage"),
+        ai_toolkit=("zimage",),
         guides={
             "zimage": (
                 "for Z-Image: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024, fp8 base",

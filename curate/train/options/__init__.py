@@ -7,12 +7,25 @@ those that change no byte of the LoRA.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from curate.train.options import base, data, kohya, network, objective, optimizer, output, presets, run, watch
+from curate.train.options import (
+    ai_toolkit,
+    base,
+    data,
+    kohya,
+    network,
+    objective,
+    optimizer,
+    output,
+    presets,
+    run,
+    watch,
+)
 from curate.train.options.optimizer import OPTIMIZERS
 from curate.train.options.output import WORDS
 from curate.train.options.run import Precision
@@ -94,12 +107,12 @@ class TrainOptions(
 
 
 def imported(paths: Any) -> kohya.Imported:
-    """What kohya's files come to; nothing without files."""
+    """What files of other programs come to; nothing without files."""
     several = [paths] if isinstance(paths, str) else paths
     given = list(several) if isinstance(several, list | tuple) else []
     if not given:
         return kohya.Imported()
-    result = kohya.read(given, TrainOptions.model_fields.keys())
+    result = _read(given)
     try:
         TrainOptions.model_validate({**result.defaults, **result.values})
     except ValidationError as error:
@@ -110,6 +123,21 @@ def imported(paths: Any) -> kohya.Imported:
                 message = f"{where} = {one['input']!r}: {reason[:1].lower()}{reason[1:]}"
                 result.problems.append(kohya.Problem(message, option))
     _note_idle(result)
+    return result
+
+
+def _read(paths: Sequence[str]) -> kohya.Imported:
+    """A job of ai-toolkit, or all files of kohya's programs together."""
+    result = kohya.Imported()
+    jobs = {path: job for path in paths if (job := ai_toolkit.job(Path(path).expanduser(), result))}
+    if not jobs and not result.problems:
+        return kohya.read(paths, TrainOptions.model_fields.keys())
+    if len(paths) > 1:
+        message = f"{next(iter(jobs or paths))} is a job of ai-toolkit, which is whole: give it without other files"
+        result.problems.append(kohya.Problem(message))
+    for path, job in jobs.items():
+        settings = ai_toolkit.read(job, Path(path).expanduser(), result)
+        return ai_toolkit.translate(settings, result, TrainOptions.model_fields.keys())
     return result
 
 

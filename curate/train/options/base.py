@@ -56,8 +56,8 @@ class BaseOptions(BaseModel):
     from_kohya: tuple[FilePath, ...] = Field(
         (),
         description=(
-            "Read kohya settings: a file with a pasted command, a TOML or the GUI's JSON. Your own "
-            "options override them."
+            "Read the settings of sd-scripts or musubi-tuner (a file with a pasted command, a TOML or the GUI's JSON) "
+            "or of ai-toolkit (YAML). Your own options override them."
         ),
     )
     distilled: bool | None = Field(

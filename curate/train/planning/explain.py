@@ -70,9 +70,9 @@ def sources(options: TrainOptions, explicit: Collection[str], how: str) -> dict[
         if name in explicit:
             source = how
         elif name in read.values:
-            source = "kohya's file"
+            source = f"{read.program}'s file"
         elif not guide and name in read.defaults and value == read.defaults[name]:
-            source = "kohya's default"
+            source = f"{read.program}'s default"
         elif guide and not plain and name in presets.guides()[guide].values:
             source = presets.source(guide, name)
         found[name] = Value(value, source)

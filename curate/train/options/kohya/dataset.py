@@ -11,10 +11,13 @@ from curate.train.options.kohya import paths
 from curate.train.options.kohya.settings import Imported, Problem, Setting, Settings
 
 Table = Mapping[str, Any]
-OF_FOLDERS = ("image_dir", "image_directory", "cache_directory", "num_repeats", "class_tokens", "is_reg", "name")
+OF_FOLDERS = (
+    *("image_dir", "image_directory", "cache_directory", "folder_path", "dataset_path"),
+    *("num_repeats", "class_tokens", "is_reg", "name"),
+)
 """What the names of FOLDER's sub-folders say."""
-FOLDERS = ("image_dir", "image_directory")
-"""sd-scripts' and musubi-tuner's name of a folder of pictures."""
+FOLDERS = ("image_dir", "image_directory", "folder_path", "dataset_path")
+"""What sd-scripts, musubi-tuner and ai-toolkit call a folder of pictures."""
 ARGUMENTS = {"batch_size": "train_batch_size"}
 """Names of a dataset TOML that the script's arguments spell in another way."""
 BELOW = {"keep_tokens": 0, "shuffle_caption": False, "flip_aug": False}

@@ -66,7 +66,7 @@ def _draw(t: Translation) -> str:
     kind, usual = MUSUBI if t.musubi else DRAWS.get(t.switch, MUSUBI)
     given = t.take("timestep_sampling")
     kind = str(given or kind)
-    shift = t.take("discrete_flow_shift")
+    shift = t.number("discrete_flow_shift")
     scheme = t.take("weighting_scheme")
     if scheme in ("sigma_sqrt", "cosmap"):
         t.refuse("weighting_scheme", "every noise level has the same weight", "timestep_sampling")
@@ -91,15 +91,15 @@ def _sigma(t: Translation, scheme: Any) -> None:
         )
     if scheme == "logit_normal":
         _put(t, "timestep_sampling", "logit-normal", "weighting_scheme")
-        mean, deviation = t.take("logit_mean"), t.take("logit_std")
+        mean, deviation = t.number("logit_mean"), t.number("logit_std")
         if mean is not None:
-            t.put("logit_mean", -float(mean), "logit_mean")
+            t.put("logit_mean", -mean, "logit_mean")
         if deviation is not None:
-            t.put("logit_std", float(deviation), "logit_std")
+            t.put("logit_std", deviation, "logit_std")
     elif scheme == "mode":
         _put(t, "timestep_sampling", "mode", "weighting_scheme")
-        if (scale := t.take("mode_scale")) is not None:
-            t.put("mode_scale", float(scale), "mode_scale")
+        if (scale := t.number("mode_scale")) is not None:
+            t.put("mode_scale", scale, "mode_scale")
     else:
         _put(t, "timestep_sampling", "uniform", "timestep_sampling")
 
@@ -111,15 +111,15 @@ def _direct(t: Translation, kind: str) -> None:
         return
     _put(t, "timestep_sampling", "logit-normal", "timestep_sampling")
     if kind == "logsnr":  # σ = sigmoid(−λ/2) of a normal λ
-        mean, deviation = t.take("logit_mean"), t.take("logit_std")
+        mean, deviation = t.number("logit_mean"), t.number("logit_std")
         if mean is not None:
-            t.put("logit_mean", -float(mean) / 2, "logit_mean")
-        t.put("logit_std", float(1.0 if deviation is None else deviation) / 2, "logit_std")
-    elif (scale := t.take("sigmoid_scale")) is not None:
-        t.put("logit_std", float(scale), "sigmoid_scale")
+            t.put("logit_mean", -mean / 2, "logit_mean")
+        _put(t, "logit_std", (1.0 if deviation is None else deviation) / 2, "logit_std")
+    elif (scale := t.number("sigmoid_scale")) is not None:
+        t.put("logit_std", scale, "sigmoid_scale")
 
 
-def _shift(t: Translation, kind: str, shift: Any, *, given: bool) -> None:
+def _shift(t: Translation, kind: str, shift: float, *, given: bool) -> None:
     """One shift for all pictures, none, or a line over their sizes, which must be the family's."""
     name = "discrete_flow_shift"
     if kind in LINES:
@@ -130,7 +130,7 @@ def _shift(t: Translation, kind: str, shift: Any, *, given: bool) -> None:
             reason = f"{t.family.title if t.family else 'curate'} has no such line of shifts over the sizes of pictures"
             t.refuse("timestep_sampling", reason, "timestep_sampling")
     elif kind in ("sigma", "shift"):
-        _put(t, "flow_shift", float(shift), name)
+        _put(t, "flow_shift", shift, name)
     else:
         if given and shift != 1:
             t.note(name, f"has no effect: timestep_sampling is {kind}")

@@ -17,6 +17,8 @@ def translate(t: Translation) -> None:
     _rates(t)
     if t.switch == "anima":
         t.idle(("fp8_base", "fp8_base_unet"), "sd-scripts cannot keep Anima in fp8; --base-precision fp8 does here")
+    if t.switch == "krea2" and "layer_preset" not in t.result.values:
+        t.default("layer_preset", "full")  # its module of musubi-tuner takes every linear layer
     t.idle(("sample_sampler",), "sample pictures of flow models are drawn with euler, there and here")
     t.idle(("sample_solver",), "sample pictures of flow models are drawn with euler")
 

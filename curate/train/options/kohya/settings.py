@@ -56,6 +56,7 @@ class Imported:
     origins   by our option, the file and the key that set it: `kohya.toml: network_dim`
     outcomes  what became of each setting, in the order of the files
     family    the family of base models that they are for; "" where nothing tells it
+    program   whose files they are
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -65,6 +66,7 @@ class Imported:
     origins: dict[str, str] = field(default_factory=dict[str, str])
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     family: str = ""
+    program: str = "kohya"
 
     def refused(self, given: Iterable[str] = ()) -> list[str]:
         """Messages of the problems that the options in `given` do not settle."""
@@ -108,6 +110,16 @@ class Translation:
             return None
         self.taken[name] = setting
         return plain(setting.value)
+
+    def number(self, name: str) -> float | None:
+        """A setting that must be a number, which is translated now; None where it is not there, or a problem."""
+        value = self.take_any(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.result.problems.append(Problem(f"{self.where(name)} = {value!r}: expected a number"))
+            return None
+        return float(value)
 
     def where(self, name: str) -> str:
         """The file and the key of a setting."""
