@@ -1,4 +1,4 @@
-"""A LoRA under the names that a program reads without any alpha: what alpha does is in the tensors already."""
+"""A LoRA under the names of a program: those of diffusers and ComfyUI are read without any alpha."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from curate.adapters.joining import joined
 from curate.adapters.key_names import DOWN, UP, spelled
 from curate.adapters.layer_name import LayerName
 
@@ -20,12 +21,21 @@ def named(
 ) -> dict[str, Tensor]:
     """Tensors by their names in a file, of tensors by layer and suffix as kohya's files have them.
 
-    Two factors become `lora_A` and `lora_B` at strength 1, since readers of these take alpha for an error, or leave it
-    out. Other algorithms keep their suffixes and their alpha. `texts` are ComfyUI's names of the text encoders.
+    Two factors become `lora_A` and `lora_B` at strength 1 under other names than kohya's, since readers of these take
+    alpha for an error, or leave it out. Other algorithms keep their suffixes and their alpha. Layers with one name are
+    joined. `texts` are ComfyUI's names of the text encoders. Raises InputError for layers that cannot be joined.
     """
+    stems: dict[str, list[str]] = {}
+    for layer in layers:
+        stems.setdefault(spelled(layer_names[layer], spelling, texts), []).append(layer)
     found: dict[str, Tensor] = {}
-    for layer, held in layers.items():
-        stem = spelled(layer_names[layer], spelling, texts)
+    for stem, inside in stems.items():
+        first = inside[0]
+        joint = layer_names[first].is_joint and spelling not in ("diffusers", "peft")
+        held = joined([(layer_names[layer], layers[layer]) for layer in inside]) if joint else layers[first]
+        if spelling == "kohya":
+            found |= {f"{stem}.{suffix}": tensor for suffix, tensor in held.items()}
+            continue
         tensors = folded(held) if is_plain(held) else held
         found |= {f"{stem}.{TO_PEFT.get(suffix, suffix)}": tensor for suffix, tensor in tensors.items()}
     return found

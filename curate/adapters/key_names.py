@@ -161,7 +161,7 @@ def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
     if part == "unet":
         processor = path.replace(".to_", ".processor.to_").removesuffix(".0")
         names |= {f"unet.{processor}": "diffusers-old", processor: "diffusers-old"}
-    if is_network(layer_name):
+    if is_network(layer_name) and not layer_name.is_joint:
         original = layer_name.original or path
         names[f"diffusion_model.{original}"] = "comfyui"
         names[f"model.diffusion_model.{original}"] = "broken"
@@ -181,7 +181,7 @@ def _names(layer_name: LayerName, alone: bool) -> dict[str, Spelling]:
 
 
 def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str:
-    """What a program calls a layer; `texts` are ComfyUI's names of the family's text encoders."""
+    """What a program calls a layer, or the matrix that holds it with others; `texts` are ComfyUI's text encoders."""
     part, path = layer_name.part, layer_name.path
     if spelling == "diffusers":
         return f"{models_of(layer_name)[0]}.{path}"
@@ -192,7 +192,7 @@ def spelled(layer_name: LayerName, spelling: str, texts: tuple[str, ...]) -> str
         if is_network(layer_name):
             return f"diffusion_model.{layer_name.original or path}"
         return f"text_encoders.{texts[int(part[2:]) - 1]}.transformer.{path}"
-    return layer_name.key
+    return f"lora_unet_{layer_name.joint.replace('.', '_')}" if layer_name.is_joint else layer_name.key
 
 
 def by_layer(keys: Iterable[str], names: Mapping[str, Alias]) -> tuple[dict[str, dict[str, str]], list[str]]:

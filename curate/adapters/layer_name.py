@@ -48,3 +48,8 @@ class LayerName:
     model: str = ""
     joint: str = ""
     rows: Rows | None = None
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the original model's programs have no name for this layer alone."""
+        return bool(self.joint) and self.joint == self.original

@@ -36,7 +36,7 @@ def place_in_checkpoint(layer: LayerName, texts: tuple[tuple[str, str], ...], ke
     `texts` are the family's text encoders in checkpoints: prefix and form, clip or open_clip.
     """
     if layer.model:
-        names = ((layer.original, None), (layer.joint, layer.rows)) if layer.joint else ((layer.original, None),)
+        names = ((layer.joint, layer.rows), (layer.original, None)) if layer.joint else ((layer.original, None),)
         found = (_present(f"{wrapper}{name}", keys, rows) for wrapper in WRAPPERS for name, rows in names)
         return next((place for place in found if place), None)
     if layer.part == "unet":

@@ -90,6 +90,7 @@ class Family:
     texts, unet      configurations of a checkpoint's text encoders and UNet, to count with
     parameters       numbers in the full-size UNet
     forward          TFLOP of a forward as (pixels, pixels²) per latent pixel; `backward` of that to its inputs
+    caption_pixels   what a caption of fixed length costs besides, in latent pixels
     kept             GiB that a forward keeps for its backward, per latent pixel in 2-byte numbers
     kept_checkpointed   the same with gradient checkpointing
     names            regular expressions for what a base's name tells the family by, in lower case
@@ -155,6 +156,7 @@ class Family:
     parameters: int
     forward: tuple[float, float]
     backward: tuple[float, float]
+    caption_pixels: int = 0
     kept: float
     kept_checkpointed: float
     names: tuple[str, ...] = ()

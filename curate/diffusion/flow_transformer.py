@@ -194,6 +194,7 @@ def layer_table(
     """
     for inner, (theirs, kind) in layers.items():
         native, (whole, rows) = f"{original}{theirs}", (joint or {}).get(inner, ("", None))
-        key = f"lora_unet_{native.replace('.', '_')}"
         whole = f"{original}{whole}" if whole else ""
+        # what the original model holds in one matrix has no name of its own there
+        key = f"lora_unet_{(f'{path}{inner}' if native == whole else native).replace('.', '_')}"
         yield LayerName(key, part, f"{path}{inner}", kind, block, native, model, whole, rows)

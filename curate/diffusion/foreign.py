@@ -10,7 +10,8 @@ from curate.adapters.algorithm import algorithms
 PIPELINES = {
     "StableDiffusion3": "Stable Diffusion 3",
     "Flux": "FLUX",
-    "Flux2": "FLUX.2",
+    "Flux2": "FLUX.2 dev",
+    "Flux2KleinKV": "the distilled FLUX.2 klein KV",
     "StableDiffusionXLImg2Img": "the SDXL refiner",
     "StableDiffusionInpaint": "an inpainting model",
     "StableDiffusionXLInpaint": "an inpainting model",
@@ -34,7 +35,9 @@ PIPELINES = {
 }
 """Of diffusers, without the ending Pipeline."""
 NAMES = (
-    (r"flux", "FLUX"),
+    (r"flux[-_. ]?2(?!.*klein)", "FLUX.2 dev"),
+    (r"flux[-_. ]?3", "FLUX.3"),
+    (r"flux(?!.*klein)", "FLUX"),
     (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
     (r"qwen[-_ ]?image[-_ ]?edit", "Qwen-Image-Edit"),
     (r"qwen[-_ ]?image[-_ ]?layered", "Qwen-Image-Layered"),
@@ -52,7 +55,9 @@ KEYS = {
     "nerf_blocks.": "Chroma Radiance",
     "distilled_guidance_layer.": "Chroma",
     "early_stream_modulations.": "FLUX.3",
-    "double_stream_modulation_img.": "FLUX.2 dev",
+    **dict.fromkeys(
+        ("double_stream_modulation_img.", "single_blocks.47.", "single_transformer_blocks.47."), "FLUX.2 dev"
+    ),
     "double_blocks.": "FLUX",
     "single_transformer_blocks.": "FLUX",
     "adaln_single.": "PixArt",

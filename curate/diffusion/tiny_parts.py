@@ -140,6 +140,19 @@ def write_flux_vae(place: Path) -> None:
         AutoencoderKL(**narrow, **LATENTS).save_pretrained(place)
 
 
+def write_flux2_vae(place: Path) -> None:
+    """The autoencoder of FLUX.2, all levels equally narrow, with statistics of its latents that are not 0 and 1."""
+    from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+
+    torch.manual_seed(23)
+    with quiet():
+        vae = AutoencoderKLFlux2(block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=2, latent_channels=4)
+        statistics: Any = vae.bn
+        statistics.running_mean.normal_(std=0.1)
+        statistics.running_var.uniform_(0.5, 2)
+        vae.save_pretrained(place)
+
+
 def write_index(
     place: Path, pipeline: str, schedule: Mapping[str, Any], index: str = "model_index.json", **further: Any
 ) -> None:

@@ -79,12 +79,6 @@ class Names:
         return "PEFT" if self.table is not None and self.spelling == "peft" else ""
 
     @property
-    def folds(self) -> bool:
-        """Whether readers of these names take no alpha: what it does goes into the tensors."""
-        flow = self.table is not None and self.table.family.objective == "flow"
-        return flow and self.spelling in ("diffusers", "comfyui")
-
-    @property
     def in_configuration(self) -> bool:
         """Whether alphas stand in a configuration instead of in tensors."""
         return self.table is not None and self.spelling in ("diffusers", "peft")
@@ -157,11 +151,11 @@ def save(path: Path, layers: Layers, names: Names, metadata: Mapping[str, str], 
         return
     meant = dict(metadata)
     tensors: dict[str, Tensor] = {}
-    if names.folds:
-        assert names.table is not None
-        family = names.table.family
-        tensors = file_names.named(layers, names.table.layer_names, names.spelling, family.comfyui_texts)
-        _write(path, {key: tensor.to(_dtype(layers)) for key, tensor in tensors.items()}, meant)
+    if names.table is not None and names.table.family.objective == "flow":
+        texts = names.table.family.comfyui_texts
+        tensors = file_names.named(layers, names.table.layer_names, names.spelling, texts)
+        dtype = _dtype(layers)
+        _write(path, {key: t if key.endswith(".alpha") else t.to(dtype) for key, t in tensors.items()}, meant)
         return
     if names.in_configuration:
         configs, meant = _configured(layers, names, meant)

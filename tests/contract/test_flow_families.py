@@ -23,10 +23,11 @@ from curate.train.network.build import attach, plan_network
 from curate.train.options import TrainOptions
 from curate.train.options.objective import DIFFUSION_ONLY
 from curate.train.planning.base_checks import base_traits, check_base
+from tests.diffusion.flow_networks import flow_networks
 from tests.train.conftest import draw_folder, one_thread, own_cache, run
 
 __all__ = ["one_thread", "own_cache"]
-FLOW = [name for name, found in families().items() if found.objective == "flow"]
+FLOW = flow_networks()
 EVERY = pytest.mark.parametrize("name", FLOW)
 SHORT: dict[str, Any] = {"resolution": 64, "bucket_step": 32, "rank": 2, "tensorboard": False}
 CPU = torch.device("cpu")

@@ -9,7 +9,6 @@ import torch
 
 from curate.adapters.lora_file import read_layers
 from curate.diffusion.base_weights import BaseWeights
-from curate.diffusion.family import families
 from curate.diffusion.family_class import family_class
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.load import load
@@ -18,10 +17,11 @@ from curate.lora.file import open_lora
 from curate.lora.into_base import merge_into_base
 from curate.lora.weights import weighted
 from curate.sampling.loras import LoraStrength, applied, read_lora
+from tests.diffusion.flow_networks import flow_networks
 from tests.train.conftest import draw_folder, one_thread, own_cache, run
 
 __all__ = ["one_thread", "own_cache"]
-FLOW = [name for name, found in families().items() if found.objective == "flow"]
+FLOW = flow_networks()
 
 
 @pytest.mark.parametrize("name", FLOW)

@@ -192,8 +192,8 @@ OTHERS: dict[str, tuple[Keys, str]] = {
 FAMILIES: dict[str, tuple[Keys, str]] = {
     "anima": (cosmos(adapter=True), ""),
     "zimage": (zimage(), ""),
-    "klein-base-4b": (flux2(3072, 5, 20, 7680), "FLUX.2 dev"),
-    "klein-base-9b": (flux2(4096, 8, 24, 12288), "FLUX.2 dev"),
+    "klein-base-4b": (flux2(3072, 5, 20, 7680), ""),
+    "klein-base-9b": (flux2(4096, 8, 24, 12288), ""),
     "krea2": (krea2(), ""),
     "qwen-image": (qwen_image(), ""),
     "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), "Lumina 2"),

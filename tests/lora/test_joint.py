@@ -187,11 +187,10 @@ def test_refusals(tmp_path: Path) -> None:
         convert(
             open_lora(str(lora(tmp_path / "sd.safetensors", "tiny"))), "kohya", tmp_path / "c.safetensors", fused=True
         )
-    loha = {f"lora_unet_layers_0_attention_to_q.{s}": torch.randn(2, 48) for s in ("hada_w1_b", "hada_w2_b")}
-    loha |= {f"lora_unet_layers_0_attention_to_q.{s}": torch.randn(48, 2) for s in ("hada_w1_a", "hada_w2_a")}
-    with pytest.raises(InputError, match="only plain LoRAs become one layer"):
+    lokr = {f"lora_unet_layers_0_attention_to_q.lokr_w{n}": torch.randn(6, 4 + 4 * n) for n in (1, 2)}
+    with pytest.raises(InputError, match="lokr_w1, lokr_w2 cannot be made one"):
         convert(
-            open_lora(str(written(tmp_path / "d.safetensors", loha))), "kohya", tmp_path / "e.safetensors", fused=True
+            open_lora(str(written(tmp_path / "d.safetensors", lokr))), "kohya", tmp_path / "e.safetensors", fused=True
         )
 
 

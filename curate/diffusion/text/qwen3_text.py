@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled, read
+from curate.diffusion.detect import read_json
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -29,6 +31,15 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
         said = str(error).partition("\n")[0][:300]
         raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error
     return made.requires_grad_(False).eval()
+
+
+def width(place: Path) -> int:
+    """Numbers in a state of the encoder in a file, or in the folder of a configuration, read without its weights."""
+    if place.suffix == ".safetensors":
+        entries = TensorFile.open(place).entries.items()
+        return next((entry.shape[1] for key, entry in entries if key.endswith("embed_tokens.weight")), 0)
+    folder = place if place.is_dir() else place.parent
+    return int(read_json(folder / "config.json").get("hidden_size", 0))
 
 
 def message(tokenizer: Any, caption: str, *, thinking: bool) -> str:

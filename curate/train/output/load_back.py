@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from curate.adapters.base import Adapter
-from curate.adapters.key_names import PEFT, models_of
+from curate.adapters.key_names import PEFT, WRITTEN, models_of
 from curate.adapters.layer_name import LayerName
 from curate.adapters.peft_config import scale
 from curate.diffusion.family import Family
@@ -45,7 +45,7 @@ def check(path: Path, network: Network, names: str) -> None:
     if not is_read(network, names):
         return
     family = network.backbone.family
-    others = [name for name in family.readers["diffusers"] if name != names]
+    others = [name for name in family.readers["diffusers"] if name in WRITTEN and name != names]
     try:
         odd = _odd(network, *_read(path, family))
     except Exception as error:  # a converter may stumble over anything, and so would every reader of the file

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from curate.adapters import file_names, key_names, safetensors_file
 from curate.adapters.algorithm import algorithm
+from curate.adapters.joint_layers import sources
 from curate.core.files import write_bytes
 from curate.errors import CurateError
 from curate.train.data.dataset import Dataset
@@ -37,13 +38,18 @@ def content(job: Job, network: Network, name: str, identity: str, step: int) -> 
 def _named(network: Network, spelling: str) -> dict[str, Tensor]:
     """What the file holds, under a program's names; kohya's are the network's own."""
     tensors, backbone = network.tensors(), network.backbone
-    if spelling == "kohya":
+    if spelling == "kohya" and not _has_joint(network):
         return tensors
     layers = by_layer(tensors)
     for key, held in layers.items():
         if backbone.stored_as_point(network.layer_names[key]):
             layers[key] = {suffix: t.flatten(1) if t.dim() == 4 else t for suffix, t in held.items()}
     return file_names.named(layers, network.layer_names, spelling, backbone.family.comfyui_texts)
+
+
+def _has_joint(network: Network) -> bool:
+    """Whether programs other than diffusers have one name for several layers that were trained."""
+    return any(network.layer_names[key].is_joint for key in network.adapters)
 
 
 def usual_name(options: TrainOptions, data: Dataset, folder: Path) -> str:
@@ -123,7 +129,7 @@ def finish(job: Job, network: Network, run: run_records.Run, folder: Path) -> Pa
 def check(path: Path, network: Network, spelling: str = "kohya") -> None:
     """Reads a file back: every key in the table, every layer there and whole. Raises CurateError."""
     tensors, _ = safetensors_file.read(path)
-    if spelling != "kohya":
+    if spelling != "kohya" or _has_joint(network):
         _check_named(path, network, spelling, tensors)
         return
     table = {layer_name.key for layer_name in network.backbone.layer_names()}
@@ -153,7 +159,7 @@ def check(path: Path, network: Network, spelling: str = "kohya") -> None:
 def _check_named(path: Path, network: Network, spelling: str, tensors: Mapping[str, Tensor]) -> None:
     """The same of a file under other names: a reader that knows them finds every layer, and nothing else."""
     names = key_names.aliases(network.backbone.layer_names())
-    found, unknown = key_names.by_layer(tensors, names)
+    found, unknown = key_names.by_layer(sources({key: tuple(t.shape) for key, t in tensors.items()}, names), names)
     expected = _named(network, spelling)
     if odd := sorted({*unknown, *(expected.keys() ^ tensors.keys()), *(found.keys() ^ network.adapters.keys())}):
         raise CurateError(

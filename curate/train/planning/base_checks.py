@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from curate.adapters.base import Adapter
+from curate.adapters.joining import JOINABLE
 from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
@@ -20,7 +23,7 @@ from curate.sampling.prompts import read_prompts
 from curate.sampling.settings import usual_of
 from curate.train.loop import objective_options, optimizer
 from curate.train.network import build
-from curate.train.options import TrainOptions
+from curate.train.options import TrainOptions, resolve
 from curate.train.runtime import compile
 
 
@@ -76,13 +79,28 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
     objective_options.noise_schedule(options, outlined)
-    build.plan_network(options, outlined)
+    _check_names(options, outlined, build.plan_network(options, outlined))
     optimizer.check(options)
     _check_samplers(options, base)
     _check_storage(options, outlined, device)
     if options.compile and (lack := compile.lacking(device)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
     return outlined
+
+
+def _check_names(options: TrainOptions, frame: Backbone, adapters: Mapping[str, Adapter]) -> None:
+    names = resolve.file_names(options, frame.family)
+    if names not in ("kohya", "comfyui"):
+        return
+    for layer in frame.layer_names():
+        adapter = adapters.get(layer.key) if layer.is_joint else None
+        if adapter is not None and (options.dora or adapter.algorithm.stored not in JOINABLE):
+            what = "DoRA" if options.dora else adapter.algorithm.title
+            raise InputError(
+                f"names {names} have one matrix for query, key and value of {frame.family.title}, and those of {what} "
+                "cannot be made one",
+                "leave names out: ComfyUI reads diffusers' names too",
+            )
 
 
 def _check_storage(options: TrainOptions, frame: Backbone, device: torch.device) -> None:

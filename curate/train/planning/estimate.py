@@ -141,7 +141,7 @@ def of(
     """
     cost, pictures = family_named(family), max(1, sum(shapes.values()))
     size = counts.unet / cost.parameters
-    pixels = {(w // 8) * (h // 8): n for (w, h), n in shapes.items()}
+    pixels = {(w // 8) * (h // 8) + cost.caption_pixels: n for (w, h), n in shapes.items()}
     forward = sum(_curve(cost.forward, p) * n for p, n in pixels.items()) / pictures
     backward = sum(_curve(cost.backward, p) * n for p, n in pixels.items()) / pictures
     again = forward if options.gradient_checkpointing else 0.0
@@ -161,7 +161,9 @@ def of(
     file = counts.adapters * {"fp32": 4, "fp16": 2, "bf16": 2}[options.save_precision] / GIB
     state = counts.adapters * (4 + STATES.get(options.optimizer, 8)) / GIB
     each_latent = 8 * cost.channels * (8 / cost.factor) ** 2  # mean and deviation, float32
-    latents = sum(each_latent * p * n for p, n in pixels.items()) * (2 if options.flip else 1) / GIB
+    latents = (
+        sum(each_latent * (w // 8) * (h // 8) * n for (w, h), n in shapes.items()) * (2 if options.flip else 1) / GIB
+    )
     disk = {"LoRA": file * files, "checkpoints": state * (options.keep_states + 1), "latents": latents}
     seconds = 0.0
     if size >= LIKE_MEASURED:

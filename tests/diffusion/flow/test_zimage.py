@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import base_traits, check_base
+from tests.diffusion.flow.original_names import original_vae, renamed
 from tests.train.conftest import draw_folder, run
 
 CPU = torch.device("cpu")
@@ -139,12 +140,6 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
 
 
-def renamed(key: str, names: Mapping[str, str]) -> str:
-    for ours, theirs in names.items():
-        key = key.replace(ours, theirs)
-    return key
-
-
 def native(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
     """The tensors of the transformer under the names of the published file, with q, k and v in one."""
     state = backbone.parts["unet"].state_dict()
@@ -198,20 +193,6 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
     with torch.no_grad():
         torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
-
-
-def original_vae(vae: torch.nn.Module) -> dict[str, Tensor]:
-    """The autoencoder's tensors under the names of the published ae.safetensors."""
-    found: dict[str, Tensor] = {}
-    names = {"conv_norm_out": "norm_out", "mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2"}
-    names |= {"mid_block.attentions.0": "mid.attn_1", "conv_shortcut": "nin_shortcut", "group_norm": "norm"}
-    names |= {f"up_blocks.{n}.": f"up.{3 - n}." for n in range(4)}
-    names |= {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out", "down_blocks": "down"}
-    names |= {"downsamplers.0": "downsample", "upsamplers.0": "upsample", "resnets": "block"}
-    for key, tensor in vae.state_dict().items():
-        projection = ".attentions." in key and tensor.dim() == 2
-        found[renamed(key, names)] = tensor[:, :, None, None] if projection else tensor
-    return found
 
 
 def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:

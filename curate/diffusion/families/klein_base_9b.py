@@ -1,0 +1,75 @@
+"""FLUX.2 klein base 9B."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from curate.diffusion.family import Family
+from curate.diffusion.flux2_klein import Klein
+from curate.diffusion.networks import flux2_network
+
+
+class Klein9B(Klein):
+    """FLUX.2 klein 9B, not its distilled sibling without "base" in its name, which has the same layers."""
+
+    family = Family(
+        title="FLUX.2 klein 9B",
+        order=6,
+        pipelines=("Flux2KleinPipeline",),
+        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=128,
+        factor=16,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=32,
+        draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
+        shift_line=(256, 0.5, 4096, 1.15),
+        sampling={"sampler": "euler", "steps": 50, "guidance": 4.0},
+        file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
+            "kohya": ("kohya",),
+            "diffusers": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
+        },
+        whole_keys=("double_stream_modulation_img.lin.weight", "double_blocks.7.img_attn.qkv.weight"),
+        configuration={"transformer": {"num_layers": 8}},
+        relatives={"guidance_in.": "FLUX.2 dev"},
+        distilled=(r"klein",),
+        undistilled=(r"klein.*base", r"base.*klein"),
+        versions=("Flux.2-klein-9b", "Flux.2-klein-9b"),
+        architectures=("Flux.2-klein-9b", "Flux.2-klein-9b"),
+        implementation="https://github.com/black-forest-labs/flux2",
+        parameters=9_078_581_248,
+        forward=(3.498e-3, 3.26e-8),
+        backward=(3.481e-3, 8.22e-8),
+        caption_pixels=2048,
+        kept=1.208e-3,
+        kept_checkpointed=6.29e-5,
+        names=(r"klein.*(?<!\d)9b", r"(?<!\d)9b.*klein"),
+        common={"black-forest-labs/FLUX.2-klein-base-9B": "FLUX.2 klein 9B, by sentences; non-commercial"},
+        least_gib=16,
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 8 bits and gradient checkpointing make room for 1024 on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                32,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    network: ClassVar[Mapping[str, Any]] = flux2_network.LARGE
+    tiny_blocks: ClassVar[int] = 8
