@@ -21,6 +21,9 @@ def as_typed(text: str, names: Collection[str]) -> str:
         text = re.sub(rf"(?<![\w/\\.\-'\"]){_group(several)}(?![\w/\\\-'\"=]|\.\w)", _typed, text)
     if single:
         text = re.sub(rf"(?m)^((?:- )?){_group(single)}(?=: | has no effect)", lambda m: m[1] + _typed(m, 2), text)
+        one = rf"(?:--[\w-]+|{single})"
+        listed = rf"(?m)^(?:- )?{one}(?:(?:, | and ){one})+(?= have no effect)"
+        text = re.sub(listed, lambda m: re.sub(rf"(?<![\w-]){_group(single)}(?![\w-])", _typed, m[0]), text)
     return text
 
 

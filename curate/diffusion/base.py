@@ -156,6 +156,14 @@ class Backbone(ABC):
         """Parts and autoencoder without values; `configuration` is empty for a part of which nothing is known."""
 
     @classmethod
+    def configurations_of_file(cls, state: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Any]]:
+        """Configurations by part that a file's shapes tell, of a family that comes in several sizes. Raises KeyError.
+
+        The tensors need no values; their names are without wrappers.
+        """
+        return {}
+
+    @classmethod
     def check_tokenizers(cls, given: str, place: Path) -> None:
         """Raises MissingError where a checkpoint file has no tokenizers on this machine."""
         tokenizer.check(given, place, offline=True)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from curate.adapters.algorithm import algorithms
 from curate.adapters.file_hashes import Hashes, hashes_of
 from curate.adapters.key_names import DOWN
+from curate.adapters.layer_name import LayerName
 from curate.diffusion.base_weights import BaseWeights
 from curate.errors import InputError
 from curate.lora.changes import change_norm, layer_adapter
 from curate.lora.file import LoraFile
 from curate.lora.output import spelling_of
 
-PART_NAMES = {"te1": "text encoder", "te2": "text encoder 2", "unet": "UNet"}
+PART_NAMES = {"te1": "text encoder", "te2": "text encoder 2", "conditioner": "conditioner", "unet": "UNet"}
 WORDS = {
     "ss_output_name": "name",
     "modelspec.title": "title",
@@ -93,7 +94,7 @@ def info(file: LoraFile, base: BaseWeights | None = None, top: int = 20) -> Info
         family=file.title,
         spelling=spelling_of(file),
         algorithms=dict(found.most_common()),
-        parts=dict(Counter(PART_NAMES[name.part] for name in names if name)),
+        parts=dict(Counter(_part(name) for name in names if name)),
         ranks=dict(Counter(_ranks(file)).most_common()),
         dtypes=tuple(file.dtypes),
         blocks=tuple(blocks.items()),
@@ -103,6 +104,11 @@ def info(file: LoraFile, base: BaseWeights | None = None, top: int = 20) -> Info
         unknown=file.unknown,
         hashes=tuple(hashes_of(opened) for opened in file.files),
     )
+
+
+def _part(name: LayerName) -> str:
+    """What people call the model that a layer is in."""
+    return "transformer" if name.part == "unet" and name.model else PART_NAMES[name.part]
 
 
 def _ranks(file: LoraFile) -> Iterator[tuple[int, float | None]]:
@@ -125,7 +131,9 @@ def _norms(file: LoraFile, base: BaseWeights | None) -> tuple[dict[str, float], 
         if name is None:
             label, at = "all layers", (9, 0)
         elif name.part != "unet":
-            label, at = PART_NAMES[name.part], (int(name.part[2:]), 0)
+            label, at = PART_NAMES[name.part], (list(PART_NAMES).index(name.part), 0)
+        elif name.model:  # a transformer
+            label, at = (f"block {name.block:>2}", (5, name.block)) if name.block >= 0 else ("outside blocks", (6, 0))
         else:
             half = next((h for h in ("down", "mid", "up") if name.path.startswith(h)), "ends")
             label, at = f"{name.block:>2} {half}", (5, name.block)

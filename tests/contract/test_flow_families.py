@@ -182,6 +182,25 @@ def test_precisions_presets_and_sizes_that_do_not_fit_are_refused(name: str, tin
         run(draw_folder(tmp_path / "prepared"), base=str(tiny(name)), **{**SHORT, "bucket_step": 8}, steps=1)
 
 
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        (
+            "sd1",
+            {"mode_scale": 1.0, "flow_shift": 2.0, "dynamic_shift": True},
+            "mode_scale, flow_shift and dynamic_shift",
+        ),
+        ("anima", {"multires_discount": 0.5, "ztsnr": True}, "ztsnr and multires_discount have no effect on Anima"),
+        ("anima", {"mode_scale": 1.0}, "mode_scale has no effect without timestep_sampling mode"),
+        ("sd1", {"multires_discount": 0.5}, "multires_discount has no effect without multires_steps"),
+    ],
+)
+def test_what_a_family_refuses_is_refused_at_once(family: str, options: dict[str, Any], message: str) -> None:
+    given = TrainOptions(family=family, **options)
+    with pytest.raises(InputError, match=message):
+        check_base(given, base_traits(given, None), None, CPU)
+
+
 def test_options_of_flow_are_refused_for_diffusion() -> None:
     options = TrainOptions(text_encoder="x/y", family="sd1")
     with pytest.raises(InputError, match="text_encoder has no effect"):

@@ -22,6 +22,9 @@ NAMES = ("start_from", "rank_from_file", "rank", "vae", "masked_loss", "output_d
         *((text, text) for text in ("'start_from'", "my_start_from", "start_from.safetensors", '"output_dir"')),
         ("set caption_encoding", "set --caption-encoding"),
         ("say --output-dir or output_dir.", "say --output-dir or --output-dir."),
+        ("rank, start_from and vae have no effect", "--rank, --start-from and --vae have no effect"),
+        ("start_from and rank have no effect on x: rank", "--start-from and --rank have no effect on x: rank"),
+        ("frank and rank have no effect", "frank and rank have no effect"),
     ],
 )  # fmt: skip
 def test_names_as_typed(text: str, expected: str) -> None:

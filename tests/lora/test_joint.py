@@ -19,6 +19,7 @@ from curate.errors import InputError
 from curate.lora.check import check
 from curate.lora.convert import convert
 from curate.lora.file import open_lora
+from curate.lora.info import info
 from curate.train.network.build import attach
 from curate.train.options import TrainOptions
 from tests.lora.helpers import changes, lora, written
@@ -223,3 +224,15 @@ def test_a_header_whose_length_begins_as_pickles_do_is_read(tmp_path: Path) -> N
     path.write_bytes(b"\x80\x02" + padded[2:8] + b"}" + padded[9:])
     with pytest.raises(InputError, match="is a pickle"):
         open_lora(str(path))
+
+
+def test_info_of_a_transformers_lora_counts_its_blocks(tmp_path: Path) -> None:
+    names = ("layers.0", "layers.29", "noise_refiner.1")
+    factors = {"lora_A": torch.randn(2, 48), "lora_B": torch.randn(48, 2)}
+    tensors = {f"transformer.{n}.attention.to_q.{s}.weight": t for n in names for s, t in factors.items()}
+    page = info(open_lora(str(written(tmp_path / "a.safetensors", tensors))))
+    assert [label for label, _ in page.blocks] == ["block  0", "block 29", "outside blocks"]
+    assert page.parts == {"transformer": 3}
+    adapter = {f"diffusion_model.llm_adapter.blocks.0.mlp.0.{s}.weight": t for s, t in factors.items()}
+    page = info(open_lora(str(written(tmp_path / "b.safetensors", adapter))))
+    assert [label for label, _ in page.blocks] == ["conditioner"] and page.parts == {"conditioner": 1}

@@ -203,7 +203,7 @@ class Anima(FlowTransformer):
         from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
         from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
 
-        inside = {k.removeprefix("llm_adapter."): t for k, t in state.items() if k.startswith("llm_adapter.")}
+        inside = _conditioner_of(state)
         native = {f"net.{k}": t for k, t in state.items() if not k.startswith("llm_adapter.")}
         with torch.device("meta"), quiet():
             network = CosmosTransformer3DModel(**cosmos.config_of(state))
@@ -212,6 +212,12 @@ class Anima(FlowTransformer):
         turns = type(conditioner.rotary_emb)  # what it turns positions by is in no file
         made.rotary_emb = turns(conditioner.config["model_dim"] // conditioner.config["num_attention_heads"])
         return _models(made, filled(network, convert_cosmos_transformer_checkpoint_to_diffusers(native), dtype))
+
+    @override
+    @classmethod
+    def configurations_of_file(cls, state: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Any]]:
+        inside = anima_conditioner.config_of(_conditioner_of(state))
+        return {"transformer": cosmos.config_of(state), "text_conditioner": inside}
 
     @override
     @classmethod
@@ -275,6 +281,11 @@ class Anima(FlowTransformer):
         tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer")
         tiny_parts.write_t5_tokenizer(place / "t5_tokenizer")
         tiny_parts.write_index(place, "AnimaModularPipeline", {"shift": 3.0}, "modular_model_index.json")
+
+
+def _conditioner_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The conditioner's tensors in a file of the network."""
+    return {key.removeprefix("llm_adapter."): t for key, t in state.items() if key.startswith("llm_adapter.")}
 
 
 def _models(conditioner: nn.Module, network: Any) -> dict[str, nn.Module]:

@@ -12,7 +12,7 @@ from curate.train.loop import objective
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.options import TrainOptions, resolve
 from curate.train.options.algorithms import both
-from curate.train.options.objective import DIFFUSION_ONLY, FLOW_ONLY, LIVE_TEXT_ONLY
+from curate.train.options.objective import BY_FAMILY, DIFFUSION_ONLY, FLOW_ONLY, LIVE_TEXT_ONLY, NEEDS
 
 
 def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.NoiseSchedule:
@@ -36,6 +36,9 @@ def check_family(options: TrainOptions, family: Family) -> None:
         guide = f" (guide {options.guide} may have set it)" if options.guide else ""
         verb = "has" if len(given) == 1 else "have"
         raise InputError(f"{both(given)} {verb} no effect on {family.title}{guide}: {reason}", "leave it out")
+    for name, (needed, works) in NEEDS.items():
+        if name in BY_FAMILY and _says_something(options, name) and not works(options):
+            raise InputError(f"{name} has no effect without {needed}", "leave it out")
     if flow and options.loss != "l2" and options.huber_schedule == "snr":
         raise InputError(
             f"huber_schedule snr has no effect on {family.title}: flow matching has no SNR by timestep",

@@ -96,7 +96,8 @@ class TrainOptions(
         # an option that was given and could do nothing is a mistake to be told of, not to be passed over
         given = {o for o in self.model_fields_set if getattr(self, o) != type(self).model_fields[o].default}
         for option, (needed, works) in NEEDS.items():
-            if option in given and not works(self):
+            # what the base's family refuses altogether is refused once, with the base
+            if option in given and option not in objective.BY_FAMILY and not works(self):
                 yield f"{option} has no effect without {needed}"
         if self.unet_lr == 0 and self.text_lr == 0:
             yield "unet_lr and text_lr are both 0: nothing would be trained"

@@ -93,6 +93,8 @@ DIFFUSION_ONLY = (
 """Options that speak of ᾱ, or of noise that flow matching does not start from."""
 FLOW_ONLY = ("timestep_sampling", "logit_mean", "logit_std", "mode_scale", "flow_shift", "dynamic_shift")
 """Options that speak of σ."""
+BY_FAMILY = frozenset((*DIFFUSION_ONLY, *FLOW_ONLY))
+"""Options whose `NEEDS` are looked at when the base's family is known."""
 LIVE_TEXT_ONLY = ("clip_skip", "max_tokens", "stop_text_after")
 """Options of text encoders that run while training."""
 LATER: frozenset[str] = frozenset((*FLOW_ONLY,))

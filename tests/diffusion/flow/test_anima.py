@@ -26,6 +26,7 @@ from curate.errors import InputError, MissingError
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from curate.train.planning.base_checks import base_traits, check_base
 from tests.train.conftest import draw_folder, run
 
 CPU = torch.device("cpu")
@@ -246,6 +247,23 @@ def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:
     with torch.device("meta"):
         full = AutoencoderKLQwenImage()
     assert sum(p.numel() for p in full.parameters()) == qwen_vae.PARAMETERS
+
+
+def test_the_blocks_of_a_file_are_counted_in_it(place: Path, backbone: Backbone, tmp_path: Path) -> None:
+    """The published sizes have 28 blocks, others 20 or 36; here 2."""
+    file = tmp_path / "anima.safetensors"
+    save_file({key: tensor.contiguous() for key, tensor in native(backbone)}, file)
+    given = {"base": str(file), "vae": str(place / "vae"), "text_encoder": str(place / "text_encoder")}
+
+    def planned(ranks: str) -> set[int]:
+        options = TrainOptions(**given, block_ranks=ranks)
+        outlined = check_base(options, base_traits(options, file), file, CPU)
+        assert outlined.layer(backbone.layer_names()[-1]) is not None
+        return {adapter.plan.rank for adapter in plan_network(options, outlined).values()}
+
+    assert planned("3,5") == {3, 5}
+    with pytest.raises(InputError, match="block_ranks has 28 values, and the base model has 2 blocks"):
+        planned(",".join(["4"] * 28))
 
 
 def test_what_a_file_lacks_is_named(place: Path, backbone: Backbone, tmp_path: Path) -> None:

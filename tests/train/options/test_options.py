@@ -20,7 +20,7 @@ from curate.train.data.dataset import read_dataset
 from curate.train.data.job import Context, prepare
 from curate.train.loop.loop import Loop
 from curate.train.options import NEEDS, UNKEYED, TrainOptions
-from curate.train.options.objective import FLOW_ONLY
+from curate.train.options.objective import BY_FAMILY, FLOW_ONLY
 from curate.train.output import lora_file
 from curate.train.trainer import attach
 from tests.train.conftest import PlainPictures, draw_folder, run
@@ -204,7 +204,7 @@ def test_every_option_is_tried() -> None:
     assert set(CHANGES) == set(TrainOptions.model_fields) - UNKEYED - elsewhere
 
 
-@pytest.mark.parametrize("option", NEEDS)
+@pytest.mark.parametrize("option", [option for option in NEEDS if option not in BY_FAMILY])
 def test_option_that_could_do_nothing_is_refused(option: str) -> None:
     value = CHANGES[option][0] if option in CHANGES else VALUES.get(option, True)
     beside = WITHOUT.get(option, {})
