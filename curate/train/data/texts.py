@@ -30,10 +30,19 @@ def encode_captions(job: Job, further: Sequence[str], context: Context, dtype: t
             with memory.memory_errors(job.options, "encoding captions"):
                 [states] = backbone.captions.encode([text], context.device, dtype)
             store.add(text, states)
+            if count == 2:  # the first is the empty caption, which is shorter than others in most families
+                check_room(store, text, len(missing) - count)
             context.end_if_stopping("encoding captions")
     finally:
         backbone.captions.free()
     return store
+
+
+def check_room(store: TextStore, text: str, others: int) -> None:
+    """Raises MissingError where the disk has no room for so many captions of the size of one that is there."""
+    each = store.path(text).stat().st_size
+    more = f"{others} more encoded captions of {memory.size(each / memory.GIB)}"
+    memory.require_disk(store.folder, each * others / memory.GIB, more, "captions that are not shuffled are fewer")
 
 
 def store_of(backbone: Backbone, context: Context, dtype: torch.dtype) -> TextStore:

@@ -27,7 +27,7 @@ def size(gib: float) -> str:
     return f"{gib:.2f} GiB" if gib >= 1 else f"{gib * 1024:.1f} MiB"
 
 
-def require_disk(place: Path, needed: float, what: str) -> None:
+def require_disk(place: Path, needed: float, what: str, remedy: str = "keep_states 1 keeps fewer checkpoints") -> None:
     """Raises MissingError where the disk of a folder has less than `needed` GiB free."""
     while not place.exists():
         place = place.parent
@@ -35,7 +35,7 @@ def require_disk(place: Path, needed: float, what: str) -> None:
     if free < needed:
         raise MissingError(
             f"the disk of {place} has {size(free)} free, and {what} will take {size(needed)}",
-            "free some space, or train in a folder on another disk; keep_states 1 keeps fewer checkpoints",
+            f"free some space, or train in a folder on another disk; {remedy}",
         )
 
 
