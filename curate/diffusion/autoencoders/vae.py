@@ -41,10 +41,11 @@ def load_named(
     `title` is whose it must be. Raises InputError for another one and MissingError for what is not there.
     """
     files = vae_files(vae, offline)
+    state = read(files[0]) if len(files) == 1 else {}
     try:
         with quiet():
-            made = of_file(read(files[0])) if len(files) == 1 else of_folder(files[0].parent)
-    except (OSError, ValueError, RuntimeError, KeyError, IndexError) as error:
+            made = of_file(state) if state else of_folder(files[0].parent)
+    except (OSError, ValueError, RuntimeError, KeyError, IndexError, InputError) as error:
         reason = str(error).partition("\n")[0][:300]
         raise InputError(f"vae {vae} is not the autoencoder of {title}: {reason}", remedy) from error
     return made.requires_grad_(False).eval()
