@@ -124,6 +124,15 @@ def write_qwen_vae(place: Path) -> None:
         AutoencoderKLQwenImage(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1).save_pretrained(place)
 
 
+def write_qwen21_vae(place: Path) -> None:
+    """The autoencoder of Qwen-Image 2.1, all levels narrow."""
+    from diffusers.models.autoencoders.autoencoder_kl_qwenimage21 import AutoencoderKLQwenImage21
+
+    torch.manual_seed(23)
+    with quiet():
+        AutoencoderKLQwenImage21(base_dim=8, decoder_base_dim=8, num_res_blocks=1).save_pretrained(place)
+
+
 def write_flux_vae(place: Path) -> None:
     """The autoencoder of FLUX.1, all levels equally narrow."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL

@@ -43,7 +43,7 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def exact_time(network: Any, times: Tensor) -> Generator[None]:
-    """While the network runs: its time in float32. In bf16, which it rounds to, one step is 4 of 1000."""
+    """While a network of diffusers runs: its time in float32. In bf16, which it rounds to, one step is 4 of 1000."""
 
     def replace(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         return times, *given[1:]

@@ -78,6 +78,7 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         distilled.check(outlined.family, options.base, options.distilled, place)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
+    _check_names(options, outlined.family)
     objective_options.noise_schedule(options, outlined)
     _check_names(options, outlined, build.plan_network(options, outlined))
     optimizer.check(options)
@@ -130,6 +131,15 @@ def _check_precision(options: TrainOptions, family: Family) -> None:
     if options.precision not in ("auto", *family.precisions):
         able = " or ".join(family.precisions)
         raise InputError(f"precision {options.precision} overflows in {family.title}", f"choose {able}")
+
+
+def _check_names(options: TrainOptions, family: Family) -> None:
+    read = {spelling for spellings in family.readers.values() for spelling in spellings}
+    if read and options.names != "auto" and options.names not in read:
+        raise InputError(
+            f"names {options.names}: no program reads {family.title}'s layers by these names",
+            f"leave names out: its files have the names of {family.file_names}",
+        )
 
 
 def _check_samplers(options: TrainOptions, base: Traits) -> None:

@@ -1,0 +1,235 @@
+"""Qwen-Image 2.1: one stream of Qwen3-VL's text and the picture, each token seeing what stands before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import Kind, LayerName
+from curate.diffusion import tiny_parts
+from curate.diffusion.autoencoders import qwen21_vae
+from curate.diffusion.base import Conditions
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.dynamic_shift import dynamic_shift, line_of
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks import qwen_image21_network
+from curate.diffusion.networks.qwen_image_network import exact_time
+from curate.diffusion.text import qwen_vl_text
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+
+KINDS: Mapping[str, Kind] = {
+    **{f"attn.{path}": "attn" for path in ("to_q", "to_k", "to_v", "to_out.0")},
+    **{f"img_mlp.{path}": "mlp" for path in ("proj", "out", "gate_layer")},
+}
+# the original model has diffusers' names, but for two matrices that its files hold in one
+BLOCK: Blocks = {path: (path, kind) for path, kind in KINDS.items()}
+JOINT: Joint = {
+    "img_mlp.gate_layer": ("img_mlp.gate_up", (0, 1, 2)),
+    "img_mlp.proj": ("img_mlp.gate_up", (1, 2, 2)),
+}
+EDGES: Blocks = {
+    path: (path, "time" if path.startswith(("time_text_embed", "modulation")) else "edge")
+    for path in (
+        "time_text_embed.timestep_embedder.linear_1",
+        "time_text_embed.timestep_embedder.linear_2",
+        "txt_in.in_layer",
+        "txt_in.out_layer",
+        "img_in",
+        "modulation.1",
+        "norm_out.linear",
+        "proj_out",
+    )
+}
+BEFORE = "<|im_start|>system\nComprehend and analyze the provided prompt.<|im_end|>\n"
+"""What stands before the user's turn; its states are dropped."""
+
+
+class QwenImage21Text(CaptionEncoder):
+    """The caption in a message that is to be understood: Qwen3-VL's states before its last norm."""
+
+    # diffusers cuts nothing; the network has 8192 places for text and picture
+    limit: ClassVar[int] = 4096
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        super().__init__(lambda dtype: _without_norm(qwen_vl_text.load(encoder, dtype, "Qwen3-VL")), digest)
+        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "processor")
+        self.dropped = len(self.qwen(BEFORE)["input_ids"])
+
+    @override
+    def count(self, caption: str) -> int:
+        return len(self.qwen(_message(caption), verbose=False)["input_ids"]) - self.dropped
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        read = self.qwen(_message(caption), truncation=True, max_length=self.limit + self.dropped)["input_ids"]
+        ids = torch.tensor(read, dtype=torch.long, device=device)
+        return {"states": model(input_ids=ids[None]).last_hidden_state[0, self.dropped :]}
+
+
+def _message(caption: str) -> str:
+    return f"{BEFORE}<|im_start|>user\n{caption or ' '}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def _without_norm(model: Any) -> nn.Module:
+    model.norm = nn.Identity()
+    return model
+
+
+class QwenImage21(FlowTransformer):
+    """Qwen-Image 2.1, by captions alone: pictures to go by are another task."""
+
+    family = Family(
+        title="Qwen-Image 2.1",
+        order=9,
+        pipelines=("QwenImage21Pipeline",),
+        components=("transformer", "text_encoder", "processor", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=64,
+        factor=16,
+        step=32,
+        stored_text=True,
+        caption_tokens=4096,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=32,
+        draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
+        shift_line=(256, 0.5, 4096, 1.15),
+        sampling={"sampler": "euler", "steps": 40, "guidance": 1.0},
+        file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "native", "native-kohya"),
+            "diffusers": ("diffusers", "comfyui"),
+        },
+        whole_keys=("txt_in.text_norm.weight", "img_in.weight"),
+        distilled=(r"turbo", r"lightning", r"lightx2v", r"\d[-_ ]?steps?(?![a-z])"),
+        undistilled=(r"qwen[-_ ]?image[-_ ]?2[._]?1(?!\d)(?!.*(turbo|lightning|lightx2v|\d[-_ ]?step))",),
+        versions=("Qwen-Image-2.1", "Qwen-Image-2.1"),
+        architectures=("Qwen-Image-2.1", "Qwen-Image-2.1"),
+        implementation="https://github.com/QwenLM/Qwen-Image",
+        parameters=7_115_124_736,
+        forward=(3.49e-3, 3.3e-8),
+        backward=(3.49e-3, 7.1e-8),
+        kept=1.6e-3,
+        kept_checkpointed=6.3e-5,
+        names=(r"qwen[-_ ]?image[-_ ]?2[._]?1(?!\d)",),
+        common={"Qwen/Qwen-Image-2.1": "Qwen-Image 2.1, photos and lettering by sentences"},
+        least_gib=12,
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 8 bits and gradient checkpointing make room for 1024 on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                24,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    autoencoder: ClassVar[Autoencoder] = qwen21_vae
+    tokenizer_folders: ClassVar[tuple[str, ...]] = ("processor",)
+    tokenizers_from: ClassVar[str] = "Qwen/Qwen-Image-2.1"
+    scheduler: ClassVar[Mapping[str, Any]] = {"use_dynamic_shifting": True}
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        network = QwenImage21Transformer2DModel.from_pretrained(place / "transformer", **given)
+        return {"unet": qwen_image21_network.complete(network)}
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.loaders.single_file_utils import convert_qwen_image21_transformer_checkpoint_to_diffusers
+        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
+
+        own: dict[str, Tensor] = convert_qwen_image21_transformer_checkpoint_to_diffusers(dict(state))
+        with torch.device("meta"), quiet():
+            network = QwenImage21Transformer2DModel(**qwen_image21_network.config_of(own))
+        return {"unet": filled(qwen_image21_network.complete(network), own, dtype)}
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return QwenImage21Text(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = qwen_image21_network.outline({**qwen_image21_network.NETWORK, **configuration("transformer")})
+        return {"unet": network}, qwen21_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        model: Any = self.parts["unet"]
+        found: list[LayerName] = []
+        for n in range(int(model.config["num_layers"])):
+            path = f"transformer_blocks.{n}."
+            found += layer_table("transformer", path, path, BLOCK, block=n, joint=JOINT)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        return Conditions(context, mask=mask)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        assert conditions.mask is not None
+        lengths: list[int] = conditions.mask.sum(1).tolist()
+        found = torch.empty_like(latents)
+        for length in sorted(set(lengths)):
+            # where the picture stands hangs on the length of the text, padding and all
+            rows = [n for n, own in enumerate(lengths) if own == length]
+            out = self._alike(latents[rows], timesteps[rows], conditions.context[rows, :length])
+            found = found.to(out.dtype).index_copy(0, torch.tensor(rows, device=out.device), out)
+        return found
+
+    def _alike(self, latents: Tensor, times: Tensor, context: Tensor) -> Tensor:
+        """The prediction for captions of one length."""
+        network: Any = self.parts["unet"]
+        count, _, height, width = latents.shape
+        slots = context.new_zeros(count, context.shape[1] + height * width // 4, dtype=torch.bool)
+        slots[:, context.shape[1] :] = True
+        told = {"img_shapes": [[(1, height, width)]] * count, "img_mask": slots}
+        with exact_time(network, torch.cat([times, times.new_zeros(1)])):
+            tokens = latents.flatten(2).transpose(1, 2)
+            out: Tensor = network(tokens, context, times, **told, return_dict=False)[0]
+        return out[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
+
+    @override
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        if not self.schedule.get("use_dynamic_shifting"):
+            return super().sampling_shift(width, height, steps)
+        assert self.family.shift_line is not None
+        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
+
+        small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 32, "num_attention_heads": 2, "mlp_ratio": 2}
+        narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "context_in_dim": tiny_parts.VL_WIDTH}
+        torch.manual_seed(17)
+        with quiet():
+            QwenImage21Transformer2DModel(**small, **narrow).save_pretrained(place / "transformer")
+        tiny_parts.write_qwen21_vae(place / "vae")
+        tiny_parts.write_qwen_vl(place / "text_encoder", place / "processor", "Qwen3-VL", prompt=BEFORE)
+        tiny_parts.write_index(place, "QwenImage21Pipeline", {"shift": 1.0, **cls.scheduler})
