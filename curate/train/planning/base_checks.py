@@ -78,7 +78,7 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         distilled.check(outlined.family, options.base, options.distilled, place)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
-    _check_names(options, outlined.family)
+    _check_readers(options, outlined.family)
     objective_options.noise_schedule(options, outlined)
     _check_names(options, outlined, build.plan_network(options, outlined))
     optimizer.check(options)
@@ -133,7 +133,7 @@ def _check_precision(options: TrainOptions, family: Family) -> None:
         raise InputError(f"precision {options.precision} overflows in {family.title}", f"choose {able}")
 
 
-def _check_names(options: TrainOptions, family: Family) -> None:
+def _check_readers(options: TrainOptions, family: Family) -> None:
     read = {spelling for spellings in family.readers.values() for spelling in spellings}
     if read and options.names != "auto" and options.names not in read:
         raise InputError(
