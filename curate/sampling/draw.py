@@ -178,8 +178,10 @@ class TextToImage:
     def _tiles(self) -> Generator[None]:
         vae: Any = self.backbone.vae
         if self.hardware.tiled:
-            # not the configuration's size: checkpoints carry none, and the default for them is 32 pixels
-            vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, self.backbone.latent_shape(TILE, TILE)[1]
+            if levels := vae.config.get("block_out_channels"):  # video models have tiles of their own
+                # not the configuration's size: checkpoints carry none, and the default for them is 32 pixels;
+                # nor the family's latents, which may be packed after the autoencoder
+                vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, TILE // 2 ** (len(levels) - 1)
             vae.enable_tiling()
         try:
             with torch.autocast(self.hardware.device.type, enabled=False):

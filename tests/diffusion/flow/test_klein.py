@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -27,6 +28,8 @@ from curate.diffusion.lora_family import identify
 from curate.diffusion.networks import flux2_network
 from curate.errors import InputError
 from curate.init import bases
+from curate.sampling.draw import Hardware, TextToImage
+from curate.sampling.settings import PictureSettings
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
@@ -99,6 +102,21 @@ def test_pictures_are_drawn_with_the_pipelines_shift(backbone: Backbone) -> None
     for width, height, steps in ((1024, 1024, 50), (512, 768, 20), (1536, 1536, 28)):
         mu = compute_empirical_mu((width // 16) * (height // 16), steps)
         assert backbone.sampling_shift(width, height, steps) == pytest.approx(torch.tensor(mu).exp().item())
+
+
+def test_tiles_are_as_wide_as_the_autoencoder_counts(backbone: Backbone) -> None:
+    decoder: Any = backbone.vae.decoder
+    sides: list[tuple[int, ...]] = []
+    hook = decoder.register_forward_hook(lambda _, given, __: sides.append(tuple(given[0].shape[-2:])))
+    picture = PictureSettings("a dog", width=768, height=256, steps=1, guidance=1.0, sampler="euler")
+    [whole], [tiled] = (
+        TextToImage(backbone, Hardware(CPU, tiled=tiles), "flow", False).draw([picture]) for tiles in (False, True)
+    )
+    hook.remove()
+    assert sides[0] == (32, 96) and len(sides) > 2 and max(wide for _, wide in sides[1:]) == 64
+    assert whole.shape == tiled.shape == (256, 768, 3)
+    # norms look at a tile alone: no picture is quite the same
+    assert np.abs(whole.astype(int) - tiled.astype(int)).mean() < 12
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
