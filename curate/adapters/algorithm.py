@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PACKAGE = "curate.adapters"
 LYCORIS = "lycoris.kohya"
 """What kohya's metadata name as the module of files that LyCORIS reads."""
+JOINABLE = ("lora", "loha")
+"""Algorithms, as they are stored, of which several layers can be made one: query, key and value in one matrix."""
 Value = TypeVar("Value")
 
 

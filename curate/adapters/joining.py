@@ -17,8 +17,6 @@ PAIRS = (
     (("hada_w1_b", "hada_w1_a"), ("hada_w2_b", "hada_w2_a")),
 )
 """The factors of algorithms that can be joined: those of the inputs, and those of the outputs."""
-JOINABLE = ("lora", "loha")
-"""The algorithms that have them, as they are stored."""
 
 
 def joined(parts: Sequence[tuple[LayerName, Tensors]]) -> dict[str, Tensor]:

@@ -60,6 +60,8 @@ class Family:
     shift_line       (tokens, μ, tokens, μ): the line of dynamic_shift, a token being 16 × 16 pixels
     sampling         defaults of sampler, steps, guidance and flow_shift for pictures, where they are not SD's
     file_names       names of layers in the LoRA files that training writes: kohya, diffusers or comfyui
+    joined_names     the same of algorithms that can hold query, key and value in one matrix, as its other programs do;
+                     "" where `file_names` are read everywhere
     readers          whose names programs read in its LoRA files, where that is not as for SD: comfyui, a1111, kohya,
                      diffusers, peft; what is not named reads none. native and native-kohya are the layers of the
                      original network where that holds several in one matrix (the tables' `joint`)
@@ -127,6 +129,7 @@ class Family:
     shift_line: tuple[float, float, float, float] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
+    joined_names: Literal["kohya", "comfyui", ""] = ""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     whole_keys: tuple[str, ...] = ()
     relatives: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -106,6 +106,30 @@ def write_qwen_vl(encoder: Path, tokenizer: Path, kind: Kind, layers: int = 2, p
     _write_tokenizer(tokenizer, merges)
 
 
+def write_gemma2(encoder: Path, tokenizer: Path, layers: int) -> None:
+    """A Gemma 2 text encoder, its one head as wide as the published ones' are, and a tokenizer of letters."""
+    import transformers
+    from transformers import Gemma2Config, Gemma2Model
+
+    theirs: Any = transformers
+    special = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
+    words = {piece: n for n, piece in enumerate(dict.fromkeys([*special, "▁", *string.printable[:-5]]))}
+    torch.manual_seed(19)
+    with quiet():
+        Gemma2Model(
+            Gemma2Config(
+                vocab_size=len(words),
+                hidden_size=WIDTH,
+                intermediate_size=24,
+                num_hidden_layers=layers,
+                num_attention_heads=1,
+                num_key_value_heads=1,
+                head_dim=256,
+            )
+        ).save_pretrained(encoder)
+    theirs.GemmaTokenizer(vocab=words, merges=[], add_bos_token=True).save_pretrained(tokenizer)
+
+
 def write_t5_tokenizer(place: Path) -> None:
     """A T5 tokenizer that knows single letters and a few words."""
     import transformers

@@ -196,6 +196,6 @@ FAMILIES: dict[str, tuple[Keys, str]] = {
     "klein-base-9b": (flux2(4096, 8, 24, 12288), ""),
     "krea2": (krea2(), ""),
     "qwen-image": (qwen_image(), ""),
-    "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), "Lumina 2"),
+    "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), ""),
 }
 """Files of each family by its name; and what a file is called as long as there is no such family."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from curate.adapters.algorithm import algorithm
+from curate.adapters.algorithm import JOINABLE, algorithm
 from curate.diffusion.family import Family
 from curate.errors import InputError
 from curate.train.options import TrainOptions
@@ -68,7 +68,10 @@ def flow(options: TrainOptions, family: Family) -> Flow:
 
 def file_names(options: TrainOptions, family: Family) -> str:
     """Whose names the LoRA file has: kohya, diffusers or comfyui."""
-    return family.file_names if options.names == "auto" else options.names
+    if options.names != "auto":
+        return options.names
+    joins = algorithm(options.algo).stored in JOINABLE and not options.dora
+    return (family.joined_names if joins else "") or family.file_names
 
 
 def layer_preset(options: TrainOptions, family: Family) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from curate.adapters.algorithm import JOINABLE
 from curate.adapters.base import Adapter
-from curate.adapters.joining import JOINABLE
 from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks

@@ -111,7 +111,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("layer_preset", preset, "base" if preset == own.layers else algo)
     if own.stored_text:
         values["max_tokens"], values["clip_skip"] = Value(own.caption_tokens, "base"), Value(None, "base")
-    put("names", own.file_names, "base")
+    put("names", resolve.file_names(options, own), "base")
     if not own.distilled:
         put("distilled", False, "base")
     put("sample_sampler", usual_of(own, own.resolution).sampler, "base")

@@ -166,9 +166,9 @@ def test_files_of_the_network_alone_are_recognized() -> None:
         plain = {key: shape for key, shape in held.items() if "cap_pad_token" not in key}
         with pytest.raises(InputError, match="is Ming-Image, which cannot be trained"):
             family_of_keys(plain, "ming.safetensors")
-    lumina = ["cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "layers.0.adaLN_modulation.1.weight"]
-    with pytest.raises(InputError, match="is Lumina 2, which cannot be trained"):
-        family_of_keys(lumina, "lumina.safetensors")
+    lumina = ["cap_embedder.1.weight", "layers.0.attention.wq.weight"]
+    with pytest.raises(InputError, match="is Lumina, which cannot be trained"):
+        family_of_keys(lumina, "lumina_next.safetensors")
 
 
 @pytest.mark.parametrize("wrapper", ["", "model.diffusion_model."])
