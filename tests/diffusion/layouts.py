@@ -154,8 +154,10 @@ def qwen_image_21() -> Keys:
     """Qwen-Image 2.1, whose blocks are of one stream."""
     h = 4096
     block = {f"attn.{k}": (h, h) for k in ("to_q", "to_k", "to_v", "to_out.0")}
-    block |= {"img_mlp.gate_up": (6 * h, h), "img_mlp.down": (h, 3 * h)}
-    edges: dict[str, Shape] = {"txt_in.text_norm": (4096,), "txt_in.in_layer": (h, 4096), "img_in": (h, 64)}
+    block |= {"img_mlp.gate_up": (6 * h, h), "img_mlp.out": (h, 3 * h)}
+    edges: dict[str, Shape] = {"txt_in.text_norm": (4096,), "txt_in.in_layer": (h, 4096), "txt_in.out_layer": (h, h)}
+    edges |= {"img_in": (h, 64), "modulation.1": (4 * h, h), "norm_out.linear": (h, h), "proj_out": (64, h)}
+    edges |= {f"time_text_embed.timestep_embedder.linear_{n}": (h, into) for n, into in ((1, 256), (2, h))}
     return blocks("transformer_blocks", 32, block) | layers(edges)
 
 
@@ -181,7 +183,6 @@ OTHERS: dict[str, tuple[Keys, str]] = {
     "z-image-omni": (zimage(siglip_embedder__0__weight=(1152,)), "Z-Image Omni"),
     "z-image-pixels": (zimage(dec_net__cond_embed__weight=(3840, 3840)), "the Z-Image that works on pixels"),
     "cosmos-predict2": (cosmos(adapter=False), "Cosmos-Predict2 without Anima's conditioner"),
-    "qwen-image-2.1": (qwen_image_21(), "Qwen-Image 2.1"),
     "qwen-image-edit-2511": (qwen_image(__index_timestep_zero__=(0,)), "Qwen-Image-Edit"),
     "mage-flow": (qwen_image(text=2560), "Mage-Flow"),
     "qwen3 encoder": ({"model.layers.0.self_attn.q_proj.weight": (4096, 2560)}, "a text encoder alone"),
@@ -196,6 +197,7 @@ FAMILIES: dict[str, tuple[Keys, str]] = {
     "klein-base-9b": (flux2(4096, 8, 24, 12288), ""),
     "krea2": (krea2(), ""),
     "qwen-image": (qwen_image(), ""),
+    "qwen-image-21": (qwen_image_21(), ""),
     "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), ""),
 }
 """Files of each family by its name; and what a file is called as long as there is no such family."""
