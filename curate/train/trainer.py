@@ -161,6 +161,8 @@ class Training:
             for level, line in preflight(job, self.context.triggers):
                 context.note(level, line)
             network = self.attach(backbone)
+            if team.first:
+                lora_file.check_names(options, network)
             self.end_if_stopping("making the adapters")
             expected = estimate.of_job(job, network, context.device)
             memory.require_disk(

@@ -7,6 +7,10 @@ Weights are random, in bf16, and a step is forward, backward and AdamW of a LoRA
 process of its own. Memory is the highest resident size (VmHWM) during the step above that before the model was made;
 the autoencoder and the text encoder are not loaded, as in a training whose latents and texts are kept. On a CPU
 swapped blocks are in the same memory: what they hold is subtracted, which leaves what a GPU would hold.
+
+Measured on a CPU of two cores with torch 2.14, 256², GiB, step and estimate: plain 5.69 and 5.20, checkpointing 4.31
+and 4.46, int8 with checkpointing 2.75 and 2.72, 20 of 28 blocks swapped 2.11 and 2.11, both 1.65 and 1.55. In
+processor seconds of a step against checkpointing alone, int8 takes 2.1 times as many: a CPU makes each weight whole.
 """
 
 from __future__ import annotations

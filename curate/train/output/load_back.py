@@ -42,32 +42,51 @@ def check(path: Path, network: Network, names: str) -> None:
 
     Of families, names and algorithms that it does not read nothing is claimed, and their files are not looked at.
     """
-    if not is_read(network, names):
-        return
-    family = network.backbone.family
-    others = [name for name in family.readers["diffusers"] if name in WRITTEN and name != names]
-    try:
-        odd = _odd(network, *_read(path, family))
-    except Exception as error:  # a converter may stumble over anything, and so would every reader of the file
-        odd = [f"{type(error).__name__}: {error}"]
-    if odd:
-        more = f", and {len(odd) - 1} more" if odd[1:] else ""
-        convert = f"curate lora convert {shlex.quote(str(path))} --to {next(iter(others), 'kohya')} -o NEW.safetensors"
+    if odd := _lost(network, names, str(path.parent), {"weight_name": path.name, "local_files_only": True}):
+        other = next(iter(_others(network, names)), "kohya")
+        convert = f"curate lora convert {shlex.quote(str(path))} --to {other} -o NEW.safetensors"
         raise CurateError(
-            f"diffusers {version('diffusers')} does not load {path} as it was trained: {odd[0]}{more}",
+            f"diffusers {version('diffusers')} does not load {path} as it was trained: {odd}",
             f"the file is kept, and other programs may read it; for diffusers try other names: `{convert}`",
         )
 
 
-def _read(path: Path, family: Family) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    """The tensors under the names of diffusers' models, and what the header says of their strength."""
+def check_names(tensors: Mapping[str, Tensor], network: Network, names: str) -> None:
+    """The same of the tensors that a file would hold, before hours are spent on training them."""
+    if odd := _lost(network, names, dict(tensors), {}):
+        other = " or ".join(_others(network, names))
+        raise CurateError(
+            f"diffusers {version('diffusers')} would not load what is trained here: {odd}",
+            f"choose other names: {other}" if other else "use another version of diffusers",
+        )
+
+
+def _others(network: Network, names: str) -> list[str]:
+    """Other names that are written and that diffusers reads."""
+    read = network.backbone.family.readers["diffusers"]
+    return [name for name in read if name in WRITTEN and name != names]
+
+
+def _lost(network: Network, names: str, held: str | dict[str, Tensor], given: Mapping[str, Any]) -> str:
+    """What diffusers' loader makes otherwise of a folder's file, or of tensors; "" where nothing, or not looked at."""
+    loader = _loader(network.backbone.family) if is_read(network, names) else None
+    if loader is None:
+        return ""
+    try:
+        with quiet():
+            tensors, header = loader.lora_state_dict(held, return_lora_metadata=True, use_safetensors=True, **given)
+        odd = _odd(network, tensors, header or {})
+    except Exception as error:  # a converter may stumble over anything, and so would every reader of the file
+        odd = [f"{type(error).__name__}: {error}"]
+    return odd[0] + (f", and {len(odd) - 1} more" if odd[1:] else "") if odd else ""
+
+
+def _loader(family: Family) -> Any:
+    """The pipeline that loads LoRAs of the family; None where this version of diffusers has none."""
     import diffusers
 
-    loader: Any = getattr(diffusers, family.pipelines[0])
-    given = {"weight_name": path.name, "local_files_only": True, "use_safetensors": True}
-    with quiet():
-        tensors, header = loader.lora_state_dict(str(path.parent), return_lora_metadata=True, **given)
-    return tensors, header or {}
+    pipeline: Any = getattr(diffusers, family.pipelines[0], None)
+    return pipeline if hasattr(pipeline, "lora_state_dict") else None
 
 
 def _odd(network: Network, held: dict[str, Tensor], header: Mapping[str, Any]) -> list[str]:

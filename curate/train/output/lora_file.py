@@ -47,6 +47,13 @@ def _named(network: Network, spelling: str) -> dict[str, Tensor]:
     return file_names.named(layers, network.layer_names, spelling, backbone.family.comfyui_texts)
 
 
+def check_names(options: TrainOptions, network: Network) -> None:
+    """Raises CurateError where another program would lose a layer of the file that is going to be written."""
+    spelling = resolve.file_names(options, network.backbone.family)
+    if load_back.is_read(network, spelling):
+        load_back.check_names(_named(network, spelling), network, spelling)
+
+
 def _has_joint(network: Network) -> bool:
     """Whether programs other than diffusers have one name for several layers that were trained."""
     return any(network.layer_names[key].is_joint for key in network.adapters)

@@ -131,14 +131,21 @@ def test_a_training_whose_file_diffusers_misreads_keeps_it_and_says_so(
     def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return {key: tensor * 0.5 if ".lora_B." in key else tensor for key, tensor in converted(state).items()}
 
+    def without_the_first(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return dict(list(converted(state).items())[2:])
+
     converted = lora_pipeline._convert_non_diffusers_anima_lora_to_diffusers
-    monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", halved)
     kind = family_class("anima")
     assert issubclass(kind, FlowTransformer)
     kind.write_tiny(tmp_path / "anima")
     small: dict[str, Any] = {"resolution": 64, "bucket_step": 32, "rank": 2, "tensorboard": False, "steps": 1}
     given = {**small, "base": str(tmp_path / "anima"), "learning_rate": 1e-2, "output_name": "mine"}
     folder = draw_folder(tmp_path / "prepared")
+    monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", without_the_first)
+    with pytest.raises(CurateError, match=r"would not load what is trained here: the layer \S+ loads as") as refusal:
+        run(folder, **given)
+    assert refusal.value.remedy == "choose other names: diffusers" and not list(folder.rglob("checkpoint*"))
+    monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", halved)
     with pytest.raises(CurateError, match=r"does not load \S+/mine.safetensors as it was trained: .* at 0.5 of its"):
         run(folder, **given)
     [file] = folder.rglob("mine.safetensors")
