@@ -57,7 +57,7 @@ def check_names(tensors: Mapping[str, Tensor], network: Network, names: str) -> 
         other = " or ".join(_others(network, names))
         raise CurateError(
             f"diffusers {version('diffusers')} would not load what is trained here: {odd}",
-            f"choose other names: {other}" if other else "use another version of diffusers",
+            f"choose other names: {other}; or exclude the layer" if other else "exclude the layer",
         )
 
 

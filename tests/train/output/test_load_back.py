@@ -17,11 +17,12 @@ from curate.adapters.peft_config import HEADER
 from curate.diffusion.family import families
 from curate.diffusion.family_class import family_class
 from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.frame import frame_of_family
 from curate.diffusion.load import load
 from curate.errors import CurateError
 from curate.train.network.network import Network, by_layer
 from curate.train.options import TrainOptions
-from curate.train.output import load_back
+from curate.train.output import load_back, lora_file
 from curate.train.trainer import attach
 from tests.diffusion.flow_networks import flow_networks
 from tests.train.conftest import draw_folder, run
@@ -144,7 +145,9 @@ def test_a_training_whose_file_diffusers_misreads_keeps_it_and_says_so(
     monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", without_the_first)
     with pytest.raises(CurateError, match=r"would not load what is trained here: the layer \S+ loads as") as refusal:
         run(folder, **given)
-    assert refusal.value.remedy == "choose other names: diffusers" and not list(folder.rglob("checkpoint*"))
+    assert refusal.value.remedy == "choose other names: diffusers; or exclude the layer" and not list(
+        folder.rglob("checkpoint*")
+    )
     monkeypatch.setattr(lora_pipeline, "_convert_non_diffusers_anima_lora_to_diffusers", halved)
     with pytest.raises(CurateError, match=r"does not load \S+/mine.safetensors as it was trained: .* at 0.5 of its"):
         run(folder, **given)
@@ -153,3 +156,23 @@ def test_a_training_whose_file_diffusers_misreads_keeps_it_and_says_so(
     monkeypatch.undo()
     path, _ = run(folder, **given)
     assert path == file and path.read_bytes() == kept
+
+
+UNREAD = {("klein-base-4b", "kohya"): "double_stream_modulation_img", ("klein-base-9b", "kohya"): "double_stream_modu"}
+"""Layers that no preset but full trains, and that diffusers passes over under these names."""
+
+
+@pytest.mark.parametrize("name", FLOW)
+def test_every_layer_of_the_full_size_is_read_or_named(name: str) -> None:
+    options = TrainOptions(rank=1, alpha=0.5, family=name, layer_preset="full")
+    adapters = attach(options, frame_of_family(name))
+    with torch.no_grad():
+        for _, parameter in adapters.named_parameters():
+            parameter.normal_()
+    for names in {"kohya", "diffusers", "comfyui"} & set(families()[name].readers["diffusers"]):
+        given = TrainOptions(**{**options.model_dump(exclude_unset=True), "names": names})
+        if (name, names) not in UNREAD:
+            lora_file.check_names(given, adapters)
+            continue
+        with pytest.raises(CurateError, match=rf"the layer \S+{UNREAD[name, names]}\S+ loads as nothing"):
+            lora_file.check_names(given, adapters)
