@@ -29,6 +29,7 @@ class Conditions:
     sizes     [batch, 6]: original height, width, crop top, left, target height, width
     mask      [batch, tokens]: which tokens of captions of unequal length are real
     ids       [batch, n] token ids that the network itself embeds, and which of them are real
+    guidance  [batch]: how much the caption is to count, of families with `embedded_guidance`
     """
 
     context: Tensor
@@ -37,6 +38,7 @@ class Conditions:
     mask: Tensor | None = None
     ids: Tensor | None = None
     ids_mask: Tensor | None = None
+    guidance: Tensor | None = None
 
 
 @dataclass

@@ -101,7 +101,7 @@ def fits_whole(family: Family, names: Collection[str]) -> bool:
         return False
     plain = {plain_key(name): name for name in names}
     marks = (any(k.startswith(m) for k in plain) if m.endswith(".") else m in plain for m in family.whole_keys)
-    return all(marks) and all(_size(names, plain.get(key)) in (None, size) for key, size in family.shapes.items())
+    return all(marks) and all(_is_size(_size(names, plain.get(key)), size) for key, size in family.shapes.items())
 
 
 def _relative(found: Family, names: Collection[str], file: str) -> str:
@@ -115,6 +115,13 @@ def _relative(found: Family, names: Collection[str], file: str) -> str:
             return what
     told = (what for pattern, what in found.relative_names.items() if re.search(pattern, file.lower()))
     return next((f"{what} by its name" for what in told), "")
+
+
+def _is_size(found: tuple[int, ...] | None, wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is as wanted, where 0 stands for any number; one that is not known is."""
+    if found is None:
+        return True
+    return len(found) == len(wanted) and all(want in (0, size) for size, want in zip(found, wanted, strict=True))
 
 
 def _size(names: Collection[str], key: str | None) -> tuple[int, ...] | None:

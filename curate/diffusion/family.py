@@ -74,7 +74,7 @@ class Family:
     distilled        regular expressions for what a base's name, in lower case, tells that it is a sibling with the same
                      layers, distilled to few steps; `undistilled`, which counts first, that it is not. An index of
                      diffusers can say it too (is_distilled). Where nothing says it, a person must
-    shapes           first sizes of tensors that tell it from families with the same keys
+    shapes           first sizes of tensors that tell it from families with the same keys; 0 stands for any
     configuration    values that tell it from families with the same pipeline, by part of the folder
     keys             keys of a checkpoint that no other family has
     core             folder of the model that predicts
@@ -92,6 +92,8 @@ class Family:
     texts, unet      configurations of a checkpoint's text encoders and UNet, to count with
     parameters       numbers in the full-size UNet
     forward          TFLOP of a forward as (pixels, pixels²) per latent pixel; `backward` of that to its inputs
+    embedded_guidance  guidance that the network is told as a number while it is trained, of families that were
+                     distilled to take one: pictures are drawn with theirs in one prediction. 0 for the others
     caption_pixels   what a caption of fixed length costs besides, in latent pixels
     kept             GiB that a forward keeps for its backward, per latent pixel in 2-byte numbers
     kept_checkpointed   the same with gradient checkpointing
@@ -159,6 +161,7 @@ class Family:
     parameters: int
     forward: tuple[float, float]
     backward: tuple[float, float]
+    embedded_guidance: float = 0.0
     caption_pixels: int = 0
     kept: float
     kept_checkpointed: float

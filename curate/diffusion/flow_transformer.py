@@ -124,7 +124,7 @@ class FlowTransformer(Backbone):
             raise InputError(
                 f"{place.name} is not a complete network of {cls.family.title}: it lacks {error}", "fetch it again"
             ) from error
-        encoder = files[0] if len(files) == 1 else files[0].parent
+        encoder = files[0].parent if files[0].name == "config.json" else files[0]
         captions = cls.caption_encoder(encoder, tokenizers, files_digest([*files, *inside]))
         named = {name: _frozen(model) for name, model in models.items()}
         return Parts(named, None, [], cls.family.resolution, dict(cls.scheduler), captions)

@@ -9,7 +9,7 @@ from curate.adapters.algorithm import algorithms
 
 PIPELINES = {
     "StableDiffusion3": "Stable Diffusion 3",
-    "Flux": "FLUX",
+    "Flux": "FLUX.1 schnell",
     "Flux2": "FLUX.2 dev",
     "Flux2KleinKV": "the distilled FLUX.2 klein KV",
     "StableDiffusionXLImg2Img": "the SDXL refiner",
@@ -35,7 +35,8 @@ PIPELINES = {
 NAMES = (
     (r"flux[-_. ]?2(?!.*klein)", "FLUX.2 dev"),
     (r"flux[-_. ]?3", "FLUX.3"),
-    (r"flux(?!.*klein)", "FLUX"),
+    (r"schnell", "FLUX.1 schnell"),
+    (r"flux.*(fill|kontext|depth|canny|redux)", "a FLUX.1 for editing"),
     (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
     (r"qwen[-_ ]?image[-_ ]?edit", "Qwen-Image-Edit"),
     (r"qwen[-_ ]?image[-_ ]?layered", "Qwen-Image-Layered"),
@@ -56,8 +57,8 @@ KEYS = {
     **dict.fromkeys(
         ("double_stream_modulation_img.", "single_blocks.47.", "single_transformer_blocks.47."), "FLUX.2 dev"
     ),
-    "double_blocks.": "FLUX",
-    "single_transformer_blocks.": "FLUX",
+    "double_blocks.": "FLUX.1 of another kind than dev",
+    "single_transformer_blocks.": "FLUX.1 of another kind than dev",
     "adaln_single.": "PixArt",
     "y_embedder.y_proj.": "PixArt",
     "caption_norm.": "Sana",

@@ -11,6 +11,8 @@ from curate.diffusion.family import INDEXES, families
 from curate.errors import InputError, MissingError
 
 CHECKPOINTS = (".safetensors", ".ckpt")
+CLIP_FILE = "clip_l.safetensors"
+"""What families with two text encoders have beside the file of T5."""
 EMBEDDED = {"tiny": tiny.folder, "toy": toy.folder}
 """Bases that are part of curate, and where their folders are."""
 
@@ -80,20 +82,23 @@ def text_encoder_files(given: str, offline: bool) -> list[Path]:
     """
     place = Path(given).expanduser()
     if place.suffix == ".safetensors" and place.is_file():
-        return [place]
+        beside = place.with_name(CLIP_FILE)
+        return [place, beside] if place.name.startswith("t5") and beside.is_file() else [place]
     if not place.is_dir():
         if place.suffix == ".safetensors" or given.count("/") != 1 or given.startswith((".", "/", "~")):
             raise InputError(
                 f'text_encoder "{given}" is not there',
                 "give a .safetensors file, a folder with config.json, or a hub name (owner/model)",
             )
-        patterns = ["*.json", "*.safetensors", "text_encoder/*.json", "text_encoder/*.safetensors"]
+        folders = ("", "text_encoder/", "text_encoder_2/")
+        patterns = [f"{folder}*.{ending}" for folder in folders for ending in ("json", "safetensors")]
         place = snapshot(given, offline, patterns, "text encoder")
     place = place if (place / "config.json").is_file() else place / "text_encoder"
     weights = sorted(place.glob("*.safetensors"))
     if not (place / "config.json").is_file() or not weights:
         raise InputError(f"{given} contains no text encoder", "it needs config.json and a safetensors file")
-    return [place / "config.json", *weights]
+    second = place.with_name("text_encoder_2").glob("*.safetensors") if place.name == "text_encoder" else ()
+    return [place / "config.json", *weights, *sorted(second)]
 
 
 def files_digest(files: Iterable[Path], digests: FileDigests | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from curate.diffusion import tiny
 from curate.diffusion.autoencoders.flux_vae import LATENTS
 from curate.diffusion.diffusers_folder import write_json
 from curate.diffusion.library_logging import quiet
@@ -128,6 +129,39 @@ def write_gemma2(encoder: Path, tokenizer: Path, layers: int) -> None:
             )
         ).save_pretrained(encoder)
     theirs.GemmaTokenizer(vocab=words, merges=[], add_bos_token=True).save_pretrained(tokenizer)
+
+
+def write_clip(encoder: Path, tokenizer: Path) -> None:
+    """A CLIP text encoder and its tokenizer."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    vocabulary = tiny.write_tokenizer(tokenizer)
+    end = vocabulary["<|endoftext|>"]
+    config = CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=WIDTH,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        projection_dim=WIDTH,
+        bos_token_id=vocabulary["<|startoftext|>"],
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    torch.manual_seed(29)
+    with quiet():
+        CLIPTextModel(config).save_pretrained(encoder)
+
+
+def write_t5(encoder: Path) -> None:
+    """T5's encoder, for the ids of the tiny tokenizer."""
+    from transformers import T5Config, T5EncoderModel
+
+    sizes: dict[str, Any] = {"d_model": WIDTH, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
+    torch.manual_seed(31)
+    with quiet():
+        model = T5EncoderModel(T5Config(vocab_size=T5_WORDS, feed_forward_proj="gated-gelu", **sizes))
+        model.save_pretrained(encoder)
 
 
 def write_t5_tokenizer(place: Path) -> None:

@@ -104,8 +104,11 @@ class TextToImage:
         """The denoised latents [batch, channels, h, w], float32, of settings of one `shape`. Raises as `draw`."""
         first, device = batch[0], self.hardware.device
         generators = [torch.Generator().manual_seed(one.seed) for one in batch]
-        guided = first.guidance > 1
+        embedded = bool(self.backbone.family.embedded_guidance)
+        guided = first.guidance > 1 and not embedded
         conditions = self._conditions(batch, guided)
+        if embedded:
+            conditions.guidance = torch.full((len(batch),), first.guidance, device=device)
         scheduler = self._scheduler(first)
         with ignore_warnings(*NUMPY):
             scheduler.set_timesteps(first.steps, device=device)

@@ -97,6 +97,14 @@ def cautions(backbone: Backbone, prompt: str, emphasis: Emphasis = "original") -
         yield f"{', '.join(odd)} is not supported and is read as words: {shown}"
 
 
+def negative_caution(backbone: Backbone, prompt: str) -> str:
+    """A warning about a negative prompt of a family that predicts once, the guidance told; "" for others."""
+    if not backbone.family.embedded_guidance:
+        return ""
+    shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
+    return f"negative prompts have no effect on {backbone.family.title}: {shown}"
+
+
 def kept_cautions(title: str, encoder: CaptionEncoder, prompt: str) -> Iterator[str]:
     """The same for a family whose encoder takes no weights: brackets are read, and their weights are left out."""
     shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"

@@ -258,6 +258,8 @@ class Pictures:
                 self._looked_at.add(text)
                 for line in emphasis.cautions(self.backbone, text, self.options.emphasis):
                     self.context.note("warning", line)
+                if text and text == picture.negative and (line := emphasis.negative_caution(self.backbone, text)):
+                    self.context.note("warning", line)
 
     def _reproducible(self) -> contextlib.AbstractContextManager[None]:
         return reproducible(self.context.device, sum(p.numel() for p in self.backbone.parts["unet"].parameters()))

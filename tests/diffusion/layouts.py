@@ -39,7 +39,8 @@ def flux1(guidance: bool = True, channels: int = 64) -> Keys:
     single = {"linear1": (7 * h, h), "linear2": (h, 5 * h), "modulation.lin": (3 * h, h)}
     edges = {"img_in": (h, channels), "txt_in": (h, 4096), "vector_in.in_layer": (h, 768), "time_in.in_layer": (h, 256)}
     edges |= {"final_layer.linear": (64, h), "final_layer.adaLN_modulation.1": (2 * h, h)}
-    edges |= {"guidance_in.in_layer": (h, 256)} if guidance else {}
+    edges |= {f"{name}.out_layer": (h, h) for name in ("time_in", "vector_in")}
+    edges |= {"guidance_in.in_layer": (h, 256), "guidance_in.out_layer": (h, h)} if guidance else {}
     return blocks("double_blocks", 19, double) | blocks("single_blocks", 38, single) | layers(edges)
 
 
@@ -170,9 +171,8 @@ def sd3(width: int, count: int) -> Keys:
 
 
 OTHERS: dict[str, tuple[Keys, str]] = {
-    "flux1-dev": (flux1(), "FLUX"),
-    "flux1-schnell": (flux1(guidance=False), "FLUX"),
-    "flux1-fill": (flux1(channels=384), "FLUX"),
+    "flux1-schnell": (flux1(guidance=False), "FLUX.1 of another kind than dev"),
+    "flux1-fill": (flux1(channels=384), "FLUX.1 of another kind than dev"),
     "flux2-dev": (flux2(6144, 8, 48, 15360, guidance=True), "FLUX.2 dev"),
     "flux3": (flux3(), "FLUX.3"),
     "chroma": (chroma(), "Chroma"),
@@ -195,6 +195,7 @@ FAMILIES: dict[str, tuple[Keys, str]] = {
     "zimage": (zimage(), ""),
     "klein-base-4b": (flux2(3072, 5, 20, 7680), ""),
     "klein-base-9b": (flux2(4096, 8, 24, 12288), ""),
+    "flux1": (flux1(), ""),
     "krea2": (krea2(), ""),
     "qwen-image": (qwen_image(), ""),
     "qwen-image-21": (qwen_image_21(), ""),

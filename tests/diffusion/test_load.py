@@ -68,7 +68,7 @@ def test_a_yaml_beside_says_what_sd2_predicts(text: str, wanted: str, tmp_path: 
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("FluxPipeline", "FLUX"),
+        ("FluxPipeline", r"FLUX\.1 schnell"),
         ("StableDiffusion3Pipeline", "Stable Diffusion 3"),
         ("StableDiffusionXLImg2ImgPipeline", "the SDXL refiner"),
         ("PixArtSigmaPipeline", "PixArt Sigma"),

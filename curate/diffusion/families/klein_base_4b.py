@@ -56,6 +56,8 @@ class Klein4B(Klein):
         names=(r"klein.*(?<!\d)4b", r"(?<!\d)4b.*klein"),
         common={"black-forest-labs/FLUX.2-klein-base-4B": "FLUX.2 klein 4B, photos and drawings by sentences"},
         least_gib=10,
+        kohya=("flux_2_train_network", "flux_2", "klein-base-4b", "klein-4b"),
+        ai_toolkit=("flux2_klein_4b",),
         prompting="natural",
         memory=(
             (

@@ -57,6 +57,8 @@ class Klein9B(Klein):
         names=(r"klein.*(?<!\d)9b", r"(?<!\d)9b.*klein"),
         common={"black-forest-labs/FLUX.2-klein-base-9B": "FLUX.2 klein 9B, by sentences; non-commercial"},
         least_gib=16,
+        kohya=("flux_2_train_network", "flux_2", "klein-base-9b", "klein-9b"),
+        ai_toolkit=("flux2_klein_9b",),
         prompting="natural",
         memory=(
             (

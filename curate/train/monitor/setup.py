@@ -14,7 +14,7 @@ from curate.diffusion.family import Prediction
 from curate.errors import Interrupted
 from curate.sampling import parameters, picture_file
 from curate.sampling.draw import Hardware, TextToImage
-from curate.sampling.emphasis import cautions, plain
+from curate.sampling.emphasis import cautions, negative_caution, plain
 from curate.sampling.prompts import Prompt, read_prompts
 from curate.sampling.settings import PictureSettings, check_settings, usual_of
 from curate.train.data.job import prediction_of, resolution_of, zero_terminal
@@ -149,4 +149,7 @@ def warn(prompts: list[Prompt], loop: Loop) -> None:
     texts = dict.fromkeys(text for prompt in prompts for text in (prompt.text, prompt.negative))
     for text in texts:
         for line in cautions(loop.job.backbone, text):
+            loop.context.note("warning", f"sample_prompts: {line}")
+    for text in dict.fromkeys(prompt.negative for prompt in prompts if prompt.negative):
+        if line := negative_caution(loop.job.backbone, text):
             loop.context.note("warning", f"sample_prompts: {line}")

@@ -249,8 +249,7 @@ def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(place: P
     with pytest.raises(InputError, match="Krea-2-Turbo is distilled"):
         bases.base_of("krea/Krea-2-Turbo")
     assert (found := bases.base_of("krea/Krea-2-Raw")) is not None and found.family == "krea2"
-    with pytest.raises(InputError, match="looks like FLUX"):
-        bases.base_of("black-forest-labs/FLUX.1-Krea-dev")
+    assert (found := bases.base_of("black-forest-labs/FLUX.1-Krea-dev")) is not None and found.family == "flux1"
 
 
 def test_layers_of_the_text_encoder_are_those_that_the_index_names(place: Path, tmp_path: Path) -> None:

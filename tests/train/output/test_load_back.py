@@ -29,6 +29,8 @@ from tests.train.conftest import draw_folder, run
 
 FLOW = flow_networks()
 FORMS = [(name, names) for name in FLOW for names in families()[name].readers["diffusers"] if names in WRITTEN]
+# its converter of these names has the width of the published model built in
+FORMS.remove(("flux1", "kohya"))
 Make = Callable[..., Network]
 
 

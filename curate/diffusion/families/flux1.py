@@ -1,0 +1,216 @@
+"""FLUX.1 dev: a double-stream transformer that reads T5 and CLIP, and is told the guidance as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import LayerName
+from curate.diffusion import tiny_parts
+from curate.diffusion.autoencoders import flux_vae
+from curate.diffusion.base import Conditions
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.dynamic_shift import dynamic_shift, line_of
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks import flux_network
+from curate.diffusion.patches import to_latents, to_tokens
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
+from curate.diffusion.text.flux_text import FluxText
+
+DOUBLE: Blocks = {
+    **{f"attn.{path}": ("img_attn.qkv", "attn") for path in ("to_q", "to_k", "to_v")},
+    **{f"attn.{path}": ("txt_attn.qkv", "attn") for path in ("add_q_proj", "add_k_proj", "add_v_proj")},
+    "attn.to_out.0": ("img_attn.proj", "attn"),
+    "attn.to_add_out": ("txt_attn.proj", "attn"),
+    "ff.net.0.proj": ("img_mlp.0", "mlp"),
+    "ff.net.2": ("img_mlp.2", "mlp"),
+    "ff_context.net.0.proj": ("txt_mlp.0", "mlp"),
+    "ff_context.net.2": ("txt_mlp.2", "mlp"),
+    "norm1.linear": ("img_mod.lin", "time"),
+    "norm1_context.linear": ("txt_mod.lin", "time"),
+}
+DOUBLE_JOINT: Joint = {
+    **thirds("img_attn.qkv", "attn.to_q", "attn.to_k", "attn.to_v"),
+    **thirds("txt_attn.qkv", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+}
+SINGLE: Blocks = {
+    **{f"attn.{path}": ("linear1", "attn") for path in ("to_q", "to_k", "to_v")},
+    "proj_mlp": ("linear1", "mlp"),
+    "proj_out": ("linear2", "mlp"),
+    "norm.linear": ("modulation.lin", "time"),
+}
+SINGLE_JOINT: Joint = {
+    **{f"attn.{path}": ("linear1", (n, n + 1, 7)) for n, path in enumerate(("to_q", "to_k", "to_v"))},
+    "proj_mlp": ("linear1", (3, 7, 7)),
+}
+# without norm_out.linear, whose halves the original model has in the other order
+EDGES: Blocks = {
+    ours: (theirs, "time" if ours.startswith("time") else "edge") for theirs, ours in flux_network.PARTS[""].items()
+}
+
+
+class Flux1(FlowTransformer):
+    """FLUX.1 dev and what was trained from it; not schnell, which is not told a guidance, nor Fill, Depth and Canny."""
+
+    family = Family(
+        title="FLUX.1 dev",
+        order=13,
+        pipelines=("FluxPipeline",),
+        components=("transformer", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=16,
+        factor=8,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=57,
+        draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
+        shift_line=(256, 0.5, 4096, 1.15),
+        sampling={"sampler": "euler", "steps": 28, "guidance": 3.5},
+        embedded_guidance=1.0,
+        file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
+            "kohya": ("native-kohya", "kohya"),
+            "diffusers": ("diffusers", "native-kohya", "kohya"),
+        },
+        whole_keys=("double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight", "guidance_in.in_layer.weight"),
+        shapes={"img_in.weight": (0, 64)},
+        configuration={"transformer": {"guidance_embeds": True}},
+        versions=("flux1", "flux1"),
+        architectures=("flux-1-dev", "flux-1-dev"),
+        implementation="https://github.com/black-forest-labs/flux",
+        parameters=11_901_408_320,
+        forward=(3.231e-3, 4.371e-8),
+        backward=(3.222e-3, 1.096e-7),
+        caption_pixels=2048,
+        kept=1.09e-3,
+        kept_checkpointed=8.3e-5,
+        names=(r"flux[-_. ]?1(?!.*(fill|kontext|canny|depth|redux))[^/]*dev", r"flux[-_. ]?1?[-_. ]?d(ev)?(?![a-z])"),
+        common={"black-forest-labs/FLUX.1-dev": "FLUX.1 dev, photos and drawings by sentences; non-commercial"},
+        least_gib=16,
+        kohya=("flux_train_network", "flux"),
+        ai_toolkit=("flux",),
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 4 bits and gradient checkpointing make room for 1024 on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "nf4"},
+            ),
+            (
+                24,
+                "The base in 8 bits and gradient checkpointing make room for 1024.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                40,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    autoencoder: ClassVar[Autoencoder] = flux_vae
+    text_folders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
+    tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer", "tokenizer_2")
+    tokenizers_from: ClassVar[str] = "black-forest-labs/FLUX.1-dev"
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        return {"unet": FluxTransformer2DModel.from_pretrained(place / "transformer", **given)}
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+        with torch.device("meta"), quiet():
+            network = FluxTransformer2DModel(**flux_network.config_of(state))
+        return {"unet": filled(network, flux_network.converted(state), dtype)}
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return FluxText(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = flux_network.outline({**flux_network.NETWORK, **configuration("transformer")})
+        return {"unet": network}, flux_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        model: Any = self.parts["unet"]
+        found, count = list[LayerName](), int(model.config["num_layers"])
+        for n in range(count):
+            path, theirs = f"transformer_blocks.{n}.", f"double_blocks.{n}."
+            found += layer_table("transformer", path, theirs, DOUBLE, block=n, joint=DOUBLE_JOINT)
+        for n in range(int(model.config["num_single_layers"])):
+            path, theirs = f"single_transformer_blocks.{n}.", f"single_blocks.{n}."
+            found += layer_table("transformer", path, theirs, SINGLE, block=count + n, joint=SINGLE_JOINT)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        pooled = torch.stack([one["pooled"] for one in texts])
+        return Conditions(torch.stack([one["states"] for one in texts]), pooled=pooled)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        assert conditions.pooled is not None
+        height, width = latents.shape[-2:]
+        usual = torch.full_like(timesteps, self.family.embedded_guidance)
+        rows, columns = (torch.arange(side // 2, device=latents.device) for side in (height, width))
+        places = torch.cartesian_prod(torch.zeros_like(rows[:1]), rows, columns)
+        out = self.parts["unet"](
+            hidden_states=to_tokens(latents),
+            encoder_hidden_states=conditions.context,
+            pooled_projections=conditions.pooled,
+            timestep=timesteps,
+            img_ids=places,
+            txt_ids=places.new_zeros(conditions.context.shape[1], 3),
+            guidance=usual if conditions.guidance is None else conditions.guidance,
+            return_dict=False,
+        )[0]
+        return to_latents(out, height, width)
+
+    @override
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        assert self.family.shift_line is not None
+        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+        small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 32}
+        small |= {"num_layers": 1, "num_single_layers": 1, "axes_dims_rope": (4, 14, 14)}
+        narrow: dict[str, Any] = {"joint_attention_dim": tiny_parts.WIDTH, "pooled_projection_dim": tiny_parts.WIDTH}
+        torch.manual_seed(17)
+        with quiet():
+            network = FluxTransformer2DModel(**{**flux_network.NETWORK, **small, **narrow})
+            network.save_pretrained(place / "transformer")
+        tiny_parts.write_flux_vae(place / "vae")
+        tiny_parts.write_clip(place / "text_encoder", place / "tokenizer")
+        tiny_parts.write_t5(place / "text_encoder_2")
+        tiny_parts.write_t5_tokenizer(place / "tokenizer_2")
+        tiny_parts.write_index(place, "FluxPipeline", {"use_dynamic_shifting": True})

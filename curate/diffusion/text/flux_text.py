@@ -1,0 +1,67 @@
+"""Captions for FLUX.1: T5's states, padded to a fixed length without a mask, and what CLIP makes of the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import nn
+from typing_extensions import override
+
+from curate.diffusion.checkpoint_file import clip_of, read
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.locate import CLIP_FILE
+from curate.diffusion.text import t5_text
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
+from curate.errors import InputError
+
+
+class FluxText(CaptionEncoder):
+    """CLIP reads the first 77 tokens, T5 the first 512."""
+
+    limit: ClassVar[int] = 512
+    clip_limit: ClassVar[int] = 77
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        """`encoder` is CLIP's folder beside T5's, text_encoder_2; or a file of T5, with CLIP's beside it."""
+        in_folder = encoder.is_dir()
+        t5 = encoder.with_name("text_encoder_2") if in_folder else encoder
+        clip = encoder if in_folder else encoder.with_name(CLIP_FILE)
+        if not in_folder and not clip.is_file():
+            raise InputError(f"{t5} has no {CLIP_FILE} beside it, and FLUX.1 reads both", "put it there")
+        super().__init__(lambda dtype: _load(clip, t5, dtype), digest)
+        self.clip = read_tokenizer("CLIPTokenizer", tokenizers / "tokenizer")
+        self.t5 = read_tokenizer("T5TokenizerFast", tokenizers / "tokenizer_2")
+
+    @override
+    def count(self, caption: str) -> int:
+        return len(self.t5(caption, verbose=False)["input_ids"])
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        given = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
+        words = self.t5(caption, max_length=self.limit, **given)["input_ids"].to(device)
+        first = self.clip(caption, max_length=self.clip_limit, **given)["input_ids"].to(device)
+        t5, clip = model.get_submodule("t5"), model.get_submodule("clip")
+        return {"states": t5(input_ids=words).last_hidden_state[0], "pooled": clip(input_ids=first).pooler_output[0]}
+
+
+def _load(clip: Path, t5: Path, dtype: torch.dtype) -> nn.Module:
+    return nn.ModuleDict({"clip": _clip(clip, dtype), "t5": t5_text.load(t5, dtype)})
+
+
+def _clip(place: Path, dtype: torch.dtype) -> nn.Module:
+    from transformers import CLIPTextModel
+
+    try:
+        with quiet():
+            if place.is_dir():
+                made: nn.Module = CLIPTextModel.from_pretrained(place, dtype=dtype, local_files_only=True)
+            else:
+                state = {key: tensor for key, tensor in read(place).items() if key.startswith("text_model.")}
+                made = clip_of(state, "", dtype)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        said = str(error).partition("\n")[0][:300]
+        raise InputError(f"{place} is not CLIP's text encoder: {said}", f"give {CLIP_FILE}") from error
+    return made.requires_grad_(False).eval()
