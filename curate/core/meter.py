@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
+from curate.core.progress import Progress
 from curate.core.stage import Stage
 
 
 class StageMeter:
-    """Tells of one stage of a pass: `todo` are the indices of the records to compute, `recalled` how many are known.
+    """Tells of the stage at a level of a pass; where there is nothing to do it tells of that once, at the end."""
 
-    Where there is nothing to do it tells of that once, at the end.
-    """
-
-    def __init__(self, stage: Stage, todo: Collection[int], recalled: int, tell: Listener) -> None:
+    def __init__(self, stage: Stage, level: int, progress: Progress, tell: Listener) -> None:
         self._stage, self._title, self._tell = stage.name, stage.display_name, tell
-        self._todo, self._recalled = frozenset(todo), recalled
+        self._level, self._progress = level, progress
+        self._todo, self._recalled = progress.open_count(level), progress.recalled(level)
         self._aside = self._count = 0
         self._begun = time.perf_counter()
         if self._todo:
-            tell(StageStarted(stage.name, len(self._todo), self._recalled, stage.display_name))
+            tell(StageStarted(stage.name, self._todo, self._recalled, stage.display_name))
 
     def record_done(self, index: int, key: str, aside: str) -> None:
         """The record has gone through the pass, or was set aside with a reason."""
-        if index in self._todo:
+        if self._progress.is_open(index, self._level):
             self._count += 1
             self._aside += bool(aside)
             self._tell(RecordDone(self._stage, key, aside))

@@ -6,10 +6,12 @@ import dataclasses
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from curate.core.columns import columns
+from curate.core.packed import Packed
 from curate.errors import InputError
 
 
@@ -168,17 +170,30 @@ def typed(plain: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+_PACKING = columns(Record, {"image": Image}, as_written=["facts"])
+
+
 class Manifest(Sequence[Record]):
-    """Records in order, with unique keys."""
+    """Records in order, with unique keys; packed, so that a million of them stay small."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_aside", "_concepts", "_rows")
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
-        """Raises InputError where two records share a key."""
-        self._rows = tuple(records)
-        if len({r.key for r in self._rows}) != len(self._rows):
-            [(twice, _)] = Counter(r.key for r in self._rows).most_common(1)
-            raise InputError(f"two pictures have the same key: {twice}")
+    def __init__(self, records: Iterable[Record] = (), *, unique: bool = False) -> None:
+        """Raises InputError where two records share a key, unless it is known that they are `unique`."""
+        self._rows: Packed[Record] = Packed(packing=_PACKING)
+        self._concepts: set[str] = set()
+        self._aside = 0
+        keys: set[int] = set()  # the hashes, since a million keys need ten times their memory
+        for record in records:
+            if not unique:
+                keys.add(hash(record.key))
+            self._rows.append(record)
+            self._concepts.add(record.concept)
+            self._aside += bool(record.aside)
+        if not unique and len(keys) < len(self._rows):
+            [(twice, count)] = Counter(r.key for r in self._rows).most_common(1)
+            if count > 1:
+                raise InputError(f"two pictures have the same key: {twice}")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -190,8 +205,16 @@ class Manifest(Sequence[Record]):
         return self._rows[index]
 
     @property
+    def aside_count(self) -> int:
+        """How many records are set aside."""
+        return self._aside
+
+    @property
+    def concepts(self) -> Set[str]:
+        """The concepts of the records, those set aside too."""
+        return self._concepts
+
+    @property
     def present(self) -> Manifest:
         """The records that are not set aside."""
-        some = Manifest()
-        some._rows = tuple(r for r in self._rows if not r.aside)  # their keys are known to be unique
-        return some
+        return self if not self._aside else Manifest((r for r in self._rows if not r.aside), unique=True)

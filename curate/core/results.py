@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from curate.core.chain import joined
-from curate.core.record import Manifest, Record, changed, typed
+from curate.core.record import Record, changed, typed
 from curate.core.stage import RecordStage, Stage
 
 
@@ -36,8 +36,3 @@ def with_digest(record: Record, key: str, part: int) -> Record:
     if record.image.digest or record.image.path:
         return record
     return dataclasses.replace(record, image=dataclasses.replace(record.image, digest=f"{key}#{part}" if part else key))
-
-
-def gather(manifest: Manifest, after: Mapping[int, Sequence[Record]]) -> Manifest:
-    """The manifest with what became of records, by their index, in their place."""
-    return Manifest(new for i, record in enumerate(manifest) for new in after.get(i, (record,)))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from curate.core.chain import Encode, Outcome, Prepared, joined, merge
-from curate.core.database import chunks
+from curate.core.chain import Encode, Outcome, Prepared, merge
+from curate.core.dataset_results import dataset_results, with_results
 from curate.core.digests import FileDigests
 from curate.core.events import Listener, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.executor import Choose
 from curate.core.files import digest_plain, digest_rows
 from curate.core.meter import StageMeter
 from curate.core.passes import passes
-from curate.core.record import Manifest, Record, changed, to_plain, typed
-from curate.core.results import gather, restore, stored_fields, with_digest
+from curate.core.progress import Progress
+from curate.core.record import Manifest, Record, to_plain
+from curate.core.results import restore, stored_fields, with_digest
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
 from curate.errors import CurateError, MissingError, interruption
@@ -72,7 +74,7 @@ class Runner:
         for group in passes(stages):
             present = _present(manifest)
             if isinstance(group, DatasetStage):
-                recalled = None if open_ else self._recall_dataset(group, manifest)
+                recalled = None if open_ else self._recall_dataset(group, manifest, self._dataset_key(group, manifest))
                 if recalled is None or not group.is_current(recalled, self.env, self.tell):
                     plans.append(
                         Planned(group.name, 0 if open_ else present, 0, present if open_ else 0, group.display_name)
@@ -83,16 +85,14 @@ class Runner:
                     manifest = recalled
                 continue
             chain = [self._prepare(stage) for stage in group]
-            states = {i: s for i, s in self._recall(chain, manifest).items() if manifest[i].key not in open_}
+            progress = self._recall(chain, manifest, open_)
             for level, prepared in enumerate(chain):
                 if not isinstance(prepared.stage, Encode):
-                    known = sum(s.is_recalled(level) for s in states.values())
-                    passed = sum(s.is_passed(level) for s in states.values())
-                    fresh = sum(s.level == level for s in states.values())
+                    known, passed, fresh = progress.recalled(level), progress.passed(level), progress.fresh(level)
                     stage, unknown = prepared.stage, present - known - passed - fresh
                     plans.append(Planned(stage.name, fresh, known, unknown, stage.display_name))
-            open_ |= {manifest[i].key for i, s in states.items() if s.level < len(chain)}
-            manifest = gather(manifest, {i: s.current for i, s in states.items() if s.level == len(chain)})
+            open_ |= {record.key for i, record in enumerate(progress.known) if progress.is_open(i)}
+            manifest = progress.known
         return plans
 
     def _prepare(self, stage: RecordStage) -> Prepared:
@@ -105,13 +105,24 @@ class Runner:
             self._concept_settings[about] = options.model_dump(mode="json", include=fields) if fields else None
         return self._concept_settings[about]
 
-    def _recall(self, chain: Sequence[Prepared], manifest: Manifest) -> dict[int, _State]:
-        """How far each record's results are known, level by level."""
-        states = {i: _State((r,)) for i, r in enumerate(manifest) if not r.aside}
-        for level, prepared in enumerate(chain):
-            for part in chunks([s for s in states.values() if s.level == level], _TOGETHER):
-                self._recall_level(prepared, part)
-        return states
+    def _recall(
+        self, chain: Sequence[Prepared], manifest: Manifest, left_out: Collection[str] = frozenset()
+    ) -> Progress:
+        """How far each record's results are known, level by level; of some, by key, it is not asked."""
+        progress = Progress(len(chain))
+        progress.recall(self._each_known(chain, manifest, left_out))
+        return progress
+
+    def _each_known(
+        self, chain: Sequence[Prepared], manifest: Manifest, left_out: Collection[str]
+    ) -> Iterator[tuple[Record, int | None, Sequence[Record], Sequence[int]]]:
+        records = iter(manifest)
+        while part := list(islice(records, _TOGETHER)):
+            states = [_State((r,)) if not r.aside and r.key not in left_out else None for r in part]
+            for level, prepared in enumerate(chain):
+                self._recall_level(prepared, [s for s in states if s is not None and s.level == level])
+            for record, state in zip(part, states, strict=True):
+                yield (record, state.level, state.current, state.passed) if state else (record, None, (), ())
 
     def _recall_level(self, prepared: Prepared, states: Sequence[_State]) -> None:
         """Advances the records whose results of a stage are known."""
@@ -144,38 +155,36 @@ class Runner:
 
     def _records(self, group: Sequence[RecordStage], manifest: Manifest) -> Manifest:
         chain = [self._prepare(stage) for stage in group]
-        states = self._recall(chain, manifest)
-        todo = [(i, manifest[i]) for i, s in states.items() if s.level < len(chain)]
-        after = {i: s.current for i, s in states.items() if s.level == len(chain)}
+        progress = self._recall(chain, manifest)
         meters = [
-            self._meter(p.stage, level, states) for level, p in enumerate(chain) if not isinstance(p.stage, Encode)
+            StageMeter(p.stage, level, progress, self.tell)
+            for level, p in enumerate(chain)
+            if not isinstance(p.stage, Encode)
         ]
         failures: list[str] = []
-        if todo:
-            for outcome in self.choose(chain, len(todo)).map(chain, todo, self.env):
-                record = manifest[outcome.index]
+        if todo := progress.open_count():
+            work = ((i, record) for i, record in enumerate(progress.known) if progress.is_open(i))
+            for outcome in self.choose(chain, todo).map(chain, work, self.env):
+                record = progress.known[outcome.index]
                 if outcome.error:
                     failures.append(outcome.error)
-                    after[outcome.index] = (dataclasses.replace(record.noting(failed=True), aside=outcome.error),)
+                    after = (dataclasses.replace(record.noting(failed=True), aside=outcome.error),)
                 else:
-                    after[outcome.index] = self._keep(chain, record, outcome)
-                aside = next((r.aside for r in after[outcome.index] if r.aside), "")
+                    after = self._keep(chain, record, outcome)
+                progress.finish(outcome.index, after)
+                aside = next((r.aside for r in after if r.aside), "")
                 for meter in meters:
                     meter.record_done(outcome.index, record.key, aside)
-        if self.env.stopping() and len(after) < len(states):
+        if self.env.stopping() and not progress.is_finished:
             self.store.commit()
             raise interruption()
         for meter in meters:
             meter.finish()
-        if failures and len(failures) == len(states) and len(states) > 1:
+        if failures and len(failures) == progress.count and progress.count > 1:
             raise CurateError(
                 f"{group[0].display_name} failed on all {len(failures)} pictures; the first: {failures[0]}"
             )
-        return gather(manifest, after)
-
-    def _meter(self, stage: Stage, level: int, states: Mapping[int, _State]) -> StageMeter:
-        todo = {i for i, s in states.items() if s.level <= level}
-        return StageMeter(stage, todo, sum(s.is_recalled(level) for s in states.values()), self.tell)
+        return progress.gather()
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
         """Remembers what each step made of the record; in-memory pictures are named by the step that made them."""
@@ -204,22 +213,19 @@ class Runner:
         return before
 
     def _dataset_key(self, stage: DatasetStage, manifest: Manifest) -> str:
-        concepts = {r.concept for r in manifest}
-        settings = {c: self._settings(stage, c) for c in sorted(concepts)}
+        settings = {c: self._settings(stage, c) for c in sorted(manifest.concepts)}
         rows = ([r.key, r.concept, stage.key_fields(r)] for r in manifest if not r.aside)
         return digest_rows([identity(stage, self.env, self.store.file_digests), settings], rows)
 
-    def _recall_dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest | None:
-        """The manifest with the results that are known of the stage; None where none are."""
-        key = self._dataset_key(stage, manifest)
+    def _recall_dataset(self, stage: DatasetStage, manifest: Manifest, key: str) -> Manifest | None:
+        """The manifest with the results that are known of the stage by its key; None where none are."""
         known = self.store.recall([key]).get(key)
-        if known is None:
-            return None
-        return Manifest(changed(r, joined(r, typed(known[r.key]), stage)) if r.key in known else r for r in manifest)
+        return None if known is None else with_results(manifest, known, stage)
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
         present = _present(manifest)
-        recalled = self._recall_dataset(stage, manifest)
+        key = self._dataset_key(stage, manifest)
+        recalled = self._recall_dataset(stage, manifest, key)
         begun = time.perf_counter()
         made = stage.recall_or_run(
             manifest,
@@ -231,20 +237,22 @@ class Runner:
         if made is recalled:
             self.tell(StageRecalled(stage.name, present, stage.display_name))
             return made
-        if [r.key for r in made] != [r.key for r in manifest]:
-            raise TypeError(f"stage {stage.name} must return the records it was given")
-        after = Manifest(merge(old, new, stage) for old, new in zip(manifest, made, strict=True))
-        written = {
-            new.key: to_plain(stored_fields(old, [new], stage)[0], sorted(stage.writes))
-            for old, new in zip(manifest, after, strict=True)
-            if new != old
-        }
-        self.store.remember(stage.name, {self._dataset_key(stage, manifest): written})
-        aside = [(old, new) for old, new in zip(manifest, after, strict=True) if new.aside and not old.aside]
-        for _, new in aside:
-            self.tell(RecordDone(stage.name, new.key, new.aside))
-        self.tell(StageFinished(stage.name, present, 0, len(aside), time.perf_counter() - begun))
+        after = manifest if made is manifest else self._merged(stage, manifest, made)
+        self.store.remember(stage.name, {key: dataset_results(manifest, after, stage)})
+        aside = 0
+        for old, new in zip(manifest, after, strict=True) if after.aside_count > manifest.aside_count else ():
+            if new.aside and not old.aside:
+                aside += 1
+                self.tell(RecordDone(stage.name, new.key, new.aside))
+        self.tell(StageFinished(stage.name, present, 0, aside, time.perf_counter() - begun))
         return after
+
+    @staticmethod
+    def _merged(stage: DatasetStage, manifest: Manifest, made: Manifest) -> Manifest:
+        if len(made) != len(manifest) or any(new.key != old.key for new, old in zip(made, manifest, strict=True)):
+            raise TypeError(f"stage {stage.name} must return the records it was given")
+        pairs = zip(manifest, made, strict=True)
+        return Manifest((merge(old, new, stage) for old, new in pairs), unique=True)
 
 
 def identity(stage: Stage, env: Env, known: FileDigests) -> list[Any]:
@@ -261,7 +269,7 @@ def identity(stage: Stage, env: Env, known: FileDigests) -> list[Any]:
 
 
 def _present(manifest: Manifest) -> int:
-    return sum(not record.aside for record in manifest)
+    return len(manifest) - manifest.aside_count
 
 
 @dataclass(slots=True)
@@ -270,16 +278,10 @@ class _State:
 
     current: tuple[Record, ...]
     level: int = 0
-    passed: frozenset[int] = frozenset()
+    passed: tuple[int, ...] = ()
 
     def advance(self, after: Sequence[Record], *, passed: bool) -> None:
         if passed and any(not record.aside for record in after):
-            self.passed |= {self.level}
+            self.passed += (self.level,)
         self.current = tuple(after)
         self.level += 1
-
-    def is_passed(self, level: int) -> bool:
-        return level in self.passed
-
-    def is_recalled(self, level: int) -> bool:
-        return self.level > level and level not in self.passed

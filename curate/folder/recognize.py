@@ -74,6 +74,8 @@ def keep_sources(manifest: Manifest, store: Store) -> None:
 
 def with_edits(manifest: Manifest, edits: Mapping[Identity, str], removed: Mapping[Identity, object]) -> Manifest:
     """The records with the edits that are known by their identity, and those set aside that a person removed."""
+    if not edits and not removed:
+        return manifest
 
     def worded(record: Record) -> Record:
         identity = (record.origin, record.key)
@@ -82,4 +84,4 @@ def with_edits(manifest: Manifest, edits: Mapping[Identity, str], removed: Mappi
         text = edits.get(identity)
         return record if text is None or text == record.edited else dataclasses.replace(record, edited=text)
 
-    return Manifest(map(worded, manifest))
+    return Manifest(map(worded, manifest), unique=True)

@@ -89,10 +89,8 @@ class Export(DatasetStage):
     def is_current(self, manifest: Manifest, env: Env, tell: Listener) -> bool:
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
         store = _store(env)
-        if any(
-            a is not b
-            for a, b in zip(folder.with_edits(manifest, store.edits(), store.removed()), manifest, strict=True)
-        ):
+        edited = folder.with_edits(manifest, store.edits(), store.removed())
+        if any(a != b for a, b in zip(edited, manifest, strict=True)):
             return False
         present = manifest.present
         paths = self.paths(present)
