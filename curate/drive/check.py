@@ -14,7 +14,6 @@ from typing import Any
 from curate import checks, folder
 from curate.checks import CheckedFolder, CheckedPicture, CheckResult, Skipped, read_folder, run_checks
 from curate.checks.measure import MeasureMask, MeasurePicture
-from curate.checks.plan import plan
 from curate.checks.settings import Settings, command
 from curate.core import registry
 from curate.core.events import Listener
@@ -23,7 +22,6 @@ from curate.core.record import Image, Manifest, Record
 from curate.core.runner import Runner
 from curate.core.stage import Stage
 from curate.core.store import Store
-from curate.diffusion.frame import frame
 from curate.drive.check_base import base_of, tokenizer_of, vocabulary_of
 from curate.drive.process_state import process_state
 from curate.drive.session import env_over
@@ -56,6 +54,10 @@ class CheckOptions:
 
 def check(options: CheckOptions) -> CheckResult:
     """The plan, the traps and the checks that were not made. Raises InputError for a folder without pictures."""
+    # they load torch, which checks of a known folder do without
+    from curate.checks.plan import plan
+    from curate.diffusion.frame import frame
+
     base = base_of(options.target, options.values)
     whole = read_folder(options.target, base.options.caption_reading, options.validation, options.reg)
     # a base is counted without weights; a pickled one is known once all of it is read

@@ -12,12 +12,12 @@ from curate.core.summary_file import planned_training
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import Family, family
 from curate.diffusion.locate import locate_base
-from curate.diffusion.text import caption_encoder, tokenizer
+from curate.diffusion.text import tokenizer
 from curate.errors import InputError, MissingError
 from curate.init.bases import family_of_name, prompting_of
 from curate.train.options import TrainOptions
 from curate.train.output.run_records import runs_of
-from curate.train.planning.base_checks import base_place, base_traits
+from curate.train.planning.base_place import base_place, base_traits
 
 ASSUMED = "sdxl"
 """The family that is assumed where nobody names a base: the one that most LoRAs are trained for."""
@@ -102,6 +102,8 @@ def tokenizer_of(base: CheckedBase) -> tuple[Any, tuple[str, str]]:
 
 def _own_tokenizer(base: CheckedBase) -> tuple[Any, tuple[str, str]]:
     """The tokenizer of a family with another text encoder than CLIP's, where its folder is on this machine."""
+    from curate.diffusion.text import caption_encoder  # loads torch
+
     folder = Path(base.options.tokenizer).expanduser() if base.options.tokenizer else base.place
     if folder is None or not (folder / "tokenizer").is_dir():
         return None, (

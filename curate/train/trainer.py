@@ -28,7 +28,8 @@ from curate.train.output import lora_file, run_records
 from curate.train.output.fingerprint import identify
 from curate.train.output.metadata_user import has_words
 from curate.train.planning import checks, dry_model, estimate
-from curate.train.planning.base_checks import base_traits, check_base
+from curate.train.planning.base_checks import check_base
+from curate.train.planning.base_place import base_traits
 from curate.train.planning.preflight import preflight
 from curate.train.runtime import compile, distributed, memory
 from curate.train.runtime.distributed import Team

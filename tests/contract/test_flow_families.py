@@ -22,7 +22,8 @@ from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import attach, plan_network
 from curate.train.options import TrainOptions
 from curate.train.options.objective import DIFFUSION_ONLY
-from curate.train.planning.base_checks import base_traits, check_base
+from curate.train.planning.base_checks import check_base
+from curate.train.planning.base_place import base_traits
 from tests.diffusion.flow_networks import flow_networks
 from tests.train.conftest import draw_folder, one_thread, own_cache, run
 

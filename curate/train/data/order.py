@@ -6,10 +6,12 @@ import math
 import random
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from curate.train.runtime.seeds import derive_seed
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Showing:
 
     def generator(self, seed: int, purpose: str) -> torch.Generator:
         """A generator on the CPU, so that batch size, accumulation and device change no draw."""
+        import torch
+
         return torch.Generator().manual_seed(self.seed(seed, purpose))
 
 

@@ -13,51 +13,17 @@ from curate.adapters.base import Adapter
 from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
-from curate.diffusion.detect import Traits, traits, traits_of_family
+from curate.diffusion.detect import Traits
 from curate.diffusion.family import Family, family
 from curate.diffusion.flow_transformer import check_given
 from curate.diffusion.frame import frame
-from curate.diffusion.locate import locate_base
-from curate.errors import CurateError, InputError, MissingError
+from curate.errors import InputError, MissingError
 from curate.sampling.prompts import read_prompts
 from curate.sampling.settings import usual_of
 from curate.train.loop import objective_options, optimizer
 from curate.train.network import build
 from curate.train.options import TrainOptions, resolve
 from curate.train.runtime import compile
-
-
-def base_place(options: TrainOptions) -> Path | None:
-    """Where the base is on this machine. None where it is not there, or not named, and `family` says what it is.
-
-    Raises InputError and MissingError without a family.
-    """
-    if options.family is not None and "base" not in options.model_fields_set:
-        return None
-    try:
-        return locate_base(options.base, offline=True)
-    except CurateError:
-        if options.family is None:
-            raise
-        return None
-
-
-def base_traits(options: TrainOptions, place: Path | None) -> Traits:
-    """What the base at a place is; that of its family without one. Raises InputError for what cannot be trained."""
-    if place is None:
-        assert options.family is not None
-        return traits_of_family(options.family)
-    base = traits(options.base, offline=True, family=options.family)
-    check_family(options, base.family)
-    return base
-
-
-def check_family(options: TrainOptions, family: str) -> None:
-    """Raises InputError where the base is of another family than the user says."""
-    if options.family is not None and options.family != family:
-        raise InputError(
-            f"family {options.family}: the base {options.base} is {family}", "give another base, or leave family out"
-        )
 
 
 def check_base(options: TrainOptions, base: Traits, place: Path | None, device: torch.device) -> Backbone:

@@ -26,7 +26,8 @@ from curate.train.options import GROUPS, TrainOptions, imported, presets, resolv
 from curate.train.options.algorithms import applies, either
 from curate.train.options.objective import FLOW_ONLY
 from curate.train.planning import advice, checks, dry_model, estimate, requirements
-from curate.train.planning.base_checks import base_place, base_traits, check_base
+from curate.train.planning.base_checks import check_base
+from curate.train.planning.base_place import base_place, base_traits
 from curate.train.planning.memory_plan import within_memory
 from curate.train.planning.preflight import fit_warnings
 

@@ -15,7 +15,7 @@ from curate.diffusion.frame import frame
 from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.planning import dry_model, estimate
-from curate.train.planning.base_checks import base_place, base_traits
+from curate.train.planning.base_place import base_place, base_traits
 from curate.train.runtime.memory import size
 
 USABLE = 0.9

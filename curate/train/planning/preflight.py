@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.core.counting import counted
 from curate.train.data import buckets, captions
 from curate.train.data.dataset import Picture
-from curate.train.data.job import Job
 from curate.train.options import resolve
 from curate.train.planning import advice, trigger_words
+
+if TYPE_CHECKING:
+    from curate.train.data.job import Job
 
 MOST_CUT, MOST_ENLARGED = 1 / 3, 4
 """Share of a picture that a bucket may cut off, and how many times it may be enlarged, without a word."""

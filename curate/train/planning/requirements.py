@@ -21,7 +21,8 @@ from curate.train.options import TrainOptions
 from curate.train.output.lora_file import DTYPES
 from curate.train.output.metadata_user import words
 from curate.train.planning import dry_model
-from curate.train.planning.base_checks import base_place, base_traits, check_base, check_family
+from curate.train.planning.base_checks import check_base
+from curate.train.planning.base_place import base_place, base_traits, check_family
 from curate.train.planning.checks import check_output
 from curate.train.runtime import compile, memory
 from curate.train.runtime.device import resolve_device

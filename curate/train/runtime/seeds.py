@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -14,6 +16,8 @@ def derive_seed(*parts: int | str) -> int:
 
 def seed_all(seed: int, device: torch.device) -> None:
     """Seeds what dropouts draw from; `torch.manual_seed` is slow while no GPU is in use."""
+    import torch
+
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed_all(seed)
