@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -48,14 +48,30 @@ def fold(path: PurePosixPath | str) -> str:
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
-def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePosixPath]:
+class Places(Mapping[str, PurePosixPath]):
+    """A path for each key, kept as text: a million path objects need three times the memory."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def __getitem__(self, key: str) -> PurePosixPath:
+        return PurePosixPath(self._texts[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> Places:
     """A path for each key; no two share folder and stem (a caption would serve both), whatever their case.
 
     Takes (key, path, hint) in order: the first keeps its name, a later one gets its hint (say, the source's suffix),
     then a number.
     """
     taken: set[str] = set()
-    paths: dict[str, PurePosixPath] = {}
+    paths: dict[str, str] = {}
     for key, path, hint in wanted:
         folder, whole, n = str(path.parent), path.stem, 1
         stem = whole
@@ -64,8 +80,8 @@ def unique(wanted: Iterable[tuple[str, PurePosixPath, str]]) -> dict[str, PurePo
             stem = f"{whole}-{hint}" if n == 1 and hint else f"{whole}-{number}"
             n += 1
         taken.add(folded)
-        paths[key] = path if stem == whole else path.with_name(stem + path.suffix)
-    return paths
+        paths[key] = str(path if stem == whole else path.with_name(stem + path.suffix))
+    return Places(paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def source_file(record: Record, files: Mapping[str, Path]) -> Path | None:
 
 def places(
     stage: Stage, source: Path, present: Manifest, files: Mapping[str, Path], moved: Collection[str] = ()
-) -> dict[str, PurePosixPath]:
+) -> Mapping[str, PurePosixPath]:
     """By key: in folders named by repeats and trigger where the stage wants those, else where each picture was.
 
     Pictures `moved` to another concept go to its folder.
@@ -34,7 +34,7 @@ def places(
 
 def _same_places(
     source: Path, present: Manifest, files: Mapping[str, Path], moved: Collection[str]
-) -> dict[str, PurePosixPath]:
+) -> Mapping[str, PurePosixPath]:
     """Each picture where it was, under the suffix it now has; those `moved` in the folder of their concept."""
     folders: dict[str, str] = {}
     for record in present:

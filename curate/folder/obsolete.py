@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from curate import captions
 from curate.core.events import Note
@@ -57,7 +57,7 @@ def remove_caption(state: FolderState, row: Written, name: str, texts: set[str],
         state.remove(path)
 
 
-def remove_sources(state: FolderState, records: Sequence[Record], targets: set[str], texts: set[str]) -> None:
+def remove_sources(state: FolderState, records: Iterable[Record], targets: set[str], texts: set[str]) -> None:
     """In place, a picture that went elsewhere leaves its old place, and so does the caption that came with it."""
     for record in records:
         source = state.env.path(record.image)

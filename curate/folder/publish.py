@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate import captions
+from curate.core.columns import columns
 from curate.core.events import Listener, Note
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
+from curate.core.packed import Packed
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import LEDGER, Store, Written
@@ -27,6 +30,8 @@ from curate.folder.compare import (
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published, with_record
 from curate.names import fold
+
+_ROWS = columns(Written, {}, as_written=())
 
 
 def publish(
@@ -71,54 +76,80 @@ class _Publisher(FolderState):
         if self.journal is not None:
             self.origins = {r.origin for r in records}
             self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        wanted: list[tuple[Record, Written]] = []
-        todo: list[tuple[Record, Written]] = []
-        for record, row, is_right in self.targets(records, paths):
-            wanted.append((record, row))
-            todo.extend([] if is_right else wanted[-1:])
+        todo: Packed[Written] = Packed(packing=_ROWS)
+        numbers = array("q")  # which records they are of
+        targets: set[str] = set()
+        texts: set[str] = set()
+        for number, (record, row, is_right) in enumerate(self.targets(records, paths)):
+            targets.add(row.path)
+            texts.add(self.caption_name(record, row))
+            if not is_right:
+                todo.append(row)
+                numbers.append(number)
+        self.result.unchanged = len(records) - len(todo)
         if todo:
-            records = self._edited_meanwhile(records)
+            edited, records = self._edited_meanwhile(records)
+            texts.update(self.caption_name(record, row) for record, _, row in self._wanted(edited, paths))
             self._keep_new_edits(records)
-            latest = {r.key: r for r in records}
-            wanted = [(latest[r.key], row) for r, row in wanted]
-            todo = [(latest[r.key], row) for r, row in todo]
-        self.result.unchanged = len(wanted) - len(todo)
         self.result.edited = [r.key for r in records if r.edited is not None]
-        targets = {row.path for _, row in wanted}
-        texts = {self.caption_name(record, row) for record, row in wanted}
+
+        def pairs(rows: Packed[Written]) -> Iterator[tuple[Record, Written]]:
+            return ((records[number], row) for number, row in zip(numbers, rows, strict=True))
+
+        self._carry_out(records, paths, pairs, todo, targets, texts)
+        return self.result
+
+    def _carry_out(
+        self,
+        records: Sequence[Record],
+        paths: Mapping[str, PurePosixPath],
+        pairs: Callable[[Packed[Written]], Iterator[tuple[Record, Written]]],
+        todo: Packed[Written],
+        targets: set[str],
+        texts: set[str],
+    ) -> None:
+        """Writes what is `todo`, and takes away what has no place; the ledger knows before, and knows when it is done.
+
+        `pairs` gives the record of each row.
+        """
         removing = (self.rows.keys() - targets) | unplaced_captions.obsolete(self.store, records)
         removing |= set(unplaced_captions.missing(self, records).values())
-        self.store.intend((with_record(row, record) for record, row in todo), removing)
-        saved = self._saved(todo, targets)
-        placed = [(record, self._place(record, saved.get(row.path), row, targets, texts)) for record, row in todo]
+        self.store.intend((with_record(row, record) for record, row in pairs(todo)), removing)
+        saved = self._saved(pairs(todo), targets)
+        done: Packed[Written] = Packed(packing=_ROWS)
+        for record, row in pairs(todo):
+            placed = self._place(record, saved.get(row.path), row, targets, texts)
+            done.append(placed or dataclasses.replace(row, path=""))
         unplaced_captions.write(self, records)
         obsolete.remove_obsolete(self, targets, texts)
         obsolete.report_leftovers(self, targets)
         masks.update(self, records, paths)
         if self.journal is not None:
-            obsolete.remove_sources(self, [record for record, _ in todo], targets, texts)
+            obsolete.remove_sources(self, (record for record, _ in pairs(todo)), targets, texts)
         unplaced_captions.remove(self, records)
-        self.store.wrote(with_record(row, record) for record, row in placed if row is not None)
+        self.store.wrote(with_record(row, record) for record, row in pairs(done) if row.path)
         self.store.settle()
         if self.journal is not None:
             self.journal.finish()
-        return self.result
 
-    def _edited_meanwhile(self, records: Sequence[Record]) -> list[Record]:
-        """The records with the captions that a person edited since the run began by looking for edits."""
+    def _edited_meanwhile(self, records: Sequence[Record]) -> tuple[list[Record], Sequence[Record]]:
+        """The captions that a person edited since the run began by looking for edits: their records, and all records.
+
+        Both have the edits on them.
+        """
         past = self.store.past_edits()
-        found: list[Record] = []
-        for record in records:
+        edited: dict[str, Record] = {}
+        for record in records if self.by_key else ():
             before = self.by_key.get(record.key)
             known = past.get((record.origin, record.key), ())
             text = caption_text(self.folder, before) if before and before.origin == record.origin else None
             if before is not None and text is not None and not is_any_of(text, before.caption, record.edited, *known):
                 self.store.keep_edit(record.origin, record.key, text)
                 self.edits[record.origin, record.key] = text
-                found.append(dataclasses.replace(record, edited=text))
-                continue
-            found.append(record)
-        return found
+                edited[record.key] = dataclasses.replace(record, edited=text)
+        if not edited:
+            return [], records
+        return list(edited.values()), Manifest((edited.get(r.key, r) for r in records), unique=True)
 
     def _keep_new_edits(self, records: Sequence[Record]) -> None:
         """Edits that came with the records, from another prepared folder, are known here from now on."""
@@ -127,7 +158,7 @@ class _Publisher(FolderState):
                 self.store.keep_edit(record.origin, record.key, record.edited)
                 self.edits[record.origin, record.key] = record.edited
 
-    def _saved(self, todo: Sequence[tuple[Record, Written]], targets: set[str]) -> dict[str, Path]:
+    def _saved(self, todo: Iterable[tuple[Record, Written]], targets: set[str]) -> dict[str, Path]:
         """In place, a picture whose file another one is about to take is set by first: its copy, by its new path."""
         copies: dict[str, Path] = {}
         for record, row in todo if self.journal is not None else ():

@@ -20,9 +20,12 @@ FOLDER = "unplaced captions"
 
 def unplaced(store: Store, records: Sequence[Record]) -> dict[Identity, str]:
     """The edited captions that none of the records carries, but for those that a person removed with their picture."""
-    placed = {(r.origin, r.key) for r in records}
+    edits = store.edits()
+    if not edits:
+        return {}
+    placed = {(r.origin, r.key) for r in records if (r.origin, r.key) in edits}
     given_up = {identity for identity, removal in store.removed().items() if not removal.captioned}
-    return {one: text for one, text in store.edits().items() if one not in placed and one not in given_up}
+    return {one: text for one, text in edits.items() if one not in placed and one not in given_up}
 
 
 def is_current(state: FolderState, records: Sequence[Record]) -> bool:

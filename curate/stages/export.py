@@ -6,6 +6,8 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -28,6 +30,7 @@ _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
 
 Extra = Literal["dataset.toml", "metadata.jsonl", "dataset.zip", "webdataset", "parquet"]
 _TEXTS = ("dataset.toml", "metadata.jsonl")
+_ARCHIVES = {"dataset.zip", "webdataset", "parquet"}
 
 
 class Export(DatasetStage):
@@ -111,7 +114,7 @@ class Export(DatasetStage):
         self._warn(present, tell)
         return True
 
-    def paths(self, present: Manifest) -> dict[str, PurePosixPath]:
+    def paths(self, present: Manifest) -> Mapping[str, PurePosixPath]:
         """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
 
         names: dict[tuple[int, tuple[str, ...], str], PurePosixPath] = {}
@@ -125,9 +128,11 @@ class Export(DatasetStage):
             stem = safe(bare.replace("/", "_") + part.replace("#", "_"))
             return record.key, names[about] / (stem + folder.suffix(record)), safe(suffix.lstrip("."))
 
-        return unique(map(wanted, sorted(present, key=lambda r: r.key)))
+        # those of a run are in order but for parts of pictures
+        ordered = all(a.key < b.key for a, b in pairwise(present))
+        return unique(map(wanted, present) if ordered else sorted(map(wanted, present), key=itemgetter(0)))
 
-    def _extras(self, present: Manifest, paths: dict[str, PurePosixPath], env: Env) -> dict[str, str]:
+    def _extras(self, present: Manifest, paths: Mapping[str, PurePosixPath], env: Env) -> dict[str, str]:
         files: dict[str, str] = {}
         if "metadata.jsonl" in self.also:
             rows = ({"file_name": paths[r.key].as_posix(), "text": _text(r)} for r in present)
@@ -137,8 +142,10 @@ class Export(DatasetStage):
             files["dataset.toml"] = sd_scripts.dataset_toml(folders, env.output, env.training)
         return files
 
-    def _archives(self, present: Manifest, paths: dict[str, PurePosixPath], env: Env) -> dict[str, list[Entry]]:
+    def _archives(self, present: Manifest, paths: Mapping[str, PurePosixPath], env: Env) -> dict[str, list[Entry]]:
         """What each archive holds, by its path: the pictures as they lie in the folder, and their captions."""
+        if not _ARCHIVES & {*self.also}:
+            return {}
         samples = [
             Sample(paths[r.key], _text(r), r.style.extension, _facts(r))
             for r in present
