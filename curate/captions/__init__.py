@@ -11,9 +11,10 @@ from curate.captions.encoding import (
     read_together,
 )
 from curate.captions.files import EXTENSIONS, Beside, caption_file, sort_files
-from curate.captions.folder import Caption, FolderCaptions, read_folder
+from curate.captions.folder import FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
+from curate.captions.reading import Caption, ReadCaptions, read_in_order
 from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
 from curate.captions.wording import Wording, draw, first, longest, odd_choice, offers_choice, possible
 
@@ -26,6 +27,7 @@ __all__ = [
     "Decoded",
     "FolderCaptions",
     "FolderForm",
+    "ReadCaptions",
     "Wording",
     "canonical",
     "caption_file",
@@ -45,6 +47,7 @@ __all__ = [
     "possible",
     "read_caption",
     "read_folder",
+    "read_in_order",
     "read_text",
     "read_together",
     "readings",

@@ -170,18 +170,27 @@ def read_together(paths: Iterable[Path], encoding: str = "") -> dict[Path, Decod
 
     Without `encoding`, what is not UTF-8 is told from all such files together.
     """
-    texts: dict[Path, Decoded | InputError] = {}
     unclear: dict[Path, bytes] = {}
-    for path in paths:
-        raw = b""
-        try:
-            raw = _bytes(path)
-            texts[path] = _decoded(path, raw, encoding or UTF8)
-        except InputError as error:
-            texts[path] = error
-            if not encoding and isinstance(error.__cause__, UnicodeDecodeError):
-                unclear[path] = raw
+    texts = {path: read_one(path, encoding, unclear) for path in paths}
+    return texts | detect_common(unclear)
+
+
+def read_one(path: Path, encoding: str, unclear: dict[Path, bytes]) -> Decoded | InputError:
+    """A caption, or why it cannot be read. What is not UTF-8, without `encoding`, joins the `unclear` ones."""
+    raw = b""
+    try:
+        raw = _bytes(path)
+        return _decoded(path, raw, encoding or UTF8)
+    except InputError as error:
+        if not encoding and isinstance(error.__cause__, UnicodeDecodeError):
+            unclear[path] = raw
+        return error
+
+
+def detect_common(unclear: Mapping[Path, bytes]) -> dict[Path, Decoded | InputError]:
+    """Captions of one folder that are not UTF-8, all together being the evidence of their encoding."""
     common = detect(unclear.values()) if unclear else ""
+    texts: dict[Path, Decoded | InputError] = {}
     for path, raw in unclear.items():
         try:
             # where they fit no single encoding, each for itself

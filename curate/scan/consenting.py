@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -26,14 +27,25 @@ _INCLUDED_BY = {
 ConsentChoice = Literal["", "keep-unchecked", "i-hold-the-rights"]
 """What the user states under `consent:`; empty for nothing."""
 
+_TOGETHER = 2000
+"""Records whose answers are asked for together."""
+
 _READER = 3
 """Raise it when `curate.images.consent` reads more marks than before: known answers are then asked again."""
 
 
 def consenting(
-    records: Sequence[Record], store: Store, choice: ConsentChoice, accept_truncated: bool
+    records: Iterable[Record], store: Store, choice: ConsentChoice, accept_truncated: bool
 ) -> Iterator[Record]:
     """Sets aside what refuses AI training and what cannot be checked, unless the user's choice includes it."""
+    each = iter(records)
+    while some := list(islice(each, _TOGETHER)):
+        yield from _consenting(some, store, choice, accept_truncated)
+
+
+def _consenting(
+    records: Sequence[Record], store: Store, choice: ConsentChoice, accept_truncated: bool
+) -> Iterator[Record]:
     known = store.consent(_READER, list({r.origin for r in records if r.origin}))
     for record in records:
         if record.aside:

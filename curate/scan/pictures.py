@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from curate import captions, images
@@ -22,20 +23,33 @@ from curate.names import FolderName, folder_name
 class SourcePicture:
     """A picture file on disk.
 
-    key       `concept/path`
-    folder    the concept folder's own name, read as `name`
-    root      the input that it was found under
-    captions  files beside it that may be its caption, the one to be taken first in front
-    mask      the file that says what of it counts: in `masks/` beside the concept folders, or `a-masklabel.png`
+    key     `concept/path`
+    folder  the concept folder's own name, read as `name`
+    place   the folder that it lies in; there may be a million others, so it and what lies beside it are names there
+    file    its name
+    root    the input that it was found under
+    texts   names of files beside it that may be its caption, the one to be taken first in front
+    mask    the file that says what of it counts: in `masks/` beside the concept folders, or `a-masklabel.png`
     """
 
     key: str
     folder: str
     name: FolderName
-    path: Path
+    place: Path
+    file: str
     root: Path
-    captions: tuple[Path, ...] = ()
+    texts: tuple[str, ...] = ()
     mask: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """The picture file."""
+        return self.place / self.file
+
+    @property
+    def captions(self) -> tuple[Path, ...]:
+        """Files beside it that may be its caption."""
+        return tuple(self.place / text for text in self.texts)
 
     @property
     def concept(self) -> str:
@@ -68,9 +82,9 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                 for line in beside.messages:
                     tell(Note("warning", line))
             for file in beside.pictures:
-                texts = tuple(place / text for text in beside.captions.get(file, ()))
+                texts = tuple(beside.captions.get(file, ()))
                 mask = place / beside.masks[file] if file in beside.masks else None
-                found.append(SourcePicture(f"{before}/{legible(file)}", folder, name, place / file, root, texts, mask))
+                found.append(SourcePicture(f"{before}/{legible(file)}", folder, name, place, file, root, texts, mask))
         every.extend(_switched_on(root, _with_masks(root, found, tell), tell))
     return _distinct(every)
 
@@ -193,6 +207,9 @@ def _walk(folder: Path, skip: str, tell: Listener, above: tuple[str, ...]) -> It
 
 def _distinct(found: list[SourcePicture]) -> list[SourcePicture]:
     """Two inputs may hold the same concept and file name; the later one's key gets a number."""
+    found.sort(key=lambda f: f.key)
+    if all(a.key != b.key for a, b in pairwise(found)):
+        return found
     taken: set[str] = set()
     result: list[SourcePicture] = []
     for one in sorted(found, key=lambda f: (f.key, str(f.path))):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from curate import captions
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note, Scanned
+from curate.core.packed import Packed
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import Store, Written
@@ -52,75 +56,119 @@ def scan(
     where = ", ".join(map(str, inputs))
     if not found and not unread:
         raise InputError(f"no pictures in {where}", "put pictures in it, one sub-folder for each concept")
-    records: list[Record] = []
     counts: dict[str, int] = {}
-    for one, (path, digest) in zip(found, store.digests([f.path for f in found]), strict=True):
+    digests: list[str | OSError] = []
+    for n, (_, digest) in enumerate(store.digests(_Paths(found))):
+        counts[found[n].concept] = counts.get(found[n].concept, 0) + 1
+        digests.append(digest)
+    imported = _read_captions(found, digests, env.concepts, reading, tell)
+    drawn = _read_masks(found, digests, store, env, tell)
+    left = list(list_unread(unread, {one.key for one in found} if unread else set(), tell))
+    for one in left:
         counts[one.concept] = counts.get(one.concept, 0) + 1
+    tell(Scanned(len(found) + len(left), counts))
+    records = _records(found, digests, env.concepts, imported, drawn)
+    return Manifest(consenting(chain(records, left), store, consent, accept_truncated))
+
+
+class _Paths(Sequence[Path]):
+    """The files of pictures, made when they are asked for: a million paths need a gigabyte."""
+
+    def __init__(self, found: Sequence[SourcePicture]) -> None:
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [one.path for one in self._found[index]]
+        return self._found[index].path
+
+
+def _records(
+    found: Sequence[SourcePicture],
+    digests: Sequence[str | OSError],
+    concepts: Mapping[str, Concept],
+    imported: Iterable[tuple[str, CaptionReading] | None],
+    drawn: Mapping[int, str],
+) -> Iterator[Record]:
+    for n, (one, digest, caption) in enumerate(zip(found, digests, imported, strict=True)):
         if isinstance(digest, OSError):
-            records.append(Record(one.key, one.concept, "", Image(""), aside=f"cannot be read: {digest.strerror}"))
-        else:
-            records.append(_first(one, str(path.absolute()), digest, env.concepts))
-    records = _captioned(records, found, env.concepts, reading, tell)
-    records = _masked(records, found, store, env, tell)
-    for one in list_unread(unread, {record.key for record in records}, tell):
-        counts[one.concept] = counts.get(one.concept, 0) + 1
-        records.append(one)
-    tell(Scanned(len(records), counts))
-    return Manifest(consenting(records, store, consent, accept_truncated))
+            yield Record(one.key, one.concept, "", Image(""), aside=f"cannot be read: {digest.strerror}")
+            continue
+        record = _first(one, str(one.path.absolute()), digest, concepts)
+        if caption is not None:
+            record = _with_imported(record, *caption)
+        if n in drawn and not record.aside:
+            record = dataclasses.replace(record, mask=drawn[n])
+        yield record
 
 
-def _masked(
-    records: list[Record], found: Sequence[SourcePicture], store: Store, env: Env, tell: Listener
-) -> list[Record]:
-    """The records with the masks that lie beside their pictures, taken into the ledger folder."""
-    files = {one.mask: n for n, one in enumerate(found) if one.mask is not None and not records[n].aside}
+def _read_masks(
+    found: Sequence[SourcePicture], digests: Sequence[str | OSError], store: Store, env: Env, tell: Listener
+) -> dict[int, str]:
+    """The masks that lie beside pictures, by the picture's number, taken into the ledger folder."""
+    files = {one.mask: n for n, one in enumerate(found) if one.mask is not None and isinstance(digests[n], str)}
+    adopted: dict[int, str] = {}
     for path, digest in store.digests(list(files)):
         n = files[path]
         if isinstance(digest, OSError):
-            tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=records[n].key))
+            tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=found[n].key))
         else:
-            records[n] = dataclasses.replace(records[n], mask=masks.adopt(path, digest, env.root))
-    return records
+            adopted[n] = masks.adopt(path, digest, env.root)
+    return adopted
 
 
 def _first(one: SourcePicture, path: str, digest: str, concepts: Mapping[str, Concept]) -> Record:
-    name = one.name
     settings = concepts.get(one.concept, _UNSAID)
     return Record(
         key=one.key,
         concept=one.concept,
         origin=digest,
         image=Image(digest, path),
-        trigger=settings.trigger or words(name.words),
-        repeats=settings.repeats or name.repeats or 1,
+        trigger=_trigger(one, concepts),
+        repeats=settings.repeats or one.name.repeats or 1,
     )
 
 
-def _captioned(
-    records: list[Record],
+def _trigger(one: SourcePicture, concepts: Mapping[str, Concept]) -> tuple[str, ...]:
+    return concepts.get(one.concept, _UNSAID).trigger or words(one.name.words)
+
+
+def _read_captions(
     found: Sequence[SourcePicture],
+    digests: Sequence[str | OSError],
     concepts: Mapping[str, Concept],
     reading: CaptionReading,
     tell: Listener,
-) -> list[Record]:
-    """The records with the captions that lie beside their pictures, read folder by folder."""
-    folders: dict[tuple[Path, str], dict[Path, int]] = {}
+) -> Iterator[tuple[str, CaptionReading] | None]:
+    """The text of the caption beside each picture and how it was read, folder by folder; None without one."""
+    folders: dict[tuple[Path, str], array[int]] = {}
     for n, one in enumerate(found):
-        if one.captions and not records[n].aside:
-            folders.setdefault((one.root, one.folder), {})[one.path] = n
+        if one.texts and isinstance(digests[n], str):
+            folders.setdefault((one.root, one.folder), array("q")).append(n)
+    texts: Packed[tuple[str, CaptionReading]] = Packed()
+    places = array("q", [-1]) * len(found)
     for (_, folder), numbers in folders.items():
-        first = records[next(iter(numbers.values()))]
+        first = found[numbers[0]]
         said = concepts.get(first.concept, _UNSAID)
         its = CaptionReading(said.caption_form or reading.form, said.caption_encoding or reading.encoding)
-        files = {path: found[n].captions for path, n in numbers.items()}
-        result = captions.read_folder(folder, files, its, first.trigger)
+        result = captions.read_in_order(folder, _beside(found, numbers), its, _trigger(first, concepts))
         for line in result.messages:
             tell(Note("warning", line))
-        for path, error in result.errors.items():
-            tell(Note("warning", f"the caption is not used: {error.message}", key=records[numbers[path]].key))
-        for path, caption in result.captions.items():
-            records[numbers[path]] = _with_imported(records[numbers[path]], caption.text, its)
-    return records
+        for n, caption in zip(numbers, result.each, strict=True):
+            if isinstance(caption, InputError):
+                tell(Note("warning", f"the caption is not used: {caption.message}", key=found[n].key))
+            elif caption is not None:
+                places[n] = len(texts)
+                texts.append((caption.text, its))
+    return (None if place < 0 else texts[place] for place in places)
+
+
+def _beside(found: Sequence[SourcePicture], numbers: array[int]) -> Callable[[], Iterator[tuple[Path, ...]]]:
+    """The caption files beside some of the pictures."""
+    return lambda: (found[n].captions for n in numbers)
 
 
 def _with_imported(record: Record, text: str, reading: CaptionReading) -> Record:
