@@ -170,7 +170,8 @@ def typed(plain: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-_PACKING = columns(Record, {"image": Image}, as_written=["facts"])
+PACKING = columns(Record, {"image": Image}, as_written=["facts"])
+"""How records are packed."""
 
 
 class Manifest(Sequence[Record]):
@@ -180,7 +181,7 @@ class Manifest(Sequence[Record]):
 
     def __init__(self, records: Iterable[Record] = (), *, unique: bool = False) -> None:
         """Raises InputError where two records share a key, unless it is known that they are `unique`."""
-        self._rows: Packed[Record] = Packed(packing=_PACKING)
+        self._rows: Packed[Record] = Packed(packing=PACKING)
         self._concepts: set[str] = set()
         self._aside = 0
         keys: set[int] = set()  # the hashes, since a million keys need ten times their memory

@@ -12,12 +12,12 @@ from typing import Any
 from curate.errors import CurateError
 
 
-def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool = True) -> dict[str, Any]:
     """What `check_known` finds, as the values of a CheckResult. Raises a CurateError where it cannot be made.
 
     What checks load takes several hundred MB: the process gives them back. It hears no Ctrl-C of this one's terminal.
     """
-    command = [sys.executable, "-m", __name__, str(target)]
+    command = [sys.executable, "-m", __name__, str(target), *(["tokens"] if tokens else [])]
     given = json.dumps(sizes).encode()
     done = subprocess.run(command, input=given, capture_output=True, check=False, start_new_session=True)
     try:
@@ -30,11 +30,11 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]]) -> dict
     return answer
 
 
-def _answer(target: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+def _answer(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> dict[str, Any]:
     from curate.drive.check import check_known
 
     try:
-        return check_known(target, sizes, tokens=True).as_dict()
+        return check_known(target, sizes, tokens=tokens).as_dict()
     except CurateError as error:
         return {"error": error.message, "remedy": error.remedy}
     except ValueError as error:  # options of an old training
@@ -45,4 +45,4 @@ if __name__ == "__main__":
     # what libraries print goes elsewhere than the answer
     out, sys.stdout = sys.stdout, sys.stderr
     sides = {name: (width, height) for name, (width, height) in json.load(sys.stdin).items()}
-    out.write(json.dumps(_answer(Path(sys.argv[1]), sides)))
+    out.write(json.dumps(_answer(Path(sys.argv[1]), sides, tokens="tokens" in sys.argv[2:])))

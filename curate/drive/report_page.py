@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.core.files import write_text
+from curate.core.files import write_atomic, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, SUMMARY
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 UNTRAINED = 1024
 """The resolution of the buckets where nobody knows the base: SDXL's, for which most LoRAs are made."""
+
+_MANY = 5000
+"""With more pictures, a process of its own makes the checks, and gives back their memory of 3 kB a picture."""
 
 ONE_FILE = 240
 """The most pictures whose report is one file: each adds about 0.01 MB to it."""
@@ -72,7 +75,7 @@ def write_report(
     from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
 
-    sized = Manifest(_sized(record, pictures.prepared) for record in manifest)
+    sized = Manifest((_sized(record, pictures.prepared) for record in manifest), unique=True)
     files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
     many = len(sized) > ONE_FILE
     if many:
@@ -83,19 +86,29 @@ def write_report(
     checks = _checks(folder, sized, pictures.files, tokens)
     page = _page(sized, figures, pictures, concepts, folder, files if many else InsideThumbnails(), checks)
     write_text(out, render(page), sync=False)
-    write_text(out.with_suffix(".json"), _lines(report_values(page)), sync=False)
+    write_atomic(out.with_suffix(".json"), lambda file: _write_values(file, report_values(page, iter)), sync=False)
     files.remove_unused()
 
 
-def _lines(values: Mapping[str, Any]) -> str:
-    """JSON with a line for each value, and for each entry of a list: indenting all takes five times the memory."""
+def _write_values(file: Path, values: Mapping[str, Any]) -> None:
+    """JSON with a line for each value, and for each entry of a list, since indenting takes five times the memory."""
+    with file.open("w", encoding="utf-8", newline="\n") as out:
+        out.write("{")
+        for number, (name, value) in enumerate(values.items()):
+            out.write(f"{',' if number else ''}\n {json.dumps(name)}: ")
+            if isinstance(value, list | Iterator):
+                out.writelines(_list_lines(iter(value)))  # pyright: ignore[reportUnknownArgumentType]
+            else:
+                out.write(json.dumps(value))
+        out.write("\n}")
 
-    def text(value: Any) -> str:
-        if not isinstance(value, list) or not value:
-            return json.dumps(value)
-        return "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"  # pyright: ignore[reportUnknownArgumentType]
 
-    return "{\n " + ",\n ".join(f"{json.dumps(name)}: {text(value)}" for name, value in values.items()) + "\n}"
+def _list_lines(entries: Iterator[Any]) -> Iterator[str]:
+    first = True
+    for entry in entries:
+        yield ("[\n  " if first else ",\n  ") + json.dumps(entry)
+        first = False
+    yield "[]" if first else "\n ]"
 
 
 def _page(
@@ -149,9 +162,12 @@ def _checks(folder: Path, manifest: Manifest, files: Mapping[str, str], tokens: 
     """What `curate check` finds without opening a picture; None where it cannot be made here."""
     from curate.checks import CHECKS
     from curate.drive.check import check_known
+    from curate.drive.check_process import check_in_process
 
     sizes = {files[r.key]: (r.image.width, r.image.height) for r in manifest if r.key in files}
     with contextlib.suppress(CurateError, ValueError):  # no base, or options of an old training
+        if len(sizes) > _MANY:
+            return {**check_in_process(folder, sizes, tokens=tokens), "names": dict(CHECKS)}
         return {**check_known(folder, sizes, tokens=tokens).as_dict(), "names": dict(CHECKS)}
     return None
 

@@ -8,6 +8,8 @@ from typing import Any
 from curate.core.counting import counted
 from curate.core.record import Record
 
+_FACTS = frozenset({"denoise", "upscaled", "lowres"})
+
 
 def figures(records: Iterable[Record]) -> dict[str, Any]:
     """The decisions as JSON-able values; empty where neither stage took part.
@@ -17,11 +19,11 @@ def figures(records: Iterable[Record]) -> dict[str, Any]:
     why nothing was changed, and where in the ledger folder the stage's `report` drew the comparison. `upscale` counts
     what was enlarged and what stays small.
     """
-    rows = [r for r in records if not r.aside]
-    seen = [(r.key, r.facts["denoise"]) for r in rows if isinstance(r.facts.get("denoise"), Mapping)]
+    rows = [(r.key, r.facts) for r in records if not r.aside and not r.facts.keys().isdisjoint(_FACTS)]
+    seen = [(key, facts["denoise"]) for key, facts in rows if isinstance(facts.get("denoise"), Mapping)]
     left = [key for key, fact in seen if fact.get("why") == "consent"]
-    enlarged = [(r.key, r.facts["upscaled"]) for r in rows if isinstance(r.facts.get("upscaled"), Mapping)]
-    small = [r.key for r in rows if r.facts.get("lowres")]
+    enlarged = [(key, facts["upscaled"]) for key, facts in rows if isinstance(facts.get("upscaled"), Mapping)]
+    small = [key for key, facts in rows if facts.get("lowres")]
     found: dict[str, Any] = {}
     if seen:
         pictures = [_decision(key, fact) for key, fact in seen if fact.get("suspected") or fact.get("methods")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from curate.core.counting import counted
 from curate.core.kinds import Kind
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
+from curate.report.concepts import by_concept
 from curate.report.text import listed
 
 if TYPE_CHECKING:
@@ -62,26 +64,24 @@ class Bucket:
 
 
 def shares(manifest: Manifest, concepts: Mapping[str, Concept] = _UNSAID) -> list[Share]:
-    """The concepts in order of name."""
-    left: dict[str, list[Record]] = {record.concept: [] for record in manifest}
-    for record in manifest.present:
-        left[record.concept].append(record)
+    """The concepts in order of name; the weight is that by which they were balanced, else what the user said."""
     came = Counter(record.concept for record in manifest)
-    whole, total = sum(r.repeats for r in manifest.present) or 1, len(manifest.present) or 1
+    left = Counter(record.concept for record in manifest.present)
+    repeats: dict[str, Counter[int]] = {name: Counter() for name in came}
+    weights: dict[str, float] = {}
+    for record in manifest.present:
+        repeats[record.concept][record.repeats] += 1
+        if "weight" in record.facts:
+            weights.setdefault(record.concept, float(record.facts["weight"]))
+    shown = {name: sum(n * count for n, count in each.items()) for name, each in repeats.items()}
+    whole, total = sum(shown.values()) or 1, left.total() or 1
     return [
         Share(
-            name, came[name], len(rows), tuple(sorted({r.repeats for r in rows})), shown, shown / whole,
-            len(rows) / total, _weight(name, rows, concepts),
+            name, came[name], left[name], tuple(sorted(repeats[name])), shown[name], shown[name] / whole,
+            left[name] / total, weights.get(name, concepts.get(name, Concept()).weight),
         )
-        for name, rows in sorted(left.items())
-        for shown in [sum(r.repeats for r in rows)]
+        for name in sorted(came)
     ]  # fmt: skip
-
-
-def _weight(name: str, rows: Sequence[Record], concepts: Mapping[str, Concept]) -> float:
-    """The weight by which the pictures were balanced; where nobody balanced them, what the user said."""
-    noted = next((record.facts["weight"] for record in rows if "weight" in record.facts), None)
-    return concepts.get(name, Concept()).weight if noted is None else float(noted)
 
 
 def tags_of(record: Record) -> tuple[str, ...]:
@@ -100,22 +100,34 @@ def frequencies(records: Sequence[Record]) -> list[tuple[str, int]]:
 
 def bucketed(records: Sequence[Record], fitting: Fitting) -> list[Bucket]:
     """The buckets that the pictures fall into, the fullest first; pictures of unknown size are left out."""
-    groups: dict[tuple[int, int], list[tuple[Record, Fit]]] = {}
+    groups: dict[tuple[int, int], _Inside] = {}
     for record, how in _fits(records, fitting):
-        groups.setdefault(how.bucket, []).append((record, how))
-    return sorted((_bucket(size, inside) for size, inside in groups.items()), key=lambda b: (-b.showings, b.size))
+        inside = groups.setdefault(how.bucket, _Inside())
+        inside.widths.append(how.scaled[0])
+        inside.heights.append(how.scaled[1])
+        inside.lost.append(cropped(how))
+        inside.showings += record.repeats
+        inside.enlarged += _enlarged(record, how)
+    return sorted((one.bucket(size) for size, one in groups.items()), key=lambda b: (-b.showings, b.size))
 
 
-def _bucket(size: tuple[int, int], inside: Sequence[tuple[Record, Fit]]) -> Bucket:
-    lost = [cropped(how) for _, how in inside]
-    scaled = (fmean(how.scaled[0] for _, how in inside), fmean(how.scaled[1] for _, how in inside))
-    showings = sum(r.repeats for r, _ in inside)
-    enlarged = sum(_enlarged(r, how) for r, how in inside)
-    return Bucket(size, len(inside), showings, enlarged, scaled, fmean(lost), max(lost))
+@dataclass
+class _Inside:
+    """The pictures of a bucket."""
+
+    widths: array[float] = field(default_factory=lambda: array("d"))
+    heights: array[float] = field(default_factory=lambda: array("d"))
+    lost: array[float] = field(default_factory=lambda: array("d"))
+    showings: int = 0
+    enlarged: int = 0
+
+    def bucket(self, size: tuple[int, int]) -> Bucket:
+        scaled = (fmean(self.widths), fmean(self.heights))
+        return Bucket(size, len(self.lost), self.showings, self.enlarged, scaled, fmean(self.lost), max(self.lost))
 
 
-def _fits(records: Sequence[Record], fitting: Fitting) -> list[tuple[Record, Fit]]:
-    return [(r, fitting.of_size(r.image.width, r.image.height)) for r in records if r.image.width]
+def _fits(records: Sequence[Record], fitting: Fitting) -> Iterator[tuple[Record, Fit]]:
+    return ((r, fitting.of_size(r.image.width, r.image.height)) for r in records if r.image.width)
 
 
 def cropped(how: Fit) -> float:
@@ -148,10 +160,8 @@ class Advice(NamedTuple):
 
 def advice(manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting) -> list[Advice]:
     """What should be looked at; empty where nothing strikes."""
-    groups: dict[str, list[Record]] = {}
-    for record in manifest.present:
-        groups.setdefault(record.concept, []).append(record)
-    lines = [line for name, rows in sorted(groups.items()) for line in _of_concept(name, rows, concepts)]
+    groups = by_concept(manifest.present)
+    lines = [line for name, rows in groups for line in _of_concept(name, rows, concepts)]
     return [*map(Advice, lines), *_of_pictures(marked(manifest.present, fitting), fitting)]
 
 
@@ -175,14 +185,20 @@ def _of_concept(name: str, rows: Sequence[Record], concepts: Mapping[str, Concep
 
 def marked(records: Sequence[Record], fitting: Fitting) -> dict[str, list[str]]:
     """The keys of pictures with too many or too few tags, and of those that training enlarges or crops much."""
-    tagged = [(r, len(tags_of(r))) for r in records if r.style.sentence != "only"]
-    fits = _fits(records, fitting)
-    return {
-        _MANY: [r.key for r, number in tagged if number > _MANY_TAGS],
-        _FEW: [r.key for r, number in tagged if number < _FEW_TAGS and not r.sentence],
-        _ENLARGED: [r.key for r, how in fits if _enlarged(r, how)],
-        _CROPPED: [r.key for r, how in fits if cropped(how) > _CUT],
-    }
+    found: dict[str, list[str]] = {_MANY: [], _FEW: [], _ENLARGED: [], _CROPPED: []}
+    for record in records:
+        if record.style.sentence != "only":
+            number = len(tags_of(record))
+            if number > _MANY_TAGS:
+                found[_MANY].append(record.key)
+            elif number < _FEW_TAGS and not record.sentence:
+                found[_FEW].append(record.key)
+    for record, how in _fits(records, fitting):
+        if _enlarged(record, how):
+            found[_ENLARGED].append(record.key)
+        if cropped(how) > _CUT:
+            found[_CROPPED].append(record.key)
+    return found
 
 
 def _of_pictures(groups: Mapping[str, Sequence[str]], fitting: Fitting) -> Iterator[Advice]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.core.record import Manifest, Record
+from curate.core.packed import Packed
+from curate.core.record import PACKING, Manifest, Record
 from curate.core.stage import Concept
 from curate.report.badges import Badge, badges
+from curate.report.concepts import by_concept
 from curate.report.elements import Markup, el, joined
 from curate.report.thumbs import THUMBNAIL, InsideThumbnails, Thumbnails, thumbnail
 from curate.report.training_run import TrainingRun
@@ -81,9 +83,10 @@ MOST_CARDS = 5000
 
 def with_cards(manifest: Manifest, most: int = MOST_CARDS) -> list[Record]:
     """The present records by concept; `most` of very many, spread evenly."""
-    records = [record for _, rows in by_concept(manifest.present) for record in rows]
+    groups = by_concept(manifest.present)
+    records = groups[0][1] if len(groups) == 1 else Packed((r for _, rows in groups for r in rows), PACKING)
     if len(records) <= most:
-        return records
+        return list(records)
     return [records[n * len(records) // most] for n in range(most)]
 
 
@@ -150,11 +153,3 @@ def shown(address: str, name: str) -> Markup:
         return el("div", "cannot be shown", class_="blank")
     lazy = {} if address.startswith("data:") else {"loading": "lazy"}
     return el("img", src=address, alt=name, title=name, **lazy)
-
-
-def by_concept(records: Iterable[Record]) -> list[tuple[str, list[Record]]]:
-    """The records of each concept, in order of name."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record.concept, []).append(record)
-    return sorted(groups.items())

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,16 @@ from typing import Any
 from curate.report import cleaning, health
 from curate.report.badges import badges, faults
 from curate.report.caption_changes import caption_change, caption_text
-from curate.report.page import Page, by_concept
+from curate.report.concepts import by_concept
+from curate.report.page import Page
 from curate.report.tag_pairs import tag_pairs
 from curate.report.training_run import TrainingRun
 
 FORMAT, VERSION = "curate report", 1
 
 
-def report_values(page: Page) -> dict[str, Any]:
-    """The report's values."""
+def report_values(page: Page, many: Callable[[Iterator[dict[str, Any]]], Any] = list) -> dict[str, Any]:
+    """The report's values; `many` makes a value of the pictures, of which there may be a million."""
     present = page.manifest.present
     inspected = any("triage" in record.facts for record in page.manifest)
     return {
@@ -77,7 +78,7 @@ def report_values(page: Page) -> dict[str, Any]:
             for name, rows in by_concept(present)
             for p in tag_pairs(rows).closest
         ],
-        "pictures": list(_pictures(page)),
+        "pictures": many(_pictures(page)),
         "set_aside": page.figures["aside"],
         "duplicates": page.figures.get("duplicates", []),
         "cleaning": cleaning.figures(page.manifest),

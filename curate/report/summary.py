@@ -33,7 +33,7 @@ def summarise(
 
     `by_tags` are the keys of pictures whose edited caption is as `curate tags` left it.
     """
-    rows = list(manifest or ())
+    rows = manifest if manifest is not None else Manifest()
     edited = [r.key for r in rows if r.edited is not None and not r.aside]
     return {
         "status": tally.end.status if tally.end else "unknown",

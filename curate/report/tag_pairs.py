@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from curate.report.health import frequencies, tags_of
 
 _COUNTED = 300
 """The most frequent tags that are paired; a pair of rarer ones says nothing."""
+_ROWS = 4000
+"""Pictures that are paired at a time: all of a million would need a gigabyte."""
 _FEWEST = 3
 """Pictures that a pair stands on, at least, to be worth a word."""
 
@@ -46,10 +49,12 @@ def tag_pairs(records: Sequence[Record], shown: int = 12, most: int = 20) -> Tag
     counted = [(tag, count) for tag, count in frequencies(records) if count > 1][:_COUNTED]
     names = [tag for tag, _ in counted]
     places = {tag: number for number, tag in enumerate(names)}
-    present = np.zeros((len(records), len(names)), np.float32)
-    for row, record in enumerate(records):
-        present[row, [places[tag] for tag in set(tags_of(record)) if tag in places]] = 1
-    together = (present.T @ present).astype(int)
+    together = np.zeros((len(names), len(names)), int)
+    for some in _in_parts(records):
+        present = np.zeros((len(some), len(names)), np.float32)
+        for row, record in enumerate(some):
+            present[row, [places[tag] for tag in set(tags_of(record)) if tag in places]] = 1
+        together += (present.T @ present).astype(int)
     size = min(shown, len(names))
     square = tuple(tuple(int(value) for value in row[:size]) for row in together[:size])
     return TagPairs(tuple(names[:size]), square, tuple(_closest(names, together, len(records), most)))
@@ -64,3 +69,9 @@ def _closest(names: Sequence[str], together: np.ndarray, pictures: int, most: in
         for i, j in zip(first.tolist(), second.tolist(), strict=True)
     ]
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.pictures, pair.first, pair.second))[:most]
+
+
+def _in_parts(records: Sequence[Record]) -> Iterator[list[Record]]:
+    each = iter(records)
+    while some := list(islice(each, _ROWS)):
+        yield some

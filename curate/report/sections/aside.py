@@ -65,8 +65,10 @@ def aside(page: Page) -> Markup:
 
 def duplicates(page: Page) -> Markup:
     """Each duplicate beside the picture that stays in its place, the least alike first: those are worth a look."""
-    rows = {record.key: record for record in page.manifest}
-    copies = [r for r in page.manifest if r.aside and r.facts.get("duplicate_of") in rows]
+    copies = [r for r in page.manifest if r.aside and r.facts.get("duplicate_of")]
+    kept = {r.facts["duplicate_of"] for r in copies}
+    rows = {record.key: record for record in page.manifest if record.key in kept} if kept else {}
+    copies = [r for r in copies if r.facts["duplicate_of"] in rows]
     if not copies:
         return Markup("")
     copies.sort(key=lambda r: (float(r.facts.get("likeness", 1)), r.key))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from curate.core.counting import counted
 from curate.report import health
+from curate.report.concepts import by_concept
 from curate.report.elements import Markup, bar, el, joined, table
-from curate.report.page import Page, by_concept
+from curate.report.page import Page
 
 _SHOWINGS = 100
 """How often each picture is to be trained, by a rule of thumb."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from curate.core.counting import counted
 from curate.report.caption_changes import CaptionChange, caption_change
@@ -23,13 +23,20 @@ _TITLES = {"original": "original caption", "tagger": "tags by the tagger", "gene
 
 def captions(page: Page) -> Markup:
     """In sentences, then the tags that came and went most often."""
-    changes = [change for r in page.manifest.present if (change := caption_change(r))]
-    if not changes:
+    present = page.manifest.present
+    triggers = {word for r in present for word in r.trigger}
+    sources: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    added: Counter[str] = Counter()
+    changed = 0
+    for change in filter(None, map(caption_change, present)):
+        sources[change.source] += 1
+        changed += any(text not in triggers for text in (*change.removed, *change.added))
+        removed.update(set(change.removed) - triggers)
+        added.update(set(change.added) - triggers)
+    if not sources:
         return Markup("")
-    triggers = {word for r in page.manifest.present for word in r.trigger}
-    counts = Counter(change.source for change in changes)
-    lines = [f"{counted(n, 'caption')} {_SOURCES[source][n > 1]}." for source, n in sorted(counts.items())]
-    changed = sum(any(text not in triggers for text in (*c.removed, *c.added)) for c in changes)
+    lines = [f"{counted(n, 'caption')} {_SOURCES[source][n > 1]}." for source, n in sorted(sources.items())]
     lines.append(
         f"{counted(changed, 'caption differs', 'captions differ')} from what was there before, besides trigger words. "
         "The pictures below show what went and what came."
@@ -38,14 +45,13 @@ def captions(page: Page) -> Markup:
     )
     return joined(
         el("p", " ".join(lines)),
-        el("div", _listing("removed most often", _counts(changes, "removed", triggers), len(changes)),
-           _listing("added most often", _counts(changes, "added", triggers), len(changes)), class_="columns"),
+        el("div", _listing("removed most often", _by_number(removed), sources.total()),
+           _listing("added most often", _by_number(added), sources.total()), class_="columns"),
     )  # fmt: skip
 
 
-def _counts(changes: Iterable[CaptionChange], what: str, triggers: Collection[str]) -> list[tuple[str, int]]:
+def _by_number(counts: Counter[str]) -> list[tuple[str, int]]:
     """How often each tag came or went; trigger words, which every caption gets, are left out."""
-    counts = Counter(text for change in changes for text in set(getattr(change, what)) if text not in triggers)
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from curate.core.counting import counted
 from curate.core.record import Record
 from curate.report import health
+from curate.report.concepts import by_concept
 from curate.report.elements import Markup, bar, el, joined, table
-from curate.report.page import Page, by_concept
+from curate.report.page import Page
 from curate.report.tag_pairs import TagPair, TagPairs, tag_pairs
 from curate.report.text import visible
 
@@ -31,7 +33,7 @@ def _folded(group: tuple[str, Markup], number: int) -> Markup:
     return el("details", el("summary", el("b", heading)), content, **opened)
 
 
-def _frequent(name: str, records: list[Record]) -> tuple[str, Markup] | None:
+def _frequent(name: str, records: Sequence[Record]) -> tuple[str, Markup] | None:
     counts = health.frequencies(records)
     if not counts:
         return None
@@ -59,7 +61,7 @@ def together(page: Page) -> Markup:
     return joined(el("p", line), *parts)
 
 
-def _together(name: str, records: list[Record]) -> tuple[str, Markup] | None:
+def _together(name: str, records: Sequence[Record]) -> tuple[str, Markup] | None:
     pairs = tag_pairs(records)
     if not pairs.closest:
         return None
