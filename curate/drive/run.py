@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
         if exported and (session.report.tally.computed or not page.exists()):
-            sources.update((record.origin, record.image.path) for record in manifest if record.origin)
+            made = {r.origin for r in result if r.origin and not os.path.isabs(r.image.path)}  # noqa: PTH117
+            sources.update((r.origin, r.image.path) for r in manifest if r.origin in made)
             files.update((row.key, row.path) for row in session.store.each_written(records=False))
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
@@ -98,7 +100,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
 
     result = carry_out(job, work)
     if exported and result.manifest is not None and (result.figures["computed"] or not page.exists()):
-        pictures = Pictures(_finder(env), lambda record: _path(sources.get(record.origin)), files)
+        pictures = Pictures(_finder(env), lambda record: _source(record, sources), files)
         write_report(
             page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output,
             quiet=quiet, tokens="train" in names,
@@ -196,7 +198,9 @@ def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
     return f"curate run {quoted(pipeline.path)}"
 
 
-def _path(name: str | None) -> Path | None:
+def _source(record: Record, sources: Mapping[str, str]) -> Path | None:
+    """The source picture of a record: the one that we made it of, by its digest, else its own."""
+    name = sources.get(record.origin) or (record.image.path if os.path.isabs(record.image.path) else "")  # noqa: PTH117
     return Path(name) if name else None
 
 

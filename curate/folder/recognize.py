@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from curate.core.events import Listener, Note
@@ -41,28 +42,35 @@ def recognize(
 
     With `keep` the ledger knows the pictures by their new names from then on.
     """
-    written = {(row.origin, row.key) for row in store.each_written(records=False)}
-    before = store.sources() or {(origin, source_key(key)) for origin, key in written}
-    records = [r for r in manifest if r.origin]
+    before = store.sources() or {(origin, source_key(key)) for origin, key in _written(store)}
+    now = {(r.origin, r.key) for r in manifest if r.origin}
     words = sorted({*changes.edits, *changes.removed})
-    changed = assign(words, before, written, records, Resemblance(folder, store, env))
+    changed: dict[Identity, Identity] = {}
+    if not all((origin, source_key(key)) in now for origin, key in chain(words, before, _written(store))):
+        records = [r for r in manifest if r.origin]
+        changed = assign(words, before, set(_written(store)), records, Resemblance(folder, store, env))
     edits = {changed.get(one, one): text for one, text in changes.edits.items()}
     removed = {changed.get(one, one): path for one, path in changes.removed.items()}
-    by_identity = {(r.origin, r.key): r for r in records}
-    instructions = match(store.transforms(), store.concept_overrides(), by_identity, changed, env.root, tell)
+    transforms, concepts = store.transforms(), store.concept_overrides()
+    by_identity = {(r.origin, r.key): r for r in manifest if r.origin} if transforms or concepts else {}
+    instructions = match(transforms, concepts, by_identity, changed, env.root, tell)
     for old, new in changed.items():
         if keep:
             store.identify(old, new, transform=old not in instructions.unmatched)
         if old in changes.edits and old[0] != new[0]:
             what = "was saved again" if old[1] == new[1] else f"took the place of {old[1]}"
             tell(Note("warning", f"its source {what}: your edited caption is kept", key=new[1]))
-    now = {(r.origin, r.key) for r in records}
     store.commit()
-    same = {changed.get(one, one) for one in before}
+    same = {changed.get(one, one) for one in before} if changed else before
     unnamed = store.unnamed_sources()
-    added = tuple(r.key for r in records if before and (r.origin, r.key) not in same and r.origin not in unnamed)
+    new = {one for one in now - same if one[0] not in unnamed} if before else set[Identity]()
+    added = tuple(r.key for r in manifest if (r.origin, r.key) in new) if new else ()
     missing = tuple(sorted(key for _, key in same - now))
     return Recognized(with_edits(manifest, edits, removed), added, missing, instructions)
+
+
+def _written(store: Store) -> Iterator[Identity]:
+    return ((row.origin, row.key) for row in store.each_written(records=False))
 
 
 def keep_sources(manifest: Manifest, store: Store) -> None:
