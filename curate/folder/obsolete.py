@@ -17,7 +17,7 @@ from curate.names import fold
 
 def remove_obsolete(state: FolderState, pictures: set[str], texts: set[str]) -> None:
     """Takes away pictures and captions of ours that have no place any more; what a person changed stays."""
-    obsolete = [w for w in state.rows.values() if w.path not in pictures]
+    obsolete = [w for w in state.rows.each() if w.path not in pictures]
     kept = {fold(name): name for name in (*pictures, *texts)} if obsolete else {}
     for row in obsolete:
         path = state.folder / row.path
@@ -31,7 +31,7 @@ def remove_obsolete(state: FolderState, pictures: set[str], texts: set[str]) -> 
         if present:
             state.remove(path)
         prune_empty(path.parent, state.folder)
-    for row in state.rows.values():
+    for row in state.rows.each():
         if row.path in pictures:
             remove_caption(state, row, row.caption_path, texts, kept)
     state.store.forget_written(w.path for w in obsolete)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate import captions
-from curate.core.columns import columns
 from curate.core.events import Listener, Note
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
 from curate.core.packed import Packed
@@ -29,9 +28,8 @@ from curate.folder.compare import (
 )
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published, with_record
+from curate.folder.written_rows import ROWS
 from curate.names import fold
-
-_ROWS = columns(Written, {}, as_written=())
 
 
 def publish(
@@ -76,7 +74,7 @@ class _Publisher(FolderState):
         if self.journal is not None:
             self.origins = {r.origin for r in records}
             self.imported = {r.imported.strip() for r in records if r.imported is not None}
-        todo: Packed[Written] = Packed(packing=_ROWS)
+        todo: Packed[Written] = Packed(packing=ROWS)
         numbers = array("q")  # which records they are of
         targets: set[str] = set()
         texts: set[str] = set()
@@ -116,7 +114,7 @@ class _Publisher(FolderState):
         removing |= set(unplaced_captions.missing(self, records).values())
         self.store.intend((with_record(row, record) for record, row in pairs(todo)), removing)
         saved = self._saved(pairs(todo), targets)
-        done: Packed[Written] = Packed(packing=_ROWS)
+        done: Packed[Written] = Packed(packing=ROWS)
         for record, row in pairs(todo):
             placed = self._place(record, saved.get(row.path), row, targets, texts)
             done.append(placed or dataclasses.replace(row, path=""))

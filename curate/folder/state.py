@@ -21,6 +21,7 @@ from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
 from curate.folder.compare import caption_path, holds, is_any_of, picture_unchanged, read_text, same_text
 from curate.folder.journal import Journal
+from curate.folder.written_rows import WrittenByKey, WrittenRows
 from curate.names import fold
 
 
@@ -99,19 +100,19 @@ class FolderState:
         self.result = Published()
 
     @functools.cached_property
-    def rows(self) -> dict[str, Written]:
+    def rows(self) -> WrittenRows:
         """What was written, by path."""
-        return self.store.written(records=False)
+        return WrittenRows(self.store.each_written(records=False))
 
     @functools.cached_property
-    def by_key(self) -> dict[str, Written]:
+    def by_key(self) -> WrittenByKey:
         """What was written, by the record's key."""
-        return {w.key: w for w in self.rows.values()}
+        return self.rows.by_key()
 
     @functools.cached_property
-    def by_fold(self) -> dict[str, Written]:
-        """What was written, by the path as some file systems compare it."""
-        return {fold(path): w for path, w in self.rows.items()}
+    def by_fold(self) -> dict[str, str]:
+        """The paths of what was written, by how some file systems compare them."""
+        return {fold(path): path for path in self.rows}
 
     def targets(
         self, records: Sequence[Record], paths: Mapping[str, PurePosixPath]
@@ -183,8 +184,9 @@ class FolderState:
         """What we wrote there; on some file systems `Dog/a.png` is also found as `dog/a.png`."""
         if path in self.rows:
             return self.rows[path]
-        row = self.by_fold.get(fold(path))
-        return row if row is not None and _same_file(self.folder / row.path, self.folder / path) else None
+        other = self.by_fold.get(fold(path))
+        same = other is not None and _same_file(self.folder / other, self.folder / path)
+        return self.rows[other] if other is not None and same else None
 
     def wrote(self, row: Written, text: str | None) -> bool:
         """Whether a text is the caption generated for a picture, or an edit of it, present or past."""
@@ -204,7 +206,7 @@ class FolderState:
     def captions(self) -> dict[str, list[Written]]:
         """The rows by the path of their captions, with what a killed run was about to write there."""
         found: dict[str, list[Written]] = {}
-        for row in self.rows.values():
+        for row in self.rows.each():
             found.setdefault(fold(caption_path(self.folder, row)), []).append(row)
         for row in self.intended:
             found.setdefault(fold(row.caption_path), []).append(row)
