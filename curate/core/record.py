@@ -205,6 +205,14 @@ class Manifest(Sequence[Record]):
     def __getitem__(self, index: Any) -> Any:
         return self._rows[index]
 
+    def __reduce__(self) -> tuple[type[Manifest], tuple[list[Record]]]:
+        return Manifest, (list(self),)
+
+    def __copy__(self) -> Manifest:
+        other = Manifest()
+        other._rows, other._concepts, other._aside = self._rows, self._concepts, self._aside
+        return other
+
     @property
     def aside_count(self) -> int:
         """How many records are set aside."""

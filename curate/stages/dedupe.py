@@ -73,26 +73,34 @@ class _Search(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the fact `alike`. Raises Interrupted once the user stops: half a search is no result."""
-        manifest = Manifest(map(_as_it_came, manifest))
-        rows = sorted((r for r in manifest if not r.aside and "fingerprint" in r.facts), key=by_name)
+        manifest = Manifest(map(_as_it_came, manifest), unique=True)
         alike: dict[str, dict[str, tuple[float, float]]] = {}
-        first: dict[tuple[str, str], Record] = {}
-        for record in rows:
-            pixels: str = record.facts["fingerprint"]["pixels"]
-            places = [(pixels, concept) for concept in (_concepts(record) if not self.across else ("",))]
-            same = next((first[place] for place in places if place in first), record)
+        first: dict[tuple[str, str], str] = {}
+        # names and hashes alone: there may be a million
+        for _, _, key, pixels, concepts in sorted(map(self._row, filter(_is_compared, manifest))):
+            places = [(pixels, concept) for concept in concepts]
+            same = next((first[place] for place in places if place in first), key)
             for place in places:
                 first.setdefault(place, same)
-            if same is not record:
-                alike.setdefault(same.key, {})[record.key] = (1.0, 1.0)
+            if same != key:
+                alike.setdefault(same, {})[key] = (1.0, 1.0)
         leaders: set[str] = set()
         if self.near:
-            different = list({record.key: record for record in first.values()}.values())
-            for one, other, likeness, leads in self._near(different, env):
+            order = dict.fromkeys(first.values())
+            records = {record.key: record for record in manifest if record.key in order}
+            for one, other, likeness, leads in self._near([records[key] for key in order], env):
                 alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
                 leaders.update({one.key} if leads else ())
         facts = {key: {FACT: found, **({LEADS: True} if key in leaders else {})} for key, found in alike.items()}
         return Manifest(r.noting(**facts[r.key]) if r.key in facts else r for r in manifest)
+
+    def _row(self, record: Record) -> tuple[bool, int, str, str, tuple[str, ...]]:
+        """The record's place in order of name, its key, what its pixels are, and where its equals are looked for."""
+        return (
+            *by_name(record),
+            record.facts["fingerprint"]["pixels"],
+            tuple(sorted(_concepts(record))) if not self.across else ("",),
+        )
 
     def _near(self, rows: Sequence[Record], env: Env) -> Generator[tuple[Record, Record, Likeness, bool]]:
         """Two that are alike, and whether the first one leads a crowd."""
@@ -180,7 +188,9 @@ class Dedupe(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The duplicates set aside, with the facts duplicate, duplicate_of, likeness and, for a part, share."""
-        rows = {r.key: r for r in manifest if not r.aside and "fingerprint" in r.facts}
+        alike = [r for r in manifest if FACT in r.facts]
+        concerned = {key for r in alike for key in (r.key, *r.facts[FACT])}
+        rows = {r.key: r for r in manifest if r.key in concerned and _is_compared(r)}
         changed: dict[str, Record] = {}
         for kept, copies in choose(rows, self.keep):
             noisier = {r.key for r, _ in copies if self.keep != "first" and is_noisier(r, [kept])}
@@ -192,7 +202,7 @@ class Dedupe(DatasetStage):
             exact = sum(r.facts["duplicate"] == "equal" for r in duplicates)
             line = f"{counted(len(duplicates), 'duplicate')}: {exact} equal, {len(duplicates) - exact} near"
             tell(Note("info", line, self.name))
-        return Manifest(changed.get(r.key, r) for r in manifest)
+        return Manifest((changed.get(r.key, r) for r in manifest), unique=True) if changed else manifest
 
     def _inheriting(self, kept: Record, copies: Sequence[tuple[Record, Match]], tell: Listener) -> Record:
         """The picture that stays with the captions and edits of its copies, best match first; each is told."""
@@ -202,6 +212,10 @@ class Dedupe(DatasetStage):
                 tell(Note("info", line, self.name, kept.key))
             kept = kept.noting(*(f"dedupe: {line}" for line in lines))
         return kept
+
+
+def _is_compared(record: Record) -> bool:
+    return not record.aside and "fingerprint" in record.facts
 
 
 def _set_aside(copy: Record, kept: Record, match: Match, *, noisier: bool) -> Record:
