@@ -93,7 +93,7 @@ class Export(DatasetStage):
         """Whether every picture, caption and further file is there, unchanged or edited by hand as already known."""
         store = _store(env)
         edited = folder.with_edits(manifest, store.edits(), store.removed())
-        if any(a != b for a, b in zip(edited, manifest, strict=True)):
+        if edited is not manifest and any(a != b for a, b in zip(edited, manifest, strict=True)):
             return False
         present = manifest.present
         paths = self.paths(present)

@@ -76,10 +76,10 @@ def test_records_take_a_tenth_of_their_memory() -> None:
     sizes: list[int] = []
     for make in (list, Manifest):
         tracemalloc.start()
-        kept = make(_record for _record in _records(5000))
+        kept = make(_record for _record in _records(1500))
         sizes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-        assert len(kept) == 5000
+        assert len(kept) == 1500
     assert sizes[1] < sizes[0] / 10
 
 
