@@ -30,7 +30,8 @@ from curate.sampling.settings import PictureSettings
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
-from curate.train.planning.base_checks import base_traits, check_base
+from curate.train.planning.base_checks import check_base
+from curate.train.planning.base_place import base_traits
 from tests.train.conftest import draw_folder, run
 
 CPU = torch.device("cpu")
