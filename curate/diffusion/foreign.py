@@ -8,7 +8,6 @@ from collections.abc import Collection
 from curate.adapters.algorithm import algorithms
 
 PIPELINES = {
-    "StableDiffusion3": "Stable Diffusion 3",
     "Flux": "FLUX.1 schnell",
     "Flux2": "FLUX.2 dev",
     "Flux2KleinKV": "the distilled FLUX.2 klein KV",
@@ -37,7 +36,6 @@ NAMES = (
     (r"flux[-_. ]?3", "FLUX.3"),
     (r"schnell", "FLUX.1 schnell"),
     (r"flux.*(fill|kontext|depth|canny|redux)", "a FLUX.1 for editing"),
-    (r"stable-?diffusion-?3|\bsd-?3", "Stable Diffusion 3"),
     (r"qwen[-_ ]?image[-_ ]?edit", "Qwen-Image-Edit"),
     (r"qwen[-_ ]?image[-_ ]?layered", "Qwen-Image-Layered"),
     (r"chroma\b|chroma[-_]?1|chroma-hd", "Chroma"),
@@ -63,7 +61,6 @@ KEYS = {
     "y_embedder.y_proj.": "PixArt",
     "caption_norm.": "Sana",
     "text_embedding.0.": "Wan",
-    "joint_blocks.": "Stable Diffusion 3",
     "double_layers.": "AuraFlow",
     "layers.0.adaLN_modulation.0.": "Ming-Image",
     "cap_embedder.": "Lumina",
@@ -107,8 +104,8 @@ LORA_MARKS = {
     "single_transformer_blocks": "FLUX",
     "single_blocks": "FLUX",
     "lora_prior_": "Stable Cascade",
-    "lora_te3_": "FLUX or Stable Diffusion 3",
-    "transformer_blocks_0_attn_to_q": "FLUX or Stable Diffusion 3",
+    "lora_te3_": "FLUX",
+    "transformer_blocks_0_attn_to_q": "FLUX",
 }
 """A part of a LoRA's key, with underscores for dots, beside those of checkpoints; the first that fits counts."""
 

@@ -14,7 +14,7 @@ from curate.diffusion import tiny
 from curate.diffusion.autoencoders.flux_vae import LATENTS
 from curate.diffusion.diffusers_folder import write_json
 from curate.diffusion.library_logging import quiet
-from curate.diffusion.text import describe
+from curate.diffusion.text import byte_bpe, describe
 from curate.diffusion.text.byte_bpe import letters
 from curate.diffusion.text.qwen_vl_text import CLASSES, TURNS, Kind
 
@@ -171,6 +171,31 @@ def write_t5_tokenizer(place: Path) -> None:
     theirs: Any = transformers
     vocabulary = [(piece, 0.0 if n < 3 else -float(n) / len(piece)) for n, piece in enumerate(PIECES)]
     theirs.T5TokenizerFast(vocab=vocabulary, extra_ids=0).save_pretrained(place)
+
+
+def write_sd3_text(place: Path) -> tuple[int, int]:
+    """Two CLIPs and a T5 with their tokenizers; the widths of their states and of the pooled ones."""
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+
+    torch.manual_seed(19)
+    for ending in ("", "_2"):
+        words = byte_bpe.write(_made(place / f"tokenizer{ending}"), ["dog", "red", "hat"])
+        clip: dict[str, Any] = {"hidden_size": WIDTH, "intermediate_size": 24, "num_hidden_layers": 2}
+        clip |= {"num_attention_heads": 2, "projection_dim": WIDTH, "vocab_size": len(words)}
+        clip |= {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": len(words) - 1}
+        with quiet():
+            CLIPTextModelWithProjection(CLIPTextConfig(**clip)).save_pretrained(place / f"text_encoder{ending}")
+    t5: dict[str, Any] = {"d_model": 5 * WIDTH // 2, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
+    with quiet():
+        config = T5Config(vocab_size=T5_WORDS, feed_forward_proj="gated-gelu", **t5)
+        T5EncoderModel(config).save_pretrained(place / "text_encoder_3")
+    write_t5_tokenizer(place / "tokenizer_3")
+    return t5["d_model"], 2 * WIDTH
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def write_qwen_vae(place: Path) -> None:

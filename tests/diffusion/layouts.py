@@ -162,12 +162,21 @@ def qwen_image_21() -> Keys:
     return blocks("transformer_blocks", 32, block) | layers(edges)
 
 
-def sd3(width: int, count: int) -> Keys:
-    """SD 3.5 large and medium."""
-    side = {"attn.qkv": (3 * width, width), "attn.proj": (width, width), "mlp.fc1": (4 * width, width)}
-    block = {f"{name}_block.{k}": s for name in ("x", "context") for k, s in side.items()}
-    edges = {"x_embedder.proj": (width, 16, 2, 2), "context_embedder": (width, 4096), "final_layer.linear": (64, width)}
-    return blocks("joint_blocks", count, block) | layers(edges) | {"pos_embed": (1, 147456, width)}
+def sd3(w: int, count: int, dual: int = 0) -> Keys:
+    """SD 3.5 large and medium; the first blocks of medium attend to pictures a second time."""
+    own = {"attn.qkv": (3 * w, w), "attn.proj": (w, w), "mlp.fc1": (4 * w, w), "mlp.fc2": (w, 4 * w)}
+    own |= {"adaLN_modulation.1": (6 * w, w), "attn.ln_q": (64,), "attn.ln_k": (64,)}
+    block = {f"{name}_block.{k}": s for name in ("x", "context") for k, s in own.items()}
+    found = blocks("joint_blocks", count, block)
+    again = {"attn2.qkv": (3 * w, w), "attn2.proj": (w, w), "adaLN_modulation.1": (9 * w, w)}
+    found |= blocks("joint_blocks", dual, {f"x_block.{k}": s for k, s in again.items()})
+    unused = [f"joint_blocks.{count - 1}.context_block.{k}.weight" for k in ("attn.proj", "mlp.fc1", "mlp.fc2")]
+    last = {f"joint_blocks.{count - 1}.context_block.adaLN_modulation.1.weight": (2 * w, w)}
+    edges = {"x_embedder.proj": (w, 16, 2, 2), "context_embedder": (w, 4096), "final_layer.linear": (64, w)}
+    edges |= {"final_layer.adaLN_modulation.1": (2 * w, w), "y_embedder.mlp.0": (w, 2048), "y_embedder.mlp.2": (w, w)}
+    edges |= {"t_embedder.mlp.0": (w, 256), "t_embedder.mlp.2": (w, w)}
+    whole = found | last | layers(edges) | {"pos_embed": (1, 147456 if dual else 36864, w)}
+    return {key: shape for key, shape in whole.items() if key not in unused}
 
 
 OTHERS: dict[str, tuple[Keys, str]] = {
@@ -177,8 +186,6 @@ OTHERS: dict[str, tuple[Keys, str]] = {
     "flux3": (flux3(), "FLUX.3"),
     "chroma": (chroma(), "Chroma"),
     "radiance": (radiance(), "Chroma Radiance"),
-    "sd3.5-large": (sd3(2432, 38), "Stable Diffusion 3"),
-    "sd3.5-medium": (sd3(1536, 24), "Stable Diffusion 3"),
     "ming": (single_stream(3840, 30, 2560, "adaLN_modulation.0", pads=False), "Ming-Image"),
     "z-image-omni": (zimage(siglip_embedder__0__weight=(1152,)), "Z-Image Omni"),
     "z-image-pixels": (zimage(dec_net__cond_embed__weight=(3840, 3840)), "the Z-Image that works on pixels"),
@@ -200,5 +207,7 @@ FAMILIES: dict[str, tuple[Keys, str]] = {
     "qwen-image": (qwen_image(), ""),
     "qwen-image-21": (qwen_image_21(), ""),
     "lumina2": (single_stream(2304, 26, 2304, "adaLN_modulation.1", pads=False), ""),
+    "sd35-large": (sd3(2432, 38), ""),
+    "sd35-medium": (sd3(1536, 24, dual=13), ""),
 }
 """Files of each family by its name; and what a file is called as long as there is no such family."""

@@ -69,7 +69,7 @@ def test_a_yaml_beside_says_what_sd2_predicts(text: str, wanted: str, tmp_path: 
     ("kind", "name"),
     [
         ("FluxPipeline", r"FLUX\.1 schnell"),
-        ("StableDiffusion3Pipeline", "Stable Diffusion 3"),
+        ("ChromaPipeline", "Chroma"),
         ("StableDiffusionXLImg2ImgPipeline", "the SDXL refiner"),
         ("PixArtSigmaPipeline", "PixArt Sigma"),
         ("SomethingNewPipeline", "a SomethingNewPipeline"),
@@ -86,7 +86,6 @@ def test_folders_of_other_families_are_refused_by_name(kind: str, name: str, tmp
     ("key", "name"),
     [
         ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "FLUX"),
-        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
         ("conditioner.embedders.0.model.ln_final.weight", "the SDXL refiner"),
         ("lora_unet_x.lora_down.weight", "a LoRA"),
         ("lora_unet_x.hada_w1_a", "a LoHa"),

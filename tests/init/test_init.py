@@ -127,7 +127,7 @@ def test_a_name_that_tells_no_family_needs_one() -> None:
     ("name", "message"),
     [
         ("black-forest-labs/FLUX.1-schnell", "looks like FLUX.1 schnell, which cannot be trained"),
-        ("stabilityai/stable-diffusion-3.5-large", "looks like Stable Diffusion 3"),
+        ("stabilityai/stable-diffusion-3.5-large-turbo", "is distilled to few steps"),
         ("Qwen/Qwen-Image-Edit-2509", "looks like Qwen-Image-Edit, which"),
         ("pony", "is not a base model: give a file"),
         ("models/ponyDiffusionV6XL.safetensors", "does not exist"),

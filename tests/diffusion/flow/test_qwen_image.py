@@ -277,7 +277,7 @@ def test_loras_of_models_with_the_same_names_are_told_by_their_widths() -> None:
     paths = [
         f"transformer.transformer_blocks.{n}.{path}" for n in range(24) for path in BLOCK if path.startswith("attn")
     ]
-    for width, title in ((3072, "Qwen-Image"), (1536, "FLUX or Stable Diffusion 3")):
+    for width, title in ((3072, "Qwen-Image"), (1280, "FLUX")):
         shapes = {f"{path}.lora_A.weight": (4, width) for path in paths}
         shapes |= {f"{path}.lora_B.weight": (width, 4) for path in paths}
         table, found = identify(shapes, {})
