@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from curate.adapters import safetensors_file
+from curate.adapters import file_names, safetensors_file
 from curate.adapters.lora_file import read_layers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.base_weights import BaseWeights
@@ -251,3 +251,26 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path) -
         delta = held["lora_up.weight"] @ held["lora_down.weight"]
         torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
         assert delta.any()
+
+
+def test_diffusers_reads_kohyas_names_at_full_width(tmp_path: Path) -> None:
+    """Its converter has the width of the published model built in, and tells q, k, v and the feed-forward apart."""
+    from diffusers import FluxPipeline
+
+    outlined = frame_of_family("flux1")
+    names = {n.key: n for n in outlined.layer_names() if n.block in (0, 19) and n.kind in ("attn", "mlp")}
+    torch.manual_seed(4)
+    layers: dict[str, dict[str, Tensor]] = {}
+    for key, name in names.items():
+        out, into = outlined.layer(name).weight.shape  # type: ignore[union-attr]
+        factors = {"lora_down.weight": torch.randn(2, into), "lora_up.weight": torch.randn(out, 2)}
+        layers[key] = {**factors, "alpha": torch.tensor(1.0)}
+    save_file(file_names.named(layers, names, "kohya", ()), tmp_path / "x.safetensors")
+    with quiet():
+        found: Any = FluxPipeline.lora_state_dict(str(tmp_path), weight_name="x.safetensors", local_files_only=True)
+    assert len(found) == 2 * len(names) == 2 * 17
+    for key, held in layers.items():
+        down, up = (found[f"transformer.{names[key].path}.lora_{part}.weight"] for part in "AB")
+        probe = torch.randn(down.shape[1], 2)
+        expected = held["lora_up.weight"] @ (held["lora_down.weight"] @ probe) / 2
+        torch.testing.assert_close(up @ (down @ probe), expected, rtol=1e-3, atol=1e-3)
