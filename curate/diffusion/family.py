@@ -13,7 +13,8 @@ the example of a flow-matching transformer; such a family derives from `FlowTran
   at a time and without padding; `collate` pads a batch of it, with masks in `Conditions`. `padded` helps. A network
   without a mask pads to its fixed length there. The empty caption is one like others;
 - `predict`: calls the network at σ in 0…1 (float32) and returns noise − latents, whatever sign or time the network has;
-- `layer_names`: from tables of paths in diffusers' model and in the original one; `layer_table` makes them;
+- `layer_names`: from tables of paths in diffusers' model and in the original one; `layer_table` makes them, with
+  `Joint` for layers that are rows of one matrix in the original model;
 - `outline`: the layers without values for counting, with `Skeleton`; `parameters` is checked against it;
 - `sampling_shift`, `guide`: only where pictures are not made with one shift and ordinary guidance;
 - `write_tiny`: a small model from `tiny_parts`, which tests/contract run everything on.
