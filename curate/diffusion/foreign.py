@@ -23,7 +23,6 @@ PIPELINES = {
     "QwenImageEdit": "Qwen-Image-Edit",
     "QwenImageEditPlus": "Qwen-Image-Edit",
     "QwenImageLayered": "Qwen-Image-Layered",
-    "Chroma": "Chroma",
     "HunyuanDiT": "HunyuanDiT",
     "Kolors": "Kolors",
     "StableCascade": "Stable Cascade",
@@ -38,7 +37,6 @@ NAMES = (
     (r"flux.*(fill|kontext|depth|canny|redux)", "a FLUX.1 for editing"),
     (r"qwen[-_ ]?image[-_ ]?edit", "Qwen-Image-Edit"),
     (r"qwen[-_ ]?image[-_ ]?layered", "Qwen-Image-Layered"),
-    (r"chroma\b|chroma[-_]?1|chroma-hd", "Chroma"),
     (r"lumina[-_]?(next|t2x|t2i|mgpt|accessory)", "Lumina"),
     (r"kolors", "Kolors"),
     (r"pixart", "PixArt"),
@@ -50,7 +48,6 @@ NAMES = (
 """What a base's name tells, as regular expressions in lower case; the first that fits counts."""
 KEYS = {
     "nerf_blocks.": "Chroma Radiance",
-    "distilled_guidance_layer.": "Chroma",
     "early_stream_modulations.": "FLUX.3",
     **dict.fromkeys(
         ("double_stream_modulation_img.", "single_blocks.47.", "single_transformer_blocks.47."), "FLUX.2 dev"

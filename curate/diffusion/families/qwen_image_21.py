@@ -21,6 +21,7 @@ from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransform
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.networks import qwen_image21_network
 from curate.diffusion.networks.qwen_image_network import exact_time
+from curate.diffusion.one_length import by_length
 from curate.diffusion.text import qwen_vl_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
 
@@ -191,15 +192,8 @@ class QwenImage21(FlowTransformer):
 
     @override
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
-        assert conditions.mask is not None
-        lengths: list[int] = conditions.mask.sum(1).tolist()
-        found = torch.empty_like(latents)
-        for length in sorted(set(lengths)):
-            # where the picture stands hangs on the length of the text, padding and all
-            rows = [n for n, own in enumerate(lengths) if own == length]
-            out = self._alike(latents[rows], timesteps[rows], conditions.context[rows, :length])
-            found = found.to(out.dtype).index_copy(0, torch.tensor(rows, device=out.device), out)
-        return found
+        # where the picture stands hangs on the length of the text, padding and all
+        return by_length(self._alike, latents, timesteps, conditions)
 
     def _alike(self, latents: Tensor, times: Tensor, context: Tensor) -> Tensor:
         """The prediction for captions of one length."""

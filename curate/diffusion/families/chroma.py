@@ -1,0 +1,228 @@
+"""Chroma: FLUX.1 without modulations, which a frozen guidance layer makes instead; it reads T5; rectified flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from curate.adapters.layer_name import LayerName
+from curate.core.warning_filters import ignore_warnings
+from curate.diffusion import tiny_parts
+from curate.diffusion.autoencoders import flux_vae
+from curate.diffusion.base import Conditions
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.dynamic_shift import dynamic_shift, line_of
+from curate.diffusion.family import Family
+from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks import chroma_network
+from curate.diffusion.networks.qwen_image_network import exact_time
+from curate.diffusion.one_length import by_length
+from curate.diffusion.patches import to_latents, to_tokens
+from curate.diffusion.text import t5_text
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+
+DOUBLE: Blocks = {
+    **{f"attn.{path}": ("img_attn.qkv", "attn") for path in ("to_q", "to_k", "to_v")},
+    **{f"attn.{path}": ("txt_attn.qkv", "attn") for path in ("add_q_proj", "add_k_proj", "add_v_proj")},
+    "attn.to_out.0": ("img_attn.proj", "attn"),
+    "attn.to_add_out": ("txt_attn.proj", "attn"),
+    "ff.net.0.proj": ("img_mlp.0", "mlp"),
+    "ff.net.2": ("img_mlp.2", "mlp"),
+    "ff_context.net.0.proj": ("txt_mlp.0", "mlp"),
+    "ff_context.net.2": ("txt_mlp.2", "mlp"),
+}
+SINGLE: Blocks = {
+    **{f"attn.{path}": ("linear1", "attn") for path in ("to_q", "to_k", "to_v")},
+    "proj_mlp": ("linear1", "mlp"),
+    "proj_out": ("linear2", "mlp"),
+}
+JOINT: Joint = {
+    **thirds("img_attn.qkv", "attn.to_q", "attn.to_k", "attn.to_v"),
+    **thirds("txt_attn.qkv", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+}
+SINGLE_JOINT: Joint = {
+    **{f"attn.{path}": ("linear1", (n, n + 1, 7)) for n, path in enumerate(("to_q", "to_k", "to_v"))},
+    "proj_mlp": ("linear1", (3, 7, 7)),
+}
+EDGES: Blocks = {
+    "x_embedder": ("img_in", "edge"),
+    "context_embedder": ("txt_in", "edge"),
+    "proj_out": ("final_layer.linear", "edge"),
+}
+MOVED = ".*FluxPosEmbed", FutureWarning
+"""What diffusers 0.42 says of its own import."""
+
+
+class ChromaText(CaptionEncoder):
+    """T5's states of the caption and of one token of padding, the only one that the network looks at."""
+
+    limit: ClassVar[int] = 512
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        super().__init__(lambda dtype: t5_text.load(encoder, dtype), digest)
+        self.t5 = read_tokenizer("T5TokenizerFast", tokenizers / "tokenizer")
+
+    @override
+    def count(self, caption: str) -> int:
+        return len(self.t5(caption, verbose=False)["input_ids"])
+
+    @override
+    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
+        read: list[int] = self.t5(caption, truncation=True, max_length=self.limit)["input_ids"]
+        whole = [*read, self.t5.pad_token_id][: self.limit]
+        ids = torch.tensor([whole], dtype=torch.long, device=device)
+        mask = torch.arange(len(whole), device=device)[None] < len(read)
+        return {"states": model(input_ids=ids, attention_mask=mask.long())[0][0]}
+
+
+class Chroma(FlowTransformer):
+    """Chroma1 Base and HD; not Flash, which is distilled."""
+
+    family = Family(
+        title="Chroma",
+        order=11,
+        pipelines=("ChromaPipeline",),
+        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        core="transformer",
+        objective="flow",
+        prediction="flow",
+        resolution=1024,
+        channels=16,
+        factor=8,
+        step=16,
+        stored_text=True,
+        caption_tokens=512,
+        precisions=("fp32", "bf16"),
+        layers="unet-transformer-only",
+        convolutions=False,
+        blocks=57,
+        draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
+        sampling={"sampler": "euler", "steps": 40, "guidance": 4.5, "flow_shift": 1.0},
+        file_names="diffusers",
+        readers={
+            "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
+            "kohya": ("native-kohya", "kohya"),
+            "diffusers": ("diffusers",),
+        },
+        whole_keys=("distilled_guidance_layer.in_proj.weight", "double_blocks.", "single_blocks."),
+        relatives={"nerf_": "Chroma Radiance"},
+        distilled=(r"flash", r"turbo", r"lightning", r"\d[-_ ]?steps?(?![a-z])"),
+        undistilled=(r"chroma(?!.*(flash|turbo|lightning|\d[-_ ]?step))",),
+        versions=("chroma", "chroma"),
+        architectures=("chroma", "chroma"),
+        implementation="https://huggingface.co/lodestones/Chroma",
+        parameters=8_899_983_424,
+        forward=(3.23e-3, 4.4e-8),
+        backward=(3.23e-3, 9.5e-8),
+        kept=1.5e-3,
+        kept_checkpointed=8.2e-5,
+        names=(r"chroma\b|chroma[-_]?1|chroma-hd",),
+        common={"lodestones/Chroma1-HD": "Chroma, photos and drawings by sentences"},
+        least_gib=12,
+        prompting="natural",
+        memory=(
+            (
+                0,
+                "The base in 8 bits and gradient checkpointing make room for 1024 on a small card.",
+                {"batch": 1, "gradient_checkpointing": True, "base_precision": "fp8"},
+            ),
+            (
+                30,
+                "One picture at a time fits with gradient checkpointing.",
+                {"batch": 1, "gradient_checkpointing": True},
+            ),
+        ),
+    )
+    autoencoder: ClassVar[Autoencoder] = flux_vae
+    tokenizers_from: ClassVar[str] = "lodestones/Chroma1-HD"
+
+    @override
+    @classmethod
+    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
+
+        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+        with ignore_warnings(*MOVED):
+            network = ChromaTransformer2DModel.from_pretrained(place / "transformer", **given)
+        return {"unet": chroma_network.complete(network)}
+
+    @override
+    @classmethod
+    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
+        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
+
+        with torch.device("meta"), quiet(), ignore_warnings(*MOVED):
+            network = ChromaTransformer2DModel(**chroma_network.config_of(state))
+        return {"unet": filled(chroma_network.complete(network), chroma_network.own_names(state), dtype)}
+
+    @override
+    @classmethod
+    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
+        return ChromaText(encoder, tokenizers, digest)
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = chroma_network.outline({**chroma_network.NETWORK, **configuration("transformer")})
+        return {"unet": network}, flux_vae.outline()
+
+    @override
+    def layer_names(self) -> list[LayerName]:
+        model: Any = self.parts["unet"]
+        found, count = list[LayerName](), int(model.config["num_layers"])
+        for n in range(count):
+            path, theirs = f"transformer_blocks.{n}.", f"double_blocks.{n}."
+            found += layer_table("transformer", path, theirs, DOUBLE, block=n, joint=JOINT)
+        for n in range(int(model.config["num_single_layers"])):
+            path, theirs = f"single_transformer_blocks.{n}.", f"single_blocks.{n}."
+            found += layer_table("transformer", path, theirs, SINGLE, block=count + n, joint=SINGLE_JOINT)
+        return [*found, *layer_table("transformer", "", "", EDGES)]
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        return Conditions(context, mask=mask)
+
+    @override
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        # diffusers 0.42 leaves the mask out of single blocks with gradient checkpointing, and adds one of numbers
+        return by_length(self._alike, latents, timesteps, conditions)
+
+    def _alike(self, latents: Tensor, times: Tensor, context: Tensor) -> Tensor:
+        """The prediction for captions of one length, none of which is masked."""
+        network: Any = self.parts["unet"]
+        height, width = latents.shape[-2:]
+        rows, columns = (torch.arange(side // 2, device=latents.device) for side in (height, width))
+        places = torch.cartesian_prod(rows.new_zeros(1), rows, columns)
+        told = {"img_ids": places, "txt_ids": places.new_zeros(context.shape[1], 3)}
+        with exact_time(network, 1000 * times):
+            out: Tensor = network(to_tokens(latents), context, times, **told, return_dict=False)[0]
+        return to_latents(out, height, width)
+
+    @override
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        if not self.schedule.get("use_dynamic_shifting"):
+            return super().sampling_shift(width, height, steps)
+        return dynamic_shift(line_of(self.schedule, (256, 0.5, 4096, 1.15)), width, height)
+
+    @override
+    @classmethod
+    def write_tiny(cls, place: Path) -> None:
+        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
+
+        small: dict[str, Any] = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 32}
+        small |= {"num_attention_heads": 2, "axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_parts.WIDTH}
+        small |= {"approximator_num_channels": 8, "approximator_hidden_dim": 16, "approximator_layers": 1}
+        torch.manual_seed(17)
+        with quiet(), ignore_warnings(*MOVED):
+            ChromaTransformer2DModel(**small).save_pretrained(place / "transformer")
+        tiny_parts.write_flux_vae(place / "vae")
+        tiny_parts.write_t5(place / "text_encoder")
+        tiny_parts.write_t5_tokenizer(place / "tokenizer")
+        tiny_parts.write_index(place, "ChromaPipeline", {"shift": 1.0})

@@ -1,0 +1,228 @@
+"""Chroma against diffusers' own pipeline: text, pictures, a training step, LoRA files; and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from curate.adapters import safetensors_file
+from curate.core.warning_filters import ignore_warnings
+from curate.diffusion.base import Backbone, LoadOptions
+from curate.diffusion.detect import family_of_keys, traits
+from curate.diffusion.families.chroma import DOUBLE, EDGES, MOVED, SINGLE, Chroma
+from curate.diffusion.frame import frame_of_family
+from curate.diffusion.library_logging import quiet
+from curate.diffusion.load import load
+from curate.diffusion.networks import chroma_network
+from curate.errors import InputError
+from curate.init import bases
+from curate.train.loop.flow import FlowSchedule, TimeDraw
+from curate.train.network.build import plan_network
+from curate.train.options import TrainOptions
+from tests.train.conftest import draw_folder, run
+
+CPU = torch.device("cpu")
+LONG = "a red dog with a hat, " * 60
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "chroma1"
+    Chroma.write_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backbone(place: Path) -> Backbone:
+    return load(str(place), True)
+
+
+@pytest.fixture(scope="module")
+def pipeline(place: Path) -> Any:
+    """diffusers' own, read from the folder by itself."""
+    import transformers
+    from diffusers import AutoencoderKL, ChromaPipeline, ChromaTransformer2DModel, FlowMatchEulerDiscreteScheduler
+
+    theirs: Any = transformers
+    with quiet(), ignore_warnings(*MOVED):
+        pipe: Any = ChromaPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(place / "scheduler"),
+            vae=AutoencoderKL.from_pretrained(place / "vae"),
+            text_encoder=theirs.T5EncoderModel.from_pretrained(place / "text_encoder"),
+            tokenizer=theirs.T5TokenizerFast.from_pretrained(place / "tokenizer"),
+            transformer=ChromaTransformer2DModel.from_pretrained(place / "transformer"),
+        )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipeline: Any, caption: str) -> None:
+    encoder: Any = backbone.captions
+    with torch.no_grad():
+        states, mask = pipeline._get_t5_prompt_embeds(caption, device=CPU)
+    (found,) = encoder.encode([caption], CPU, torch.float32)
+    torch.testing.assert_close(found["states"], states[0][mask[0].bool()], rtol=1e-5, atol=1e-5)
+    assert len(found["states"]) == min(512, encoder.count(caption) + 1)
+    assert (encoder.count(caption) > 512) == (caption == LONG)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_training_step_is_that_of_diffusers_with_a_boolean_mask(
+    place: Path, pipeline: Any, checkpointing: bool
+) -> None:
+    ours = load(str(place), True)
+    torch.manual_seed(2)
+    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
+    captions = ["a dog", "a red dog with a hat " * 4]
+    texts = ours.captions.encode(captions, CPU, torch.float32)  # type: ignore[union-attr]
+    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
+    if checkpointing:
+        theirs_too: Any = network
+        theirs_too.enable_gradient_checkpointing()
+        network.train()
+    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
+    found = ours.predict(noisy, sigma, ours.collate(texts))
+    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    share = sigma.view(2, 1, 1, 1)
+    given = ((1 - share) * latents + share * noise).requires_grad_()
+    with torch.no_grad():
+        states, mask = pipeline._get_t5_prompt_embeds(captions, device=CPU)
+    places = pipeline._prepare_latent_image_ids(2, 4, 6, CPU, torch.float32)
+    out = pipeline.transformer(
+        pipeline._pack_latents(given, 2, 16, 8, 12),
+        states,
+        timestep=sigma,
+        img_ids=places,
+        txt_ids=torch.zeros(512, 3),
+        attention_mask=torch.cat([mask.bool(), torch.ones(2, 24, dtype=torch.bool)], 1),
+    ).sample
+    expected = ((pipeline._unpack_latents(out, 64, 96, 8) - (noise - latents)) ** 2).mean()
+    expected.backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(noisy.grad, given.grad)
+
+
+def test_the_time_stays_in_float32(place: Path) -> None:
+    narrow = load(str(place), True)
+    narrow.to(CPU, torch.bfloat16)
+    network: Any = narrow.parts["unet"]
+    texts = narrow.captions.encode(["a dog"], CPU, torch.bfloat16)  # type: ignore[union-attr]
+    seen: list[Tensor] = []
+    network.time_text_embed.register_forward_hook(lambda module, given, out: seen.extend((given[0], out)))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        narrow.predict(torch.randn(1, 16, 8, 8), torch.tensor([0.701]), narrow.collate(texts))
+    assert seen[0].dtype == seen[1].dtype == torch.float32 and seen[0].tolist() == pytest.approx([701.0])
+    assert network.time_text_embed.mod_proj.dtype == torch.float32
+
+
+def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
+    from diffusers import ChromaTransformer2DModel
+
+    outlined = frame_of_family("chroma")
+    adapters = plan_network(TrainOptions(family="chroma", rank=16), outlined)
+    assert len(adapters) == 418
+    assert sum(p.numel() for adapter in adapters.values() for p in adapter.parameters()) == 65_372_160
+    with torch.device("meta"), quiet(), ignore_warnings(*MOVED):
+        model = ChromaTransformer2DModel()
+        narrow = ChromaTransformer2DModel(**chroma_network.NETWORK)
+    chosen = {key: value for key, value in model.config.items() if not key.startswith("_")}
+    assert {key: value for key, value in narrow.config.items() if not key.startswith("_")} == chosen
+    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
+    named = {name.path for name in outlined.layer_names() if outlined.layer(name) is not None}
+    assert named == {path for path in linear if not path.startswith("distilled_guidance_layer.")}
+
+
+def native(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the transformer under the names of the published file."""
+    state = backbone.parts["unet"].state_dict()
+    edges = {path: theirs for path, (theirs, _) in EDGES.items()}
+    norms = {"attn.norm_q": "img_attn.norm.query_norm", "attn.norm_k": "img_attn.norm.key_norm"}
+    norms |= {"attn.norm_added_q": "txt_attn.norm.query_norm", "attn.norm_added_k": "txt_attn.norm.key_norm"}
+    held: dict[str, list[Tensor]] = {}
+    for key, tensor in state.items():
+        stem, _, kind = key.rpartition(".")
+        start, _, rest = stem.partition(".")
+        number, _, inner = rest.partition(".")
+        if start == "distilled_guidance_layer":
+            theirs = stem.replace("linear_1", "in_layer").replace("linear_2", "out_layer")
+            kind = "scale" if ".norms." in stem else kind
+        elif start == "transformer_blocks":
+            theirs = f"double_blocks.{number}.{norms.get(inner) or DOUBLE[inner][0]}"
+            kind = "scale" if inner in norms else kind
+        elif start == "single_transformer_blocks":
+            plain = norms[inner].removeprefix("img_attn.") if inner in norms else SINGLE[inner][0]
+            theirs, kind = f"single_blocks.{number}.{plain}", "scale" if inner in norms else kind
+        else:
+            theirs = edges[stem]
+        held.setdefault(f"{theirs}.{kind}", []).append(tensor)
+    order = {"linear1": (1, 2, 3, 0)}  # the model has what is for the feed-forward first
+    for key, parts in held.items():
+        places = order.get(key.split(".")[-2], tuple(range(len(parts))))
+        yield key, torch.cat([parts[n] for n in places])
+
+
+def test_files_of_the_network_alone_are_recognized() -> None:
+    from diffusers.loaders.single_file_utils import convert_chroma_transformer_checkpoint_to_diffusers
+
+    whole = frame_of_family("chroma")
+    tensors = dict(native(whole))
+    assert tensors["single_blocks.37.linear1.weight"].shape == (21504, 3072)
+    for wrapper in ("", "model.diffusion_model."):
+        keys = {f"{wrapper}{key}": tuple(tensor.shape) for key, tensor in tensors.items()}
+        assert family_of_keys(keys, "Chroma1-HD.safetensors").name == "chroma"
+        with pytest.raises(InputError, match="is Chroma Radiance, which cannot be trained"):
+            family_of_keys({**keys, f"{wrapper}nerf_blocks.0.weight": (1,)}, "radiance.safetensors")
+    ours = chroma_network.own_names(tensors)
+    theirs: dict[str, Tensor] = convert_chroma_transformer_checkpoint_to_diffusers(dict(tensors))
+    assert {key: t.shape for key, t in ours.items()} == {key: t.shape for key, t in theirs.items()}
+    with pytest.raises(InputError, match="is distilled"):
+        bases.base_of("lodestones/Chroma1-Flash")
+    found = bases.base_of("lodestones/Chroma1-HD")
+    assert found is not None and found.family == "chroma"
+
+
+def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_path: Path) -> None:
+    file, text = tmp_path / "Chroma1-HD.safetensors", tmp_path / "t5xxl_fp16.safetensors"
+    save_file({key: tensor.contiguous() for key, tensor in native(backbone)}, file)
+    save_file(load_file(place / "text_encoder" / "model.safetensors"), text)
+    assert traits(str(file), True).family == "chroma"
+    other = load(str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place)))
+    ours, theirs = (
+        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
+        for one in (backbone, other)
+    )
+    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
+    with torch.no_grad():
+        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    with pytest.raises(InputError, match="is not a T5 text encoder"):
+        load(
+            str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(file), tokenizer=str(place))
+        ).captions.open(  # type: ignore[union-attr]
+            CPU, torch.float32
+        )
+
+
+def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, pipeline: Any) -> None:
+    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
+    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
+    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), **options, **small)
+    tensors, _ = safetensors_file.read(path)
+    with quiet():
+        pipeline.load_lora_weights(dict(tensors))
+    layers: dict[str, Any] = {n: m for n, m in pipeline.transformer.named_modules() if getattr(m, "lora_A", None)}
+    assert len(layers) == 12 + 5
+    for key, layer in layers.items():
+        delta = tensors[f"transformer.{key}.lora_B.weight"] @ tensors[f"transformer.{key}.lora_A.weight"]
+        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
+        assert delta.any()
+    pipeline.unload_lora_weights()
