@@ -86,7 +86,7 @@ class Chroma(FlowTransformer):
 
     family = Family(
         title="Chroma",
-        order=11,
+        order=14,
         pipelines=("ChromaPipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         core="transformer",
