@@ -105,6 +105,29 @@ class Flux1(FlowTransformer):
         kohya=("flux_train_network", "flux"),
         ai_toolkit=("flux",),
         prompting="natural",
+        guides={
+            "flux1-onetrainer": (
+                "for FLUX.1 dev: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-4, batch 4 at 768, nf4 base",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-4,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 4,
+                        "showings": 100,
+                        "resolution": 768,
+                        "timestep_sampling": "logit-normal",
+                        "dynamic_shift": True,
+                        "base_precision": "nf4",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

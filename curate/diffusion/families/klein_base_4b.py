@@ -59,6 +59,31 @@ class Klein4B(Klein):
         kohya=("flux_2_train_network", "flux_2", "klein-base-4b", "klein-4b"),
         ai_toolkit=("flux2_klein_4b",),
         prompting="natural",
+        guides={
+            "klein-4b": (
+                "for FLUX.2 klein 4B: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024, fp8 base",
+                {
+                    "musubi-tuner's documentation, ai-toolkit's preset": {"rank": 32, "learning_rate": 1e-4},
+                    "ai-toolkit's preset": {
+                        "alpha": 32.0,
+                        "weight_decay": 1e-4,
+                        "batch": 1,
+                        "steps": 3000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                        "base_precision": "fp8",
+                    },
+                    "every program's preset": {"schedule": "constant", "gradient_checkpointing": True},
+                    "musubi-tuner's documentation, ai-toolkit's preset, which take its 8-bit form": {
+                        "optimizer": "adamw"
+                    },
+                    "musubi-tuner's documentation, OneTrainer's preset": {
+                        "timestep_sampling": "logit-normal",
+                        "dynamic_shift": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

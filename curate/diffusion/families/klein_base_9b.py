@@ -60,6 +60,52 @@ class Klein9B(Klein):
         kohya=("flux_2_train_network", "flux_2", "klein-base-9b", "klein-9b"),
         ai_toolkit=("flux2_klein_9b",),
         prompting="natural",
+        guides={
+            "klein-9b": (
+                "for FLUX.2 klein 9B: rank and alpha 32, AdamW 1e-4, 3000 steps at 512, 768 and 1024, fp8 base",
+                {
+                    "musubi-tuner's documentation, ai-toolkit's preset": {"rank": 32, "learning_rate": 1e-4},
+                    "ai-toolkit's preset": {
+                        "alpha": 32.0,
+                        "weight_decay": 1e-4,
+                        "batch": 1,
+                        "steps": 3000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                        "base_precision": "fp8",
+                    },
+                    "every program's preset": {"schedule": "constant", "gradient_checkpointing": True},
+                    "musubi-tuner's documentation, ai-toolkit's preset, which take its 8-bit form": {
+                        "optimizer": "adamw"
+                    },
+                    "musubi-tuner's documentation, OneTrainer's preset": {
+                        "timestep_sampling": "logit-normal",
+                        "dynamic_shift": True,
+                    },
+                },
+            ),
+            "klein-9b-onetrainer": (
+                "for FLUX.2 klein 9B: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-5, batch 2 at 512, int8 base",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-5,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 2,
+                        "showings": 100,
+                        "resolution": 512,
+                        "timestep_sampling": "logit-normal",
+                        "dynamic_shift": True,
+                        "base_precision": "int8",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,
