@@ -90,15 +90,16 @@ def text_encoder_files(given: str, offline: bool) -> list[Path]:
                 f'text_encoder "{given}" is not there',
                 "give a .safetensors file, a folder with config.json, or a hub name (owner/model)",
             )
-        folders = ("", "text_encoder/", "text_encoder_2/")
-        patterns = [f"{folder}*.{ending}" for folder in folders for ending in ("json", "safetensors")]
-        place = snapshot(given, offline, patterns, "text encoder")
+        # models also keep their network in one file beside these folders: it is not fetched
+        place = snapshot(given, offline, ["text_encoder*/*.json", "text_encoder*/*.safetensors"], "text encoder")
+        if not (place / "text_encoder" / "config.json").is_file():
+            place = snapshot(given, offline, ["*.json", "*.safetensors"], "text encoder")
     place = place if (place / "config.json").is_file() else place / "text_encoder"
     weights = sorted(place.glob("*.safetensors"))
     if not (place / "config.json").is_file() or not weights:
         raise InputError(f"{given} contains no text encoder", "it needs config.json and a safetensors file")
-    second = place.with_name("text_encoder_2").glob("*.safetensors") if place.name == "text_encoder" else ()
-    return [place / "config.json", *weights, *sorted(second)]
+    others = place.parent.glob("text_encoder_*/*.safetensors") if place.name == "text_encoder" else ()
+    return [place / "config.json", *weights, *sorted(others)]
 
 
 def files_digest(files: Iterable[Path], digests: FileDigests | None = None) -> str:

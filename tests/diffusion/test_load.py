@@ -21,7 +21,7 @@ from curate.core.events import TrainStep
 from curate.diffusion import tiny
 from curate.diffusion.detect import traits
 from curate.diffusion.load import LoadOptions, load
-from curate.diffusion.locate import locate_base, vae_digest
+from curate.diffusion.locate import locate_base, text_encoder_files, vae_digest
 from curate.diffusion.text import tokenizer
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
@@ -173,6 +173,28 @@ def test_what_the_hub_says_is_one_line_and_what_to_do(
     with pytest.raises(MissingError, match="base model a/b cannot be downloaded from the hub: ") as caught:
         locate_base("a/b", offline=False)
     assert re.search(said, caught.value.message) and remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("inside", ["text_encoder", ""])
+def test_of_a_hub_name_for_text_only_text_encoders_are_fetched(
+    inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole models have their network at the top too, which is larger than all the rest."""
+    import huggingface_hub
+
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / inside).mkdir(exist_ok=True)
+        (tmp_path / inside / name).write_text("{}", "utf-8")
+    asked: list[str] = []
+
+    def fetch(_: str, allow_patterns: list[str], **__: Any) -> str:
+        asked.extend(allow_patterns)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    found = text_encoder_files("a/b", offline=False)
+    assert [path.relative_to(tmp_path / inside).name for path in found] == ["config.json", "model.safetensors"]
+    assert ("*.safetensors" in asked) == (not inside)
 
 
 def test_a_folder_that_is_not_whole(tmp_path: Path) -> None:
