@@ -43,6 +43,24 @@ Base = Annotated[
 Family = Annotated[
     str | None, typer.Option("--family", help="Family of the base, if it cannot be detected from the name.")
 ]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option("--text-encoder", metavar="MODEL", help="Text encoder for a base file that holds the network alone."),
+]
+Vae = Annotated[
+    str | None, typer.Option("--vae", metavar="MODEL", help="VAE for a base file that holds the network alone.")
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option("--tokenizer", metavar="FOLDER", help="Tokenizer for a base file. Default: the one on the hub."),
+]
+NotDistilled = Annotated[
+    bool,
+    typer.Option(
+        "--no-distilled",
+        help="Say that the base is not the variant distilled to few steps (Turbo), if its name does not.",
+    ),
+]
 Gpu = Annotated[float | None, typer.Option("--gpu", metavar="GIB", help="GPU memory in GiB; 0 if there is no GPU.")]
 Triggers = Annotated[
     list[str] | None,
@@ -53,7 +71,8 @@ FromKohya = Annotated[
     typer.Option(
         "--from-kohya",
         metavar="FILE",
-        help="Use kohya's training settings: a file with a pasted command, a TOML or the GUI's JSON. Repeatable.",
+        help="Use the training settings of sd-scripts, musubi-tuner (a pasted command, a TOML, the GUI's JSON) or "
+        "ai-toolkit (YAML). Repeatable.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")]
@@ -66,6 +85,10 @@ def init_command(
     kind: Kinds = None,
     base: Base = None,
     family: Family = None,
+    text_encoder: TextEncoder = None,
+    vae: Vae = None,
+    tokenizer: Tokenizer = None,
+    not_distilled: NotDistilled = False,
     gpu: Gpu = None,
     trigger: Triggers = None,
     from_kohya: FromKohya = None,
@@ -79,10 +102,16 @@ def init_command(
     init.check_target(target, force=force)
     kohya = init.training(from_kohya, base) if from_kohya else init.Training()
     source, base, family = source or kohya.pictures, base or kohya.base, family or kohya.family
-    given = init.Given(source, output, _kinds(kind or ()), base, gpu, pairs, family)
+    text_encoder, vae, tokenizer = (
+        value or kohya.files.get(option)
+        for option, value in {"text_encoder": text_encoder, "vae": vae, "tokenizer": tokenizer}.items()
+    )
+    kinds = _kinds(kind or ())
+    given = init.Given(source, output, kinds, base, gpu, pairs, family, text_encoder, vae, tokenizer, not_distilled)
     answers = init.ask(given, target, interactive=interactive)
     if kohya.lines:
-        answers = dataclasses.replace(answers, prompts="")
+        others = {option: file for option, file in answers.files.items() if option not in kohya.files}
+        answers = dataclasses.replace(answers, prompts="", files=others)
     init.write(target, init.pipeline_text(answers, kohya.lines), force=force)
     prompts = init.write_prompts(target, answers)
     for caution in (*kohya.cautions, *init.cautions(answers)):

@@ -36,6 +36,8 @@ class Answers:
     prompts                        the file of sample prompts, relative too; empty for none
     base, family                   as in `bases.base_of`; family is needed where the name does not tell it
     gpu                            GiB, 0 without one
+    files                          what stands beside a base of one file, by option: text_encoder, vae, tokenizer
+    distilled                      False where the user had to say that the base is not distilled
     """
 
     input: str
@@ -46,6 +48,8 @@ class Answers:
     family: str | None = None
     regularisation: str = ""
     prompts: str = ""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    distilled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Given:
     gpu: float | None = None
     triggers: Mapping[str, str] = field(default_factory=dict[str, str])
     family: str | None = None
+    text_encoder: str | None = None
+    vae: str | None = None
+    tokenizer: str | None = None
+    not_distilled: bool = False
 
 
 def home(path: str) -> Path:

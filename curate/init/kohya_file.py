@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from curate.errors import InputError
 from curate.train.options.kohya.paths import is_foreign
 
-NAMES = ("base", "vae")
+FILES = ("text_encoder", "vae", "tokenizer")
+NAMES = ("base", *FILES)
 PLACES = ("start_from", "reg_folder", "sample_prompts", "thumbnail", "output_dir")
 """Options that kohya's files mean from where its scripts are started, and a pipeline from its own folder; `NAMES` may
 be names on a hub as well."""
@@ -23,13 +24,15 @@ be names on a hub as well."""
 class Training:
     """What kohya's files say: base and family, the lines of the train stage, and the folder of pictures.
 
-    `cautions` say which relative paths were taken from the folder that the command is started in.
+    `files` are the text encoder, VAE and tokenizer that stand among the lines, by option. `cautions` say which relative
+    paths were taken from the folder that the command is started in.
     """
 
     base: str | None = None
     family: str | None = None
     lines: tuple[str, ...] = ()
     pictures: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     cautions: tuple[str, ...] = ()
 
 
@@ -56,6 +59,7 @@ def training(files: Sequence[str], base: str | None) -> Training:
         base=_place("base", options.base) if "base" in options.model_fields_set else None,
         family=result.family or None,
         lines=tuple(lines),
+        files={name: str(_place(name, chosen[name])) for name in FILES if chosen.get(name)},
         pictures=pictures if pictures and Path(pictures).is_dir() else None,
         cautions=tuple(_moved(chosen, order)),
     )

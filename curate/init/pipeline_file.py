@@ -153,10 +153,25 @@ def _stages(answers: Answers, base: Base, training: Sequence[str]) -> Iterator[s
     yield "  - export"
     yield "  - train:"
     yield f"      base: {_scalar(answers.base)}"
+    yield from _beside_base(answers, base)
     yield from (f"      {line}" for line in training) if training else _training(answers, base)
     if base.name == "toy":
         yield "  # Draws your triggers with and without the LoRA. The report shows them first."
         yield "  - sample: {steps: 16, guidance: 4, guidance_rescale: 0.7, sampler: ddim}"
+
+
+def _beside_base(answers: Answers, base: Base) -> Iterator[str]:
+    """What a file of the network alone lacks, and what its name does not say."""
+    if answers.files:
+        yield f"      # The file holds {base.title}'s network alone."
+    for option, name in answers.files.items():
+        yield f"      {option}: {_scalar(name)}"
+    if answers.files and "tokenizer" not in answers.files:
+        usual = next(iter(base.declaration.common), "the hub")
+        yield f"      # tokenizer: FOLDER  # without it that of {usual} is downloaded, a few MB"
+    if answers.distilled is False:
+        yield "      # You said that it is not the variant distilled to few steps, which cannot be trained well."
+        yield "      distilled: false"
 
 
 def _tagging(answers: Answers, tagger: str, vocabulary: str) -> Iterator[str]:

@@ -6,28 +6,23 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, TypeVar, get_args
-
-from rich.text import Text
+from typing import TextIO, get_args
 
 from curate.core import registry
 from curate.core.counting import counted
 from curate.core.events import Event, Note
 from curate.core.kinds import Kind
-from curate.diffusion.family import families
-from curate.diffusion.family import family as family_named
 from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
-from curate.init.bases import base_of, common
+from curate.init.asker import Asker
+from curate.init.base_questions import base_answers, file_answers, named_from
 from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
 from curate.report.text import visible
-
-Choice = TypeVar("Choice", bound=str)
 
 
 def ask(
@@ -38,7 +33,7 @@ def ask(
     `target` is the pipeline file to be. `answers` and `questions` are stdin and stderr unless given. Raises InputError
     for a folder without pictures, an unknown concept, or a missing folder that cannot be asked for.
     """
-    asker = _Asker(interactive, answers, questions)
+    asker = Asker(interactive, answers, questions)
     source = given.input or asker.text(
         "Folder of pictures, one sub-folder for each concept", SAMPLE if interactive else ""
     )
@@ -48,40 +43,29 @@ def ask(
     folders = concepts_in(source, asker.tell)
     _known([*given.triggers, *(name for name in given.kinds if name)], folders)
     concepts = tuple(_concept(name, one, given, asker) for name, one in folders.items())
-    base, family = _base(given, asker)
+    base, family, distilled = base_answers(given, asker)
+    files = file_answers(base, family, given, asker)
     gpu = given.gpu if given.gpu is not None else asker.number("GPU memory in GiB, 0 without a GPU", gpu_memory())
     if gpu < 0:
         raise InputError(f"GPU memory of {gpu:g} GiB is none", "give its size, 0 without a GPU")
     output = given.output or asker.text("Output folder", str(target.parent / "prepared"))
     prompts = "" if base in EMBEDDED else f"./{target.stem}.prompts.txt"
     reg = _from_here(regularisation, target) if regularisation else ""
-    return Answers(_from_here(source, target), concepts, _from_here(output, target), base, gpu, family, reg, prompts)
+    return Answers(
+        _from_here(source, target),
+        concepts,
+        _from_here(output, target),
+        named_from(base, target),
+        gpu,
+        family,
+        reg,
+        prompts,
+        {option: named_from(file, target) for option, file in files.items()},
+        distilled,
+    )
 
 
-def _base(given: Given, asker: _Asker) -> tuple[str, str | None]:
-    """The base model and, where its name does not tell it, its family. A wrong answer is told and asked for again."""
-    family = _family(given.family)
-    while True:
-        base = given.base or asker.text(
-            f"Base model: a file, a folder, a hub name ({next(iter(common()))}), or toy to try things out", "toy"
-        )
-        try:
-            known = base_of(base, family)
-        except InputError as error:
-            if given.base or not asker.interactive:
-                raise
-            asker.tell(str(error))
-            continue
-        if known is None:
-            family = asker.choice(f"The name {base} does not show its family. Which one is it", list(families()), None)
-        return base, family
-
-
-def _family(name: str | None) -> str | None:
-    return name if name is None else family_named(name).name
-
-
-def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> ConceptAnswer:
+def _concept(name: str, folder: FolderContent, given: Given, asker: Asker) -> ConceptAnswer:
     """What is answered of one concept folder."""
     default = given.kinds.get("", "object")
     about = f"{visible(name)} ({counted(folder.pictures, 'picture')})"
@@ -96,54 +80,6 @@ def _concept(name: str, folder: FolderContent, given: Given, asker: _Asker) -> C
         folder.captions,
         folder_name(folder.name).repeats,
     )
-
-
-class _Asker:
-    """Asks on the console, or takes the default where nobody is there to answer."""
-
-    def __init__(self, interactive: bool, answers: TextIO | None, questions: TextIO | None) -> None:
-        import sys
-
-        from curate.report.text import console
-
-        self.interactive, self._answers = interactive, answers
-        self._console = console(questions or sys.stderr)
-
-    def tell(self, message: str) -> None:
-        """Prints a message between the questions."""
-        self._console.print(Text(message))
-
-    def text(self, question: str, default: str) -> str:
-        """A line of text, not empty where there is a default."""
-        from rich.prompt import Prompt
-
-        if not self.interactive:
-            return default
-        return (
-            Prompt.ask(Text(question), console=self._console, default=default, stream=self._answers).strip() or default
-        )
-
-    def choice(self, question: str, choices: Sequence[Choice], default: Choice | None) -> Choice:
-        """One of the choices. Raises InputError where there is no default and nobody to ask."""
-        from rich.prompt import Prompt
-
-        if not self.interactive:
-            if default is None:
-                raise InputError(f"{question}?", f"give --family: {', '.join(choices)}")
-            return default
-        options: dict[str, Any] = {} if default is None else {"default": default}
-        answer = Prompt.ask(
-            Text(question), console=self._console, choices=list(choices), stream=self._answers, **options
-        )
-        return next(choice for choice in choices if choice == answer)
-
-    def number(self, question: str, default: float) -> float:
-        """A number that is not negative."""
-        from rich.prompt import FloatPrompt
-
-        if not self.interactive:
-            return default
-        return max(0.0, FloatPrompt.ask(Text(question), console=self._console, default=default, stream=self._answers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,14 @@ Sources: LyCORIS guidelines (arXiv 2309.14859, and its docs/Guidelines.md), kohy
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from curate import samples
 from curate.core.kinds import Kind
 from curate.diffusion.locate import EMBEDDED
+from curate.init import flow_recipe
 from curate.init.answers import Answers, ConceptAnswer
 from curate.init.bases import Base
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Options of the trainer that belong together, and why they are what they are."""
-
-    why: str
-    options: dict[str, Any]
-
+from curate.init.setting import Setting
 
 _TOY = Setting(
     "What the small base in curate learns within two minutes. A real base needs far gentler values: run `curate init` "
@@ -45,10 +36,13 @@ def recipe(answers: Answers, base: Base) -> list[Setting]:
     kind = leading_kind(answers.concepts)
     if base.name == "toy":
         return [_TOY]
-    return [
+    learned = flow_recipe.learned(kind, base.declaration) or [
         *_network(kind, len(answers.concepts), base),
-        *_length(kind, base),
         *_optimizer(kind, base),
+    ]
+    return [
+        *learned,
+        *_length(kind, base),
         *_memory(answers.gpu, base),
         *_captions(answers, base),
         *_objective(base),
@@ -142,6 +136,9 @@ def _memory(gpu: float, base: Base) -> Iterator[Setting]:
         yield Setting("Without a GPU, one picture at a time is as fast as several.", {"batch": 1})
         return
     for least, why, options in reversed(base.declaration.memory):
+        if gpu >= least and base.declaration.objective == "flow":
+            yield flow_recipe.memory(gpu, options)
+            return
         if gpu >= least:
             yield Setting(why, dict(options))
             return

@@ -8,10 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from safetensors.torch import save_file
 
+from curate.diffusion.family import families
+from curate.diffusion.family import family as family_named
 from curate.diffusion.foreign import NAMES
 from curate.errors import InputError
 from curate.init import (
@@ -34,6 +38,8 @@ from curate.init.kohya_file import training
 from curate.pipeline import SAMPLE, load
 from curate.stages.tag import Tag
 from curate.stages.train import Train
+from curate.train.loop.objective_options import check_family
+from curate.train.options import TrainOptions
 from tests.report.streams import Terminal
 
 ONE = (ConceptAnswer("dog", 30, ("zwx dog",), "character", "dog"),)
@@ -416,3 +422,74 @@ def test_relative_paths_of_a_kohya_command_are_meant_from_the_shells_folder(
     assert made.base == "owner/model"
     [first] = [line for line in made.cautions if line.startswith("output_dir")]
     assert first == f"output_dir loras is meant from {tmp_path}, as kohya's scripts do: it became {tmp_path / 'loras'}"
+
+
+def write_flow_model(folder: Path) -> Path:
+    """A folder that detection takes for Z-Image, whose name does not say whether it is distilled."""
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "ZImagePipeline"}')
+    return folder
+
+
+def test_a_flow_models_recipe_is_its_familys_guide(tmp_path: Path) -> None:
+    """Rank, rate and draw with whose they are; room by the card; options that diffusion models have are not there."""
+    base = str(write_flow_model(tmp_path / "z_image"))
+    written = pipeline_text(Answers("in/", ONE, "out/", base, 12))
+    options = read(written)["stages"][-1]["train"]  # type: ignore[index]
+    wanted = {
+        "algo": "lora",
+        "rank": 32,
+        "alpha": 32,
+        "learning_rate": 1e-4,
+        "flow_shift": 2,
+        "fit": "12GB",
+        "batch": 1,
+    }
+    assert {name: options[name] for name in wanted} == wanted
+    assert "# From musubi-tuner's documentation, ai-toolkit's preset." in written
+    assert not {"min_snr", "text_lr", "steps", "swap_blocks", "gradient_checkpointing"} & options.keys()
+    style = (ConceptAnswer("ink", 30, ("zwx ink",), "style"),)
+    assert read(pipeline_text(Answers("in/", style, "out/", base, 12)))["stages"][-1]["train"]["rank"] == 16  # type: ignore[index]
+
+
+@pytest.mark.parametrize("family", [name for name, one in families().items() if one.objective == "flow"])
+@pytest.mark.parametrize("gpu", [0, 12, 80])
+def test_recipes_of_flow_models_are_options_that_fit_them(family: str, gpu: float) -> None:
+    own = family_named(family)
+    answers = Answers("in/", ONE, "out/", next(iter(own.common)), gpu, family)
+    options = read(pipeline_text(answers))["stages"][-1]["train"]  # type: ignore[index]
+    check_family(TrainOptions(**{name: value for name, value in options.items() if name != "sample_prompts"}), own)
+
+
+def test_a_base_that_does_not_say_whether_it_is_distilled_is_asked_about(photos: Path) -> None:
+    base = str(write_flow_model(photos.parent / "mine"))
+    given = Given(input=str(photos), kinds={"": "object"}, base=base, gpu=0)
+    target = photos.parent / "p.yaml"
+    with pytest.raises(InputError, match=r"Is it the distilled one\?\n.*--no-distilled"):
+        ask(given, target, interactive=False)
+    answers = ask(dataclasses.replace(given, not_distilled=True), target, interactive=False)
+    assert answers.distilled is False
+    assert "\n      distilled: false\n" in pipeline_text(answers)
+    shown = Terminal()
+    said = io.StringIO("\n" * len(concepts_in(str(photos))) + "yes\n")
+    with pytest.raises(InputError, match="is distilled to few steps"):
+        ask(given, target, interactive=True, answers=said, questions=shown)
+
+
+def test_a_file_of_the_network_alone_gets_what_it_lacks(photos: Path) -> None:
+    """Asked for where it was not given; a wrong answer is told and asked for again."""
+    base, vae = photos.parent / "z_image.safetensors", photos.parent / "ae.safetensors"
+    keys = ("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token")
+    save_file({key: torch.zeros(8) for key in keys}, base)
+    save_file({"a": torch.zeros(1)}, vae)
+    target, shown = photos.parent / "sub/p.yaml", Terminal()
+    given = Given(input=str(photos), kinds={"": "object"}, base=str(base), family="zimage", gpu=0)
+    concepts = "\n" * len(concepts_in(str(photos)))
+    said = io.StringIO(f"{concepts}nowhere.safetensors\n\n{vae}\n\n")
+    answers = ask(given, target, interactive=True, answers=said, questions=shown)
+    assert answers.files == {"text_encoder": "Tongyi-MAI/Z-Image", "vae": str(vae)}
+    assert 'text_encoder "nowhere.safetensors" is not there' in shown.getvalue()
+    written = pipeline_text(answers)
+    assert f'\n      vae: "{vae}"\n' in written and "# tokenizer: FOLDER" in written
+    quiet = ask(dataclasses.replace(given, tokenizer="a/b", vae="a/c"), target, interactive=False)
+    assert quiet.files == {"text_encoder": "Tongyi-MAI/Z-Image", "vae": "a/c", "tokenizer": "a/b"}
