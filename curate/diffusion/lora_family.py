@@ -86,6 +86,7 @@ def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> boo
 
     None where no tensor tells it.
     """
+    told: bool | None = None
     for key, shape in shapes.items():
         name, suffix = split(key)
         if suffix != "lora_down.weight" or name not in table.names:
@@ -93,5 +94,7 @@ def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> boo
         layer = table.layer_names[table.names[name].key]
         module = table.frame.layer(layer)
         if module is not None and (layer.model or layer.part != "unet" or layer.key.endswith(WIDTHS)):
-            return shape[1] == module.weight.shape[1]
-    return None
+            if shape[1] != module.weight.shape[1]:
+                return False
+            told = True
+    return told

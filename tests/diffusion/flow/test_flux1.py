@@ -23,6 +23,7 @@ from curate.diffusion.frame import frame_of_family
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
 from curate.diffusion.locate import text_encoder_digest, text_encoder_files
+from curate.diffusion.lora_family import identify
 from curate.diffusion.networks import flux_network
 from curate.errors import InputError
 from curate.init import bases
@@ -254,6 +255,19 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path) -
         delta = held["lora_up.weight"] @ held["lora_down.weight"]
         torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
         assert delta.any()
+
+
+@pytest.mark.parametrize(
+    ("family", "joined", "wide"), [("flux1", 7 * 3072, 5 * 3072), ("klein-base-4b", 27648, 4 * 3072)]
+)
+def test_loras_of_a_few_blocks_are_told_from_klein_by_their_sizes(family: str, joined: int, wide: int) -> None:
+    """Both networks are as wide, and call these layers alike."""
+    found: dict[str, tuple[int, ...]] = {}
+    for layer, into, out in (("linear1", 3072, joined), ("linear2", wide, 3072)):
+        stem = f"lora_unet_single_blocks_7_{layer}"
+        found |= {f"{stem}.lora_down.weight": (4, into), f"{stem}.lora_up.weight": (out, 4), f"{stem}.alpha": ()}
+    table, _ = identify(found, {})
+    assert table is not None and table.family.name == family
 
 
 def test_diffusers_reads_kohyas_names_at_full_width(tmp_path: Path) -> None:
