@@ -118,14 +118,14 @@ class FlowTransformer(Backbone):
         files = text_encoder_files(options.text_encoder, offline)
         tokenizers = cls.tokenizers(options.tokenizer, place, offline)
         inside = [p for f in cls.tokenizer_folders for p in (tokenizers / f).glob("*")]
+        encoder = files[0].parent if files[0].name == "config.json" else files[0]
+        captions = cls.caption_encoder(encoder, tokenizers, files_digest([*files, *inside]))
         try:
             models = cls.models_of_file({plain_key(key): tensor for key, tensor in state.items()}, options.dtype)
         except (KeyError, ValueError, IndexError, StopIteration) as error:
             raise InputError(
                 f"{place.name} is not a complete network of {cls.family.title}: it lacks {error}", "fetch it again"
             ) from error
-        encoder = files[0].parent if files[0].name == "config.json" else files[0]
-        captions = cls.caption_encoder(encoder, tokenizers, files_digest([*files, *inside]))
         named = {name: _frozen(model) for name, model in models.items()}
         return Parts(named, None, [], cls.family.resolution, dict(cls.scheduler), captions)
 

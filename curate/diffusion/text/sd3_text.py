@@ -28,10 +28,10 @@ class SD3Text(CaptionEncoder):
 
     def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
         places = [encoder.parent / folder for folder in FOLDERS]
-        if lacking := [place.name for place in places if not (place / "config.json").is_file()]:
+        if not all((place / "config.json").is_file() for place in places):
             raise InputError(
-                f"{encoder.parent} does not hold {', '.join(lacking)}",
-                "give as text_encoder the folder of a model in diffusers' layout, which holds all three",
+                f"{encoder.parent} does not hold the three text encoders of Stable Diffusion 3",
+                "give as text_encoder the folder of such a model in diffusers' layout, which holds them",
             )
         whole = files_digest(path for place in places[1:] for path in place.glob("*"))
         super().__init__(lambda dtype: _load(places, dtype), text_digest(digest, whole))
