@@ -126,6 +126,7 @@ class QwenImage(FlowTransformer):
         least_gib=16,
         prompting="natural",
         kohya=("qwen_image_train_network", "qwen_image"),
+        ai_toolkit=("qwen_image",),
         guides={
             "qwen-image": (
                 "for Qwen-Image: rank 16, AdamW 5e-5, noise shifted by 2.2",

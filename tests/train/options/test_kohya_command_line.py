@@ -171,7 +171,7 @@ def test_words_are_split_as_their_shell_does(line: str, suffix: str, words: list
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("python flux_train_network.py --network_dim 4", "trains another family of models"),
+        ("python hunyuan_image_train_network.py --network_dim 4", "trains another family of models"),
         ("python train_db.py --seed 4", "train_db.py trains no LoRA"),
         ("echo hello", "holds no command of kohya's scripts"),
         ("python train_network.py --network_dim $RANK", "holds a variable that the file does not set"),

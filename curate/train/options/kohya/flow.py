@@ -58,7 +58,7 @@ def _prediction(t: Translation) -> None:
     elif kind is None and t.switch == "flux":
         t.result.notes.append("model_prediction_type is not set: sd-scripts takes sigma_scaled, curate raw")
     if t.has("guidance_scale"):
-        t.note("guidance_scale", "has no effect: a base that was not distilled does not read it")
+        t.note("guidance_scale", "is left out: a base that reads guidance is trained with the value its family needs")
 
 
 def _draw(t: Translation) -> str:

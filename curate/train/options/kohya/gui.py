@@ -193,8 +193,8 @@ def _families(t: Translation, settings: Settings) -> None:
         if box is None or not truth(box.value):
             continue
         if prefix not in known:
-            message = f"{box.where}: {title} is another family of models, which curate cannot train"
-            t.result.problems.append(Problem(message))
+            reason = "is another family of models, whose fields are not read; give the command that the window prints"
+            t.result.problems.append(Problem(f"{box.where}: {title} {reason}"))
             continue
         settings[prefix] = box
         for name in list(t.left):
