@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from curate.core import declarations
@@ -49,6 +50,7 @@ class Family:
     title, order     what people call it, and its place in help
     pipelines        its classes in model_index.json
     components       its folders in diffusers' layout
+    parts            what config.json of such a folder says it is: a class of diffusers, or a model_type of transformers
     objective        diffusion with ᾱ, or rectified flow with σ
     channels, factor channels of its latents, and pixels to a side of one of them
     step             what sides of pictures are multiples of, in pixels
@@ -119,6 +121,7 @@ class Family:
     order: int = 100
     pipelines: tuple[str, ...] = ()
     components: tuple[str, ...] = SD_COMPONENTS
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
     objective: Objective = "diffusion"
     channels: int = 4
     factor: int = 8
@@ -183,6 +186,11 @@ class Family:
         """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of a LoRA for a prediction."""
         number = 1 if prediction == "v" else 0
         return self.versions[number], self.architectures[number]
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model in diffusers' layout."""
+    return any((folder / index).is_file() for index in INDEXES)
 
 
 def families() -> dict[str, Family]:

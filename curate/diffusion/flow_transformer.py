@@ -14,6 +14,7 @@ from typing_extensions import override
 from curate.adapters.layer_name import Kind, LayerName, Rows
 from curate.diffusion.base import Backbone, LoadOptions, Parts
 from curate.diffusion.detect import plain_key, read_json
+from curate.diffusion.folder_check import check_folder
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import files_digest, snapshot, text_encoder_files
 from curate.diffusion.stable_diffusion import whole
@@ -97,6 +98,7 @@ class FlowTransformer(Backbone):
     @override
     @classmethod
     def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
+        check_folder(place, cls.family, own_vae=not options.vae)
         with quiet(), whole(place):
             models = cls.models_of_folder(place, options.dtype)
             vae = None if options.vae else _frozen(cls.autoencoder.of_folder(place / "vae"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion import tiny, toy
-from curate.diffusion.family import INDEXES, families
+from curate.diffusion.family import INDEXES, families, is_model
 from curate.errors import InputError, MissingError
 
 CHECKPOINTS = (".safetensors", ".ckpt")
@@ -39,7 +39,7 @@ def locate_base(base: str, offline: bool) -> Path:
     if place.suffix in CHECKPOINTS and place.is_file():
         return place
     if place.is_dir():
-        if not any((place / index).is_file() for index in INDEXES):
+        if not is_model(place):
             raise InputError(
                 f"{place} is not a diffusers model: it has no {' or '.join(INDEXES)}",
                 f"give the folder that contains {INDEXES[0]}",

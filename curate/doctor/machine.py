@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from curate.core.machine import memory_bytes
+from curate.diffusion.family import INDEXES
 from curate.doctor.findings import OPTIONAL, Device, Findings, Machine, OnDisk, Onnx, Torch
 
 
@@ -126,7 +127,7 @@ def _hub() -> tuple[list[OnDisk], list[str]]:
     found: list[OnDisk] = []
     for repo in sorted(cache.repos, key=lambda r: r.repo_id):
         files = {f.file_name for revision in repo.revisions for f in revision.files}
-        base = "base model" if "model_index.json" in files else repo.repo_type
+        base = "base model" if files & {*INDEXES} else repo.repo_type
         kind = "tagger" if repo.repo_id in published else base
         found.append(OnDisk(published.get(repo.repo_id, repo.repo_id), kind, str(repo.repo_path), repo.size_on_disk))
     whole = {repo.repo_path for repo in cache.repos}

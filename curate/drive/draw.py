@@ -15,6 +15,7 @@ from curate.core.events import Event, Listener, RecordDone, StageFinished, Stage
 from curate.core.files import write_text
 from curate.core.lock import run_lock
 from curate.core.store import Store
+from curate.diffusion.family import is_model
 from curate.drive.process_state import process_state
 from curate.errors import InputError
 from curate.pipeline import RunOptions
@@ -148,7 +149,7 @@ def _drawn(plan: Plan, session: Drawing) -> Grid:
 
 def _check_base(folder: Path, source: str, name: str) -> None:
     """Raises InputError for a folder that holds neither a training nor a base, and for the run of a base."""
-    if folder.is_dir() and not (folder / "model_index.json").is_file():
+    if folder.is_dir() and not is_model(folder):
         raise InputError(f"no LoRA was trained in {folder}, and it is no base model", "give a trained folder or a base")
     if name:
         raise InputError(f"run {name} has no effect: {source} is a base model", "give the folder that was trained")

@@ -15,6 +15,7 @@ from curate.adapters import tensor_file
 from curate.adapters.tensor_file import TensorFile
 from curate.core.files import copy_file
 from curate.diffusion.base_weights import BaseWeights, Tensors, part_of
+from curate.diffusion.family import is_model
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.changes import layer_adapter, weight_change
@@ -51,7 +52,7 @@ def merge_into_base(
 
 
 def _check(files: Sequence[Weighted], base: BaseWeights, target: Path) -> None:
-    if target.is_dir() and not (target / "model_index.json").is_file():
+    if target.is_dir() and not is_model(target):
         raise InputError(f"{target} is a folder that holds no diffusers model", "choose another name")
     if target.resolve() == base.root.resolve():
         raise InputError(f"{target} is the base itself", "choose another name")

@@ -39,7 +39,9 @@ def of_folder(place: Path) -> nn.Module:
 
 def load(vae: str, offline: bool) -> nn.Module:
     """The autoencoder that a user names, frozen. Raises InputError and MissingError."""
-    return load_named(vae, offline, _of_file, of_folder, "FLUX.1", "give ae.safetensors, or its folder")
+    return load_named(
+        vae, offline, _of_file, of_folder, "FLUX.1", "AutoencoderKL", "give ae.safetensors, or its folder"
+    )
 
 
 def _of_file(state: Mapping[str, Tensor]) -> nn.Module:

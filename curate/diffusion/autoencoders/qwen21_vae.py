@@ -27,7 +27,15 @@ def of_folder(place: Path) -> nn.Module:
 
 def load(vae: str, offline: bool) -> nn.Module:
     """The autoencoder that a user names, frozen. Raises InputError and MissingError."""
-    return load_named(vae, offline, _of_file, of_folder, "Qwen-Image 2.1", "give its folder, or a file by its names")
+    return load_named(
+        vae,
+        offline,
+        _of_file,
+        of_folder,
+        "Qwen-Image 2.1",
+        "AutoencoderKLQwenImage21",
+        "give its folder, or a file by its names",
+    )
 
 
 def _of_file(state: Mapping[str, Tensor]) -> nn.Module:

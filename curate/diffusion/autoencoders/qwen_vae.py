@@ -26,7 +26,15 @@ def of_folder(place: Path) -> nn.Module:
 
 def load(vae: str, offline: bool) -> nn.Module:
     """The autoencoder that a user names, frozen. Raises InputError and MissingError."""
-    return load_named(vae, offline, _of_file, of_folder, "Qwen-Image", "give qwen_image_vae.safetensors, or its folder")
+    return load_named(
+        vae,
+        offline,
+        _of_file,
+        of_folder,
+        "Qwen-Image",
+        "AutoencoderKLQwenImage",
+        "give qwen_image_vae.safetensors, or its folder",
+    )
 
 
 def _of_file(state: Mapping[str, Tensor]) -> nn.Module:

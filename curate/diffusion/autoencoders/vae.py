@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.diffusion.checkpoint_file import VAE, filled, read, vae_of
+from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import vae_files
 from curate.errors import InputError
@@ -34,15 +35,19 @@ def load_named(
     of_file: Callable[[Mapping[str, Tensor]], nn.Module],
     of_folder: Callable[[Path], nn.Module],
     title: str,
+    kind: str,
     remedy: str,
 ) -> nn.Module:
     """The autoencoder of a family that is always of one form, frozen: as the user names it.
 
-    `title` is whose it must be. Raises InputError for another one and MissingError for what is not there.
+    `title` is whose it must be, `kind` its class in diffusers. Raises InputError for another one, and MissingError for
+    what is not there.
     """
     files = vae_files(vae, offline)
     state = read(files[0]) if len(files) == 1 else {}
     try:
+        if not state:
+            check_part(files[0].parent, kind, title)
         with quiet():
             made = of_file(state) if state else of_folder(files[0].parent)
     except (OSError, ValueError, RuntimeError, KeyError, IndexError, InputError) as error:

@@ -88,6 +88,12 @@ class Anima(FlowTransformer):
         order=4,
         pipelines=("AnimaModularPipeline",),
         components=("transformer", "text_conditioner", "text_encoder", "tokenizer", "t5_tokenizer", "vae", "scheduler"),
+        parts={
+            "transformer": "CosmosTransformer3DModel",
+            "text_conditioner": "AnimaTextConditioner",
+            "text_encoder": "qwen3",
+            "vae": "AutoencoderKLQwenImage",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

@@ -64,6 +64,12 @@ class Flux1(FlowTransformer):
         order=13,
         pipelines=("FluxPipeline",),
         components=("transformer", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "vae", "scheduler"),
+        parts={
+            "transformer": "FluxTransformer2DModel",
+            "text_encoder": "clip_text_model",
+            "text_encoder_2": "t5",
+            "vae": "AutoencoderKL",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

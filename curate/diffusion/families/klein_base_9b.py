@@ -18,6 +18,7 @@ class Klein9B(Klein):
         order=6,
         pipelines=("Flux2KleinPipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={"transformer": "Flux2Transformer2DModel", "text_encoder": "qwen3", "vae": "AutoencoderKLFlux2"},
         core="transformer",
         objective="flow",
         prediction="flow",

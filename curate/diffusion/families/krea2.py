@@ -44,6 +44,11 @@ class Krea2(FlowTransformer):
         order=7,
         pipelines=("Krea2Pipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={
+            "transformer": "Krea2Transformer2DModel",
+            "text_encoder": "qwen3_vl",
+            "vae": "AutoencoderKLQwenImage",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

@@ -76,6 +76,7 @@ class Lumina2(FlowTransformer):
         order=12,
         pipelines=("Lumina2Pipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={"transformer": "Lumina2Transformer2DModel", "text_encoder": "gemma2", "vae": "AutoencoderKL"},
         core="transformer",
         objective="flow",
         prediction="flow",

@@ -75,6 +75,11 @@ class QwenImage(FlowTransformer):
         order=8,
         pipelines=("QwenImagePipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={
+            "transformer": "QwenImageTransformer2DModel",
+            "text_encoder": "qwen2_5_vl",
+            "vae": "AutoencoderKLQwenImage",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

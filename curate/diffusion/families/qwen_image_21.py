@@ -91,6 +91,11 @@ class QwenImage21(FlowTransformer):
         order=9,
         pipelines=("QwenImage21Pipeline",),
         components=("transformer", "text_encoder", "processor", "vae", "scheduler"),
+        parts={
+            "transformer": "QwenImage21Transformer2DModel",
+            "text_encoder": "qwen3_vl",
+            "vae": "AutoencoderKLQwenImage21",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

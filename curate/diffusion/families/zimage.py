@@ -82,6 +82,7 @@ class ZImage(FlowTransformer):
         order=5,
         pipelines=("ZImagePipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={"transformer": "ZImageTransformer2DModel", "text_encoder": "qwen3", "vae": "AutoencoderKL"},
         core="transformer",
         objective="flow",
         prediction="flow",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from curate.diffusion.folder_check import check_vocabulary
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -64,6 +65,7 @@ def read_tokenizer(kind: str, place: Path) -> Any:
     """A tokenizer of transformers, by the name of its class. Raises InputError for a folder without one."""
     import transformers
 
+    check_vocabulary(place)
     theirs: Any = transformers
     try:
         with quiet("transformers"):

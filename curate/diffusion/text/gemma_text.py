@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.diffusion.checkpoint_file import filled, read
+from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -24,6 +25,8 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
     """The model without its head, frozen. Raises InputError for what is none."""
     from transformers import Gemma2Model
 
+    if place.is_dir():
+        check_part(place, "gemma2", "Lumina 2")
     try:
         with quiet():
             if place.is_dir():

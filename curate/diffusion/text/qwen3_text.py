@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled, read
 from curate.diffusion.detect import read_json
+from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -21,6 +22,8 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
     """The model without its head, frozen. Raises InputError for what is none."""
     from transformers import Qwen3Model
 
+    if place.is_dir():
+        check_part(place, "qwen3", "this base")
     try:
         with quiet():
             if place.is_dir():

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
 Kind = Literal["Qwen2.5-VL", "Qwen3-VL"]
 CLASSES: Mapping[Kind, str] = {"Qwen2.5-VL": "Qwen2_5_VL", "Qwen3-VL": "Qwen3VL"}
 """How the names of transformers' classes begin."""
+MODEL_TYPES: Mapping[Kind, str] = {"Qwen2.5-VL": "qwen2_5_vl", "Qwen3-VL": "qwen3_vl"}
 TURNS: Mapping[Kind, float] = {"Qwen2.5-VL": 1e6, "Qwen3-VL": 5e6}
 """θ of the positions, which no file tells."""
 HEAD = 128
@@ -35,6 +37,8 @@ def load(place: Path, dtype: torch.dtype, kind: Kind) -> nn.Module:
     import transformers
 
     theirs: Any = transformers
+    if place.is_dir():
+        check_part(place, MODEL_TYPES[kind], "this base")
     files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
     try:
         with quiet():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.diffusion.checkpoint_file import filled, read
+from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.errors import InputError
 
@@ -21,6 +22,8 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
     """The encoder, frozen. Raises InputError for what is none."""
     from transformers import T5EncoderModel
 
+    if place.is_dir():
+        check_part(place, "t5", "this base")
     try:
         with quiet():
             if place.is_dir():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from curate.diffusion.detect import Traits, traits, traits_of_family
+from curate.diffusion.family import family
+from curate.diffusion.folder_check import check_folder
 from curate.diffusion.locate import locate_base
 from curate.errors import CurateError, InputError
 from curate.train.options import TrainOptions
@@ -32,6 +34,8 @@ def base_traits(options: TrainOptions, place: Path | None) -> Traits:
         return traits_of_family(options.family)
     base = traits(options.base, offline=True, family=options.family)
     check_family(options, base.family)
+    if place.is_dir():
+        check_folder(place, family(base.family), own_vae=not options.vae)
     return base
 
 
