@@ -8,14 +8,18 @@ from collections.abc import Generator
 from importlib import import_module
 
 
+def silence_bitsandbytes() -> None:
+    """No advice to download kernels, which nothing here runs; said before it is imported."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
 @contextlib.contextmanager
 def quiet(*libraries: str) -> Generator[None]:
     """No progress bars and no advice on stderr from the libraries that read models: transformers and diffusers.
 
     With names, from these alone: what needs only a tokenizer need not load diffusers, which takes PyTorch with it.
     """
-    # it advises kernels to be downloaded, which nothing here runs
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    silence_bitsandbytes()
     found = [import_module(f"{name}.utils.logging") for name in libraries or ("transformers", "diffusers")]
     before = [(one, one.get_verbosity(), one.is_progress_bar_enabled()) for one in found]
     for one in found:

@@ -13,7 +13,7 @@ from curate.errors import CurateError, InputError
 from curate.lora.changes import change_norm, layer_adapter
 from curate.lora.file import LoraFile, open_lora
 from curate.lora.output import key_spellings
-from curate.lora.readers import HOMES, READERS, Verdict, verdict
+from curate.lora.readers import HOMES, READERS, Reader, Verdict, verdict
 
 USUAL = ("F16", "BF16", "F32")
 ALPHA_FREE = ("ia3", "full", "norm", "diag-oft")
@@ -193,14 +193,31 @@ def _of_programs(file: LoraFile, verdicts: Sequence[Verdict], wanted: Sequence[s
     homes = {HOMES.get(spelling) for keys in file.layers.values() for spelling in key_spellings(file, keys)}
     for one in verdicts:
         name = one.reader.name
-        matters = name in wanted if wanted else one.partial or (name in homes and not one.reads)
+        lost = name in homes and not one.reads and not _has_other_readers(file, one, verdicts)
+        matters = name in wanted if wanted else one.partial or lost
         if one.whole or not matters:
             continue
         if not wanted and one.differs and one.reads == one.layers and not _dora(one):
             # the strength in a configuration: the program whose names they are applies it
             continue
         reasons = ", ".join(f"{reason} ({count})" for reason, count in one.reasons.items())
-        yield Problem(f"{one.reader.title} {one.text}: {reasons}", remedy=_remedy(one))
+        yield Problem(f"{one.reader.title} {one.text}: {reasons}", remedy=_remedy(file, one))
+
+
+def _has_other_readers(file: LoraFile, one: Verdict, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a program refuses an algorithm whose layers another reads under the same names, of a flow family."""
+    assert file.table is not None
+    renamed = any(reason.startswith((*RENAMED, "an alpha")) for reason in one.reasons)
+    return bool(file.table.family.readers) and not renamed and any(other.whole for other in verdicts)
+
+
+def _names_for(file: LoraFile, reader: Reader) -> str:
+    """The names that a program reads: where it reads the family's own, these."""
+    own = file.table.family if file.table else None
+    read = own.readers.get(reader.name, ()) if own else ()
+    if own is None or not read:
+        return reader.to
+    return own.file_names if own.file_names in read else read[0]
 
 
 RENAMED = ("names of", "layer names", "a strength", "alphas of", "convolutions where")
@@ -211,11 +228,11 @@ def _dora(one: Verdict) -> bool:
     return any(reason.startswith("DoRA") for reason in one.reasons)
 
 
-def _remedy(one: Verdict) -> str:
+def _remedy(file: LoraFile, one: Verdict) -> str:
     """How to make a file that the program reads."""
     reasons = list(one.reasons)
     if any(reason.startswith("DoRA along") for reason in reasons):
         return "merge it into the base: curate lora merge FILE --base MODEL -o NEW"
     if any(reason.startswith(RENAMED) for reason in reasons):
-        return f"curate lora convert FILE --to {one.reader.to} -o NEW"
+        return f"curate lora convert FILE --to {_names_for(file, one.reader)} -o NEW"
     return "curate lora resize FILE --recipe fro=0.99 -o NEW makes a plain LoRA"

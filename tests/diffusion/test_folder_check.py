@@ -67,14 +67,12 @@ def shards(place: Path) -> None:
         (cut("text_encoder/*.safetensors"), "is truncated: it has"),
         (cut("vae/*.safetensors"), "is truncated: it has"),
         (shards, "model-00002-of-00002.safetensors is missing"),
-        (says("transformer", _class_name="Flux2Transformer2DModel"), "transformer holds a Flux2Transformer2DModel, and"),
+        (says("transformer", _class_name="Flux2Transformer2DModel"), "transformer holds a Flux2Transformer2DModel"),
         (says("text_encoder", model_type="qwen3_vl"), "text_encoder holds a qwen3_vl, and Z-Image needs a qwen3 there"),
         (says("vae", _class_name="AutoencoderKLQwenImage"), "vae holds a AutoencoderKLQwenImage, and Z-Image needs"),
     ],
 )  # fmt: skip
-def test_the_part_at_fault_is_named(
-    change: Callable[[Path], None], words: str, zimage: Path, tmp_path: Path
-) -> None:
+def test_the_part_at_fault_is_named(change: Callable[[Path], None], words: str, zimage: Path, tmp_path: Path) -> None:
     place = tmp_path / "z-image"
     shutil.copytree(zimage, place)
     change(place)

@@ -261,3 +261,30 @@ def test_an_alpha_under_diffusers_names_stops_diffusers(tmp_path: Path) -> None:
         done = check(str(written(tmp_path / f"{name}.safetensors", tensors, {})))
         [reasons[name]] = [one.reasons for one in done.verdicts if one.reader.name == "diffusers"]
     assert reasons == {"plain": {}, "alpha": {"an alpha, which it takes for an error": 2}}
+
+
+def of_zimage(path: Path, stem: str, suffixes: dict[str, Tensor]) -> Checked:
+    tensors = {f"{stem.format(n=n, p=p)}.{s}": t for n in range(2) for p in "qkv" for s, t in suffixes.items()}
+    return check(str(written(path, tensors, {"ss_base_model_version": "Z-Image"})))
+
+
+def test_an_algorithm_that_diffusers_lacks_is_no_fault_where_another_program_reads_it(tmp_path: Path) -> None:
+    hada = {f"hada_w{n}_{side}": torch.randn(*shape) for n in (1, 2) for side, shape in (("a", (8, 2)), ("b", (2, 8)))}
+    found = of_zimage(tmp_path / "a.safetensors", "transformer.layers.{n}.attention.to_{p}", hada)
+    assert {one.reader.name: one.whole for one in found.verdicts}["comfyui"]
+    assert [p.message for p in found.problems if p.loses] == []
+    wanted = check(found.path, None, ("diffusers",))
+    assert any("diffusers refuses it" in p.message for p in wanted.problems)
+
+
+def test_the_remedy_for_names_is_those_of_the_family(tmp_path: Path) -> None:
+    factors = {"lora_down.weight": torch.randn(2, 8), "lora_up.weight": torch.randn(8, 2), "alpha": torch.tensor(2.0)}
+    tensors = {
+        f"lora_unet_layers_{n}_{layer}.{suffix}": value
+        for n in range(2)
+        for layer in ("attention_to_q", "feed_forward_w1")
+        for suffix, value in factors.items()
+    }
+    found = check(str(written(tmp_path / "a.safetensors", tensors, {"ss_base_model_version": "Z-Image"})))
+    [problem] = [p for p in found.problems if "ComfyUI reads 2 of 4" in p.message]
+    assert problem.remedy == "curate lora convert FILE --to diffusers -o NEW"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from curate.core.counting import counted
+from curate.diffusion.library_logging import silence_bitsandbytes
 from curate.errors import InputError, MissingError
 
 EXTRAS = {"bitsandbytes": "8bit"}
@@ -126,6 +127,7 @@ def installed(path: str) -> Any:
     """The class at a dotted path. Raises MissingError and InputError."""
     module, _, name = path.rpartition(".")
     package = module.split(".")[0]
+    silence_bitsandbytes()
     try:
         found = getattr(importlib.import_module(module), name)
     except ImportError as error:

@@ -112,6 +112,7 @@ def settle(values: dict[str, Value], options: TrainOptions, base: Traits | None,
     put("layer_preset", preset, "base" if preset == own.layers else algo)
     if own.stored_text:
         values["max_tokens"], values["clip_skip"] = Value(own.caption_tokens, "base"), Value(None, "base")
+        values["text_lr"] = Value("-", "base")
     put("names", resolve.file_names(options, own), "base")
     if not own.distilled:
         put("distilled", False, "base")
