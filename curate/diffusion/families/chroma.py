@@ -89,6 +89,11 @@ class Chroma(FlowTransformer):
         order=14,
         pipelines=("ChromaPipeline",),
         components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
+        parts={
+            "transformer": "ChromaTransformer2DModel",
+            "text_encoder": "t5",
+            "vae": "AutoencoderKL",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",

@@ -28,6 +28,13 @@ class SD35Large(SD3):
             "vae",
             "scheduler",
         ),
+        parts={
+            "transformer": "SD3Transformer2DModel",
+            "text_encoder": "clip_text_model",
+            "text_encoder_2": "clip_text_model",
+            "text_encoder_3": "t5",
+            "vae": "AutoencoderKL",
+        },
         core="transformer",
         objective="flow",
         prediction="flow",
