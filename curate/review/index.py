@@ -118,7 +118,7 @@ class Index:
         return [
             dataclasses.replace(
                 one,
-                captions=tuple(text for text in one.captions if str(text) in now.files),
+                texts=tuple(text for text in one.texts if str(one.place / text) in now.files),
                 mask=one.mask if str(one.mask) in now.files else None,
             )
             for one in pictures
