@@ -77,7 +77,7 @@ def _moved(chosen: dict[str, Any], order: Sequence[str]) -> Iterator[str]:
     """A line for each relative path that a pipeline in another folder would mean from there."""
     for name in order:
         if (place := _place(name, chosen[name])) != chosen[name]:
-            yield f"{name} {chosen[name]} is meant from {Path.cwd()}, as kohya's scripts do: it became {place}"
+            yield f"{name} {chosen[name]} is meant from {Path.cwd()}, as there: it became {place}"
 
 
 def _rest(notes: Sequence[str]) -> Iterator[str]:

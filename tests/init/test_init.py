@@ -421,7 +421,7 @@ def test_relative_paths_of_a_kohya_command_are_meant_from_the_shells_folder(
     assert values["output_dir"] == str(tmp_path / "loras") and values["reg_folder"] == str(tmp_path / "reg")
     assert made.base == "owner/model"
     [first] = [line for line in made.cautions if line.startswith("output_dir")]
-    assert first == f"output_dir loras is meant from {tmp_path}, as kohya's scripts do: it became {tmp_path / 'loras'}"
+    assert first == f"output_dir loras is meant from {tmp_path}, as there: it became {tmp_path / 'loras'}"
 
 
 def write_flow_model(folder: Path) -> Path:
