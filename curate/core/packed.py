@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 _BLOCK = 64
-"""Values packed together: records of tiny pictures took 41 bytes each, of 1,200 as they are; a third less in blocks of
+"""Values packed together: records of tiny pictures took 41 bytes each, of 800 as they are; a third less in blocks of
 512, which take longer to read here and there."""
 _OPEN = 8
 """Blocks that stay unpacked for who reads here and there: executors hand records back nearly in order."""
