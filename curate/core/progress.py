@@ -28,14 +28,14 @@ class Progress:
         self._results: Packed[tuple[Record, ...]] = Packed()
         self._order = array("q")
 
-    def recall(self, found: Iterable[tuple[Record, int | None, Sequence[Record], Sequence[int]]]) -> None:
+    def recall(self, records: Iterable[tuple[Record, int | None, Sequence[Record], Sequence[int]]]) -> None:
         """Takes each record, its level, what it became, and which stages passed it by; None where it is left out."""
-        self.known = Manifest(self._recalled(found))
+        self.known = Manifest(self._recalled(records))
 
     def _recalled(
-        self, found: Iterable[tuple[Record, int | None, Sequence[Record], Sequence[int]]]
+        self, records: Iterable[tuple[Record, int | None, Sequence[Record], Sequence[int]]]
     ) -> Iterator[Record]:
-        for record, level, results, passed in found:
+        for record, level, results, passed in records:
             if level is not None:
                 self.count += 1
                 self._at[level] += 1
