@@ -78,7 +78,9 @@ def _lost(network: Network, names: str, held: str | dict[str, Tensor], given: Ma
         odd = _odd(network, tensors, header or {})
     except Exception as error:  # a converter may stumble over anything, and so would every reader of the file
         odd = [f"{type(error).__name__}: {error}"]
-    return odd[0] + (f", and {len(odd) - 1} more" if odd[1:] else "") if odd else ""
+    if not odd:
+        return ""
+    return odd[0] + (f", and {len(odd) - 1} more" if odd[1:] else "")
 
 
 def _loader(family: Family) -> Any:
