@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.diffusion import foreign
-from curate.diffusion.family import INDEXES, Family, Prediction, families, titles
+from curate.diffusion.family import INDEXES, Family, Prediction, families, is_model, titles
 from curate.diffusion.family import family as family_named
 from curate.diffusion.locate import locate_base
 from curate.errors import InputError
@@ -32,6 +32,8 @@ def traits(base: str, offline: bool, family: str | None = None) -> Traits:
     Raises InputError for what cannot be trained and MissingError for what is not on this machine.
     """
     place = locate_base(base, offline)
+    if place.is_file() and is_model(place.parent.parent) and (place.parent / "config.json").is_file():
+        raise InputError(f"{place} is one part of a model in diffusers' layout", f"give {place.parent.parent}")
     return _of_folder(place, base, family) if place.is_dir() else of_keys(keys(place), place, family)
 
 

@@ -129,9 +129,10 @@ def snapshot(name: str, offline: bool, patterns: list[str], what: str = "base mo
         raise InputError(f'"{name}" is neither a folder nor a hub name: {error}') from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         if offline:
+            how = "offline mode is on (offline, or HF_HUB_OFFLINE)"
             raise MissingError(
-                f"{what} {name} is not downloaded, and offline mode is on (offline, or HF_HUB_OFFLINE)",
-                "run once without offline mode to download it, or give a folder or a file on disk",
+                f"{what} {name} is no folder here and not downloaded, and {how}",
+                "run once without offline mode to download it, or give a folder or a file that is on this disk",
             ) from error
         raise MissingError(
             f"{what} {name} cannot be downloaded from the hub: {_said(error)}", _remedy(error)

@@ -8,13 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from curate.diffusion.detect import traits
 from curate.diffusion.family import families, family
 from curate.diffusion.family_class import family_class
 from curate.diffusion.folder_check import check_folder
 from curate.errors import InputError
 from curate.train.options import TrainOptions
+from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_place, base_traits
+from curate.train.planning.requirements import missing
 
 FLOW = [name for name, found in families().items() if found.stored_text]
 
@@ -88,6 +92,23 @@ def test_another_autoencoder_stands_in_for_one_that_is_missing(zimage: Path, tmp
     shutil.rmtree(place / "vae")
     options = TrainOptions(base=str(place), vae="ae.safetensors")
     assert base_traits(options, base_place(options)).family == "zimage"
+
+
+def test_a_part_is_not_taken_for_a_file_of_its_own(zimage: Path) -> None:
+    file = zimage / "transformer/diffusion_pytorch_model.safetensors"
+    with pytest.raises(InputError, match="is one part of a model in diffusers' layout") as error:
+        traits(str(file), offline=True)
+    assert error.value.remedy == f"give {zimage}"
+    said = missing(TrainOptions(base=str(file)), zimage / "none", "cpu")
+    assert not any("CLIP" in one.message for one in said)
+
+
+def test_a_guide_of_another_family_is_refused(zimage: Path) -> None:
+    options = TrainOptions(base=str(zimage), guide="anima")
+    place = base_place(options)
+    with pytest.raises(InputError, match="guide anima is for Anima, and the base is Z-Image") as error:
+        check_base(options, base_traits(options, place), place, torch.device("cpu"))
+    assert error.value.remedy == "choose from zimage, zimage-onetrainer"
 
 
 @pytest.mark.parametrize("name", FLOW)

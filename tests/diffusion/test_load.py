@@ -119,7 +119,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("base", "error", "message"),
     [
-        ("nobody/nothing-of-this-name", MissingError, "is not downloaded, and offline mode is on"),
+        ("nobody/nothing-of-this-name", MissingError, "is no folder here and not downloaded, and offline mode is on"),
         ("no/such/file.safetensors", InputError, "is not there"),
         ("./nowhere", InputError, "is not there"),
     ],
@@ -312,7 +312,7 @@ def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
         vae_digest(str(tmp_path / name), True)
     with pytest.raises(InputError, match="contains no autoencoder"):
         load("tiny", True, LoadOptions(vae=str(header(tmp_path / "x.safetensors", "x"))))
-    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name is not downloaded, and offline mode is on"):
+    with pytest.raises(MissingError, match="vae nobody/nothing-of-this-name is no folder here and not downloaded"):
         vae_digest("nobody/nothing-of-this-name", True)
 
 

@@ -14,7 +14,7 @@ from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
 from curate.diffusion.detect import Traits
-from curate.diffusion.family import Family, family
+from curate.diffusion.family import Family, families, family
 from curate.diffusion.flow_transformer import check_given
 from curate.diffusion.frame import frame
 from curate.errors import InputError, MissingError
@@ -42,6 +42,7 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         check_given(outlined.family.title, place.name, options.vae, options.text_encoder)
     if "base" in options.model_fields_set or options.distilled is not None:
         distilled.check(outlined.family, options.base, options.distilled, place)
+    _check_guide(options, outlined.family)
     _check_clip_skip(options, outlined)
     _check_precision(options, outlined.family)
     _check_readers(options, outlined.family)
@@ -53,6 +54,17 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
     if options.compile and (lack := compile.lacking(device)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
     return outlined
+
+
+def _check_guide(options: TrainOptions, own: Family) -> None:
+    owners = [found for found in families().values() if options.guide in found.guides]
+    if owners and own.name not in {one.name for one in owners}:
+        titles = " and ".join(one.title for one in owners)
+        fitting = ", ".join(own.guides)
+        raise InputError(
+            f"guide {options.guide} is for {titles}, and the base is {own.title}",
+            f"choose from {fitting}" if fitting else "leave it out",
+        )
 
 
 def _check_names(options: TrainOptions, frame: Backbone, adapters: Mapping[str, Adapter]) -> None:

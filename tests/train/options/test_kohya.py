@@ -269,6 +269,13 @@ def test_files_that_are_none(text: str | None, message: str, tmp_path: Path) -> 
         TrainOptions.build({"from_kohya": (str(path),)})
 
 
+def test_settings_of_onetrainer_are_not_taken_for_kohyas(tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text('{"__version": 6, "training_method": "LORA", "learning_rate": 3e-4}', encoding="utf-8")
+    with pytest.raises(ValueError, match="holds OneTrainer's settings, which are not read"):
+        TrainOptions.build({"from_kohya": (str(path),)})
+
+
 def test_a_lokr_of_a_rank_without_end_is_the_full_matrix(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(

@@ -54,6 +54,9 @@ def _table(path: Path, text: str, result: Imported) -> Table | None:
     if not isinstance(table, dict):
         result.problems.append(Problem(f"{path} has no settings"))
         return None
+    if "training_method" in table and "__version" in table:
+        result.problems.append(Problem(f"{path} holds OneTrainer's settings, which are not read"))
+        return None
     return cast(Table, table)
 
 
