@@ -69,7 +69,6 @@ def test_a_yaml_beside_says_what_sd2_predicts(text: str, wanted: str, tmp_path: 
     ("kind", "name"),
     [
         ("FluxPipeline", r"FLUX\.1 schnell"),
-        ("ChromaPipeline", "Chroma"),
         ("StableDiffusionXLImg2ImgPipeline", "the SDXL refiner"),
         ("PixArtSigmaPipeline", "PixArt Sigma"),
         ("SomethingNewPipeline", "a SomethingNewPipeline"),

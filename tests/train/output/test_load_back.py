@@ -160,7 +160,11 @@ def test_a_training_whose_file_diffusers_misreads_keeps_it_and_says_so(
     assert path == file and path.read_bytes() == kept
 
 
-UNREAD = {("klein-base-4b", "kohya"): "double_stream_modulation_img", ("klein-base-9b", "kohya"): "double_stream_modu"}
+UNREAD = {
+    ("klein-base-4b", "kohya"): "double_stream_modulation_img",
+    ("klein-base-9b", "kohya"): "double_stream_modulation_img",
+    ("flux1", "kohya"): "x_embedder",
+}
 """Layers that no preset but full trains, and that diffusers passes over under these names."""
 
 
@@ -176,5 +180,5 @@ def test_every_layer_of_the_full_size_is_read_or_named(name: str) -> None:
         if (name, names) not in UNREAD:
             lora_file.check_names(given, adapters)
             continue
-        with pytest.raises(CurateError, match=rf"the layer \S+{UNREAD[name, names]}\S+ loads as nothing"):
+        with pytest.raises(CurateError, match=rf"the layer \S+{UNREAD[name, names]}\S* loads as nothing"):
             lora_file.check_names(given, adapters)
