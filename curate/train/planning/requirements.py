@@ -102,7 +102,7 @@ def _tokenizer(options: TrainOptions, offline: bool) -> None:
     own = None
     with contextlib.suppress(CurateError):  # `_base` says what is wrong
         own = family_class(traits(options.base, offline=True, family=options.family).family)
-    if own is None and not _is_pickle(base):
+    if own is None and base.is_file() and not _is_pickle(base):
         return
     if own is None or not own.family.stored_text:
         tokenizer.check(options.tokenizer, base, offline)
