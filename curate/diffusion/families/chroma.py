@@ -131,6 +131,54 @@ class Chroma(FlowTransformer):
         common={"lodestones/Chroma1-HD": "Chroma, photos and drawings by sentences"},
         least_gib=12,
         prompting="natural",
+        kohya=("flux_train_network", "flux", "chroma"),
+        ai_toolkit=("chroma",),
+        guides={
+            "chroma": (
+                "for Chroma: rank and alpha 16, AdamW 1e-4, 2000 steps at 512, 768 and 1024, fp8 base",
+                {
+                    "ai-toolkit's example, SimpleTuner's documentation": {
+                        "rank": 16,
+                        "gradient_checkpointing": True,
+                    },
+                    "ai-toolkit's example": {
+                        "alpha": 16.0,
+                        "learning_rate": 1e-4,
+                        "batch": 1,
+                        "steps": 2000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                    },
+                    "ai-toolkit's default": {"schedule": "constant"},
+                    "OneTrainer's preset; ai-toolkit takes its 8-bit form": {"optimizer": "adamw"},
+                    "OneTrainer's preset, ai-toolkit's example": {"base_precision": "fp8"},
+                    "sd-scripts' documentation, ai-toolkit's default": {
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                    },
+                },
+            ),
+            # its preset draws noise levels by an inverted parabola, which is no draw here
+            "chroma-onetrainer": (
+                "for Chroma: OneTrainer's preset, but for its noise. Rank 16, alpha 1, AdamW 3e-4, batch 2 at 512, fp8",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-4,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 2,
+                        "showings": 100,
+                        "resolution": 512,
+                        "base_precision": "fp8",
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

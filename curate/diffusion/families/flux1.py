@@ -108,7 +108,7 @@ class Flux1(FlowTransformer):
         names=(r"flux[-_. ]?1(?!.*(fill|kontext|canny|depth|redux))[^/]*dev", r"flux[-_. ]?1?[-_. ]?d(ev)?(?![a-z])"),
         common={"black-forest-labs/FLUX.1-dev": "FLUX.1 dev, photos and drawings by sentences; non-commercial"},
         least_gib=16,
-        kohya=("flux_train_network", "flux"),
+        kohya=("flux_train_network", "flux", "flux"),
         ai_toolkit=("flux",),
         prompting="natural",
         guides={

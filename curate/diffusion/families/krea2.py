@@ -90,7 +90,7 @@ class Krea2(FlowTransformer):
         ai_toolkit=("krea2",),
         guides={
             "krea2": (
-                "for Krea 2: rank and alpha 32 on every linear layer, AdamW 1e-4, shift by the picture's size",
+                "for Krea 2: rank and alpha 32 on every linear layer, AdamW 1e-4, 3000 steps at 512 to 1024, fp8 base",
                 {
                     "its makers' default, as musubi-tuner's documentation has it": {
                         "rank": 32,
@@ -99,6 +99,15 @@ class Krea2(FlowTransformer):
                     },
                     "musubi-tuner's documentation, ai-toolkit's preset": {"learning_rate": 1e-4},
                     "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
+                    "ai-toolkit's preset": {
+                        "weight_decay": 1e-4,
+                        "schedule": "constant",
+                        "batch": 1,
+                        "steps": 3000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                        "base_precision": "fp8",
+                    },
                     "musubi-tuner's documentation": {
                         "timestep_sampling": "logit-normal",
                         "dynamic_shift": True,

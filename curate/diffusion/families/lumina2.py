@@ -115,6 +115,44 @@ class Lumina2(FlowTransformer):
             "neta-art/Neta-Lumina": "Neta Lumina, a Lumina 2, anime by tags and sentences",
         },
         least_gib=10,
+        kohya=("lumina_train_network", "lumina"),
+        ai_toolkit=("lumina2",),
+        guides={
+            "lumina2": (
+                "for Lumina 2: rank and alpha 16, AdamW 1e-4, 2000 steps at 512, 768 and 1024, shift by the size",
+                {
+                    "ai-toolkit's example, SimpleTuner's documentation": {"rank": 16, "alpha": 16.0},
+                    "every program's example": {"learning_rate": 1e-4, "gradient_checkpointing": True},
+                    "ai-toolkit's example": {
+                        "batch": 1,
+                        "steps": 2000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                    },
+                    "sd-scripts' documentation": {
+                        "optimizer": "adamw",
+                        "timestep_sampling": "uniform",
+                        "dynamic_shift": True,
+                    },
+                    "sd-scripts' and SimpleTuner's documentation": {"schedule": "constant"},
+                },
+            ),
+            "lumina2-sd-scripts": (
+                "for Lumina 2: sd-scripts' documentation. Rank and alpha 8, AdamW 1e-4, shift by the picture's size",
+                {
+                    "sd-scripts' documentation": {
+                        "rank": 8,
+                        "alpha": 8.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 1e-4,
+                        "schedule": "constant",
+                        "timestep_sampling": "uniform",
+                        "dynamic_shift": True,
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

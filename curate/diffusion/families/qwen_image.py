@@ -134,7 +134,7 @@ class QwenImage(FlowTransformer):
         ai_toolkit=("qwen_image",),
         guides={
             "qwen-image": (
-                "for Qwen-Image: rank 16, AdamW 5e-5, noise shifted by 2.2",
+                "for Qwen-Image: rank 16, AdamW 5e-5, 2000 steps at 512, 768 and 1024, noise shifted by 2.2, fp8 base",
                 {
                     "musubi-tuner's documentation": {
                         "rank": 16,
@@ -146,6 +146,13 @@ class QwenImage(FlowTransformer):
                     },
                     "OneTrainer's preset; others take its 8-bit form": {"optimizer": "adamw"},
                     "musubi-tuner's documentation, OneTrainer's preset": {"schedule": "constant"},
+                    "ai-toolkit's example": {
+                        "batch": 1,
+                        "steps": 2000,
+                        "resolution": (512, 768, 1024),
+                        "caption_dropout": 0.05,
+                    },
+                    "OneTrainer's and ai-toolkit's preset": {"base_precision": "fp8"},
                 },
             ),
         },

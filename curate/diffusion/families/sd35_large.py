@@ -75,6 +75,32 @@ class SD35Large(SD3):
         },
         least_gib=16,
         prompting="natural",
+        kohya=("sd3_train_network", "sd3"),
+        ai_toolkit=("sd3",),
+        guides={
+            "sd35-large": (
+                "for SD 3.5 large: rank and alpha 16, AdamW 1e-4, 2000 steps at 1024, noise drawn evenly, fp8 base",
+                {
+                    "ai-toolkit's example, sd-scripts' documentation": {"rank": 16, "gradient_checkpointing": True},
+                    "ai-toolkit's example, sd-scripts' and SimpleTuner's documentation": {"learning_rate": 1e-4},
+                    "ai-toolkit's example": {
+                        "alpha": 16.0,
+                        "batch": 1,
+                        "steps": 2000,
+                        "resolution": 1024,
+                        "caption_dropout": 0.05,
+                        "timestep_sampling": "uniform",
+                        "flow_shift": 1.0,
+                        "base_precision": "fp8",
+                    },
+                    "ai-toolkit's example, sd-scripts' documentation, which take its 8-bit form": {
+                        "optimizer": "adamw"
+                    },
+                    "sd-scripts' documentation": {"schedule": "constant"},
+                    "SimpleTuner's documentation, against its instability": {"max_grad_norm": 0.1},
+                },
+            ),
+        },
         memory=(
             (
                 0,

@@ -74,6 +74,43 @@ class SD35Medium(SD3):
         },
         least_gib=10,
         prompting="natural",
+        kohya=("sd3_train_network", "sd3"),
+        ai_toolkit=("sd3",),
+        guides={
+            "sd35-medium": (
+                "for SD 3.5 medium: rank 16, alpha 1, AdamW 1e-4, constant rate",
+                {
+                    "sd-scripts' documentation": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "learning_rate": 1e-4,
+                        "schedule": "constant",
+                        "gradient_checkpointing": True,
+                    },
+                    "sd-scripts' documentation, which takes its 8-bit form": {"optimizer": "adamw"},
+                },
+            ),
+            "sd3-onetrainer": (
+                "for SD 3 and 3.5 medium: OneTrainer's preset. Rank 16, alpha 1, AdamW 3e-4, batch 4 at 1024",
+                {
+                    "OneTrainer's preset": {
+                        "rank": 16,
+                        "alpha": 1.0,
+                        "optimizer": "adamw",
+                        "learning_rate": 3e-4,
+                        "weight_decay": 0.01,
+                        "schedule": "constant-with-warmup",
+                        "warmup": 200,
+                        "batch": 4,
+                        "showings": 100,
+                        "resolution": 1024,
+                        "timestep_sampling": "logit-normal",
+                        "flow_shift": 1.0,
+                        "gradient_checkpointing": True,
+                    },
+                },
+            ),
+        },
         memory=(
             (
                 0,

@@ -119,6 +119,30 @@ def test_every_setting_is_told(yaml: str) -> None:
     assert "train.timestep_type weighted gives noise levels weights" in "\n".join(found.notes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"model__arch": "chroma", "model__name_or_path": "lodestones/Chroma1-Base"}, "chroma"),
+        ({"model__arch": "lumina2"}, "lumina2"),
+        ({"model__arch": None, "model__is_lumina2": True}, "lumina2"),
+        ({"model__arch": "sd3", "model__name_or_path": "stabilityai/stable-diffusion-3.5-large"}, "sd35-large"),
+        ({"model__arch": "sd3", "model__name_or_path": "stabilityai/stable-diffusion-3.5-medium"}, "sd35-medium"),
+        (
+            {
+                "model__arch": None,
+                "model__is_v3": True,
+                "model__name_or_path": "stabilityai/stable-diffusion-3-medium-diffusers",
+            },
+            "sd35-medium",
+        ),
+    ],
+)
+def test_the_arch_and_the_base_tell_the_family(changes: dict[str, Any], name: str, tmp_path: Path) -> None:
+    found = imported(job(tmp_path, **changes))
+    assert (found.family, found.problems) == (name, [])
+    assert not any("unknown" in note for note in found.notes)
+
+
 def test_init_writes_a_pipeline_from_it(yaml: str) -> None:
     found = training([yaml], None)
     assert (found.base, found.family) == ("Tongyi-MAI/Z-Image", "zimage")
@@ -145,6 +169,11 @@ def test_init_writes_a_pipeline_from_it(yaml: str) -> None:
         ({"model__qtype": "int8", "datasets__resolution": 768}, {"base_precision": "int8", "resolution": 768}),
         ({"datasets__shuffle_tokens": True, "datasets__keep_tokens": 1}, {"shuffle": True, "keep_tokens": 1}),
         ({"model__arch": "anima", "model__quantize": False}, {"base_precision": "auto"}),
+        (
+            {"model__arch": "lumina2", "train__timestep_type": "lumina2_shift"},
+            {"timestep_sampling": "uniform", "flow_shift": 6, "dynamic_shift": None},
+        ),
+        ({"model__arch": "flux", "train__timestep_type": "flux_shift"}, {"dynamic_shift": True, "flow_shift": None}),
         ({"model__arch": "sdxl", "train__timestep_type": None}, {"algo": "locon", "conv_rank": 16, "text_lr": 0}),
     ],
 )
@@ -165,6 +194,10 @@ def test_settings_that_mean_more_together(changes: dict[str, Any], wanted: dict[
         ({"train__lr_scheduler": "step"}, "read are constant, constant_with_warmup and cosine"),
         ({"network__network_kwargs": {"only_if_contains": ["attn"]}}, "only_if_contains: layers have other names here"),
         ({"network__type": "lorm"}, "read are lora, locon, lokr"),
+        (
+            {"model__arch": "chroma", "train__timestep_type": "shift"},
+            "Chroma has no line of shifts over the sizes of pictures",
+        ),
         ({"model__arch": "wan21"}, "model.arch = 'wan21' is another family of models"),
         ({"model__qtype": "uint3|some/adapter"}, "--base-precision takes its place"),
         ({"model__assistant_lora_path": "a/b"}, "distilled bases are not trained with an adapter beside them"),

@@ -18,6 +18,9 @@ from curate.train.options import TrainOptions, imported, resolve
 
 ZIMAGE = "accelerate launch src/musubi_tuner/zimage_train_network.py --dit z.safetensors"
 ANIMA = "accelerate launch anima_train_network.py --pretrained_model_name_or_path a.safetensors"
+LUMINA = "accelerate launch lumina_train_network.py --pretrained_model_name_or_path l.safetensors"
+SD3 = "accelerate launch sd3_train_network.py --pretrained_model_name_or_path sd3.5_medium.safetensors"
+CHROMA = "accelerate launch flux_train_network.py --pretrained_model_name_or_path c.safetensors --model_type chroma"
 DATASET = """
 [general]
 resolution = [960, 544]
@@ -71,13 +74,28 @@ DRAWS: list[tuple[str, str, Draw]] = [
     ),
     (ANIMA, "", lambda z, u: torch.sigmoid(z)),
     (ANIMA, "--timestep_sampling sigma --discrete_flow_shift 3", lambda z, u: index(u, 3)),
+    (LUMINA, "", lambda z, u: shifted(torch.sigmoid(z), 6)),
+    (SD3, "--training_shift 3", lambda z, u: shifted(u, 3)),
+    (
+        SD3,
+        "--weighting_scheme logit_normal --logit_mean 0.5 --logit_std 0.8 --training_shift 2",
+        lambda z, u: shifted(torch.sigmoid(0.5 + 0.8 * z), 2),
+    ),
+    (
+        SD3,
+        "--weighting_scheme mode --mode_scale 0.8",
+        lambda z, u: 1 - u - 0.8 * (torch.cos(torch.pi * u / 2) ** 2 - 1 + u),
+    ),
+    (CHROMA, "", lambda z, u: index(u, 3)),
+    (CHROMA, "--timestep_sampling sigmoid", lambda z, u: torch.sigmoid(z)),
 ]
+FAMILIES = {ZIMAGE: "zimage", ANIMA: "anima", LUMINA: "lumina2", SD3: "sd35-medium", CHROMA: "chroma"}
 
 
 @pytest.mark.parametrize(("script", "given", "draw"), DRAWS)
 def test_noise_levels_are_drawn_as_there(script: str, given: str, draw: Draw, tmp_path: Path) -> None:
     made = options(tmp_path, f"{script} {given}")
-    own = resolve.flow(made, family("zimage" if script == ZIMAGE else "anima"))
+    own = resolve.flow(made, family(FAMILIES[script]))
     assert not own.dynamic_shift
     times = TimeDraw(own.sampling, made.logit_mean, made.logit_std, made.mode_scale, own.shift)
     generator = torch.Generator().manual_seed(5)
@@ -130,6 +148,84 @@ def test_animas_command_is_taken_over(tmp_path: Path) -> None:
     assert (made.rank, made.alpha, made.flow_shift, made.noise_offset, made.min_snr) == (8, 1, 1, 0, 0)
     assert any("--fp8_base has no effect: sd-scripts cannot keep Anima in fp8" in note for note in notes)
     assert any("--noise_offset has no effect: trainers of flow models draw plain noise" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sd3_train_network.py --pretrained_model_name_or_path m/sd3.5_large.safetensors", "sd35-large"),
+        ("sd3_train_network.py --pretrained_model_name_or_path m/sd3.5_medium.safetensors", "sd35-medium"),
+        ("sd3_train_network.py --pretrained_model_name_or_path m/sd3_medium.safetensors", "sd35-medium"),
+        ("lumina_train_network.py --network_module networks.lora_lumina", "lumina2"),
+        ("flux_train_network.py --model_type chroma", "chroma"),
+        ("flux_train_network.py --model_type flux", "flux1"),
+        ("flux_train_network.py", "flux1"),
+    ],
+)
+def test_a_script_for_several_families_is_told_apart(text: str, name: str, tmp_path: Path) -> None:
+    found = imported(command(tmp_path, f"python {text}"))
+    assert (found.family, found.problems) == (name, [])
+    assert not any("unknown" in note or "other families" in note for note in found.notes)
+
+
+def test_luminas_example_is_taken_over(tmp_path: Path) -> None:
+    text = (
+        f"{LUMINA} --gemma2 g.safetensors --ae ae.safetensors --network_module networks.lora_lumina --network_dim 8 "
+        "--network_alpha 8 --learning_rate 1e-4 --timestep_sampling nextdit_shift --discrete_flow_shift 6.0 "
+        "--model_prediction_type raw --system_prompt 'You are an assistant.' --mixed_precision bf16 --use_flash_attn "
+        "--gemma2_max_token_length 256 --cache_text_encoder_outputs --gradient_checkpointing"
+    )
+    made, found = options(tmp_path, text), imported(command(tmp_path, text))
+    check_family(made, family("lumina2"))
+    assert (made.vae, made.text_encoder, made.rank, made.alpha) == ("ae.safetensors", "g.safetensors", 8, 8)
+    assert (made.timestep_sampling, made.dynamic_shift, made.flow_shift) == ("uniform", True, None)
+    assert any("system_prompt is left out" in note for note in found.notes)
+    assert any("trains the blocks' modulation too" in note for note in found.notes)
+    assert not any("unknown" in note or "other families" in note for note in found.notes)
+
+
+def test_sd3s_example_is_taken_over(tmp_path: Path) -> None:
+    text = (
+        f"{SD3} --clip_l l.safetensors --clip_g g.safetensors --t5xxl t.safetensors --network_module networks.lora_sd3 "
+        "--network_dim 16 --learning_rate 1e-4 --mixed_precision bf16 --apply_t5_attn_mask --blocks_to_swap 4"
+    )
+    found = imported(command(tmp_path, text))
+    made = options(tmp_path, text)
+    check_family(made, family("sd35-medium"))
+    assert (made.timestep_sampling, made.flow_shift, made.rank, made.swap_blocks) == ("uniform", 1, 16, 4)
+    for name in ("clip_l", "clip_g", "t5xxl"):
+        assert any(f"--{name} is left out: --text-encoder takes" in note for note in found.notes)
+    weighed = "gives noise levels of SD 3 a weight of σ²"
+    assert any(weighed in note for note in found.notes)
+    plain = imported(command(tmp_path, f"{text} --weighting_scheme sigma_sqrt"))
+    assert plain.values["timestep_sampling"] == "uniform"
+    assert not any(weighed in note for note in plain.notes)
+
+
+def test_chromas_one_text_encoder_is_taken_over(tmp_path: Path) -> None:
+    made = options(tmp_path, f"{CHROMA} --t5xxl t.safetensors --ae a.safetensors --guidance_scale 0.0")
+    assert (made.text_encoder, made.vae) == ("t.safetensors", "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (f"{SD3} --weighting_scheme cosmap", "every noise level has the same weight"),
+        (f"{SD3} --training_shift 3 --max_timestep 900", "the whole distribution is squeezed"),
+        (f"{SD3} --pos_emb_random_crop_rate 0.1", "places in a picture are counted"),
+        (f"{SD3} --t5_dropout_rate 0.1", "--caption-dropout takes its place"),
+        (
+            f"{LUMINA} --network_module networks.lora_lumina --network_args attn_dim=4",
+            "layers get ranks in another way here",
+        ),
+        (f"{CHROMA} --timestep_sampling flux_shift", "Chroma has no such line of shifts"),
+        ("python flux_train_network.py --model_type other", "it is another model, or one for another task"),
+    ],
+)
+def test_what_other_families_cannot_take_over_is_named(given: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as raised:
+        options(tmp_path, given)
+    assert message in str(raised.value)
 
 
 def test_the_networks_module_tells_the_family(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ _GROUPS: Final = (
         "parts that a file lacks are read from what --tokenizer, --vae and --text-encoder name",
         "model.extras_name_or_path",
     ),
-    ("it is read off the base model", "model.model_kwargs model.model_paths model.is_flux model.is_lumina2"),
+    ("it is read off the base model", "model.model_kwargs model.model_paths"),
     ("the file has the names that programs read for the family; --names chooses others", "save.save_format"),
     ("nothing is uploaded", "save.push_to_hub save.hf_repo_id save.hf_private"),
     ("LoKr files have LyCORIS' form", "network.old_lokr_format"),

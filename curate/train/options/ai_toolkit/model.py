@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from curate.diffusion.family import Family, families, titles
-from curate.train.options.kohya.settings import Problem, Translation
+from curate.train.options.kohya.settings import Problem, Translation, of_base
 
-FLAGS = {"model.is_xl": "sdxl", "model.is_v2": "sd2", "model.is_v3": "sd3", "model.is_flux": "flux"}
+FLAGS = {
+    "model.is_xl": "sdxl",
+    "model.is_v2": "sd2",
+    "model.is_v3": "sd3",
+    "model.is_flux": "flux",
+    "model.is_lumina2": "lumina2",
+}
 """How older files name the family."""
 STORED = {"qfloat8": "fp8", "float8": "fp8", "qint8": "int8", "int8": "int8"}
 """Formats of the base's weights, and ours."""
@@ -26,7 +32,9 @@ def _family(t: Translation) -> Family | None:
     """The family that `arch` names; what stands behind a colon is of the window alone."""
     flagged = [arch for flag, arch in FLAGS.items() if t.take(flag)]
     named = str(t.take("model.arch") or next(iter(flagged), "sd1")).partition(":")[0]
-    own = next((family for family in families().values() if named in family.ai_toolkit), None)
+    base = t.left.get("model.name_or_path")
+    found = [family for family in families().values() if named in family.ai_toolkit]
+    own = of_base(found, str(base.value) if base else "")
     if own is None:
         message = f"{t.where('model.arch')} = {named!r} is another family of models; curate trains {titles()}"
         t.result.problems.append(Problem(message))

@@ -24,6 +24,8 @@ OPTIMIZERS = {"adam8": "bitsandbytes.optim.Adam8bit", "adam8bit": "bitsandbytes.
 """Its names of optimizers that are called otherwise here."""
 OWN = ("automagic", "ademamix8bit")
 """Beginnings of optimizers that curate does not have."""
+SIZED = ("chroma",)
+"""Values of `arch` whose scheduler there shifts by the picture's size, as the family's own does not."""
 WEIGHTED = {"logit_mean": 0.5, "logit_std": 1.55}
 """`weighted` draws σ evenly and gives each a weight, 1 on average. That learns as a draw in proportion to the weights
 does; the logit-normal draw nearest to them is this one (0.04 of it elsewhere, in total variation, over its 1000)."""
@@ -166,7 +168,9 @@ def _scheduler_shift(t: Translation, kind: str, name: str) -> None:
     """The shift of the family's own scheduler, by which pictures are made; none for an even draw."""
     if kind == "linear":
         _put(t, "flow_shift", 1.0, name)
-    elif t.family is not None and t.family.shift_line is not None:
+    elif t.family is not None and not set(SIZED).isdisjoint(t.family.ai_toolkit):
+        t.refuse(name, f"{t.family.title} has no line of shifts over the sizes of pictures", "timestep_sampling")
+    elif t.family is not None and "flow_shift" not in t.family.sampling and t.family.shift_line is not None:
         t.put("dynamic_shift", True, name)
     else:
         t.put("flow_shift", float(t.family.sampling.get("flow_shift", 1.0)) if t.family else 1.0, name)

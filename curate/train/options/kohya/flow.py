@@ -2,7 +2,7 @@
 
 `timestep_sampling` decides what the others do. With `sigma` a level is drawn by `weighting_scheme` and then shifted by
 `discrete_flow_shift`; with `uniform` and `sigmoid` nothing is shifted; with `shift` a sigmoid draw is, and with
-`NAME_shift` it is on a line over the picture's size.
+`NAME_shift` it is on a line over the picture's size; `nextdit_shift` shifts an even draw so. SD 3 has rules of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from curate.train.options.kohya import sd3
 from curate.train.options.kohya.settings import Translation
 
 DRAWS = {"anima": ("sigmoid", 1.0), "flux": ("sigma", 3.0), "lumina": ("shift", 6.0)}
@@ -17,6 +18,7 @@ DRAWS = {"anima": ("sigmoid", 1.0), "flux": ("sigma", 3.0), "lumina": ("shift", 
 MUSUBI = ("sigma", 1.0)
 LINES = {
     "flux_shift": (256, 0.5, 4096, 1.15),
+    "nextdit_shift": (256, 0.5, 4096, 1.15),
     "flux2_shift": (256, 0.5, 4096, 1.15),
     "qwen_shift": (256, 0.5, 8192, 0.9),
     "krea2_shift": (256, 0.5, 6400, 1.15),
@@ -37,8 +39,8 @@ def translate(t: Translation) -> None:
     """The draw of σ and the prediction."""
     t.idle(OBJECTIVE, "trainers of flow models draw plain noise and predict its difference to the picture")
     _prediction(t)
-    kind = _draw(t)
-    t.idle(SHAPES, f"timestep_sampling {kind} does not read it")
+    kind = sd3.draw(t) if t.switch == "sd3" else f"timestep_sampling {_draw(t)}"
+    t.idle(SHAPES, f"{kind} does not read it")
     buckets = "every noise level is drawn by itself here, from the same distribution"
     if t.has("num_timestep_buckets"):
         t.note("num_timestep_buckets", f"is ignored: {buckets}")
@@ -106,7 +108,7 @@ def _sigma(t: Translation, scheme: Any) -> None:
 
 def _direct(t: Translation, kind: str) -> None:
     """A level as it is drawn: evenly, or as the sigmoid of a normal number."""
-    if kind == "uniform":
+    if kind in ("uniform", "nextdit_shift"):
         _put(t, "timestep_sampling", "uniform", "timestep_sampling")
         return
     _put(t, "timestep_sampling", "logit-normal", "timestep_sampling")

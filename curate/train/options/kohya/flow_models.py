@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from curate.train.options.kohya import paths
-from curate.train.options.kohya.settings import NETWORK, Translation
+from curate.train.options.kohya.network import OF_PARTS
+from curate.train.options.kohya.settings import NETWORK, VERSIONS, Translation
 
 VARIANTS = ("edit", "edit_plus", "layered", "control", "one_frame")
 TOKENS = ("qwen3_max_token_length", "t5_max_token_length", "t5xxl_max_token_length", "gemma2_max_token_length")
+ENCODERS = ("clip_l", "clip_g", "t5xxl")
+MASKS = ("apply_lg_attn_mask", "apply_t5_attn_mask")
+DROPOUTS = ("clip_l_dropout_rate", "clip_g_dropout_rate", "t5_dropout_rate")
+POSITIONS = ("pos_emb_random_crop_rate", "enable_scaled_pos_embed")
+SPEED = (
+    *("use_flash_attn", "use_sage_attn", "sample_batch_size", "save_clip", "save_t5xxl"),
+    *("t5xxl_device", "t5xxl_dtype", "cpu_offload_checkpointing"),
+)
+MODULATED = ("flux", "lumina", "sd3")
+"""Families whose networks of sd-scripts train the blocks' modulation too."""
 PART_RATES = ("self_attn_lr", "cross_attn_lr", "mlp_lr", "mod_lr", "llm_adapter_lr")
 
 
@@ -14,7 +25,10 @@ def translate(t: Translation) -> None:
     """What flow models have of their own, besides the draw of noise levels."""
     _version(t)
     _text(t)
+    _files(t)
     _rates(t)
+    _network(t)
+    t.idle(SPEED, "it affects speed, memory or files of other parts, not what is learned")
     if t.switch == "anima":
         t.idle(("fp8_base", "fp8_base_unet"), "sd-scripts cannot keep Anima in fp8; --base-precision fp8 does here")
     if t.switch == "krea2" and "layer_preset" not in t.result.values:
@@ -25,19 +39,22 @@ def translate(t: Translation) -> None:
 
 def _version(t: Translation) -> None:
     """Which model of a family it is; what is another task is refused."""
-    named = str(t.take("model_version") or "")
+    named = next((str(value) for name in VERSIONS if (value := t.take(name))), "")
     own = t.family.kohya[2:] if t.family else ()
     if named and named not in (*own, "original"):
         known = f": {', '.join(own)}" if own else ""
-        t.refuse("model_version", f"it is another model, or one for another task{known or ''}")
+        t.refuse(next(filter(t.taken.get, VERSIONS)), f"it is another model, or one for another task{known or ''}")
     for name in VARIANTS:
         if t.has(name):
             t.refuse(name, "pictures are learned from captions alone, not from other pictures")
 
 
 def _text(t: Translation) -> None:
-    for name in ("text_encoder", "qwen3"):
-        if t.has(name) and not paths.is_foreign(t.left[name].value):
+    alone = sum(name.startswith("text_encoder") for name in t.family.parts) == 1 if t.family else False
+    for name in ("text_encoder", "qwen3", "gemma2", *ENCODERS):
+        if t.has(name) and name in ENCODERS and not alone:
+            t.note(name, "is left out: --text-encoder takes a folder or a hub name with all the text encoders")
+        elif t.has(name) and not paths.is_foreign(t.left[name].value):
             t.put("text_encoder", str(t.take(name)), name)
         elif t.has(name):
             t.note(name, "is a Windows path, which does not exist on this system: give --text-encoder")
@@ -50,6 +67,22 @@ def _text(t: Translation) -> None:
             if value != limit:
                 t.note(name, f"is left out: captions are read up to {limit or 'their limit in'} tokens")
     t.idle(("clip_skip", "max_token_length"), "captions of flow models are read by their own rules")
+    for name in filter(t.has, MASKS):
+        t.note(name, "is left out: captions are masked as diffusers' pipeline masks them")
+    for name in filter(t.has, DROPOUTS):
+        t.refuse(name, "a caption is dropped for all text encoders at once", "caption_dropout")
+    if t.has("system_prompt"):
+        t.note("system_prompt", "is left out: before captions stands what diffusers' pipeline puts there")
+    elif t.switch == "lumina":
+        t.result.notes.append("system_prompt is not set: curate puts before captions what diffusers' pipeline does")
+
+
+def _files(t: Translation) -> None:
+    """The autoencoder, by the name that sd-scripts has for it in some families."""
+    if t.has("ae") and not paths.is_foreign(t.left["ae"].value):
+        t.put("vae", str(t.take("ae")), "ae")
+    elif t.has("ae"):
+        t.note("ae", "is a Windows path, which does not exist on this system: give --vae")
 
 
 def _rates(t: Translation) -> None:
@@ -69,6 +102,22 @@ def _rates(t: Translation) -> None:
             t.left.pop(name, None)
     if t.has(f"{NETWORK}train_llm_adapter"):
         t.put("layer_preset", "attn-mlp", _taken(t, f"{NETWORK}train_llm_adapter"))
+
+
+def _network(t: Translation) -> None:
+    """Which layers get a LoRA, and of what rank."""
+    for name in POSITIONS:
+        if t.has(name):
+            t.refuse(name, "places in a picture are counted as diffusers' pipeline counts them")
+    for name in sorted(OF_PARTS):
+        if t.has(f"{NETWORK}{name}"):
+            t.refuse(f"{NETWORK}{name}", "layers get ranks in another way here", "layers")
+    if t.has(f"{NETWORK}train_t5xxl"):
+        t.refuse(f"{NETWORK}train_t5xxl", "text encoders are not trained here")
+    t.idle((f"{NETWORK}split_qkv",), "query, key and value have matrices of their own here in any case")
+    if t.switch in MODULATED and "layer_preset" not in {**t.result.values, **t.result.defaults}:
+        more = "--layer-preset full does here, with the layers at both ends"
+        t.result.notes.append(f"sd-scripts trains the blocks' modulation too: {more}")
 
 
 def _taken(t: Translation, name: str) -> str:

@@ -66,6 +66,8 @@ CHECKBOX = "_checkbox"
 """Ending of the fields that choose a family, whose own fields begin alike."""
 TITLES = {"flux1": "Flux", "sd3": "SD 3", "hunyuan_image": "HunyuanImage", "anima": "Anima", "lumina": "Lumina"}
 """Families that fields of the window are for."""
+READ = ("anima",)
+"""Those of them whose fields are read; the others' come as the command that the window prints."""
 SHARED = ("weighting_scheme", "logit_mean", "logit_std", "mode_scale", "blocks_to_swap")
 """Fields of flow models that do not begin with a family's name."""
 ORIGINAL = ("noise_offset", "noise_offset_random_strength", "adaptive_noise_scale")
@@ -103,7 +105,7 @@ def types() -> dict[str, tuple[str, str]]:
     return own | {
         family.title: (f"{MODULE}{switch_of(family)}", "")
         for family in families().values()
-        if switch_of(family) in TITLES
+        if switch_of(family) in READ
     }
 
 
@@ -187,12 +189,11 @@ def _warmup(t: Translation, settings: Settings) -> None:
 
 def _families(t: Translation, settings: Settings) -> None:
     """Fields of the family that is ticked lose its name; a family that cannot be trained is refused."""
-    known = {switch_of(family) for family in families().values()}
     for prefix, title in TITLES.items():
         box = t.left.pop(f"{prefix}{CHECKBOX}", None)
         if box is None or not truth(box.value):
             continue
-        if prefix not in known:
+        if prefix not in READ:
             reason = "is another family of models, whose fields are not read; give the command that the window prints"
             t.result.problems.append(Problem(f"{box.where}: {title} {reason}"))
             continue

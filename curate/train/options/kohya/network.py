@@ -23,6 +23,13 @@ PRESETS = (
 CONVOLUTIONAL = frozenset(("full", "unet-only", "unet-convblock-only"))
 """LyCORIS' presets that hold kernels larger than 1×1."""
 OWN = "conv_dim conv_alpha use_tucker rank_dropout module_dropout exclude_patterns include_patterns"
+OF_PARTS = names(
+    """attn_dim mlp_dim mod_dim refiner_dim embedder_dims train_blocks train_block_indices context_attn_dim
+    context_mlp_dim context_mod_dim x_attn_dim x_mlp_dim x_mod_dim emb_dims img_attn_dim img_mlp_dim img_mod_dim
+    txt_attn_dim txt_mlp_dim txt_mod_dim single_dim single_mod_dim in_dims train_double_block_indices
+    train_single_block_indices"""
+)
+"""Arguments of sd-scripts' modules for one family that give parts of it ranks of their own, or none."""
 FAMILY = f"{MODULE}*"
 """Stands for the modules for one family of flow models."""
 ARGUMENTS = {
@@ -31,8 +38,9 @@ ARGUMENTS = {
     ),
     FAMILY: names(
         """rank_dropout module_dropout exclude_patterns include_patterns network_reg_dims network_reg_lrs
-        train_llm_adapter"""
-    ),
+        train_llm_adapter train_t5xxl split_qkv"""
+    )
+    | OF_PARTS,
     "networks.dylora": names("conv_dim conv_alpha unit"),
     "networks.loha": names(OWN),
     "networks.lokr": names(f"{OWN} factor"),

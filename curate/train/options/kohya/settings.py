@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ Settings = dict[str, Setting]
 """By the name of the training script's argument; an argument of the network is named `network_args.NAME`."""
 
 NETWORK = "network_args."
+VERSIONS = ("model_version", "model_type")
+"""Settings that choose between families of one script."""
 MODULE = "networks.lora_"
 """Beginning of the network modules for one family, which its switch follows."""
 
@@ -177,13 +180,21 @@ def switch_of(family: Family) -> str:
 
 
 def _family(settings: Settings) -> tuple[str, Family | None]:
-    """The family that a script, a switch or the network's module names; model_version decides between several."""
+    """The family that a script, a switch or the network's module names; of several that its version or base names."""
     given = {name for name, setting in settings.items() if not is_off(setting.value)}
-    module, version = (str(s.value) if (s := settings.get(n)) else "" for n in ("network_module", "model_version"))
+    read = ("network_module", "pretrained_model_name_or_path", *VERSIONS)
+    module, base, *versions = (str(s.value) if (s := settings.get(n)) else "" for n in read)
     given.add(module.removeprefix(MODULE))
     found = [family for family in families().values() if not given.isdisjoint(family.kohya[:2])]
-    own = next((family for family in found if version in family.kohya[2:]), None) or next(iter(found), None)
+    own = next((one for one in found if not set(versions).isdisjoint(one.kohya[2:])), None) or of_base(found, base)
     return (switch_of(own), own) if own else ("", None)
+
+
+def of_base(found: Sequence[Family], base: str) -> Family | None:
+    """The one of some families whose bases are called so; the first where none is."""
+    name = base.replace("\\", "/").rpartition("/")[2].lower()
+    fitting = (family for family in found if any(re.search(pattern, name) for pattern in family.names))
+    return next(fitting, None) or next(iter(found), None)
 
 
 def written(setting: Setting) -> str:
