@@ -92,8 +92,6 @@ class Database:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        # KiB; with 2 MB of SQLite, keys in random order write the same pages to the log again and again
-        self._db.execute("PRAGMA cache_size=-32000")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise InputError(
