@@ -190,11 +190,11 @@ def _family(settings: Settings) -> tuple[str, Family | None]:
     return (switch_of(own), own) if own else ("", None)
 
 
-def of_base(found: Sequence[Family], base: str) -> Family | None:
+def of_base(candidates: Sequence[Family], base: str) -> Family | None:
     """The one of some families whose bases are called so; the first where none is."""
     name = base.replace("\\", "/").rpartition("/")[2].lower()
-    fitting = (family for family in found if any(re.search(pattern, name) for pattern in family.names))
-    return next(fitting, None) or next(iter(found), None)
+    fitting = (family for family in candidates if any(re.search(pattern, name) for pattern in family.names))
+    return next(fitting, None) or next(iter(candidates), None)
 
 
 def written(setting: Setting) -> str:
