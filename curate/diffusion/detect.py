@@ -175,7 +175,8 @@ def keys(place: Path) -> dict[str, tuple[int, ...]]:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     except (ValueError, MemoryError, OverflowError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{place} cannot be read as a checkpoint: {error}", "fetch it again") from error
+        said = "it does not begin with a list of its tensors, as safetensors do"
+        raise InputError(f"{place} cannot be read as a checkpoint: {said}", "fetch it again") from error
 
 
 def of_keys(held: Mapping[str, tuple[int, ...]], place: Path, family: str | None = None) -> Traits:

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from safetensors.torch import save_file
 
 from curate import drive
 from curate.cli.main import main
 from curate.core.stage import Env
+from curate.diffusion.families.sd1 import Sd1
 from curate.diffusion.load import load as load_base
 from curate.drive.command import Command
 from curate.drive.requirements import check_requirements
@@ -58,7 +60,7 @@ OF_TRAINING = {lack: line for lack, (line, _) in LACKS.items() if line.startswit
 
 
 def offline(path: Path) -> Path:
-    (path.parent / "base.safetensors").write_bytes(b"a checkpoint whose tokenizer is looked for first")
+    save_file({Sd1.family.keys[0]: torch.zeros(1, 1)}, path.parent / "base.safetensors")
     shutil.copyfile(_lora(path.parent), path.parent / "rank 2.safetensors")
     path.write_text(path.read_text(encoding="utf-8") + "run: {offline: true}\n", encoding="utf-8")
     return path

@@ -183,7 +183,7 @@ def test_weights_that_do_not_fit_are_refused(viewers: dict[str, str], tmp_path: 
 
 @pytest.mark.parametrize("role", list(VIEWERS))
 def test_offline_a_hub_name_that_is_not_here_says_what_to_do(role: Role) -> None:
-    with pytest.raises(MissingError, match=f"{VIEWERS[role].title} nobody/nothing is not downloaded") as error:
+    with pytest.raises(MissingError, match=f"{VIEWERS[role].title} nobody/nothing is no folder here and not") as error:
         locate(role, "nobody/nothing", offline=True)
     assert "without offline" in error.value.remedy
 
