@@ -14,7 +14,7 @@ import numpy as np
 
 from cleaners import Clean, Cleaner, Picture
 from cleaners.device import torch_device
-from cleaners.errors import BadModelError, MissingModelError
+from cleaners.errors import BadModelError, MissingModelError, UnknownModelError
 from cleaners.upscale import resized
 from cleaners.upscalers.hub import from_hub
 
@@ -59,7 +59,7 @@ class Diffusion(Cleaner):
 
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
-        """Loads the pipeline, in half precision on CUDA. Raises MissingModelError and BadModelError."""
+        """Loads the pipeline, in half precision on CUDA. Raises CleanerError."""
         import torch
 
         place = torch_device(device)
@@ -84,7 +84,7 @@ class Diffusion(Cleaner):
 
         if not Path(self.model).is_dir():
             if not _REPOSITORY.fullmatch(self.model):
-                raise MissingModelError(f"{self.model}: no such folder", _WANTED)
+                raise UnknownModelError(f"{self.model}: no such folder", _WANTED)
             try:
                 # one small file tells whether the rest can be had, where diffusers would try for minutes
                 from_hub(self.model, "model_index.json", offline=self.offline)

@@ -23,5 +23,9 @@ class MissingModelError(CleanerError):
     """A model file is not on this machine and cannot be fetched, or a library that it needs is not installed."""
 
 
+class UnknownModelError(CleanerError):
+    """The name that was given is neither a file or folder that is there nor a known model."""
+
+
 class MemoryShortError(CleanerError):
     """Even the smallest tile does not fit into memory."""

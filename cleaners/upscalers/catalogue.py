@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from cleaners.errors import BadModelError, MissingModelError
+from cleaners.errors import BadModelError, MissingModelError, UnknownModelError
 from cleaners.upscalers.hub import from_hub
 
 _REAL = "https://github.com/xinntao/Real-ESRGAN/releases/download"
@@ -89,8 +89,8 @@ def known(model: str) -> Known | None:
 def find(model: str, *, offline: bool = False) -> Path:
     """The file of a model: a path, a known name, or `owner/repository/file` on the Hugging Face hub.
 
-    Fetches what is not on disk unless `offline`. Raises MissingModelError where it cannot be had, BadModelError where
-    the bytes are not the published ones.
+    Fetches what is not on disk unless `offline`. Raises UnknownModelError for what is none of these, MissingModelError
+    where it cannot be had, BadModelError where the bytes are not the published ones.
     """
     path = Path(model).expanduser()
     if path.is_file():
@@ -100,7 +100,7 @@ def find(model: str, *, offline: bool = False) -> Path:
     parts = model.split("/")
     if len(parts) >= 3 and not path.is_absolute() and parts[0] not in (".", "..", "~") and "." in parts[-1]:
         return from_hub("/".join(parts[:2]), "/".join(parts[2:]), offline=offline)
-    raise MissingModelError(
+    raise UnknownModelError(
         f"{model}: no such file and no known upscaler",
         f"known names: {', '.join(KNOWN)}; or owner/repository/file on the hub",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cleaners.errors import BadModelError, MissingModelError
+from cleaners.errors import BadModelError, UnknownModelError
 from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers import Tiles
 
@@ -85,7 +85,7 @@ def session(path: Path, device: str) -> Any:
     import onnxruntime
 
     if not path.is_file():
-        raise MissingModelError(f"{path}: no such file")
+        raise UnknownModelError(f"{path}: no such file")
     offered = onnxruntime.get_available_providers()
     providers: list[Any] = ["CPUExecutionProvider"]
     if device != "cpu" and "CUDAExecutionProvider" in offered and _cuda():

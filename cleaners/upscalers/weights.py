@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cleaners.errors import BadModelError, MissingModelError
+from cleaners.errors import BadModelError, UnknownModelError
 
 _HARMLESS = ("torch", "torch._utils", "collections", "typing")
 # filters of warnings belong to the process: two threads would put back each other's
@@ -24,10 +24,10 @@ def read_weights(path: Path) -> Mapping[str, Any]:
     """The tensors of a safetensors file or a PyTorch pickle, on the CPU.
 
     Pickles are read with torch's `weights_only`, which builds tensors and plain containers and calls nothing else.
-    Raises MissingModelError where there is no file and BadModelError where it is broken or holds anything else.
+    Raises UnknownModelError where there is no file and BadModelError where it is broken or holds anything else.
     """
     if not path.is_file():
-        raise MissingModelError(f"{path}: no such file", "give the path of a weights file, a hub name or a known model")
+        raise UnknownModelError(f"{path}: no such file", "give the path of a weights file, a hub name or a known model")
     if path.suffix.lower() == ".safetensors":
         return _safetensors(path)
     if path.suffix.lower() not in PICKLES:

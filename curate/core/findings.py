@@ -1,4 +1,4 @@
-"""Findings: what a stage tells about its records and about what it lacks."""
+"""Findings: what a stage tells about its records and about what keeps it from starting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.errors import CurateError, MissingError
+from curate.errors import CurateError, InputError, MissingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,18 @@ class Findings:
     error: CurateError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Something that a stage needs and that is not there: `message` says what and where, `remedy` what to do."""
+def combined(errors: Sequence[CurateError]) -> CurateError:
+    """One error that names everything that is wrong or missing, each with its remedy; `errors` are not empty.
 
-    message: str
-    remedy: str = ""
-
-
-def missing_error(lacks: Sequence[Missing]) -> MissingError:
-    """One error that names everything that is missing, each with its remedy; `lacks` are not empty."""
+    It is an InputError where the user's input is at fault in one of them: that has to be mended in any case.
+    """
     # two stages may need the same file
-    lacks = list(dict.fromkeys(lacks))
-    if len(lacks) == 1:
-        return MissingError(lacks[0].message, lacks[0].remedy)
-    lines = [f"- {lack.message}" + (f"\n    {lack.remedy}" if lack.remedy else "") for lack in lacks]
-    return MissingError(f"{len(lacks)} things are missing:\n" + "\n".join(lines), "nothing was changed")
+    different = list({(error.message, error.remedy): error for error in errors}.values())
+    if len(different) == 1:
+        return different[0]
+    kinds = {error.exit_code for error in different}
+    kind, state = MissingError, "missing"
+    if InputError.exit_code in kinds:
+        kind, state = InputError, "wrong or missing" if MissingError.exit_code in kinds else "wrong"
+    lines = [f"- {error.message}" + (f"\n    {error.remedy}" if error.remedy else "") for error in different]
+    return kind(f"{len(different)} things are {state}:\n" + "\n".join(lines), "nothing was changed")

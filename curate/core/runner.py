@@ -22,7 +22,7 @@ from curate.core.record import Manifest, Record, to_plain
 from curate.core.results import restore, stored_fields, with_digest
 from curate.core.stage import Concept, DatasetStage, Env, RecordStage, Stage
 from curate.core.store import Store
-from curate.errors import CurateError, MissingError, interruption
+from curate.errors import CurateError, InputError, interruption
 
 _TOGETHER = 2000
 """Records whose results are asked for together: the results of all would need as much memory as the records."""
@@ -258,12 +258,12 @@ class Runner:
 def identity(stage: Stage, env: Env, known: FileDigests) -> list[Any]:
     """What keys of the stage's results start with: which stage it is, its options, the content of its files.
 
-    Raises MissingError where a file cannot be read.
+    Raises InputError where a file cannot be read.
     """
     digests: list[str] = []
     for path, _, digest in known.sized(stage.files(env), "blake2b"):
         if isinstance(digest, OSError):
-            raise MissingError(f"{stage.display_name}: cannot read {path}: {digest.strerror}")
+            raise InputError(f"{stage.display_name}: cannot read {path}: {digest.strerror}")
         digests.append(digest)
     return [type(stage).__module__, type(stage).__qualname__, stage.version, stage.key_options(), digests]
 

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Literal
 from curate.core.concept import Concept
 from curate.core.env import Env, PictureIO, Pixels
 from curate.core.events import Listener
-from curate.core.findings import Findings, Missing
+from curate.core.findings import Findings
 from curate.core.options import Options, takes_list
 from curate.core.record import Manifest, Record, to_plain
 from curate.core.store import Store
 from curate.core.worker import PreloadingWorker, Resources, Worker
-from curate.errors import InputError, MissingError
+from curate.errors import CurateError, InputError, MissingError
 
 __all__ = [
     "CompositeStage",
@@ -27,7 +27,6 @@ __all__ = [
     "DatasetStage",
     "Env",
     "Findings",
-    "Missing",
     "Options",
     "PictureIO",
     "Pixels",
@@ -140,8 +139,8 @@ class Stage(Options):
         """
         return {}
 
-    def missing(self, env: Env) -> Sequence[Missing]:
-        """Everything that this stage needs and that is not there: models, files, folders; all of it, not the first.
+    def missing(self, env: Env) -> Sequence[CurateError]:
+        """Everything that keeps this stage from starting: files, folders and models, or options that do not fit.
 
         Asked before the first picture is touched, and by `plan`. It loads no model. By default it looks for `files`
         of all parts, which may fetch what a hub has.
@@ -197,13 +196,13 @@ class Stage(Options):
         return plain
 
 
-def _missing_files(stage: Stage, env: Env) -> Sequence[Missing]:
+def _missing_files(stage: Stage, env: Env) -> Sequence[CurateError]:
     try:
         paths = stage.files(env)
     except (InputError, MissingError) as error:
-        return [Missing(error.message, error.remedy)]
+        return [error]
     return [
-        Missing(f"{stage.name.partition(' ')[0]}: {path} does not exist", "check the path of the file")
+        InputError(f"{stage.name.partition(' ')[0]}: {path} does not exist", "check the path of the file")
         for path in paths
         if not path.exists()
     ]

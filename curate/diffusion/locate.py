@@ -28,6 +28,11 @@ def _patterns() -> list[str]:
     return [*INDEXES, *inside]
 
 
+def is_hub_name(given: str) -> bool:
+    """Whether it is written as owner/model, so that the hub may have what is not on this disk."""
+    return given.count("/") == 1 and not given.startswith((".", "/", "~"))
+
+
 def locate_base(base: str, offline: bool) -> Path:
     """Where a base model is: embedded, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
 
@@ -45,7 +50,7 @@ def locate_base(base: str, offline: bool) -> Path:
                 f"give the folder that contains {INDEXES[0]}",
             )
         return place
-    if place.suffix in CHECKPOINTS or base.count("/") != 1 or base.startswith((".", "/", "~")):
+    if place.suffix in CHECKPOINTS or not is_hub_name(base):
         raise InputError(
             f'base model "{base}" is not there',
             "give a diffusers folder, a checkpoint, a hub name (owner/model), `toy` or `tiny`",
@@ -62,7 +67,7 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     if place.suffix in (*CHECKPOINTS, ".pt") and place.is_file():
         return [place]
     if not place.is_dir():
-        if place.suffix in (*CHECKPOINTS, ".pt") or vae.count("/") != 1 or vae.startswith((".", "/", "~")):
+        if place.suffix in (*CHECKPOINTS, ".pt") or not is_hub_name(vae):
             raise InputError(
                 f'vae "{vae}" is not there', "give a file, a folder with config.json, or a hub name (owner/model)"
             )
@@ -85,7 +90,7 @@ def text_encoder_files(given: str, offline: bool) -> list[Path]:
         beside = place.with_name(CLIP_FILE)
         return [place, beside] if place.name.startswith("t5") and beside.is_file() else [place]
     if not place.is_dir():
-        if place.suffix == ".safetensors" or given.count("/") != 1 or given.startswith((".", "/", "~")):
+        if place.suffix == ".safetensors" or not is_hub_name(given):
             raise InputError(
                 f'text_encoder "{given}" is not there',
                 "give a .safetensors file, a folder with config.json, or a hub name (owner/model)",
@@ -119,9 +124,17 @@ def vae_digest(vae: str, offline: bool, digests: FileDigests | None = None) -> s
 
 
 def snapshot(name: str, offline: bool, patterns: list[str], what: str = "base model") -> Path:
-    """The files of a hub name, fetched unless offline. Raises InputError for no such name, else MissingError."""
+    """The files of a hub name, fetched unless offline. Raises InputError for a name that the hub does not know,
+    and MissingError for what is not on this machine and cannot be fetched.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=offline))
@@ -134,7 +147,8 @@ def snapshot(name: str, offline: bool, patterns: list[str], what: str = "base mo
                 f"{what} {name} is no folder here and not downloaded, and {how}",
                 "run once without offline mode to download it, or give a folder or a file that is on this disk",
             ) from error
-        raise MissingError(
+        unknown = isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError)
+        raise (InputError if unknown else MissingError)(
             f"{what} {name} cannot be downloaded from the hub: {_said(error)}", _remedy(error)
         ) from error
 

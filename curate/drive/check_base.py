@@ -96,7 +96,7 @@ def tokenizer_of(base: CheckedBase) -> tuple[Any, tuple[str, str]]:
         return _own_tokenizer(base)
     try:
         return tokenizer.of_base(base.options.tokenizer, base.place), ("", "")
-    except MissingError as error:
+    except (InputError, MissingError) as error:
         return None, (error.message, error.remedy)
 
 

@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from curate.core.findings import Missing, missing_error
+from curate.core.findings import combined
 from curate.core.stage import Env, Stage
+from curate.errors import CurateError, InputError, MissingError
 from curate.images import masks
 from curate.scan import list_pictures
 from curate.storage import backend_missing, local_archives
@@ -27,7 +28,7 @@ def check_requirements(
     executor: str = "local",
     destination: str = "",
 ) -> None:
-    """Raises MissingError that names all that is missing, each with its remedy.
+    """Raises InputError or MissingError that names all that is wrong or missing, each with its remedy.
 
     `inputs` are the folders and addresses that a run prepares, `writes` whether pictures are written to `env.output`,
     `destination` the address that it is for. Stages that write elsewhere look at that place themselves.
@@ -48,33 +49,35 @@ def check_requirements(
         ),
     ]
     if lacks:
-        raise missing_error(lacks)
+        raise combined(lacks)
 
 
-def _executor(name: str) -> Iterator[Missing]:
+def _executor(name: str) -> Iterator[CurateError]:
     spec = importlib.util.find_spec(name) if name != "local" else None
     # a folder of that name, which is no package, has no origin
     if name != "local" and (spec is None or spec.origin is None):
-        yield Missing(f"executor {name}: the package {name} is not installed", f"pip install 'curate[{name}]'")
+        yield MissingError(f"executor {name}: the package {name} is not installed", f"pip install 'curate[{name}]'")
 
 
-def _backends(addresses: Sequence[str], env: Env) -> Iterator[Missing]:
+def _backends(addresses: Sequence[str], env: Env) -> Iterator[CurateError]:
     """What is not installed to open addresses."""
     for message, remedy in dict.fromkeys(map(backend_missing, addresses)):
         if message:
-            yield Missing(message, remedy)
+            yield MissingError(message, remedy)
     if env.offline and any(address.startswith("hf://") for address in addresses):
-        yield Missing("hf:// needs the model hub, and this run is offline", "leave out run.offline and HF_HUB_OFFLINE")
+        yield MissingError(
+            "hf:// needs the model hub, and this run is offline", "leave out run.offline and HF_HUB_OFFLINE"
+        )
 
 
-def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[Missing]:
+def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[CurateError]:
     """Masks that a stage needs: they lie in the input or in the prepared folder, or a stage makes them."""
     if not inputs or not any(s.needs_masks for s in stages) or any(s.makes_masks for s in stages):
         return
     if (env.output / masks.FOLDER).is_dir() or any(one.mask for one in list_pictures(inputs, _silent, env.output)):
         return
     where = ", ".join(map(str, inputs))
-    yield Missing(
+    yield InputError(
         f"masked_loss: no picture in {where} has a mask",
         f"the mask of dog/a.jpg is {masks.FOLDER}/dog/a.png or dog/a-masklabel.png: white is learned, black is not",
     )
@@ -84,14 +87,15 @@ def _silent(_: object) -> None:
     """A listener that drops events."""
 
 
-def _output(output: Path) -> Iterator[Missing]:
+def _output(output: Path) -> Iterator[CurateError]:
+    remedy = "choose another output folder"
     place = next(p for p in (output, *output.parents) if p.exists())
     if not place.is_dir():
-        yield Missing(f"cannot write to {output}: {place} is a file", "choose another output folder")
+        yield InputError(f"cannot write to {output}: {place} is a file", remedy)
     elif not os.access(place, os.W_OK | os.X_OK):
-        yield Missing(f"cannot write to {output}: no permission to write to {place}", "choose another output folder")
+        yield InputError(f"cannot write to {output}: no permission to write to {place}", remedy)
     elif _is_full(place):
-        yield Missing(f"the disk is full where {output} is to be", "free some space, or choose another output folder")
+        yield MissingError(f"the disk is full where {output} is to be", f"free some space, or {remedy}")
 
 
 def _is_full(place: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from curate.core.digests import FileDigests, file_digest, text_digest
-from curate.diffusion.locate import snapshot
+from curate.diffusion.locate import is_hub_name, snapshot
 from curate.errors import CurateError, InputError
 
 Role = Literal["dino", "clip", "vgg"]
@@ -93,7 +93,7 @@ def locate(role: Role, name: str, offline: bool) -> ModelFiles:
     if place.is_file() and not viewer.needs:
         return ModelFiles(role, place.parent, (place,))
     if not place.is_dir():
-        if name.count("/") != 1 or name.startswith((".", "/", "~")) or place.is_file():
+        if not is_hub_name(name) or place.is_file():
             raise InputError(
                 f'{role}: {viewer.title} "{name}" is not there',
                 f"give a folder or a hub name (owner/model), such as {viewer.repo}",

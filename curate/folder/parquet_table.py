@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.core.database import chunks
-from curate.core.findings import Missing
+from curate.errors import MissingError
 from curate.folder.archive_entries import Entry, Sample
 from curate.images import masks
 
@@ -21,11 +21,11 @@ _BYTES = 64 << 20
 _FACT_COLUMNS = {"concept": "string", "repeats": "int64", "trigger": "list", "tags": "list", "edited": "bool"}
 
 
-def missing() -> list[Missing]:
+def missing() -> list[MissingError]:
     """The library that writes tables, where it is not installed."""
     if importlib.util.find_spec("pyarrow") is not None:
         return []
-    return [Missing("export: parquet tables need the package pyarrow", "pip install 'curate[parquet]'")]
+    return [MissingError("export: parquet tables need the package pyarrow", "pip install 'curate[parquet]'")]
 
 
 def tables_of(folder: Path, samples: Sequence[Sample], size: int) -> dict[str, list[Entry]]:

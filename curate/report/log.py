@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from curate.core.events import Event
-from curate.errors import MissingError
+from curate.core.files import disk_errors
 
 
 def _now() -> datetime:
@@ -34,12 +34,10 @@ class EventLog:
         fields = {name: _plain(value) for name, value in dataclasses.asdict(event).items()}
         time = self._now().isoformat(timespec="milliseconds")
         line = json.dumps({"time": time, "event": type(event).__name__, **fields}, separators=(",", ":"))
-        try:
+        with disk_errors(str(self._path)):
             file = self._file or self._open()
             file.write(line.encode("ascii") + b"\n")
             file.flush()
-        except OSError as error:
-            raise MissingError(f"cannot write {self._path}: {error.strerror}", "is the disk full?") from error
 
     def close(self) -> None:
         """Closes the file; a later event opens it again."""

@@ -18,7 +18,8 @@ from curate.core.path_options import FilePath, HubFileName, ModelName
 from curate.core.record import Record
 from curate.core.registry import names_schema
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.errors import InputError, MissingError, PictureError
+from curate.errors import InputError, PictureError
+from curate.images.cleaner_errors import translated
 
 if TYPE_CHECKING:
     from cleaners.measures.noise import Signs
@@ -113,17 +114,13 @@ class Denoise(RecordStage):
         return bool(self.detector) or any(cleaner(method).gpu for method in self._used())
 
     def files(self, env: Env) -> Sequence[Path]:
-        """The detector and the methods' models; a known name stands for its published digest. Raises MissingError."""
-        from cleaners.errors import CleanerError
-
+        """The detector and the methods' models; a known name stands for its published digest. Raises as `open` does."""
         detector = Path(self.detector).expanduser()
         if self.detector and not detector.is_file():
-            raise MissingError(f"denoise: {detector}: no such file", "detector is the path of an .onnx file")
+            raise InputError(f"denoise: {detector}: no such file", "detector is the path of an .onnx file")
         paths = [detector] if self.detector else []
-        try:
+        with translated("denoise"):
             paths += [path for method in self._used() for path in self.cleaner(method, env).files()]
-        except CleanerError as error:
-            raise MissingError(f"denoise: {error.message}", error.remedy) from error
         return list(dict.fromkeys(paths))
 
     def cleaner(self, method: str, env: Env) -> Cleaner:
@@ -141,16 +138,12 @@ class Denoise(RecordStage):
 
         Raises InputError for bad files, MissingError for missing ones.
         """
-        from cleaners.errors import BadModelError, CleanerError, MemoryShortError
+        from cleaners.errors import MemoryShortError
 
         with contextlib.ExitStack() as stack:
-            try:
+            with translated("denoise"):
                 chain = [_opened(stack, self, method, env) for method in self._used()]
                 detect = _detector(self, env)
-            except BadModelError as error:
-                raise InputError(f"denoise: {error.message}", error.remedy) from error
-            except CleanerError as error:
-                raise MissingError(f"denoise: {error.message}", error.remedy) from error
 
             def work(records: Sequence[Record]) -> Sequence[Record]:
                 try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.core.env import Env
 from curate.core.events import Listener, Saved
-from curate.core.findings import Findings, Missing
+from curate.core.findings import Findings
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage
 from curate.errors import CurateError, MissingError
@@ -61,7 +61,7 @@ class Evaluate(EvaluateOptions, DatasetStage):
 
         folders.check(source)
 
-    def missing(self, env: Env) -> Sequence[Missing]:
+    def missing(self, env: Env) -> Sequence[CurateError]:
         """Models that judge, base, LoRA files, prompts and device; a hub name counts as there unless offline is set."""
         return list(_failures(self._checks(env)))
 
@@ -168,12 +168,12 @@ def _write(plan: Plan, as_json: str, as_csv: str) -> None:
     write_text(plan.folder / names.PAGE, render(result, plan.folder, training))
 
 
-def _failures(checks: Iterator[Callable[[], object]]) -> Iterator[Missing]:
+def _failures(checks: Iterator[Callable[[], object]]) -> Iterator[CurateError]:
     for check in checks:
         try:
             check()
         except CurateError as error:
-            yield Missing(error.message, error.remedy)
+            yield error
 
 
 def _silent(_: object) -> None:

@@ -16,11 +16,10 @@ from pydantic import Field
 from curate import captions, folder
 from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
-from curate.core.findings import Missing
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import SideFile, Store
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 from curate.folder import archives, parquet_table, sd_scripts
 from curate.folder.archive_entries import Entry, Sample
 from curate.names import safe, unique
@@ -65,7 +64,7 @@ class Export(DatasetStage):
             return {"shard_size": "has no effect without `also: [webdataset]` or `also: [parquet]`"}
         return {}
 
-    def missing(self, env: Env) -> Sequence[Missing]:
+    def missing(self, env: Env) -> Sequence[CurateError]:
         """What writes the further files."""
         return parquet_table.missing() if "parquet" in self.also else ()
 

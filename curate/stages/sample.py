@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from curate.core.env import Env
 from curate.core.events import Listener, Phase, Saved
 from curate.core.record import Manifest
-from curate.core.stage import DatasetStage, Missing
+from curate.core.stage import DatasetStage
 from curate.errors import CurateError, InputError
 from curate.sampling.options import UNKEYED, GridOptions, panel
 
@@ -48,12 +48,12 @@ class Sample(GridOptions, DatasetStage):
         """The heading of the option's group."""
         return panel(option)
 
-    def missing(self, env: Env) -> Sequence[Missing]:
+    def missing(self, env: Env) -> Sequence[CurateError]:
         """A prompt file that is not there, or a prompt that is wrong."""
         try:
             self.read_prompts()
         except CurateError as error:
-            return [Missing(error.message, error.remedy)]
+            return [error]
         return []
 
     def plan(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from curate.core import registry
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
-from curate.core.stage import DatasetStage, Env, Findings, Missing
+from curate.core.stage import DatasetStage, Env, Findings
 from curate.errors import CurateError
 from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms, presets
 from curate.train.options.kohya import keys as kohya_keys
@@ -90,7 +90,7 @@ class Train(TrainOptions, DatasetStage):
         """Whether the loss is masked."""
         return self.masked_loss
 
-    def missing(self, env: Env) -> Sequence[Missing]:
+    def missing(self, env: Env) -> Sequence[CurateError]:
         """Base, VAE, tokenizer, prompts, folders, LoRA to start from, optimizer, device and room for the LoRA."""
         from curate.train.planning import requirements
 

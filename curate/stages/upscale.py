@@ -13,7 +13,8 @@ from pydantic import Field
 from curate.core.path_options import HubFileName
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.errors import InputError, MissingError, PictureError
+from curate.errors import MissingError, PictureError
+from curate.images.cleaner_errors import translated
 
 NONE = "none"
 Enlarge = Callable[[Pixels], Pixels]
@@ -67,39 +68,32 @@ class Upscale(RecordStage):
         return {}
 
     def files(self, env: Env) -> Sequence[Path]:
-        """The model's file; a known name stands for its published digest and needs none. Raises MissingError."""
-        from cleaners.errors import CleanerError
+        """The model's file; a known name stands for its published digest and needs none. Raises as `open` does."""
         from cleaners.upscale import network_files
 
         if self.model == NONE:
             return ()
-        try:
+        with translated("upscale"):
             return network_files(self.model, env.offline)
-        except CleanerError as error:
-            raise MissingError(f"upscale: {error.message}", error.remedy) from error
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Loads the model, yields the worker.
 
-        Raises InputError for a bad model file, MissingError for what is not here.
+        Raises InputError for a bad or unknown model, MissingError for what is not here.
         """
         import cleaners.upscale
-        from cleaners.errors import BadModelError, CleanerError, MemoryShortError
+        from cleaners.errors import MemoryShortError
 
         if self.model == NONE:
             yield lambda records: [self._one(record, env, None) for record in records]
             return
         cleaner = cleaners.upscale.Upscale(self.model, 0, self.tile, self.precision, env.offline, self.engine)
         with contextlib.ExitStack() as stack:
-            try:
+            with translated("upscale"):
                 if env.require_gpu and self.model != cleaners.upscale.LANCZOS:
                     _require_gpu(env.device)
                 enlarge = stack.enter_context(cleaner.open(env.device))
-            except BadModelError as error:
-                raise InputError(f"upscale: {error.message}", error.remedy) from error
-            except CleanerError as error:
-                raise MissingError(f"upscale: {error.message}", error.remedy) from error
 
             def work(records: Sequence[Record]) -> Sequence[Record]:
                 try:

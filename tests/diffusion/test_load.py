@@ -169,7 +169,8 @@ def test_what_the_hub_says_is_one_line_and_what_to_do(
         raise getattr(errors, kind)(text, **({} if kind == "LocalEntryNotFoundError" else {"response": Answer()}))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(MissingError, match="base model a/b cannot be downloaded from the hub: ") as caught:
+    expected = InputError if kind == "RepositoryNotFoundError" else MissingError
+    with pytest.raises(expected, match="base model a/b cannot be downloaded from the hub: ") as caught:
         locate_base("a/b", offline=False)
     assert re.search(said, caught.value.message) and remedy in caught.value.remedy
 
@@ -336,7 +337,7 @@ def test_an_installed_packages_tokenizer(tmp_path: Path, monkeypatch: pytest.Mon
     assert found("dog cat", add_special_tokens=True)["input_ids"] == [start, 513, 515, end]
     assert found("a", add_special_tokens=False)["input_ids"] == [256 + ord("a") - ord("!")]
     assert (found.bos_token_id, found.eos_token_id, found.pad_token_id) == (start, end, end)
-    with pytest.raises(MissingError):
+    with pytest.raises(InputError):
         tokenizer.tokenizer(str(tmp_path / "nowhere"), tmp_path / "x.safetensors", True)
 
 

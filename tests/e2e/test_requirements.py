@@ -18,7 +18,7 @@ from curate.diffusion.families.sd1 import Sd1
 from curate.diffusion.load import load as load_base
 from curate.drive.command import Command
 from curate.drive.requirements import check_requirements
-from curate.errors import CurateError, MissingError
+from curate.errors import CurateError, InputError, MissingError
 from curate.images import PICTURE_FILES
 from curate.pipeline import RunOptions, load
 from curate.stages.train import Train
@@ -29,24 +29,24 @@ from curate.train.planning.requirements import lora_bytes
 from tests.e2e.conftest import pipeline, tree
 
 LACKS = {
-    "tagger on the hub": ("tag: {tagger: wd-vit-tagger-v3}", "wd-vit-tagger-v3"),
-    "describing model": ("tag: {tagger: palette, describe: owner/no-such-model}", "owner/no-such-model"),
-    "upscaler": ("upscale: {model: models/4x.pth}", "models/4x.pth"),
-    "detector of noise": ("denoise: {methods: [adverse], detector: models/noise.onnx}", "models/noise.onnx"),
-    "detector of pictures": ("crop: {model: models/faces.onnx}", "models/faces.onnx"),
-    "detector of text": ("marks: {model: models/text.onnx}", "models/text.onnx"),
-    "base": ("train: {base: owner/no-such-base}", "owner/no-such-base"),
-    "autoencoder": ("train: {vae: models/vae.safetensors}", "models/vae.safetensors"),
-    "prompts": ("train: {sample_prompts: prompts.txt}", "prompts.txt"),
-    "pictures of the class": ("train: {reg_folder: reg}", "reg"),
-    "pictures to validate on": ("train: {validation_folder: held out}", "held out"),
-    "LoRA to start from": ("train: {start_from: old.safetensors}", "old.safetensors"),
-    "tokenizer": ("train: {base: base.safetensors, tokenizer: gone/to/tokenizer}", "gone/to/tokenizer"),
-    "masks": ("train: {masked_loss: true}", "masked_loss: no picture in"),
-    "room on the disk": ("train: {rank: 1000000, layer_preset: full, save_precision: fp32}", "the LoRA will take"),
-    "what a LoRA of another rank needs": ("train: {start_from: rank 2.safetensors, rank: 4}", "start_from: lora_"),
+    "tagger on the hub": ("tag: {tagger: wd-vit-tagger-v3}", "wd-vit-tagger-v3", 3),
+    "describing model": ("tag: {tagger: palette, describe: owner/no-such-model}", "owner/no-such-model", 3),
+    "upscaler": ("upscale: {model: models/4x.pth}", "models/4x.pth", 2),
+    "detector of noise": ("denoise: {methods: [adverse], detector: models/noise.onnx}", "models/noise.onnx", 2),
+    "detector of pictures": ("crop: {model: models/faces.onnx}", "models/faces.onnx", 2),
+    "detector of text": ("marks: {model: models/text.onnx}", "models/text.onnx", 2),
+    "base": ("train: {base: owner/no-such-base}", "owner/no-such-base", 3),
+    "autoencoder": ("train: {vae: models/vae.safetensors}", "models/vae.safetensors", 2),
+    "prompts": ("train: {sample_prompts: prompts.txt}", "prompts.txt", 2),
+    "pictures of the class": ("train: {reg_folder: reg}", "reg", 2),
+    "pictures to validate on": ("train: {validation_folder: held out}", "held out", 2),
+    "LoRA to start from": ("train: {start_from: old.safetensors}", "old.safetensors", 2),
+    "tokenizer": ("train: {base: base.safetensors, tokenizer: gone/to/tokenizer}", "gone/to/tokenizer", 2),
+    "masks": ("train: {masked_loss: true}", "masked_loss: no picture in", 2),
+    "room on the disk": ("train: {rank: 1000000, layer_preset: full, save_precision: fp32}", "the LoRA will take", 3),
+    "what a LoRA of another rank needs": ("train: {start_from: rank 2.safetensors, rank: 4}", "start_from: lora_", 2),
 }
-"""A stage that lacks one thing, and what the message names."""
+"""A stage that lacks one thing, what the message names, and the exit code: 2 for what the user has to mend."""
 
 
 def stages(*lacking: str) -> str:
@@ -56,7 +56,7 @@ def stages(*lacking: str) -> str:
     return "\n" + "".join(f"  - {line}\n" for line in ["convert", *before, "trigger", "export", *after])
 
 
-OF_TRAINING = {lack: line for lack, (line, _) in LACKS.items() if line.startswith("train") and lack != "masks"}
+OF_TRAINING = {lack: line for lack, (line, *_) in LACKS.items() if line.startswith("train") and lack != "masks"}
 
 
 def offline(path: Path) -> Path:
@@ -94,11 +94,11 @@ def _ended(*arguments: str | Path) -> int:
 def test_one_thing_missing(
     lack: str, command: str, tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line, name = LACKS[lack]
+    line, name, expected_code = LACKS[lack]
     _skip_on_a_large_disk(lack, tmp_path)
     file = offline(pipeline(tmp_path, raw, stages=stages(line)))
     before = tree(tmp_path, skip=())
-    assert _ended(command, file) in (2, 3)
+    assert _ended(command, file) == expected_code
     said = capsys.readouterr().err.replace("\\", "/")
     assert name in said and len(said.strip().splitlines()) > 1, "what is missing, and the remedy"
     assert tree(tmp_path, skip=()) == before
@@ -108,7 +108,7 @@ def test_one_thing_missing(
 def test_one_thing_missing_for_print_config(
     lack: str, tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line, name = LACKS[lack]
+    line, name, expected_code = LACKS[lack]
     _skip_on_a_large_disk(lack, tmp_path)
     offline(pipeline(tmp_path, raw))
     monkeypatch.chdir(tmp_path)
@@ -123,7 +123,7 @@ def test_one_thing_missing_for_print_config(
     if lack == "base":  # the hub may have it
         assert code == 0 and name in said.out
         return
-    assert code in (2, 3)
+    assert code == expected_code
     expected = "masked_loss" if lack == "masks" else name
     assert expected.replace("_", "-").removesuffix(": no picture in") in said.err.replace("\\", "/").replace("_", "-")
     assert not re.search(r"(?<![\w-])(start_from|masked_loss|reg_folder|validation_folder)\b", said.err)
@@ -146,15 +146,15 @@ def test_a_cluster_that_is_not_there(tmp_path: Path, raw: Path, capsys: pytest.C
 def test_everything_missing_is_told_at_once(tmp_path: Path, raw: Path) -> None:
     alone = ("tokenizer", "room on the disk", "what a LoRA of another rank needs")
     lacks = {lack: row for lack, row in LACKS.items() if lack not in alone}
-    options = [line.partition("{")[2].rstrip("}") for line, _ in lacks.values() if line.startswith("train")]
-    lines = [line for line, _ in lacks.values() if not line.startswith(("train", "tag"))]
+    options = [line.partition("{")[2].rstrip("}") for line, *_ in lacks.values() if line.startswith("train")]
+    lines = [line for line, *_ in lacks.values() if not line.startswith(("train", "tag"))]
     lines += ["tag: {tagger: wd-vit-tagger-v3, describe: owner/no-such-model}", f"train: {{{', '.join(options)}}}"]
     file = offline(pipeline(tmp_path, raw, stages=stages(*lines)))
-    with pytest.raises(MissingError) as error:
+    with pytest.raises(InputError) as error:
         drive.run(load(file))
     text = str(error.value).replace("\\", "/")
-    assert [name for _, name in lacks.values() if name not in text] == []
-    assert text.startswith(f"{len(lacks)} things are missing:")
+    assert [name for _, name, _ in lacks.values() if name not in text] == []
+    assert text.startswith(f"{len(lacks)} things are wrong or missing:")
     assert not (tmp_path / "prepared").exists()
 
 
@@ -188,7 +188,7 @@ def test_an_output_that_cannot_be_made(tmp_path: Path, raw: Path) -> None:
 def test_a_command_is_told_before_it_writes(tmp_path: Path, raw: Path) -> None:
     out = tmp_path / "out"
     command = Command(Upscale(model=str(tmp_path / "none.pth")), raw, out, options=RunOptions(offline=True))
-    with pytest.raises(MissingError, match=r"none\.pth"):
+    with pytest.raises(InputError, match=r"none\.pth"):
         drive.command(command)
     assert not out.exists()
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.events import Note, RecordDone, TrainStep
-from curate.errors import MissingError
+from curate.errors import InputError
 from curate.report.log import EventLog
 from curate.report.pace import Pace
 from curate.report.text import listed, pace, span, visible
@@ -80,7 +80,7 @@ def test_any_name_makes_one_line_that_reads_back(tmp_path_factory: pytest.TempPa
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MissingError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         EventLog(tmp_path / "file" / "events.jsonl").tell(Note("info", "a"))
 
 

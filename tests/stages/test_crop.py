@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from curate.core.stage import Pixels
-from curate.errors import InputError, MissingError, PictureError
+from curate.errors import InputError, PictureError
 from curate.images.analysis.boxes import Box, trimmed
 from curate.images.analysis.object_detector import Detector
 from curate.stages.crop import Crop
@@ -124,7 +124,7 @@ def test_detectors_of_every_layout(tmp_path: Path, layout: str) -> None:
 
 
 def test_what_is_no_detector_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         Detector(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(InputError, match="not an ONNX model"):

@@ -153,9 +153,9 @@ class TestDenoise:
         assert again.facts == second.facts
 
     def test_missing_and_broken_files(self, env: Env, tmp_path: Path):
-        with pytest.raises(MissingError, match="no such file"):
+        with pytest.raises(InputError, match="no such file"):
             Denoise(detector="none.onnx").files(env)
-        with pytest.raises(MissingError, match="known names"):
+        with pytest.raises(InputError, match="known names"):
             Denoise(methods=("upscale",), model="none.pth").files(env)
         with pytest.raises(MissingError, match="offline"):
             run(
@@ -240,7 +240,7 @@ class TestUpscale:
     def test_files_and_errors(self, env: Env, tmp_path: Path, weights: Path):
         assert Upscale(model=str(weights)).files(env) == (weights,)
         assert Upscale(model="4x-UltraSharp").files(env) == ()
-        with pytest.raises(MissingError, match="no such file and no known upscaler"):
+        with pytest.raises(InputError, match="no such file and no known upscaler"):
             Upscale(model="other.pth").files(env)
         (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04")
         with pytest.raises(InputError, match="broken or truncated"):

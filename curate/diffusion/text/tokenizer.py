@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.diffusion.library_logging import quiet
-from curate.errors import MissingError
+from curate.diffusion.locate import is_hub_name
+from curate.errors import CurateError, InputError, MissingError
 
 TOKENIZER = "openai/clip-vit-large-patch14"
 PACKAGES = ("open_clip", "clip")
@@ -21,7 +22,7 @@ MERGES = 49152 - 256 - 2
 
 
 def of_base(given: str, place: Path | None) -> Any:
-    """The tokenizer of a base on this machine, or CLIP's for one that is not here. Raises MissingError; offline."""
+    """The tokenizer of a base on this machine, or CLIP's for one that is not here; offline. Raises as `tokenizer`."""
     from transformers import CLIPTokenizer
 
     if place is not None and place.is_dir():
@@ -37,7 +38,10 @@ def of_base(given: str, place: Path | None) -> Any:
 
 
 def tokenizer(given: str, place: Path, offline: bool) -> Any:
-    """The tokenizer named, the one beside the checkpoint, the hub's, or an installed package's. Raises MissingError."""
+    """The tokenizer named, the one beside the checkpoint, the hub's, or an installed package's.
+
+    Raises InputError for a path that holds none, MissingError for a hub name that is not on this machine.
+    """
     from transformers import CLIPTokenizer
 
     beside = place.parent / "tokenizer"
@@ -56,7 +60,7 @@ def tokenizer(given: str, place: Path, offline: bool) -> Any:
 
 
 def check(given: str, place: Path, offline: bool) -> None:
-    """Raises MissingError where `tokenizer` would find none; nothing is loaded or fetched. Online, the hub has it."""
+    """Raises what `tokenizer` would raise; nothing is loaded or fetched. Online, the hub has it."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -75,8 +79,9 @@ def check(given: str, place: Path, offline: bool) -> None:
         raise _absent(name, place)
 
 
-def _absent(name: str, place: Path) -> MissingError:
-    return MissingError(
+def _absent(name: str, place: Path) -> CurateError:
+    wrong = Path(name).expanduser().exists() or not is_hub_name(name)
+    return (InputError if wrong else MissingError)(
         f"no CLIP tokenizer for {place.name}: {name} is not available",
         "give a folder with vocab.json and merges.txt as tokenizer, or install open_clip_torch, which carries one",
     )

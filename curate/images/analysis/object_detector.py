@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
-from curate.errors import InputError, MissingError
+from curate.errors import InputError
 from curate.images.analysis.boxes import Box
 
 # two boxes of one class are one thing from an overlap of a half on; OpenCV keeps what reaches its threshold
@@ -33,11 +33,11 @@ class Detector:
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        """Raises MissingError where the file is not there, InputError where it is no such model."""
+        """Raises InputError where the file is not there or is no such model."""
         import onnxruntime
 
         if not path.is_file():
-            raise MissingError(f"the detector {path} does not exist", "give the path of an ONNX file")
+            raise InputError(f"the detector {path} does not exist", "give the path of an ONNX file")
         wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device != "cpu" else ["CPUExecutionProvider"]
         providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
         settings = onnxruntime.SessionOptions()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from curate.core.counting import counted
-from curate.core.findings import Findings, Missing, missing_error
+from curate.core.findings import Findings, combined
 from curate.diffusion.base import Backbone
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import families, family
@@ -213,10 +213,10 @@ def _all_at_once(
     """The error with everything else that training will not find; a base that `family` stands for is not wanted."""
     lacks = requirements.missing(options, folder, str(device), needs_base=options.family is None)
     if error is not None and all(lack.message != error.message for lack in lacks):
-        lacks = [Missing(error.message, error.remedy), *lacks]
+        lacks = [error, *lacks]
     if not lacks or (error is not None and len(lacks) == 1):
         return error
-    return missing_error(lacks)
+    return combined(lacks)
 
 
 def settle_length(values: dict[str, Value], options: TrainOptions, made: Outline) -> None:

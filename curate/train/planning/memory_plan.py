@@ -12,7 +12,7 @@ import torch
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT
 from curate.diffusion.frame import frame
-from curate.errors import InputError
+from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
 from curate.train.planning import dry_model, estimate
 from curate.train.planning.base_place import base_place, base_traits
@@ -26,7 +26,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
     """The options with `fit` and `swap_blocks: auto` worked out, and what was chosen, for the user; "" for neither.
 
     Depends on base, options and the kind of device alone; `swap_blocks: auto` without `fit` also on its free memory.
-    Raises InputError where nothing makes the run fit.
+    Raises InputError where nothing makes the run fit `fit`, MissingError where nothing makes it fit free memory.
     """
     if not options.fit and options.swap_blocks != "auto":
         return options, ""
@@ -46,7 +46,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
         if needed <= USABLE * limit:
             return chosen, _sentence(options, values, needed, limit)
         least = min(least, needed)
-    raise InputError(
+    raise (InputError if options.fit else MissingError)(
         f"{'fit' if options.fit else 'swap_blocks'}: with every setting that saves memory this run takes "
         f"{size(least / USABLE)}, and there are {size(limit)}",
         "take a smaller batch with accumulate, a lower resolution or rank, or text_lr 0",

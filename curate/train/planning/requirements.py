@@ -1,4 +1,4 @@
-"""Everything that a training run will need and that is not there: all of it at once, and nothing heavy is loaded."""
+"""Everything that keeps a training run from starting: all of it at once, and nothing heavy is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from curate.core.stage import Missing
 from curate.diffusion import locate
 from curate.diffusion.detect import traits
 from curate.diffusion.family_class import family_class
@@ -39,8 +38,8 @@ def missing(
     offline: bool = False,
     *,
     needs_base: bool = True,
-) -> list[Missing]:
-    """What training into `folder` will need and does not find. A hub name counts as there unless `offline` is set.
+) -> list[CurateError]:
+    """What is wrong or missing for training into `folder`. A hub name counts as there unless `offline` is set.
 
     Without `needs_base` the base itself may be missing.
     """
@@ -60,15 +59,15 @@ def missing(
         lambda: _on_base(options, device),
     ]
     # what lies at fault in two checks has one message
-    return list(dict.fromkeys(_failures(checks)))
+    return list({(error.message, error.remedy): error for error in _failures(checks)}.values())
 
 
-def _failures(checks: list[Callable[[], None]]) -> Iterator[Missing]:
+def _failures(checks: list[Callable[[], None]]) -> Iterator[CurateError]:
     for check in checks:
         try:
             check()
         except CurateError as error:
-            yield Missing(error.message, error.remedy)
+            yield error
 
 
 def _on_hub(error: CurateError, offline: bool) -> None:
