@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +13,13 @@ from curate.core.events import Note
 from curate.errors import InputError
 from curate.train.runtime.distributed import Team
 from tests.train.conftest import draw_folder, run
+from tests.train.runtime.launch import Launch, free_port
+from tests.warm import Server
 
-ROOT = Path(__file__).parents[3]
 OPTIONS = ["--base", "tiny", "--steps", "3", "--rank", "2", "--layer-preset", "attn-only"]
 OPTIONS += ["--save-precision", "fp32", "--dropout", "0.1"]
 
 
-COMMAND = "from curate.cli.main import main; main()"
 EACH = """
 import sys
 from pathlib import Path
@@ -43,40 +39,20 @@ torch.distributed.destroy_process_group()
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def launched(*command: str, processes: int = 2, program: str = COMMAND) -> list[subprocess.CompletedProcess[str]]:
-    """What a launcher does: the same command in several processes that know of each other by the environment."""
-    common = {**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    common |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
-    called = [sys.executable, "-c", program, *command]
-    started = [
-        subprocess.Popen(
-            called,
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for rank in range(processes)
-    ]
-    return [subprocess.CompletedProcess(called, p.wait(), *p.communicate()) for p in started]
+@pytest.fixture
+def launch(server: Server | None, tmp_path_factory: pytest.TempPathFactory) -> Launch:
+    return Launch(server, tmp_path_factory.mktemp("processes"))
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
+def test_two_processes_are_one_that_accumulates(tmp_path: Path, launch: Launch) -> None:
     folder = draw_folder(tmp_path / "prepared")
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("zwx dog --s 1 --w 64 --h 64\nblue robe --s 1 --w 64 --h 64\n")
     held_out = draw_folder(tmp_path / "held out")
     more = ["--json", "--sample-prompts", str(prompts), "--validation-folder", str(held_out)]
-    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", *more)
-    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    first, second = launch.team("train", str(folder), *OPTIONS, "--device", "cpu", *more)
+    assert (first.code, second.code) == (0, 0), first.stderr + second.stderr
     assert json.loads(first.stdout) and not second.stdout.strip()
     assert "curate" not in second.stderr
     samples = sorted(map(str, (folder / "lora" / "samples").iterdir()))
@@ -88,12 +64,12 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     theirs, _ = run(other, **options, accumulate=2, tensorboard=False)
     assert ours.read_bytes() == theirs.read_bytes()
     # a run of what is trained already ends in all processes alike
-    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu")
-    assert (first.returncode, second.returncode) == (0, 0)
+    first, second = launch.team("train", str(folder), *OPTIONS, "--device", "cpu")
+    assert (first.code, second.code) == (0, 0)
     assert "nothing to do" in first.stderr and not second.stderr.strip()
     # what one refuses is an error of that one; the other only misses it
-    first, second = launched("train", str(folder), *OPTIONS, "--device", "cpu", "--validation-folder", str(folder))
-    assert (first.returncode, second.returncode) == (2, 1)
+    first, second = launch.team("train", str(folder), *OPTIONS, "--device", "cpu", "--validation-folder", str(folder))
+    assert (first.code, second.code) == (2, 1)
     assert "is the folder that is trained" in first.stderr
     assert "curate: another process of this run has ended" in second.stderr and "fault in curate" not in second.stderr
 
@@ -109,7 +85,7 @@ def pictures_shown(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> None:
+def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path, launch: Launch) -> None:
     # the second trains other parameters in each forward
     both = [{"algo": "lora", "rank": 2, "dropout": 0.1}, {"algo": "dylora", "rank": 4, "dylora_unit": 1, "alpha": 2}]
     common = {
@@ -122,8 +98,8 @@ def test_more_batches_than_processes_sum_up_to_the_last_bit(tmp_path: Path) -> N
     runs: list[dict[str, Any]] = [{**common, **options, "accumulate": 2} for options in both]
     for at in range(len(runs)):
         draw_folder(tmp_path / "two" / str(at) / "prepared")
-    ended = launched(str(tmp_path / "two"), repr(runs), program=EACH)
-    assert [p.returncode for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    ended = launch.team(str(tmp_path / "two"), repr(runs), program=EACH)
+    assert [p.code for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
     for at, options in enumerate(runs):
         theirs, _ = run(draw_folder(tmp_path / "one" / str(at) / "prepared"), **{**options, "accumulate": 4})
         ours = tmp_path / "two" / str(at) / "prepared" / "lora" / theirs.name
@@ -136,40 +112,32 @@ LAUNCHERS = {
     "torchrun": f"{TORCHRUN} --master-port PORT",
     "accelerate": f"{ACCELERATE} --main_process_ip 127.0.0.1 --main_process_port PORT --mixed_precision no",
 }
-"""How docs/scale.md starts the processes of one machine; accelerate takes machines without GPUs by that flag alone."""
+"""How docs/scale.md starts the processes of one machine, up to the module that they start.
+
+accelerate takes machines without GPUs by `--multi_gpu` alone.
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_machines_of_two_processes_are_one_that_accumulates(launcher: str, tmp_path: Path) -> None:
+def test_two_machines_of_two_processes_are_one_that_accumulates(launcher: str, tmp_path: Path, launch: Launch) -> None:
     """The folder is on a disk that both see."""
     folder = draw_folder(tmp_path / "prepared")
     options = {"steps": 2, "rank": 2, "layer_preset": "attn-only", "include": ("up_blocks_3",), "resolution": 64}
     words = ["--steps", "2", "--rank", "2", "--layer-preset", "attn-only", "--include", "up_blocks_3"]
     words += ["--resolution", "64", "--base", "tiny", "--save-precision", "fp32", "--device", "cpu", "--json"]
-    launch = f"{sys.executable} -m {LAUNCHERS[launcher]} -m curate.cli train".replace("PORT", str(free_port()))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    machines = [
-        subprocess.Popen(
-            [*launch.replace("RANK", str(rank)).split(), str(folder), *words],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for rank in range(2)
-    ]
-    said = [machine.communicate() for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], said[0][1] + said[1][1]
-    assert json.loads(said[0][0]) and not said[1][0].strip()
+    launcher = LAUNCHERS[launcher].replace("PORT", str(free_port()))
+    machines = [launcher.replace("RANK", str(rank)).split() for rank in range(2)]
+    first, second = launch.machines(machines, ["train", str(folder), *words])
+    assert (first.code, second.code) == (0, 0), first.stderr + second.stderr
+    assert json.loads(first.stdout) and not second.stdout.strip()
     (ours,) = (folder / "lora").glob("*.safetensors")
     theirs, _ = run(draw_folder(tmp_path / "b" / "prepared"), **options, accumulate=4, tensorboard=False)
     assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.slow
-def test_another_number_of_processes_goes_on_or_starts_anew(tmp_path: Path) -> None:
+def test_another_number_of_processes_goes_on_or_starts_anew(tmp_path: Path, launch: Launch) -> None:
     """It goes on where a step shows as many batches as before; else it starts clean, and says why."""
     options: dict[str, Any] = {
         "include": ("up_blocks_3_attentions_2",),
@@ -180,8 +148,8 @@ def test_another_number_of_processes_goes_on_or_starts_anew(tmp_path: Path) -> N
         "output_name": "it",
     }
     stopped = draw_folder(tmp_path / "two" / "0" / "prepared")
-    ended = launched(str(tmp_path / "two"), repr([{**options, "stop_at": 2}]), program=EACH)
-    assert [p.returncode for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    ended = launch.team(str(tmp_path / "two"), repr([{**options, "stop_at": 2}]), program=EACH)
+    assert [p.code for p in ended] == [0, 0], ended[0].stderr + ended[1].stderr
     assert not list((stopped / "lora").glob("*.safetensors"))
     other = Path(shutil.copytree(stopped, tmp_path / "copy" / "prepared"))
     never, _ = run(draw_folder(tmp_path / "one" / "prepared"), **options, accumulate=2)
