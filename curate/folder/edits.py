@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
 from curate.folder.undo import remove_leftovers_of_killed
+from curate.folder.written_rows import WrittenRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,17 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
         remove_leftovers(place)
     if store.folder == folder:
         remove_leftovers_of_killed(folder, store.root)
-    rows, edits = store.written(records=False), store.edits()
-    known = [*rows.values(), *store.intended()]
+    rows, edits = WrittenRows(store.each_written(records=False)), store.edits()
+    intended = store.intended()
+    # what stood there before the moves is asked for after a kill alone
+    known = [*rows.each(), *intended] if intended or store.removing() else []
+    places = {posixpath.dirname(path) for path in itertools.chain(rows, (row.path for row in intended))}
     recovery = recover(folder, store, rows)
     moves = follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
     if store.folder == folder:
         if recovery.interrupted:
             DuplicateCaptions(folder, store, rows, known, moves, tell).settle()
-        for place in {posixpath.dirname(path) for path in (*(row.path for row in known), *recovery.removing)}:
+        for place in places | {posixpath.dirname(path) for path in recovery.removing}:
             prune_empty(folder / place, folder)
     missing = {path for path in rows if not os.path.exists(f"{folder}/{path}")}  # noqa: PTH110
     _keep_removals(folder, store, rows, missing, recovery, tell)
@@ -72,7 +77,12 @@ def _silent(_: object) -> None:
 
 
 def _keep_removals(
-    folder: Path, store: Store, rows: dict[str, Written], missing: set[str], recovery: Recovery, tell: Listener
+    folder: Path,
+    store: Store,
+    rows: MutableMapping[str, Written],
+    missing: set[str],
+    recovery: Recovery,
+    tell: Listener,
 ) -> None:
     """Pictures that are gone, and that no run was about to take away, were removed by a person."""
     if missing and missing == set(rows) and not recovery.interrupted:
@@ -82,13 +92,16 @@ def _keep_removals(
         return
     for identity, removal in store.removed().items():
         row = rows.get(removal.path)
-        if (row is None or (row.origin, row.key) == identity) and (folder / removal.path).exists():
+        if (row is None or _identity(row) == identity) and (folder / removal.path).exists():
             store.forget_removed([identity])  # put back by hand
-    present = {(row.origin, row.key) for path, row in rows.items() if path not in missing}
-    for path in sorted(missing - recovery.removing):
-        row = rows[path]
-        identity = (row.origin, row.key)
+    gone = {path: _identity(rows[path]) for path in sorted(missing - recovery.removing)}
+    if not gone:
+        return
+    sought = set(gone.values())
+    present = {one for path, row in rows.items() if path not in missing and (one := _identity(row)) in sought}
+    for path, identity in gone.items():
         if identity not in present:
+            row = rows[path]
             beside = caption_path(folder, row)
             store.keep_removed(identity, Removal(path, bool(beside) and (folder / beside).exists()))
 
@@ -103,13 +116,11 @@ def _keep_edits(
 ) -> None:
     """Captions whose text is not the one that was generated were edited; where it is again, the edit was taken back."""
     edits, past = store.edits(), store.past_edits()
-    generated: dict[Identity, list[str]] = {}
-    for row in rows.values():
-        generated.setdefault((row.origin, row.key), []).append(row.caption)
+    doubles = _doubles(rows)
     new: list[tuple[str, str, str]] = []
     for path, row in rows.items():
         text = text_of(row)
-        identity = (row.origin, row.key)
+        identity = _identity(row)
         if text is None:
             # after a kill the caption may not have been written yet: only a missing one in a settled folder was removed
             if recovery.interrupted or path in missing or not (row.caption_path or identity in edits):
@@ -122,26 +133,43 @@ def _keep_edits(
                 )
             )
             store.drop_edit(*identity)
-        elif recovery.interrupted and _is_older(text, generated[identity], past.get(identity, ())):
+        elif recovery.interrupted and _is_older(text, doubles.get(identity, ()), past.get(identity, ())):
             continue
         elif same_text(text, row.caption):
             if identity in edits:
                 store.drop_edit(*identity)
         elif identity not in edits or not same_text(text, edits[identity]):
             new.append((*identity, text))
-            if len(generated[identity]) > 1:  # at two paths: the earlier edit of the two counts as past
+            if identity in doubles:  # at two paths: the earlier edit of the two counts as past
                 store.keep_edits(new)
                 new.clear()
     store.keep_edits(new)
+
+
+def _doubles(rows: Mapping[str, Written]) -> dict[Identity, list[str]]:
+    """The captions generated for pictures that are at two paths, which few are; so hashes of the others are enough."""
+    import numpy as np
+
+    hashes = np.sort(np.fromiter((hash(_identity(row)) for row in rows.values()), np.int64, len(rows)))
+    alike = frozenset(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    captions: dict[Identity, list[str]] = {}
+    for row in rows.values() if alike else ():
+        if hash(identity := _identity(row)) in alike:
+            captions.setdefault(identity, []).append(row.caption)
+    return {identity: several for identity, several in captions.items() if len(several) > 1}
+
+
+def _identity(row: Written) -> Identity:
+    return row.origin, row.key
 
 
 def _is_older(text: str, generated: Sequence[str], past: Sequence[str]) -> bool:
     """Whether a picture that a kill left at two paths, on its way from one to the other, still has an older caption.
 
     Two paths may share one caption file: where a person renamed the old picture without it, and the new one has none
-    yet. So the text may be the caption `generated` for either path.
+    yet. So the text may be the caption `generated` for either path. Of a picture at one path none is given.
     """
-    return len(generated) > 1 and is_any_of(text, *generated, *past)
+    return bool(generated) and is_any_of(text, *generated, *past)
 
 
 def _read_unplaced(folder: Path, store: Store, recovery: Recovery) -> None:

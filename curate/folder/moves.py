@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate import images
@@ -38,7 +38,7 @@ Move = tuple[Written, str]
 def follow_moves(
     folder: Path,
     store: Store,
-    rows: dict[str, Written],
+    rows: MutableMapping[str, Written],
     misplaced: Sequence[Written],
     edits: Mapping[Identity, str],
     tell: Listener,
@@ -154,7 +154,7 @@ def _place_by_name(
     return voted[0].as_posix() if len(voted) == 1 else None
 
 
-def _with_moved_captions(folder: Path, store: Store, rows: dict[str, Written], moves: Sequence[Move]) -> None:
+def _with_moved_captions(folder: Path, store: Store, rows: MutableMapping[str, Written], moves: Sequence[Move]) -> None:
     """A picture that was removed may have left its caption in a folder that was renamed since.
 
     Where no other picture tells, a text of ours is taken for a copy of the person's own, unless repeats alone changed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Recovery:
     removing: frozenset[str]
 
 
-def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
+def recover(folder: Path, store: Store, rows: MutableMapping[str, Written]) -> Recovery:
     """Adds to `rows` and the ledger what a killed run had written.
 
     Files that it left behind are removed, unless `store` is a copy of the ledger in another folder.
@@ -36,7 +36,7 @@ def recover(folder: Path, store: Store, rows: dict[str, Written]) -> Recovery:
         if remove_leftovers(Path(place)):
             prune_empty(Path(place), folder)
     edits = _edits(store)
-    by_key = {row.key: row for row in rows.values()}
+    by_key = {row.key: row for row in rows.values()} if intended else {}
     written: list[Written] = []
     misplaced: list[Written] = []
     for row in intended:

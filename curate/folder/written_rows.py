@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, MutableMapping
 
 from curate.core.columns import columns
 from curate.core.packed import Packed
@@ -12,18 +12,35 @@ ROWS = columns(Written, {}, as_written=())
 """How rows are packed."""
 
 
-class WrittenRows(Mapping[str, Written]):
-    """Rows by path. They are made anew each time they are read, quickly if that is nearly in order."""
+class WrittenRows(MutableMapping[str, Written]):
+    """Rows by path. They are made anew each time they are read, quickly if that is nearly in order.
+
+    Those that are set later stay as they are, since they are few.
+    """
 
     def __init__(self, rows: Iterable[Written]) -> None:
         self._rows: Packed[Written] = Packed(packing=ROWS)
         self._numbers: dict[str, int] = {}
+        self._set: dict[str, Written] = {}
         for row in rows:
             self._numbers[row.path] = len(self._rows)
             self._rows.append(row)
 
     def __getitem__(self, path: str) -> Written:
-        return self._rows[self._numbers[path]]
+        number = self._numbers[path]
+        return self._set[path] if path in self._set else self._rows[number]
+
+    def __setitem__(self, path: str, row: Written) -> None:
+        self._numbers.setdefault(path, -1)
+        self._set[path] = row
+
+    def __delitem__(self, path: str) -> None:
+        del self._numbers[path]
+        self._set.pop(path, None)
+
+    def clear(self) -> None:
+        """Drops all rows."""
+        self._rows, self._numbers, self._set = Packed(packing=ROWS), {}, {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._numbers)
@@ -31,26 +48,30 @@ class WrittenRows(Mapping[str, Written]):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __contains__(self, path: object) -> bool:
+        return path in self._numbers
+
     def each(self) -> Iterator[Written]:
         """The rows in order."""
-        return iter(self._rows)
+        is_packed = not self._set and len(self._numbers) == len(self._rows)
+        return iter(self._rows) if is_packed else (self[path] for path in self)
 
     def by_key(self) -> WrittenByKey:
         """The same rows by the key of the record; of rows with one key the last counts."""
-        return WrittenByKey(self._rows)
+        return WrittenByKey(self)
 
 
 class WrittenByKey:
     """Rows by the key of their record."""
 
-    def __init__(self, rows: Packed[Written]) -> None:
+    def __init__(self, rows: WrittenRows) -> None:
         self._rows = rows
-        self._numbers = {row.key: number for number, row in enumerate(rows)}
+        self._paths = {row.key: path for path, row in zip(rows, rows.each(), strict=True)}
 
     def __bool__(self) -> bool:
-        return bool(self._numbers)
+        return bool(self._paths)
 
     def get(self, key: str) -> Written | None:
         """The row of a record; None without one."""
-        number = self._numbers.get(key)
-        return None if number is None else self._rows[number]
+        path = self._paths.get(key)
+        return None if path is None else self._rows[path]
