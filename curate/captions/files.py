@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,29 @@ class Beside:
     messages: Sequence[str]
 
 
+class _CaptionsBeside(Mapping[str, Sequence[str]]):
+    """The caption files of pictures, looked up as they are asked for: a list for each of a million takes 0.2 GB."""
+
+    def __init__(self, pictures: Sequence[str], names: Iterable[str], endings: Sequence[str]) -> None:
+        self._pictures, self._endings = pictures, endings
+        folded = tuple(e.casefold() for e in endings)
+        keys = ((n.casefold(), n) for n in names)
+        # a name that is folded already stands for itself
+        self._texts = {n if key == n else key: n for key, n in keys if key.endswith(folded)}
+
+    def __getitem__(self, picture: str) -> Sequence[str]:
+        wanted = [f"{base}{e}".casefold() for base in (_stem(picture), picture) for e in self._endings]
+        if found := [self._texts[w] for w in wanted if w in self._texts]:
+            return found
+        raise KeyError(picture)
+
+    def __iter__(self) -> Iterator[str]:
+        return (picture for picture in self._pictures if picture in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def sort_files(
     place: str, names: Iterable[str], is_picture: Callable[[str], bool], extension: str = EXTENSIONS[0]
 ) -> Beside:
@@ -42,21 +65,14 @@ def sort_files(
     """
     names = sorted(names)
     pictures = [n for n in names if is_picture(n)]
-    stems = {_stem(n).casefold() for n in pictures if not _is_label(n)}
     labels = [n for n in pictures if _is_label(n)]
     masks_of = {n[: -len(MASK)].casefold(): n for n in labels if n.lower().endswith(MASK)}
     endings = EXTENSIONS if extension.casefold() in EXTENSIONS else (extension,)
     endings = tuple(dict.fromkeys((extension, *endings)))
-    texts = {n.casefold(): n for n in names if n.casefold().endswith(tuple(e.casefold() for e in endings))}
-    own = [n for n in pictures if not _is_label(n)]
-    captions: dict[str, list[str]] = {}
-    for name in own:
-        wanted = [f"{base}{e}".casefold() for base in (_stem(name), name) for e in endings]
-        if found := [texts[w] for w in wanted if w in texts]:
-            captions[name] = found
-    masks = {n: masks_of[_stem(n).casefold()] for n in own if _stem(n).casefold() in masks_of}
-    messages = [*_label_messages(place, labels, stems), *_text_messages(place, names, own, endings)]
-    return Beside(own, captions, masks, messages)
+    own = [n for n in pictures if not _is_label(n)] if labels else pictures
+    masks = {n: masks_of[stem] for n in own if (stem := _stem(n).casefold()) in masks_of} if masks_of else {}
+    messages = [*_label_messages(place, labels, own), *_text_messages(place, names, own, endings)]
+    return Beside(own, _CaptionsBeside(own, names, endings), masks, messages)
 
 
 def caption_file(picture: Path) -> Path | None:
@@ -73,8 +89,10 @@ def _is_label(name: str) -> bool:
     return name.lower().endswith((MASK, CONDITION))
 
 
-def _label_messages(place: str, labels: Sequence[str], stems: Iterable[str]) -> Iterable[str]:
-    known = set(stems)
+def _label_messages(place: str, labels: Sequence[str], pictures: Sequence[str]) -> Iterable[str]:
+    if not labels:
+        return
+    known = {_stem(n).casefold() for n in pictures}
     conditions = [n for n in labels if n.lower().endswith(CONDITION)]
     if conditions:
         yield f"{place}: left out: {_some(conditions)}, pictures to condition on, which nothing here uses"
@@ -87,8 +105,8 @@ def _text_messages(place: str, names: Sequence[str], pictures: Sequence[str], en
     lists = [n for n in names if n.lower() in _LISTS]
     if lists:
         yield f"{place}: not read: {_some(lists)}; captions are read from a text file beside each picture"
-    bases = {base for n in pictures for base in (_stem(n), n)}
     others = [n for n in names if n.lower().endswith(_OTHERS) and not n.endswith(tuple(endings)) and n not in lists]
+    bases = {base for n in pictures for base in (_stem(n), n)} if others else set[str]()
     beside = [n for n in others if _stem(n) in bases]
     if beside:
         yield f"{place}: not read as captions: {_some(beside)}; they end in {' or '.join(EXTENSIONS)}"

@@ -171,16 +171,20 @@ def _swapped(own: Sequence[CheckedPicture]) -> dict[str, Place]:
 def _copied(own: Sequence[CheckedPicture]) -> dict[str, Place]:
     """Long captions that stand twice, by picture; the first of them may be right."""
     odd: dict[str, Place] = {}
-    first: dict[str, CheckedPicture] = {}
+    first: dict[int, CheckedPicture] = {}
     for one in own:
-        text = " ".join(one.text.split()).casefold()
+        text = _folded(one)
         if len(text) < _LONG or one.caption is None:
             continue
-        other = first.setdefault(text, one)
+        other = first.setdefault(hash(text), one)
         # pictures that share one file are another fault
-        if other is not one and other.caption and other.caption.file != one.caption.file:
+        if other is not one and other.caption and other.caption.file != one.caption.file and _folded(other) == text:
             odd[one.name] = _place(one, f"the same text as for {other.name}")
     return odd
+
+
+def _folded(picture: CheckedPicture) -> str:
+    return " ".join(picture.text.split()).casefold()
 
 
 def _triggers(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:

@@ -3,59 +3,67 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from curate.captions import Caption, Wording
+from curate.captions import Wording
 from curate.checks.findings import Finding
 from curate.checks.layout import Kind, Role, Subset
 from curate.core.store import LEDGER
 from curate.scan import legible
 from curate.train.data.folders import SUFFIXES
 
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class CaptionFile:
-    """The caption of a picture as it stands on disk.
+    """The caption of a picture as it stands on disk. There may be a million: nothing is kept twice.
 
-    raw     the text of the file, "" where it cannot be read
-    caption as a trainer gets it, None for an empty file and for one that cannot be read
-    error   why it cannot be read
-    others  further caption files of the same picture that say something else
+    raw       what is in the file, without blanks around it; "" where it cannot be read
+    text      the caption as a trainer gets it, as one line; "" without any
+    encoding  the codec that the file was read with
+    error     why it cannot be read
+    variants  all captions of the picture, where there are several or they are asked for
+    others    further caption files of the same picture that say something else
     """
 
     file: str
-    raw: str
-    encoding: str
-    caption: Caption | None
+    raw: str = ""
+    text: str = ""
+    encoding: str = ""
     error: str = ""
+    variants: tuple[Wording, ...] = ()
     others: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """As one line, "" without any."""
-        return self.caption.text if self.caption else ""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPicture:
     """A picture file.
 
+    file    its name in the subset's folder
     name    relative to the checked folder, in POSIX form
     width, height, facts, error  as measured: sides after orientation, what decoding noted, why it cannot be opened
     """
 
-    path: Path
+    file: str
     name: str
     subset: Subset
     caption: CaptionFile | None = None
     mask: Path | None = None
     width: int = 0
     height: int = 0
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=lambda: _NO_FACTS)
     error: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file. Paths are made when they are asked for: each takes 0.4 kB."""
+        return self.subset.place / self.file
 
     @property
     def role(self) -> Role:
@@ -65,7 +73,7 @@ class CheckedPicture:
     @property
     def is_readable_format(self) -> bool:
         """Whether trainers read files of its ending."""
-        return self.path.suffix.lower() in SUFFIXES
+        return os.path.splitext(self.file)[1].lower() in SUFFIXES  # noqa: PTH122
 
     @property
     def text(self) -> str:
@@ -75,13 +83,19 @@ class CheckedPicture:
     @property
     def wordings(self) -> tuple[Wording, ...]:
         """Its captions: one, or those of which a showing has one."""
-        caption = self.caption.caption if self.caption else None
-        return (caption and caption.variants) or (Wording(self.text),)
+        return (self.caption and self.caption.variants) or (Wording(self.text),)
 
 
 def each_caption_once(pictures: Iterable[CheckedPicture]) -> list[CheckedPicture]:
     """The pictures without those that share the caption file of one before them."""
-    return list({p.caption.file if p.caption else p.name: p for p in reversed([*pictures])}.values())[::-1]
+    seen: set[str] = set()
+    result: list[CheckedPicture] = []
+    for one in pictures:
+        file = one.caption.file if one.caption else one.name
+        if file not in seen:
+            seen.add(file)
+            result.append(one)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +79,7 @@ def read_layout(target: Path) -> Layout:
     if file := dataset_toml.find(target):
         return _of_toml(target, file)
     nested = [place for place in inner if _role(place) == "train" and _numbered(place)]
-    if len(nested) == 1 and not _loose(target):
+    if len(nested) == 1 and not has_pictures(target):
         layout = _of_kohya(nested[0], _folders(nested[0]))
         layout.notes.append(f"The training folder is {legible(nested[0].name)} in it.")
         layout.subsets = [_renamed(one, target) for one in layout.subsets]
@@ -88,7 +90,16 @@ def read_layout(target: Path) -> Layout:
 
 def has_pictures(folder: Path, deep: bool = False) -> bool:
     """Whether files in a folder, or in those below it, are called pictures."""
-    return next(_pictures(folder, deep), None) is not None
+    below: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # unsorted: it may hold a million
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
+                return True
+            if deep and entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+    return any(has_pictures(Path(path), deep) for path in below)
 
 
 def _of_kohya(root: Path, inner: Sequence[Path]) -> Layout:
@@ -157,7 +168,7 @@ def _of_names(root: Path, inner: Sequence[Path]) -> Layout:
         layout.subsets.append(_subset(root, place, 1, folder_name(shown).words))
     if wrong:
         layout.findings.append(_folder_names(wrong))
-    if _loose(root) or not layout.subsets:
+    if has_pictures(root) or not layout.subsets:
         name = folder_name(legible(root.resolve().name))
         layout.subsets.insert(0, Subset(root, ".", name.repeats or 1, name.words if name.repeats else ""))
     layout.subsets += _beside(root, inner)
@@ -222,21 +233,8 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _loose(folder: Path) -> list[Path]:
-    return list(_pictures(folder))
-
-
-def _pictures(folder: Path, deep: bool = False) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return
-    for path in entries:
-        if path.name.startswith("."):
-            continue
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path
-        elif deep and path.is_dir() and not path.is_symlink():
-            yield from _pictures(path, deep=True)
+    files = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _places(root: Path, files: Sequence[Path]) -> Iterator[Place]:

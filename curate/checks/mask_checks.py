@@ -15,10 +15,9 @@ _APART = 0.02
 
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
     """The findings."""
-    by_name = {p.name: p for p in folder.pictures}
     yield from _missing(folder)
-    if settings.measured:
-        yield from _contents([m for m in folder.masks if m.picture], by_name)
+    if settings.measured and (masks := [m for m in folder.masks if m.picture]):
+        yield from _contents(masks, {p.name: p for p in folder.pictures})
 
 
 def _missing(folder: CheckedFolder) -> Iterator[Finding]:

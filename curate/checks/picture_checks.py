@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from curate.checks.findings import Finding, Place, Skipped, places
 from curate.checks.folder import CheckedFolder, CheckedPicture
@@ -49,10 +51,16 @@ def _names(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def _shared(folder: CheckedFolder) -> Iterator[Finding]:
+    stems: dict[str, list[str]] = {s.name: [] for s in folder.subsets}
+    for one in folder.pictures:
+        stems[one.subset.name].append(_stem(one))
+    # one subset after another: of a million pictures few share a stem
+    twice = {name: {stem for stem, number in Counter(own).items() if number > 1} for name, own in stems.items()}
     groups: dict[tuple[str, str], list[CheckedPicture]] = {}
     for one in folder.pictures:
-        groups.setdefault((one.subset.name, one.path.stem.casefold()), []).append(one)
-    shared = [group for group in groups.values() if len(group) > 1]
+        if (stem := _stem(one)) in twice[one.subset.name]:
+            groups.setdefault((one.subset.name, stem), []).append(one)
+    shared = groups.values()
     if shared:
         number = sum(map(len, shared))
         yield Finding(
@@ -61,6 +69,10 @@ def _shared(folder: CheckedFolder) -> Iterator[Finding]:
             f"rename one of each with a caption of its own; {command(folder, 'convert')} does so",
             places((p.name, "") for group in shared for p in group),
         )
+
+
+def _stem(picture: CheckedPicture) -> str:
+    return Path(picture.file).stem.casefold()
 
 
 def _contents(folder: CheckedFolder) -> Iterator[Finding]:
@@ -131,8 +143,8 @@ def _sizes(folder: CheckedFolder, settings: Settings) -> Iterator[Finding]:
             f"crop them; {command(folder, 'crop', '--aspect 3')} cuts them to 3:1",
             places((p.name, f"{p.width}x{p.height}") for p in long),
         )
-    fits = [(p, fitting.of_size(p.width, p.height)) for p in left if not _is_long(p)]
-    yield from _fits(folder, fits, fitting.resolution)
+    fits = ((p, fitting.of_size(p.width, p.height)) for p in left if not _is_long(p))
+    yield from _fits(folder, [(p, f) for p, f in fits if _is_enlarged(p, f) or _is_cropped(f)], fitting.resolution)
 
 
 def _is_long(picture: CheckedPicture) -> bool:
@@ -140,7 +152,7 @@ def _is_long(picture: CheckedPicture) -> bool:
 
 
 def _fits(folder: CheckedFolder, fits: Sequence[tuple[CheckedPicture, Fit]], resolution: int) -> Iterator[Finding]:
-    enlarged = _picked(fits, lambda p, f: f.scaled[0] / p.width > MOST_ENLARGED)
+    enlarged = [(p, f) for p, f in fits if _is_enlarged(p, f)]
     if enlarged:
         which = counted(len(enlarged), "picture is", "pictures are")
         yield Finding(
@@ -149,7 +161,7 @@ def _fits(folder: CheckedFolder, fits: Sequence[tuple[CheckedPicture, Fit]], res
             f"use larger files, leave them out, or {command(folder, 'upscale')}",
             places((p.name, f"{p.width}x{p.height} to {f.scaled[0]}x{f.scaled[1]}") for p, f in enlarged),
         )
-    cropped = _picked(fits, lambda _, f: cut_off(f) > MOST_CUT)
+    cropped = [(p, f) for p, f in fits if _is_cropped(f)]
     if cropped:
         which = counted(len(cropped), "picture loses", "pictures lose")
         yield Finding(
@@ -160,7 +172,9 @@ def _fits(folder: CheckedFolder, fits: Sequence[tuple[CheckedPicture, Fit]], res
         )
 
 
-def _picked(
-    fits: Sequence[tuple[CheckedPicture, Fit]], is_odd: Callable[[CheckedPicture, Fit], bool]
-) -> list[tuple[CheckedPicture, Fit]]:
-    return [(p, f) for p, f in fits if is_odd(p, f)]
+def _is_enlarged(picture: CheckedPicture, fit: Fit) -> bool:
+    return fit.scaled[0] / picture.width > MOST_ENLARGED
+
+
+def _is_cropped(fit: Fit) -> bool:
+    return cut_off(fit) > MOST_CUT

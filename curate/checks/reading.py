@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from curate import captions, images, names
-from curate.captions import Caption, Decoded
+from curate.captions import Beside, Caption, Decoded
 from curate.checks.folder import CaptionFile, CheckedFolder, CheckedMask, CheckedPicture
 from curate.checks.layout import Subset, read_layout
 from curate.core.caption_options import CaptionReading
 from curate.errors import InputError
 from curate.images import masks as mask_files
+from curate.scan import legible
+
+Sizes = Mapping[str, tuple[int, int]]
+"""Width and height of pictures by their name in the checked folder."""
 
 NOTES = ("readme", "license", "licence", "prompt", "prompts", "sample_prompts", "notes", "credits", "sources")
 """Stems of text files that lie among pictures and are no captions."""
 
 
 def read_folder(
-    target: Path, reading: CaptionReading, validation: Path | None = None, reg: Path | None = None
+    target: Path,
+    reading: CaptionReading,
+    validation: Path | None = None,
+    reg: Path | None = None,
+    sizes: Sizes | None = None,
 ) -> CheckedFolder:
     """Reads a folder's names and captions; no picture is opened. Raises InputError where there is no picture.
 
-    `validation` and `reg` are folders elsewhere that hold such pictures.
+    `validation` and `reg` are folders elsewhere that hold such pictures. With `sizes`, by name, a picture without one
+    counts as one that cannot be opened.
     """
     layout = read_layout(target)
     subsets = [*layout.subsets]
@@ -37,7 +49,7 @@ def read_folder(
     orphans: list[tuple[Subset, Path]] = []
     deeper: list[str] = []
     for subset in subsets:
-        found, alone = _of_subset(whole, subset, reading)
+        found, alone = _of_subset(whole, subset, reading, sizes)
         pictures += found
         orphans += [(subset, path) for path in alone]
         deeper += [whole.name(p) for p in _deeper(subset, subsets)]
@@ -55,59 +67,73 @@ def read_folder(
 
 
 def _of_subset(
-    whole: CheckedFolder, subset: Subset, reading: CaptionReading
+    whole: CheckedFolder, subset: Subset, reading: CaptionReading, sizes: Sizes | None
 ) -> tuple[list[CheckedPicture], list[Path]]:
     """The pictures of a subset, and the caption files that belong to none."""
     place = subset.place
-    files = [p.name for p in place.iterdir() if not p.name.startswith(".") and p.is_file()]
+    with os.scandir(place) as entries:
+        files = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     beside = captions.sort_files(place.name, files, lambda n: images.may_be_picture(place / n), subset.extension)
-    candidates = {place / n: [place / text for text in beside.captions.get(n, ())] for n in beside.pictures}
-    its = dataclasses.replace(reading, extension=subset.extension)
-    known = captions.read_folder(place.name, candidates, its, names.words(subset.words))
-    raw = captions.read_together(
-        dict.fromkeys(f for several in candidates.values() for f in several),
-        "" if reading.encoding == "auto" else reading.encoding,
+    before = "" if (name := whole.name(place)) == "." else f"{name}/"
+    alone = [place / n for n in _alone(files, beside, subset)]
+    del files
+    result = captions.read_in_order(
+        place.name,
+        lambda: ([place / text for text in beside.captions.get(n, ())] for n in beside.pictures),
+        dataclasses.replace(reading, extension=subset.extension),
+        names.words(subset.words),
     )
-    pictures = [
-        CheckedPicture(
-            path,
-            whole.name(path),
-            subset,
-            _caption_file(whole, texts, known.captions.get(path), known.errors.get(path), raw),
-            _mask_of(subset, path, beside.masks),
-        )
-        for path, texts in candidates.items()
-    ]
-    taken = {text.name for texts in candidates.values() for text in texts}
-    stems = {path.stem.casefold() for path in candidates}
+    others = _other_captions(place, beside, "" if reading.encoding == "auto" else reading.encoding)
+    pictures: list[CheckedPicture] = []
+    for file, one in zip(beside.pictures, result.each, strict=True):
+        name = before + legible(file)
+        caption = _caption_file(before, beside.captions.get(file, ()), one, others)
+        mask = _mask_of(subset, file, beside.masks)
+        if sizes is None:
+            pictures.append(CheckedPicture(file, name, subset, caption, mask))
+        else:
+            width, height = sizes.get(name, (0, 0))
+            error = "" if width else "its size is unknown"
+            pictures.append(CheckedPicture(file, name, subset, caption, mask, width, height, error=error))
+    return pictures, alone
+
+
+def _alone(files: Sequence[str], beside: Beside, subset: Subset) -> Iterator[str]:
+    """The caption files without a picture."""
     endings = (subset.extension, *captions.EXTENSIONS)
-    alone = [
-        n
-        for n in sorted(files)
-        if n.casefold().endswith(endings)
-        and n not in taken
-        and Path(n).stem.casefold() not in (*NOTES, *stems)
-        and not n.endswith(".toml")
-    ]
-    return pictures, [place / n for n in alone]
+    texts = [n for n in files if n.casefold().endswith(endings) and not n.endswith(".toml")]
+    taken = {text for several in beside.captions.values() for text in several}
+    stems = {Path(n).stem.casefold() for n in beside.pictures} if len(taken) < len(texts) else set[str]()
+    for name in sorted(n for n in texts if n not in taken):
+        if Path(name).stem.casefold() not in (*NOTES, *stems):
+            yield name
+
+
+def _other_captions(place: Path, beside: Beside, encoding: str) -> Mapping[str, Decoded | InputError]:
+    """The texts of pictures that have several caption files, by file."""
+    several = (texts for texts in beside.captions.values() if len(texts) > 1)
+    texts = captions.read_together((place / text for texts in several for text in texts), encoding)
+    return {path.name: text for path, text in texts.items()}
 
 
 def _caption_file(
-    whole: CheckedFolder,
-    files: Sequence[Path],
-    caption: Caption | None,
-    error: InputError | None,
-    raw: Mapping[Path, Decoded | InputError],
+    before: str, files: Sequence[str], one: Caption | InputError | None, others: Mapping[str, Decoded | InputError]
 ) -> CaptionFile | None:
+    """The caption of a picture; `before` stands before the names of its `files`."""
     if not files:
         return None
-    file = caption.file if caption else files[0]
-    text = raw[file]
-    others = [f for f in files if f != file and _differs(raw[f], text)]
-    plain, encoding = (text.text, text.encoding) if isinstance(text, Decoded) else ("", "")
-    return CaptionFile(
-        whole.name(file), plain, encoding, caption, error.message if error else "", tuple(whole.name(f) for f in others)
-    )
+    if not isinstance(one, Caption):
+        name = before + legible(files[0])
+        return CaptionFile(name, error=one.message if one else "", others=_unlike(before, files, files[0], others))
+    file = one.file.name
+    unlike = _unlike(before, files, file, others)
+    encoding = sys.intern(one.encoding)
+    return CaptionFile(before + legible(file), one.raw, one.text, encoding, variants=one.variants, others=unlike)
+
+
+def _unlike(before: str, files: Sequence[str], file: str, texts: Mapping[str, Decoded | InputError]) -> tuple[str, ...]:
+    """Those of a picture's caption `files` that say something else than `file`."""
+    return tuple(before + legible(f) for f in files if f != file and _differs(texts[f], texts[file]))
 
 
 def _differs(one: Decoded | InputError, other: Decoded | InputError) -> bool:
@@ -116,12 +142,13 @@ def _differs(one: Decoded | InputError, other: Decoded | InputError) -> bool:
     return bool(one.text.strip()) and one.text.split() != other.text.split()
 
 
-def _mask_of(subset: Subset, picture: Path, beside: Mapping[str, str]) -> Path | None:
-    for suffix in (".png", picture.suffix, ".jpg", ".webp") if subset.masks else ():
-        path = subset.masks / f"{picture.stem}{suffix}"  # type: ignore[operator]
+def _mask_of(subset: Subset, picture: str, beside: Mapping[str, str]) -> Path | None:
+    stem, suffix = os.path.splitext(picture)  # noqa: PTH122 – of many thousands of names
+    for ending in (".png", suffix, ".jpg", ".webp") if subset.masks else ():
+        path = subset.masks / f"{stem}{ending}"  # type: ignore[operator]
         if path.is_file():
             return path
-    return subset.place / beside[picture.name] if picture.name in beside else None
+    return subset.place / beside[picture] if picture in beside else None
 
 
 def _masks(whole: CheckedFolder, root: Path, pictures: Sequence[CheckedPicture]) -> Iterator[CheckedMask]:
@@ -139,7 +166,9 @@ def _masks(whole: CheckedFolder, root: Path, pictures: Sequence[CheckedPicture])
             if path not in owners and path.is_file() and path.suffix.lower() in images.SUFFIXES:
                 yield CheckedMask(path, whole.name(path))
     for place in dict.fromkeys(s.place for s in whole.subsets):
-        for path in sorted(place.glob("*-masklabel.png")):
+        with os.scandir(place) as entries:
+            labels = sorted(place / entry.name for entry in entries if entry.name.endswith(captions.MASK))
+        for path in labels:
             if path not in owners:
                 yield CheckedMask(path, whole.name(path))
 
@@ -149,9 +178,11 @@ def _deeper(subset: Subset, subsets: Sequence[Subset]) -> Iterator[Path]:
     if subset.name == ".":
         return
     own = {s.place for s in subsets} | {s.masks for s in subsets}
-    for path in sorted(subset.place.rglob("*")):
-        inside = path.relative_to(subset.place)
-        if len(inside.parts) < 2 or any(part.startswith(".") for part in inside.parts) or path.parent in own:
-            continue
-        if path.suffix.lower() in images.SUFFIXES and path.is_file():
-            yield path
+    with os.scandir(subset.place) as entries:
+        below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."]
+    found: list[Path] = []
+    for place, folders, files in itertools.chain.from_iterable(map(os.walk, below)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (inside := Path(place)) not in own:
+            found += [inside / n for n in files if not n.startswith(".") and Path(n).suffix.lower() in images.SUFFIXES]
+    yield from sorted(path for path in found if path.is_file())

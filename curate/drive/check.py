@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from curate import checks, folder
-from curate.checks import CheckedFolder, CheckedPicture, CheckResult, Skipped, read_folder, run_checks
+from curate.checks import CheckedFolder, CheckResult, Skipped, read_folder, run_checks
 from curate.checks.measure import MeasureMask, MeasurePicture
 from curate.checks.settings import Settings, command
 from curate.core import registry
@@ -93,9 +93,8 @@ def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: b
     Raises InputError for a folder without pictures.
     """
     base = base_of(target, {})
-    whole = read_folder(target, base.options.caption_reading)
-    pictures = tuple(_of_size(one, sizes.get(one.name, (0, 0))) for one in whole.pictures)
-    whole = dataclasses.replace(whole, pictures=pictures, masks=tuple(m for m in whole.masks if not m.picture))
+    whole = read_folder(target, base.options.caption_reading, sizes=sizes)
+    whole = dataclasses.replace(whole, masks=tuple(m for m in whole.masks if not m.picture))
     remedy = command(whole, "check")
     counter, no_tokens = tokenizer_of(base) if tokens else (None, ("the report of a run counts no tokens", remedy))
     words, no_words = vocabulary_of("auto", base)
@@ -125,10 +124,6 @@ def _weights(whole: CheckedFolder) -> dict[str, float]:
             rows = store.last_written()
     facts = {folder_name(PurePosixPath(row.path).parts[0]).words: row.record.get("facts", {}) for row in rows}
     return {words: float(noted["weight"]) for words, noted in facts.items() if "weight" in noted}
-
-
-def _of_size(one: CheckedPicture, size: tuple[int, int]) -> CheckedPicture:
-    return dataclasses.replace(one, width=size[0], height=size[1], error="" if size[0] else "its size is unknown")
 
 
 @contextlib.contextmanager

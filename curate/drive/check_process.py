@@ -18,7 +18,7 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, toke
     What checks load takes several hundred MB: the process gives them back. It hears no Ctrl-C of this one's terminal.
     """
     command = [sys.executable, "-m", __name__, str(target), *(["tokens"] if tokens else [])]
-    given = json.dumps(sizes).encode()
+    given = json.dumps(_by_size(sizes)).encode()
     done = subprocess.run(command, input=given, capture_output=True, check=False, start_new_session=True)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -28,6 +28,14 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, toke
     if "error" in answer:
         raise CurateError(answer["error"], answer["remedy"])
     return answer
+
+
+def _by_size(sizes: Mapping[str, tuple[int, int]]) -> list[tuple[int, int, list[str]]]:
+    """The names of each size: of a million pictures most share it with others."""
+    groups: dict[tuple[int, int], list[str]] = {}
+    for name, size in sizes.items():
+        groups.setdefault(size, []).append(name)
+    return [(*size, names) for size, names in groups.items()]
 
 
 def _answer(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> dict[str, Any]:
@@ -44,5 +52,7 @@ def _answer(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool)
 if __name__ == "__main__":
     # what libraries print goes elsewhere than the answer
     out, sys.stdout = sys.stdout, sys.stderr
-    sides = {name: (width, height) for name, (width, height) in json.load(sys.stdin).items()}
+    sides: dict[str, tuple[int, int]] = {}
+    for width, height, names in json.load(sys.stdin):
+        sides.update(dict.fromkeys(names, (width, height)))
     out.write(json.dumps(_answer(Path(sys.argv[1]), sides, tokens="tokens" in sys.argv[2:])))
