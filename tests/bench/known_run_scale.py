@@ -25,7 +25,8 @@ from curate.drive.session import env_over
 from curate.pipeline import load
 from curate.report.summary import summarise
 from curate.report.tally import Tally
-from tests.bench.ledger_scale import PICTURES, PIPELINE, cost
+from tests.bench.ledger_scale import PICTURES, PIPELINE
+from tests.bench.processor_time import cost
 
 _LINKS = 20_000
 """Names of one file; ext4 gives up at 65,000."""
@@ -81,7 +82,7 @@ def keep(file: Path, records: int) -> None:
 
 def main(counts: list[int], folder: Path | None) -> None:
     """Prints the table."""
-    start = cost("plan", Path("--help")).cpu
+    start = cost("plan", "--help").cpu
     print(f"{'records':>9} {'':6}{'cpu s':>8}{'µs a record':>13}{'wall s':>9}{'memory MB':>11}", flush=True)
     for records in counts:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -89,7 +90,7 @@ def main(counts: list[int], folder: Path | None) -> None:
             time.sleep(2.5)
             keep(file, records)
             for command in ("run", "plan"):
-                used = cost(command, file)
+                used = cost(command, str(file))
                 each = 1e6 * (used.cpu - start) / records
                 print(
                     f"{records:9,} {command:6}{used.cpu:8.1f}{each:13.1f}{used.wall:9.1f}{used.memory:11.0f}",

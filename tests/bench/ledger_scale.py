@@ -1,10 +1,13 @@
 """What a run costs a record as records grow: `python tests/bench/ledger_scale.py [--counts 10000 100000] [--keep DIR]`.
 
-Tiny pictures with captions go through the cheap stages with one process. For each count are printed, per record, the
-processor time of each command in milliseconds, and how much more it is than at the first count; the seconds on the
-wall; the memory of the process at its most; and the bytes of the ledger. The commands are a first run; a run that looks
+Tiny pictures with captions go through the cheap stages with one process. The commands are a first run; a run that looks
 at each record and finds all known; a run and a plan that know the run before as a whole; and a run after an edit of one
-caption. With `--captions-only` no picture is opened, so that a million records take an hour rather than three.
+caption. For each count are printed: processor time, in milliseconds a record, and how much more that is than at the
+first count; the same of each further record, which leaves out what a command takes for any number of records; seconds
+on the wall; the memory of the command and of the processes it started, each at its most; and the bytes of the ledger.
+For the runs that look at each record, the stages follow.
+
+With `--captions-only` no picture is opened, so that a million records take an hour rather than three.
 
 Targets of a million records: within 20 % a record, 1.5 GB of memory, 60 s for a known run and for `plan`.
 """
@@ -12,18 +15,17 @@ Targets of a million records: within 20 % a record, 1.5 GB of memory, 60 s for a
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench.known import tiny
+from tests.bench.processor_time import Cost, cost, stages
 
 PIPELINE = """\
 input: in
@@ -40,15 +42,7 @@ run: {{workers: 1}}
 """
 PICTURES = "  - convert\n  - dedupe: {near: false}\n"
 FOLDERS = 100
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds on the wall and of the processor, and megabytes at the most."""
-
-    wall: float
-    cpu: float
-    memory: float
+BY_STAGE = ("first run", "second run")
 
 
 def make(place: Path, count: int, *, captions_only: bool = False) -> Path:
@@ -64,17 +58,6 @@ def make(place: Path, count: int, *, captions_only: bool = False) -> Path:
     text = PIPELINE.format(pictures="" if captions_only else PICTURES)
     (place / "pipeline.yaml").write_text(text, encoding="utf-8")
     return place / "pipeline.yaml"
-
-
-def cost(command: str, pipeline: Path) -> Cost:
-    """Of a command in a process of its own."""
-    begun = time.perf_counter()
-    arguments = [sys.executable, "-m", "curate.cli", command, str(pipeline)]
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def _old_enough() -> None:
@@ -98,22 +81,45 @@ def steps(place: Path) -> dict[str, tuple[str, Callable[[], None]]]:
     }
 
 
+@dataclass
+class Table:
+    """The printed rows; what was measured at the count before is what the next is compared with."""
+
+    start: float
+    first: dict[str, float] = field(default_factory=dict[str, float])
+    last: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]])
+
+    def head(self) -> None:
+        """The names of the columns."""
+        print(f"start of the program: {self.start:.1f} s, not counted in the first column", flush=True)
+        columns = f"{'ms a record':>12}{'× first':>9}{'ms a further':>14}{'wall s':>9}{'memory MB':>11}"
+        print(f"{'records':>9} {'':18}{columns}", flush=True)
+
+    def row(self, count: int, name: str, seconds: float, used: Cost | None = None) -> None:
+        """Of a command, or of a stage of one."""
+        each = 1000 * (seconds - (self.start if used else 0)) / count
+        times = each / (self.first.setdefault(name, each) or 1)
+        before, then = self.last.get(name, (0, 0.0))
+        further = f"{1000 * (seconds - then) / (count - before):14.3f}" if before else " " * 14
+        self.last[name] = (count, seconds)
+        whole = f"{used.wall:9.1f}{used.own:6.0f}, {used.memory:.0f}" if used else ""
+        print(f"{count:9,} {name:18}{each:12.3f}{times:9.2f}{further}{whole}", flush=True)
+
+
 def main(counts: list[int], keep: Path | None, captions_only: bool) -> None:
     """Prints the table."""
-    start = cost("plan", Path("--help")).cpu
-    print(f"start of the program: {start:.1f} s, not counted below", flush=True)
-    print(f"{'records':>9} {'':12}{'ms a record':>12}{'× first':>9}{'wall s':>9}{'memory MB':>11}", flush=True)
-    first: dict[str, float] = {}
+    table = Table(cost("plan", "--help").cpu)
+    table.head()
     for count in counts:
         with tempfile.TemporaryDirectory() as temporary:
             place = keep / str(count) if keep else Path(temporary)
             pipeline = make(place, count, captions_only=captions_only)
             for name, (command, before) in steps(place).items():
                 before()
-                used = cost(command, pipeline)
-                each = 1000 * (used.cpu - start) / count
-                times = each / first.setdefault(name, each)
-                print(f"{count:9,} {name:12}{each:12.3f}{times:9.2f}{used.wall:9.1f}{used.memory:11.0f}", flush=True)
+                used = cost(command, str(pipeline))
+                table.row(count, name, used.cpu, used)
+                for stage, seconds in stages(used, place / "out/.curate/events.jsonl") if name in BY_STAGE else ():
+                    table.row(count, f"{name[0]}. {stage}", seconds)
             size = sum(file.stat().st_size for file in (place / "out/.curate").glob("ledger.sqlite*"))
             print(f"{count:9,} ledger: {size / count:.0f} bytes a record", flush=True)
 
