@@ -30,9 +30,19 @@ def check_command(
     resolution: Annotated[
         str, typer.Option(help="Training resolution, or several: 512,768. Default: the base model's own.")
     ] = "",
-    batch: Annotated[int, typer.Option(min=0, help="Batch size of the training.")] = 0,
-    epochs: Annotated[int, typer.Option(min=0, help="Epochs of the training. Default: 100 showings a picture.")] = 0,
-    max_tokens: Annotated[int, typer.Option(min=0, help="Number of caption tokens to use: 75, 150 or 225.")] = 0,
+    batch: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Batch size of the training. Default: that of `train`.")
+    ] = 0,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=0, show_default=False, help="Epochs of the training. Default: each picture is shown 100 times."
+        ),
+    ] = 0,
+    max_tokens: Annotated[
+        int,
+        typer.Option(min=0, show_default=False, help="Number of caption tokens to use: 75, 150 or 225. Default: 75."),
+    ] = 0,
     caption_extension: Annotated[str, typer.Option(help="Extension of caption files. Default: .txt.")] = "",
     reg_folder: Annotated[
         str, typer.Option(help=f"Folder of regularization pictures, or {samples.REGULARIZATION}.")
@@ -48,7 +58,7 @@ def check_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the traps.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check any folder before training: what a trainer would do with it, and every problem with its fix."""
+    """Check any folder before training: what a trainer would do with it, and every trap with its remedy."""
     from curate.drive.check import CheckOptions, check
 
     given: dict[str, Any] = {

@@ -78,7 +78,7 @@ QUANTIZED = (".scale_weight", ".weight_scale", ".comfy_quant", ".qweight", ".abs
 def family_of_keys(names: Collection[str], file: str, family: str | None = None) -> Family:
     """The family of a checkpoint with these keys. Raises InputError that says what else the file is."""
     if quantized := next((key for key in names if key.endswith(QUANTIZED)), ""):
-        remedy = "take the bf16 file; base_precision shrinks it"
+        remedy = "take the bf16 file; --base-precision shrinks it while training"
         raise InputError(f"{file} is quantized already: it holds {quantized}", remedy)
     for found in candidates(family):
         if any(key in names for key in found.keys) or fits_whole(found, names):

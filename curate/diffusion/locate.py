@@ -33,6 +33,16 @@ def is_hub_name(given: str) -> bool:
     return given.count("/") == 1 and not given.startswith((".", "/", "~"))
 
 
+def _check_ending(place: Path, endings: tuple[str, ...]) -> None:
+    """Raises InputError for a file that is there and of another kind."""
+    if not place.is_file() or place.suffix in endings:
+        return
+    if place.suffix.lower() == ".gguf":
+        remedy = "take its .safetensors file in bf16; --base-precision shrinks it while training"
+        raise InputError(f"{place} is quantized (GGUF), and only full weights are read", remedy)
+    raise InputError(f"{place} is not a model file: it does not end in {' or '.join(endings)}", "give the file itself")
+
+
 def locate_base(base: str, offline: bool) -> Path:
     """Where a base model is: embedded, a diffusers folder, one checkpoint file, or a hub name, fetched unless offline.
 
@@ -41,6 +51,7 @@ def locate_base(base: str, offline: bool) -> Path:
     if base in EMBEDDED:
         return EMBEDDED[base]()
     place = Path(base).expanduser()
+    _check_ending(place, CHECKPOINTS)
     if place.suffix in CHECKPOINTS and place.is_file():
         return place
     if place.is_dir():
@@ -64,6 +75,7 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
     Raises InputError for what is none of these and MissingError for what is not on this machine.
     """
     place = Path(vae).expanduser()
+    _check_ending(place, (*CHECKPOINTS, ".pt"))
     if place.suffix in (*CHECKPOINTS, ".pt") and place.is_file():
         return [place]
     if not place.is_dir():
@@ -86,6 +98,7 @@ def text_encoder_files(given: str, offline: bool) -> list[Path]:
     Raises InputError for what is none of these and MissingError for what is not on this machine.
     """
     place = Path(given).expanduser()
+    _check_ending(place, (".safetensors",))
     if place.suffix == ".safetensors" and place.is_file():
         beside = place.with_name(CLIP_FILE)
         return [place, beside] if place.name.startswith("t5") and beside.is_file() else [place]

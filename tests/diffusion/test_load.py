@@ -21,7 +21,7 @@ from curate.core.events import TrainStep
 from curate.diffusion import tiny
 from curate.diffusion.detect import traits
 from curate.diffusion.load import LoadOptions, load
-from curate.diffusion.locate import locate_base, text_encoder_files, vae_digest
+from curate.diffusion.locate import locate_base, text_encoder_files, vae_digest, vae_files
 from curate.diffusion.text import tokenizer
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
@@ -126,6 +126,18 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_base_that_is_not_here(base: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         locate_base(base, offline=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("flux.gguf", r"quantized \(GGUF\)"), ("model.txt", "is not a model file: it does not end in .safetensors")],
+)
+def test_a_file_of_another_kind_is_named_for_what_it_is(name: str, said: str, tmp_path: Path) -> None:
+    place = tmp_path / name
+    place.write_bytes(b"GGUF")
+    for look in (locate_base, vae_files, text_encoder_files):
+        with pytest.raises(InputError, match=said):
+            look(str(place), offline=True)
 
 
 REQUEST = "404 Client Error. (Request ID: Root=1-2)\n\n"

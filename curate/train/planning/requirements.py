@@ -153,7 +153,7 @@ def _on_base(options: TrainOptions, device: str) -> None:
 
 def _is_pickle(place: Path | None) -> bool:
     """Whether the names in the base are known only once all of it is read."""
-    return place is not None and place.suffix not in ("", ".safetensors")
+    return place is not None and place.suffix in locate.CHECKPOINTS and place.suffix != ".safetensors"
 
 
 def _thumbnail(options: TrainOptions) -> None:
