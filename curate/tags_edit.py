@@ -15,6 +15,7 @@ from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
 from curate.core.files import inside, read_bytes, write_bytes
 from curate.core.lock import run_lock
+from curate.core.old_files import OldFiles
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError
 from curate.tags_folder import Captioned, read, silent
@@ -100,13 +101,19 @@ def plan(rows: Iterable[Captioned], change: Edit, *, edited_too: bool) -> Edited
 
 
 def write(
-    target: Path, store: Store, changes: Sequence[Change], command: str, *, by_hand: bool = False
+    target: Path,
+    store: Store,
+    changes: Sequence[Change],
+    command: str,
+    *,
+    by_hand: bool = False,
+    old: OldFiles | None = None,
 ) -> list[Captioned]:
     """Writes captions as one entry of the journal, and returns those whose files somebody changed in the meantime.
 
     Those stay as they are: the person's word is newer. The caller holds the folder's lock. `by_hand` says that the
-    person changed each of these captions on its own, so that later bulk edits leave them alone. Where the disk refuses
-    in the middle, what was written is taken back.
+    person changed each of these captions on its own, so that later bulk edits leave them alone. `old` keeps the files
+    that are replaced, for the caller to free. Where the disk refuses in the middle, what was written is taken back.
     """
     journal = folder.Journal.begin(target, store, command, moves_pictures=False)
     newer: list[Captioned] = []
@@ -127,6 +134,8 @@ def write(
                 if (row := rows.get(path)) is not None:
                     generated = folder.same_text(one.raw, row.caption)
                     journal.owning(name, row, "generated" if generated else "edited")
+                if old is not None and before is not None:
+                    old.keep(file)
                 write_bytes(file, after, sync=False)
                 written[path] = change
         journal.finish()

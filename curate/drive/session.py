@@ -17,6 +17,7 @@ from curate.core.events import Event, Listener, Note, RunFinished, RunStarted
 from curate.core.executor import Choose
 from curate.core.lock import run_lock
 from curate.core.machine import hub_is_offline
+from curate.core.old_files import OldFiles
 from curate.core.option_names import as_typed
 from curate.core.record import Manifest
 from curate.core.runner import Runner
@@ -128,6 +129,7 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
         process_state((recorder := Recorder(report.tell)).tell_aside) as stop,
         _executor(job.options) as executor,
     ):
+        OldFiles(store.root).free()  # of a review page that was killed
         env = env_over(store.folder, job.output, job.options, job.concepts, store, stop, job.training)
         tell = _listener(recorder.tell, job)
         runner = Runner(store, env, executor, tell)

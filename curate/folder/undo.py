@@ -15,6 +15,7 @@ from curate.core.files import (
     prune_empty,
     remove_leftovers,
 )
+from curate.core.old_files import OldFiles
 from curate.core.store import Store, Written
 from curate.core.transform import Transform
 from curate.core.user_changes import KeptTransform, Removal
@@ -27,8 +28,10 @@ from curate.folder.undo_steps import Step, read_steps, take_back
 from curate.images.masks import FOLDER
 
 
-def undo(folder: Path, store: Store) -> tuple[str, int]:
+def undo(folder: Path, store: Store, old: OldFiles | None = None) -> tuple[str, int]:
     """Takes back the last in-place command; returns its command line and the number of changes taken back.
+
+    `old` keeps the files that are replaced, for the caller to free.
 
     Raises InputError where there is nothing to undo, or where a file was changed since.
     """
@@ -49,7 +52,7 @@ def undo(folder: Path, store: Store) -> tuple[str, int]:
     for parent in _parents(folder, steps):
         remove_leftovers(parent)
     for step in reversed(steps):
-        take_back(folder, place, step)
+        take_back(folder, place, step, old)
     if "rows" in facts:
         _take_back_rows(folder, store, [Written(**row) for row in facts["rows"]], steps)
     store.forget_unplaced([path for path in store.unplaced() if not (folder / path).exists()])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.files import copy_file, digest_bytes, disk_errors, prune_empty, write_bytes
+from curate.core.old_files import OldFiles
 from curate.folder.journal import STEPS
 
 
@@ -65,14 +66,19 @@ def read_steps(place: Path) -> list[Step]:
     return steps
 
 
-def take_back(folder: Path, place: Path, step: Step) -> None:
-    """Takes a change back; `place` is the journal's entry. Raises a CurateError where the disk refuses."""
+def take_back(folder: Path, place: Path, step: Step, old_files: OldFiles | None = None) -> None:
+    """Takes a change back; `place` is the journal's entry. Raises a CurateError where the disk refuses.
+
+    `old_files` keeps the small files that are replaced, for the caller to free.
+    """
     paths = [folder / name for name in step.names]
     with disk_errors(str(paths[0])):
         if step.what == "created" or (step.what == "rewritten" and step.before is None):
             paths[0].unlink(missing_ok=True)
             prune_empty(paths[0].parent, folder)
         elif step.before is not None:
+            if old_files is not None:
+                old_files.keep(str(paths[0]))
             write_bytes(paths[0], step.before, sync=False)
         elif step.what == "moved":
             old, new = paths

@@ -9,6 +9,7 @@ from typing import Any
 
 from curate import folder
 from curate.core.lock import run_lock
+from curate.core.old_files import OldFiles
 from curate.core.store import Store, ledger_place
 from curate.errors import InputError, LockedError
 from curate.review.answers import Refused
@@ -30,9 +31,9 @@ _NEWER = "changed on disk meanwhile"
 class Changes:
     """Carries out what the page asks for, one request at a time."""
 
-    def __init__(self, index: Index, detail: Callable[[Entry], dict[str, Any]]) -> None:
-        """`detail` is what the page is told of one picture."""
-        self._index, self._detail = index, detail
+    def __init__(self, index: Index, detail: Callable[[Entry], dict[str, Any]], old: OldFiles) -> None:
+        """`detail` is what the page is told of one picture; `old` keeps the captions that are replaced."""
+        self._index, self._detail, self._old = index, detail, old
 
     def edit(self, request: EditRequest) -> dict[str, Any]:
         """Changes captions, or only says how. Raises Refused where the one picture's file is another than shown."""
@@ -55,7 +56,7 @@ class Changes:
                 with self.ledger() as store:
                     title = summary(request, [captioned[c.caption.path].id for c in edited.changes])
                     by_hand = len(request.ids) == 1
-                    newer = write(self._index.target, store, edited.changes, title, by_hand=by_hand)
+                    newer = write(self._index.target, store, edited.changes, title, by_hand=by_hand, old=self._old)
                 self._index.refresh()
                 skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in newer]
                 self._check_one(request.ids, skipped)
@@ -82,7 +83,8 @@ class Changes:
         with self._index.lock:
             if self._index.in_ledger():
                 with self.ledger() as store:
-                    undone = folder.undo(self._index.target, store)[0] if folder.has_undo(store.root) else None
+                    if folder.has_undo(store.root):
+                        undone, _ = folder.undo(self._index.target, store, self._old)
                     folder.read_changes(self._index.target, store, lambda _: None)
                 self._index.refresh()
             return {"undone": undone, "revision": self._index.revision}

@@ -21,7 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from curate.core.files import digest_bytes
-from curate.core.store import ledger_place
+from curate.core.old_files import OldFiles
+from curate.core.store import LEDGER, ledger_place
 from curate.errors import CurateError, InputError
 from curate.review import report
 from curate.review.access import Access
@@ -63,7 +64,8 @@ class Review:
         self.thumbnails = Thumbnails(ledger_place(target))
         self.tokens = Tokens(base, tokenizer)
         self.detail = Detail(self.index, self.tokens)
-        self.changes = Changes(self.index, self.detail)
+        self.old_files = OldFiles(ledger_place(target) / LEDGER)
+        self.changes = Changes(self.index, self.detail, self.old_files)
         self.picture_changes = PictureChanges(self.index, self.changes)
         self.vocabulary = Vocabulary(self.index)
         self.checks = CheckResults(self.index, checker)
@@ -228,8 +230,11 @@ class Review:
         return answer({"skipped": [], "revision": self.index.revision})
 
     def _measure(self) -> None:
-        """Makes thumbnails that nobody asked for yet, so that sorting and scrolling are fast."""
+        """Frees what was replaced, and makes thumbnails before they are asked for, so that scrolling is fast."""
         while not self._stopping.is_set():
+            with self.index.lock:
+                pass  # a change that is being carried out comes first
+            self.old_files.free(self._stopping)
             self.pictures.measure_next(self._stopping)
             self.detail.count_tokens(self._stopping)
             self._stopping.wait(1)

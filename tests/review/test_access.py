@@ -80,7 +80,13 @@ def test_pages_of_other_sites_are_refused(served: Site) -> None:
 )
 def test_every_change_wants_the_token_and_its_own_page(served: Site, path: str) -> None:
     kind = "image/png" if path.startswith("mask") else "application/json"
-    before = sorted(p.relative_to(served.folder) for p in served.folder.rglob("*"))
+
+    def files() -> list[Path]:
+        # what an edit before replaced goes by itself
+        every = (p.relative_to(served.folder) for p in served.folder.rglob("*"))
+        return sorted(p for p in every if "replaced" not in p.parts)
+
+    before = files()
 
     def status(**headers: str) -> int:
         return served.ask("POST", f"/api/{path}", b"{}", **headers).status
@@ -90,7 +96,7 @@ def test_every_change_wants_the_token_and_its_own_page(served: Site, path: str) 
     assert status(content_type=kind, x_curate_token=TOKEN, origin="http://evil.example") == 403
     assert status(content_type=kind, x_curate_token=TOKEN, host="evil.example") in (400, 403)
     assert status(content_type="text/plain", x_curate_token=TOKEN) == 415
-    assert sorted(p.relative_to(served.folder) for p in served.folder.rglob("*")) == before
+    assert files() == before
 
 
 @pytest.mark.parametrize("path", [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,18 @@ def test_an_edit_changes_one_file_and_is_undone(dogs: Project, served: Site, val
     assert dogs.files() == before
     assert served.rows()[A]["edited"] is False
     assert dogs.edits() == {}
+
+
+def test_other_names_of_a_caption_keep_its_text_and_the_server_frees_it(dogs: Project, served: Site) -> None:
+    other, replaced = dogs.place / "other.txt", dogs.out / ".curate/replaced"
+    os.link(dogs.out / A_TXT, other)
+    served.edit(A, operation="add", tags=["solo"])
+    assert other.read_text(encoding="utf-8") == "zwx dog, grass, sky"
+    end = time.monotonic() + 20
+    while time.monotonic() < end and (replaced.exists() or other.stat().st_nlink > 1):
+        time.sleep(0.05)
+    assert not replaced.exists()
+    assert other.stat().st_nlink == 1
 
 
 def test_many_pictures_are_one_entry_of_the_journal(dogs: Project, served: Site) -> None:

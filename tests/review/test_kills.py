@@ -102,6 +102,7 @@ def check(project: Project, states: list[dict[str, str]]) -> None:
     project.run()
     after = project.captions()
     assert not any("/.curate-" in path for path in project.files())
+    assert not (project.out / ".curate/replaced").exists()
     assert all(text in after.values() for text in captions.values()), (captions, after)
     if begun and WORDS not in "".join(after.values()):
         project.restore = ["*"]
