@@ -51,7 +51,9 @@ class Captioned:
     def tags(self) -> tuple[str, ...]:
         """Tags in caption order."""
         tags = self.record.tags
-        return tags if not any(mark in tags for mark in _MARKS) else tuple(tag for tag in tags if tag not in _MARKS)
+        if _MARKS[0] not in tags and _MARKS[1] not in tags:
+            return tags
+        return tuple(tag for tag in tags if tag not in _MARKS)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ class Captioned:
         """The caption with these tags, in the form in which it is written."""
         separator = self.record.style.separator
         text = captions.render(changed(self.record, {"tags": tuple(tags), "trigger": tuple(self.fixed)}))
-        if not any(mark in text for mark in _MARKS):
+        if _MARKS[0] not in text and _MARKS[1] not in text:
             return text
         for mark in _MARKS:
             text = text.replace(f"{separator}{mark}{separator}", f" {MARKER} ").replace(mark, MARKER)
@@ -119,7 +121,7 @@ def read(
         raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {known_ones}")
     chosen = [one for one in pictures if not concepts or {one.concept, there[one.concept]} & {*concepts}]
     result = read_captions(target, chosen, known, reading, tell)
-    return [dataclasses.replace(result[one.path], concept=there[one.concept]) for one in chosen if one.path in result]
+    return [dataclasses.replace(result[one.key], concept=there[one.concept]) for one in chosen if one.key in result]
 
 
 def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:
@@ -129,35 +131,34 @@ def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:
 
 def read_captions(
     target: Path, pictures: Sequence[SourcePicture], known: Known, reading: CaptionReading, tell: Listener
-) -> dict[Path, Captioned]:
-    """The captions of some pictures of a folder; those that cannot be read are left out and named to `tell`."""
-    result: dict[Path, Captioned] = {}
+) -> dict[str, Captioned]:
+    """The captions of some pictures of a folder, by key; those that cannot be read are left out and named to `tell`."""
+    result: dict[str, Captioned] = {}
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
     relative = inside(target)
     for one in pictures:
-        path = relative(one.path)
+        path = relative(os.path.join(one.place, one.file))  # noqa: PTH118 – of many thousands
         if path not in known.rows:
-            foreign.setdefault((one.path.parent, one.folder), []).append(one)
+            foreign.setdefault((one.place, one.folder), []).append(one)
         elif (found := _ours(target, one, path, known, tell)) is not None:
-            result[one.path] = found
+            result[one.key] = found
     for (_, place), several in foreign.items():
-        result |= {found.path: found for found in _foreign(place, several, reading, tell)}
+        result |= _foreign(place, several, reading, tell)
     return result
 
 
 def _ours(target: Path, one: SourcePicture, path: str, known: Known, tell: Listener) -> Captioned | None:
     """A picture that curate wrote, with the caption that it has now; None, and a word on it, where that is no text."""
     row, before = known.rows[path], known.record(path)
-    there = folder.caption_path(target, row)
-    file = one.caption
-    if file is None or (there and inside(target)(file) != there):
-        file = target / there if there else one.path.with_suffix(before.style.extension)
+    file = _caption_file(target, one, path, row, before.style.extension)
+    text, is_there = "", True
     try:
-        is_there = os.path.isfile(file)  # noqa: PTH113 – of many thousands
-        text = captions.read_caption(file) if is_there else ""
+        text = captions.read_caption(file)
     except InputError as error:
-        _tell_unreadable(one, error, tell)
-        return None
+        is_there = file.is_file()
+        if is_there:
+            _tell_unreadable(one, error, tell)
+            return None
     tags, sentence = captions.parse(text, before.trigger, before.style)
     record = changed(before, {"tags": tags, "sentence": sentence, "edited": None})
     edited = is_there and not folder.same_text(row.caption, text)
@@ -165,15 +166,26 @@ def _ours(target: Path, one: SourcePicture, path: str, known: Known, tell: Liste
     return Captioned(one.path, one.concept, file, text, record, hand, text, edited=edited)
 
 
+def _caption_file(target: Path, one: SourcePicture, path: str, row: Written, extension: str) -> Path:
+    """Where the caption of a picture that curate wrote is, or would be."""
+    place, _, name = row.caption_path.rpartition("/")
+    if name in one.texts and place == path.rpartition("/")[0]:
+        return one.place / name
+    there = folder.caption_path(target, row)
+    if there and (one.caption is None or inside(target)(one.caption) != there):
+        return target / there
+    return one.caption or one.path.with_suffix(extension)
+
+
 def _foreign(
     place: str, several: Sequence[SourcePicture], reading: CaptionReading, tell: Listener
-) -> Sequence[Captioned]:
-    """The pictures of a folder that curate did not write."""
+) -> dict[str, Captioned]:
+    """The pictures of a folder that curate did not write, by key."""
     trigger = names.words(several[0].name.words) if several[0].name.repeats else ()
     result = captions.read_folder(place, {one.path: one.captions for one in several}, reading, trigger)
     for message in result.messages:
         tell(Note("warning", message))
-    captioned: list[Captioned] = []
+    captioned: dict[str, Captioned] = {}
     for one in several:
         if one.path in result.errors:
             _tell_unreadable(one, result.errors[one.path], tell)
@@ -183,8 +195,8 @@ def _foreign(
         raw = caption.raw if caption else ""
         record = _record(one, caption, raw, result.form, trigger)
         text, encoding = (caption.text, caption.encoding) if caption else ("", "")
-        captioned.append(
-            Captioned(one.path, one.concept, file, text, record, False, raw, encoding, form=result.form.form)
+        captioned[one.key] = Captioned(
+            one.path, one.concept, file, text, record, False, raw, encoding, form=result.form.form
         )
     return captioned
 

@@ -84,6 +84,7 @@ def render(record: Record) -> str:
     return _join([*written, sentence], style)
 
 
+@lru_cache(maxsize=1 << 14)
 def canonical(tag: str) -> str:
     """A tag with underscores, no escapes and no surrounding space."""
     return "_".join(_ESCAPED.sub(r"\1", tag).split())

@@ -12,7 +12,7 @@ from curate.core.store import Written
 
 def same_text(a: str, b: str) -> bool:
     """Whether two captions say the same: a final newline, a byte-order mark or CRLF that an editor adds is no edit."""
-    return plain_text(a).rstrip("\n") == plain_text(b).rstrip("\n")
+    return a == b or plain_text(a).rstrip("\n") == plain_text(b).rstrip("\n")
 
 
 def plain_text(text: str) -> str:

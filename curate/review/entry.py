@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,31 @@ from curate.tags_folder import Captioned
 
 NO_FILE: Stamp = (0, 0)
 """The stamp of a picture without a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A picture as it was found, with the names that it and the files beside it have; a `Path` costs more to make.
+
+    id    as the page calls it
+    path  in the folder, in POSIX form
+    file, captions, mask  absolute paths; "" without a mask
+    """
+
+    picture: SourcePicture
+    id: str
+    path: str
+    file: str
+    captions: tuple[str, ...]
+    mask: str
+
+    @classmethod
+    def of(cls, picture: SourcePicture, relative: Callable[[str], str]) -> Listed:
+        """The picture with its names; `relative` gives absolute paths in the folder as they are in it."""
+        start = os.path.join(picture.place, "")  # noqa: PTH118
+        path = relative(file := start + picture.file)
+        captions = tuple(start + text for text in picture.texts)
+        return cls(picture, legible_id(path), path, file, captions, str(picture.mask or ""))
 
 
 @dataclass(slots=True)

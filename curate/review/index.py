@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from curate.core.files import inside
 from curate.core.store import LEDGER
 from curate.folder import unfinished
 from curate.images.masks import FOLDER
-from curate.review.entry import NO_FILE, Entry, legible_id, stamp_of
+from curate.review.entry import NO_FILE, Entry, Listed, legible_id, stamp_of
 from curate.review.ledger import Ledger, Wanted
 from curate.review.rows import TagTable, caption_row, instructions_row, measured_row, source_name, version
 from curate.review.snapshot import Snapshot, snapshot
@@ -41,7 +41,7 @@ class Index:
         self.entries: dict[str, Entry] = {}
         self._removed: dict[str, int] = {}
         self._files = Snapshot({}, ())
-        self._pictures: Sequence[SourcePicture] = ()
+        self._listed: Sequence[Listed] = ()
         self._forms: dict[tuple[Path, str], str] = {}
         self._measures: dict[str, Measures] = {}
 
@@ -60,14 +60,14 @@ class Index:
         """Brings the index up with the disk and the ledger. Cheap where nothing changed."""
         with self.lock:
             now = snapshot(self.target)
-            renamed = now.files.keys() != self._files.files.keys() or not self._pictures
+            renamed = now.files.keys() != self._files.files.keys() or not self._listed
             if renamed:
                 self.ledger.follow()
             written = self.ledger.refresh()
-            if now == self._files and not written and self._pictures:
+            if now == self._files and not written and self._listed:
                 return
             if renamed:
-                self._pictures = self._inside(pictures_of(self.target, silent), now)
+                self._listed = list(self._inside(pictures_of(self.target, silent), now))
             self._files = now
             self._read()
 
@@ -110,39 +110,38 @@ class Index:
 
     # reading ----------------------------------------------------------------------------------------------------------
 
-    def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> list[SourcePicture]:
+    def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> Iterator[Listed]:
         """The pictures that lie in the folder, each with the captions and the mask that do."""
         self.messages = [f"{path} leads out of the folder and is left out" for path in now.outside]
         # masks of a folder that was renamed lie beside no picture until the next run
         masks = os.path.join(self.target, FOLDER, "") if self.is_prepared else None  # noqa: PTH118
-        return [
-            dataclasses.replace(
-                one,
-                texts=tuple(text for text in one.texts if str(one.place / text) in now.files),
-                mask=one.mask if str(one.mask) in now.files else None,
-            )
-            for one in pictures
-            if str(one.path) in now.files and not (masks and str(one.path).startswith(masks))
-        ]
+        relative = inside(self.target)
+        for one in pictures:
+            listed = Listed.of(one, relative)
+            if listed.file not in now.files or (masks and listed.file.startswith(masks)):
+                continue
+            if any(file not in now.files for file in (*listed.captions, *filter(None, [listed.mask]))):
+                texts = [text for text, file in zip(one.texts, listed.captions, strict=True) if file in now.files]
+                mask = one.mask if listed.mask in now.files else None
+                listed = Listed.of(dataclasses.replace(one, texts=tuple(texts), mask=mask), relative)
+            yield listed
 
     def _read(self) -> None:
         known = self.ledger.content.known
-        relative = inside(self.target)
-        names = concept_names((one.concept, known.concept(relative(one.path))) for one in self._pictures)
+        names = concept_names((listed.picture.concept, known.concept(listed.path)) for listed in self._listed)
         entries: dict[str, Entry] = {}
         stale: list[Entry] = []
-        for one in self._pictures:
-            file = str(one.path)
-            path = relative(file)
+        for listed in self._listed:
+            one, path, file, name = listed.picture, listed.path, listed.file, listed.id
             row = known.rows.get(path)
             concept = known.concept(path) or names.get(one.concept, one.concept)
-            beside = tuple(self._files.files.get(str(text)) for text in one.captions)
-            mask = str(one.mask) if one.mask else ""
+            beside = tuple(map(self._files.files.get, listed.captions))
+            mask = self._files.files.get(listed.mask)
             key = row.key if row else one.key
-            state = (self._files.files[file], one.captions, beside, mask and self._files.files.get(mask), row,
+            state = (self._files.files[file], listed.captions, beside, mask, row,
                      known.records.get(path), known.bulk.get(path), self.ledger.content.wanted.get(key),
-                     concept, self.ledger.loss(one.path))  # fmt: skip
-            before = self.entries.get(name := legible_id(path))
+                     concept, self.ledger.loss(file))  # fmt: skip
+            before = self.entries.get(name)
             if before is not None and before.state == state:
                 entries[name] = before
                 continue
@@ -165,17 +164,17 @@ class Index:
         groups: dict[str, list[SourcePicture]] = {}
         for entry in stale:
             if entry.picture is not None:
-                form = self._forms.get((entry.picture.path.parent, entry.picture.folder), "auto")
+                form = self._forms.get((entry.picture.place, entry.picture.folder), "auto")
                 groups.setdefault(form, []).append(entry.picture)
-        result: dict[Path, Captioned] = {}
+        result: dict[str, Captioned] = {}
         for form, pictures in groups.items():
             reading = CaptionReading(form)  # type: ignore[arg-type]
             result |= read_captions(self.target, pictures, self.ledger.content.known, reading, self._tell)
         for entry in stale:
-            caption = result.get(entry.picture.path) if entry.picture is not None else None
+            caption = result.get(entry.picture.key) if entry.picture is not None else None
             if entry.picture is not None and caption is not None and self._is_inside(caption.file):
                 entry.caption = caption
-                self._forms[entry.picture.path.parent, entry.picture.folder] = caption.form
+                self._forms[entry.picture.place, entry.picture.folder] = caption.form
 
     def _is_inside(self, file: Path) -> bool:
         """Whether a caption's file is no link that leads out of the folder; it may be missing."""
@@ -230,7 +229,7 @@ class Index:
             "aside": aside.reason if aside else None,
             "duplicate_of": ids.get(aside.duplicate_of) if aside else None,
             "tokens": entry.tokens,
-            "loss": self.ledger.loss(entry.picture.path) if entry.picture is not None else None,
+            "loss": self.ledger.loss(entry.file) if entry.picture is not None else None,
             "source": source_name(entry, self.ledger.content),
             "mask": entry.picture is not None and entry.picture.mask is not None,
             **instructions_row(self._wanted(entry), caption.record if caption else None),

@@ -101,9 +101,9 @@ class Ledger:
         self.content = self._read()
         return True
 
-    def loss(self, picture: Path) -> float | None:
-        """The mean loss of a picture in the latest training, None where it was not in it."""
-        return self._losses.get(picture_losses.picture_name(picture)) if self._losses else None
+    def loss(self, picture: str) -> float | None:
+        """The mean loss of a picture file in the latest training, None where it was not in it."""
+        return self._losses.get(picture_losses.picture_name(Path(picture))) if self._losses else None
 
     def _read_losses(self) -> bool:
         path = picture_losses.latest(self.target)

@@ -56,13 +56,12 @@ def version(stamp: Stamp) -> str:
 def caption_row(one: Captioned, table: TagTable) -> dict[str, Any]:
     """What a row says of the caption."""
     known = best_scores(one.record)
-    numbers = [table.number(tag, one.record) for tag in one.tags]
-    scored = [known[tag] for tag in one.tags if tag in known]
+    tags = one.tags
+    numbers = [table.number(tag, one.record) for tag in tags]
+    scored = [known[tag] for tag in tags if tag in known]
     limits = thresholds(tuple(one.record.scores.unpack()) if scored else ())
     low = [
-        table.number(tag, one.record)
-        for tag in one.tags
-        if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE
+        table.number(tag, one.record) for tag in tags if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE
     ]
     return {
         "tags": numbers,
