@@ -68,6 +68,7 @@ class Family:
     readers          whose names programs read in its LoRA files, where that is not as for SD: comfyui, a1111, kohya,
                      diffusers, peft; what is not named reads none. native and native-kohya are the layers of the
                      original network where that holds several in one matrix (the tables' `joint`)
+    diffusers_lokr   names under which diffusers reads LoKr too
     whole_keys       keys of a file of its network alone that no other family has, all of them needed, without the
                      wrappers `model.diffusion_model.` and `net.`; one that ends with a dot is the start of a key
     relatives        starts of keys that a file with the same `whole_keys` has, and what such a file is called instead
@@ -137,6 +138,7 @@ class Family:
     file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
     joined_names: Literal["kohya", "comfyui", ""] = ""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    diffusers_lokr: tuple[str, ...] = ()
     whole_keys: tuple[str, ...] = ()
     relatives: Mapping[str, str] = field(default_factory=dict[str, str])
     relative_names: Mapping[str, str] = field(default_factory=dict[str, str])

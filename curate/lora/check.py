@@ -194,7 +194,8 @@ def _of_programs(file: LoraFile, verdicts: Sequence[Verdict], wanted: Sequence[s
     for one in verdicts:
         name = one.reader.name
         lost = name in homes and not one.reads and not _has_other_readers(file, one, verdicts)
-        matters = name in wanted if wanted else one.partial or lost
+        warned = _dora(one) and _has_other_readers(file, one, verdicts)
+        matters = name in wanted if wanted else (one.partial and not warned) or lost
         if one.whole or not matters:
             continue
         if not wanted and one.differs and one.reads == one.layers and not _dora(one):
@@ -231,7 +232,7 @@ def _dora(one: Verdict) -> bool:
 def _remedy(file: LoraFile, one: Verdict) -> str:
     """How to make a file that the program reads."""
     reasons = list(one.reasons)
-    if any(reason.startswith("DoRA along") for reason in reasons):
+    if any(reason.startswith("DoRA") for reason in reasons):
         return "merge it into the base: curate lora merge FILE --base MODEL -o NEW"
     if any(reason.startswith(RENAMED) for reason in reasons):
         return f"curate lora convert FILE --to {_names_for(file, one.reader)} -o NEW"

@@ -148,20 +148,21 @@ def verdict(file: LoraFile, reader: Reader) -> Verdict:
 def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     keys = file.layers[layer]
     own = file.table.family.readers if file.table else {}
+    algorithm = file.algorithm(layer)
+    lokr = _lokr_names(file, reader) if algorithm == "lokr" else ()
     if file.table is not None:
         spellings = {file.table.names[split(key)[0]].spelling for key in keys.values()}
-        known_names = own.get(reader.name, ()) if own else reader.spellings
+        known_names = lokr or (own.get(reader.name, ()) if own else reader.spellings)
         if "native-kohya" in known_names and not file.table.layer_names[layer].joint:
             known_names = (*known_names, "kohya")  # the original network has this layer under the same name
         if odd := next((s for s in sorted(spellings) if s not in known_names), ""):
             yield "layer names that no program knows" if odd == "broken" else f"names of {_program(odd)}"
-    algorithm = file.algorithm(layer)
-    if algorithm not in reader.algorithms:
+    if algorithm not in reader.algorithms and not lokr:
         known = algorithms().get(algorithm)
         yield known.title if known else f"unknown tensors ({', '.join(sorted(keys))})"
-    if own and reader.name == "diffusers" and "alpha" in keys and not _kohya_names(file, keys):
+    if own and reader.name == "diffusers" and "alpha" in keys and not _takes_alpha(file, keys, bool(lokr)):
         yield "an alpha, which it takes for an error"
-    if reader.refuses and "dora_scale" in keys and _axis(file, layer) not in reader.dora:
+    if reader.refuses and not own and "dora_scale" in keys and _axis(file, layer) not in reader.dora:
         yield f"DoRA along the {_axis(file, layer)}s"
     if not reader.tucker and "lora_mid.weight" in keys:
         yield "core tensors (tucker)"
@@ -171,16 +172,25 @@ def _not_read(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
         yield "convolutions where its model has linear layers"
 
 
-def _kohya_names(file: LoraFile, keys: Mapping[str, str]) -> bool:
-    flat = (*KOHYA, "native-kohya")
-    return file.table is not None and all(file.table.names[split(key)[0]].spelling in flat for key in keys.values())
+def _lokr_names(file: LoraFile, reader: Reader) -> tuple[str, ...]:
+    """The names under which diffusers (0.42) reads LoKr of a file's family."""
+    return file.table.family.diffusers_lokr if file.table and reader.name == "diffusers" else ()
+
+
+def _takes_alpha(file: LoraFile, keys: Mapping[str, str], lokr: bool) -> bool:
+    """Whether diffusers reads an alpha under these names of a flow family: LoKr's under all but its own."""
+    assert file.table is not None
+    spellings = {file.table.names[split(key)[0]].spelling for key in keys.values()}
+    return "diffusers" not in spellings if lokr else spellings <= {*KOHYA, "native-kohya"}
 
 
 def _otherwise(file: LoraFile, layer: str, reader: Reader) -> Iterator[str]:
     keys = file.layers[layer]
     if "dora_scale" in keys:
-        axis = _axis(file, layer)
-        if axis not in reader.dora:
+        axis, flow = _axis(file, layer), file.table is not None and bool(file.table.family.readers)
+        if flow and reader.name == "diffusers":
+            yield "DoRA, whose lengths it leaves out"
+        elif axis not in reader.dora:
             yield f"DoRA along the {axis}s"
     configured = file.layer_name(layer)
     if configured and "alpha" not in keys and "lora_down.weight" in keys and reader.name not in ("diffusers", "peft"):

@@ -41,6 +41,7 @@ class Klein4B(Klein):
             "kohya": ("kohya",),
             "diffusers": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
         },
+        diffusers_lokr=("diffusers", "native", "comfyui", "lycoris"),
         whole_keys=("double_stream_modulation_img.lin.weight",),
         relatives={"guidance_in.": "FLUX.2 dev"},
         distilled=(r"klein",),

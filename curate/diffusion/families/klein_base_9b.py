@@ -41,6 +41,7 @@ class Klein9B(Klein):
             "kohya": ("kohya",),
             "diffusers": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),
         },
+        diffusers_lokr=("diffusers", "native", "comfyui", "lycoris"),
         whole_keys=("double_stream_modulation_img.lin.weight", "double_blocks.7.img_attn.qkv.weight"),
         configuration={"transformer": {"num_layers": 8}},
         relatives={"guidance_in.": "FLUX.2 dev"},

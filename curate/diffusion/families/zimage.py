@@ -104,6 +104,7 @@ class ZImage(FlowTransformer):
             "kohya": ("kohya",),
             "diffusers": ("diffusers", "comfyui", "kohya", "native-kohya"),
         },
+        diffusers_lokr=("diffusers", "comfyui"),
         whole_keys=("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token"),
         relatives={"siglip_embedder.": "Z-Image Omni", "dec_net.": "the Z-Image that works on pixels"},
         distilled=(r"turbo", r"(?<![a-z])zit(?![a-z])"),

@@ -1,13 +1,13 @@
 """What diffusers' own loader makes of a written LoRA file, compared with the adapters that it was written from.
 
 The base is not needed for it: the loader gives the factors of each layer under its model's names, and PEFT, which
-diffusers hands them to, multiplies them at strength 1 or at the one that the file's header says.
+diffusers hands them to, multiplies them at strength 1 or, of LoRA, at the one that the file's header says.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from curate.adapters.base import Adapter
-from curate.adapters.key_names import PEFT, WRITTEN, models_of
+from curate.adapters.key_names import DOWN, PEFT, UP, WRITTEN, models_of
 from curate.adapters.layer_name import LayerName
+from curate.adapters.linear import LinearAdapter
+from curate.adapters.make import adapter_class
 from curate.adapters.peft_config import scale
 from curate.diffusion.family import Family
 from curate.diffusion.library_logging import quiet
@@ -32,9 +34,15 @@ TOLERANCE = 0.02
 
 def is_read(network: Network, names: str) -> bool:
     """Whether diffusers reads files of this family with these names and algorithms, by what is known of it."""
-    adapters = network.adapters.values()
-    plain = all(adapter.algorithm.stored == "lora" and not adapter.decomposed for adapter in adapters)
-    return plain and names in network.backbone.family.readers.get("diffusers", ())
+    return names in _read(network)
+
+
+def _read(network: Network) -> tuple[str, ...]:
+    """The names under which diffusers reads the family's files of these algorithms."""
+    adapters, family = network.adapters.values(), network.backbone.family
+    by_algorithm = {("lora",): family.readers.get("diffusers", ()), ("lokr",): family.diffusers_lokr}
+    plain = not any(adapter.decomposed for adapter in adapters)
+    return by_algorithm.get(tuple({adapter.algorithm.stored for adapter in adapters}), ()) if plain else ()
 
 
 def check(path: Path, network: Network, names: str) -> None:
@@ -63,8 +71,7 @@ def check_names(tensors: Mapping[str, Tensor], network: Network, names: str) -> 
 
 def _others(network: Network, names: str) -> list[str]:
     """Other names that are written and that diffusers reads."""
-    read = network.backbone.family.readers["diffusers"]
-    return [name for name in read if name in WRITTEN and name != names]
+    return [name for name in _read(network) if name in WRITTEN and name != names]
 
 
 def _lost(network: Network, names: str, held: str | dict[str, Tensor], given: Mapping[str, Any]) -> str:
@@ -97,10 +104,9 @@ def _odd(network: Network, held: dict[str, Tensor], header: Mapping[str, Any]) -
     for key, adapter in network.adapters.items():
         layer = network.layer_names[key]
         stem = f"{models_of(layer)[0]}.{layer.path}"
-        down, up = (held.pop(f"{stem}.{ending}", None) for ending in PEFT)
-        if down is None or up is None:
-            odd.append(f"the layer {stem} loads as nothing")
-        elif what := _difference(adapter, down, up, _strength(header, layer, len(down))):
+        endings = PEFT if adapter.algorithm.stored == "lora" else {name: name for name in adapter.algorithm.tensors}
+        loaded = {ours: held.pop(f"{stem}.{theirs}") for theirs, ours in endings.items() if f"{stem}.{theirs}" in held}
+        if what := _loaded(adapter, loaded, lambda rank, layer=layer: _strength(header, layer, rank)):
             odd.append(f"the layer {stem} loads {what}")
     return odd + [f"{key} belongs to no layer that was trained" for key in held]
 
@@ -110,6 +116,33 @@ def _strength(header: Mapping[str, Any], layer: LayerName, rank: int) -> float:
     model = f"{models_of(layer)[0]}."
     own = {key.removeprefix(model): value for key, value in header.items() if key.startswith(model)}
     return scale(own, layer.path, rank) if own else 1.0
+
+
+def _loaded(adapter: Adapter, loaded: Mapping[str, Tensor], strength: Callable[[int], float]) -> str:
+    """How a layer's tensors differ from the adapter's, in words; `strength` is what the header says for a rank."""
+    if adapter.algorithm.stored == "lokr":
+        return _kronecker_difference(adapter, loaded) if loaded else "as nothing"
+    if not {DOWN, UP} <= loaded.keys():
+        return "as nothing"
+    return _difference(adapter, loaded[DOWN], loaded[UP], strength(len(loaded[DOWN])))
+
+
+@torch.no_grad()
+def _kronecker_difference(adapter: Adapter, loaded: Mapping[str, Tensor]) -> str:
+    """The same of LoKr: ΔW·x of a file's tensors, which PEFT applies at strength 1."""
+    probes = torch.randn(PROBES, adapter.shape.into, generator=torch.Generator().manual_seed(0))
+
+    def applied(tensors: Mapping[str, Tensor]) -> Tensor:
+        plain = {suffix: tensor.detach().float().cpu() for suffix, tensor in tensors.items()}
+        made = adapter_class("lokr")(adapter.shape, adapter_class("lokr").plan_of(plain))
+        assert isinstance(made, LinearAdapter)
+        made.load(plain)
+        return made.product(probes)
+
+    try:
+        return _compared(applied(loaded), applied(adapter.tensors()))
+    except (ValueError, KeyError) as error:
+        return f"with other tensors: {error}"
 
 
 @torch.no_grad()
@@ -126,7 +159,11 @@ def _difference(adapter: Adapter, down: Tensor, up: Tensor, strength: float) -> 
     found = strength * (up.float() @ inner)
     # numbers as small as training starts with have few digits in fp16
     least = torch.finfo(up.dtype).smallest_normal * torch.finfo(up.dtype).eps
-    rounding = strength * least * len(up) ** 0.5 * float(inner.norm() * len(inner) ** 0.5)
+    return _compared(found, expected, strength * least * len(up) ** 0.5 * float(inner.norm() * len(inner) ** 0.5))
+
+
+def _compared(found: Tensor, expected: Tensor, rounding: float = 0.0) -> str:
+    """How ΔW·x differs from what is expected, in words; "" where only by rounding."""
     if float((found - expected).norm()) <= TOLERANCE * float(expected.norm()) + rounding:
         return ""
     ratio = float((found * expected).sum() / expected.square().sum().clamp(min=1e-30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.load import load
 from curate.errors import CurateError
+from curate.lora.check import check as check_file
 from curate.train.network.network import Network, by_layer
 from curate.train.options import TrainOptions
 from curate.train.output import load_back, lora_file
@@ -39,12 +41,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Adapters of several ranks on a family's tiny model, away from the start."""
     made: dict[tuple[str, str], Network] = {}
 
-    def of(name: str, algo: str = "lora") -> Network:
+    def of(name: str, algo: str = "lora", **given_too: Any) -> Network:
         if (name, algo) not in made:
             kind = family_class(name)
             assert issubclass(kind, FlowTransformer)
             kind.write_tiny(place := tmp_path_factory.mktemp(name))
-            given = TrainOptions(base=str(place), algo=algo, rank=4, alpha=1.0, layers=("_0_=2",))
+            given = TrainOptions(base=str(place), algo=algo, rank=4, alpha=1.0, layers=("_0_=2",), **given_too)
             found = attach(given, load(str(place), True))
             torch.manual_seed(3)
             with torch.no_grad():
@@ -60,7 +62,7 @@ def written(network: Network, names: str, path: Path, header: dict[str, str] | N
     """The file as training writes it, with the tensors of one layer changed."""
     own = {key: tensor.to(torch.bfloat16) for key, tensor in network.tensors().items()}
     own = file_names.named(by_layer(own), network.layer_names, names, ())
-    first = next(iter(own)).split(".lora_")[0].removesuffix(".alpha")
+    first = re.split(r"\.lo(?:ra|kr)_|\.alpha$", next(iter(own)))[0]
     change: Callable[[str, Tensor], tuple[str, Tensor] | None] = changed.get("change", lambda k, t: (k, t))
     kept = [change(k, t) if k.startswith(f"{first}.") else (k, t) for k, t in own.items()]
     path.write_bytes(safetensors_file.serialize(dict(pair for pair in kept if pair), header or {}))
@@ -108,6 +110,48 @@ def test_nothing_is_claimed_of_what_diffusers_does_not_read(name: str, network: 
     load_back.check(lacking, network(name), "lycoris")
     with pytest.raises(CurateError, match="does not load"):
         load_back.check(lacking, network(name), families()[name].file_names)
+
+
+LOKR = [(name, names) for name in FLOW for names in families()[name].diffusers_lokr if names in WRITTEN]
+# it has query, key and value in one matrix, which LoKr cannot be made of
+LOKR = [(name, names) for name, names in LOKR if names != "comfyui" or not name.startswith("klein")]
+
+
+@pytest.mark.parametrize(("name", "names"), LOKR)
+def test_lokr_is_what_diffusers_loads(name: str, names: str, network: Make, tmp_path: Path) -> None:
+    import diffusers
+
+    adapters = network(name, "lokr", factor=4)
+    path = written(adapters, names, tmp_path / "x.safetensors")
+    load_back.check(path, adapters, names)
+    [verdict] = [one for one in check_file(str(path)).verdicts if one.reader.name == "diffusers"]
+    assert verdict.whole
+    model: Any = load(adapters.backbone.name, True).parts["unet"]
+    loader: Any = getattr(diffusers, families()[name].pipelines[0])
+    loader.load_lora_into_transformer(loader.lora_state_dict(str(path)), model, adapter_name="it")
+    loaded = {path: layer.get_delta_weight("it") for path, layer in model.named_modules() if hasattr(layer, "lokr_w1")}
+    assert loaded.keys() == {adapters.layer_names[key].path for key in adapters.adapters}
+    for key, adapter in adapters.adapters.items():
+        torch.testing.assert_close(loaded[adapters.layer_names[key].path], adapter.delta(), rtol=0.02, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "names"), LOKR)
+def test_a_lokr_that_diffusers_loads_otherwise_is_found(name: str, names: str, network: Make, tmp_path: Path) -> None:
+    adapters, path = network(name, "lokr", factor=4), tmp_path / "x.safetensors"
+    changes: dict[str, Callable[[str, Tensor], tuple[str, Tensor] | None]] = {
+        r"the layer \S+ loads at 0.25 of its strength\n": lambda k, t: (k, t * 0.25 if "lokr_w1" in k else t),
+        r"the layer \S+ loads with other values\n": lambda k, t: (k, t.flip(0)),
+        r"the layer \S+ loads as nothing\n": lambda k, t: None,
+        r"the layer \S+ loads with other tensors: ": lambda k, t: (k, t[:1]),
+    }
+    for message, change in changes.items():
+        with pytest.raises(CurateError, match=message):
+            load_back.check(written(adapters, names, path, change=change), adapters, names)
+    tensors, _ = safetensors_file.read(written(adapters, names, path))
+    alphas = {f"{key.rpartition('.')[0]}.alpha": torch.tensor(2.0) for key in tensors}
+    path.write_bytes(safetensors_file.serialize({**tensors, **alphas}, {}))
+    [verdict] = [one for one in check_file(str(path)).verdicts if one.reader.name == "diffusers"]
+    assert verdict.whole == (names == "comfyui")
 
 
 def test_numbers_too_small_for_fp16_are_no_wrong_strength(network: Make, tmp_path: Path) -> None:
