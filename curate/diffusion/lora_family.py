@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from curate.adapters.joint_layers import sources
-from curate.adapters.key_names import Alias, aliases, by_layer, split
+from curate.adapters.key_names import DOWN, UP, Alias, aliases, by_layer, split
 from curate.diffusion import foreign
 from curate.diffusion.base import Backbone
 from curate.diffusion.family import Family, families
@@ -20,16 +21,29 @@ WIDTHS = ("attn2_to_k", "attn2_to_v")
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The layers of a family's full-size model."""
+    """The layers of a family's full-size model.
+
+    alike   other families that a file with these layers may be for, and that nothing in it tells apart
+    """
 
     frame: Backbone
     layer_names: Mapping[str, LayerName]
     names: Mapping[str, Alias]
+    alike: tuple[Family, ...] = ()
 
     @property
     def family(self) -> Family:
         """The family."""
         return self.frame.family
+
+    @property
+    def title(self) -> str:
+        """What people call the family, or those that it may be."""
+        return " or ".join(one.title for one in (self.family, *self.alike))
+
+    def may_be(self, family: str) -> bool:
+        """Whether a file with these layers fits a family, by name."""
+        return family in {one.name for one in (self.family, *self.alike)}
 
 
 @cache
@@ -53,8 +67,16 @@ def identify(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str])
     declared = [t for t in widths or candidates if t.family.name == declared_family(metadata)]
     if other and not declared and all(fit is False for fit in fits):
         return None, other
-    table = (declared or widths or candidates)[0]
-    return table, table.family.title
+    remaining = declared or widths or candidates
+    first, *others = _by_base(remaining, metadata) or remaining
+    table = replace(first, alike=tuple(other.family for other in others)) if others else first
+    return table, table.title
+
+
+def _by_base(tables: Sequence[LayerTable], metadata: Mapping[str, str]) -> list[LayerTable]:
+    """Those that the name of the base in kohya's metadata tells."""
+    base = metadata.get("ss_sd_model_name", "").lower()
+    return [table for table in tables if any(re.search(pattern, base) for pattern in table.family.names)]
 
 
 def declared_family(metadata: Mapping[str, str]) -> str:
@@ -82,18 +104,22 @@ def _most(shapes: Mapping[str, tuple[int, ...]]) -> list[LayerTable]:
 
 
 def _width_fits(table: LayerTable, shapes: Mapping[str, tuple[int, ...]]) -> bool | None:
-    """Whether the inputs of cross-attention, a text encoder or a transformer are as wide as the family's.
+    """Whether the inputs of cross-attention or a text encoder, and all of a transformer, are as wide as the family's.
 
     None where no tensor tells it.
     """
     told: bool | None = None
     for key, shape in shapes.items():
         name, suffix = split(key)
-        if suffix != "lora_down.weight" or name not in table.names:
+        if suffix not in (DOWN, UP) or name not in table.names:
             continue
         layer = table.layer_names[table.names[name].key]
         module = table.frame.layer(layer)
-        if module is not None and (layer.model or layer.part != "unet" or layer.key.endswith(WIDTHS)):
+        if module is None:
+            continue
+        if suffix == UP and layer.model and shape[0] != module.weight.shape[0]:
+            return False
+        if suffix == DOWN and (layer.model or layer.part != "unet" or layer.key.endswith(WIDTHS)):
             if shape[1] != module.weight.shape[1]:
                 return False
             told = True

@@ -9,12 +9,13 @@ from typing import Any
 
 from curate.checks.vocabulary import Vocabulary, load
 from curate.core.summary_file import planned_training
+from curate.diffusion.base_names import family_of_name
 from curate.diffusion.detect import Traits
 from curate.diffusion.family import Family, family
 from curate.diffusion.locate import locate_base
 from curate.diffusion.text import tokenizer
 from curate.errors import InputError, MissingError
-from curate.init.bases import family_of_name, prompting_of
+from curate.init.bases import prompting_of
 from curate.train.options import TrainOptions
 from curate.train.output.run_records import runs_of
 from curate.train.planning.base_place import base_place, base_traits

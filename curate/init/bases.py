@@ -9,6 +9,7 @@ from typing import Literal
 
 from curate.core import registry
 from curate.diffusion import distilled, foreign
+from curate.diffusion.base_names import family_of_name
 from curate.diffusion.family import Family, families, family, titles
 from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
@@ -67,13 +68,6 @@ def base_of(name: str, wanted: str | None = None) -> Base | None:
     if distilled.is_distilled(family(known), name, home(name) if on_disk(name) else None):
         raise distilled.refusal(family(known), name)
     return Base(name, known, family(known).prompting or prompting_of(name), predicts_v)
-
-
-def family_of_name(name: str) -> str | None:
-    """The family that a base's name tells; the later one in help where several do: SDXL's names hold SD's."""
-    lowered = name.lower()
-    telling = [f for f, one in families().items() if any(re.search(pattern, lowered) for pattern in one.names)]
-    return telling[-1] if telling else None
 
 
 def common() -> dict[str, str]:

@@ -100,7 +100,7 @@ def _of_file(file: LoraFile) -> Iterator[Problem]:
         remedy = "curate lora resize FILE --recipe fro_lora,thr=-9 --precision fp16 -o NEW"
         yield _problem(f"numbers of type {', '.join(odd)}, which programs refuse or round", where, remedy)
     declared = declared_family(file.metadata)
-    if file.table and declared and declared != file.table.family.name:
+    if file.table and declared and not file.may_be_for(declared):
         remedy = "remove the wrong words: curate lora metadata FILE --remove ss_base_model_version -o NEW"
         yield Problem(f"its metadata say that it is for {declared}, and its layers are of {file.title}", remedy=remedy)
     for opened in file.files:
@@ -179,7 +179,7 @@ def _layer_problems(file: LoraFile, layer: str, base: BaseWeights | None) -> Ite
 
 def _of_base(file: LoraFile, base: BaseWeights) -> Iterator[Problem]:
     """Whether it fits a given base."""
-    if file.table is None or file.table.family.name != base.family.name:
+    if not file.may_be_for(base.family.name):
         message = f"it is for {file.title or 'an unknown family'}, and {base.name} is {base.family.title}"
         yield Problem(message, remedy="use a base of the LoRA's family")
         return

@@ -60,6 +60,10 @@ class LoraFile:
         file, name = self.keys[source.key]
         return source.of(file.read(name))
 
+    def may_be_for(self, family: str) -> bool:
+        """Whether a family may be the file's, by name."""
+        return self.table is not None and self.table.may_be(family)
+
     def layer_name(self, layer: str) -> LayerName | None:
         """What is known of a layer; None where the family is not known."""
         return self.table.layer_names.get(layer) if self.table else None

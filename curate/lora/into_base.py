@@ -57,7 +57,7 @@ def _check(files: Sequence[Weighted], base: BaseWeights, target: Path) -> None:
     if target.resolve() == base.root.resolve():
         raise InputError(f"{target} is the base itself", "choose another name")
     for one in files:
-        if one.file.table is None or one.file.table.family.name != base.family.name:
+        if not one.file.may_be_for(base.family.name):
             raise InputError(
                 f"{one.file.path.name} is for {one.file.title or 'an unknown family'}, and {base.name} is "
                 f"{base.family.title}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Protocol
 
 import torch
@@ -164,13 +165,15 @@ def _rank(adapter: Adapter) -> int:
 
 
 def _check_families(files: Sequence[Weighted]) -> None:
-    titles = {one.file.title: one.file for one in files}
-    if len(titles) > 1:
-        (first, one), (second, two), *_ = titles.items()
-        raise InputError(
-            f"{one.path.name} is for {first or 'an unknown family'}, and {two.path.name} for {second or 'another'}",
-            "merge LoRAs of one family",
-        )
+    for one, two in combinations((given.file for given in files), 2):
+        tables = one.table, two.table
+        alike = any(a and b and a.may_be(b.family.name) for a, b in (tables, tables[::-1]))
+        if one.title != two.title and not alike:
+            raise InputError(
+                f"{one.path.name} is for {one.title or 'an unknown family'}, and {two.path.name} for "
+                f"{two.title or 'another'}",
+                "merge LoRAs of one family",
+            )
 
 
 def nothing_left(source: LoraSource) -> InputError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from curate.diffusion import locate
+from curate.diffusion.base_names import check_trainable
 from curate.diffusion.detect import traits
 from curate.diffusion.family_class import family_class
 from curate.diffusion.frame import frame
@@ -82,6 +83,8 @@ def _base(options: TrainOptions, offline: bool) -> None:
         if options.family is not None:
             check_family(options, traits(options.base, offline=True, family=options.family).family)
     except CurateError as error:
+        if isinstance(error, MissingError):
+            check_trainable(options.base, options.family, options.distilled)
         _on_hub(error, offline)
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from curate.adapters import safetensors_file
+from curate.adapters.key_names import spelled
 from curate.core.warning_filters import ignore_warnings
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
@@ -19,6 +20,7 @@ from curate.diffusion.families.chroma import DOUBLE, EDGES, MOVED, SINGLE, Chrom
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
+from curate.diffusion.lora_family import identify
 from curate.diffusion.networks import chroma_network
 from curate.errors import InputError
 from curate.init import bases
@@ -226,3 +228,33 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, p
         torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
         assert delta.any()
     pipeline.unload_lora_weights()
+
+
+@pytest.mark.parametrize("names", ["diffusers", "comfyui", "kohya"])
+def test_a_lora_that_may_be_for_flux1_is_called_so(names: str) -> None:
+    """Both networks have these layers, as many and as wide."""
+    layers = [name for name in frame_of_family("chroma").layer_names() if name.kind == "attn" and name.block in (0, 19)]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for stem, rows in {spelled(n, names, ()): n.rows for n in layers}.items():
+        into, out = (15360 if stem.endswith(("proj_out", "linear2")) else 3072), 3072
+        if names != "diffusers" and rows is not None:
+            out *= rows[2]
+        shapes |= {f"{stem}.lora_A.weight": (4, into), f"{stem}.lora_B.weight": (out, 4)}
+    table, title = identify(shapes, {})
+    assert table is not None and title == "FLUX.1 dev or Chroma"
+    assert table.may_be("chroma") and table.may_be("flux1") and not table.may_be("klein-base-4b")
+    for metadata, name in (
+        ({"ss_base_model_version": "chroma"}, "Chroma"),
+        ({"modelspec.architecture": "chroma/lora"}, "Chroma"),
+        ({"ss_sd_model_name": "Chroma1-HD.safetensors"}, "Chroma"),
+        ({"ss_sd_model_name": "flux1-dev.safetensors"}, "FLUX.1 dev"),
+        ({"ss_sd_model_name": "model.safetensors"}, title),
+    ):
+        assert identify(shapes, metadata)[1] == name
+    modulation = {
+        "diffusers": "transformer.transformer_blocks.0.norm1.linear",
+        "kohya": "lora_unet_double_blocks_0_img_mod_lin",
+    }
+    stem = modulation.get(names, "diffusion_model.double_blocks.0.img_mod.lin")
+    shapes |= {f"{stem}.lora_A.weight": (4, 3072), f"{stem}.lora_B.weight": (18432, 4)}
+    assert identify(shapes, {})[1] == "FLUX.1 dev"
