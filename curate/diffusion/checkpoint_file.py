@@ -107,10 +107,15 @@ def vae_of(state: Mapping[str, Tensor], scaling: float) -> nn.Module:
     return filled(vae, convert_ldm_vae_checkpoint(dict(state), vae.config), torch.float32)
 
 
-def clip_of(state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype) -> nn.Module:
-    """CLIP's text encoder under a prefix, with or without the `text_model` level. Raises KeyError for one not whole."""
+def clip_of(
+    state: Mapping[str, Tensor], prefix: str, dtype: torch.dtype, act: str = "quick_gelu", projection: int = 0
+) -> nn.Module:
+    """CLIP's text encoder under a prefix, with or without the `text_model` level. Raises KeyError for one not whole.
+
+    `projection` is the width of what it makes of a whole caption; 0 for an encoder without it.
+    """
     held = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    return _clip({k.removeprefix("text_model."): v for k, v in held.items()}, dtype)
+    return _clip({k.removeprefix("text_model."): v for k, v in held.items()}, dtype, act, projection)
 
 
 def _clip(tensors: Mapping[str, Tensor], dtype: torch.dtype, act: str = "quick_gelu", projection: int = 0) -> nn.Module:

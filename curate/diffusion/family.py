@@ -62,6 +62,7 @@ class Family:
     draw             defaults of timestep_sampling, flow_shift and dynamic_shift
     shift_line       (tokens, μ, tokens, μ): the line of dynamic_shift, a token being 16 × 16 pixels
     sampling         defaults of sampler, steps, guidance and flow_shift for pictures, where they are not SD's
+    distilled_sampling  steps and guidance for pictures of its distilled sibling
     file_names       names of layers in the LoRA files that training writes: kohya, diffusers or comfyui
     joined_names     the same of algorithms that can hold query, key and value in one matrix, as its other programs do;
                      "" where `file_names` are read everywhere
@@ -135,6 +136,7 @@ class Family:
     draw: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shift_line: tuple[float, float, float, float] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    distilled_sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     file_names: Literal["kohya", "diffusers", "comfyui"] = "kohya"
     joined_names: Literal["kohya", "comfyui", ""] = ""
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

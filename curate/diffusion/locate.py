@@ -11,8 +11,8 @@ from curate.diffusion.family import INDEXES, families, is_model
 from curate.errors import InputError, MissingError
 
 CHECKPOINTS = (".safetensors", ".ckpt")
-CLIP_FILE = "clip_l.safetensors"
-"""What families with two text encoders have beside the file of T5."""
+CLIP_FILES = ("clip_l.safetensors", "clip_g.safetensors")
+"""What families with several text encoders have beside the file of T5, by ComfyUI's names."""
 EMBEDDED = {"tiny": tiny.folder, "toy": toy.folder}
 """Bases that are part of curate, and where their folders are."""
 
@@ -95,13 +95,13 @@ def vae_files(vae: str, offline: bool) -> list[Path]:
 def text_encoder_files(given: str, offline: bool) -> list[Path]:
     """The files of a text encoder: one file, or config.json and weights of a folder or of a hub name.
 
+    Of T5 the files of CLIP beside it come after it, and it may be named by the folder that holds them.
     Raises InputError for what is none of these and MissingError for what is not on this machine.
     """
     place = Path(given).expanduser()
     _check_ending(place, (".safetensors",))
     if place.suffix == ".safetensors" and place.is_file():
-        beside = place.with_name(CLIP_FILE)
-        return [place, beside] if place.name.startswith("t5") and beside.is_file() else [place]
+        return _with_clip(place) if place.name.startswith("t5") else [place]
     if not place.is_dir():
         if place.suffix == ".safetensors" or not is_hub_name(given):
             raise InputError(
@@ -112,12 +112,28 @@ def text_encoder_files(given: str, offline: bool) -> list[Path]:
         place = snapshot(given, offline, ["text_encoder*/*.json", "text_encoder*/*.safetensors"], "text encoder")
         if not (place / "text_encoder" / "config.json").is_file():
             place = snapshot(given, offline, ["*.json", "*.safetensors"], "text encoder")
-    place = place if (place / "config.json").is_file() else place / "text_encoder"
+    holder, place = place, place if (place / "config.json").is_file() else place / "text_encoder"
     weights = sorted(place.glob("*.safetensors"))
+    if not (place / "config.json").is_file() and (t5 := _t5_of(holder)):
+        return _with_clip(t5)
     if not (place / "config.json").is_file() or not weights:
         raise InputError(f"{given} contains no text encoder", "it needs config.json and a safetensors file")
     others = place.parent.glob("text_encoder_*/*.safetensors") if place.name == "text_encoder" else ()
     return [place / "config.json", *weights, *sorted(others)]
+
+
+def _with_clip(t5: Path) -> list[Path]:
+    return [t5, *(beside for name in CLIP_FILES if (beside := t5.with_name(name)).is_file())]
+
+
+def _t5_of(folder: Path) -> Path | None:
+    """T5's file in a folder of single files, the one in full precision of several. Raises InputError for many."""
+    found = sorted(folder.glob("t5*.safetensors"))
+    whole = [path for path in found if "fp8" not in path.name] or found
+    if len(whole) > 1:
+        names = ", ".join(path.name for path in whole)
+        raise InputError(f"{folder} holds several files of T5: {names}", "give one of them as text_encoder")
+    return whole[0] if whole else None
 
 
 def files_digest(files: Iterable[Path], digests: FileDigests | None = None) -> str:

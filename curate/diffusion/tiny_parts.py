@@ -178,10 +178,10 @@ def write_sd3_text(place: Path) -> tuple[int, int]:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
     torch.manual_seed(19)
-    for ending in ("", "_2"):
+    for ending, act in (("", "quick_gelu"), ("_2", "gelu")):
         words = byte_bpe.write(_made(place / f"tokenizer{ending}"), ["dog", "red", "hat"])
         clip: dict[str, Any] = {"hidden_size": WIDTH, "intermediate_size": 24, "num_hidden_layers": 2}
-        clip |= {"num_attention_heads": 2, "projection_dim": WIDTH, "vocab_size": len(words)}
+        clip |= {"num_attention_heads": 1, "projection_dim": WIDTH, "vocab_size": len(words), "hidden_act": act}
         clip |= {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": len(words) - 1}
         with quiet():
             CLIPTextModelWithProjection(CLIPTextConfig(**clip)).save_pretrained(place / f"text_encoder{ending}")

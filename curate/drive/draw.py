@@ -85,7 +85,7 @@ def sample(
     used = tuple(lora_strength(text) for text in loras)
     with drawing(folder, run, "sample", quiet) as session:
         pictures = Pictures(base, options, session.context)
-        settings = options.pictures(prompts, pictures.traits.resolution, pictures.family)
+        settings = options.pictures(prompts, pictures.traits.resolution, pictures.family, pictures.distilled)
         requests = [Request(picture_name(n, one.prompt, one.seed), one, used) for n, one in enumerate(settings)]
         found = session.write(pictures, requests, folder)
     rows = [
@@ -165,7 +165,7 @@ def _plan(base: str, options: GridOptions, loras: Sequence[LoraStrength], folder
     if not prompts or not loras:
         raise InputError("there is nothing to compare", "give --lora FILE and --prompt TEXT, or a trained folder")
     pictures = Pictures(base, options, context)
-    rows = options.pictures(prompts, pictures.traits.resolution, pictures.family)
+    rows = options.pictures(prompts, pictures.traits.resolution, pictures.family, pictures.distilled)
     return Plan(pictures, columns_of(evenly(loras, options.checkpoints), options.strengths), rows, folder)
 
 

@@ -77,7 +77,7 @@ class Plan:
         options = self.options
         slug = names.safe(plain(text)[:_SLUG]).strip(" ._") or "picture"
         name = f"{names.safe(column.label)}/{slug}-{digest_plain(text)[:6]}-{seed}"
-        usual = options.usual_picture(self.side, self.drawing.family)
+        usual = options.usual_picture(self.side, self.drawing.family, self.drawing.distilled)
         picture = replace(usual, prompt=text, negative=options.negative, seed=seed)
         return Request(name, picture, column.loras)
 

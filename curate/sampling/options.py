@@ -65,10 +65,13 @@ class PictureOptions(Options):
     )
     spacing: Spacing = Field("normal", description="How the steps are spread over the noise levels (schedule type).")
 
-    def usual_picture(self, side: int, family: Family) -> PictureSettings:
-        """What is given for every picture; `side` in pixels is the base's, and its family says what is not given."""
+    def usual_picture(self, side: int, family: Family, distilled: bool) -> PictureSettings:
+        """What is given for every picture; `side` in pixels is the base's, and its family says what is not given.
+
+        `distilled`: the base is the family's sibling that draws in few steps.
+        """
         given = {name: getattr(self, name) for name in PictureOptions.model_fields}
-        usual = usual_of(family, side - side % family.step)
+        usual = usual_of(family, side - side % family.step, distilled)
         return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -132,9 +135,11 @@ class DrawOptions(ModelOptions, PictureOptions, PromptOptions):
         given = [read_prompt(text.strip(), f"prompt {number}") for number, text in enumerate(self.prompt, 1)]
         return given + (read_prompts(Path(self.prompts).expanduser()) if self.prompts else [])
 
-    def pictures(self, prompts: Sequence[Prompt], side: int, family: Family) -> list[PictureSettings]:
+    def pictures(
+        self, prompts: Sequence[Prompt], side: int, family: Family, distilled: bool = False
+    ) -> list[PictureSettings]:
         """The pictures of prompts."""
-        usual = replace(self.usual_picture(side, family), negative=self.negative, seed=self.seed)
+        usual = replace(self.usual_picture(side, family, distilled), negative=self.negative, seed=self.seed)
         return pictures_of(prompts, usual, self.count)
 
 

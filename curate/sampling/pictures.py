@@ -18,6 +18,7 @@ from curate.core.files import digest_plain, remove_leftovers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import Traits, traits, yaml_prediction
 from curate.diffusion.device import reproducible
+from curate.diffusion.distilled import is_distilled
 from curate.diffusion.family import family
 from curate.diffusion.load import load
 from curate.diffusion.locate import base_digest, locate_base, text_encoder_digest, vae_digest
@@ -80,6 +81,7 @@ class Pictures:
         self.base, self.options, self.context = base, options, context
         self.traits: Traits = traits(base, context.offline)
         self.family = declared = family(self.traits.family)
+        self.distilled = bool(is_distilled(declared, base, locate_base(base, context.offline)))
         check_model_options(options, declared)
         if options.clip_skip > 1 and not declared.clip_skip:
             raise InputError(

@@ -55,9 +55,10 @@ class PictureSettings:
         return replace(self, prompt=prompt.text, **{name: value for name, value in values.items() if value is not None})
 
 
-def usual_of(family: Family, side: int) -> PictureSettings:
-    """The settings of a family's pictures that nothing else is said of."""
-    known = {name: family.sampling[name] for name in ("steps", "guidance", "sampler") if name in family.sampling}
+def usual_of(family: Family, side: int, distilled: bool = False) -> PictureSettings:
+    """The settings of a family's pictures, or of its distilled sibling's, that nothing else is said of."""
+    usual = {**family.sampling, **(family.distilled_sampling if distilled else {})}
+    known = {name: usual[name] for name in ("steps", "guidance", "sampler") if name in usual}
     return PictureSettings("", width=side, height=side, **known)
 
 

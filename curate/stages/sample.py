@@ -80,7 +80,8 @@ class Sample(GridOptions, DatasetStage):
         if not prompts:
             raise InputError(f"there is nothing to draw: {folder} holds no N_trigger folder", "give prompts")
         loras = evenly([LoraStrength(path) for path in trained.loras], self.checkpoints)
-        rows = self.pictures(prompts, trained.side or pictures.traits.resolution, pictures.family)
+        side = trained.side or pictures.traits.resolution
+        rows = self.pictures(prompts, side, pictures.family, pictures.distilled)
         place = out or grid_folder(trained.loras[-1])
         return Plan(pictures, columns_of([*loras, *further], self.strengths), rows, place)
 

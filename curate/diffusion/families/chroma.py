@@ -109,6 +109,7 @@ class Chroma(FlowTransformer):
         blocks=57,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 40, "guidance": 4.5, "flow_shift": 1.0},
+        distilled_sampling={"steps": 8, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),

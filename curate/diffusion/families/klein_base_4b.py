@@ -35,6 +35,7 @@ class Klein4B(Klein):
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),
         sampling={"sampler": "euler", "steps": 50, "guidance": 4.0},
+        distilled_sampling={"steps": 4, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya"),

@@ -65,6 +65,7 @@ class Krea2(FlowTransformer):
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 6400, 1.15),
         sampling={"sampler": "euler", "steps": 28, "guidance": 5.5},
+        distilled_sampling={"steps": 8, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "comfyui", "kohya", "lycoris"),

@@ -96,6 +96,7 @@ class QwenImage(FlowTransformer):
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 8192, 0.9),
         sampling={"sampler": "euler", "steps": 50, "guidance": 4.0},
+        distilled_sampling={"steps": 8, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "comfyui", "kohya", "original", "lycoris"),

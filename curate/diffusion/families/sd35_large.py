@@ -50,6 +50,7 @@ class SD35Large(SD3):
         blocks=38,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 28, "guidance": 4.5, "flow_shift": 3.0},
+        distilled_sampling={"steps": 4, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "native", "comfyui", "native-kohya", "kohya", "lycoris"),

@@ -98,6 +98,7 @@ class ZImage(FlowTransformer):
         blocks=30,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 50, "guidance": 5.0, "flow_shift": 3.0},
+        distilled_sampling={"steps": 8, "guidance": 1.0},
         file_names="diffusers",
         readers={
             "comfyui": ("diffusers", "comfyui", "lycoris", "native", "native-kohya"),

@@ -9,10 +9,9 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from curate.diffusion.checkpoint_file import clip_of, read
 from curate.diffusion.library_logging import quiet
-from curate.diffusion.locate import CLIP_FILE
-from curate.diffusion.text import t5_text
+from curate.diffusion.locate import CLIP_FILES
+from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 from curate.errors import InputError
 
@@ -27,9 +26,7 @@ class FluxText(CaptionEncoder):
         """`encoder` is CLIP's folder beside T5's, text_encoder_2; or a file of T5, with CLIP's beside it."""
         in_folder = encoder.is_dir()
         t5 = encoder.with_name("text_encoder_2") if in_folder else encoder
-        clip = encoder if in_folder else encoder.with_name(CLIP_FILE)
-        if not in_folder and not clip.is_file():
-            raise InputError(f"{t5} has no {CLIP_FILE} beside it, and FLUX.1 reads both", "put it there")
+        [clip] = [encoder] if in_folder else clip_file.beside(encoder, CLIP_FILES[:1], "FLUX.1")
         super().__init__(lambda dtype: _load(clip, t5, dtype), digest)
         self.clip = read_tokenizer("CLIPTokenizer", tokenizers / "tokenizer")
         self.t5 = read_tokenizer("T5TokenizerFast", tokenizers / "tokenizer_2")
@@ -54,14 +51,12 @@ def _load(clip: Path, t5: Path, dtype: torch.dtype) -> nn.Module:
 def _clip(place: Path, dtype: torch.dtype) -> nn.Module:
     from transformers import CLIPTextModel
 
+    if not place.is_dir():
+        return clip_file.load(place, dtype)
     try:
         with quiet():
-            if place.is_dir():
-                made: nn.Module = CLIPTextModel.from_pretrained(place, dtype=dtype, local_files_only=True)
-            else:
-                state = {key: tensor for key, tensor in read(place).items() if key.startswith("text_model.")}
-                made = clip_of(state, "", dtype)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+            made: nn.Module = CLIPTextModel.from_pretrained(place, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
         said = str(error).partition("\n")[0][:300]
-        raise InputError(f"{place} is not CLIP's text encoder: {said}", f"give {CLIP_FILE}") from error
+        raise InputError(f"{place} is not CLIP's text encoder: {said}", "fetch it again") from error
     return made.requires_grad_(False).eval()

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from curate.adapters.tensor_file import TensorFile
-from curate.diffusion.checkpoint_file import filled, read
+from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.detect import read_json
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.text.encoder_file import read_encoder
 from curate.errors import InputError
 
 
@@ -29,7 +30,7 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
             if place.is_dir():
                 made: nn.Module = Qwen3Model.from_pretrained(place, dtype=dtype, local_files_only=True)
             else:
-                made = _of_file(read(place), dtype)
+                made = _of_file(read_encoder(place), dtype)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         said = str(error).partition("\n")[0][:300]
         raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error

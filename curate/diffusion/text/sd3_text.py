@@ -12,13 +12,16 @@ from typing_extensions import override
 
 from curate.core.digests import text_digest
 from curate.diffusion.library_logging import quiet
-from curate.diffusion.locate import files_digest
+from curate.diffusion.locate import CLIP_FILES, files_digest
+from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 from curate.errors import InputError
 
 FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 TOKENIZERS = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "CLIPTokenizer", "tokenizer_3": "T5TokenizerFast"}
 """Folders of tokenizers and their classes."""
+ACTS = ("quick_gelu", "gelu")
+"""What both CLIPs have between their layers, which their files do not say."""
 
 
 class SD3Text(CaptionEncoder):
@@ -27,14 +30,13 @@ class SD3Text(CaptionEncoder):
     limit: ClassVar[int] = 256
 
     def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
-        places = [encoder.parent / folder for folder in FOLDERS]
-        if not all((place / "config.json").is_file() for place in places):
-            raise InputError(
-                f"{encoder.parent} does not hold the three text encoders of Stable Diffusion 3",
-                "give as text_encoder the folder of such a model in diffusers' layout, which holds them",
-            )
-        whole = files_digest(path for place in places[1:] for path in place.glob("*"))
-        super().__init__(lambda dtype: _load(places, dtype), text_digest(digest, whole))
+        """`encoder` is the first CLIP's folder beside the others'; or T5's file, with those of both CLIPs beside it."""
+        if encoder.is_dir():
+            places = _folders(encoder.parent)
+            digest = text_digest(digest, files_digest(path for place in places[1:] for path in place.glob("*")))
+        else:
+            places = [*clip_file.beside(encoder, CLIP_FILES, "SD 3.5"), encoder]
+        super().__init__(lambda dtype: _load(places, dtype), digest)
         self.words = [read_tokenizer(kind, tokenizers / folder) for folder, kind in TOKENIZERS.items()]
 
     @override
@@ -55,9 +57,23 @@ class SD3Text(CaptionEncoder):
         return {"states": states[0], "pooled": torch.cat([out[0] for out in clips], dim=-1)[0]}
 
 
+def _folders(holder: Path) -> list[Path]:
+    places = [holder / folder for folder in FOLDERS]
+    if not all((place / "config.json").is_file() for place in places):
+        raise InputError(
+            f"{holder} does not hold the three text encoders of Stable Diffusion 3",
+            "give as text_encoder the folder of such a model in diffusers' layout, or T5's file with "
+            f"{' and '.join(CLIP_FILES)} beside it",
+        )
+    return places
+
+
 def _load(places: list[Path], dtype: torch.dtype) -> nn.Module:
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
+    if places[-1].is_file():
+        clips = [clip_file.load(p, dtype, projected=True, act=a) for p, a in zip(places, ACTS, strict=False)]
+        return nn.ModuleList([*clips, t5_text.load(places[-1], dtype)])
     kinds: tuple[Any, ...] = (CLIPTextModelWithProjection, CLIPTextModelWithProjection, T5EncoderModel)
     try:
         with quiet():

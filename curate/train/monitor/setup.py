@@ -87,7 +87,7 @@ class Sampling:
         self.ztsnr = zero_terminal(options, job.backbone)
         own = job.backbone.family
         side = resolution_of(job) - resolution_of(job) % own.step
-        usual = usual_of(own, side)
+        usual = usual_of(own, side, bool(options.distilled))
         if options.sample_sampler:
             usual = replace(usual, sampler=options.sample_sampler)
         self.pictures = [self.picture(usual, index, prompt) for index, prompt in enumerate(self.prompts)]

@@ -209,7 +209,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     alone_digest = text_encoder_digest(str(t5), True)
     save_file({key: tensor for key, tensor in texts.items() if "position_ids" not in key}, clip)
     assert text_encoder_digest(str(t5), True) != alone_digest
-    for encoders in (t5, place):
+    for encoders in (t5, tmp_path, place):
         other = load(str(file), True, LoadOptions(vae=str(vae), text_encoder=str(encoders), tokenizer=str(place)))
         ours, theirs = (
             one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]

@@ -19,6 +19,7 @@ from curate.diffusion.families.sd35_medium import SD35Medium
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
+from curate.diffusion.locate import text_encoder_files
 from curate.diffusion.networks import sd3_network
 from curate.errors import InputError
 from curate.init import bases
@@ -187,16 +188,34 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     assert family_of_keys(whole, file.name).name == "sd35-medium"
     save_file({f"model.diffusion_model.{key}": tensor.contiguous() for key, tensor in whole.items()}, file)
     assert traits(str(file), True).family == "sd35-medium"
-    for given in (str(place), str(place / "text_encoder")):
-        options = LoadOptions(vae=str(place / "vae"), text_encoder=given, tokenizer=str(place))
-        other = load(str(file), True, options)
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
+    encoder: Any = backbone.captions
+    files = [tmp_path / "encoders" / f"{name}.safetensors" for name in ("clip_l", "clip_g", "t5xxl_fp16")]
+    files[0].parent.mkdir()
+    for path, model in zip(files, encoder.open(CPU, torch.float32), strict=True):
+        save_file(
+            {key: tensor.clone() for key, tensor in model.state_dict().items() if "position_ids" not in key}, path
+        )
     noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    for given in (place, place / "text_encoder", files[2], files[2].parent):
+        options = LoadOptions(vae=str(place / "vae"), text_encoder=str(given), tokenizer=str(place))
+        other = load(str(file), True, options)
+        ours, theirs = (
+            one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
+            for one in (backbone, other)
+        )
+        with torch.no_grad():
+            torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    assert text_encoder_files(str(files[2].parent), True) == [files[2], *files[:2]]
+    files[1].unlink()
+    with pytest.raises(
+        InputError, match=r"has no clip_g\.safetensors beside it, and SD 3\.5 reads clip_l\.safetensors and"
+    ):
+        load(str(file), True, options)
+    (files[0].parent / "t5xxl_fp8_e4m3fn.safetensors").touch()
+    assert text_encoder_files(str(files[2].parent), True) == [files[2], files[0]]
+    (files[0].parent / "t5xxl_bf16.safetensors").touch()
+    with pytest.raises(InputError, match="holds several files of T5: t5xxl_bf16"):
+        text_encoder_files(str(files[2].parent), True)
     assert other.sampling_shift(1024, 1024, 28) == 3.0
     alone = tmp_path / "alone"
     alone.mkdir()

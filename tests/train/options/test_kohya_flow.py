@@ -202,6 +202,15 @@ def test_sd3s_example_is_taken_over(tmp_path: Path) -> None:
     assert not any(weighed in note for note in plain.notes)
 
 
+def test_encoders_beside_each_other_are_taken_over_as_one(tmp_path: Path) -> None:
+    text = f"{SD3} --clip_l e/clip_l.safetensors --clip_g e/clip_g.safetensors --t5xxl e/t5xxl_fp16.safetensors"
+    text += " --network_module networks.lora_sd3"
+    assert imported(command(tmp_path, text)).values["text_encoder"] == "e/t5xxl_fp16.safetensors"
+    apart = imported(command(tmp_path, text.replace("e/clip_g", "f/clip_g")))
+    assert "text_encoder" not in apart.values
+    assert any("--clip_g is left out: --text-encoder takes" in note for note in apart.notes)
+
+
 def test_chromas_one_text_encoder_is_taken_over(tmp_path: Path) -> None:
     made = options(tmp_path, f"{CHROMA} --t5xxl t.safetensors --ae a.safetensors --guidance_scale 0.0")
     assert (made.text_encoder, made.vae) == ("t.safetensors", "a.safetensors")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from curate.train.options.kohya import paths
 from curate.train.options.kohya.network import OF_PARTS
 from curate.train.options.kohya.settings import NETWORK, VERSIONS, Translation
@@ -51,9 +53,14 @@ def _version(t: Translation) -> None:
 
 def _text(t: Translation) -> None:
     alone = sum(name.startswith("text_encoder") for name in t.family.parts) == 1 if t.family else False
+    if not alone and _stand_together(t):
+        t.put("text_encoder", str(t.take("t5xxl")), "t5xxl")
     for name in ("text_encoder", "qwen3", "gemma2", *ENCODERS):
         if t.has(name) and name in ENCODERS and not alone:
-            t.note(name, "is left out: --text-encoder takes a folder or a hub name with all the text encoders")
+            t.note(
+                name,
+                "is left out: --text-encoder takes T5's file with those of CLIP beside it, or a folder of them all",
+            )
         elif t.has(name) and not paths.is_foreign(t.left[name].value):
             t.put("text_encoder", str(t.take(name)), name)
         elif t.has(name):
@@ -75,6 +82,18 @@ def _text(t: Translation) -> None:
         t.note("system_prompt", "is left out: before captions stands what diffusers' pipeline puts there")
     elif t.switch == "lumina":
         t.result.notes.append("system_prompt is not set: curate puts before captions what diffusers' pipeline does")
+
+
+def _stand_together(t: Translation) -> bool:
+    """Whether T5's file has those of CLIP beside it under ComfyUI's names; takes the names of these."""
+    clips = [name for name in ENCODERS[:2] if t.has(name)]
+    if not t.has("t5xxl") or any(paths.is_foreign(t.left[name].value) for name in ("t5xxl", *clips)):
+        return False
+    t5 = Path(str(t.left["t5xxl"].value))
+    beside = all(Path(str(t.left[name].value)) == t5.with_name(f"{name}.safetensors") for name in clips)
+    for name in clips if beside else ():
+        t.take(name)
+    return beside and bool(clips)
 
 
 def _files(t: Translation) -> None:
