@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +26,8 @@ from curate.diffusion.lora_family import identify
 from curate.diffusion.networks import chroma_network
 from curate.errors import InputError
 from curate.init import bases
+from curate.sampling.draw import Hardware, TextToImage
+from curate.sampling.settings import PictureSettings
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
@@ -73,6 +77,28 @@ def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipeline
     torch.testing.assert_close(found["states"], states[0][mask[0].bool()], rtol=1e-5, atol=1e-5)
     assert len(found["states"]) == min(512, encoder.count(caption) + 1)
     assert (encoder.count(caption) > 512) == (caption == LONG)
+
+
+def test_pictures_are_the_pipelines_with_its_mask(backbone: Backbone, pipeline: Any) -> None:
+    """From one noise, in three steps, with guidance; its mask made boolean, for as numbers it hides nothing."""
+    picture = PictureSettings("a dog", "a red hat", 96, 64, steps=3, guidance=4.0, sampler="euler", seed=5)
+    noise = torch.randn(1, 16, 8, 12, generator=torch.Generator().manual_seed(5))
+    texts: dict[str, Tensor] = {}
+    with torch.no_grad(), quiet():
+        for name, caption in (("prompt", picture.prompt), ("negative_prompt", picture.negative)):
+            states, mask = pipeline._get_t5_prompt_embeds(caption, device=CPU)
+            texts |= {f"{name}_embeds": states, f"{name}_attention_mask": mask.bool()}
+        given = {"latents": pipeline._pack_latents(noise, 1, 16, 8, 12), "output_type": "latent"}
+        drawn = pipeline(**texts, **given, width=96, height=64, num_inference_steps=3, guidance_scale=4.0).images
+        expected = pipeline._unpack_latents(drawn, 64, 96, pipeline.vae_scale_factor)
+        seen = pipeline(
+            **texts, **{**given, "output_type": "np"}, width=96, height=64, num_inference_steps=3, guidance_scale=4.0
+        )
+    drawing = TextToImage(backbone, Hardware(CPU), "flow", False)
+    torch.testing.assert_close(drawing.latents([picture]), expected, rtol=1e-4, atol=1e-4)
+    [found] = drawing.draw([picture])
+    assert np.abs(found / 255 - seen.images[0]).max() < 0.01
+    assert not torch.equal(drawing.latents([replace(picture, guidance=1.0)]), drawing.latents([picture]))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
