@@ -40,9 +40,10 @@ def is_read(network: Network, names: str) -> bool:
 def _read(network: Network) -> tuple[str, ...]:
     """The names under which diffusers reads the family's files of these algorithms."""
     adapters, family = network.adapters.values(), network.backbone.family
-    by_algorithm = {("lora",): family.readers.get("diffusers", ()), ("lokr",): family.diffusers_lokr}
-    plain = not any(adapter.decomposed for adapter in adapters)
-    return by_algorithm.get(tuple({adapter.algorithm.stored for adapter in adapters}), ()) if plain else ()
+    stored = {adapter.algorithm.stored for adapter in adapters}
+    if any(adapter.decomposed for adapter in adapters) or len(stored) != 1:
+        return ()
+    return {"lora": family.readers.get("diffusers", ()), "lokr": family.diffusers_lokr}.get(stored.pop(), ())
 
 
 def check(path: Path, network: Network, names: str) -> None:
