@@ -17,9 +17,10 @@ import ray.exceptions
 from curate.core.chain import Outcome, Prepared, Work
 from curate.core.stage import Env
 from curate.errors import CurateError, MissingError
+from curate.executors.ray_call_size import CallSize
 from curate.executors.ray_files import read_files, write_files
 from curate.executors.ray_pending import PendingWork
-from curate.executors.ray_resources import needs, room
+from curate.executors.ray_resources import needs, options, room, shortage
 from curate.executors.ray_worker import Job, Parcel, RayWorker, Reply, installed_version
 
 LOG = logging.getLogger("curate.executors")
@@ -53,11 +54,12 @@ class ActorPool:
         self._env, self._most = env, most
         self._needs = needs(chain, env)
         self._reads_ahead = any(p.stage.requirements().batch > 1 for p in chain)
+        self._call_size = CallSize()
         self._probe = env.root / f".curate-{secrets.token_hex(8)}"
         job = Job(tuple(chain), env, self._probe.name, self._needs.cpus, self._needs.gpus, socket.gethostname())
         self._job: Any = ray.put(pickle.dumps(job))
         remote: Any = ray.remote(RayWorker)
-        self._remote = remote.options(num_cpus=self._needs.cpus, num_gpus=self._needs.gpus)
+        self._remote = remote.options(**options(self._needs))
         self._actors: list[_Actor] = []
         self._closing: dict[Any, Any] = {}
         self._lost_openings = 0
@@ -158,7 +160,11 @@ class ActorPool:
             return
         work = actor.in_hand.pop(ref)
         pending.unseen.update(reply.unseen)
-        pending.give_back(one for one in work if one[0] in reply.unseen)
+        left = {*reply.unseen, *reply.unbegun}
+        pending.give_back(one for one in work if one[0] in left)
+        if not self._reads_ahead:
+            self._call_size.learn(len(work) - len(left), reply.seconds)
+            pending.size = self._call_size.count
         write_files(reply.files, self._env.root)
         yield from reply.outcomes
 
@@ -212,6 +218,5 @@ class ActorPool:
             self._waiting_since = None
         elif self._waiting_since is not None and time.monotonic() > self._waiting_since + _PATIENCE:
             self._waiting_since = None
-            cpus, gpus = (int(ray.available_resources().get(name, 0)) for name in ("CPU", "GPU"))
-            wanted = f"{self._needs.cpus} CPU and {self._needs.gpus} GPU on one node; free are {cpus} and {gpus}"
-            LOG.warning(f"still waiting for the first worker on the Ray cluster, which needs {wanted}")
+            needed = shortage(self._needs)
+            LOG.warning(f"still waiting for the first worker on the Ray cluster, which needs {needed}")

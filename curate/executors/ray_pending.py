@@ -14,11 +14,11 @@ _DIED = f"the worker process died on this picture {DEATHS} times (out of memory,
 
 
 class PendingWork:
-    """Work in batches; what was in the hands of a lost worker is tried again piece by piece."""
+    """Work in batches of `size`; what was in the hands of a lost worker is tried again piece by piece."""
 
     def __init__(self, work: Iterable[Work], size: int) -> None:
         self._pending = iter(work)
-        self._size = size
+        self.size = size
         self._returned: deque[Work] = deque()
         self._suspects: deque[Work] = deque()
         self._deaths: defaultdict[int, list[str]] = defaultdict(list)
@@ -37,8 +37,8 @@ class PendingWork:
         if self._ahead:
             batch, self._ahead = self._ahead, []
             return batch
-        batch = [self._returned.popleft() for _ in range(min(self._size, len(self._returned)))]
-        return batch + list(islice(self._pending, self._size - len(batch)))
+        batch = [self._returned.popleft() for _ in range(min(self.size, len(self._returned)))]
+        return batch + list(islice(self._pending, self.size - len(batch)))
 
     def next_suspect(self) -> list[Work]:
         """A piece to be tried by a worker that has nothing else in hand; empty where none is left."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import logging
 import os
 import pickle
 import socket
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
@@ -18,6 +20,7 @@ from queue import SimpleQueue
 from curate.core.chain import Applied, Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
 from curate.errors import CurateError, MissingError, unloadable
+from curate.executors.ray_call_size import LONGEST
 from curate.executors.ray_files import Mirror
 from curate.executors.worker_process import sendable
 
@@ -69,12 +72,14 @@ class Parcel:
 class Reply:
     """What a call came to.
 
-    `unseen` are the places of records whose picture this node does not see. `files` are those to be written to the
-    ledger folder. An `error` concerns the whole run.
+    `unseen` are the places of records whose picture this node does not see, `unbegun` those that there was no time for.
+    `files` are those to be written to the ledger folder. An `error` concerns the whole run.
     """
 
     outcomes: Sequence[Outcome] = ()
     unseen: Sequence[int] = ()
+    unbegun: Sequence[int] = ()
+    seconds: float = 0.0
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     logs: Sequence[logging.LogRecord] = ()
     error: Exception | None = None
@@ -91,6 +96,7 @@ class RayWorker:
         self._stack = contextlib.ExitStack()
         self._mirror: Mirror
         self._apply: Applied
+        self._takes_batches = False
         self._host = ""
         self._logs: SimpleQueue[logging.LogRecord] = SimpleQueue()
         handler = QueueHandler(self._logs)
@@ -111,27 +117,49 @@ class RayWorker:
             shares = (job.env.root / job.probe).is_file()
             self._host = "" if socket.gethostname() == job.host else socket.gethostname()
             place = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-            self._mirror = Mirror(place, job.env, shares)
-            self._apply = self._stack.enter_context(open_chain(job.chain, self._mirror.env))
+            mirror = Mirror(place, job.env, shares)
+            self.opened(job.chain, self._stack.enter_context(open_chain(job.chain, mirror.env)), mirror)
             return Reply(logs=self._taken_logs(), node=node, shares_disk=shares)
         except Exception as error:
             return self._failure(error)
 
+    def opened(self, chain: Sequence[Prepared], apply: Applied, mirror: Mirror) -> None:
+        """Takes the opened chain."""
+        self._takes_batches = any(p.stage.requirements().batch > 1 for p in chain)
+        self._apply, self._mirror = apply, mirror
+
     def apply(self, parcel: Parcel) -> Reply:
         """Applies the chain to what the node sees of the work."""
+        begun = time.monotonic()
         try:
-            if parcel.files is not None:
-                return self._apply_unpacked(parcel.work, parcel.files, parcel.fetches)
-            seen, unseen = self._mirror.visible(parcel.work)
-            outcomes = self._apply(seen, self._mirror.visible(parcel.following)[0]) if seen else []
-            return Reply(outcomes, unseen, logs=self._taken_logs())
+            reply = self._apply_here(parcel) if parcel.files is None else self._apply_unpacked(parcel, parcel.files)
         except Exception as error:
             return self._failure(error)
+        done = {*reply.unseen, *(outcome.index for outcome in reply.outcomes)}
+        unbegun = [index for index, _ in parcel.work if index not in done]
+        seconds = time.monotonic() - begun
+        return dataclasses.replace(reply, unbegun=unbegun, seconds=seconds, logs=self._taken_logs())
 
-    def _apply_unpacked(self, work: Sequence[Work], files: dict[str, bytes], fetches: bool) -> Reply:
-        with self._mirror.unpacked(work, files, fetches) as (unpacked, unseen):
-            outcomes = [self._mirror.restored(one) for one in self._apply(unpacked)] if unpacked else []
-            return Reply(outcomes, unseen, self._mirror.made(), self._taken_logs())
+    def _apply_here(self, parcel: Parcel) -> Reply:
+        seen, unseen = self._mirror.visible(parcel.work)
+        return Reply(self._outcomes(seen, self._mirror.visible(parcel.following)[0]), unseen)
+
+    def _apply_unpacked(self, parcel: Parcel, files: dict[str, bytes]) -> Reply:
+        with self._mirror.unpacked(parcel.work, files, parcel.fetches) as (unpacked, unseen):
+            outcomes = [self._mirror.restored(one) for one in self._outcomes(unpacked)]
+            return Reply(outcomes, unseen, files=self._mirror.made())
+
+    def _outcomes(self, work: Sequence[Work], following: Sequence[Work] = ()) -> list[Outcome]:
+        """Of all the work in one go where a stage takes batches; else one by one, as far as the time goes."""
+        if self._takes_batches:
+            return self._apply(work, following) if work else []
+        end = time.monotonic() + LONGEST
+        outcomes: list[Outcome] = []
+        for one in work:
+            outcomes += self._apply([one])
+            if time.monotonic() > end:
+                break
+        return outcomes
 
     def _failure(self, error: Exception) -> Reply:
         if isinstance(error, ImportError):

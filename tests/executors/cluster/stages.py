@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,13 +36,15 @@ class Deadly(Dying):
 
 
 class Slow(Word):
-    """Takes its time; may note the process that it was done in."""
+    """Takes its time, `then` for pictures from number `at` on; may note the process that it was done in."""
 
     seconds: float = 0.02
+    then: float = 0.0
+    at: int = 1000
     where: bool = False
 
     def one(self, record: Record, env: Env) -> list[Record]:
-        time.sleep(self.seconds)
+        time.sleep(self.then if int(record.key.partition("/")[2].partition(".")[0]) >= self.at else self.seconds)
         return [dataclasses.replace(record, tags=(str(os.getpid()),))] if self.where else super().one(record, env)
 
 
@@ -58,6 +60,16 @@ class Plain(Word):
     """Work of microseconds."""
 
     resources: ClassVar[Resources] = Resources(cpus=0)
+
+
+class Large(Word):
+    """Needs more memory than there is, beside its model."""
+
+    model: str
+    resources: ClassVar[Resources] = Resources(memory=9_000_000_000_000)
+
+    def files(self, env: Env) -> Sequence[Path]:
+        return [Path(self.model)]
 
 
 class Busy:

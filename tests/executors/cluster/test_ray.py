@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from curate.core.chain import Prepared
-from curate.core.record import Manifest
+from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.errors import CurateError, Interrupted, MissingError
 from curate.executors.local import InProcess
@@ -18,7 +19,7 @@ from tests.contract.pictures import drawn_rows, everything
 from tests.core.helpers import Bench, RawPictures, pictures
 from tests.core.stages import Batched, Brighter, Crashing, Fussy, Halves, Missing, Where
 from tests.executors.cluster.conftest import FAR, Nodes, is_idle, until
-from tests.executors.cluster.stages import Busy, Deadly, Plain, Slow, Warning
+from tests.executors.cluster.stages import Busy, Deadly, Large, Plain, Slow, Warning
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -114,11 +115,26 @@ def test_nodes_that_die_cost_nothing_but_time(tmp_path: Path, three: Nodes) -> N
 def test_a_node_that_joins_is_used(tmp_path: Path, three: Nodes) -> None:
     env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
     where: set[str] = set()
-    for n, outcome in enumerate(executor(60).map([Prepared(Slow(where=True), "")], work(tmp_path, 200), env)):
+    some = pictures(tmp_path / "in", 200)
+
+    def until_four() -> Iterator[tuple[int, Record]]:
+        for n in range(20_000):
+            if len(where) == 4:
+                return
+            yield n, some[n % 200]
+
+    for n, outcome in enumerate(executor(60).map([Prepared(Slow(where=True), "")], until_four(), env)):
         where.add(outcome.steps[-1][0].tags[-1])
         if n == 5:
             three.add()
     assert len(where) == 4
+
+
+def test_what_a_worker_gives_back_unbegun_is_done_once(tmp_path: Path) -> None:
+    """A call carries what took so long before; these take longer."""
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    chain = [Prepared(Slow(seconds=0.001, then=0.3, at=40), "")]
+    assert sorted(o.index for o in executor(2).map(chain, work(tmp_path, 46), env)) == list(range(46))
 
 
 def work(folder: Path, count: int):  # type: ignore[no-untyped-def]
@@ -134,6 +150,21 @@ def test_no_more_workers_than_asked_for(tmp_path: Path) -> None:
     assert isinstance(chosen, RayExecutor)
     assert len({o.steps[-1][0].tags[0] for o in chosen.map(chain, work(tmp_path, 12), env)}) <= 2
     assert isinstance(choose("auto", [Prepared(Plain(), "")], 1000), InProcess)
+
+
+def test_a_worker_waits_for_the_memory_that_it_needs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curate.executors import ray_actors, ray_resources
+
+    monkeypatch.setattr(ray_actors, "_PATIENCE", 0.2)
+    (tmp_path / "model").write_bytes(bytes(1000))
+    chain = [Prepared(Large(model=str(tmp_path / "model")), "")]
+    env = Env(tmp_path, tmp_path, RawPictures(), stop=lambda: "still waiting" in caplog.text)
+    assert ray_resources.needs(chain, env).memory == Large.resources.memory + 1000
+    assert list(executor().map(chain, work(tmp_path, 1), env)) == []
+    assert "needs 1 CPU, 0 GPU and 9000.0 GB of memory on one node; free are 3, 0 and" in caplog.text
+    until(is_idle)
 
 
 def test_warnings_of_workers_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
