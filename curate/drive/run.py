@@ -47,29 +47,34 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     `then` are all stages of a command that goes on after a pause: what they need is looked for before the first.
     """
     require_single_process("`curate run`")
-    names = tuple(s.name for s in pipeline.stages)
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
     check_requirements(
         then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
     )
+    if not pipeline.destination:
+        return _carry_out(pipeline, env, None, quiet, pauses=bool(then))
+    stored = Output(pipeline.destination, pipeline.output)
+    with stored.held():
+        stored.begin()
+        return _carry_out(pipeline, env, stored, quiet, pauses=bool(then))
+
+
+def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool, *, pauses: bool) -> Result:
+    names = tuple(s.name for s in pipeline.stages)
     job = Job(
         pipeline.output, names, pipeline.run, pipeline.concepts, quiet, training=_training(pipeline),
         settings=pipeline.concepts, planned=_planned(pipeline),
     )  # fmt: skip
     page = pipeline.output / REPORT
-    stored = Output(pipeline.destination, pipeline.output) if pipeline.destination else None
     exported = "export" in names
     sources: dict[str, str] = {}
     files: dict[str, str] = {}
-
-    if stored:
-        stored.begin()
 
     def work(session: Session) -> Completion:
         if stored:
             session.tell(Note("info", f"{stored.address} is prepared in {stored.folder}"))
             stored.take_over(session.store, session.tell, session.env.stopping)
-        state = fingerprint(pipeline, session.env, session.store.file_digests, pauses=bool(then))
+        state = fingerprint(pipeline, session.env, session.store.file_digests, pauses=pauses)
         if known := known_run(session.store, state):
             known.tell(session.tell)
             return Completion(None, known=known)
@@ -96,7 +101,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
         if stored:
             stored.upload(session.store, session.tell, session.env.stopping)
             places = {"output": stored.address, **places}
-        return Completion(result, places, "" if then else _next(pipeline, names), fingerprint=state)
+        return Completion(result, places, "" if pauses else _next(pipeline, names), fingerprint=state)
 
     result = carry_out(job, work)
     if exported and result.manifest is not None and (result.figures["computed"] or not page.exists()):

@@ -33,6 +33,11 @@ class Location:
         """The path of an object by its name below the root, as the file system takes it."""
         return f"{self.root}/{name}" if name else self.root
 
+    @property
+    def speaks_s3(self) -> bool:
+        """Whether the store is reached by S3's protocol."""
+        return _protocol(self.address) in ("s3", "s3a")
+
     def require_bucket(self) -> None:
         """Raises FileNotFoundError where the bucket is not there; one that may not be asked for passes."""
         if _protocol(self.address) in _EXTRAS.keys() | _PACKAGES.keys():

@@ -11,7 +11,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from curate.errors import InputError
 from curate.storage.address import Location, open_location
 from curate.storage.download import take_over
 from curate.storage.errors import storage_error
+from curate.storage.lease import Lease
 from curate.storage.listing import StoredObject, list_objects, version_of
+from curate.storage.puts import put_file
 from curate.storage.transfer import fetch_object
 from curate.storage.upload import bring_up_to_date
 from curate.storage.uploads import Uploads
@@ -44,6 +46,14 @@ class Output:
 
     address: str
     folder: Path
+
+    @contextlib.contextmanager
+    def held(self) -> Generator[None]:
+        """Keeps other machines from the output. Raises LockedError where one is at work on it."""
+        with contextlib.ExitStack() as stack:
+            with run_lock(self.folder):
+                stack.enter_context(Lease(self._opened(), self.folder).held())
+            yield
 
     def begin(self, *, writes: bool = True) -> None:
         """Gets the copy of the ledger where this machine has none; else begins a new output, if the run `writes`.
@@ -105,8 +115,7 @@ class Output:
             with contextlib.closing(sqlite3.connect(self.folder / _COPY)) as ledger:
                 ledger.execute("VACUUM INTO ?", [str(copy)])
             self._keep_state(self._state()[0], digest_file(copy))
-            location.file_system.put_file(str(copy), location.path(_COPY))
-            self._keep_state(version_of(location.file_system.info(location.path(_COPY))))
+            self._keep_state(put_file(location, copy, _COPY))
         except sqlite3.Error as error:
             raise readable(copy, error) from error
         except Exception as error:

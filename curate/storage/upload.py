@@ -17,8 +17,9 @@ from curate.core.store import LEDGER, Store
 from curate.errors import CurateError
 from curate.storage.address import Location
 from curate.storage.errors import storage_error
-from curate.storage.listing import StoredObject, version_of
+from curate.storage.listing import StoredObject
 from curate.storage.places import files_below, is_hidden
+from curate.storage.puts import copy_object, put_file
 from curate.storage.transfer import each
 from curate.storage.uploads import Upload, Uploads
 
@@ -32,10 +33,11 @@ _LISTS = (".toml", ".jsonl", ".zip", ".tar", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """A file to be uploaded."""
+    """A file to be uploaded, and an object that holds the same, if there is one."""
 
     name: str
     digest: str
+    same: StoredObject | None = None
 
 
 def bring_up_to_date(
@@ -60,7 +62,10 @@ def bring_up_to_date(
     names = [name for name in files_below(folder) if (name.startswith(_REPORT) if report else not is_hidden(name))]
     digests = dict(_digests(folder, names, store))
     store.commit()
-    puts = [_Put(name, digest) for name, digest in digests.items() if _is_stale(known.get(name), digest)]
+    same = _by_digest(known, objects)
+    puts = [
+        _Put(name, digest, same.get(digest)) for name, digest in digests.items() if _is_stale(known.get(name), digest)
+    ]
     puts = [one for one in puts if _is_ours(one.name, known, objects, tell)]
     gone = [name for name in known if name not in digests and _is_ours(name, known, objects, tell)]
     if not puts and not gone:
@@ -90,6 +95,12 @@ def _is_stale(row: Upload | None, digest: str) -> bool:
     return row is None or not row.version or row.digest != digest
 
 
+def _by_digest(known: Mapping[str, Upload], objects: Mapping[str, StoredObject]) -> dict[str, StoredObject]:
+    """The objects that are as we left them, by what they hold: what is only renamed is copied in the store."""
+    found = ((row.digest, objects.get(name), row.version) for name, row in known.items() if row.version)
+    return {digest: one for digest, one, version in found if one is not None and one.version == version}
+
+
 def _is_ours(name: str, known: Mapping[str, Upload], objects: Mapping[str, StoredObject], tell: Listener) -> bool:
     """Whether an object may be replaced or removed: it is not there, or as we left it."""
     found, row = objects.get(name), known.get(name)
@@ -114,9 +125,8 @@ def _put(
     versions: dict[str, str] = {}
 
     def put(one: _Put) -> None:
-        target = location.path(one.name)
-        location.file_system.put_file(str(folder / one.name), target)
-        versions[one.name] = version_of(location.file_system.info(target))
+        version = copy_object(location, one.same, one.name) if one.same else ""
+        versions[one.name] = version or put_file(location, folder / one.name, one.name)
 
     def intended() -> Iterator[_Put]:
         for one in puts:

@@ -27,6 +27,7 @@ class S3:
 
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
     fault: Fault | None = None
 
     def environment(self) -> dict[str, str]:
@@ -63,8 +64,9 @@ class S3:
         return found
 
     def asked(self, method: str, end: str = "") -> list[str]:
-        """The objects that were asked for with a method since `requests` was cleared; listings are none."""
-        return [p for m, p in self.requests if m == method and p.count("/") > 1 and p.rstrip("/").endswith(end)]
+        """The objects that were asked for with a method since `requests` was cleared; no listings, nor the lease."""
+        asked = [p for m, p in self.requests if m == method and p.count("/") > 1 and p.rstrip("/").endswith(end)]
+        return [path for path in asked if not path.endswith("/.curate/running.json")]
 
 
 def serve(s3: S3) -> Callable[[], None]:
@@ -77,6 +79,8 @@ def serve(s3: S3) -> Callable[[], None]:
         answer = None if outside or s3.fault is None else s3.fault(method, path)
         if not outside:
             s3.requests.append((method, path))
+            if "HTTP_X_AMZ_COPY_SOURCE" in environ:
+                s3.copied.append(path)
         if isinstance(answer, int):
             start(f"{answer} fault", [("Content-Type", "application/xml")])
             return [_ERROR.format(_CODES.get(answer, "InternalError"), "as the test asked").encode()]

@@ -26,6 +26,11 @@ def file(tmp_path: Path) -> Path:
     return write_pipeline(tmp_path, "s3://source/raw", "s3://target/set")
 
 
+def renamed(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The pictures of a folder, by their names alone."""
+    return {n.partition("/")[2]: b for n, b in files.items() if n.startswith(f"{folder}/") and n.endswith(".png")}
+
+
 def work(tmp_path: Path, cache: str = "cache") -> Path:
     [folder] = (tmp_path / cache / "work").glob("*/set")
     return folder
@@ -41,7 +46,7 @@ def test_from_bucket_to_bucket_twice(s3: S3, curate: Run, file: Path, expected: 
     done = curate("run", file, "--json")
     assert json.loads(done.stdout)["computed"] == 0
     assert s3.asked("GET") == []
-    assert [request for request in s3.requests if request[0] not in ("GET", "HEAD")] == []
+    assert [s3.asked(method) for method in ("PUT", "POST", "DELETE")] == [[], [], []]
     assert stored(s3) == expected
 
 
@@ -52,6 +57,9 @@ def test_pictures_go_before_captions_and_those_before_the_list(s3: S3, curate: R
     kinds = [1 if p.endswith(".txt") else 0 if p.endswith(".png") else 2 for p in puts if "/.curate/" not in p]
     assert kinds == sorted(kinds)
     assert puts[-1].endswith(".curate/ledger.sqlite")
+    assert len(puts) == len(set(puts))
+    # what an upload became is in its answer
+    assert {p.rpartition("/")[2] for p in s3.asked("HEAD")} <= {"target", "source", "ledger.sqlite"}
 
 
 def test_only_what_changed_is_sent(tmp_path: Path, s3: S3, curate: Run) -> None:
@@ -79,8 +87,12 @@ def test_a_caption_edited_in_the_bucket_is_kept_and_follows_its_picture(s3: S3, 
     assert stored(s3)["1_zwx dog/ü 犬.txt"] == edited
 
     file.write_text(file.read_text(encoding="utf-8").replace("zwx dog", "qqq hound"), encoding="utf-8")
+    before = renamed("1_zwx dog", stored(s3))
+    s3.copied.clear()
     curate("run", file)
     after = stored(s3)
+    assert renamed("1_qqq hound", after) == before
+    assert sum(path.endswith(".png") for path in s3.copied) == len(before) == 6
     assert after["1_qqq hound/ü 犬.txt"] == edited
     assert not [name for name in after if "zwx" in name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def test_no_right_to_write_is_told_before_the_work(s3: S3, curate: Run, file: Pa
     assert "convert" not in done.stderr
 
 
-def test_two_runs_at_once_on_this_machine(tmp_path: Path, s3: S3, curate: Run, server: Server, file: Path) -> None:
+def test_two_runs_at_once(tmp_path: Path, s3: S3, curate: Run, server: Server, file: Path) -> None:
     holding, going = threading.Event(), threading.Event()
 
     def wait(method: str, path: str) -> None:
@@ -144,8 +145,12 @@ def test_two_runs_at_once_on_this_machine(tmp_path: Path, s3: S3, curate: Run, s
     assert holding.wait(60)
     done = curate("run", file, code=1)
     assert "another run is working on" in done.stderr
+    done = curate("run", file, code=1, cache=tmp_path / "other")
+    assert f"another machine works on s3://target/set: process {first.pid} on {platform.node()}" in done.stderr
+    assert "scan" not in done.stderr
     going.set()
     assert first.wait() == 0
+    assert not [name for name in s3.tree("target") if name.endswith("running.json")]
 
 
 def test_run_work_without_a_store_is_refused(tmp_path: Path, curate: Run, file: Path) -> None:

@@ -1,0 +1,65 @@
+"""A second machine is told at its start that another one works on the output."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from curate.errors import LockedError
+from curate.storage.address import open_location
+from curate.storage.lease import NAME, Lease
+from tests.storage.server import S3
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A place in fsspec's store in memory."""
+    root = f"/{uuid.uuid4().hex}"
+    yield f"memory:/{root}"
+    if (files := fsspec.filesystem("memory")).exists(root):
+        files.rm(root, recursive=True)
+
+
+def lease(address: str, folder: str) -> Lease:
+    return Lease(open_location(address), Path(folder))
+
+
+def test_one_holds_it_until_its_end(address: str) -> None:
+    refused = pytest.raises(LockedError, match=r"another machine works on memory://.*process .* since")
+    with lease(address, "/a").held(), refused:
+        lease(address, "/b")._take()
+    with lease(address, "/b").held():
+        pass
+    location = open_location(address)
+    assert not location.file_system.exists(location.path(NAME))
+
+
+def test_what_a_killed_run_left_is_nobodys_after_a_while_and_its_own_at_once(address: str) -> None:
+    location = open_location(address)
+    lease(address, "/a")._take()
+    with pytest.raises(LockedError):
+        lease(address, "/b")._take()
+    lease(address, "/a")._take()
+    location.file_system.store[location.path(NAME)].created -= timedelta(minutes=6)
+    with lease(address, "/b").held(), pytest.raises(LockedError):
+        lease(address, "/a")._take()
+
+
+def test_two_that_see_none_do_not_both_get_it(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def other_first(method: str, path: str) -> None:
+        if method == "PUT":
+            s3.fault = None
+            s3.client.put_object(Bucket="target", Key=f"set/{NAME}", Body=b'{"host": "far", "pid": 7}')
+
+    s3.fault = other_first
+    with pytest.raises(LockedError, match="process 7 on far"), lease("s3://target/set", "/a").held():
+        pass
+    assert s3.tree("target", "set/") == {NAME: b'{"host": "far", "pid": 7}'}
