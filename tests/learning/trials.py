@@ -28,6 +28,7 @@ from curate.sampling.settings import PictureSettings
 from curate.stages.train import Train
 
 PLACES = tuple(BACKGROUNDS)
+SAMPLES = 48
 SHOWN = ("meadow", "beach", "snow", "night", "room", "white background")
 UNSEEN = tuple(place for place in PLACES if place not in SHOWN)
 GENTLE: dict[str, Any] = {
@@ -90,14 +91,15 @@ def train(folder: Path, **options: Any) -> Path:
     return max((folder / "lora").glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
 
 
-def draw(prompts: Sequence[str], lora: Path | None = None, seed: int = 0, strength: float = 1.0) -> Tensor:
-    """Latents (N, 4, 12, 12) that the base draws, with the LoRA where one is given."""
+def draw(prompts: Sequence[str], lora: Path | None = None, seed: int = 0, first: int = 0) -> Tensor:
+    """Latents (N, 4, 12, 12) that the base draws, with the LoRA where one is given; `first` numbers the samples."""
     backbone = load("toy", offline=True)
     settings = [
-        PictureSettings(prompt, "", 96, 96, seed * 10_000 + n, 16, 4.0, 0.7, "ddim") for n, prompt in enumerate(prompts)
+        PictureSettings(prompt, "", 96, 96, seed * 10_000 + n, 16, 4.0, 0.7, "ddim")
+        for n, prompt in enumerate(prompts, first)
     ]
     device = torch.device("cpu")
-    used = [LoraStrength(lora, strength, strength)] if lora else []
+    used = [LoraStrength(lora, 1.0, 1.0)] if lora else []
     with applied(backbone, [(read_lora(one.path, backbone), one) for one in used], device):
         artist = TextToImage(backbone, Hardware(device), backbone.prediction, backbone.ztsnr)
         return torch.cat([artist.latents(settings[n : n + 24]) for n in range(0, len(settings), 24)])
@@ -171,7 +173,7 @@ def confusion(concepts: Sequence[Subject], lora: Path, seed: int = 0, samples: i
     """By the concept asked for: how many of the samples show each concept's subject in its colour."""
     found: dict[str, dict[str, float]] = {}
     for asked in concepts:
-        drawn = draw([f"{asked.trigger}, {PLACES[n % len(PLACES)]}" for n in range(samples)], lora, seed)
+        drawn = draw(_prompts(asked, samples), lora, seed)
         found[asked.trigger] = {seen.trigger: both(drawn, seen) for seen in concepts}
     return found
 
@@ -182,15 +184,18 @@ def plain_scenes(count: int, seed: int = 4_000_000) -> list[Scene]:
     return [scene for scene in found if scene.style == "flat"][:count]
 
 
-def measure(concept: Subject, lora: Path | None, seed: int = 0, samples: int = 48, plain: int = 32) -> Learned:
+def measure(concept: Subject, lora: Path | None, seed: int = 0, samples: int = SAMPLES, plain: int = 32) -> Learned:
     """Draws and measures: `samples` with the trigger before all backgrounds, `plain` of what the base knows."""
+    assert samples <= SAMPLES
     places = [PLACES[n % len(PLACES)] for n in range(samples)]
-    prompts = [f"{concept.trigger}, {place}" for place in places]
     others = plain_scenes(plain)
-    drawn = draw([*prompts, *(", ".join(scene.tags()) for scene in others)], lora, seed)
-    mine, rest = drawn[:samples], drawn[samples:]
+    known = [", ".join(scene.tags()) for scene in others]
+    untouched = _untouched(concept, seed)[:samples]
+    if lora is None:
+        mine, rest = untouched, draw(known, None, seed, samples)
+    else:
+        mine, rest = draw([*_prompts(concept, samples), *known], lora, seed).tensor_split([samples])
     renders = encode([render(scene) for scene in concept.scenes(places, 5_000_000)])
-    untouched = _untouched(tuple(prompts), seed)
     goal, before, now = (features(one).mean(0) for one in (renders, untouched, mine))
     rows = [n for n, place in enumerate(places) if place in UNSEEN]
     return Learned(
@@ -205,9 +210,14 @@ def measure(concept: Subject, lora: Path | None, seed: int = 0, samples: int = 4
     )
 
 
+def _prompts(concept: Subject, samples: int) -> list[str]:
+    return [f"{concept.trigger}, {PLACES[n % len(PLACES)]}" for n in range(samples)]
+
+
 @cache
-def _untouched(prompts: tuple[str, ...], seed: int) -> Tensor:
-    return draw(prompts, None, seed)
+def _untouched(concept: Subject, seed: int) -> Tensor:
+    """The base's samples with the trigger, drawn once."""
+    return draw(_prompts(concept, SAMPLES), None, seed)
 
 
 def _spread(latents: Tensor, places: Sequence[str]) -> float:
