@@ -19,6 +19,12 @@ settings.register_profile("curate", deadline=None)
 settings.load_profile("curate")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with slow tests come first: near the end a long one would leave the other processes without work."""
+    slow = {item.path.parent for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path.parent not in slow)
+
+
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
