@@ -6,8 +6,14 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import threading
 from pathlib import Path
+
+ROOM = 1 << 30
+"""Bytes that are to stay free on the disk."""
+_EVERY = 256
+"""So many files are kept between two looks at the disk."""
 
 
 class OldFiles:
@@ -19,13 +25,21 @@ class OldFiles:
 
     def __init__(self, root: Path) -> None:
         """`root` is the ledger folder."""
-        self._place = str(root / "replaced")
+        self._root, self._place, self._has_room = root, str(root / "replaced"), False
         self._start, self._numbers = os.path.join(self._place, secrets.token_hex(4)), itertools.count()  # noqa: PTH118
 
     def keep(self, path: str) -> None:
-        """Gives a file that is about to be replaced a second name; nothing where the file system has no such thing."""
-        name = f"{self._start}-{next(self._numbers)}"
-        with contextlib.suppress(OSError):
+        """Gives a small file that is about to be replaced a second name.
+
+        Does nothing where there is no file, on a disk that is nearly full, and where files have one name only.
+        """
+        number = next(self._numbers)
+        name = f"{self._start}-{number}"
+        with contextlib.suppress(OSError, NotImplementedError):
+            if number % _EVERY == 0:
+                self._has_room = shutil.disk_usage(self._root).free > ROOM
+            if not self._has_room:
+                return
             try:
                 os.link(path, name, follow_symlinks=False)
             except FileNotFoundError:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
+from curate.core import old_files
 from curate.core.files import write_bytes
 from curate.core.old_files import OldFiles
 
@@ -16,6 +19,7 @@ def replace(old: OldFiles, file: Path, data: bytes) -> None:
 
 def test_a_replaced_file_is_freed_when_somebody_has_time(tmp_path: Path) -> None:
     file, place = tmp_path / "a.txt", tmp_path / "ledger/replaced"
+    (tmp_path / "ledger").mkdir()
     file.write_bytes(b"one")
     number = file.stat().st_ino
     old = OldFiles(tmp_path / "ledger")
@@ -47,3 +51,12 @@ def test_where_no_second_name_can_be_given_files_are_replaced_all_the_same(tmp_p
     replace(OldFiles(tmp_path), file, b"there was none")
     replace(OldFiles(tmp_path), file, b"there was one")
     assert file.read_bytes() == b"there was one"
+
+
+def test_on_a_disk_that_is_nearly_full_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_files, "ROOM", 1 << 80)
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"one")
+    replace(OldFiles(tmp_path), file, b"two")
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_bytes() == b"two"
