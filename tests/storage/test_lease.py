@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -48,6 +49,21 @@ def test_what_a_killed_run_left_is_nobodys_after_a_while_and_its_own_at_once(add
     location.file_system.store[location.path(NAME)].created -= timedelta(minutes=6)
     with lease(address, "/b").held(), pytest.raises(LockedError):
         lease(address, "/a")._take()
+
+
+def test_it_is_written_again_until_another_has_it(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curate.storage.lease._RENEWAL", 0.05)
+    location = open_location(address)
+    files, other = location.file_system, lease(address, "/a")
+    with lease(address, "/a").held():
+        first = files.store[location.path(NAME)].created
+        while files.store[location.path(NAME)].created == first:
+            time.sleep(0.01)
+        other._take()
+        taken = files.store[location.path(NAME)].created
+        time.sleep(0.2)
+        assert files.store[location.path(NAME)].created == taken
+    assert other._is_mine(other._read())
 
 
 def test_two_that_see_none_do_not_both_get_it(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:

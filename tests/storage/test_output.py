@@ -46,6 +46,7 @@ def test_from_bucket_to_bucket_twice(s3: S3, curate: Run, file: Path, expected: 
     done = curate("run", file, "--json")
     assert json.loads(done.stdout)["computed"] == 0
     assert s3.asked("GET") == []
+    assert {p.removeprefix("/target/set/") for p in s3.asked("HEAD")} <= {".curate/ledger.sqlite"}
     assert [s3.asked(method) for method in ("PUT", "POST", "DELETE")] == [[], [], []]
     assert stored(s3) == expected
 
