@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CurateError(Exception):
     """Base of everything curate raises on purpose: one readable message, one exit code.
 
-    `message` says what, where and what was expected; `remedy` says what to do.
+    `message` says what, where and what was expected; `remedy` says what to do. An error that sums up several has these
+    as `parts`.
     """
 
     exit_code = 1
+    parts: Sequence[CurateError] = ()
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message if not remedy else f"{message}\n  {remedy}")

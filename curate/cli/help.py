@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -37,19 +38,30 @@ class Command(TyperCommand):
                 error.message = plain(error.message)
             if type(error).__name__ != "NoSuchOption":
                 raise
-            name = str(error.option_name).lstrip("-")
-            own = {parameter.name for parameter in self.params}
-            option, reason = _counterpart(self.name or "", name)
-            same = name.replace("-", "_")
-            meant = same if same in own else option
-            if meant or reason:
-                error.possibilities = []  # names that are merely spelled alike
-            if meant:
-                options = " or ".join(f"--{one.replace('_', '-')}" for one in meant.split(" or "))
-                error.message += f". Here it is {options}."
-            elif reason:
-                error.message += f". Leave it out: {reason}."
+            self._say_what_is_meant(error, ctx.command_path)
             raise
+
+    def _say_what_is_meant(self, error: Any, path: str) -> None:
+        """Adds to the parser's error of an option that is none what it is here, or the nearest one."""
+        name = str(error.option_name).lstrip("-")
+        same = name.replace("-", "_")
+        arguments = {str(one.name): _argument_name(one) for one in self.params if one.param_type_name == "argument"}
+        flags = {
+            flag.lstrip("-").replace("-", "_"): flag
+            for one in self.params
+            if one.param_type_name == "option"
+            for flag in (*one.opts, *one.secondary_opts)
+        }
+        option, reason = _counterpart(self.name or "", name)
+        if same in arguments:
+            error.message += f". Write {arguments[same]} without it: {path} {arguments[same]}"
+        elif meant := flags.get(same) or " or ".join(_flag(one) for one in option.split(" or ") if one):
+            error.message += f". Here it is {meant}."
+        elif reason:
+            error.message += f". Leave it out: {reason}."
+        elif near := difflib.get_close_matches(same, flags, 1):
+            error.message += f". Did you mean {flags[near[0]]}?"
+        error.possibilities = []  # names that are merely spelled alike
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """As click does, with arguments as plain words: `FILE...`, or `[NAME...]` for one that may be left out."""
@@ -124,6 +136,10 @@ def write_sections(formatter: Any, sections: Mapping[str, Rows]) -> None:
 def command_class(usual: Collection[str]) -> type[Command]:
     """A command class whose short help page shows these options."""
     return type("Command", (Command,), {"usual": frozenset(usual)})
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 def _argument_name(argument: Any) -> str:

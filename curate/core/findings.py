@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,8 @@ def combined(errors: Sequence[CurateError]) -> CurateError:
     It is an InputError where the user's input is at fault in one of them: that has to be mended in any case.
     """
     # two stages may need the same file
-    different = list({(error.message, error.remedy): error for error in errors}.values())
+    single = [part for error in errors for part in error.parts or (error,)]
+    different = list({(error.message, error.remedy): error for error in single}.values())
     if len(different) == 1:
         return different[0]
     kinds = {error.exit_code for error in different}
@@ -39,4 +40,23 @@ def combined(errors: Sequence[CurateError]) -> CurateError:
     if InputError.exit_code in kinds:
         kind, state = InputError, "wrong or missing" if MissingError.exit_code in kinds else "wrong"
     lines = [f"- {error.message}" + (f"\n    {error.remedy}" if error.remedy else "") for error in different]
-    return kind(f"{len(different)} things are {state}:\n" + "\n".join(lines), "nothing was changed")
+    whole = kind(f"{len(different)} things are {state}:\n" + "\n".join(lines), "nothing was changed")
+    whole.parts = different
+    return whole
+
+
+def failures(checks: Iterable[Callable[[], object]]) -> list[CurateError]:
+    """What the checks raise, each part of it by itself."""
+    found: list[CurateError] = []
+    for check in checks:
+        try:
+            check()
+        except CurateError as error:
+            found += error.parts or (error,)
+    return found
+
+
+def raise_together(checks: Iterable[Callable[[], object]]) -> None:
+    """Raises what all the checks raise as one error."""
+    if found := failures(checks):
+        raise combined(found)

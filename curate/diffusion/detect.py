@@ -90,6 +90,17 @@ def family_of_keys(names: Collection[str], file: str, family: str | None = None)
     raise InputError(f"{file} is not a checkpoint of {titles('or')}")
 
 
+def kind_of_keys(names: Collection[str]) -> str:
+    """What kind of model a file with these keys is, in words; "" where they do not tell."""
+    for found in families().values():
+        if any(key in names for key in found.keys) or fits_whole(found, names):
+            return f"a network of {found.title}"
+    if any(name.startswith(("down_blocks.", "model.diffusion_model.input_blocks.")) for name in names):
+        return "a UNet"
+    texts = ("text_model.encoder.", "encoder.block.", "model.layers.", "model.language_model.layers.")
+    return "a text encoder" if any(name.startswith(texts) for name in names) else foreign.of_keys(names)
+
+
 def plain_key(key: str) -> str:
     """A key of a file of the network alone without the wrappers that programs put before it."""
     for wrapper in ("model.diffusion_model.", "net."):

@@ -79,6 +79,12 @@ def _by_base(tables: Sequence[LayerTable], metadata: Mapping[str, str]) -> list[
     return [table for table in tables if any(re.search(pattern, base) for pattern in table.family.names)]
 
 
+def another_family(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str], family: Family) -> str:
+    """What people call the family of a file that cannot be one of `family`; "" where it can, or nothing tells."""
+    table, title = identify(shapes, metadata)
+    return "" if table is not None and table.may_be(family.name) else title
+
+
 def declared_family(metadata: Mapping[str, str]) -> str:
     """The family that metadata name; "" where they name none that is known."""
     version, architecture = metadata.get("ss_base_model_version", ""), metadata.get("modelspec.architecture", "")

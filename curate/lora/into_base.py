@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 from curate.adapters import tensor_file
 from curate.adapters.tensor_file import TensorFile
 from curate.core.files import copy_file
+from curate.core.findings import raise_together
 from curate.diffusion.base_weights import BaseWeights, Tensors, part_of
 from curate.diffusion.family import is_model
 from curate.errors import InputError
@@ -40,8 +41,9 @@ def merge_into_base(
 
     Raises InputError for layers that the base lacks, another family, and a target that is there.
     """
-    output.check_target(target, overwrite, folder_for="diffusers" if base.root.is_dir() else "")
-    _check(files, base, target)
+    checks: list[Callable[[], object]] = [lambda one=one: _check_fits(one, base) for one in files]
+    checks.append(lambda: _check_place(base, target, overwrite))
+    raise_together(checks)
     patch = _Patch(files, base)
     dtype = output.PRECISIONS[precision] if precision else None
     if base.root.is_file():
@@ -51,28 +53,31 @@ def merge_into_base(
     return MergedBase(target, len(patch.layers), output.size_on_disk(target))
 
 
-def _check(files: Sequence[Weighted], base: BaseWeights, target: Path) -> None:
+def _check_place(base: BaseWeights, target: Path, overwrite: bool) -> None:
+    output.check_target(target, overwrite, folder_for="diffusers" if base.root.is_dir() else "")
     if target.is_dir() and not is_model(target):
         raise InputError(f"{target} is a folder that holds no diffusers model", "choose another name")
     if target.resolve() == base.root.resolve():
         raise InputError(f"{target} is the base itself", "choose another name")
-    for one in files:
-        if not one.file.may_be_for(base.family.name):
-            raise InputError(
-                f"{one.file.path.name} is for {one.file.title or 'an unknown family'}, and {base.name} is "
-                f"{base.family.title}",
-                "give a base of the LoRA's family",
-            )
-        if one.file.unknown:
-            raise InputError(
-                f"{one.file.path.name} contains {one.file.unknown[0]}, which belongs to no layer",
-                "`curate lora check` says more",
-            )
-        if missing := [layer for layer in one.file.layers if layer not in base]:
-            raise InputError(
-                f"{base.name} has no layer {missing[0]}, which {one.file.path.name} changes",
-                "give the base that the LoRA is for",
-            )
+
+
+def _check_fits(one: Weighted, base: BaseWeights) -> None:
+    if not one.file.may_be_for(base.family.name):
+        raise InputError(
+            f"{one.file.path.name} is for {one.file.title or 'an unknown family'}, and {base.name} is "
+            f"{base.family.title}",
+            "give a base of the LoRA's family",
+        )
+    if one.file.unknown:
+        raise InputError(
+            f"{one.file.path.name} contains {one.file.unknown[0]}, which belongs to no layer",
+            "`curate lora check` says more",
+        )
+    if missing := [layer for layer in one.file.layers if layer not in base]:
+        raise InputError(
+            f"{base.name} has no layer {missing[0]}, which {one.file.path.name} changes",
+            "give the base that the LoRA is for",
+        )
 
 
 class _Patch:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from curate.adapters.algorithm import algorithm
+from curate.core.findings import raise_together
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.changes import NEEDS_BASE
 from curate.lora.resize import merged_metadata
 from curate.lora.scale import BIAS, scaled_layer
-from curate.lora.source import LoraSource, as_lora, left_out, nothing_left, shared_alpha
+from curate.lora.source import LoraSource, as_lora, check_families, left_out, nothing_left, shared_alpha
 from curate.lora.weights import Weighted, strength_of
 from curate.lora.words import result_metadata
 
@@ -38,8 +39,9 @@ def merge(files: Sequence[Weighted], target: Path, precision: str | None = None,
     A layer that one file alone changes keeps its algorithm where no plain LoRA equals it; a single file keeps all.
     Raises InputError for algorithms whose sum has no exact form, and for a target that is there.
     """
+    folder_for = output.Names.of(files[0].file).folder_for
+    raise_together([lambda: check_families(files), lambda: output.check_target(target, overwrite, folder_for)])
     source = LoraSource(files)
-    output.check_target(target, overwrite, source.names.folder_for)
     dtype = output.PRECISIONS[precision] if precision else None
     alone = len(source.files) == 1
     layers = _scaled(source, dtype) if alone else _sum(source, dtype)

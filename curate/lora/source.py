@@ -112,7 +112,7 @@ class LoraSource:
         self.given, self.files, self.base = given, combined(given), base
         files = self.files
         self.names = Names.of(files[0].file)
-        _check_families(files)
+        check_families(files)
         order = list(files[0].file.table.layer_names) if files[0].file.table else []
         held = dict.fromkeys(layer for one in files for layer in one.file.layers)
         everything = [layer for layer in order if layer in held] if order else list(held)
@@ -164,7 +164,8 @@ def _rank(adapter: Adapter) -> int:
     return adapter.plan.rank if adapter.algorithm.stored in ("lora", "loha", "lokr", "glora") else 0
 
 
-def _check_families(files: Sequence[Weighted]) -> None:
+def check_families(files: Sequence[Weighted]) -> None:
+    """Raises InputError where the files are of several families."""
     for one, two in combinations((given.file for given in files), 2):
         tables = one.table, two.table
         alike = any(a and b and a.may_be(b.family.name) for a, b in (tables, tables[::-1]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.core.env import Env
 from curate.core.events import Listener, Saved
-from curate.core.findings import Findings
+from curate.core.findings import Findings, failures
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage
 from curate.errors import CurateError, MissingError
@@ -63,7 +63,7 @@ class Evaluate(EvaluateOptions, DatasetStage):
 
     def missing(self, env: Env) -> Sequence[CurateError]:
         """Models that judge, base, LoRA files, prompts and device; a hub name counts as there unless offline is set."""
-        return list(_failures(self._checks(env)))
+        return failures(self._checks(env))
 
     def _checks(self, env: Env) -> Iterator[Callable[[], object]]:
         from curate.adapters.tensor_file import TensorFile
@@ -166,14 +166,6 @@ def _write(plan: Plan, as_json: str, as_csv: str) -> None:
     assert result is not None
     training = next(iter(plan.training.values()))[0].path.parent.parent
     write_text(plan.folder / names.PAGE, render(result, plan.folder, training))
-
-
-def _failures(checks: Iterator[Callable[[], object]]) -> Iterator[CurateError]:
-    for check in checks:
-        try:
-            check()
-        except CurateError as error:
-            yield error
 
 
 def _silent(_: object) -> None:

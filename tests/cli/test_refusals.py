@@ -63,6 +63,8 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         (["dedup", "raw"], 'unknown command "dedup": did you mean "dedupe"?'),
         (["tags", "renam", "raw"], 'unknown command "renam": did you mean "rename"?'),
         (["models", "list"], 'unknown command "list": `curate models --help` lists the commands'),
+        (["sample", "--base", "toy"], "No such option: --base. Write BASE without it: curate sample BASE"),
+        (["train", "raw", "--debiasd"], "No such option: --debiasd. Did you mean --debiased?\n"),
         (["resize", "raw", "--max-side", "big"], "Invalid value for '--max-side': must be a whole number"),
     ],
 )

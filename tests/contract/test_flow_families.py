@@ -217,3 +217,22 @@ def test_options_of_flow_are_refused_for_diffusion() -> None:
     options = TrainOptions(flow_shift=3.0, timestep_sampling="uniform", family="sd1")
     with pytest.raises(InputError, match=r"timestep_sampling and flow_shift have no effect on SD 1\.x"):
         check_base(options, base_traits(options, None), None, CPU)
+
+
+def test_all_options_that_do_not_fit_a_base_are_told_at_once() -> None:
+    options = TrainOptions(family="zimage", text_lr=1e-4, min_snr=5, debiased=True, clip_skip=2, conv_rank=4)
+    with pytest.raises(InputError) as error:
+        check_base(options, base_traits(options, None), None, CPU)
+    assert [part.message.partition(":")[0] for part in error.value.parts] == [
+        "min_snr and debiased have no effect on Z-Image",
+        "clip_skip has no effect on Z-Image",
+        "conv_rank has no effect",
+        "text_lr has no effect",
+    ]
+    assert [part.remedy for part in error.value.parts][:2] == ["leave them out", "leave it out"]
+
+
+def test_what_a_guide_sets_is_not_asked_to_be_left_out() -> None:
+    options = TrainOptions(family="zimage", guide="valstrix")
+    with pytest.raises(InputError, match="guide valstrix sets them: choose another guide"):
+        check_base(options, base_traits(options, None), None, CPU)

@@ -317,6 +317,22 @@ def test_an_autoencoder_of_another_form(tmp_path: Path) -> None:
             load("tiny", True, LoadOptions(vae=str(file)))
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("down_blocks.0.resnets.0.conv1.weight", "a UNet"),
+        ("text_model.encoder.layers.0.mlp.fc1.weight", "a text encoder"),
+        ("lora_unet_x.lora_down.weight", "a LoRA"),
+        ("conditioner.embedders.1.model.ln_final.weight", "a network of SDXL"),
+    ],
+)
+def test_a_file_of_another_kind_given_as_autoencoder_is_told_for_what_it_is(
+    key: str, kind: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"is {kind}, not an autoencoder"):
+        load("tiny", True, LoadOptions(vae=str(header(tmp_path / "x.safetensors", key))))
+
+
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "empty"])
 def test_an_autoencoder_that_is_none(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()

@@ -272,8 +272,8 @@ def test_targets_and_bases_that_do_not_fit(bases: dict[str, Path], tmp_path: Pat
         into("tiny", tmp_path / "there", path)
     with pytest.raises(InputError, match="name a folder"):
         into("tiny", tmp_path / "x.safetensors", path)
-    with pytest.raises(InputError, match=r"is for SD 1\.x, and"):
-        into(bases["sdxl"], tmp_path / "y", path)
+    with pytest.raises(InputError, match=r"(?s)2 things are wrong.*is for SD 1\.x, and.*exists already"):
+        into(bases["sdxl"], tmp_path / "there", path)
     with pytest.raises(InputError, match="has shape"):
         into(bases["sd1"], tmp_path / "z", path)
     with pytest.raises(InputError, match="holds no diffusers model"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from curate.diffusion.checkpoint_file import VAE, filled, read, vae_of
+from curate.diffusion.detect import keys, kind_of_keys
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import vae_files
@@ -22,11 +23,23 @@ def load_vae(vae: str, scaling: float, offline: bool) -> nn.Module:
     Raises InputError for what is none that a base of these families takes and MissingError for what is not there.
     """
     files = vae_files(vae, offline)
+    check_file(files)
     made = _from_file(files[0], scaling) if len(files) == 1 else _from_folder(files[0].parent, scaling)
     config: Any = made.config
     if int(config["latent_channels"]) != 4:
         raise InputError(f"vae {vae} makes {config['latent_channels']} channels, and the base reads 4")
     return made
+
+
+def check_file(files: Sequence[Path]) -> None:
+    """Raises InputError where the one file that is named is a model of another kind; its header tells it."""
+    if len(files) != 1 or files[0].suffix != ".safetensors":
+        return
+    names = keys(files[0])
+    if not any("decoder." in name or "encoder.down" in name for name in names) and (kind := kind_of_keys(names)):
+        raise InputError(
+            f"vae {files[0]} is {kind}, not an autoencoder", "give a VAE file, or a folder with config.json"
+        )
 
 
 def load_named(
@@ -44,6 +57,7 @@ def load_named(
     what is not there.
     """
     files = vae_files(vae, offline)
+    check_file(files)
     state = read(files[0]) if len(files) == 1 else {}
     try:
         if not state:

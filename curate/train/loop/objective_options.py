@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from curate.core.findings import combined
 from curate.diffusion.base import Backbone
 from curate.diffusion.family import Family
 from curate.errors import InputError
 from curate.train.data.job import zero_terminal
 from curate.train.loop import objective
 from curate.train.loop.flow import FlowSchedule, TimeDraw
-from curate.train.options import TrainOptions, resolve
-from curate.train.options.algorithms import both
+from curate.train.options import TrainOptions, presets, resolve
+from curate.train.options.no_effect import no_effect
 from curate.train.options.objective import BY_FAMILY, DIFFUSION_ONLY, FLOW_ONLY, LIVE_TEXT_ONLY, NEEDS
 
 
@@ -25,23 +27,33 @@ def noise_schedule(options: TrainOptions, backbone: Backbone) -> objective.Noise
 
 def check_family(options: TrainOptions, family: Family) -> None:
     """Raises InputError that names every option that says nothing to the family's objective or text encoders."""
-    flow = family.objective == "flow"
-    wrong = {name: "flow matching has no such weights, predictions or noise" for name in DIFFUSION_ONLY if flow}
-    wrong |= {} if flow else dict.fromkeys(FLOW_ONLY, "it is for flow-matching models")
-    if family.stored_text:
-        wrong |= dict.fromkeys(LIVE_TEXT_ONLY, "its captions are encoded once, by its own rules")
-    given = [name for name in wrong if _says_something(options, name)]
-    if given:
-        reason = "; ".join(dict.fromkeys(wrong[name] for name in given))
-        guide = f" (guide {options.guide} may have set it)" if options.guide else ""
-        verb = "has" if len(given) == 1 else "have"
-        raise InputError(f"{both(given)} {verb} no effect on {family.title}{guide}: {reason}", "leave it out")
+    if found := list(_misfits(options, family)):
+        raise combined(found)
+
+
+def _misfits(options: TrainOptions, family: Family) -> Iterator[InputError]:
+    flow, title = family.objective == "flow", family.title
+    for names, reason in (
+        (DIFFUSION_ONLY if flow else (), "flow matching has no such weights, predictions or noise"),
+        (() if flow else FLOW_ONLY, "its noise levels are not those of flow matching"),
+        (LIVE_TEXT_ONLY if family.stored_text else (), "its captions are encoded once, by its own rules"),
+    ):
+        given = [name for name in names if _says_something(options, name)]
+        mine = [name for name in given if not presets.sets(options, name)]
+        guided = [name for name in given if name not in mine]
+        if mine:
+            yield no_effect(mine, f" on {title}: {reason}")
+        if guided:
+            yield no_effect(
+                guided, f" on {title}: {reason}", f"guide {options.guide} sets {{it}}: choose another guide"
+            )
     for name, (needed, works) in NEEDS.items():
-        if name in BY_FAMILY and _says_something(options, name) and not works(options):
-            raise InputError(f"{name} has no effect without {needed}", "leave it out")
+        wrong = (FLOW_ONLY, DIFFUSION_ONLY)[flow]
+        if name in BY_FAMILY and name not in wrong and _says_something(options, name) and not works(options):
+            yield no_effect([name], f" without {needed}")
     if flow and options.loss != "l2" and options.huber_schedule == "snr":
-        raise InputError(
-            f"huber_schedule snr has no effect on {family.title}: flow matching has no SNR by timestep",
+        yield InputError(
+            f"huber_schedule snr has no effect on {title}: flow matching has no SNR by timestep",
             "huber_schedule constant or exponential",
         )
 
@@ -66,26 +78,33 @@ def _diffusion(options: TrainOptions, backbone: Backbone) -> objective.Schedule:
         float(config.get("beta_end", 0.012)),
         int(config.get("num_train_timesteps", 1000)),
     )
-    if options.prediction == "epsilon" and backbone.prediction == "v":
-        raise InputError("prediction epsilon: the base says itself that it predicts v", "leave prediction out")
-    if options.ztsnr is False and backbone.ztsnr:
-        raise InputError("ztsnr false: the base says itself that it was trained with it", "leave ztsnr out")
+    if wrong := list(_contradictions(options, backbone)):
+        raise combined(wrong)
     predicts_v = "v" in (options.prediction, backbone.prediction)
     ztsnr = zero_terminal(options, backbone)
-    if ztsnr and not predicts_v:
-        raise InputError(
-            "ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does"
-        )
-    if options.scale_v and not predicts_v:
-        raise InputError("scale_v has no effect: the base predicts epsilon")
-    if options.v_like and predicts_v:
-        raise InputError("v_like has no effect: the base predicts v")
     return objective.Schedule(
         objective.zero_terminal(alphas) if ztsnr else alphas,
         "v" if predicts_v else "epsilon",
         options.min_timestep,
         options.max_timestep,
     )
+
+
+def _contradictions(options: TrainOptions, backbone: Backbone) -> Iterator[InputError]:
+    """Where options and base say different things of what the base predicts."""
+    if options.prediction == "epsilon" and backbone.prediction == "v":
+        yield InputError("prediction epsilon: the base says itself that it predicts v", "leave prediction out")
+    if options.ztsnr is False and backbone.ztsnr:
+        yield InputError("ztsnr false: the base says itself that it was trained with it", "leave ztsnr out")
+    predicts_v = "v" in (options.prediction, backbone.prediction)
+    if zero_terminal(options, backbone) and not predicts_v:
+        yield InputError(
+            "ztsnr needs v-prediction, and the base predicts epsilon", "set prediction: v if the base does"
+        )
+    if options.scale_v and not predicts_v:
+        yield no_effect(["scale_v"], ": the base predicts epsilon")
+    if options.v_like and predicts_v:
+        yield no_effect(["v_like"], ": the base predicts v")
 
 
 def objective_of(options: TrainOptions) -> tuple[objective.Noise, objective.Weighting, objective.Distance]:

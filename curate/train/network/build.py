@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -12,6 +12,7 @@ from curate.adapters.algorithm import algorithm, for_norms
 from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.layer_name import LayerName
 from curate.adapters.make import make
+from curate.core.findings import combined
 from curate.diffusion.base import Backbone
 from curate.diffusion.family import Family
 from curate.diffusion.layer_names import CONVOLUTIONS, select_layers
@@ -23,6 +24,7 @@ from curate.train.network.plan import rate
 from curate.train.options import TrainOptions, presets, resolve
 from curate.train.options.layer_rules import Rule, numbers, rules
 from curate.train.options.network import BY_BLOCK
+from curate.train.options.no_effect import no_effect
 
 
 def attach(options: TrainOptions, backbone: Backbone) -> Network:
@@ -30,7 +32,7 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
 
     Raises InputError where an option fits no layer of this base, before anything is trained.
     """
-    started = warm_start.read(options.start_from, backbone.layer_names()) if options.start_from else None
+    started = _started(options, backbone)
     file = started if options.rank_from_file else None
     layer_names, make_one = _choice(options, backbone, file)
 
@@ -41,9 +43,7 @@ def attach(options: TrainOptions, backbone: Backbone) -> Network:
     try:
         check(options, backbone.family, network.adapters, network.layer_names)
         if started is not None:
-            warm_start.fits(network.adapters, started)
-            for name, adapter in network.adapters.items():
-                warm_start.fill(name, adapter, started[name], keep_scale=options.alpha is not None)
+            _fill(options, backbone, network.adapters, started, keep_scale=options.alpha is not None)
     except InputError:
         network.detach()
         raise
@@ -55,7 +55,7 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
 
     Raises InputError as `attach` does, for a file to go on from too.
     """
-    started = warm_start.read(options.start_from, backbone.layer_names()) if options.start_from else None
+    started = _started(options, backbone)
     adapters: dict[str, Adapter] = {}
     used: dict[str, LayerName] = {}
     with torch.device("meta"):
@@ -69,10 +69,31 @@ def plan_network(options: TrainOptions, backbone: Backbone) -> dict[str, Adapter
         raise no_layer()
     check(options, backbone.family, adapters, used)
     if started is not None:
+        _fill(options, backbone, adapters, started, keep_scale=False)
+    return adapters
+
+
+def _started(options: TrainOptions, backbone: Backbone) -> warm_start.Layers | None:
+    """What the file to go on from holds. Raises InputError for one that is not of the base's family."""
+    if not options.start_from:
+        return None
+    with warm_start.of_family(options.start_from, backbone.family):
+        return warm_start.read(options.start_from, backbone.layer_names())
+
+
+def _fill(
+    options: TrainOptions,
+    backbone: Backbone,
+    adapters: Mapping[str, Adapter],
+    started: warm_start.Layers,
+    *,
+    keep_scale: bool,
+) -> None:
+    """Puts the values of the file to go on from into the adapters. Raises InputError where they do not fit."""
+    with warm_start.of_family(options.start_from, backbone.family):
         warm_start.fits(adapters, started)
         for name, adapter in adapters.items():
-            warm_start.fill(name, adapter, started[name], keep_scale=False)
-    return adapters
+            warm_start.fill(name, adapter, started[name], keep_scale=keep_scale)
 
 
 def _choice(options: TrainOptions, backbone: Backbone, file: warm_start.Layers | None) -> tuple[list[LayerName], Make]:
@@ -191,22 +212,23 @@ SPATIAL = ("conv_rank", "conv_alpha", "conv_block_ranks", "conv_block_alphas", "
 def check(
     options: TrainOptions, family: Family, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]
 ) -> None:
-    """Raises InputError for an option that was given, not by a guide, and changes none of these layers."""
-    guided = presets.guides()[options.guide].values if options.guide else {}
-    spatial = any(adapter.shape.spatial for adapter in adapters.values())
-    for name in SPATIAL:
-        value = getattr(options, name)
-        if value and not spatial and guided.get(name) != value:
-            raise InputError(
-                f"{name} has no effect: no kernel larger than 1×1 is trained",
-                "choose a layer_preset with convolutions: full" if family.convolutions else "leave it out",
-            )
+    """Raises InputError that names every option that was given, not by a guide, and changes none of these layers."""
+    if wrong := list(_idle(options, family, adapters, layer_names)):
+        raise combined(wrong)
+
+
+def _idle(
+    options: TrainOptions, family: Family, adapters: Mapping[str, Adapter], layer_names: Mapping[str, LayerName]
+) -> Iterator[InputError]:
+    given = [name for name in SPATIAL if getattr(options, name) and not presets.sets(options, name)]
+    if given and not any(adapter.shape.spatial for adapter in adapters.values()):
+        remedy = "choose a layer_preset with convolutions: full" if family.convolutions else "leave {it} out"
+        yield no_effect(given, ": no kernel larger than 1×1 is trained", remedy)
     if options.text_lr and family.stored_text and all(name.part == "unet" for name in layer_names.values()):
-        raise InputError(f"text_lr has no effect: no layer beside {family.title}'s network is trained", "leave it out")
+        yield no_effect(["text_lr"], f": no layer beside {family.title}'s network is trained")
     if options.train_norm and not any(adapter.algorithm.norms for adapter in adapters.values()):
         preset = resolve.layer_preset(options, family)
-        raise InputError(f"train_norm has no effect: layer_preset {preset} holds no norm layers")
-    blocks = any(layer_name.block >= 0 for layer_name in layer_names.values())
-    for name in ("block_ranks", "block_alphas"):
-        if getattr(options, name) and not blocks:
-            raise InputError(f"{name} has no effect: no block of the UNet is trained")
+        yield no_effect(["train_norm"], f": layer_preset {preset} holds no norm layers")
+    by_block = [name for name in ("block_ranks", "block_alphas") if getattr(options, name)]
+    if by_block and all(layer_name.block < 0 for layer_name in layer_names.values()):
+        yield no_effect(by_block, ": no block of the UNet is trained")

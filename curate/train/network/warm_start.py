@@ -14,6 +14,9 @@ from curate.adapters.base import Adapter, Plan, Shape
 from curate.adapters.layer_name import LayerName
 from curate.adapters.lora_file import Layers, locate_lora, lora_files, read_layers
 from curate.adapters.make import adapter_class, make
+from curate.adapters.tensor_file import TensorFile
+from curate.diffusion.family import Family
+from curate.diffusion.lora_family import another_family
 from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.options.algorithms import algorithms_of
@@ -26,6 +29,22 @@ def read(path: str, layer_names: Iterable[LayerName]) -> Layers:
     """
     with _named():
         return read_layers(path, layer_names)
+
+
+@contextlib.contextmanager
+def of_family(path: str, family: Family) -> Generator[None]:
+    """Where the file does not fit the base, says which other family it is of, if it is. Raises InputError."""
+    try:
+        yield
+    except InputError:
+        file = TensorFile.open(start_file(path))
+        shapes = {key: entry.shape for key, entry in file.entries.items()}
+        if other := another_family(shapes, file.metadata, family):
+            raise InputError(
+                f"start_from: {path} is a LoRA of {other}, and the base is {family.title}",
+                f"train on a base of its family, or start from a LoRA of {family.title}",
+            ) from None
+        raise
 
 
 @contextlib.contextmanager

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.diffusion.family import families
+
+if TYPE_CHECKING:
+    from curate.train.options.network import NetworkOptions
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,12 @@ def _of(about: str, by_source: Mapping[str, Mapping[str, Any]]) -> Guide:
     values = {option: value for given in by_source.values() for option, value in given.items()}
     sources = {option: source for source, given in by_source.items() if source for option in given}
     return Guide(about, values, sources)
+
+
+def sets(options: NetworkOptions, name: str) -> bool:
+    """Whether an option has the value that the guide gives it."""
+    values = guides()[options.guide].values if options.guide else {}
+    return name in values and values[name] == getattr(options, name)
 
 
 def source(guide: str, option: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from curate.adapters.algorithm import JOINABLE
 from curate.adapters.base import Adapter
+from curate.core.findings import raise_together
 from curate.diffusion import distilled, samplers
 from curate.diffusion.base import Backbone
 from curate.diffusion.block_swap import LEFT, blocks
@@ -27,33 +28,56 @@ from curate.train.runtime import compile
 
 
 def check_base(options: TrainOptions, base: Traits, place: Path | None, device: torch.device) -> Backbone:
-    """The base without values. Raises what training would raise of these options on this base before its first step."""
+    """The base without values.
+
+    Raises what training would raise of these options on this base before its first step, all of it at once.
+    """
     outlined = frame(base, options.base, place)
+    own = outlined.family
+    checks: list[Callable[[], object]] = [
+        lambda: _check_files(options, own, place),
+        lambda: _check_objective(options, base, place, outlined),
+        lambda: _check_distilled(options, own, place),
+        lambda: _check_guide(options, own),
+        lambda: _check_clip_skip(options, outlined),
+        lambda: _check_precision(options, own),
+        lambda: _check_readers(options, own),
+        lambda: _check_names(options, outlined, build.plan_network(options, outlined)),
+        lambda: optimizer.check(options),
+        lambda: _check_samplers(options, base),
+        lambda: _check_storage(options, outlined, device),
+        lambda: _check_compiler(options, device),
+    ]
+    raise_together(checks)
+    return outlined
+
+
+def _check_files(options: TrainOptions, own: Family, place: Path | None) -> None:
     if options.tokenizer and place is not None and place.is_dir():
-        raise InputError(f"tokenizer has no effect: {options.base} has its own")
+        raise InputError(f"tokenizer has no effect: {options.base} has its own", "leave it out")
+    if options.text_encoder and (not own.stored_text or (place is not None and place.is_dir())):
+        raise InputError(f"text_encoder has no effect: {options.base} has its own", "leave it out")
+    if own.stored_text and place is not None and place.is_file():
+        check_given(own.title, place.name, options.vae, options.text_encoder)
+
+
+def _check_objective(options: TrainOptions, base: Traits, place: Path | None, frame: Backbone) -> None:
     if not base.prediction and place is not None and options.prediction == "auto":
         raise InputError(
             f"{place.name} does not say whether it predicts epsilon or v",
             "set prediction, or put its .yaml file beside it",
         )
-    if options.text_encoder and (not outlined.family.stored_text or (place is not None and place.is_dir())):
-        raise InputError(f"text_encoder has no effect: {options.base} has its own", "leave it out")
-    if outlined.family.stored_text and place is not None and place.is_file():
-        check_given(outlined.family.title, place.name, options.vae, options.text_encoder)
+    objective_options.noise_schedule(options, frame)
+
+
+def _check_distilled(options: TrainOptions, own: Family, place: Path | None) -> None:
     if "base" in options.model_fields_set or options.distilled is not None:
-        distilled.check(outlined.family, options.base, options.distilled, place)
-    _check_guide(options, outlined.family)
-    _check_clip_skip(options, outlined)
-    _check_precision(options, outlined.family)
-    _check_readers(options, outlined.family)
-    objective_options.noise_schedule(options, outlined)
-    _check_names(options, outlined, build.plan_network(options, outlined))
-    optimizer.check(options)
-    _check_samplers(options, base)
-    _check_storage(options, outlined, device)
+        distilled.check(own, options.base, options.distilled, place)
+
+
+def _check_compiler(options: TrainOptions, device: torch.device) -> None:
     if options.compile and (lack := compile.lacking(device)):
         raise MissingError(f"compile: this machine lacks {lack}", compile.REMEDY)
-    return outlined
 
 
 def _check_guide(options: TrainOptions, own: Family) -> None:

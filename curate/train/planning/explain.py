@@ -155,7 +155,7 @@ def findings(options: TrainOptions, folder: Path, explicit: Collection[str], dev
     error = _all_at_once(error, options, folder, device)
     if error is not None and not options.from_kohya:
         raise error
-    closing += [f"from_kohya: {line}" for line in imported(options.from_kohya).notes]
+    closing += imported(options.from_kohya).told(options.from_kohya)
     names = [name for group in GROUPS.values() for name in group.model_fields]
     rows = [(name, _text(values[name].value), values[name].source) for name in names]
     plain = {name: dataclasses.asdict(value) for name, value in values.items()}
@@ -212,11 +212,8 @@ def _all_at_once(
 ) -> CurateError | None:
     """The error with everything else that training will not find; a base that `family` stands for is not wanted."""
     lacks = requirements.missing(options, folder, str(device), needs_base=options.family is None)
-    if error is not None and all(lack.message != error.message for lack in lacks):
-        lacks = [error, *lacks]
-    if not lacks or (error is not None and len(lacks) == 1):
-        return error
-    return combined(lacks)
+    everything = [*([error] if error else []), *lacks]
+    return combined(everything) if everything else None
 
 
 def settle_length(values: dict[str, Value], options: TrainOptions, made: Outline) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from curate.core.findings import failures
 from curate.diffusion import locate
+from curate.diffusion.autoencoders.vae import check_file
 from curate.diffusion.base_names import check_trainable
 from curate.diffusion.detect import traits
 from curate.diffusion.family_class import family_class
@@ -60,15 +62,7 @@ def missing(
         lambda: _on_base(options, device),
     ]
     # what lies at fault in two checks has one message
-    return list({(error.message, error.remedy): error for error in _failures(checks)}.values())
-
-
-def _failures(checks: list[Callable[[], None]]) -> Iterator[CurateError]:
-    for check in checks:
-        try:
-            check()
-        except CurateError as error:
-            yield error
+    return list({(error.message, error.remedy): error for error in failures(checks)}.values())
 
 
 def _on_hub(error: CurateError, offline: bool) -> None:
@@ -92,7 +86,7 @@ def _vae(options: TrainOptions, offline: bool) -> None:
     if not options.vae:
         return
     try:
-        locate.vae_files(options.vae, offline=True)
+        check_file(locate.vae_files(options.vae, offline=True))
     except CurateError as error:
         _on_hub(error, offline)
 

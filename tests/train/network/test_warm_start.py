@@ -312,6 +312,18 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: Any, options: dict[s
     )
 
 
+def test_a_lora_of_another_family_is_told_to_be_one(tmp_path: Path) -> None:
+    key = "lora_te2_text_model_encoder_layers_{}_self_attn_q_proj"  # of SDXL's second text encoder
+    tensors = {
+        f"{key.format(n)}.lora_{side}.weight": torch.zeros(shape)
+        for n in range(3)
+        for side, shape in (("down", (2, 1280)), ("up", (1280, 2)))
+    }
+    path = written(tmp_path / "other.safetensors", tensors)
+    with pytest.raises(InputError, match=r"other\.safetensors is a LoRA of SDXL, and the base is SD 1\.x"):
+        attached(start_from=path)
+
+
 def test_no_file_and_no_safetensors_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not exist, or is not a \.safetensors file"):
         attached(start_from=str(tmp_path / "x.safetensors"))

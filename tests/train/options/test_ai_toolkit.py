@@ -185,11 +185,25 @@ def test_settings_that_mean_more_together(changes: dict[str, Any], wanted: dict[
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"train__ema_config": {"use_ema": True, "ema_decay": 0.99}}, "no moving average of the weights is kept"),
+        ({"datasets__trigger_word": "zwx"}, "datasets.trigger_word is not added: captions are trained as they are"),
+    ],
+)
+def test_what_has_no_counterpart_but_spoils_nothing_is_told(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    made = options(tmp_path, **changes)
+    notes = imported(made.from_kohya).told(made.from_kohya)
+    assert [one for one in notes if message in one and one.startswith("job.json: ")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
         ({"train__timestep_type": "lognorm_blend"}, "read are linear, sigmoid, weighted and shift"),
         ({"train__content_or_style": "style"}, "--timestep-sampling takes its place"),
         ({"train__optimizer": "automagic"}, "it is ai-toolkit's own; --optimizer takes its place"),
         ({"train__loss_type": "mae"}, "train.loss_type = 'mae' has no counterpart"),
-        ({"train__ema_config": {"use_ema": True}}, "no moving average of the weights is kept"),
         ({"train__diff_output_preservation": True}, "--reg-folder takes its place"),
         ({"train__lr_scheduler": "step"}, "read are constant, constant_with_warmup and cosine"),
         ({"network__network_kwargs": {"only_if_contains": ["attn"]}}, "only_if_contains: layers have other names here"),

@@ -71,12 +71,9 @@ IGNORED: Final[Mapping[str, str]] = {key: reason for reason, keys in _GROUPS for
 """Keys, or whole sections, that become no option, and why that is no loss."""
 
 _OTHER_PICTURES = "pictures are learned from captions alone, not from other pictures"
-_TRIGGER = "write it into the captions: curate trigger"
 _DECODED = "it needs pictures to be encoded again each time, but latents are cached here"
 _PRESERVED = "pictures of --reg-folder keep what the base knows here"
 REFUSED: Final[Mapping[str, tuple[Any, str]]] = {
-    "trigger_word": (None, _TRIGGER),
-    "datasets.trigger_word": (None, _TRIGGER),
     "datasets.default_caption": (None, "captions are read beside the pictures"),
     "datasets.control_path": (None, _OTHER_PICTURES),
     **{f"datasets.control_path_{n}": (None, _OTHER_PICTURES) for n in (1, 2, 3)},
@@ -95,7 +92,7 @@ REFUSED: Final[Mapping[str, tuple[Any, str]]] = {
     "datasets.scale": (1, "pictures are scaled to the resolution alone"),
     "datasets.flip_y": (None, "pictures are mirrored left to right alone"),
     "datasets.use_short_captions": (None, "write the captions that are meant into .txt files"),
-    "datasets.random_triggers": (None, _TRIGGER),
+    "datasets.random_triggers": (None, "write them into the captions: curate trigger"),
     "datasets.replacements": (None, "captions are changed beforehand: curate captions"),
     **{f"datasets.{key}": (None, _DECODED) for key in ("random_scale", "random_crop", "augments", "augmentations")},
     "datasets.square_crop": (None, "each picture goes into the bucket of its shape"),

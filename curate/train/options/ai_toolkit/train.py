@@ -40,6 +40,7 @@ def translate(t: Translation) -> None:
     _schedule(t)
     _precision(t)
     _average(t)
+    _trigger(t)
     if t.family is not None and t.family.objective == "flow":
         _noise_levels(t)
     else:
@@ -138,8 +139,18 @@ def _average(t: Translation) -> None:
     name = "train.ema_config"
     given = t.left[name].value if t.has(name) else {}
     if isinstance(given, dict) and cast("Mapping[str, Any]", given).get("use_ema"):
-        t.refuse(name, "no moving average of the weights is kept")
+        t.note(
+            name, "has no effect: no moving average of the weights is kept here, and the LoRA is that of the last step"
+        )
     t.left.pop(name, None)
+
+
+def _trigger(t: Translation) -> None:
+    for name in ("trigger_word", "datasets.trigger_word"):
+        if t.has(name):
+            t.note(
+                name, "is not added: captions are trained as they are (`curate trigger FOLDER --words WORD` adds it)"
+            )
 
 
 def _noise_levels(t: Translation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from curate.diffusion.family import Family, families
@@ -70,6 +71,11 @@ class Imported:
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     family: str = ""
     program: str = "kohya"
+
+    def told(self, files: Sequence[str]) -> list[str]:
+        """The notes, each with the names of the files that were read."""
+        names = ", ".join(Path(file).name for file in files)
+        return [f"{names}: {note}" for note in self.notes]
 
     def refused(self, given: Iterable[str] = ()) -> list[str]:
         """Messages of the problems that the options in `given` do not settle."""
