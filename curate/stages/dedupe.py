@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,47 +73,67 @@ class _Search(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the fact `alike`. Raises Interrupted once the user stops: half a search is no result."""
-        manifest = Manifest(map(_as_it_came, manifest), unique=True)
+        if any(map(_before, manifest)):
+            manifest = Manifest(map(_as_it_came, manifest), unique=True)
         alike: dict[str, dict[str, tuple[float, float]]] = {}
-        first: dict[tuple[str, str], str] = {}
+        first: dict[tuple[str, str], tuple[int, str]] = {}
         # names and hashes alone: there may be a million
-        for _, _, key, pixels, concepts in sorted(map(self._row, filter(_is_compared, manifest))):
+        rows = (self._row(number, record) for number, record in enumerate(manifest) if _is_compared(record))
+        for _, _, key, number, pixels, concepts in sorted(rows):
             places = [(pixels, concept) for concept in concepts]
-            same = next((first[place] for place in places if place in first), key)
+            same = next((first[place] for place in places if place in first), (number, key))
             for place in places:
                 first.setdefault(place, same)
-            if same != key:
-                alike.setdefault(same, {})[key] = (1.0, 1.0)
+            if same[0] != number:
+                alike.setdefault(same[1], {})[key] = (1.0, 1.0)
         leaders: set[str] = set()
         if self.near:
-            order = dict.fromkeys(first.values())
-            records = {record.key: record for record in manifest if record.key in order}
-            for one, other, likeness, leads in self._near([records[key] for key in order], env):
+            order = [number for number, _ in dict.fromkeys(first.values())]
+            first.clear()
+            for one, other, likeness, leads in self._near(manifest, order, env):
                 alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
                 leaders.update({one.key} if leads else ())
         facts = {key: {FACT: found, **({LEADS: True} if key in leaders else {})} for key, found in alike.items()}
-        return Manifest(r.noting(**facts[r.key]) if r.key in facts else r for r in manifest)
+        if not facts:
+            return manifest
+        return Manifest((r.noting(**facts[r.key]) if r.key in facts else r for r in manifest), unique=True)
 
-    def _row(self, record: Record) -> tuple[bool, int, str, str, tuple[str, ...]]:
-        """The record's place in order of name, its key, what its pixels are, and where its equals are looked for."""
+    def _row(self, number: int, record: Record) -> tuple[bool, int, str, int, str, tuple[str, ...]]:
+        """The record's place in order of name, its key, its number, its pixels, and where its equals are looked for."""
         return (
             *by_name(record),
+            number,
             record.facts["fingerprint"]["pixels"],
             tuple(sorted(_concepts(record))) if not self.across else ("",),
         )
 
-    def _near(self, rows: Sequence[Record], env: Env) -> Generator[tuple[Record, Record, Likeness, bool]]:
-        """Two that are alike, and whether the first one leads a crowd."""
+    def _near(
+        self, manifest: Manifest, order: Sequence[int], env: Env
+    ) -> Generator[tuple[Record, Record, Likeness, bool]]:
+        """Two that are alike, and whether the first one leads a crowd; `order` are the numbers of those compared."""
         from curate.images.duplicates import crowds
         from curate.images.duplicates.candidates import candidates
         from curate.images.duplicates.comparison import Comparison, Limits
 
-        prints = [r.facts["fingerprint"] for r in rows]
-        whole = [int(p["whole"], 16) for p in prints]
-        parts = [_unpacked(p["parts"]) if self.crops else [] for p in prints]
+        place = {number: index for index, number in enumerate(order)}
+
+        def prints(name: str) -> Iterator[tuple[int, str]]:
+            return (
+                (place[number], record.facts["fingerprint"][name])
+                for number, record in enumerate(manifest)
+                if number in place
+            )
+
+        def row(index: int) -> Record:
+            return manifest[order[index]]
+
+        whole = np.zeros(len(order), np.uint64)
+        for index, text in prints("whole"):
+            whole[index] = int(text, 16)
+        parts = ((index, _unpacked(text)) for index, text in prints("parts")) if self.crops else ()
         pairs = sorted(candidates(whole, parts, self.distance))
         if not self.across:
-            pairs = [(a, b) for a, b in pairs if not _concepts(rows[a]).isdisjoint(_concepts(rows[b]))]
+            pairs = [(a, b) for a, b in pairs if not _concepts(row(a)).isdisjoint(_concepts(row(b)))]
         limits = Limits(self.correlation, self.difference, self.smallest, self.crops, self.variants)
         compare = Comparison(lambda record: _pixels(record, env), limits)
         plain, crowded = crowds.split(pairs)
@@ -122,15 +142,15 @@ class _Search(DatasetStage):
             def likenesses(some: Sequence[tuple[int, int]]) -> list[Likeness | None]:
                 if env.stopping():
                     raise interruption()
-                return list(pool.map(compare, [(rows[a], rows[b]) for a, b in some]))
+                return list(pool.map(compare, [(row(a), row(b)) for a, b in some]))
 
             for start in range(0, len(plain), 64):
                 some = plain[start : start + 64]
                 for (a, b), likeness in zip(some, likenesses(some), strict=True):
                     if likeness is not None:
-                        yield rows[a], rows[b], likeness, False
-            for a, b, likeness in crowds.search(crowded, lambda i: compare.preview(rows[i]), likenesses):
-                yield rows[a], rows[b], likeness, likeness.share == 1
+                        yield row(a), row(b), likeness, False
+            for a, b, likeness in crowds.search(crowded, lambda i: compare.preview(row(i)), likenesses):
+                yield row(a), row(b), likeness, likeness.share == 1
 
 
 class Dedupe(DatasetStage):

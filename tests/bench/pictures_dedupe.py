@@ -181,8 +181,8 @@ def search() -> None:
             times.append(f"{time.process_time() - begun:6.2f} s at {distance} bits")
         print(f"{count:8} hashes against each other: {', '.join(times)} (one core)", flush=True)
     for count in (25_000, 100_000):
-        whole = rng.integers(0, 2**63, count, dtype=np.uint64).tolist()
-        parts = [rng.integers(0, 2**63, len(CROPS), dtype=np.uint64) for _ in range(count)]
+        whole = rng.integers(0, 2**63, count, dtype=np.uint64)
+        parts = [(n, rng.integers(0, 2**63, len(CROPS), dtype=np.uint64)) for n in range(count)]
         begun = time.process_time()
         candidates(whole, parts, 10)
         took = time.process_time() - begun

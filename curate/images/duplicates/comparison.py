@@ -17,6 +17,7 @@ from curate.images.duplicates import alignment
 from curate.images.duplicates.differences import differences
 from curate.images.duplicates.likeness import Likeness, likeness, small
 
+_SMALL = 8192  # small pictures kept, 50 KB each
 _LARGE = 24  # pictures kept at the size for differences, up to 5 MB each
 _SIDE = 2 * alignment.SIDE  # a part of half the side still has the pixels to be compared
 
@@ -34,13 +35,12 @@ class Limits(NamedTuple):
 class Comparison:
     """Tells of a pair of records how alike they are; None for no duplicates. Safe in several threads.
 
-    `read` gives a record's picture. Small versions of all pictures seen are kept, 50 KB each, and the latest few larger
-    ones.
+    `read` gives a record's picture. Small versions seen last are kept, up to 0.4 GB, and the latest few larger ones.
     """
 
     def __init__(self, read: Callable[[Record], Pixels], limits: Limits) -> None:
         self._pixels, self._limits = read, limits
-        self._small: dict[str, NDArray[np.uint8] | None] = {}
+        self._small: OrderedDict[str, Pixels | None] = OrderedDict()
         self._large: OrderedDict[str, Pixels | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,20 +62,24 @@ class Comparison:
 
     def preview(self, record: Record) -> NDArray[np.uint8] | None:
         """The picture at a small size; None where it cannot be read."""
-        if record.key not in self._small:
-            self._small[record.key] = self._read(record, small)
-        return self._small[record.key]
+        return self._kept(self._small, _SMALL, record, small)
 
     def _larger(self, record: Record) -> Pixels | None:
+        return self._kept(self._large, _LARGE, record, _bounded)
+
+    def _kept(
+        self, kept: OrderedDict[str, Pixels | None], most: int, record: Record, scale: Callable[[Pixels], Any]
+    ) -> Pixels | None:
+        """A picture at a size; the latest `most` are `kept`."""
         with self._lock:
-            if record.key in self._large:
-                self._large.move_to_end(record.key)
-                return self._large[record.key]
-        pixels = self._read(record, _bounded)
+            if record.key in kept:
+                kept.move_to_end(record.key)
+                return kept[record.key]
+        pixels = self._read(record, scale)
         with self._lock:
-            self._large[record.key] = pixels
-            while len(self._large) > _LARGE:
-                self._large.popitem(last=False)
+            kept[record.key] = pixels
+            while len(kept) > most:
+                kept.popitem(last=False)
         return pixels
 
     def _read(self, record: Record, scale: Callable[[Pixels], Any]) -> Any:
