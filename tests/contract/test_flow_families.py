@@ -73,6 +73,8 @@ def test_it_trains_from_pictures_to_a_file(name: str, algo: str, tiny: Tiny, tmp
     metadata = safetensors_file.read(path)[1]
     assert metadata["ss_base_model_version"] == families()[name].versions[0]
     assert metadata["ss_timestep_sampling"] and "ss_clip_skip" not in metadata
+    has_text = any(layer_name.part != "unet" for layer_name in backbone.layer_names())
+    assert (metadata["ss_text_encoder_lr"] == "None") == (not has_text)
     assert not (tmp_path / "prepared" / "texts").exists()
 
 

@@ -76,10 +76,11 @@ def _training(job: Job) -> dict[str, Any]:
 
 def _rates(job: Job) -> dict[str, Any]:
     options, schedule = job.options, resolve.schedule(job.options)
+    has_text = any(layer_name.part != "unet" for layer_name in job.backbone.layer_names())
     return {
         "learning_rate": resolve.learning_rate(options),
         "unet_lr": resolve.part_rate(options, "unet"),
-        "text_encoder_lr": resolve.part_rate(options, "te1"),
+        "text_encoder_lr": resolve.part_rate(options, "te1") if has_text else None,
         "lr_scheduler": SCHEDULES.get(schedule, schedule),
         "lr_warmup_steps": resolve.warmup_steps(options, job.steps),
         "optimizer": options.optimizer + (f"({','.join(options.optimizer_args)})" if options.optimizer_args else ""),
