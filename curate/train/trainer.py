@@ -50,7 +50,7 @@ def train(options: TrainOptions, context: Context, identity: tuple[run_records.R
         run, data = identity or team.first_then_others(lambda: identity_of(options, context))
         for line in data.warnings:
             context.note("warning", line)
-        for line in imported(options.from_kohya).told(options.from_kohya):
+        for line in imported(options.from_kohya).messages(options.from_kohya):
             context.note("info", line)
         if run.is_finished(context.folder):
             return recall(options, run, data, context, team)

@@ -58,13 +58,8 @@ def steps(events: list[Any]) -> list[TrainStep]:
     return [event for event in events if isinstance(event, TrainStep)]
 
 
-OTHERS = ("lokr", "loha", "locon")
-"""Algorithms beside LoRA, each on some families: an adapter sees no more of a family than the shapes of its layers."""
-
-
-@pytest.mark.parametrize(
-    ("name", "algo"), [(name, algo) for n, name in enumerate(FLOW) for algo in ("lora", OTHERS[n % len(OTHERS)])]
-)
+@EVERY
+@pytest.mark.parametrize("algo", ["lora", "lokr", "loha"])
 def test_it_trains_from_pictures_to_a_file(name: str, algo: str, tiny: Tiny, tmp_path: Path) -> None:
     given = {"steps": 2, "batch": 2, "alpha": 1.0, "save_precision": "fp32", "dora": algo == "lora"}
     path, events = run(draw_folder(tmp_path / "prepared"), base=str(tiny(name)), algo=algo, **given, **SHORT)

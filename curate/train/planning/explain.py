@@ -155,7 +155,7 @@ def findings(options: TrainOptions, folder: Path, explicit: Collection[str], dev
     error = _all_at_once(error, options, folder, device)
     if error is not None and not options.from_kohya:
         raise error
-    closing += imported(options.from_kohya).told(options.from_kohya)
+    closing += imported(options.from_kohya).messages(options.from_kohya)
     names = [name for group in GROUPS.values() for name in group.model_fields]
     rows = [(name, _text(values[name].value), values[name].source) for name in names]
     plain = {name: dataclasses.asdict(value) for name, value in values.items()}

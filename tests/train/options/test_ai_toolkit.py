@@ -193,7 +193,7 @@ def test_what_has_no_counterpart_but_spoils_nothing_is_told(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     made = options(tmp_path, **changes)
-    notes = imported(made.from_kohya).told(made.from_kohya)
+    notes = imported(made.from_kohya).messages(made.from_kohya)
     assert [one for one in notes if message in one and one.startswith("job.json: ")]
 
 

@@ -72,7 +72,7 @@ class Imported:
     family: str = ""
     program: str = "kohya"
 
-    def told(self, files: Sequence[str]) -> list[str]:
+    def messages(self, files: Sequence[str]) -> list[str]:
         """The notes, each with the names of the files that were read."""
         names = ", ".join(Path(file).name for file in files)
         return [f"{names}: {note}" for note in self.notes]
