@@ -16,6 +16,7 @@ from curate.cli.addresses import refuse_addresses
 from curate.cli.help import Command, Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
+from curate.diffusion.library_logging import silence_bitsandbytes
 from curate.errors import CurateError, Interrupted, unloadable
 
 HELP = """Turn raw pictures into a balanced, captioned dataset and train a LoRA on it.
@@ -131,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    silence_bitsandbytes()  # libraries import it unasked, with whatever reads a model first
     refused = Refusal("--json" in given, show_traceback)
     try:
         if given == ["--version"]:  # typer loads pydantic to read any argument but --help
