@@ -29,6 +29,7 @@ export class Chips {
     const focused = this.list.contains(document.activeElement) ? document.activeElement.closest("li").dataset.tag : null;
     this.chips = chips;
     this.low = low;
+    this.list.classList.add("known");
     this.list.replaceChildren(...chips.map((chip) => this.chip(chip)));
     const node = [...this.list.children].find((one) => one.dataset.tag === focused);
     this.tabStop(node ?? this.list.firstChild);
