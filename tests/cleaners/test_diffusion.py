@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cleaners.diffusion import Diffusion
-from cleaners.errors import MissingModelError
+from cleaners.errors import MissingModelError, UnknownModelError
 from curate.core.record import Image, Record
 from curate.core.stage import Env
 from curate.images import PICTURE_FILES
@@ -134,7 +134,8 @@ def test_as_a_method_of_the_stage(tiny: Path, tmp_path: Path, picture):
 @pytest.mark.parametrize("model", ["owner/no-such-upscaler", "no-such-folder", "/no/such/folder", "../none"])
 def test_models_that_are_not_here_are_said_in_one_sentence(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingModelError, match="offline" if model[0] == "o" else "no such folder") as caught:
+    kind, said = (MissingModelError, "offline") if model[0] == "o" else (UnknownModelError, "no such folder")
+    with pytest.raises(kind, match=said) as caught:
         Diffusion(model, offline=True).open("cpu").__enter__()
     assert model in caught.value.message
     assert "\n" not in caught.value.message

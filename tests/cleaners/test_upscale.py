@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cleaners.errors import BadModelError, CleanerError, MissingModelError
+from cleaners.errors import BadModelError, CleanerError, MissingModelError, UnknownModelError
 from cleaners.upscale import Upscale
 from cleaners.upscalers import catalogue
 from cleaners.upscalers.torch_network import Precision, number_format
@@ -208,7 +208,7 @@ def test_onnx_of_other_shapes(tmp_path: Path):
 
 def test_missing_files_and_unknown_names(tmp_path: Path):
     for model in ("nothing.pth", str(tmp_path / "none.pth"), "5x-UltraBlunt"):
-        with pytest.raises(MissingModelError, match="known names: 4x-UltraSharp"):
+        with pytest.raises(UnknownModelError, match="known names: 4x-UltraSharp"):
             catalogue.find(model)
 
 

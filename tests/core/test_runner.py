@@ -10,7 +10,7 @@ import pytest
 from curate.core.events import RecordDone, StageStarted
 from curate.core.record import Image, Manifest, Record, Scores
 from curate.core.stage import Concept
-from curate.errors import CurateError, Interrupted, MissingError
+from curate.errors import CurateError, InputError, Interrupted, MissingError
 from tests.core.helpers import Bench, pictures, told
 from tests.core.stages import (
     CALLS,
@@ -137,7 +137,7 @@ def test_a_file_that_a_stage_uses_enters_its_key(bench: Bench, four: Manifest, t
     bench.run([Tabled()], four)
     assert bench.started() == {"tabled": 4}
     table.unlink()
-    with pytest.raises(MissingError, match=r"table\.csv"):
+    with pytest.raises(InputError, match=r"table\.csv"):
         bench.run([Tabled()], four)
 
 

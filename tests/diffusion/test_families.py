@@ -17,7 +17,7 @@ from curate.diffusion.detect import family_of_keys
 from curate.diffusion.family_class import family_class
 from curate.diffusion.load import LoadOptions, load
 from curate.diffusion.stable_diffusion import StableDiffusion
-from curate.errors import InputError, MissingError
+from curate.errors import InputError
 from curate.train.options import TrainOptions
 from curate.train.trainer import attach
 from tests.diffusion.helpers import FULL, full_size, narrow, one_file
@@ -152,9 +152,9 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
         load(str(tmp_path / "flux"), True)
 
 
-def test_no_tokenizer_is_a_thing_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_named_tokenizer_that_is_not_there_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     path = one_file("sd1", folders["sd1"], tmp_path / "x.safetensors")
-    with pytest.raises(MissingError, match="tokenizer"):
+    with pytest.raises(InputError, match="tokenizer"):
         load(str(path), True, LoadOptions(tokenizer=str(tmp_path / "nowhere")))
 
 

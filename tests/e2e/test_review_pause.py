@@ -95,5 +95,5 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, raw: Path, curate: 
 
 def test_what_the_training_lacks_is_told_before_the_first_picture(tmp_path: Path, raw: Path, curate: Curate) -> None:
     file = pipeline(tmp_path, raw, stages=STAGES + "  - train: {base: ./no-such-model, steps: 2}\n")
-    assert "no-such-model" in curate("run", file, "--review", "--no-browser", code=3).stderr
+    assert "no-such-model" in curate("run", file, "--review", "--no-browser", code=2).stderr
     assert not list((tmp_path / "prepared").glob("*/*.png"))
