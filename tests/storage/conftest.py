@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +50,8 @@ def pictures() -> dict[str, bytes]:
 @pytest.fixture
 def s3() -> Iterator[S3]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # in this process fsspec hands out what it made for another test's server
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     server = S3()
     stop = serve(server)
     server.client.create_bucket(Bucket="target")
