@@ -182,21 +182,23 @@ def _foreign(
 ) -> dict[str, Captioned]:
     """The pictures of a folder that curate did not write, by key."""
     trigger = names.words(several[0].name.words) if several[0].name.repeats else ()
-    result = captions.read_folder(place, {one.path: one.captions for one in several}, reading, trigger)
+    paths = [one.path for one in several]
+    beside = {path: one.captions for path, one in zip(paths, several, strict=True)}
+    result = captions.read_folder(place, beside, reading, trigger)
     for message in result.messages:
         tell(Note("warning", message))
     captioned: dict[str, Captioned] = {}
-    for one in several:
-        if one.path in result.errors:
-            _tell_unreadable(one, result.errors[one.path], tell)
+    for path, one in zip(paths, several, strict=True):
+        if path in result.errors:
+            _tell_unreadable(one, result.errors[path], tell)
             continue
-        caption = result.captions.get(one.path)
-        file = caption.file if caption else one.caption or one.path.with_suffix(".txt")
+        caption = result.captions.get(path)
+        file = caption.file if caption else one.caption or path.with_suffix(".txt")
         raw = caption.raw if caption else ""
         record = _record(one, caption, raw, result.form, trigger)
         text, encoding = (caption.text, caption.encoding) if caption else ("", "")
         captioned[one.key] = Captioned(
-            one.path, one.concept, file, text, record, False, raw, encoding, form=result.form.form
+            path, one.concept, file, text, record, False, raw, encoding, form=result.form.form
         )
     return captioned
 

@@ -7,8 +7,8 @@ import errno
 import hashlib
 import json
 import os
+import random
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +20,8 @@ _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
 _BLOCK = 1 << 16
+_NAMES = random.Random()
+"""For names of new files. They need not be secret: a file that is there is never opened."""
 _CANNOT_SHARE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -185,7 +187,7 @@ def _created(path: str) -> tuple[str, int]:
     start, ending = os.path.join(place, ".curate-"), os.path.splitext(name)[1]  # noqa: PTH118, PTH122
     made = False
     while True:
-        temporary = f"{start}{secrets.token_hex(8)}{ending}"
+        temporary = f"{start}{_NAMES.getrandbits(64):016x}{ending}"
         try:
             # mkstemp would give it to its owner alone, and asking for the umask changes it for all threads
             return temporary, os.open(temporary, _NEW_FILE, 0o666)
