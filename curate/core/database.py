@@ -178,6 +178,11 @@ class Database:
         self.write("INSERT INTO known_run VALUES (?, ?)", [(fingerprint, values)])
         self.commit()
 
+    def flush(self) -> None:
+        """Makes everything written so far survive a power cut too: what is committed waits in memory otherwise."""
+        self.commit()
+        self.read("PRAGMA wal_checkpoint")
+
     def commit(self) -> None:
         """Makes everything written so far survive a kill."""
         try:

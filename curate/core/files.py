@@ -114,21 +114,36 @@ def write_bytes(path: Path | str, data: bytes, *, sync: bool = True) -> None:
     """
     name = os.fspath(path)
     with disk_errors(name):
-        temporary, file = _created(name)
+        temporary = write_temporary(name, data, sync=sync)
         try:
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(file, left) :]
-                if sync:
-                    os.fsync(file)
-            finally:
-                os.close(file)
             os.replace(temporary, name)  # noqa: PTH105
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)  # noqa: PTH108
+            remove_temporary(temporary)
             raise
+
+
+def write_temporary(path: Path | str, data: bytes, *, sync: bool = False) -> str:
+    """Writes bytes to a new file beside `path`, which it makes a folder for; its name. Raises OSError."""
+    temporary, file = _created(os.fspath(path))
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+            if sync:
+                os.fsync(file)
+        finally:
+            os.close(file)
+    except BaseException:
+        remove_temporary(temporary)
+        raise
+    return temporary
+
+
+def remove_temporary(path: str) -> None:
+    """Removes a file that could not be given its name."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -149,6 +164,17 @@ def read_bytes(path: Path | str) -> bytes:
 def copy_file(source: Path, target: Path) -> None:
     """Copies content atomically; no disk is used for it where the file system can share blocks (Btrfs, XFS)."""
     write_atomic(target, lambda p: _copy(source, p), sync=False)
+
+
+def copy_temporary(source: Path, path: Path) -> str:
+    """Copies a file to a new one beside `path`, as `copy_file` does; its name. Raises OSError."""
+    temporary = _temporary(path)
+    try:
+        _copy(source, temporary)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return str(temporary)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -173,16 +173,16 @@ class Store(PersonTables):
         self.write("INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
 
     def intend(self, rows: Iterable[Written], removing: Iterable[str]) -> None:
-        """Notes, and commits, what is about to be written and which files are about to be taken away.
+        """Notes, and puts on the disk, what is about to be written and which files are about to be taken away.
 
-        After a kill a file that matches is known to be ours, and one that is gone was not removed by a person. What an
-        earlier run intended is forgotten: `folder.read_changes` has settled by now which of it was done.
+        After a kill or a power cut a file that matches is known to be ours, and one that is gone was not removed by a
+        person. What an earlier run intended is forgotten: `folder.read_changes` has settled by now what was done of it.
         """
         self.write("DELETE FROM writing", [()])
         self.write("DELETE FROM removing", [()])
         self.write("INSERT INTO writing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, rows))
         self.write("INSERT INTO removing VALUES (?)", [(path,) for path in removing])
-        self.commit()
+        self.flush()
 
     def intended(self) -> list[Written]:
         """What a run that was killed was about to write; empty after a whole one."""

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from curate import captions
 from curate.core.events import Listener, Note
-from curate.core.files import copy_file, digest_file, disk_errors, prune_empty, write_text
+from curate.core.file_batch import FileBatch
+from curate.core.files import copy_file, digest_file, disk_errors, prune_empty
 from curate.core.packed import Packed
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
@@ -30,6 +31,9 @@ from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published, with_record
 from curate.folder.written_rows import ROWS
 from curate.names import fold
+
+_TOGETHER = 256
+"""Records whose files wait for the disk together."""
 
 
 def publish(
@@ -115,9 +119,8 @@ class _Publisher(FolderState):
         self.store.intend((with_record(row, record) for record, row in pairs(todo)), removing)
         saved = self._saved(pairs(todo), targets)
         done: Packed[Written] = Packed(packing=ROWS)
-        for record, row in pairs(todo):
-            placed = self._place(record, saved.get(row.path), row, targets, texts)
-            done.append(placed or dataclasses.replace(row, path=""))
+        for row in self._placed(pairs(todo), saved, targets, texts):
+            done.append(row)
         unplaced_captions.write(self, records)
         obsolete.remove_obsolete(self, targets, texts)
         obsolete.report_leftovers(self, targets)
@@ -169,9 +172,32 @@ class _Publisher(FolderState):
                 copy_file(source, copies[row.path])
         return copies
 
+    def _placed(
+        self, todo: Iterable[tuple[Record, Written]], saved: Mapping[str, Path], targets: set[str], texts: set[str]
+    ) -> Iterator[Written]:
+        """Writes pictures and captions; gives each row as it is on the disk, without a path where it is left alone."""
+        waiting: list[tuple[Written, bool]] = []
+        with FileBatch() as self.files:
+            for record, row in todo:
+                waiting.append(self._place(record, saved.get(row.path), row, targets, texts))
+                if len(waiting) == _TOGETHER or self.files.is_large:
+                    self.files.flush()
+                    yield from self._dated(waiting)
+                    waiting.clear()
+            self.files.flush()
+            yield from self._dated(waiting)
+
+    def _dated(self, rows: Iterable[tuple[Written, bool]]) -> Iterator[Written]:
+        for row, ours in rows:
+            target = self.folder / row.path
+            with disk_errors(str(target)):
+                # what a person made must never look as if we had: no time matches it
+                yield dataclasses.replace(row, mtime=target.stat().st_mtime_ns if ours else 0)
+
     def _place(
         self, record: Record, copy: Path | None, row: Written, targets: set[str], texts: set[str]
-    ) -> Written | None:
+    ) -> tuple[Written, bool]:
+        """Adds what is to be written of a record to the batch; the row, and whether the picture is ours then."""
         source = copy or self.env.path(record.image)
         target = self.folder / row.path
         known, before = self.row_at(row.path), self.by_key.get(record.key)
@@ -189,7 +215,7 @@ class _Publisher(FolderState):
                         key=row.key,
                     )
                 )
-                return None
+                return dataclasses.replace(row, path=""), False
             elif known is not None and target.exists() and not picture_unchanged(self.folder, known):
                 self.report_hand_made(row)
                 ours = False
@@ -204,8 +230,7 @@ class _Publisher(FolderState):
             else:
                 self._picture(source, target)
             self._caption(record, row)
-            # what a person made must never look as if we had: no time matches it
-            return dataclasses.replace(row, mtime=target.stat().st_mtime_ns if ours else 0)
+            return row, ours
 
     def _may_take(self, target: Path, digest: str) -> bool:
         """Whether a picture that the ledger does not know is as wanted, or in place the source of a record."""
@@ -248,7 +273,7 @@ class _Publisher(FolderState):
             return
         if self.journal is not None:
             self.journal.replacing(target)
-        copy_file(source, target)
+        self.files.copy(source, target)
 
     def _caption(self, record: Record, row: Written) -> None:
         text = plain_text(record.edited) if record.edited is not None else row.caption
@@ -265,7 +290,7 @@ class _Publisher(FolderState):
         if self.journal is not None:
             self.journal.replacing(path)
         self.result.captions += 1
-        write_text(path, text)
+        self.files.write_text(path, text)
 
     def _is_ours(self, caption: str, text: str) -> bool:
         """Whether a caption file holds what we wrote, an edit that the ledger keeps, or in place what was imported."""
