@@ -184,9 +184,21 @@ class Store(PersonTables):
         self.write("INSERT INTO removing VALUES (?)", [(path,) for path in removing])
         self.flush()
 
-    def intended(self) -> list[Written]:
-        """What a run that was killed was about to write; empty after a whole one."""
-        return [Written(*row) for row in self.read("SELECT * FROM writing")]
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a run was killed before all was as it intended."""
+        return bool(self.read("SELECT 1 FROM writing UNION ALL SELECT 1 FROM removing LIMIT 1"))
+
+    def intended(self, *, records: bool = True) -> Iterator[Written]:
+        """What a run that was killed was about to write, one by one; nothing after a whole one.
+
+        Without `records`, `stored` is empty. Something may be written meanwhile.
+        """
+        columns, last = "*" if records else _WITHOUT_RECORD, 0
+        sql = f"SELECT rowid, {columns} FROM writing WHERE rowid > ? ORDER BY rowid LIMIT 500"
+        while part := self.read(sql, [last]):
+            last = part[-1][0]
+            yield from (Written(*row[1:]) for row in part)
 
     def removing(self) -> set[str]:
         """Paths of files that a person did not remove if they are not there: a run was killed before it was done.

@@ -42,7 +42,7 @@ def check_finished(target: Path, store: Store) -> None:
 
     `store` is opened on a copy of the folder's ledger.
     """
-    if folder.unfinished(target / LEDGER) or store.intended() or store.removing():
+    if folder.unfinished(target / LEDGER) or store.is_interrupted:
         raise InputError(
             f"the last command on {target} was killed before it was done, and --dry-run changes nothing",
             "run that command again, or `curate undo`, then ask for the dry run",

@@ -8,11 +8,13 @@ from pathlib import Path, PurePosixPath
 from curate import images
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
+from curate.core.packed import Packed
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.folder import unplaced_captions
 from curate.folder.compare import caption_path, is_any_of, read_text
 from curate.folder.moves import Move, files, folders_after
+from curate.folder.written_rows import ROWS
 
 
 class DuplicateCaptions:
@@ -35,7 +37,7 @@ class DuplicateCaptions:
     ) -> None:
         """`known` are the rows before the moves, and those that the killed run was about to write."""
         self._folder, self._store, self._rows, self._tell = folder, store, rows, tell
-        self._known = [row for row in known if row.caption_path]
+        self._known = Packed((row for row in known if row.caption_path), packing=ROWS)
         self._edits = store.edits()
         self._past = store.past_edits()
         self._renamed = folders_after(folder, moves)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from curate.core.events import Listener, Note
 from curate.core.files import prune_empty, remove_leftovers
+from curate.core.packed import Packed
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity, Removal, RepeatsOverride, Unplaced
 from curate.folder.compare import caption_path, caption_text, is_any_of, plain_text, read_text, same_text
@@ -18,7 +19,7 @@ from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves
 from curate.folder.recovery import Recovery, recover
 from curate.folder.undo import remove_leftovers_of_killed
-from curate.folder.written_rows import WrittenRows
+from curate.folder.written_rows import ROWS, WrittenRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,10 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
     if store.folder == folder:
         remove_leftovers_of_killed(folder, store.root)
     rows, edits = WrittenRows(store.each_written(records=False)), store.edits()
-    intended = store.intended()
     # what stood there before the moves is asked for after a kill alone
-    known = [*rows.each(), *intended] if intended or store.removing() else []
-    places = {posixpath.dirname(path) for path in itertools.chain(rows, (row.path for row in intended))}
+    before = itertools.chain(rows.each(), store.intended(records=False)) if store.is_interrupted else ()
+    known = Packed(before, packing=ROWS)
+    places = {posixpath.dirname(path) for path in itertools.chain(rows, (row.path for row in known))}
     recovery = recover(folder, store, rows)
     moves = follow_moves(folder, store, rows, recovery.misplaced, edits, tell)
     if store.folder == folder:
@@ -65,7 +66,7 @@ def keep_caption_edits(folder: Path, store: Store, rows: Mapping[str, Written], 
     For who wrote these captions, given by picture path, and changed nothing else. `rows` are the pictures among them
     that curate wrote.
     """
-    if store.intended() or store.removing():
+    if store.is_interrupted:
         read_changes(folder, store, _silent)
         return
     _keep_edits(store, rows, lambda row: plain_text(texts[row.path]), set(), Recovery(False, (), frozenset()), _silent)

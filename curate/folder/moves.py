@@ -18,6 +18,7 @@ a killed run left twice.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -55,7 +56,7 @@ def follow_moves(
     rows.update(store.with_records(missing))
     missing = [rows[row.path] for row in missing]
     foreign = [path for path in pictures(folder) if path not in rows]
-    moves = _by_content(folder, store, [*misplaced, *missing], foreign, edits)
+    moves = _by_content(folder, store, itertools.chain(misplaced, missing), foreign, edits)
     changed = _by_name(folder, missing, misplaced, foreign, moves)
     moves += changed
     for row, new in moves:
@@ -91,18 +92,16 @@ def files(folder: Path) -> list[str]:
 
 
 def _by_content(
-    folder: Path, store: Store, lost: Sequence[Written], foreign: Sequence[str], edits: Mapping[Identity, str]
+    folder: Path, store: Store, lost: Iterable[Written], foreign: Sequence[str], edits: Mapping[Identity, str]
 ) -> list[Move]:
     """Each lost picture with the file that holds its content. Equal ones are told apart by caption, folder and name."""
-    by_digest: dict[str, list[Written]] = {}
-    for row in lost:
-        by_digest.setdefault(row.digest, []).append(row)
-    digests = store.digests([folder / path for path in foreign])
-    known = {
-        path: digest
-        for path, (_, digest) in zip(foreign, digests, strict=True)
-        if isinstance(digest, str) and digest in by_digest
-    }
+    digests = zip(foreign, store.digests([folder / path for path in foreign]), strict=True)
+    contents = {path: digest for path, (_, digest) in digests if isinstance(digest, str)}
+    by_digest: dict[str, list[Written]] = {digest: [] for digest in contents.values()}
+    for row in lost if foreign else ():
+        if row.digest in by_digest:
+            by_digest[row.digest].append(row)
+    known = {path: digest for path, digest in contents.items() if by_digest[digest]}
     votes = _votes((row, path) for path, digest in known.items() for row in by_digest[digest])
     moves: list[Move] = []
     for path, digest in known.items():
@@ -133,8 +132,13 @@ def _by_name(
     followed = {id(row) for row, _ in moves}
     free = set(foreign) - {path for _, path in moves}
     found: list[Move] = []
-    for row in (row for row in missing if id(row) not in followed):
-        for old in (row.path, *(target.path for target in misplaced if target.key == row.key)):
+    lost = [row for row in missing if id(row) not in followed] if free else []
+    intended = {row.key: list[str]() for row in lost}
+    for row in misplaced if lost else ():
+        if row.key in intended:
+            intended[row.key].append(row.path)
+    for row in lost:
+        for old in (row.path, *intended[row.key]):
             path = _place_by_name(folder, PurePosixPath(old), free, votes)
             if path is not None:
                 free.remove(path)

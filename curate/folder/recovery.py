@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.files import digest_file, prune_empty, remove_leftovers
+from curate.core.packed import Packed
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.folder.compare import is_any_of, read_text
+from curate.folder.written_rows import ROWS, WrittenByKey, WrittenRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +21,55 @@ class Recovery:
     """Whether a run was killed, pictures it was to write that are not in their place, and paths it was to take away."""
 
     interrupted: bool
-    misplaced: tuple[Written, ...]
+    misplaced: Sequence[Written]
     removing: frozenset[str]
 
 
-def recover(folder: Path, store: Store, rows: MutableMapping[str, Written]) -> Recovery:
-    """Adds to `rows` and the ledger what a killed run had written.
+def recover(folder: Path, store: Store, rows: WrittenRows) -> Recovery:
+    """Adds what a killed run had written to the ledger, and without records to `rows`.
 
     Files that it left behind are removed, unless `store` is a copy of the ledger in another folder.
     """
-    intended, removing = store.intended(), store.removing()
+    if not store.is_interrupted:
+        return Recovery(False, (), frozenset())
     owned = store.folder == folder
-    for place, folders, _ in os.walk(folder) if owned and (intended or removing) else ():
+    for place, folders, _ in os.walk(folder) if owned else ():
         # all folders, since a person may have renamed the one that was being written
         folders[:] = [name for name in folders if not name.startswith(".")]
         if remove_leftovers(Path(place)):
             prune_empty(Path(place), folder)
-    edits = _edits(store)
-    by_key = {row.key: row for row in rows.values()} if intended else {}
-    written: list[Written] = []
-    misplaced: list[Written] = []
-    for row in intended:
-        path = folder / row.path
+    edits, by_key = _edits(store), rows.by_key()
+    misplaced: Packed[Written] = Packed(packing=ROWS)
+    for row in store.intended():
         try:
-            stat = path.stat()
-            if stat.st_size == row.size and digest_file(path) == row.digest:
-                known = _with_old_caption(folder, row, rows.get(row.path), edits, owned)
-                written.append(dataclasses.replace(known, mtime=stat.st_mtime_ns))
-            elif row.path not in rows and _came_from(folder, by_key.get(row.key), row):
-                # a picture that a person changed goes along unchanged; no time matches what is not ours
-                written.append(dataclasses.replace(row, mtime=0))
+            written = _written(folder, row, rows, by_key, edits, owned)
         except OSError:
             misplaced.append(row)
-    store.wrote(written)
-    rows.update({row.path: row for row in written})
-    return Recovery(bool(intended or removing), tuple(misplaced), frozenset(removing))
+            continue
+        if written is not None:
+            store.wrote([written])
+            rows.replace([dataclasses.replace(written, stored="")])
+    return Recovery(True, misplaced, frozenset(store.removing()))
+
+
+def _written(
+    folder: Path,
+    row: Written,
+    rows: WrittenRows,
+    by_key: WrittenByKey,
+    edits: Mapping[Identity, Sequence[str]],
+    owned: bool,
+) -> Written | None:
+    """The row as it was written, None where its place holds something else. Raises OSError where it holds nothing."""
+    path = folder / row.path
+    stat = path.stat()
+    if stat.st_size == row.size and digest_file(path) == row.digest:
+        known = _with_old_caption(folder, row, rows.get(row.path), edits, owned)
+        return dataclasses.replace(known, mtime=stat.st_mtime_ns)
+    if row.path not in rows and _came_from(folder, by_key.get(row.key), row):
+        # a picture that a person changed goes along unchanged; no time matches what is not ours
+        return dataclasses.replace(row, mtime=0)
+    return None
 
 
 def _came_from(folder: Path, old: Written | None, row: Written) -> bool:

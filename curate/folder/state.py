@@ -15,13 +15,14 @@ from curate import captions
 from curate.core.database import chunks
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
+from curate.core.packed import Packed
 from curate.core.record import FINGERPRINT, Record, to_plain
 from curate.core.stage import Env
 from curate.core.store import Store, Written, as_json
 from curate.errors import InputError
 from curate.folder.compare import caption_path, holds, is_any_of, picture_unchanged, read_text, same_text
 from curate.folder.journal import Journal
-from curate.folder.written_rows import WrittenByKey, WrittenRows
+from curate.folder.written_rows import ROWS, WrittenByKey, WrittenRows
 from curate.names import fold
 
 
@@ -94,7 +95,8 @@ class FolderState:
     def __init__(self, folder: Path, store: Store, env: Env, tell: Listener, journal: Journal | None) -> None:
         self.folder, self.store, self.env, self.tell, self.journal = folder.absolute(), store, env, tell, journal
         self.edits = store.edits()
-        self.intended = store.intended()
+        self.intended = Packed(store.intended(records=False), packing=ROWS)
+        """What a run that was killed was about to write, which is forgotten once this one intends something."""
         self.origins: set[str] = set()
         self.imported: set[str] = set()
         self.result = Published()
@@ -148,7 +150,7 @@ class FolderState:
         """Whether `publish` would find nothing to do."""
         # where each has its row, and there are no more rows, none is of another picture
         return (
-            not (self.intended or self.store.removing())
+            not self.store.is_interrupted
             and self.store.count_written() == len(records)
             and all(is_right for *_, is_right in self.targets(records, paths))
         )

@@ -196,7 +196,7 @@ def _known(folder: Path, place: Path, relative: str, store: Store, digests: Coll
         return True
     if digest in digests:
         return True
-    rows = [*store.intended(), *store.written().values()]
+    rows = [*store.intended(records=False), *store.each_written(records=False)]
     if any(digest == row.digest for row in rows):
         return True
     with contextlib.suppress(OSError):

@@ -22,9 +22,7 @@ class WrittenRows(MutableMapping[str, Written]):
         self._rows: Packed[Written] = Packed(packing=ROWS)
         self._numbers: dict[str, int] = {}
         self._set: dict[str, Written] = {}
-        for row in rows:
-            self._numbers[row.path] = len(self._rows)
-            self._rows.append(row)
+        self.replace(rows)
 
     def __getitem__(self, path: str) -> Written:
         number = self._numbers[path]
@@ -37,6 +35,13 @@ class WrittenRows(MutableMapping[str, Written]):
     def __delitem__(self, path: str) -> None:
         del self._numbers[path]
         self._set.pop(path, None)
+
+    def replace(self, rows: Iterable[Written]) -> None:
+        """Sets many rows, which are then packed as those before."""
+        for row in rows:
+            self._numbers[row.path] = len(self._rows)
+            self._rows.append(row)
+            self._set.pop(row.path, None)
 
     def clear(self) -> None:
         """Drops all rows."""

@@ -65,8 +65,23 @@ def test_new_intentions_replace_old_ones(tmp_path: Path) -> None:
         store.intend([row(caption="old")], [])
         store.intend([row(caption="new"), row("b.png")], [])
         assert [(w.path, w.caption) for w in store.intended()] == [("1_dog/a.png", "new"), ("b.png", "dog")]
+        assert store.is_interrupted
         store.settle()
-        assert store.intended() == []
+        assert not store.is_interrupted
+        assert list(store.intended()) == []
+
+
+def test_many_intentions_are_read_while_something_is_written(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.intend((row(f"{number}.png") for number in range(1201)), [])
+        paths: list[str] = []
+        for one in store.intended(records=False):
+            assert one.stored == ""
+            paths.append(one.path)
+            store.wrote([one])
+            store.commit()
+        assert paths == [f"{number}.png" for number in range(1201)]
+        assert store.count_written() == 1201
 
 
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:

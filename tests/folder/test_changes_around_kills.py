@@ -185,7 +185,7 @@ def test_a_caption_without_picture_follows_a_source_that_a_killed_run_was_about_
     followed: list[int] = []
     for after, twin in enumerate(twins):
         with Store(twin.out) as store:
-            begun = bool(store.intended())
+            begun = store.is_interrupted
         is_half_written = not (twin.out / "1_dog/1.png").exists()
         twin.run()
         assert MINE in twin.captions().values(), after
