@@ -14,7 +14,7 @@ import numpy as np
 
 from cleaners import Clean, Cleaner, Picture
 from cleaners.device import torch_device
-from cleaners.errors import BadModelError, MissingModelError, UnknownModelError
+from cleaners.errors import BadModelError, MissingModelError, UnknownModelError, library_reason
 from cleaners.upscale import resized
 from cleaners.upscalers.hub import from_hub
 
@@ -96,12 +96,10 @@ class Diffusion(Cleaner):
                 self.model, use_safetensors=True, local_files_only=self.offline
             )
         except OSError as error:
-            said = str(error).strip().splitlines()[0][:200]
+            said = library_reason(error)
             raise MissingModelError(f"{self.model}: no diffusion upscaler there ({said})", _WANTED) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadModelError(
-                f"{self.model}: not a diffusion upscaler ({str(error).splitlines()[0][:200]})"
-            ) from error
+            raise BadModelError(f"{self.model}: not a diffusion upscaler ({library_reason(error)})") from error
 
     def _clean(self, pipeline: Any, picture: Picture) -> Picture:
         import torch

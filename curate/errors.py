@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
+
+LONGEST = 300
+"""Characters of a library's message that one of ours repeats."""
 
 
 class CurateError(Exception):
@@ -59,3 +64,15 @@ class LockedError(CurateError):
 
 class PictureError(CurateError):
     """One picture cannot be used; the run sets it aside with this message and goes on."""
+
+
+def library_reason(error: BaseException) -> str:
+    """What a library says went wrong: its first line, whole, or of a long one the first sentence.
+
+    A line that ends with a colon is followed by the next. A sentence that is itself too long ends with a whole word.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line for line in lines if "(Request ID" not in line] or lines  # the hub's number of a request
+    text = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
+    sentence = text if len(text) <= LONGEST else re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0]
+    return textwrap.shorten(sentence, LONGEST, placeholder=" …").rstrip(".")

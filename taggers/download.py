@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from taggers.cache import cache_folder
-from taggers.errors import MissingModelError
+from taggers.errors import MissingModelError, library_reason
 from taggers.family import Model
 
 FOLDER = "CURATE_MODELS"
@@ -58,7 +58,7 @@ def _download(model: Model, *, offline: bool) -> Path:
     except RepositoryNotFoundError as error:
         raise _missing(model, f"and the hub does not know {model.repo} (or it is private)") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise _missing(model, f"and the download failed: {str(error).splitlines()[0]}") from error
+        raise _missing(model, f"and the download failed: {library_reason(error)}") from error
     return _top(paths[0], model.files[0])
 
 

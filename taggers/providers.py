@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taggers.errors import BadModelError, NoGpuError
+from taggers.errors import BadModelError, NoGpuError, library_reason
 
 LOG = logging.getLogger("taggers")
 
@@ -112,9 +112,7 @@ def session(path: Path, device: str = "auto", *, require_gpu: bool = False, mach
     try:
         made: Any = ort.InferenceSession(str(path), _options(ort), providers=_chain(asked if usable else CPU, number))
     except Exception as error:
-        raise BadModelError(
-            f"{path}: onnxruntime cannot load it ({str(error).strip().splitlines()[0][:300]})"
-        ) from error
+        raise BadModelError(f"{path}: onnxruntime cannot load it ({library_reason(error)})") from error
     message = verdict(asked, made.get_providers()[0], machine, device, require_gpu=require_gpu)
     if message:
         LOG.warning(message)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taggers.base import Picture
-from taggers.errors import BadModelError, MissingModelError
+from taggers.errors import BadModelError, MissingModelError, library_reason
 
 PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is fetched of a model: no pickles, no code."""
@@ -40,7 +40,7 @@ def place(name: str, *, offline: bool = False) -> Path:
     try:
         return Path(snapshot_download(name, **wanted))
     except (RepositoryNotFoundError, HfHubHTTPError, ValueError, OSError) as error:
-        raise MissingModelError(f"the model {name} cannot be fetched: {str(error).splitlines()[0]}", remedy) from error
+        raise MissingModelError(f"the model {name} cannot be fetched: {library_reason(error)}", remedy) from error
 
 
 def files(folder: Path) -> tuple[Path, ...]:
@@ -70,7 +70,7 @@ def open_writer(
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=kind
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise BadModelError(f"{folder}: no vision-language model ({str(error).strip().splitlines()[0]})") from error
+        raise BadModelError(f"{folder}: no vision-language model ({library_reason(error)})") from error
     model = model.to(where).eval()
     question = prompt or (FLORENCE if "florence" in model.config.model_type else "")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaners import Picture
-from cleaners.errors import BadModelError
+from cleaners.errors import BadModelError, library_reason
 from cleaners.upscalers.onnx_network import session
 
 Values = Literal["0..1", "-1..1", "imagenet"]
@@ -77,7 +77,7 @@ class Detector:
         try:
             out = np.asarray(self._session.run(None, {self._name: batch})[0], np.float64).reshape(len(crops), -1)
         except Exception as error:
-            raise BadModelError(f"{self.path}: {str(error).splitlines()[0][:200]}") from error
+            raise BadModelError(f"{self.path}: {library_reason(error)}") from error
         if self.logits and out.shape[1] == 1:
             out = 1 / (1 + np.exp(-out))
         elif self.logits:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-from cleaners.errors import MissingModelError
+from cleaners.errors import MissingModelError, library_reason
 
 _BY_HAND = "download the file yourself and give its path"
 
@@ -37,9 +37,7 @@ def from_hub(repository: str, file: str, *, offline: bool) -> Path:
             f"{repository}/{file}: the hub has no such file, or it needs a login", _BY_HAND
         ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise MissingModelError(
-            f"{repository}/{file} cannot be fetched: {str(error).splitlines()[0][:200]}", _BY_HAND
-        ) from error
+        raise MissingModelError(f"{repository}/{file} cannot be fetched: {library_reason(error)}", _BY_HAND) from error
 
 
 @contextlib.contextmanager

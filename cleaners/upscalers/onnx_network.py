@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cleaners.errors import BadModelError, UnknownModelError
+from cleaners.errors import BadModelError, UnknownModelError, library_reason
 from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers import Tiles
 
@@ -67,7 +67,7 @@ class OnnxNetwork:
         except Exception as error:
             if is_memory_error(error):
                 raise MemoryError(str(error)) from None
-            raise BadModelError(f"{self.path}: {str(error).splitlines()[0][:200]}") from error
+            raise BadModelError(f"{self.path}: {library_reason(error)}") from error
 
     def _scale(self, side: int) -> int:
         found = self._run(np.zeros((1, 3, side, side), self.dtype))
@@ -97,7 +97,7 @@ def session(path: Path, device: str) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
-        said = str(error).splitlines()[0][:200]
+        said = library_reason(error)
         raise BadModelError(
             f"{path}: not a graph onnxruntime can load ({said})",
             "download it again, or use weights that spandrel loads",

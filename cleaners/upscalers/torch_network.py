@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cleaners.device import free_memory, kept_memory, torch_device
-from cleaners.errors import BadModelError
+from cleaners.errors import BadModelError, library_reason
 from cleaners.memory_errors import is_memory_error
 from cleaners.upscalers import Tiles
 from cleaners.upscalers.weights import read_weights
@@ -51,9 +51,7 @@ def describe(path: Path) -> Any:
             f"{path}: no architecture that spandrel knows has such weights", "see the architectures spandrel lists"
         ) from error
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, IndexError) as error:
-        raise BadModelError(
-            f"{path}: incomplete or inconsistent weights ({str(error).splitlines()[0][:160]})"
-        ) from error
+        raise BadModelError(f"{path}: incomplete or inconsistent weights ({library_reason(error)})") from error
     if not isinstance(found, spandrel.ImageModelDescriptor) or found.input_channels not in (1, 3) or found.scale < 1:
         raise BadModelError(
             f"{path}: a network for {found.purpose.lower()}, not from picture to picture",

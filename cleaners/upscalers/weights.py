@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cleaners.errors import BadModelError, UnknownModelError
+from cleaners.errors import BadModelError, UnknownModelError, library_reason
 
 _HARMLESS = ("torch", "torch._utils", "collections", "typing")
 # filters of warnings belong to the process: two threads would put back each other's
@@ -42,7 +42,7 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadModelError(f"{path}: broken or truncated ({error})", "download it again") from error
+        raise BadModelError(f"{path}: broken or truncated ({library_reason(error)})", "download it again") from error
 
 
 def _pickle(path: Path) -> Mapping[str, Any]:
@@ -64,9 +64,7 @@ def _pickle(path: Path) -> Mapping[str, Any]:
             ) from error
         raise BadModelError(f"{path}: broken or truncated", "download it again") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise BadModelError(
-            f"{path}: broken or truncated ({_first(str(error)) or type(error).__name__})", "download it again"
-        ) from error
+        raise BadModelError(f"{path}: broken or truncated ({library_reason(error)})", "download it again") from error
     if not isinstance(found, Mapping):
         raise BadModelError(f"{path}: holds a {type(found).__name__}, not the weights of a network")
     return found
@@ -104,11 +102,6 @@ def _opcodes(path: Path) -> Iterator[tuple[str, Any, int | None]]:
     for stream in streams:
         for opcode, value, place in pickletools.genops(stream):
             yield opcode.name, value, place
-
-
-def _first(text: str) -> str:
-    """The first sentence: torch goes on with guesses about its own insides."""
-    return text.strip().splitlines()[0].split(". ")[0].rstrip(".")[:160] if text.strip() else ""
 
 
 def _torchscript(path: Path) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from curate.diffusion.casting import wants_float32
 from curate.diffusion.library_logging import quiet
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 
@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
             remedy = "fetch the model as safetensors, which holds no code"
             raise InputError(f"{path} contains code beside its weights, so it was not read", remedy) from error
-        said = str(error).partition("\n")[0]
+        said = library_reason(error)
         raise InputError(
             f"{path} cannot be read as a checkpoint: {said}", "the file is incomplete: download it again"
         ) from error
@@ -177,5 +177,5 @@ def filled(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype) 
         cast = {k: v.to(torch.float32 if wants_float32(model, k) else dtype) for k, v in tensors.items()}
         model.load_state_dict(cast, strict=True, assign=True)
     except RuntimeError as error:
-        raise InputError(f"the checkpoint does not hold what its family needs: {str(error)[:400]}") from error
+        raise InputError(f"the checkpoint does not hold what its family needs: {library_reason(error)}") from error
     return model.requires_grad_(False).eval()

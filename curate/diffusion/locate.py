@@ -8,7 +8,7 @@ from pathlib import Path
 from curate.core.digests import FileDigests, file_digest, text_digest
 from curate.diffusion import tiny, toy
 from curate.diffusion.family import INDEXES, families, is_model
-from curate.errors import InputError, MissingError
+from curate.errors import InputError, MissingError, library_reason
 
 CHECKPOINTS = (".safetensors", ".ckpt")
 CLIP_FILES = ("clip_l.safetensors", "clip_g.safetensors")
@@ -178,14 +178,8 @@ def snapshot(name: str, offline: bool, patterns: list[str], what: str = "base mo
             ) from error
         unknown = isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError)
         raise (InputError if unknown else MissingError)(
-            f"{what} {name} cannot be downloaded from the hub: {_said(error)}", _remedy(error)
+            f"{what} {name} cannot be downloaded from the hub: {library_reason(error)}", _remedy(error)
         ) from error
-
-
-def _said(error: Exception) -> str:
-    """The first line of what the hub's library says that is more than a number of the request."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "(Request ID" not in line), lines[0] if lines else type(error).__name__)
 
 
 def _remedy(error: Exception) -> str:

@@ -19,7 +19,7 @@ from curate.diffusion.detect import read_json, yaml_prediction
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text.clip_text import ClipText
 from curate.diffusion.text.tokenizer import tokenizer
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 TEXT_FOLDERS = ("text_encoder", "text_encoder_2")
 TOKENIZER_FOLDERS = ("tokenizer", "tokenizer_2")
@@ -173,5 +173,5 @@ def whole(place: Path) -> Generator[None]:
         yield
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise InputError(
-            f"{place} is not a complete diffusers model: {str(error)[:300]}", "fetch the model again"
+            f"{place} is not a complete diffusers model: {library_reason(error)}", "fetch the model again"
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from curate.core.machine import memory_bytes
 from curate.diffusion.family import INDEXES
 from curate.doctor.findings import OPTIONAL, Device, Findings, Machine, OnDisk, Onnx, Torch
+from curate.errors import library_reason
 
 
 def examine(folder: Path | None = None) -> Findings:
@@ -44,7 +45,7 @@ def _torch() -> Torch:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return Torch(error=_line(error))
+        return Torch(error=library_reason(error))
     hip = getattr(torch.version, "hip", None)
     cuda = torch.version.cuda
     kinds = (("rocm", hip), ("cuda", cuda))
@@ -65,7 +66,7 @@ def _onnx() -> Onnx:
     try:
         import onnxruntime
     except (ImportError, OSError) as error:
-        return Onnx(packages=packages, error=_line(error))
+        return Onnx(packages=packages, error=library_reason(error))
     seen = providers.facts()
     known = Onnx(onnxruntime.__version__, packages, seen.providers, seen.driver, seen.devices)
     reason, remedy = providers.why_not(seen)
@@ -77,7 +78,7 @@ def _onnx() -> Onnx:
     try:
         made = providers.session(catalogue.find("palette").model, "cuda", machine=seen)
     except errors.TaggerError as error:
-        return dataclasses.replace(known, reason=_line(error), remedy=remedy)
+        return dataclasses.replace(known, reason=library_reason(error), remedy=remedy)
     if made.get_providers()[0] == providers.CUDA:
         return dataclasses.replace(known, cuda=True)
     return dataclasses.replace(known, reason=reason, remedy=remedy)
@@ -87,7 +88,7 @@ def _opencv() -> str:
     try:
         importlib.import_module("cv2")
     except (ImportError, OSError) as error:
-        return _line(error)
+        return library_reason(error)
     return ""
 
 
@@ -140,8 +141,3 @@ def _is_repository(path: Path) -> bool:
     kind = path.name.partition("--")[0]
     noted = (path / ".no_exist").is_dir() and not (path / "snapshots").exists()
     return kind in ("models", "datasets", "spaces") and path.is_dir() and not noted
-
-
-def _line(error: BaseException) -> str:
-    """An exception's first line, or its kind where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

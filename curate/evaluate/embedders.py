@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from curate.diffusion.library_logging import quiet
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 from curate.evaluate.models import VIEWERS, ModelFiles
 
 Pixels = NDArray[np.uint8]
@@ -95,6 +95,5 @@ def _readable(files: ModelFiles) -> Generator[None]:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        title, said = VIEWERS[files.role].title, str(error).strip().splitlines()
-        reason = said[0] if said else type(error).__name__
+        title, reason = VIEWERS[files.role].title, library_reason(error)
         raise InputError(f"{title} in {files.folder} cannot be loaded: {reason}", "fetch the model again") from error

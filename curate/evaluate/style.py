@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 from curate.evaluate.metrics import Array, gram
 from curate.evaluate.models import ModelFiles
 
@@ -96,7 +96,7 @@ def _state(files: ModelFiles) -> Mapping[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise _refusal(files, str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged") from error
+        raise _refusal(files, library_reason(error) if str(error).strip() else "it is damaged") from error
     if not isinstance(state, Mapping):
         raise _refusal(files, "it holds no tensors by name")
     return state  # pyright: ignore[reportUnknownVariableType]

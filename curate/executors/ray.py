@@ -18,7 +18,7 @@ from typing import Any
 from curate.core.chain import Outcome, Prepared, Work
 from curate.core.executor import Choose
 from curate.core.stage import Env
-from curate.errors import MissingError
+from curate.errors import MissingError, library_reason
 from curate.executors.local import InProcess
 from curate.executors.ray_actors import ActorPool
 from curate.executors.ray_pending import PendingWork
@@ -95,7 +95,7 @@ def _join(ray: Any, address: str) -> None:
         # what workers warn of comes with their results
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **start)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = library_reason(error)
         raise MissingError(f"cannot join the Ray cluster at address {address}: {reason}", remedy) from error
 
 

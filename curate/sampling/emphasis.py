@@ -7,6 +7,7 @@ A weight multiplies the text encoder's states of a word; then all states are sca
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
@@ -90,7 +91,7 @@ def cautions(backbone: Backbone, prompt: str, emphasis: Emphasis = "original") -
         yield from kept_cautions(backbone.family.title, backbone.captions, prompt)
         return
     encoder = backbone.texts[0]
-    shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
+    shown = textwrap.shorten(prompt, SHOWN, placeholder=" …")
     if (count := len(words(encoder, prompt, emphasis))) > encoder.max_tokens:
         yield f"a prompt of {count} tokens is cut to {encoder.max_tokens}: {shown}"
     if odd := beyond(prompt):
@@ -101,13 +102,13 @@ def negative_caution(backbone: Backbone, prompt: str) -> str:
     """A warning about a negative prompt of a family that predicts once, the guidance told; "" for others."""
     if not backbone.family.embedded_guidance:
         return ""
-    shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
+    shown = textwrap.shorten(prompt, SHOWN, placeholder=" …")
     return f"negative prompts have no effect on {backbone.family.title}: {shown}"
 
 
 def kept_cautions(title: str, encoder: CaptionEncoder, prompt: str) -> Iterator[str]:
     """The same for a family whose encoder takes no weights: brackets are read, and their weights are left out."""
-    shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]} …"
+    shown = textwrap.shorten(prompt, SHOWN, placeholder=" …")
     if (count := encoder.count(plain(prompt))) > encoder.limit:
         yield f"a prompt of {count} tokens is cut to {encoder.limit}: {shown}"
     if any(weight != 1 for _, weight in parts(prompt)):

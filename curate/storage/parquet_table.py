@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from curate.core.counting import counted
-from curate.errors import MissingError
+from curate.errors import MissingError, library_reason
 from curate.images import SUFFIXES
 from curate.storage.members import CAPTIONS, MASK, Damaged, Members
 
@@ -42,7 +42,7 @@ def read_table(file: BinaryIO, size: int, members: Members) -> list[str]:
                 _take(row.pop(pictures), row.pop(_MASK, None), row, number, members)
                 number += 1
     except (pa.ArrowException, EOFError) as error:
-        raise Damaged(str(error).splitlines()[0]) from error
+        raise Damaged(library_reason(error)) from error
     return [f"{counted(several, 'picture')} with several captions: the first one is taken"] if several else []
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from taggers.base import OpenTagger, Picture, Scored, Source, Tensor, Vocabulary
 from taggers.batch_size import Room, fitting, free_bytes
 from taggers.device import torch_device
-from taggers.errors import BadModelError
+from taggers.errors import BadModelError, library_reason
 from taggers.families._e621 import RATINGS
 from taggers.family import Family, Graph, Model
 from taggers.graph import Naming
@@ -146,4 +146,4 @@ def _load(path: Path) -> Any:
     try:
         return Siglip.of(load_file(path))
     except (SafetensorError, KeyError, RuntimeError, ValueError, OSError) as error:
-        raise BadModelError(f"{path}: not a SigLIP tagger ({str(error).splitlines()[0]})") from error
+        raise BadModelError(f"{path}: not a SigLIP tagger ({library_reason(error)})") from error

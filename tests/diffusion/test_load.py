@@ -149,13 +149,13 @@ REQUEST = "404 Client Error. (Request ID: Root=1-2)\n\n"
         (
             "RepositoryNotFoundError",
             f"{REQUEST}Repository Not Found for url: x.\nPlease …",
-            "Not Found for url: x.$",
+            "Not Found for url: x$",
             "the name",
         ),
         (
             "GatedRepoError",
             f"{REQUEST}Cannot access gated repo for url x.\nAccess …",
-            "gated repo for url x.$",
+            "gated repo for url x$",
             "its terms",
         ),
         ("HfHubHTTPError", "500 Server Error (Request ID: 1)", r"500 Server Error", "check the connection"),

@@ -14,7 +14,7 @@ from curate.diffusion.detect import keys, kind_of_keys
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import vae_files
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 
 def load_vae(vae: str, scaling: float, offline: bool) -> nn.Module:
@@ -65,7 +65,7 @@ def load_named(
         with quiet():
             made = of_file(state) if state else of_folder(files[0].parent)
     except (OSError, ValueError, RuntimeError, KeyError, IndexError, InputError) as error:
-        reason = str(error).partition("\n")[0][:300]
+        reason = library_reason(error)
         raise InputError(f"vae {vae} is not the autoencoder of {title}: {reason}", remedy) from error
     return made.requires_grad_(False).eval()
 
@@ -78,7 +78,7 @@ def _from_folder(place: Path, scaling: float) -> nn.Module:
             made: Any = AutoencoderKL.from_pretrained(place, torch_dtype=torch.float32, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{place} contains no autoencoder: {error}", "it needs config.json and its safetensors file"
+            f"{place} contains no autoencoder: {library_reason(error)}", "it needs config.json and its safetensors file"
         ) from error
     made.register_to_config(scaling_factor=scaling)
     return made.requires_grad_(False).eval()
@@ -93,7 +93,7 @@ def _from_file(path: Path, scaling: float) -> nn.Module:
             return _diffusers_named(state, scaling)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(
-            f"{path} contains no autoencoder of Stable Diffusion's form: {error}", "choose another vae"
+            f"{path} contains no autoencoder of Stable Diffusion's form: {library_reason(error)}", "choose another vae"
         ) from error
     raise InputError(f"{path} contains no autoencoder", "give a VAE file, or a folder with config.json")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from curate.diffusion.folder_check import check_vocabulary
 from curate.diffusion.library_logging import quiet
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 TextStates = Mapping[str, Tensor]
 """What a family keeps of one caption, by name: real tokens along the first axis, no padding."""
@@ -71,7 +71,7 @@ def read_tokenizer(kind: str, place: Path) -> Any:
         with quiet("transformers"):
             return getattr(theirs, kind).from_pretrained(place, local_files_only=True)
     except (OSError, ValueError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(
             f"{place} is not a {kind}: {said}", "give the tokenizer's folder as the model has it"
         ) from error

@@ -10,7 +10,7 @@ from torch import nn
 from curate.diffusion.checkpoint_file import clip_of
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 LEVEL, PROJECTION = "text_model.", "text_projection.weight"
 
@@ -39,5 +39,5 @@ def load(place: Path, dtype: torch.dtype, *, projected: bool = False, act: str =
                 held[PROJECTION] = state[PROJECTION]
             return clip_of(held, "", dtype, act, len(state[PROJECTION]) if projected else 0)
     except (ValueError, RuntimeError, KeyError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not CLIP's text encoder: it lacks {said}", "fetch it again") from error

@@ -13,7 +13,7 @@ from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import CLIP_FILES
 from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 
 class FluxText(CaptionEncoder):
@@ -57,6 +57,6 @@ def _clip(place: Path, dtype: torch.dtype) -> nn.Module:
         with quiet():
             made: nn.Module = CLIPTextModel.from_pretrained(place, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not CLIP's text encoder: {said}", "fetch it again") from error
     return made.requires_grad_(False).eval()

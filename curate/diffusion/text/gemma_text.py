@@ -14,7 +14,7 @@ from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 HEAD = 256
 """Width of a head, which no file tells: that of every published model with these layers."""
@@ -35,7 +35,7 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
             else:
                 made = _of_file(read_encoder(place), dtype)
     except (OSError, ValueError, RuntimeError, KeyError, InputError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not a Gemma 2 text encoder: {said}", "give its file or its folder") from error
     return made.requires_grad_(False).eval()
 

@@ -16,7 +16,7 @@ from curate.diffusion.detect import read_json
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 
 def load(place: Path, dtype: torch.dtype) -> nn.Module:
@@ -32,7 +32,7 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
             else:
                 made = _of_file(read_encoder(place), dtype)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error
     return made.requires_grad_(False).eval()
 

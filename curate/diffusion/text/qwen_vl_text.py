@@ -14,7 +14,7 @@ from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 Kind = Literal["Qwen2.5-VL", "Qwen3-VL"]
 CLASSES: Mapping[Kind, str] = {"Qwen2.5-VL": "Qwen2_5_VL", "Qwen3-VL": "Qwen3VL"}
@@ -52,7 +52,7 @@ def load(place: Path, dtype: torch.dtype, kind: Kind) -> nn.Module:
                 made = getattr(theirs, f"{CLASSES[kind]}TextModel")(config)
             full: Any = filled(made, tensors, dtype)
     except (OSError, ValueError, RuntimeError, KeyError, InputError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not a {kind} text encoder: {said}", "give its file or its folder") from error
     full.rotary_emb = type(made.rotary_emb)(config)  # what it turns positions by is in no file
     return full.requires_grad_(False).eval()

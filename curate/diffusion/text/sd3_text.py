@@ -15,7 +15,7 @@ from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import CLIP_FILES, files_digest
 from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 TOKENIZERS = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "CLIPTokenizer", "tokenizer_3": "T5TokenizerFast"}
@@ -82,7 +82,7 @@ def _load(places: list[Path], dtype: torch.dtype) -> nn.Module:
                 for kind, place in zip(kinds, places, strict=True)
             ]
     except (OSError, ValueError, RuntimeError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(
             f"{places[0].parent} does not hold the text encoders of SD 3.5: {said}", "fetch them again"
         ) from error

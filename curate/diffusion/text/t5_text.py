@@ -14,7 +14,7 @@ from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 
 SHARED = "shared.weight"
 
@@ -32,7 +32,7 @@ def load(place: Path, dtype: torch.dtype) -> nn.Module:
             else:
                 made = _of_file(read_encoder(place), dtype)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        said = str(error).partition("\n")[0][:300]
+        said = library_reason(error)
         raise InputError(f"{place} is not a T5 text encoder: {said}", "give t5xxl_fp16.safetensors") from error
     return made.requires_grad_(False).eval()
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.stage import Pixels
-from curate.errors import InputError
+from curate.errors import InputError, library_reason
 from curate.images.analysis.boxes import Box
 
 # two boxes of one class are one thing from an overlap of a half on; OpenCV keeps what reaches its threshold
@@ -45,7 +45,7 @@ class Detector:
         try:
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # onnxruntime's own exceptions share no public base
-            raise InputError(f"{path} is not an ONNX model that can be loaded: {error}") from error
+            raise InputError(f"{path} is not an ONNX model that can be loaded: {library_reason(error)}") from error
         given = self._session.get_inputs()
         if len(given) != 1 or len(given[0].shape) != 4:
             raise InputError(f"{path} is not a picture detector: it takes {[i.shape for i in given]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 
 from curate import captions
@@ -75,5 +76,4 @@ def _text(tags: tuple[str, ...], sentence: str) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 200 else text[:199] + "…"
+    return textwrap.shorten(text, 200, placeholder=" …")

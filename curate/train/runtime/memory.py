@@ -12,7 +12,7 @@ import torch
 
 from curate.core.machine import memory_bytes
 from curate.diffusion.device import is_allocation_error
-from curate.errors import MissingError
+from curate.errors import MissingError, library_reason
 from curate.train.options import TrainOptions
 
 Item = TypeVar("Item")
@@ -52,7 +52,7 @@ def memory_errors(options: TrainOptions, what: str) -> Generator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_allocation_error(error):
             raise
-        said = f": {str(error).splitlines()[0]}" if str(error) else ""
+        said = f": {library_reason(error)}" if str(error) else ""
         raise MissingError(f"not enough memory while {what}{said}", "; ".join(REMEDIES[what](options))) from error
 
 
