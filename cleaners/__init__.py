@@ -10,6 +10,7 @@ A file with a public class of `Cleaner` is all that a new one needs.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
 from abc import ABC, abstractmethod
@@ -70,7 +71,9 @@ def names() -> list[str]:
 def cleaner(name: str) -> type[Cleaner]:
     """The cleaner of that name, or of a module at a dotted path. Raises ValueError where there is none."""
     if "." not in name and name not in names():
-        raise ValueError(f'unknown cleaner "{name}": choose from {", ".join(names())}')
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(names())}"
+        raise ValueError(f'unknown cleaner "{name}": {hint}')
     try:
         module = importlib.import_module(name if "." in name else f"{__name__}.{name.replace('-', '_')}")
     except ImportError as error:

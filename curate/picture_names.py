@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+
+from curate.core.registry import closest
 
 
 def names(key: str) -> set[str]:
@@ -33,7 +34,7 @@ def unmatched(patterns: Iterable[str], keys: Iterable[str]) -> list[tuple[str, s
     # a frame or part that is named comes into being later
     files = {p: re.sub(r"#\d+$", "", p) for p in patterns}
     lost = [p for p, file in files.items() if not any(fnmatchcase(name, file) for name in every)]
-    return [(p, next(iter(difflib.get_close_matches(p, sorted(every), 1)), "")) for p in lost]
+    return [(p, closest(p, sorted(every))) for p in lost]
 
 
 def warnings(option: str, patterns: Iterable[str], keys: Iterable[str], place: str = "") -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from curate.core.registry import closest, nearest
 
 EVERY_STAGE = "Common options"
 """Heading of the options that all stages' commands have."""
@@ -59,8 +60,8 @@ class Command(TyperCommand):
             error.message += f". Here it is {meant}."
         elif reason:
             error.message += f". Leave it out: {reason}."
-        elif near := difflib.get_close_matches(same, flags, 1):
-            error.message += f". Did you mean {flags[near[0]]}?"
+        elif near := closest(same, list(flags)):
+            error.message += f". Did you mean {flags[near]}?"
         error.possibilities = []  # names that are merely spelled alike
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -99,8 +100,6 @@ class Group(TyperGroup):
             error: Any = raised
             if type(error).__name__ != "UsageError" or not args or args[0].startswith("-"):
                 raise
-            from curate.core.registry import nearest
-
             near = nearest(args[0], self.list_commands(ctx))
             hint = near if near.startswith("did") else f"`{ctx.command_path} --help` lists the commands"
             error.message = f'unknown command "{args[0]}": {hint}'

@@ -10,6 +10,8 @@ import typer
 
 from curate.cli.help import Command, Group
 from curate.cli.results import Json, print_json
+from curate.core.findings import combined
+from curate.core.registry import nearest
 from curate.errors import InputError
 
 app = typer.Typer(
@@ -73,13 +75,14 @@ def fetch_command(
     from curate.tagging.models import translated
 
     viewers = {row["name"]: row for row in viewer_rows()}
+    known = [*taggers.names(), *viewers]
+    if odd := [name for name in names if name not in viewers and name not in taggers.models()]:
+        raise combined([InputError(f'no model is called "{name}"', nearest(name, known)) for name in odd])
     for name in names:
         if name in viewers:
             typer.echo(f"{name}: {viewers[name]['license']}, {viewers[name]['megabytes']} MB", err=True)
             typer.echo(str(_fetch_viewer(name)))
             continue
-        if name not in taggers.models():
-            raise InputError(f'no model is called "{name}"', f"choose from: {', '.join([*taggers.names(), *viewers])}")
         _, model = taggers.models()[name]
         typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
         with translated():

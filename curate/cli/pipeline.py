@@ -55,7 +55,7 @@ def run_pipeline(
     """Run a pipeline, from raw pictures to a prepared folder and a LoRA. Running again continues."""
     from curate.pipeline import load
 
-    loaded = load(pipeline, settings or (), until)
+    loaded = _load(pipeline, settings, until)
     if review:
         names = [stage.name for stage in loaded.stages]
         if "export" not in names:
@@ -68,6 +68,20 @@ def run_pipeline(
     elif no_browser or port:
         raise InputError("--no-browser and --port go with --review", "add --review, or leave them out")
     close(_run(loaded, quiet), as_json, strict)
+
+
+def _load(path: Path, settings: Sequence[str] | None, until: str | None) -> Pipeline:
+    """The pipeline. An error names what does not fit the base, too, as far as the file says it."""
+    from curate.pipeline import PipelineError, load
+
+    try:
+        return load(path, settings or (), until)
+    except PipelineError as error:
+        if not error.stages:
+            raise
+        from curate.drive.requirements import with_requirements
+
+        raise with_requirements(error) from None
 
 
 def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage] = ()) -> Result:
@@ -103,9 +117,8 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
 def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
     """Show which work a run would do and which is already done, without running anything."""
     from curate import drive
-    from curate.pipeline import load
 
-    rows = drive.plan(load(pipeline, settings or (), until), print_warning)
+    rows = drive.plan(_load(pipeline, settings, until), print_warning)
     if as_json:
         print_json([dataclasses.asdict(row) for row in rows])
         return

@@ -9,14 +9,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from curate.cli.common_options import COMMON, HELP_ALL_OPTION, PRINT_CONFIG, SOURCE
 from curate.cli.results import close, show
 from curate.cli.stage_options import field_option, field_value
 from curate.core import option_names
 from curate.core.caption_options import CaptionReading, codec
-from curate.core.stage import Concept, Options, Stage, adds_only
+from curate.core.stage import Concept, Stage, adds_only
 from curate.errors import CurateError, InputError
 
 if TYPE_CHECKING:
@@ -132,22 +130,17 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
 
 def validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
     """The options of a command, typed. Raises InputError that names each wrong one as it is written."""
-    from curate.pipeline import explain, mistakes
+    from curate.pipeline import validate
 
-    try:
-        made = model.build(options) if issubclass(model, Options) else model(**options)
-        wrong = made.problems() if isinstance(made, Stage) else {}
-        if wrong:
-            raise InputError("\n".join(f"--{option.replace('_', '-')}: {what}" for option, what in wrong.items()))
-        return made
-    except ValidationError as error:
-        lines = [
-            (f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: " if e["loc"] else "") + explain(e)
-            for e in mistakes(error.errors())
-        ]
-        raise InputError(
-            "\n".join(lines), f"`curate {name} --help` lists the options" if name != "run" else ""
-        ) from error
+    result = validate(model, options)
+    if not result.mistakes:
+        return result.made
+    lines = [
+        (f"--{'.'.join(map(str, one.where)).replace('_', '-')}: " if one.where else "") + one.message
+        for one in result.mistakes
+    ]
+    listed = result.made is None and name != "run"
+    raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if listed else "")
 
 
 def _encoding(name: str | None) -> str:

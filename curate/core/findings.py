@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.core.conflicts import UnknowableError
 from curate.errors import CurateError, InputError, MissingError
 
 
@@ -51,6 +52,8 @@ def failures(checks: Iterable[Callable[[], object]]) -> list[CurateError]:
     for check in checks:
         try:
             check()
+        except UnknowableError:
+            continue
         except CurateError as error:
             found += error.parts or (error,)
     return found

@@ -37,14 +37,32 @@ def names_schema(choices: Sequence[str]) -> dict[str, Any]:
     return {"anyOf": [{"enum": list(choices)}, {"type": "string", "pattern": r"\."}]}
 
 
+_BEGINNING = 3
+"""Letters by which a choice is known that begins with them."""
+
+
 def nearest(name: str, choices: Sequence[str]) -> str:
     """ "did you mean …?" for a misspelt name, or the list of choices.
 
     A name that is a whole word of a choice means that one: "oft" is "diag-oft", though "boft" is spelled more alike.
     """
-    whole = [choice for choice in choices if name in re.split("[-_ ]", choice)]
-    close = whole if len(whole) == 1 else difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(choices)}"
+    close = closest(name, choices)
+    return f'did you mean "{close}"?' if close else f"choose from: {', '.join(choices)}"
+
+
+def closest(name: str, choices: Sequence[str]) -> str:
+    """The choice that a misspelt name likely means; "" where none is near. Capitals and dashes do not matter."""
+    plain = {_plain(choice): choice for choice in reversed(choices)}
+    wanted = _plain(name)
+    whole = [choice for choice in plain if wanted in choice.split("-")]
+    begun = [choice for choice in plain if len(wanted) >= _BEGINNING and choice.startswith(wanted)]
+    close = next((one for one in (whole, begun) if len(one) == 1), None)
+    close = close or difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_ ]+", "-", name.strip().casefold())
 
 
 def misnamed(name: str, known: Sequence[str], what: str) -> str:

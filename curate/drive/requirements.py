@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from curate.core.conflicts import RightOptions, UnknowableError
 from curate.core.findings import combined
 from curate.core.stage import Env, Stage
+from curate.drive.session import env_over
 from curate.errors import CurateError, InputError, MissingError
 from curate.images import masks
+from curate.pipeline import PipelineError, RunOptions
 from curate.scan import list_pictures
 from curate.storage import backend_missing, local_archives
 
@@ -50,6 +54,22 @@ def check_requirements(
     ]
     if lacks:
         raise combined(lacks)
+
+
+def with_requirements(error: PipelineError) -> CurateError:
+    """A refused pipeline together with what its stages lack, as far as they can be known.
+
+    Only stages that look themselves are asked: others might fetch models first.
+    """
+    output = error.output or Path.cwd()
+    env = env_over(output, output, error.run or RunOptions(), {}, None)
+    lacks: list[CurateError] = []
+    for stage in error.stages:
+        kind = stage.kind if isinstance(stage, RightOptions) else type(stage)
+        if issubclass(kind, Stage) and kind.missing is not Stage.missing:
+            with contextlib.suppress(UnknowableError):
+                lacks += stage.missing(env)
+    return combined([error, *lacks]) if lacks else error
 
 
 def _executor(name: str) -> Iterator[CurateError]:

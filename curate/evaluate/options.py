@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from curate.core.caption_encoding import CaptionEncoding
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
+from curate.core.conflicts import check_rules
 from curate.core.counting import counted
 from curate.core.options import Options
 from curate.core.path_options import FilePath, HubFileName, ModelName
@@ -71,13 +73,7 @@ class EvaluateOptions(ModelOptions, PictureOptions, JudgeOptions, ProtocolOption
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        given = [name for name in ("pictures", "seeds") if getattr(self, name) != type(self).model_fields[name].default]
-        if self.quick and given:
-            raise ValueError(f"quick draws {_QUICK}: leave out {' and '.join(given)}")
-        if self.checkpoints is not None and self.lora:
-            raise ValueError("checkpoints chooses among the files of the latest training: leave it out beside lora")
-        if self.seeds > self.pictures:
-            raise ValueError(f"seeds {self.seeds} is more than pictures {self.pictures}")
+        check_rules(self, (_quick, _checkpoints, _seeds))
         return self
 
     @property
@@ -110,3 +106,20 @@ UNKEYED = frozenset(("batch", "offload", "embed_batch", "caption_form", "caption
 def panel(option: str) -> str | None:
     """The heading of an option in help."""
     return next((title for title, group in PANELS.items() if option in group.model_fields), None)
+
+
+def _quick(options: EvaluateOptions) -> Iterator[str]:
+    fields = EvaluateOptions.model_fields
+    given = [name for name in ("pictures", "seeds") if getattr(options, name) != fields[name].default]
+    if options.quick and given:
+        yield f"quick draws {_QUICK}: leave out {' and '.join(given)}"
+
+
+def _checkpoints(options: EvaluateOptions) -> Iterator[str]:
+    if options.checkpoints is not None and options.lora:
+        yield "checkpoints chooses among the files of the latest training: leave it out beside lora"
+
+
+def _seeds(options: EvaluateOptions) -> Iterator[str]:
+    if options.seeds > options.pictures:
+        yield f"seeds {options.seeds} is more than pictures {options.pictures}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from curate.adapters.file_hashes import hashes_of
 from curate.adapters.key_names import DOWN, UP, split
+from curate.core.findings import combined
+from curate.core.registry import nearest
 from curate.diffusion.base_weights import BaseWeights
 from curate.diffusion.lora_family import declared_family
 from curate.errors import CurateError, InputError
@@ -60,7 +62,9 @@ class Checked:
 def check(path: str, base: BaseWeights | None = None, wanted: Sequence[str] = ()) -> Checked:
     """Checks a file; one that cannot be read at all is a problem as well. `wanted` are programs that must read all."""
     if odd := [name for name in wanted if name not in READERS]:
-        raise InputError(f'"{odd[0]}" is no program that is known', f"choose from: {', '.join(READERS)}")
+        raise combined(
+            [InputError(f'--for: "{name}" is no program that is known', nearest(name, list(READERS))) for name in odd]
+        )
     try:
         file = open_lora(path)
     except CurateError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from curate.adapters.key_names import DOWN, WRITTEN
+from curate.core.registry import nearest
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.file import LoraFile
@@ -39,7 +40,7 @@ def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False, fuse
     Raises InputError for a family whose layers are not known, and for tensors that the program cannot read.
     """
     if to not in WRITTEN:
-        raise InputError(f'"{to}" is no program', f"choose from: {', '.join(WRITTEN)}")
+        raise InputError(f'"{to}" is no program', nearest(to, list(WRITTEN)))
     if file.table is None:
         raise InputError(
             f"{file.path.name} is for {file.title or 'an unknown family'}, whose layers curate does not know",

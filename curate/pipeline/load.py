@@ -13,7 +13,7 @@ from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
 from curate.pipeline.messages import describe
-from curate.pipeline.options import CaptionOptions, Pipeline, RunOptions
+from curate.pipeline.options import CaptionOptions, Pipeline, PipelineError, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.places import all_here, inputs_of, output_of, work_of
 from curate.pipeline.reader import Problem, Reader, entry_name
@@ -43,7 +43,15 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     destination = output if isinstance(output, str) else ""
     work = work_of(reader, base, options, destination)
     exclude, restore = _patterns(reader, values, "exclude"), _patterns(reader, values, "restore")
-    reader.finish()
+    try:
+        reader.finish()
+    except PipelineError as error:
+        error.stages, error.output, error.run = (
+            tuple(reader.stages),
+            output if isinstance(output, Path) else None,
+            options,
+        )
+        raise
     return Pipeline(
         path=path,
         whole=until is None,
@@ -185,8 +193,6 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
         stage = reader.typed(found, resolve_paths(found, options, base), ("stages", i, raw), name)
         if stage is not None:
             stages.append(stage)
-            for option, message in stage.problems().items():
-                reader.problem(("stages", i, raw, option), f"{name}.{option}: {message}")
     check_order(reader, names, written)
     return stages
 

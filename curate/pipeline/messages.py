@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from curate.core.registry import closest
 
 
 def describe(value: Any) -> str:
@@ -79,6 +80,5 @@ def explain(error: Mapping[str, Any]) -> str:
 
 
 def _hint(value: str, choices: str) -> str:
-    names = [c.strip("' ") for c in choices.replace(" or ", ",").split(",")]
-    close = difflib.get_close_matches(value, names, 1)
-    return f'did you mean "{close[0]}"?' if close else ""
+    close = closest(value, [c.strip("' ") for c in choices.replace(" or ", ",").split(",")])
+    return f'did you mean "{close}"?' if close else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from curate.core.caption_encoding import CaptionEncoding
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
+from curate.core.conflicts import RightOptions, check_rules
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.scan import ConsentChoice
@@ -67,11 +69,18 @@ class RunOptions(BaseModel):
 
     @model_validator(mode="after")
     def _where(self) -> Self:
-        if self.executor != "ray" and "address" in self.model_fields_set:
-            raise ValueError("address is where a Ray cluster is: set executor to ray, or leave address out")
-        if self.executor == "ray" and self.device.startswith("cuda:"):
-            raise ValueError(f"device {self.device} is a GPU of one machine: with executor ray, write cuda")
+        check_rules(self, (_address_of_cluster, _gpu_of_cluster))
         return self
+
+
+def _address_of_cluster(options: RunOptions) -> Iterator[str]:
+    if "address" in options.model_fields_set and options.executor != "ray":
+        yield "address is where a Ray cluster is: set executor to ray, or leave address out"
+
+
+def _gpu_of_cluster(options: RunOptions) -> Iterator[str]:
+    if options.executor == "ray" and options.device.startswith("cuda:"):
+        yield f"device {options.device} is a GPU of one machine: with executor ray, write cuda"
 
 
 class CaptionOptions(BaseModel):
@@ -109,4 +118,15 @@ class Pipeline(BaseModel):
 
 
 class PipelineError(InputError):
-    """Everything that is wrong with a pipeline file, a line for each mistake."""
+    """Everything that is wrong with a pipeline file, a line for each mistake.
+
+    `stages` are those that can be known all the same, with the options that are right; `output` and `run` likewise.
+    """
+
+    stages: Sequence[Stage | RightOptions] = ()
+    output: Path | None = None
+    run: RunOptions | None = None
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.parts = [InputError(line) for line in lines]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate import storage
+from curate.core.registry import closest
 from curate.pipeline.messages import describe
 from curate.pipeline.options import SAMPLE, RunOptions
 from curate.pipeline.reader import Reader
@@ -59,8 +59,8 @@ def _similar(folder: Path) -> str:
         names = [p.name for p in folder.parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
     except OSError:
         return ""
-    close = difflib.get_close_matches(folder.name, names, 1)
-    return f': did you mean "{close[0]}"?' if close else ""
+    close = closest(folder.name, names)
+    return f': did you mean "{close}"?' if close else ""
 
 
 def output_of(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Sequence[Path | str]) -> Path | str:

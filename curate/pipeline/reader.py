@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from curate.core import registry
-from curate.core.stage import Options, Stage
-from curate.pipeline.messages import describe, dotted, explain, mistakes
+from curate.core.conflicts import RightOptions
+from curate.core.stage import Stage
+from curate.pipeline.messages import describe, dotted
 from curate.pipeline.options import PipelineError
+from curate.pipeline.validation import validate
 from curate.storage import redacted
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Reader:
     def __init__(self, path: Path, settings: Sequence[str]) -> None:
         self.path, self.settings = path, settings
         self.problems: list[Problem] = []
+        self.stages: list[Stage | RightOptions] = []
+        """Every stage, as far as its options are right."""
         self.marks: dict[tuple[str | int, ...], Node | str] = {}
 
     # YAML -> plain values with marks
@@ -156,7 +160,7 @@ class Reader:
         lines: list[str] = []
         for p in sorted(set(self.problems), key=lambda p: (p.line, p.column, p.message)):
             lines.append(f"{p.origin}: {p.message}" if p.origin else f"{self.path}:{p.line}:{p.column}: {p.message}")
-        raise PipelineError("\n".join(lines))
+        raise PipelineError("\n".join(lines), lines)
 
     # typed
     # ---------------------------------------------------------------------------------------------------------------
@@ -168,16 +172,17 @@ class Reader:
         if not isinstance(values, dict):
             self.problem(where, f"{what} takes a mapping of options, found {describe(values)}")
             return None
-        for key in [k for k in values if k not in model.model_fields]:
+        unknown = [k for k in values if k not in model.model_fields]
+        for key in unknown:
             hint = _COMMA if values[key] is None and str(key).isdecimal() else _hint(model, what, str(key))
             self.problem((*where, key), f'{what} has no option "{key}": {hint}', at_key=True)
-        try:
-            known_values = {k: v for k, v in values.items() if k in model.model_fields}
-            return model.build(known_values) if issubclass(model, Options) else model.model_validate(known_values)
-        except ValidationError as error:
-            for one in mistakes(error.errors()):
-                self.problem((*where, *one["loc"]), f"{dotted((what, *one['loc']))}: {explain(one)}")
-            return None
+        meant = {option for key in unknown for option in _meant(model, str(key))}
+        result = validate(model, {k: v for k, v in values.items() if k in model.model_fields}, meant)
+        for one in result.mistakes:
+            self.problem((*where, *one.where), f"{dotted((what, *one.where))}: {one.message}")
+        if issubclass(model, Stage) and result.right is not None:
+            self.stages.append(result.right)
+        return result.made
 
 
 def _hint(model: type[BaseModel], stage: str, key: str) -> str:
@@ -192,6 +197,13 @@ def _hint(model: type[BaseModel], stage: str, key: str) -> str:
     hint = registry.nearest(key, known)
     is_list = hint.startswith("choose") and len(known) > _MANY
     return f"`curate {stage} --help` lists its options" if is_list and issubclass(model, Stage) else hint
+
+
+def _meant(model: type[BaseModel], key: str) -> list[str]:
+    """The options that a key which is none likely stands for."""
+    option, _ = model.counterpart(key) if issubclass(model, Stage) else ("", "")
+    near = registry.closest(key, list(model.model_fields))
+    return [*(one for one in option.split(" or ") if one), *([near] if near else [])]
 
 
 def entry_name(entry: Any) -> str | None:

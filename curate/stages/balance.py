@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from curate.core.conflicts import check_rules
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
@@ -123,8 +124,7 @@ class Balance(DatasetStage):
 
     @model_validator(mode="after")
     def _check_base(self) -> Self:
-        if self.base and self.epochs:
-            raise ValueError("base and epochs both say how often pictures are repeated: give one of them")
+        check_rules(self, (_one_count,))
         return self
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
@@ -222,3 +222,8 @@ def _table(shares: Mapping[str, Share], settings: Mapping[str, Concept], often: 
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
+
+
+def _one_count(options: Balance) -> Iterator[str]:
+    if options.base and options.epochs:
+        yield "base and epochs both say how often pictures are repeated: give one of them"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from curate.core.cache import cache_folder
 from curate.core.digests import text_digest
+from curate.core.registry import closest
 from curate.names import safe
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
@@ -82,8 +82,8 @@ def problem(address: str, *, writes: bool = False) -> str:
         where = "keep keys in the environment or in the store's own settings"
         return f"{redacted(address)} has a key or a password in it, which a pipeline must not hold: {where}"
     if protocol not in _known_protocols():
-        close = difflib.get_close_matches(protocol, _USUAL, 1)
-        hint = f'did you mean "{close[0]}://"?' if close else "s3://, gs:// and hf://datasets/ are usual"
+        close = closest(protocol, _USUAL)
+        hint = f'did you mean "{close}://"?' if close else "s3://, gs:// and hf://datasets/ are usual"
         return f'"{protocol}://" is no kind of address that is known: {hint}'
     if (not rest.strip("/") or rest.startswith("/")) and protocol != "memory":
         return f"{address} names no bucket: write {protocol}://BUCKET/FOLDER"

@@ -13,6 +13,8 @@ from curate.core.registry import nearest
         ("oft", 'did you mean "diag-oft"?'),  # "boft" is spelled more alike
         ("bofd", 'did you mean "boft"?'),
         ("lora", 'did you mean "dylora"?'),  # a word of two choices: the spelling decides
+        ("B_Lora", 'did you mean "b-lora"?'),  # capitals and dashes do not matter
+        ("dia", 'did you mean "diag-oft"?'),  # its beginning
         ("zzzz", "choose from: boft, diag-oft, dylora, a-lora, b-lora"),
     ],
 )

@@ -428,6 +428,24 @@ def test_every_mistake_of_one_stage_is_named(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        # a wrong value hides no conflict of other options, and is no reason for one
+        ("rank: abc, schedule: cosin, cycles: 3, unet_lr: 0, text_lr: 0", ["rank", "schedule", "unet_lr and text_lr"]),
+        # nor does an unknown key
+        ("shedule: cosine-restarts, cycles: 3, factor: 4", ["shedule", "factor has no effect"]),
+        # what a rule does not ask for may be wrong
+        ("seed: x, caption_variants: lines, caption_form: lines", ["seed", "caption_form lines means"]),
+        ("rank: abc, base: toyy", ["rank", 'base: unknown base model "toyy"']),
+    ],
+)
+def test_conflicts_are_told_beside_wrong_values(place: Path, options: str, messages: list[str]) -> None:
+    lines = mistakes(place, with_stages("convert", "export", f"train: {{{options}}}"))
+    assert len(lines) == len(messages)
+    assert all(any(message in line for line in lines) for message in messages)
+
+
+@pytest.mark.parametrize(
     ("stage", "message"),
     [
         ("resize: {max_side: big}", "resize.max_side: must be a whole number, not 'big'"),

@@ -197,7 +197,7 @@ def test_a_limit_of_its_own_decides_what_is_dropped(tmp_path: Path, photo: Pixel
     [
         ({"blur": 50}, "blur takes a number from 0 to 1 (0 is sharp, 1 is blurred), not 50"),
         (["blur=much"], "blur takes a number"),
-        ({"blurr": 1}, "'blurr' is not a fault: choose from blur, blocks"),
+        ({"blurr": 1}, "'blurr' is not a fault: did you mean \"blur\"?"),
         ({"damaged": 1.5}, "damaged takes no limit"),
         (5, "takes names of faults, or a mapping"),
     ],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from curate.core.record import Record
+from curate.core.registry import nearest
 
 Fault = Literal["blur", "blocks", "noise", "blank", "aspect", "small", "damaged", "enlarged", "border"]
 
@@ -26,7 +27,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 def limit(fault: Any, given: Any) -> float | None:
     """A limit as it was given; None for the stage's own. Raises ValueError."""
     if fault not in get_args(Fault):
-        raise ValueError(f"{fault!r} is not a fault: choose from {', '.join(get_args(Fault))}")
+        raise ValueError(f"{fault!r} is not a fault: {nearest(str(fault), get_args(Fault))}")
     if given is None or given is True:
         return None
     if fault not in _RANGES:

@@ -61,7 +61,7 @@ def _misfits(options: TrainOptions, family: Family) -> Iterator[InputError]:
 def _says_something(options: TrainOptions, name: str) -> bool:
     """Whether an option has another value than its default."""
     value: Any = getattr(options, name)
-    return value != type(options).model_fields[name].default
+    return value != TrainOptions.model_fields[name].default
 
 
 def _flow(options: TrainOptions, family: Family) -> FlowSchedule:

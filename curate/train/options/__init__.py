@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
 
+from curate.core.conflicts import check_rules
 from curate.train.options import (
     ai_toolkit,
     base,
@@ -85,26 +87,17 @@ class TrainOptions(
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if found := list(self.conflicts()):
-            raise ValueError("\n".join(found))
+        check_rules(self, _RULES)
         return self
 
-    def conflicts(self) -> Iterator[str]:
-        """What does not go together, a sentence each."""
-        yield from optimizer.conflicts(self)
-        yield from network.conflicts(self)
-        # an option that was given and could do nothing is a mistake to be told of, not to be passed over
-        given = {o for o in self.model_fields_set if getattr(self, o) != type(self).model_fields[o].default}
-        for option, (needed, works) in NEEDS.items():
-            # what the base's family refuses altogether is refused once, with the base
-            if option in given and option not in objective.BY_FAMILY and not works(self):
-                yield f"{option} has no effect without {needed}"
-        if self.unet_lr == 0 and self.text_lr == 0:
-            yield "unet_lr and text_lr are both 0: nothing would be trained"
-        if self.min_timestep >= self.max_timestep:
-            yield f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}"
-        if self.ztsnr and self.prediction == "epsilon":
-            yield "ztsnr needs v-prediction: at zero SNR the input contains nothing but noise"
+
+def _idle(option: str, options: TrainOptions) -> Iterator[str]:
+    """An option that was given and could do nothing is a mistake to be told of, not to be passed over."""
+    given = option in options.model_fields_set and getattr(options, option) != TrainOptions.model_fields[option].default
+    needed, works = NEEDS[option]
+    # what the base's family refuses altogether is refused once, with the base
+    if given and option not in objective.BY_FAMILY and not works(options):
+        yield f"{option} has no effect without {needed}"
 
 
 def imported(paths: Any) -> kohya.Imported:
@@ -163,6 +156,14 @@ NEEDS: Mapping[str, tuple[str, Callable[[TrainOptions], bool]]] = {
     **watch.NEEDS,
 }
 """Options that do something only beside others: what they need, in words and as a test."""
+
+_RULES = (
+    *optimizer.CONFLICTS,
+    *network.CONFLICTS,
+    *data.CONFLICTS,
+    *(partial(_idle, option) for option in NEEDS),
+    *objective.CONFLICTS,
+)
 
 UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, optimizer, run, data, objective, output, watch)))
 """Options that change no byte of the LoRA."""

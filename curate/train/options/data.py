@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from curate import samples
 from curate.captions import EXTENSIONS
@@ -131,16 +131,18 @@ class DataOptions(BaseModel):
             self.caption_wildcards,
         )
 
-    @model_validator(mode="after")
-    def _variants_are_read(self) -> Self:
-        if self.caption_reading.is_list and self.caption_variants != "one":
-            raise ValueError("caption_variants has no effect with .json files, which list several captions themselves")
-        if self.caption_variants == "files" and self.caption_extension not in EXTENSIONS:
-            raise ValueError("caption_variants files means .txt and .caption files: leave caption_extension out")
-        if self.caption_variants == "lines" and self.caption_form == "lines":
-            raise ValueError("caption_form lines means one tag a line, caption_variants lines one caption: give one")
-        return self
 
+def _variants(options: DataOptions) -> Iterator[str]:
+    if options.caption_reading.is_list and options.caption_variants != "one":
+        yield "caption_variants has no effect with .json files, which list several captions themselves"
+    elif options.caption_variants == "files" and options.caption_extension not in EXTENSIONS:
+        yield "caption_variants files means .txt and .caption files: leave caption_extension out"
+    if options.caption_variants == "lines" and options.caption_form == "lines":
+        yield "caption_form lines means one tag a line, caption_variants lines one caption: give one"
+
+
+CONFLICTS = (_variants,)
+"""What does not go together, a sentence each."""
 
 NEEDS: dict[str, tuple[str, Callable[[DataOptions], bool]]] = {
     "keep_tokens": ("shuffle or tag_dropout", lambda o: o.shuffle or o.tag_dropout > 0),

@@ -182,17 +182,24 @@ class NetworkOptions(BaseModel):
         return value
 
 
-def conflicts(options: NetworkOptions) -> Iterator[str]:
-    """What does not go together, a sentence each."""
+def _rank_units(options: NetworkOptions) -> Iterator[str]:
     own = algorithm(options.algo)
     ranks = [rank or own.rank for rank in (options.rank, options.conv_rank)]
     if "dylora_unit" in own.options and any(rank % options.dylora_unit for rank in ranks):
         yield f"{options.algo}'s rank is not a multiple of dylora_unit {options.dylora_unit}"
-    shaped = [o for o in SHAPED if getattr(options, o) != type(options).model_fields[o].default]
-    if options.rank_from_file and shaped:
+
+
+def _shape_of_file(options: NetworkOptions) -> Iterator[str]:
+    if not options.rank_from_file:
+        return
+    shaped = [o for o in SHAPED if getattr(options, o) != NetworkOptions.model_fields[o].default]
+    if shaped:
         verb = "has" if len(shaped) == 1 else "have"
         yield f"{', '.join(shaped)} {verb} no effect with rank_from_file: the file says it"
 
+
+CONFLICTS = (_rank_units, _shape_of_file)
+"""What does not go together, a sentence each."""
 
 BY_BLOCK = ("block_ranks", "block_alphas", "conv_block_ranks", "conv_block_alphas")
 SHAPED = (

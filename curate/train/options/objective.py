@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -75,6 +75,18 @@ class ObjectiveOptions(BaseModel):
     )
 
 
+def _timesteps(options: ObjectiveOptions) -> Iterator[str]:
+    if options.min_timestep >= options.max_timestep:
+        yield f"min_timestep {options.min_timestep} is not below max_timestep {options.max_timestep}"
+
+
+def _zero_snr(options: ObjectiveOptions) -> Iterator[str]:
+    if options.ztsnr and options.prediction == "epsilon":
+        yield "ztsnr needs v-prediction: at zero SNR the input contains nothing but noise"
+
+
+CONFLICTS = (_timesteps, _zero_snr)
+"""What does not go together, a sentence each."""
 NEEDS: dict[str, tuple[str, Callable[[ObjectiveOptions], bool]]] = {
     "huber_c": ("loss huber or smooth-l1", lambda o: o.loss != "l2"),
     "huber_schedule": ("loss huber or smooth-l1", lambda o: o.loss != "l2"),

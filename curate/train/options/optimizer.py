@@ -118,12 +118,17 @@ class OptimizerOptions(BaseModel):
         return value
 
 
-def conflicts(options: OptimizerOptions) -> Iterator[str]:
-    """What does not go together, a sentence each."""
+def _own_schedule(options: OptimizerOptions) -> Iterator[str]:
     if options.optimizer in OWN_SCHEDULE and options.schedule not in (None, "constant", "constant-with-warmup"):
         yield f"optimizer {options.optimizer} needs a constant learning rate: leave schedule out, or set it to constant"
+
+
+def _no_warmup(options: OptimizerOptions) -> Iterator[str]:
     if options.schedule == "constant-with-warmup" and options.warmup == 0:
         yield "schedule constant-with-warmup with warmup 0 is constant: give one of them"
+
+
+def _own_rate(options: OptimizerOptions) -> Iterator[str]:
     if relative_step(options):
         rates = (options.learning_rate, options.unet_lr or None, options.text_lr or None)
         set_here = (*rates, options.schedule, options.warmup)
@@ -132,6 +137,15 @@ def conflicts(options: OptimizerOptions) -> Iterator[str]:
                 "adafactor with relative_step=True sets its own rate: leave out learning rates, schedule and "
                 "warmup, or give relative_step=False"
             )
+
+
+def _no_rate(options: OptimizerOptions) -> Iterator[str]:
+    if options.unet_lr == 0 and options.text_lr == 0:
+        yield "unet_lr and text_lr are both 0: nothing would be trained"
+
+
+CONFLICTS = (_own_schedule, _no_warmup, _own_rate, _no_rate)
+"""What does not go together, a sentence each."""
 
 
 def _trains_both(o: OptimizerOptions) -> bool:
