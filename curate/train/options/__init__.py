@@ -163,6 +163,7 @@ _RULES = (
     *data.CONFLICTS,
     *(partial(_idle, option) for option in NEEDS),
     *objective.CONFLICTS,
+    *base.CONFLICTS,
 )
 
 UNKEYED = frozenset[str]().union(*(g.UNKEYED for g in (base, network, optimizer, run, data, objective, output, watch)))

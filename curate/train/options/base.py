@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
@@ -83,6 +83,13 @@ class BaseOptions(BaseModel):
     )
 
 
+def _zero_snr(options: BaseOptions) -> Iterator[str]:
+    if options.ztsnr and options.prediction == "epsilon":
+        yield "ztsnr needs v-prediction: at zero SNR the input contains nothing but noise"
+
+
+CONFLICTS = (_zero_snr,)
+"""What does not go together, a sentence each."""
 NEEDS: dict[str, tuple[str, Callable[[BaseOptions], bool]]] = {}
 LATER = frozenset(("text_encoder",))
 """Options that came later: at their defaults they are no part of a run's identity."""

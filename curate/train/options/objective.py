@@ -80,12 +80,7 @@ def _timesteps(options: ObjectiveOptions) -> Iterator[str]:
         yield f"min_timestep {options.min_timestep} is not below max_timestep {options.max_timestep}"
 
 
-def _zero_snr(options: ObjectiveOptions) -> Iterator[str]:
-    if options.ztsnr and options.prediction == "epsilon":
-        yield "ztsnr needs v-prediction: at zero SNR the input contains nothing but noise"
-
-
-CONFLICTS = (_timesteps, _zero_snr)
+CONFLICTS = (_timesteps,)
 """What does not go together, a sentence each."""
 NEEDS: dict[str, tuple[str, Callable[[ObjectiveOptions], bool]]] = {
     "huber_c": ("loss huber or smooth-l1", lambda o: o.loss != "l2"),
