@@ -10,7 +10,7 @@ from curate.captions.encoding import (
     read_text,
     read_together,
 )
-from curate.captions.files import EXTENSIONS, MASK, Beside, caption_file, sort_files
+from curate.captions.files import EXTENSIONS, LISTS, MASK, Beside, caption_file, sort_files
 from curate.captions.folder import FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
@@ -20,6 +20,7 @@ from curate.captions.wording import Wording, draw, first, longest, odd_choice, o
 
 __all__ = [
     "EXTENSIONS",
+    "LISTS",
     "MARKER",
     "MASK",
     "UTF8",

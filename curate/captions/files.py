@@ -13,7 +13,8 @@ EXTENSIONS = (".txt", ".caption")
 """Endings of captions in the order in which they are looked for."""
 MASK, CONDITION = "-masklabel.png", "-condlabel.png"
 """OneTrainer's files beside a picture: what of it counts, and what it is conditioned on."""
-_LISTS = frozenset(("metadata.jsonl", "metadata.csv", "meta_cap.json", "meta_lat.json", "captions.json"))
+LISTS = frozenset(("metadata.jsonl", "metadata.csv", "meta_cap.json", "meta_lat.json", "captions.json"))
+"""Files of other programs that hold the captions of a whole folder."""
 _OTHERS = (".cap", ".tags", ".json", ".csv", ".md")
 
 
@@ -102,7 +103,7 @@ def _label_messages(place: str, labels: Sequence[str], pictures: Sequence[str]) 
 
 
 def _text_messages(place: str, names: Sequence[str], pictures: Sequence[str], endings: Sequence[str]) -> Iterable[str]:
-    lists = [n for n in names if n.lower() in _LISTS]
+    lists = [n for n in names if n.lower() in LISTS]
     if lists:
         yield f"{place}: not read: {_some(lists)}; captions are read from a text file beside each picture"
     others = [n for n in names if n.lower().endswith(_OTHERS) and not n.endswith(tuple(endings)) and n not in lists]

@@ -38,6 +38,8 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
         which = counted(len(missing), "picture has", "pictures have")
         ending = other_endings((p.path for p in missing), missing[0].subset.extension)
         hint = f"the captions end in {ending}: train with --caption-extension {ending}, or " if ending else ""
+        if lists := _lists(missing):
+            hint = f"{' and '.join(lists)} may have them, but is not read here: "
         yield Finding(
             "caption-missing",
             f"{which} no caption: a trainer uses the words of the folder, or nothing at all",
@@ -62,6 +64,12 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             "save it as UTF-8 text",
             tuple(_place(p) for p in unreadable),
         )
+
+
+def _lists(pictures: Sequence[CheckedPicture]) -> list[str]:
+    """Files beside pictures that hold the captions of a whole folder, by name."""
+    places = dict.fromkeys(p.subset.place for p in pictures)
+    return sorted({name for place in places for name in captions.LISTS if (place / name).is_file()})
 
 
 def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:

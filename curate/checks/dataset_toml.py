@@ -12,8 +12,10 @@ from curate.checks.findings import Finding, Place
 from curate.core.counting import counted
 from curate.errors import InputError
 from curate.names import folder_name
+from curate.train.options import imported
 
 _NAME = "dataset.toml"
+_PLANNED = frozenset(("resolution", "batch", "bucket_min", "bucket_max", "bucket_step", "upscale"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,24 @@ def find(folder: Path) -> Path | None:
     """The file in a folder that names datasets: dataset.toml first, else the first other TOML that does."""
     files = sorted(folder.glob("*.toml"), key=lambda p: (p.name != _NAME, p.name))
     return next((file for file in files if "datasets" in _load(file, {})), None)
+
+
+def unreadable(folder: Path) -> Finding | None:
+    """A dataset.toml in the folder that is no TOML, so that it names nothing."""
+    file = folder / _NAME
+    try:
+        _load(file, None if file.is_file() else {})
+    except InputError as error:
+        message = f"{_NAME} cannot be read as TOML: sd-scripts stops; the folders are checked as if it were not there"
+        return Finding("dataset-file", message, error.remedy, (Place(_NAME, str(error.__cause__)),))
+    return None
+
+
+def training_values(file: Path) -> tuple[dict[str, Any], set[str]]:
+    """Options that the plan depends on, as the file sets them for all pictures; and those that differ between them."""
+    read = imported(str(file))
+    unlike = {problem.option for problem in read.problems}
+    return {name: value for name, value in read.values.items() if name in _PLANNED - unlike}, unlike
 
 
 def read(file: Path) -> tuple[list[Row], list[Finding]]:

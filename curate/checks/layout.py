@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from curate.checks import dataset_toml
 from curate.checks.findings import Finding, Place
@@ -26,6 +26,8 @@ _REG = frozenset(("reg", "regs", "regularization", "regularisation", "reg_data",
 _VALIDATION = frozenset(("val", "valid", "validation", "eval"))
 _OTHERS = frozenset((masks.FOLDER, TRAINED, "log", "logs", "model", "models", "sample", "samples", "output", "outputs"))
 """Folders beside the concepts' that hold what a trainer wrote, or masks."""
+_SET_THERE = {"resolution": "resolution", "batch": "batch size"}
+"""Options that a dataset.toml may set, and the words for them."""
 _NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*[xX×]?\s*[-_ .]")
 """A name that begins with a number, as one does who means repeats."""
 
@@ -53,7 +55,8 @@ class Subset:
 class Layout:
     """The folders that are trained, and what is wrong with how they are laid out.
 
-    root  the folder that a trainer is given
+    root    the folder that a trainer is given
+    values  options of training that a dataset.toml sets
     """
 
     root: Path
@@ -61,6 +64,7 @@ class Layout:
     subsets: list[Subset]
     findings: list[Finding] = field(default_factory=list[Finding])
     notes: list[str] = field(default_factory=list[str])
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def read_layout(target: Path) -> Layout:
@@ -85,7 +89,9 @@ def read_layout(target: Path) -> Layout:
         layout.subsets = [_renamed(one, target) for one in layout.subsets]
         layout.subsets += _beside(target, inner)
         return layout
-    return _of_names(target, inner)
+    layout = _of_names(target, inner)
+    layout.findings += filter(None, [dataset_toml.unreadable(target)])
+    return layout
 
 
 def has_pictures(folder: Path, deep: bool = False) -> bool:
@@ -188,7 +194,12 @@ def _of_toml(root: Path, file: Path) -> Layout:
             layout.subsets.remove(same)
             subset = dataclasses.replace(same, repeats=same.repeats + row.repeats)
         layout.subsets.append(subset)
-    layout.notes.append(f"Folders and repeats are those of {file.name}.")
+    layout.values, unlike = dataset_toml.training_values(file)
+    *named, last = ["Folders", "repeats", *(words for name, words in _SET_THERE.items() if name in layout.values)]
+    layout.notes.append(f"{', '.join(named)} and {last} are those of {file.name}.")
+    layout.notes += [
+        f"Its datasets differ in {_SET_THERE[name]}: give --{name}." for name in unlike & _SET_THERE.keys()
+    ]
     return layout
 
 

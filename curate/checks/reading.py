@@ -11,9 +11,11 @@ from pathlib import Path
 
 from curate import captions, images, names
 from curate.captions import Beside, Caption, Decoded
+from curate.checks.findings import Finding, Place
 from curate.checks.folder import CaptionFile, CheckedFolder, CheckedMask, CheckedPicture
 from curate.checks.layout import Subset, read_layout
 from curate.core.caption_options import CaptionReading
+from curate.core.counting import counted
 from curate.errors import InputError
 from curate.images import masks as mask_files
 from curate.scan import legible
@@ -55,6 +57,7 @@ def read_folder(
         deeper += [whole.name(p) for p in _deeper(subset, subsets)]
     if not pictures:
         raise InputError(f"no pictures in {target}", "give a folder of pictures, or of folders such as 10_zwx dog")
+    layout.findings += _empty(subsets, pictures, deeper)
     return dataclasses.replace(
         whole,
         pictures=tuple(pictures),
@@ -66,13 +69,28 @@ def read_folder(
     )
 
 
+def _empty(subsets: Sequence[Subset], pictures: Sequence[CheckedPicture], deeper: Sequence[str]) -> Iterator[Finding]:
+    """Folders of concepts in which no picture lies, not even one too deep."""
+    filled = {p.subset.name for p in pictures}
+    empty = [s.name for s in subsets if s.role == "train" and s.name not in filled]
+    empty = [name for name in empty if not any(file.startswith(f"{name}/") for file in deeper)]
+    if empty:
+        which, its = counted(len(empty), "folder has", "folders have"), "its" if len(empty) == 1 else "their"
+        yield Finding(
+            "folder-empty",
+            f"{which} no pictures: {its} trigger words are not trained",
+            "put the pictures there, or delete the folder",
+            tuple(Place(name) for name in empty),
+        )
+
+
 def _of_subset(
     whole: CheckedFolder, subset: Subset, reading: CaptionReading, sizes: Sizes | None
 ) -> tuple[list[CheckedPicture], list[Path]]:
     """The pictures of a subset, and the caption files that belong to none."""
     place = subset.place
     with os.scandir(place) as entries:
-        files = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+        files = [entry.name for entry in entries if not entry.name.startswith(".") and _is_file(entry)]
     beside = captions.sort_files(place.name, files, lambda n: images.may_be_picture(place / n), subset.extension)
     before = "" if (name := whole.name(place)) == "." else f"{name}/"
     alone = [place / n for n in _alone(files, beside, subset)]
@@ -96,6 +114,11 @@ def _of_subset(
             error = "" if width else "its size is unknown"
             pictures.append(CheckedPicture(file, name, subset, caption, mask, width, height, error=error))
     return pictures, alone
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link to one that is gone: trainers list that, and stop where they open it."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry))  # noqa: PTH110
 
 
 def _alone(files: Sequence[str], beside: Beside, subset: Subset) -> Iterator[str]:

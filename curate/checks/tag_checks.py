@@ -86,10 +86,10 @@ def _unknown(folder: CheckedFolder, tagged: Sequence[CheckedPicture], settings: 
     if holders:
         names = sorted(holders, key=lambda t: (-len(holders[t]), t))
         shown = ", ".join(captions.spaced(t) for t in names[:5]) + (" …" if len(names) > 5 else "")
-        which = counted(len(names), "tag is", "tags are")
+        which, them = counted(len(names), "tag is", "tags are"), "it" if len(names) == 1 else "them"
         yield Finding(
             "vocabulary",
-            f"{which} not in {vocabulary.title}, so the base has hardly learned them: {shown}",
+            f"{which} not in {vocabulary.title}, so the base has hardly learned {them}: {shown}",
             f"correct the spelling, or use a tag of the list: {command(folder, 'tags rename', 'OLD', 'TAG')}",
             tuple(place for name in names for place in holders[name]),
         )

@@ -81,10 +81,10 @@ def _split(folder: CheckedFolder, tokenizer: Any) -> Iterator[Finding]:
     if spelled:
         names = sorted(spelled, key=lambda w: (-len(holders[w]), w))
         shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-        which = counted(len(names), "word is", "words are")
+        which, them = counted(len(names), "word is", "words are"), "it" if len(names) == 1 else "them"
         yield Finding(
             "token-split",
-            f"{which} unknown to the base's tokenizer, which spells them in pieces: {shown}",
+            f"{which} unknown to the base's tokenizer, which spells {them} in pieces: {shown}",
             "use words that the base knows, and short trigger words such as zwx or ohwx",
             tuple(place for name in names for place in holders[name]),
         )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 CHECKS: Mapping[str, str] = {
     "unreadable": "pictures that cannot be opened",
+    "dataset-file": "a dataset.toml that cannot be read",
     "dataset-folder": "folders that a dataset.toml names and that are not there",
     "folder-name": "folder names without a whole number of repeats",
+    "folder-empty": "folders of concepts without pictures",
     "loose-pictures": "pictures outside the N_name folders",
     "deeper-pictures": "pictures in folders inside a concept's folder",
     "format": "picture formats that trainers do not read",

@@ -13,6 +13,7 @@ from typing import Any
 
 from curate import checks, folder
 from curate.checks import CheckedFolder, CheckResult, Skipped, read_folder, run_checks
+from curate.checks.layout import read_layout
 from curate.checks.measure import MeasureMask, MeasurePicture
 from curate.checks.settings import Settings, command
 from curate.core import registry
@@ -58,7 +59,7 @@ def check(options: CheckOptions) -> CheckResult:
     from curate.checks.plan import plan
     from curate.diffusion.frame import frame
 
-    base = base_of(options.target, options.values)
+    base = base_of(options.target, {**read_layout(options.target).values, **options.values})
     whole = read_folder(options.target, base.options.caption_reading, options.validation, options.reg)
     # a base is counted without weights; a pickled one is known once all of it is read
     outlined = frame(base.traits, base.name, base.place) if _has_names(base.place) else None

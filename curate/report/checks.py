@@ -42,11 +42,12 @@ def show(result: CheckResult, stream: TextIO, *, only_traps: bool = False) -> No
 
 def _trap(out: Console, finding: Finding) -> None:
     out.print(Text.assemble(("trap: ", "bold yellow"), visible(finding.message)))
-    named = [str(place) for place in finding.places[:_NAMED]]
-    for line in named:
-        _indented(out, Text(visible(line), style="dim"), 4)
-    if len(finding.places) > _NAMED:
-        _indented(out, Text(f"and {len(finding.places) - _NAMED:,} more", style="dim"), 4)
+    # a line that says "and 1 more" has room for that one
+    shown = len(finding.places) if len(finding.places) == _NAMED + 1 else _NAMED
+    for place in finding.places[:shown]:
+        _indented(out, Text(visible(str(place)), style="dim"), 4)
+    if len(finding.places) > shown:
+        _indented(out, Text(f"and {len(finding.places) - shown:,} more", style="dim"), 4)
     _indented(out, Text.assemble(("remedy: ", "green"), visible(finding.remedy)), 2)
 
 

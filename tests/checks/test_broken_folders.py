@@ -182,6 +182,20 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
         every(sd_scripts(SUBSETS.format(cat=10)), rename("cat", "cats")),
         "dataset-folder", ["dataset.toml"], "image_dir",
     ),
+    "a dataset.toml that is no TOML": (
+        every(sd_scripts(SUBSETS.format(cat=10) + "[[broken")), "dataset-file", ["dataset.toml"], "correct the line",
+    ),
+    "a folder without pictures": (
+        every(lambda root: (root / "5_void").mkdir()), "folder-empty", ["5_void"], "delete the folder",
+    ),
+    "a link to a picture that is gone": (
+        every(lambda root: (root / DOG / "x.png").symlink_to("/nowhere/x.png"), write(f"{DOG}/x.txt", "zwx dog, x")),
+        "unreadable", [f"{DOG}/x.png"], "get them again",
+    ),
+    "captions in a metadata.jsonl alone": (
+        every(*(gone(f"{DOG}/{s}.txt") for s in "abcd"), write(f"{DOG}/metadata.jsonl", "{}")),
+        "caption-missing", [f"{DOG}/{s}.png" for s in "abcd"], "metadata.jsonl may have them",
+    ),
     "a dataset.toml with half a repeat": (
         sd_scripts(SUBSETS.format(cat=1.5)), "folder-name", ["dataset.toml"], "num_repeats = 10",
     ),
@@ -193,11 +207,11 @@ def test_each_trap_is_named_with_its_remedy(title: str, tmp_path: Path) -> None:
     broken, name, named, remedy = BROKEN[title]
     root = good(tmp_path / "set")
     broken(root)
-    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in root.rglob("*")}
     finding = the(checked(root), name)
     assert files(finding) == named
     assert remedy in finding.remedy
-    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before, "the folder was written to"
+    assert {path: path.lstat().st_mtime_ns for path in root.rglob("*")} == before, "the folder was written to"
 
 
 def test_a_choice_that_is_torn_is_named_where_choices_are_drawn(tmp_path: Path) -> None:
@@ -242,6 +256,15 @@ def test_a_good_folder_has_nothing_but_a_plan(tmp_path: Path) -> None:
     assert (plan["shown_per_epoch"], plan["steps_per_epoch"]) == (80, 80)
     assert plan["steps"] == plan["epochs"] * 80
     assert plan["estimate"]["disk_gib"]["LoRA"] > 0
+
+
+def test_a_dataset_toml_sets_the_resolution_and_the_batch_size_of_the_plan(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    sd_scripts(SUBSETS.format(cat=10).replace("128", "64\nbatch_size = 4"))(root)
+    plan = checked(root).plan
+    assert (plan["buckets"], plan["batch"], plan["steps_per_epoch"]) == ({"64x64": 8}, 4, 20)
+    assert plan["notes"] == ["Folders, repeats, resolution and batch size are those of dataset.toml."]
+    assert checked(root, values={"base": "tiny", "batch": 2}).plan["batch"] == 2, "what is given stands above the file"
 
 
 def test_good_folders_of_other_layouts(tmp_path: Path) -> None:
