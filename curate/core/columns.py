@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
 from typing import Any, TypeVar
 
-from curate.core.packed import Packing
+from curate.core.packed import Packing, compressed, decompressed
 
 T = TypeVar("T")
 
@@ -28,10 +27,10 @@ def columns(kind: type[T], nested: Mapping[str, type[Any]], as_written: Collecti
     def dumps(values: Sequence[Any]) -> bytes:
         plain = [_column(list(map(get, values)), name in as_written) for name, get, _ in flat]
         deep = [_taken(list(map(own[0][1], values)), slots) for own, slots in inner.values()]
-        return pickle.dumps((len(values), plain, deep), pickle.HIGHEST_PROTOCOL)
+        return compressed((len(values), plain, deep))
 
     def loads(packed: bytes) -> list[Any]:
-        count, plain, deep = pickle.loads(packed)
+        count, plain, deep = decompressed(packed)
         made = _objects(kind, flat, count, plain)
         for (name, (own, slots)), taken in zip(inner.items(), deep, strict=True):
             _fill(made, own, [(False, _objects(nested[name], slots, count, taken))])

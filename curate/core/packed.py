@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from curate.core.blocks import Blocks
+
 T = TypeVar("T")
 
 _BLOCK = 64
@@ -17,31 +19,36 @@ _OPEN = 8
 """Blocks that stay unpacked for who reads here and there: executors hand records back nearly in order."""
 
 
-def plain_dumps(values: Sequence[Any]) -> bytes:
-    """What any values that pickle are packed with."""
-    return pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+def compressed(value: Any) -> bytes:
+    """Any value that pickles as few bytes."""
+    return zlib.compress(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), 1)
+
+
+def decompressed(packed: bytes) -> Any:
+    """The value again."""
+    return pickle.loads(zlib.decompress(packed))
 
 
 @dataclass(frozen=True)
 class Packing(Generic[T]):
     """How values become bytes, and bytes the values again."""
 
-    dumps: Callable[[Sequence[T]], bytes] = plain_dumps
-    loads: Callable[[bytes], list[T]] = pickle.loads
+    dumps: Callable[[Sequence[T]], bytes] = compressed
+    loads: Callable[[bytes], list[T]] = decompressed
 
 
 class Packed(Sequence[T], Generic[T]):
     """Values that pickle, in order; more can be appended. What is read is equal to what was given, not the same.
 
-    The last values stay as they are until a block of them is full. Only one thread may append or read by number; others
-    may go through it meanwhile.
+    The last values stay as they are until a block of them is full. Large sequences are kept on the disk in part. Only
+    one thread may append or read by number; others may go through it meanwhile.
     """
 
     __slots__ = ("_blocks", "_open", "_packing", "_tail")
 
     def __init__(self, values: Iterable[T] = (), packing: Packing[T] | None = None) -> None:
         self._packing: Packing[T] = packing or Packing()
-        self._blocks: list[bytes] = []
+        self._blocks = Blocks()
         self._tail: list[T] = []
         self._open: dict[int, list[T]] = {}
         for value in values:
@@ -51,15 +58,17 @@ class Packed(Sequence[T], Generic[T]):
         """Adds a value at the end."""
         self._tail.append(value)
         if len(self._tail) == _BLOCK:
-            self._blocks.append(zlib.compress(self._packing.dumps(self._tail), 1))
+            self._blocks.append(self._packing.dumps(self._tail))
             self._tail = []
 
     def __len__(self) -> int:
         return len(self._blocks) * _BLOCK + len(self._tail)
 
     def __iter__(self) -> Iterator[T]:
-        for block in self._blocks:
-            yield from self._unpacked(block)
+        number = 0
+        while number < len(self._blocks):  # there may come more meanwhile
+            yield from self._packing.loads(self._blocks[number])
+            number += 1
         yield from self._tail
 
     def __getitem__(self, index: Any) -> Any:
@@ -72,11 +81,8 @@ class Packed(Sequence[T], Generic[T]):
         return self._tail[within] if number == len(self._blocks) else self._block(number)[within]
 
     def _block(self, number: int) -> list[T]:
-        values = self._open.pop(number, None) or self._unpacked(self._blocks[number])
+        values = self._open.pop(number, None) or self._packing.loads(self._blocks[number])
         self._open[number] = values  # the one read last goes last
         if len(self._open) > _OPEN:
             del self._open[next(iter(self._open))]
         return values
-
-    def _unpacked(self, block: bytes) -> list[T]:
-        return self._packing.loads(zlib.decompress(block))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from curate.core.columns import columns
+from curate.core.hex_text import hex_apart
 from curate.core.packed import Packed
 from curate.errors import InputError
 
@@ -122,6 +123,7 @@ class Record:
 
 FINGERPRINT = "fingerprint"
 """The fact that holds hashes of a picture, which are kept by content and not with the record of each picture."""
+_PARTS = "parts"
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Record))
 
@@ -170,7 +172,19 @@ def typed(plain: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-PACKING = columns(Record, {"image": Image}, as_written=["facts"])
+def _without_hashes(record: Record) -> tuple[Record, str]:
+    """The record, and the hashes of its picture's parts, of which there are many."""
+    own = record.facts.get(FINGERPRINT)
+    if not own or not own.get(_PARTS):
+        return record, ""
+    return changed(record, {"facts": {**record.facts, FINGERPRINT: {**own, _PARTS: ""}}}), own[_PARTS]
+
+
+def _put_hashes(record: Record, hashes: str) -> None:
+    record.facts[FINGERPRINT][_PARTS] = hashes
+
+
+PACKING = hex_apart(columns(Record, {"image": Image}, as_written=["facts"]), _without_hashes, _put_hashes)
 """How records are packed."""
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,17 +13,18 @@ from pydantic import Field
 
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
-from curate.core.record import Manifest, Record
+from curate.core.packed import Packed
+from curate.core.record import FINGERPRINT, PACKING, Manifest, Record
 from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
 from curate.core.user_changes import MOVED_FROM, UNTRANSFORMED
-from curate.errors import interruption
 from curate.folder import source_key
 from curate.images.duplicates import VERSION
-from curate.images.duplicates.grouping import FACT, LEADS, Match, choose
+from curate.images.duplicates.grouping import FACT, Match, choose
 from curate.images.duplicates.inheritance import inherit
-from curate.images.duplicates.keeper import Rule, by_name, is_noisier
+from curate.images.duplicates.keeper import Rule, is_noisier
 
 if TYPE_CHECKING:
+    from curate.images.duplicates.compared import Compared
     from curate.images.duplicates.likeness import Likeness
 
 
@@ -73,84 +72,45 @@ class _Search(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The records with the fact `alike`. Raises Interrupted once the user stops: half a search is no result."""
+        from curate.images.duplicates import compared, matches
+
         if any(map(_before, manifest)):
             manifest = Manifest(map(_as_it_came, manifest), unique=True)
-        alike: dict[str, dict[str, tuple[float, float]]] = {}
-        first: dict[tuple[str, str], tuple[int, str]] = {}
-        # names and hashes alone: there may be a million
-        rows = (self._row(number, record) for number, record in enumerate(manifest) if _is_compared(record))
-        for _, _, key, number, pixels, concepts in sorted(rows):
-            places = [(pixels, concept) for concept in concepts]
-            same = next((first[place] for place in places if place in first), (number, key))
-            for place in places:
-                first.setdefault(place, same)
-            if same[0] != number:
-                alike.setdefault(same[1], {})[key] = (1.0, 1.0)
-        leaders: set[str] = set()
+        rows = compared.read((n, r, self._places(r)) for n, r in enumerate(manifest) if _is_compared(r))
+        found = matches.Matches()
+        first = rows.first_equal()
+        copies = np.flatnonzero(first != np.arange(len(first)))
+        for one, copy in zip(rows.numbers[first[copies]].tolist(), rows.numbers[copies].tolist(), strict=True):
+            found.add(one, copy)
         if self.near:
-            order = [number for number, _ in dict.fromkeys(first.values())]
-            first.clear()
-            for one, other, likeness, leads in self._near(manifest, order, env):
-                alike.setdefault(one.key, {})[other.key] = (likeness.correlation, likeness.share)
-                leaders.update({one.key} if leads else ())
-        facts = {key: {FACT: found, **({LEADS: True} if key in leaders else {})} for key, found in alike.items()}
-        if not facts:
-            return manifest
-        return Manifest((r.noting(**facts[r.key]) if r.key in facts else r for r in manifest), unique=True)
+            rows = rows[np.flatnonzero(first == np.arange(len(first)))]
+            for one, other, likeness, leads in self._near(manifest, rows, env):
+                found.add(one, other, (likeness.correlation, likeness.share), leads=leads)
+        return found.noted(manifest)
 
-    def _row(self, number: int, record: Record) -> tuple[bool, int, str, int, str, tuple[str, ...]]:
-        """The record's place in order of name, its key, its number, its pixels, and where its equals are looked for."""
-        return (
-            *by_name(record),
-            number,
-            record.facts["fingerprint"]["pixels"],
-            tuple(sorted(_concepts(record))) if not self.across else ("",),
-        )
+    def _places(self, record: Record) -> Sequence[str]:
+        """Where a record's equals are looked for."""
+        return sorted(_concepts(record)) if not self.across else ("",)
 
-    def _near(
-        self, manifest: Manifest, order: Sequence[int], env: Env
-    ) -> Generator[tuple[Record, Record, Likeness, bool]]:
-        """Two that are alike, and whether the first one leads a crowd; `order` are the numbers of those compared."""
-        from curate.images.duplicates import crowds
+    def _near(self, manifest: Manifest, rows: Compared, env: Env) -> Generator[tuple[int, int, Likeness, bool]]:
+        """Numbers of two records that are alike, how alike, and whether the first one leads a crowd."""
         from curate.images.duplicates.candidates import candidates
         from curate.images.duplicates.comparison import Comparison, Limits
+        from curate.images.duplicates.near import near_matches
 
-        place = {number: index for index, number in enumerate(order)}
-
-        def prints(name: str) -> Iterator[tuple[int, str]]:
-            return (
-                (place[number], record.facts["fingerprint"][name])
-                for number, record in enumerate(manifest)
-                if number in place
-            )
-
-        def row(index: int) -> Record:
-            return manifest[order[index]]
-
-        whole = np.zeros(len(order), np.uint64)
-        for index, text in prints("whole"):
-            whole[index] = int(text, 16)
-        parts = ((index, _unpacked(text)) for index, text in prints("parts")) if self.crops else ()
-        pairs = sorted(candidates(whole, parts, self.distance))
-        if not self.across:
-            pairs = [(a, b) for a, b in pairs if not _concepts(row(a)).isdisjoint(_concepts(row(b)))]
+        place = np.full(len(manifest), -1)
+        place[rows.numbers] = np.arange(len(rows.numbers))
+        hashes = ((int(i), r.facts[FINGERPRINT]) for i, r in zip(place, manifest, strict=True) if i >= 0)
+        parts = ((i, _unpacked(own["parts"])) for i, own in hashes) if self.crops else ()
+        pairs = candidates(rows.whole, parts, self.distance)
+        pairs = pairs if self.across else rows.in_one_concept(pairs)
+        # without their hashes they are read here and there many times as fast
+        bare = Packed((_without_fingerprint(r) for r in manifest), PACKING)
         limits = Limits(self.correlation, self.difference, self.smallest, self.crops, self.variants)
         compare = Comparison(lambda record: _pixels(record, env), limits)
-        plain, crowded = crowds.split(pairs)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-
-            def likenesses(some: Sequence[tuple[int, int]]) -> list[Likeness | None]:
-                if env.stopping():
-                    raise interruption()
-                return list(pool.map(compare, [(row(a), row(b)) for a, b in some]))
-
-            for start in range(0, len(plain), 64):
-                some = plain[start : start + 64]
-                for (a, b), likeness in zip(some, likenesses(some), strict=True):
-                    if likeness is not None:
-                        yield row(a), row(b), likeness, False
-            for a, b, likeness in crowds.search(crowded, lambda i: compare.preview(row(i)), likenesses):
-                yield row(a), row(b), likeness, likeness.share == 1
+        numbers = rows.numbers
+        for a, b, likeness, leads in near_matches(pairs, lambda i: bare[int(numbers[i])], compare, env.stopping):
+            yield int(numbers[a]), int(numbers[b]), likeness, leads
 
 
 class Dedupe(DatasetStage):
@@ -276,6 +236,11 @@ def _pixels(record: Record, env: Env) -> Pixels:
 def _concepts(record: Record) -> frozenset[str]:
     """The record's concept, and the one from which a person moved it."""
     return frozenset({record.concept, record.facts.get(MOVED_FROM, record.concept)})
+
+
+def _without_fingerprint(record: Record) -> Record:
+    facts = {name: fact for name, fact in record.facts.items() if name != FINGERPRINT}
+    return dataclasses.replace(record, facts=facts)
 
 
 def _unpacked(parts: str) -> NDArray[np.uint64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.images.duplicates.likeness import Likeness
+from curate.images.duplicates.pairs import Indexes, Pairs
 
 _CROWD = 64  # a picture that resembles more than so many others by its hash is in a crowd
 _PATIENCE = 8  # of a crowd, each picture is compared with the most similar ones until so many in a row differ from it
@@ -19,22 +19,21 @@ Pair = tuple[int, int]
 Match = tuple[int, int, Likeness]
 
 
-def split(pairs: Iterable[Pair]) -> tuple[list[Pair], dict[int, list[int]]]:
-    """The pairs outside of crowds, all of which are compared; of those in crowds, the later ones by the earlier."""
-    pairs = list(pairs)
-    degree = Counter(index for pair in pairs for index in pair)
-    plain: list[Pair] = []
-    crowded: dict[int, list[int]] = {}
-    for a, b in pairs:
-        if max(degree[a], degree[b]) > _CROWD:
-            crowded.setdefault(a, []).append(b)
-        else:
-            plain.append((a, b))
-    return plain, crowded
+def split(pairs: Pairs) -> tuple[Pairs, dict[int, Indexes]]:
+    """The pairs outside of crowds, all of which are compared; of those in crowds, the later ones by the earlier.
+
+    The pairs are in ascending order.
+    """
+    degree = np.bincount(pairs.ravel())
+    in_crowd = (degree[pairs] > _CROWD).any(axis=1)
+    crowded = pairs[in_crowd]
+    starts = np.flatnonzero(np.diff(crowded[:, 0], prepend=-1))
+    others = np.split(crowded[:, 1], starts[1:])
+    return pairs[~in_crowd], dict(zip(crowded[starts, 0].tolist(), others, strict=False))
 
 
 def search(
-    crowded: dict[int, list[int]],
+    crowded: Mapping[int, Indexes],
     preview: Callable[[int], NDArray[Any] | None],
     compare: Callable[[Sequence[Pair]], Sequence[Likeness | None]],
 ) -> Iterator[Match]:
@@ -48,7 +47,7 @@ def search(
     for one in sorted(crowded):
         if one in represented:
             continue
-        others = [other for other in crowded[one] if other not in represented]
+        others = [other for other in crowded[one].tolist() if other not in represented]
         fruitless = 0
         for start in range(0, len(others), _PATIENCE):
             if start == 0:
@@ -60,6 +59,7 @@ def search(
                     yield one, other, likeness
                     if likeness.share == 1:
                         represented.add(other)
+                        looks.pop(other, None)
             if fruitless >= _PATIENCE:
                 break
         looks.pop(one, None)

@@ -13,6 +13,7 @@ from curate.core.stage import Pixels
 from curate.images.duplicates import crowds
 from curate.images.duplicates.grouping import FACT, LEADS, choose
 from curate.images.duplicates.likeness import Likeness, likeness, small
+from curate.images.duplicates.pairs import Pairs
 
 SAME = Likeness(0.99, 1.0)
 
@@ -37,16 +38,20 @@ class Compared:
         return picture(self.kinds[index], index)
 
 
+def all_pairs(count: int) -> Pairs:
+    return np.array(list(itertools.combinations(range(count), 2)))
+
+
 def test_what_resembles_few_others_is_compared_with_all_of_them() -> None:
-    pairs = list(itertools.combinations(range(20), 2))
-    assert crowds.split(pairs) == (pairs, {})
+    plain, crowded = crowds.split(all_pairs(20))
+    assert plain.tolist() == all_pairs(20).tolist() and not crowded
 
 
 def test_copies_in_a_crowd_are_compared_with_one_of_them() -> None:
     compared = Compared([0] * 300)
-    plain, crowded = crowds.split(itertools.combinations(range(300), 2))
+    plain, crowded = crowds.split(all_pairs(300))
     matches = list(crowds.search(crowded, compared.preview, compared))
-    assert not plain and {(a, b) for a, b, _ in matches} == {(0, b) for b in range(1, 300)}
+    assert not len(plain) and {(a, b) for a, b, _ in matches} == {(0, b) for b in range(1, 300)}
     assert compared.count == 299
 
 
@@ -54,7 +59,7 @@ def test_different_pictures_in_a_crowd_are_compared_with_the_most_similar_few() 
     kinds = [n // 2 for n in range(300)]  # of each picture one copy
     np.random.default_rng(0).shuffle(kinds)
     compared = Compared(kinds)
-    _, crowded = crowds.split(itertools.combinations(range(300), 2))
+    _, crowded = crowds.split(all_pairs(300))
     matches = {(a, b) for a, b, _ in crowds.search(crowded, compared.preview, compared)}
     assert matches == {(a, b) for a, b in itertools.combinations(range(300), 2) if kinds[a] == kinds[b]}
     assert compared.count < 20 * 300
@@ -94,5 +99,5 @@ def test_of_many_blanks_those_of_nearly_one_color_are_compared_first() -> None:
     def preview(index: int) -> NDArray[np.uint8]:
         return np.full((16, 16, 3), colors[index], np.uint8)
 
-    list(crowds.search({0: list(range(1, 1001))}, preview, compare))
+    list(crowds.search({0: np.arange(1, 1001)}, preview, compare))
     assert asked[0] == 1000
