@@ -21,13 +21,15 @@ table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;opacity:.7}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;
 overflow-wrap:anywhere;min-width:6rem}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th{overflow-wrap:break-word}
+.n{text-align:right;font-variant-numeric:tabular-nums;min-width:0}td.n{white-space:nowrap}
 td img{max-height:72px;max-width:112px;object-fit:contain;object-position:left;display:block}
 .listing td:first-child{width:128px}.listing td:last-child{min-width:13rem}
-@media(max-width:700px){th,td{padding:.25rem .3rem}.listing td img{max-width:72px}
-.listing td,.listing td:first-child{width:auto;min-width:4.6rem}.listing td:last-child{min-width:9rem}}
+@media(max-width:700px){th,td{padding:.25rem .3rem;min-width:4.6rem}.n{min-width:0}.listing td img{max-width:72px}
+.listing th{min-width:0}.listing td:first-child{width:auto}.listing td:last-child{min-width:9rem}}
 .sheet td img{max-height:180px;max-width:none}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
+@media(max-width:700px){.bar{min-width:4rem}}
 .bar i{position:absolute;inset:0 auto 0 0;background:var(--mark);opacity:.35}
 .bar span{position:relative;padding:0 .4rem;font-variant-numeric:tabular-nums}
 .notes{padding:0;list-style:none}.notes li{margin:.25rem 0;overflow-wrap:anywhere}

@@ -114,6 +114,13 @@ def test_all_pictures_by_page(tab: Any) -> None:
     assert names(tab) == seen[:48]
 
 
+def test_at_usual_width_no_table_is_cut_off(tab: Any) -> None:
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    cut = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert (tab.locator("#balance th").count(), tab.evaluate(cut)) == (11, 0)
+    tab.set_viewport_size({"width": 420, "height": 900})
+
+
 def test_pictures_beside_the_page_are_shown(tab: Any) -> None:
     first = tab.locator("#list-pictures img").first
     first.scroll_into_view_if_needed()
