@@ -155,6 +155,10 @@ class Store(PersonTables):
         last = "SELECT max(path) FROM written GROUP BY substr(path, 1, instr(path, '/'))"
         return [Written(*row) for row in self.read(f"SELECT * FROM written WHERE path IN ({last}) ORDER BY path")]
 
+    def written_paths(self) -> Iterator[str]:
+        """The paths of all pictures of ours in the folder, in order."""
+        return (path for (path,) in self.iterate("SELECT path FROM written ORDER BY path"))
+
     def count_written(self) -> int:
         """How many pictures of ours the folder holds."""
         return int(self.read("SELECT count(*) FROM written")[0][0])

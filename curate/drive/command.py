@@ -255,7 +255,6 @@ def _publish(c: Command, session: Session, before: Manifest, after: Manifest, mo
     present = after.present
     paths = places(c.stage, c.source, present, files, moved)
     folder.publish(after, paths, c.target, store, session.env, tell, journal=journal)
-    folder.report_encodings(c.target, store, tell)
     if journal is None:
         return
     taken = {c.source.absolute() / p for p in paths.values()}

@@ -4,7 +4,6 @@ from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edi
 from curate.folder.compare import caption_path, same_text
 from curate.folder.edit_matching import source_key
 from curate.folder.edits import Changes, keep_caption_edits, read_changes
-from curate.folder.encodings import report_encodings
 from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.instruction_matching import Instructions
 from curate.folder.journal import Journal
@@ -36,7 +35,6 @@ __all__ = [
     "read_changes",
     "recognize",
     "remove",
-    "report_encodings",
     "report_foreign_pictures",
     "restore",
     "restore_pictures",

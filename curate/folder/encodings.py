@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from curate import captions
 from curate.core.events import Listener, Note
-from curate.core.store import Store
 from curate.errors import InputError
-from curate.folder.compare import caption_path, holds
 
 
-def report_encodings(folder: Path, store: Store, tell: Listener) -> None:
-    """Names, folder by folder, the captions that are not plain UTF-8, and those that are no text."""
+def report_encodings(folder: Path, paths: Iterable[str], tell: Listener) -> None:
+    """Names, folder by folder, those of some captions that are not plain UTF-8, and those that are no text."""
     places: dict[str, list[Path]] = {}
-    for row in store.each_written(records=False):
-        if row.caption_path and holds(f"{folder}/{row.caption_path}", row.caption):
-            continue
-        path = caption_path(folder, row)
-        if path and not _is_plain(f"{folder}/{path}"):
+    for path in sorted(paths):
+        if not _is_plain(f"{folder}/{path}"):
             places.setdefault(PurePosixPath(path).parent.as_posix(), []).append(folder / path)
     for place, files in places.items():
         texts = captions.read_together(files)

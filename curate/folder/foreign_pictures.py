@@ -16,7 +16,7 @@ _APART = frozenset({"lora", "samples", masks.FOLDER})
 
 def report_foreign_pictures(folder: Path, store: Store, tell: Listener) -> list[str]:
     """Tells of each picture that the ledger does not know; those in `N_name` folders are trained."""
-    ours = {*(row.path for row in store.each_written(records=False)), *store.side_files("mask")}
+    ours = {*store.written_paths(), *store.side_files("mask")}
     foreign = [path for path in pictures(folder) if path not in ours and path.partition("/")[0] not in _APART]
     for path in foreign:
         place = PurePosixPath(path).parts[0]

@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 
 from curate import images
 from curate.core.events import Listener, Note
+from curate.core.files import inside
 from curate.core.store import LEDGER, Store, Written
 from curate.core.user_changes import Identity, RepeatsOverride
 from curate.folder import unplaced_captions
@@ -84,10 +85,11 @@ def pictures(folder: Path) -> list[str]:
 def files(folder: Path) -> list[str]:
     """The paths of all files but those of the ledger, sorted."""
     paths: list[str] = []
+    relative = inside(folder)
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name != LEDGER]
-        relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        paths += [(relative / name).as_posix() for name in names]
+        start = "" if place == str(folder) else f"{relative(place)}/"
+        paths += [start + name for name in names]
     return sorted(paths)
 
 

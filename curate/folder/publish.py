@@ -27,6 +27,7 @@ from curate.folder.compare import (
     read_text,
     same_text,
 )
+from curate.folder.encodings import report_encodings
 from curate.folder.journal import Journal
 from curate.folder.state import FolderState, Published, with_record
 from curate.folder.written_rows import ROWS
@@ -62,13 +63,16 @@ def is_current(
     try:
         state = FolderState(folder, store, env, tell, None)
         records = manifest.present
-        return (
+        current = (
             state.is_current(records, paths)
             and masks.is_current(state, records, paths)
             and unplaced_captions.is_current(state, records)
         )
     except InputError:
         return False
+    if current:
+        report_encodings(folder, state.maybe_misread, tell)
+    return current
 
 
 class _Publisher(FolderState):
@@ -99,6 +103,7 @@ class _Publisher(FolderState):
             return ((records[number], row) for number, row in zip(numbers, rows, strict=True))
 
         self._carry_out(records, paths, pairs, todo, targets, texts)
+        report_encodings(self.folder, self.maybe_misread, self.tell)
         return self.result
 
     def _carry_out(
@@ -282,9 +287,11 @@ class _Publisher(FolderState):
             return
         path = self.folder / name
         found = read_text(path)
+        if found is not None or record.edited is not None:
+            self.maybe_misread.append(name)
         if found is not None and same_text(found, text):
             return
-        if found is not None and not self._is_ours(name, found):
+        if found is not None and not self._is_ours(row, name, found):
             self.tell(Note("warning", f"{name} was written by hand: it is kept as it is", key=row.key))
             return
         if self.journal is not None:
@@ -292,9 +299,12 @@ class _Publisher(FolderState):
         self.result.captions += 1
         self.files.write_text(path, text)
 
-    def _is_ours(self, caption: str, text: str) -> bool:
+    def _is_ours(self, row: Written, caption: str, text: str) -> bool:
         """Whether a caption file holds what we wrote, an edit that the ledger keeps, or in place what was imported."""
+        before = self.rows.get(row.path)
+        if before is not None and before.caption_path == caption and self.wrote(before, text):
+            return True  # as most are: the index of all captions takes a kilobyte for each
         about = self.captions.get(fold(caption), ())
         if self.journal is not None and not self.imported.isdisjoint(captions.readings(text)):
             return True
-        return any(self.wrote(row, text) for row in about)
+        return any(self.wrote(one, text) for one in about)

@@ -97,6 +97,8 @@ class FolderState:
         self.edits = store.edits()
         self.intended = Packed(store.intended(records=False), packing=ROWS)
         """What a run that was killed was about to write, which is forgotten once this one intends something."""
+        self.maybe_misread: list[str] = []
+        """Captions that are not, byte by byte, what was generated: an editor may have saved them in any way."""
         self.origins: set[str] = set()
         self.imported: set[str] = set()
         self.result = Published()
@@ -167,10 +169,14 @@ class FolderState:
                 return False
             self.report_hand_made(row)
         path = self.caption_name(record, row)
-        if path and holds(f"{self.folder}/{path}", text):
+        if path and record.edited is None and holds(f"{self.folder}/{path}", text):
             return True
         found = read_text(f"{self.folder}/{path}") if path else ""
-        return found is not None and same_text(found, text)
+        if found is None or not same_text(found, text):
+            return False
+        if path:
+            self.maybe_misread.append(path)
+        return True
 
     def caption_name(self, record: Record, row: Written) -> str:
         """Where the caption belongs, generated or edited; "" where there is none."""

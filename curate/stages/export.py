@@ -80,7 +80,6 @@ class Export(DatasetStage):
         paths = self.paths(present)
         folder.publish(manifest, paths, env.output, store, env, tell)
         folder.report_foreign_pictures(env.output, store, tell)
-        folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
         wanted = self._extras(present, paths, env)
         for name in _TEXTS:
@@ -109,7 +108,6 @@ class Export(DatasetStage):
         if not archives.is_current(env.output, self._archives(present, paths, env), store):
             return False
         folder.report_foreign_pictures(env.output, store, tell)
-        folder.report_encodings(env.output, store, tell)
         self._warn(present, tell)
         return True
 
