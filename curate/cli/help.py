@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from curate.cli.usage_errors import PARSING, Checks, check_errors, parsing_errors, summary
 from curate.core.registry import closest, nearest
 
 EVERY_STAGE = "Common options"
@@ -25,22 +26,37 @@ class Command(TyperCommand):
     """
 
     usual: Collection[str] = ()
+    checks: Checks | None = None
+    """What the command looks at before it works: asked, too, where the command line cannot be read whole."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As click does; another program's name of an option is answered with ours."""
+        """As click does; but all errors are told at once, and another program's name of an option with ours."""
+        words = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as raised:
-            error: Any = raised
-            # typer carries a click of its own, whose exceptions it does not export
+            if type(raised).__name__ not in PARSING:
+                raise
+        errors, known = parsing_errors(self, ctx, words)
+        others = check_errors(type(self).checks, known)
+        for error in errors:
             if type(error).__name__ == "BadParameter":
                 from curate.pipeline.messages import plain
 
                 error.message = plain(error.message)
-            if type(error).__name__ != "NoSuchOption":
-                raise
+        if len(errors) == 1 and not others:
+            raise errors[0]
+        return ctx.fail(summary(errors, others))
+
+    def meant(self, error: Any, ctx: Any) -> list[str]:
+        """The parameters that an error of an option is about; adds to that of one that is none what it is here."""
+        flags = {str(error.option_name)}
+        if type(error).__name__ == "NoSuchOption":
+            before = str(error.message)
             self._say_what_is_meant(error, ctx.command_path)
-            raise
+            flags = set(str(error.message).removeprefix(before).rstrip(".?").split())
+        options = [one for one in self.params if one.param_type_name == "option"]
+        return [str(one.name) for one in options if flags.intersection((*one.opts, *one.secondary_opts))]
 
     def _say_what_is_meant(self, error: Any, path: str) -> None:
         """Adds to the parser's error of an option that is none what it is here, or the nearest one."""
@@ -132,9 +148,10 @@ def write_sections(formatter: Any, sections: Mapping[str, Rows]) -> None:
             formatter.write_dl(rows)
 
 
-def command_class(usual: Collection[str]) -> type[Command]:
+def command_class(usual: Collection[str], checks: Checks | None = None) -> type[Command]:
     """A command class whose short help page shows these options."""
-    return type("Command", (Command,), {"usual": frozenset(usual)})
+    own = staticmethod(checks) if checks else None
+    return type("Command", (Command,), {"usual": frozenset(usual), "checks": own})
 
 
 def _flag(option: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.cli import lora_make
-from curate.cli.help import Command, Group
+from curate.cli import lora_checks, lora_make
+from curate.cli.help import Command, Group, command_class
 from curate.cli.lora_options import (
     OUTPUT,
     Base,
@@ -21,8 +21,9 @@ from curate.cli.lora_options import (
     base_weights,
 )
 from curate.cli.results import Json, print_json
+from curate.cli.usage_errors import Arguments
 from curate.core.counting import counted
-from curate.errors import InputError
+from curate.core.findings import raise_together
 
 if TYPE_CHECKING:
     pass
@@ -111,15 +112,15 @@ def _plain_check(one: Any) -> dict[str, Any]:
     return {"path": one.path, "family": one.family, "passed": one.passed, "programs": programs, "problems": problems}
 
 
-for name, command in (
-    ("resize", lora_make.resize_command),
-    ("merge", lora_make.merge_command),
-    ("extract", lora_make.extract_command),
+for name, command, checks in (
+    ("resize", lora_make.resize_command, lora_checks.resize_checks),
+    ("merge", lora_make.merge_command, lora_checks.merge_checks),
+    ("extract", lora_make.extract_command, lora_checks.extract_checks),
 ):
-    app.command(name, cls=Command)(command)
+    app.command(name, cls=command_class((), checks))(command)
 
 
-@app.command("convert", cls=Command)
+@app.command("convert", cls=command_class((), lora_checks.convert_checks))
 def convert_command(
     file: File,
     out: Annotated[
@@ -146,6 +147,7 @@ def convert_command(
     as_json: Json = False,
 ) -> None:
     """Rename the layers of a LoRA for another program. The weights stay the same, bit for bit."""
+    raise_together(lora_checks.convert_checks(Arguments(locals())))
     from curate.lora.convert import convert
     from curate.lora.file import open_lora
 
@@ -160,7 +162,7 @@ def convert_command(
         typer.echo(f"left out, because it belongs to no layer: {key}", err=True)
 
 
-@app.command("metadata", cls=Command)
+@app.command("metadata", cls=command_class((), lora_checks.metadata_checks))
 def metadata_command(
     file: File,
     out: Annotated[
@@ -188,14 +190,10 @@ def metadata_command(
     as_json: Json = False,
 ) -> None:
     """Show a file's metadata, or write a copy with other metadata. The tensors stay the same."""
+    raise_together(lora_checks.metadata_checks(Arguments(locals())))
     from curate.cli.pairs import pair
     from curate.lora import metadata
 
-    changes = bool(values or remove or private or strip)
-    if changes != (out is not None):
-        if changes:
-            raise InputError("where to write is not said", f"-o NEW.safetensors, or -o {file} --force")
-        raise InputError("--out has no effect without a change", "add --set, --remove, --private or --strip")
     if out is None:
         print_json(metadata.values_of(str(file)))
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from curate.cli import lora_checks
 from curate.cli.lora_options import (
     Base,
     BaseModel,
@@ -36,8 +37,9 @@ from curate.cli.lora_options import (
     base_weights,
 )
 from curate.cli.results import Json, print_json
+from curate.cli.usage_errors import Arguments
 from curate.core.counting import counted
-from curate.errors import InputError
+from curate.core.findings import raise_together
 
 if TYPE_CHECKING:
     from curate.diffusion.base_weights import BaseWeights
@@ -62,10 +64,11 @@ def resize_command(
 
     LoHa, LoKr, OFT and full weights become a plain LoRA. The error is shown.
     """
+    given = Arguments(locals())
+    raise_together(lora_checks.resize_checks(given))
     from curate.lora.file import lora_paths
-    from curate.lora.recipes import chosen
 
-    recipes = chosen(recipe or (), rank, conv_rank, size, rescale, with_base=base is not None)
+    recipes = lora_checks.recipes_of(given, recipe or ())
     paths = list(lora_paths(file))
     weights = base_weights(base, offline)
     into_folder = len(paths) * len(recipes) > 1 or out.is_dir()
@@ -127,13 +130,12 @@ def merge_command(
     as_json: Json = False,
 ) -> None:
     """Merge LoRAs into one LoRA, exactly or to a rank. With --base, merge them into a base model."""
-    from curate.lora.recipes import chosen
+    given = Arguments(locals())
+    raise_together(lora_checks.merge_checks(given))
     from curate.lora.weights import weighted
 
     if rank or recipe:
-        recipes = chosen([recipe] if recipe else [], rank, None, None, None, with_base=base is not None)
-        if base is not None and not recipes[0].needs_base:
-            raise InputError("a base model has no ranks", "leave out --rank and --recipe, or --base")
+        recipes = lora_checks.recipes_of(given, [recipe] if recipe else [])
         reports = _resize(loras, recipes, [out], base_weights(base, offline), precision, force, False, as_json)
         if as_json:
             print_json(reports)
@@ -177,6 +179,7 @@ def extract_command(
     as_json: Json = False,
 ) -> None:
     """Make a LoRA from the difference between two models."""
+    raise_together(lora_checks.extract_checks(Arguments(locals())))
     from curate.lora import tables
     from curate.lora.extract import Limits, extract, open_model
 

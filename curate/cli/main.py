@@ -100,12 +100,13 @@ def _mount(arguments: Sequence[str]) -> None:
         if name in sample.SUMMARIES:
             continue
         if called == name:
-            from curate.cli.stages import stage_command
+            from curate.cli.stages import stage_checks, stage_command
 
             stage = registry.stage(name)
-            app.command(
-                name, cls=command_class(stage.usual), short_help=_short(stage.__doc__ or name), rich_help_panel=_STAGES
-            )(stage_command(name, stage))
+            own = command_class(stage.usual, stage_checks(name, stage))
+            app.command(name, cls=own, short_help=_short(stage.__doc__ or name), rich_help_panel=_STAGES)(
+                stage_command(name, stage)
+            )
         elif called not in _known():
             app.command(name, short_help=registry.stage_summary(name), rich_help_panel=_STAGES)(_only_listed)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.cli.common_options import COMMON, HELP_ALL_OPTION, PRINT_CONFIG, SOURCE
 from curate.cli.results import close, show
 from curate.cli.stage_options import field_option, field_value
+from curate.cli.usage_errors import Arguments, Checks
 from curate.core import option_names
 from curate.core.caption_options import CaptionReading, codec
 from curate.core.stage import Concept, Stage, adds_only
@@ -44,6 +45,22 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
     carry_out.__name__ = name
     carry_out.__signature__ = inspect.Signature(list(_parameters(stage)))  # type: ignore[attr-defined]
     return carry_out
+
+
+def stage_checks(name: str, stage: type[Stage]) -> Checks:
+    """What is wrong with the options of a stage's command, asked where others could not be read."""
+
+    def checks(given: Arguments) -> Iterator[Callable[[], object]]:
+        fields = stage.model_fields
+        typed = {
+            field: field_value(fields[field], value, field)
+            for field, value in given.values_read.items()
+            if field in fields and value not in (None, [])
+        }
+        with _typed_names(stage):
+            yield lambda: validated(name, stage, typed, given.wrong)
+
+    return checks
 
 
 def _names(stage: type[Stage]) -> frozenset[str]:
@@ -128,11 +145,14 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
     close(drive.command(command), given["as_json"], given["strict"])
 
 
-def validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
-    """The options of a command, typed. Raises InputError that names each wrong one as it is written."""
+def validated(name: str, model: type[Any], options: dict[str, Any], wrong: Collection[str] = ()) -> Any:
+    """The options of a command, typed; `wrong` are those that could not be read.
+
+    Raises InputError that names each wrong one as it is written.
+    """
     from curate.pipeline import validate
 
-    result = validate(model, options)
+    result = validate(model, options, wrong)
     if not result.mistakes:
         return result.made
     lines = [
@@ -140,7 +160,9 @@ def validated(name: str, model: type[Any], options: dict[str, Any]) -> Any:
         for one in result.mistakes
     ]
     listed = result.made is None and name != "run"
-    raise InputError("\n".join(lines), f"`curate {name} --help` lists the options" if listed else "")
+    error = InputError("\n".join(lines), f"`curate {name} --help` lists the options" if listed else "")
+    error.parts = [InputError(line) for line in lines]
+    raise error
 
 
 def _encoding(name: str | None) -> str:

@@ -32,6 +32,12 @@ class Converted:
     ranks: tuple[str, ...] = ()
 
 
+def check_fused(to: str, fused: bool) -> None:
+    """Raises InputError for fused layers that a program has no names for."""
+    if fused and to not in FUSED:
+        raise InputError(f"{to} has no names for fused layers", f"choose {' or '.join(FUSED)}")
+
+
 def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False, fused: bool = False) -> Converted:
     """Writes a file under the names of kohya, diffusers, PEFT or ComfyUI.
 
@@ -48,8 +54,7 @@ def convert(file: LoraFile, to: str, target: Path, overwrite: bool = False, fuse
         )
     if to == "peft" and file.table.family.objective == "flow":
         raise InputError(f"PEFT's names are not known for {file.table.family.title}", "choose diffusers or comfyui")
-    if fused and to not in FUSED:
-        raise InputError(f"{to} has no names for fused layers", f"choose {' or '.join(FUSED)}")
+    check_fused(to, fused)
     output.check_target(target, overwrite, Names(to, file.table).folder_for)
     layers = {layer: canonical(file, layer) for layer in file.layers}
     table, ranks = file.table, list[str]()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from curate.adapters import tensor_file
 from curate.adapters.tensor_file import HASHES, TensorFile
+from curate.core.findings import combined
+from curate.core.registry import nearest
 from curate.errors import InputError
 from curate.lora import output
 from curate.lora.file import locate
@@ -86,16 +88,8 @@ def _changed(
     before: Mapping[str, str], values: Mapping[str, str], remove: Sequence[str], new_name: str, everything: bool
 ) -> dict[str, str]:
     """The metadata as they are to be; with a new name what is private is gone. Raises InputError."""
-    if missing := [key for key in remove if key not in before]:
-        from curate.core.registry import nearest
-
-        raise InputError(f'there is no "{missing[0]}" in the metadata', nearest(missing[0], list(before)))
-    if protected := [key for key in (*remove, *values) if key in NEEDED[:1]]:
-        raise InputError(f"{protected[0]} holds the strength of the LoRA", "leave it as it is")
-    if FORMAT in (*remove, *values):
-        raise InputError(
-            f"{FORMAT} is safetensors' own key: it names the library that wrote the tensors", "leave it as it is"
-        )
+    if wrong := list(_refused(before, values, remove)):
+        raise combined(wrong)
     after = dict(before)
     if everything:
         after = {k: v for k, v in after.items() if k in (*KEPT, *NEEDED) or k == "modelspec.architecture"}
@@ -104,12 +98,26 @@ def _changed(
     for key in remove:
         after.pop(key, None)
     for key, value in values.items():
-        if not key or len(key) > LONGEST_KEY:
-            raise InputError(f'"{key[:20]}…" is no key', "write KEY=VALUE")
-        if key in HASHES:
-            raise InputError(f"{key} is computed from the file", "leave it out")
         after[key] = value
     return after
+
+
+def _refused(before: Mapping[str, str], values: Mapping[str, str], remove: Sequence[str]) -> Iterator[InputError]:
+    for key in remove:
+        if key not in before:
+            yield InputError(f'there is no "{key}" in the metadata', nearest(key, list(before)))
+    for key in dict.fromkeys((*remove, *values)):
+        if key in NEEDED[:1]:
+            yield InputError(f"{key} holds the strength of the LoRA", "leave it as it is")
+        elif key == FORMAT:
+            yield InputError(
+                f"{key} is safetensors' own key: it names the library that wrote the tensors", "leave it as it is"
+            )
+    for key in values:
+        if not key or len(key) > LONGEST_KEY:
+            yield InputError(f'"{key[:20]}…" is no key', "write KEY=VALUE")
+        elif key in HASHES:
+            yield InputError(f"{key} is computed from the file", "leave it out")
 
 
 def _without_private(metadata: Mapping[str, str], new_name: str) -> dict[str, str]:

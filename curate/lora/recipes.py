@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from curate.core.findings import raise_together
 from curate.core.registry import nearest
 from curate.errors import InputError
 
@@ -63,17 +64,21 @@ class Recipe:
 def parse(text: str) -> Recipe:
     """A recipe as written. Raises InputError that says what is wrong with it."""
     values: dict[str, float] = {}
-    for part in text.split(","):
-        key, _, value = part.strip().partition("=")
-        key = key.strip()
-        if key not in KEYS:
-            raise InputError(f'recipe "{text}": unknown word "{key}"', nearest(key, KEYS))
-        if key in values:
-            raise InputError(f'recipe "{text}": {key} is there twice')
-        values[key] = _number(text, key, value.strip())
+    raise_together([lambda part=part: _read(text, part, values) for part in text.split(",")])
     recipe = _recipe(text, values)
     _check(recipe, values)
     return recipe
+
+
+def _read(text: str, part: str, values: dict[str, float]) -> None:
+    """Adds a part of a recipe to `values`."""
+    key, _, value = part.strip().partition("=")
+    key = key.strip()
+    if key not in KEYS:
+        raise InputError(f'recipe "{text}": unknown word "{key}"', nearest(key, KEYS))
+    if key in values:
+        raise InputError(f'recipe "{text}": {key} is there twice')
+    values[key] = _number(text, key, value.strip())
 
 
 def _number(text: str, key: str, value: str) -> float:
@@ -148,12 +153,10 @@ def chosen(
 
     A size alone compares with the base where there is one, else with the LoRA's own layers. Raises InputError.
     """
-    if rescale is not None and not 0 < rescale < float("inf"):
-        raise InputError(f"--rescale {rescale:g} is no strength", "give a number above 0")
-    recipes = [parse(text) for text in texts]
+    recipes: list[Recipe] = []
+    checks: list[Callable[[], object]] = [lambda text=text: recipes.append(parse(text)) for text in texts]
+    raise_together([*checks, lambda: _check_size(size, recipes), lambda: _check_rescale(rescale)])
     if size is not None:
-        if any(one.size is not None or one.threshold is not None or one.share for one in recipes):
-            raise InputError("--size and --recipe both choose what is kept", "give one of them, or a recipe with size=")
         reference = "fro_ckpt" if with_base else "params"
         recipes = [Recipe(f"size={size}", {reference: 1.0}, size=bytes_of(size))]
     if not recipes and rank is None:
@@ -161,3 +164,16 @@ def chosen(
     recipes = recipes or [Recipe(f"rank={rank}")]
     own = {"rank": rank, "conv_rank": conv_rank, "rescale": rescale}
     return [replace(one, **{key: value for key, value in own.items() if value is not None}) for one in recipes]
+
+
+def _check_size(size: str | None, recipes: Sequence[Recipe]) -> None:
+    if size is None:
+        return
+    bytes_of(size)
+    if any(one.size is not None or one.threshold is not None or one.share for one in recipes):
+        raise InputError("--size and --recipe both choose what is kept", "give one of them, or a recipe with size=")
+
+
+def _check_rescale(rescale: float | None) -> None:
+    if rescale is not None and not 0 < rescale < float("inf"):
+        raise InputError(f"--rescale {rescale:g} is no strength", "give a number above 0")

@@ -132,3 +132,26 @@ def test_info_of_a_folder_and_of_what_is_no_lora(loras: Path, tmp_path: Path, ru
     assert [row["family"] for row in json.loads(run("info", loras, "--json")[1])] == ["SD 1.x"] * 2
     code, _, err = run("info", tmp_path)
     assert code == 2 and "holds no .safetensors file" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ("merge A no.safetensors --rank 0 --recipe foo=1,thr=2,bar", ["'-o'", "'--rank'", "foo", "bar", "no.saf"]),
+        ("merge A --recipe foo --base nobase.safetensors -o x", ["foo", "nobase.safetensors"]),
+        ("resize A no.safetensors --rescale 0 --size banana --recipe foo", ["'-o'", "no.saf", "--rescale", "foo"]),
+        ("resize A --precison fp16 --rank x", ["--precision", "'--rank'", "'-o'"]),
+        ("extract A nobase.safetensors -o x.ckpt", ["nobase.safetensors", "--rank 32", "must end with"]),
+        ("convert no.safetensors -o x.ckpt --to kohyaa --fused", ["no.safetensors", "'--to'"]),
+        ("metadata A --set title --set =x", ["'title'", "'=x'", "where to write"]),
+        ("check A --for comfy --for pefft", ['"comfyui"', '"peft"']),
+    ],
+)
+def test_all_that_is_wrong_is_told_at_once(
+    arguments: str, messages: list[str], loras: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*[loras / "a.safetensors" if word == "A" else word for word in arguments.split()])
+    assert code == 2 and "things are wrong" in err
+    assert [message for message in messages if message not in err] == []
+    assert "how much to keep" not in err and not list(tmp_path.iterdir())

@@ -1,0 +1,101 @@
+"""Usage errors: everything that is wrong with a command line at once, where its parser would end at the first."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from curate.core.conflicts import UnknowableError
+from curate.core.findings import failures
+from curate.errors import CurateError
+
+PARSING = ("BadParameter", "MissingParameter", "NoSuchOption", "BadOptionUsage")
+"""Errors after which the rest of a command line can still be read. typer does not export the classes."""
+
+
+class Arguments(Mapping[str, Any]):
+    """What a command line gives its command, by parameter; None for what is not given.
+
+    To ask for one that could not be read raises UnknowableError.
+    """
+
+    def __init__(self, values: Mapping[str, Any], wrong: Collection[str] = ()) -> None:
+        self.values_read, self.wrong = dict(values), frozenset(wrong)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.wrong:
+            raise UnknowableError(name)
+        return self.values_read.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_read)
+
+    def __len__(self) -> int:
+        return len(self.values_read)
+
+
+Checks = Callable[[Arguments], Iterable[Callable[[], object]]]
+"""What a command looks at before it works. Each check raises CurateError, and loads nothing heavy."""
+
+
+def parsing_errors(command: Any, ctx: Any, args: list[str]) -> tuple[list[Any], Arguments]:
+    """Every error of the parser's, and what can be read of the command line all the same."""
+    errors, (given, rest) = _parsed(command, ctx, list(args))
+    wrong = {name for error in errors for name in command.meant(error, ctx)}
+    is_short = bool(errors)  # the value of an unknown option may be the word that is missing
+    ctx.params.clear()
+    for parameter in command.get_params(ctx):
+        try:
+            parameter.handle_parse_result(ctx, given, rest)
+        except Exception as raised:
+            error: Any = raised
+            if type(error).__name__ not in PARSING:
+                raise
+            wrong.add(parameter.name)
+            if not (is_short and parameter.param_type_name == "argument"):
+                errors.append(error)
+    return errors, Arguments({name: value for name, value in ctx.params.items() if name not in wrong}, wrong)
+
+
+def _parsed(command: Any, ctx: Any, words: list[str]) -> tuple[list[Any], tuple[Mapping[str, Any], list[str]]]:
+    """Options that are none, or lack their value, and what the other words are."""
+    errors: list[Any] = []
+    while True:
+        try:
+            given, rest, _ = command.make_parser(ctx).parse_args(args=list(words))
+            return errors, (given, rest)
+        except Exception as raised:
+            error: Any = raised
+            if type(error).__name__ not in PARSING or not (left := _without(words, str(error.option_name))):
+                raise
+            errors.append(error)
+            words = left
+
+
+def _without(args: list[str], option: str) -> list[str]:
+    """The words without an option and its value; none where that leaves nothing, or it does not stand there."""
+    at = next((n for n, word in enumerate(args) if word == option or word.startswith(f"{option}=")), None)
+    if at is None:
+        return []
+    has_value = "=" not in args[at] and at + 1 < len(args) and not args[at + 1].startswith("-")
+    return args[:at] + args[at + 1 + has_value :]
+
+
+def check_errors(checks: Checks | None, arguments: Arguments) -> list[CurateError]:
+    """What the command's own checks find in what could be read."""
+    found: list[CurateError] = []
+    if checks is not None:
+        with contextlib.suppress(UnknowableError):
+            found = failures(checks(arguments))
+    return found
+
+
+def summary(parser: Iterable[Any], others: Iterable[CurateError]) -> str:
+    """All of them, a line each, with what to do below it; alone as it is."""
+    lines = [error.format_message() for error in parser]
+    lines += [error.message + (f"\n    {error.remedy}" if error.remedy else "") for error in others]
+    different = list(dict.fromkeys(lines))
+    if len(different) == 1:
+        return different[0]
+    return f"{len(different)} things are wrong:\n" + "\n".join(f"- {line}" for line in different)
