@@ -67,17 +67,17 @@ def _parsed(command: Any, ctx: Any, words: list[str]) -> tuple[list[Any], tuple[
             return errors, (given, rest)
         except Exception as raised:
             error: Any = raised
-            if type(error).__name__ not in PARSING or not (left := _without(words, str(error.option_name))):
+            if type(error).__name__ not in PARSING or (left := _without(words, str(error.option_name))) is None:
                 raise
             errors.append(error)
             words = left
 
 
-def _without(args: list[str], option: str) -> list[str]:
-    """The words without an option and its value; none where that leaves nothing, or it does not stand there."""
+def _without(args: list[str], option: str) -> list[str] | None:
+    """The words without an option and its value; None where it does not stand there."""
     at = next((n for n, word in enumerate(args) if word == option or word.startswith(f"{option}=")), None)
     if at is None:
-        return []
+        return None
     has_value = "=" not in args[at] and at + 1 < len(args) and not args[at + 1].startswith("-")
     return args[:at] + args[at + 1 + has_value :]
 

@@ -121,6 +121,16 @@ class Stage(Options):
         return False
 
     @property
+    def needs_captions(self) -> bool:
+        """Whether the stage cannot do without a caption of some picture."""
+        return False
+
+    @property
+    def makes_captions(self) -> bool:
+        """Whether the stage may give pictures captions that have none."""
+        return bool(self.writes & {"tags", "sentence"})
+
+    @property
     def asks_ledger(self) -> bool:
         """Whether the user left an option open that the ledger of a prepared folder may know; see `known_options`."""
         return False

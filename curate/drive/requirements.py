@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from curate import captions
 from curate.core.conflicts import RightOptions, UnknowableError
 from curate.core.findings import combined
 from curate.core.stage import Env, Stage
 from curate.drive.session import env_over
 from curate.errors import CurateError, InputError, MissingError
-from curate.images import masks
+from curate.images import masks, may_be_picture
 from curate.pipeline import PipelineError, RunOptions
 from curate.scan import list_pictures
 from curate.storage import backend_missing, local_archives
@@ -47,7 +48,7 @@ def check_requirements(
         *_backends(addresses, env),
         # what is in a store or in archives is not known yet
         *(
-            _masks(stages, env, folders)
+            (*_masks(stages, env, folders), *_captions(stages, env, folders))
             if len(folders) == len(inputs) and not any(map(local_archives, folders))
             else ()
         ),
@@ -101,6 +102,34 @@ def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterato
         f"masked_loss: no picture in {where} has a mask",
         f"the mask of dog/a.jpg is {masks.FOLDER}/dog/a.png or dog/a-masklabel.png: white is learned, black is not",
     )
+
+
+def _captions(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[CurateError]:
+    """Captions that a training needs: they lie beside pictures, a person wrote them there or here, or a stage does."""
+    if not inputs or not any(s.needs_captions for s in stages) or any(s.makes_captions for s in stages):
+        return
+    if any(name.casefold().endswith(captions.EXTENSIONS) for place in (*inputs, env.output) for name in _names(place)):
+        return
+    if not any(may_be_picture(name) for place in inputs for name in _names(place)):
+        return  # which reading the input says
+    where = ", ".join(map(str, inputs))
+    yield InputError(
+        f"train: no picture in {where} has a caption, and no stage of the pipeline writes captions",
+        "add the stage `tag` before export, or `trigger` for the trigger words alone; or write each caption beside its "
+        "picture (dog/a.txt for dog/a.jpg)",
+    )
+
+
+def _names(place: Path) -> Iterator[str]:
+    """Names of the files below a folder; hidden folders, as the ledger is one, are left out."""
+    seen = set[str]()
+    for root, folders, names in os.walk(place, followlinks=True):
+        # a link may lead back
+        seen.add(os.path.realpath(root))
+        folders[:] = [
+            one for one in folders if not one.startswith(".") and os.path.realpath(f"{root}/{one}") not in seen
+        ]
+        yield from (name for name in names if not name.startswith("."))
 
 
 def _silent(_: object) -> None:

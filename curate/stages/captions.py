@@ -108,6 +108,11 @@ class Captions(RecordStage):
         plain = {name: getattr(self, name) for name in self.model_fields_set - {"per_concept"}}
         return Captions(**{**plain, **self.per_concept.get(concept, {})})
 
+    @property
+    def makes_captions(self) -> bool:
+        """Where tags are added, and not only changed."""
+        return bool(self.add_if)
+
     def problems(self) -> Mapping[str, str]:
         """A table that nobody knows."""
         wrong = registry.misnamed(self.vocabulary, ("danbooru", "e621", "none"), "table")

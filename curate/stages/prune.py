@@ -48,6 +48,11 @@ class Prune(RecordStage):
     writes: ClassVar[frozenset[str]] = frozenset({"tags", "notes"})
     resources: ClassVar[Resources] = Resources(cpus=0)
 
+    @property
+    def makes_captions(self) -> bool:
+        """It only removes tags."""
+        return False
+
     def problems(self) -> Mapping[str, str]:
         """A table that nobody knows."""
         wrong = registry.misnamed(self.implications, ("danbooru", "e621", "none"), "table")

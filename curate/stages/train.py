@@ -90,6 +90,11 @@ class Train(TrainOptions, DatasetStage):
         """Whether the loss is masked."""
         return self.masked_loss
 
+    @property
+    def needs_captions(self) -> bool:
+        """Always: a folder without any caption is a mistake."""
+        return True
+
     def missing(self, env: Env) -> Sequence[CurateError]:
         """Base, VAE, tokenizer, prompts, folders, LoRA to start from, optimizer, device and room for the LoRA."""
         from curate.train.planning import requirements

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.drive.requirements import with_requirements
-from curate.errors import CurateError
+from curate.drive.requirements import check_requirements, with_requirements
+from curate.drive.session import env_over
+from curate.errors import CurateError, InputError
 from curate.pipeline import PipelineError, load
 
 
@@ -34,3 +35,28 @@ def test_what_depends_on_a_wrong_value_is_not_told(tmp_path: Path) -> None:
 def test_a_file_whose_stages_are_whole_is_refused_as_it_is(tmp_path: Path) -> None:
     error = refusal(tmp_path, "rnak: 4")
     assert isinstance(error, PipelineError)
+
+
+@pytest.mark.parametrize(
+    ("stages", "file", "refused"),
+    [
+        ("export, train: {base: tiny}", "in/dog/a.png", True),
+        ("captions: {blacklist: [x]}, prune, export, train: {base: tiny}", "in/dog/a.png", True),
+        ("export, train: {base: tiny}", "in/dog/a.txt", False),
+        ("export, train: {base: tiny}", "out/1_dog/a.txt", False),
+        ("trigger, export, train: {base: tiny}", "in/dog/a.png", False),
+        ("export", "in/dog/a.png", False),
+    ],
+)
+def test_a_training_without_any_caption_is_refused_first(tmp_path: Path, stages: str, file: str, refused: bool) -> None:
+    for name in ("in/dog/a.png", file):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "p.yaml").write_text(f"input: in\noutput: out\nstages: [{stages}]\n", encoding="utf-8")
+    pipeline = load(tmp_path / "p.yaml")
+    env = env_over(pipeline.output, pipeline.output, pipeline.run, {}, None)
+    if not refused:
+        check_requirements(pipeline.stages, env, pipeline.input)
+        return
+    with pytest.raises(InputError, match=r"no picture in .* has a caption.*\n.*`tag` before export"):
+        check_requirements(pipeline.stages, env, pipeline.input)
