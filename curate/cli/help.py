@@ -102,7 +102,9 @@ class Command(TyperCommand):
         write_sections(formatter, sections)
         if hidden:
             formatter.write_paragraph()
-            formatter.write_text(f"{HELP_ALL} shows {hidden} more options.")
+            formatter.write_text(
+                f"These are the most used options. {ctx.command_path} {HELP_ALL} lists all, {hidden} more."
+            )
 
 
 class Group(TyperGroup):

@@ -38,6 +38,10 @@ class RightOptions:
         """The class of the whole."""
         return type(self._options)
 
+    def without(self, wrong: Iterable[str]) -> RightOptions:
+        """The same without further ones."""
+        return RightOptions(self._options, self._wrong.union(wrong))
+
     def __getattr__(self, name: str) -> Any:
         if name in self._wrong or name in ("model_dump", "model_copy"):
             raise UnknowableError(name)

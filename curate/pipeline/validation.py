@@ -50,8 +50,9 @@ def validate(model: type[BaseModel], values: Mapping[str, Any], misspelt: Collec
     errors: list[Mapping[str, Any]] = []
     try:
         made = build(values)
-        if not misspelt:
-            return Validated(made, made, tuple(_problems(made)))
+        problems = _problems(made)
+        if not misspelt and not problems:
+            return Validated(made, made)
     except ValidationError as error:
         errors = list(mistakes(error.errors()))
     single = [Mistake(tuple(one["loc"]), explain(one)) for one in errors if one["loc"]]
@@ -59,7 +60,10 @@ def validate(model: type[BaseModel], values: Mapping[str, Any], misspelt: Collec
     right, messages = right_part(model, build, values, wrong)
     if right is None:
         messages = [explain(one) for one in errors if not one["loc"]]
-    return Validated(made, right, (*single, *(Mistake((), message) for message in messages), *_problems(right)))
+    problems = _problems(right)
+    if isinstance(right, RightOptions):
+        right = right.without(str(one.where[0]) for one in problems)
+    return Validated(made, right, (*single, *(Mistake((), message) for message in messages), *problems))
 
 
 def _problems(right: Any) -> list[Mistake]:

@@ -13,6 +13,19 @@ from ruamel.yaml.reader import ReaderError
 from curate.errors import InputError
 from curate.pipeline.options import PipelineError
 
+_HINTS = {
+    "mapping values are not allowed": "; options stand between braces, `- train: {base: toy}`, or on lines of their own "
+    "below `- train:`, indented further",
+    "found character '\\t'": "; indent with spaces, not with tabs",
+    "found character": "; put the value between quotes",
+    "found undefined alias": "; put a value that begins with * between quotes",
+    "found unexpected end of stream": "; a quote is not closed",
+    "expected ',' or": "; a bracket or brace that was opened before is not closed, or a comma is missing",
+    "did not find expected '-'": "; the entries of a list must begin in the same column",
+    "expected <block end>": "; lines that belong together must begin in the same column",
+}
+"""What to do about what the reader of YAML says, by its beginning."""
+
 
 def compose(path: Path) -> MappingNode:
     """The mapping that a file holds. Raises InputError without the file, PipelineError where it is no YAML."""
@@ -28,7 +41,9 @@ def compose(path: Path) -> MappingNode:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise PipelineError(f"{path}:{line}:{column}: not YAML: {error.problem or error.context}") from error
+        problem = str(error.problem or error.context)
+        hint = next((text for start, text in _HINTS.items() if problem.startswith(start)), "")
+        raise PipelineError(f"{path}:{line}:{column}: not YAML: {problem}{hint}") from error
     except ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -13,12 +13,17 @@ from curate.core import registry
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import DatasetStage, Env, Findings
+from curate.diffusion.family import families
 from curate.errors import CurateError
 from curate.train.options import PANELS, UNKEYED, WORDS, TrainOptions, algorithms, presets
 from curate.train.options.kohya import keys as kohya_keys
 
 if TYPE_CHECKING:
     from curate.train.data.job import Context
+
+
+CARRIED = ("toy", "tiny")
+"""Bases that are a part of curate."""
 
 
 class Train(TrainOptions, DatasetStage):
@@ -52,9 +57,11 @@ class Train(TrainOptions, DatasetStage):
     usual: ClassVar[frozenset[str]] = frozenset(
         (
             *("base", "from_kohya", "guide", "layer_preset", "algo", "rank", "alpha", "resolution", "flip", "shuffle"),
-            "caption_dropout",
-            *("epochs", "steps", "batch", "gradient_checkpointing", "seed", "learning_rate", "text_lr", "optimizer"),
-            *("schedule", "min_snr", "output_name", "save_every_n_epochs", "validation", "sample_prompts"),
+            *("keep_tokens", "caption_extension", "caption_dropout", "masked_loss", "reg_folder", "clip_skip"),
+            *("epochs", "steps", "batch", "accumulate", "seed", "learning_rate", "unet_lr", "text_lr", "optimizer"),
+            *("schedule", "warmup", "min_snr", "noise_offset", "start_from", "output_name", "output_dir"),
+            *("save_every_n_epochs", "validation", "sample_prompts"),
+            *("fit", "gradient_checkpointing", "precision", "base_precision", "swap_blocks"),
         )
     )
 
@@ -71,8 +78,13 @@ class Train(TrainOptions, DatasetStage):
 
     def problems(self) -> Mapping[str, str]:
         """A base model that is neither carried, nor on disk, nor named as on the hub (owner/model)."""
-        wrong = "" if "/" in self.base else registry.misnamed(self.base, ("toy", "tiny"), "base model")
-        return {"base": wrong + " or a hub name (owner/model)"} if wrong else {}
+        if "/" in self.base or not registry.misnamed(self.base, CARRIED, "base model"):
+            return {}
+        near = registry.closest(self.base, (*CARRIED, *families()))
+        meant = next(iter(families()[near].common), "") if near in families() else near
+        hint = f'did you mean "{meant}"? ' if meant else ""
+        kinds = "a file, a folder, a hub name (owner/model), `toy` or `tiny`"
+        return {"base": f'unknown base model "{self.base}": {hint}It may be {kinds}'}
 
     def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns where `tiny` is trained because no base was named."""

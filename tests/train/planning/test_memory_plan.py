@@ -84,7 +84,10 @@ def test_the_configuration_names_what_chose_them(folder: Path) -> None:
     options = TrainOptions.build({**SDXL, "fit": "8GB", "precision": "bf16"})
     result = findings(options, folder, {"family", "fit"}, CPU)
     assert result.data["options"]["base_precision"] == {"value": "int8", "source": "fit 8GB"}
-    assert any(line.startswith("fit 8GB: gradient_checkpointing, base_precision int8") for line in result.closing)
+    [line] = [
+        line for line in result.closing if line.startswith("fit 8GB: gradient_checkpointing, base_precision int8")
+    ]
+    assert "int8 and not fp8, because" in line
 
 
 @pytest.mark.parametrize(
