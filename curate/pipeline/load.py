@@ -31,6 +31,10 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     values = reader.parse()
     for key in [k for k in values if k not in _KEYS]:
         reader.problem((key,), f'unknown key "{key}": {registry.nearest(key, _KEYS)}', at_key=True)
+        # what stands under it is looked at as what was likely meant
+        if (meant := registry.closest(key, _KEYS)) and meant not in values:
+            values[meant] = values[key]
+            reader.rename(key, meant)
     base = path.resolve().parent
     inputs = inputs_of(reader, values, base)
     output = output_of(reader, values, base, inputs)
@@ -181,12 +185,15 @@ def _stages(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Stage
         if name is None:
             reader.problem(("stages", i), _not_a_stage(entry))
             continue
-        names.append((i, name))
         try:
             found = registry.stage(name)
         except InputError as error:
             reader.problem(("stages", i), error.message + (f": {error.remedy}" if error.remedy else ""))
-            continue
+            name = registry.closest(name, registry.stage_names()) if "." not in name else ""
+            if not name:
+                continue
+            found = registry.stage(name)
+        names.append((i, name))
         raw = next(iter(entry)) if isinstance(entry, dict) else entry
         options = entry[raw] if isinstance(entry, dict) else None
         written[i] = options if isinstance(options, dict) else None

@@ -153,6 +153,12 @@ class Reader:
             where = where[:-1]
         return self.marks.get(where)
 
+    def rename(self, key: str, meant: str) -> None:
+        """What stands under a key of the file is looked for under the one that was meant, too."""
+        for where, mark in list(self.marks.items()):
+            if where[:1] == (key,):
+                self.marks[(meant, *where[1:])] = mark
+
     def finish(self) -> None:
         """Raises PipelineError with every mistake, in the order of the file."""
         if not self.problems:

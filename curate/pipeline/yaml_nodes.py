@@ -14,14 +14,13 @@ from curate.errors import InputError
 from curate.pipeline.options import PipelineError
 
 _HINTS = {
-    "mapping values are not allowed": "; options stand between braces, `- train: {base: toy}`, or on lines of their own "
-    "below `- train:`, indented further",
+    "mapping values are not allowed": "; lines of one level begin in the same column; options stand between braces, "
+    "`- train: {base: toy}`, or indented below `- train:`",
     "found character '\\t'": "; indent with spaces, not with tabs",
     "found character": "; put the value between quotes",
     "found undefined alias": "; put a value that begins with * between quotes",
     "found unexpected end of stream": "; a quote is not closed",
     "expected ',' or": "; a bracket or brace that was opened before is not closed, or a comma is missing",
-    "did not find expected '-'": "; the entries of a list must begin in the same column",
     "expected <block end>": "; lines that belong together must begin in the same column",
 }
 """What to do about what the reader of YAML says, by its beginning."""

@@ -123,8 +123,10 @@ def test_what_may_be_meant_by_an_option_that_is_none(place: Path, options: str, 
         ("", "1:1: expected input:, output: and stages:, found an empty file"),
         ("# only a comment\n", "1:1: expected input:, output: and stages:, found an empty file"),
         ("- a\n- b\n", "1:1: expected input:, output: and stages:, found a list"),
-        ("input: in\n\toutput: out\n", r"2:1: not YAML: .*"),
-        ("input: [in\n", r"\d+:\d+: not YAML: .*"),
+        ("input: in\n\toutput: out\n", r"2:1: not YAML: .* with spaces, not with tabs"),
+        ("input: [in\n", r"\d+:\d+: not YAML: .* not closed, or a comma is missing"),
+        ("input: in\nstages:\n- train: base: toy\n", r"3:14: not YAML: .*`- train: {base: toy}`, or indented.*"),
+        ('input: "in\noutput: out\n', r"3:1: not YAML: .*; a quote is not closed"),
         ("input: in\noutput: out\noutput: other\nstages: [convert]\n", '3:1: "output" is there twice'),
         ("input: nowhere\noutput: out\nstages: [convert]\n", "1:8: input folder .*nowhere does not exist"),
         ("input: i\noutput: out\nstages: [convert]\n", r'1:8: input folder .* does not exist: did you mean "in"\?'),
@@ -436,6 +438,7 @@ def test_every_mistake_of_one_stage_is_named(place: Path) -> None:
         ("shedule: cosine-restarts, cycles: 3, factor: 4", ["shedule", "factor has no effect"]),
         # what a rule does not ask for may be wrong
         ("seed: x, caption_variants: lines, caption_form: lines", ["seed", "caption_form lines means"]),
+        ("base: sdxl", ['did you mean "stabilityai/stable-diffusion-xl-base-1.0"? It may be']),
         ("rank: abc, base: toyy", ["rank", 'base: unknown base model "toyy"']),
     ],
 )
@@ -469,3 +472,15 @@ def test_an_enlargement_that_would_be_passed_over_is_a_mistake(place: Path) -> N
 def test_options_that_do_not_fit_together_are_told_of_their_stage(place: Path) -> None:
     (one,) = mistakes(place, with_stages("convert", "export", "train: {base: tiny, algo: lora, factor: 4}"))
     assert one == "6:12: train: factor has no effect without algo lokr"
+
+
+def test_what_stands_under_a_misspelt_key_or_stage_is_looked_at_too(place: Path) -> None:
+    text = "imput: in\nouput: out\nconcept: {dog: {wieght: 2}}\nstages:\n  - resiz: {max_side: big}\n"
+    assert [line.partition(": ")[2] for line in mistakes(place, text) if "no folder" not in line] == [
+        'unknown key "imput": did you mean "input"?',
+        'unknown key "ouput": did you mean "output"?',
+        'unknown key "concept": did you mean "concepts"?',
+        'concepts.dog has no option "wieght": did you mean "weight"?',
+        'unknown stage "resiz": did you mean "resize"?',
+        "resize.max_side: must be a whole number, not 'big'",
+    ]
