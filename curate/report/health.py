@@ -158,17 +158,23 @@ class Advice(NamedTuple):
     mark: str = ""
 
 
-def advice(manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting) -> list[Advice]:
-    """What should be looked at; empty where nothing strikes."""
+def advice(
+    manifest: Manifest, concepts: Mapping[str, Concept], fitting: Fitting, *, numbers: bool = True
+) -> list[Advice]:
+    """What should be looked at; empty where nothing strikes. Without `numbers`, not how many pictures a concept has."""
     groups = by_concept(manifest.present)
-    lines = [line for name, rows in groups for line in _of_concept(name, rows, concepts)]
+    lines = [line for name, rows in groups for line in _number(name, rows, concepts)] if numbers else []
+    lines += [line for name, rows in groups for line in _of_concept(name, rows)]
     return [*map(Advice, lines), *_of_pictures(marked(manifest.present, fitting), fitting)]
 
 
-def _of_concept(name: str, rows: Sequence[Record], concepts: Mapping[str, Concept]) -> Iterator[str]:
+def _number(name: str, rows: Sequence[Record], concepts: Mapping[str, Concept]) -> Iterator[str]:
     judged = enough(len(rows), concepts.get(name, Concept()).kind)
     if not judged.startswith("enough"):
         yield f"{name}: {counted(len(rows), 'picture')}, {judged}"
+
+
+def _of_concept(name: str, rows: Sequence[Record]) -> Iterator[str]:
     if len(rows) < 4:
         return
     common = [tag for tag, count in frequencies(rows) if count >= _COMMON * len(rows)]

@@ -72,6 +72,11 @@ class Page:
         """The latest training run."""
         return self.trainings[-1] if self.trainings else None
 
+    @property
+    def judges_numbers(self) -> bool:
+        """Whether the notes judge already how many pictures each concept has, as those of `inspect` do."""
+        return any(note["stage"] == "inspect" for note in self.figures["notes"])
+
     def picture(self, record: Record, side: int = THUMBNAIL) -> Markup:
         """The record's picture, at most `side` pixels long; an empty frame where it cannot be read."""
         return shown(self.thumbnails.address(self.find(record), record.image.digest, side), record.key)

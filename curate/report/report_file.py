@@ -95,7 +95,7 @@ def is_report(path: Path) -> bool:
 
 
 def _advice(page: Page) -> Iterator[dict[str, Any]]:
-    for one in health.advice(page.manifest, page.concepts, page.fitting):
+    for one in health.advice(page.manifest, page.concepts, page.fitting, numbers=not page.judges_numbers):
         yield {"level": "advice", "stage": "", "message": one.message, "pictures": list(one.pictures)}
     for note in page.figures["notes"]:
         yield {name: note[name] for name in ("level", "stage", "message", "pictures")}

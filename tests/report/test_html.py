@@ -239,6 +239,13 @@ def test_odd_names_stay_text(name: str) -> None:
     assert any(attributes.get("title") == visible(name) for _, attributes in read.tags)
 
 
+def test_few_pictures_are_advised_against_once() -> None:
+    said = Note("warning", "inspect", "dog: 1 picture is too few: use at least 8, about 30 are best")
+    alone, beside = (harmless(page(picture("dog/park.png"), tally=tally)) for tally in (tallied(), tallied(said)))
+    assert "few for an object" in "".join(alone.text)
+    assert "few for an object" not in "".join(beside.text) and "is too few" in "".join(beside.text)
+
+
 def test_what_was_set_aside_is_named_with_its_reason_and_stage() -> None:
     gone = dataclasses.replace(picture("dog/park_copy.png"), aside="the same picture as dog/park.png")
     broken = Record("dog/x.png", "dog", "x", Image("x", "nowhere.png"), aside="truncated")

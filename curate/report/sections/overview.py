@@ -69,7 +69,9 @@ def _stages(page: Page) -> Markup:
 
 def advice(page: Page) -> Markup:
     """Warnings first, then what to improve; what is only worth knowing is folded away."""
-    lines = [("advice", _with_link(one)) for one in health.advice(page.manifest, page.concepts, page.fitting)]
+    numbers = not page.judges_numbers
+    own = health.advice(page.manifest, page.concepts, page.fitting, numbers=numbers)
+    lines = [("advice", _with_link(one)) for one in own]
     lines += [("info", line) for line, _ in instructions.lines(instructions.carried_out(page.manifest))]
     for note in page.figures["notes"]:
         pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
