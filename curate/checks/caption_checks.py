@@ -33,7 +33,7 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
 
 
 def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
-    missing = [p for p in own if p.caption is None]
+    missing = [p for p in own if p.beside is None]
     if missing:
         which = counted(len(missing), "picture has", "pictures have")
         ending = other_endings((p.path for p in missing), missing[0].subset.extension)
@@ -46,7 +46,7 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             f"{hint}write them, or {command(folder, 'tag')}",
             places((p.name, "") for p in missing),
         )
-    empty = [p for p in own if p.caption and not p.caption.error and not p.text]
+    empty = [p for p in own if p.beside is not None and not p.text and not (p.unusual and p.unusual.error)]
     if empty:
         which = counted(len(empty), "caption is", "captions are")
         yield Finding(
@@ -55,7 +55,7 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             f"write them, or {command(folder, 'tag')}",
             tuple(_place(p) for p in empty),
         )
-    unreadable = [p for p in own if p.caption and p.caption.error]
+    unreadable = [p for p in own if p.unusual and p.unusual.error]
     if unreadable:
         which = counted(len(unreadable), "caption cannot be read as text", "captions cannot be read as text")
         yield Finding(
@@ -73,7 +73,7 @@ def _lists(pictures: Sequence[CheckedPicture]) -> list[str]:
 
 
 def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
-    twice = [p for p in own if p.caption and p.caption.others]
+    twice = [p for p in own if p.unusual and p.unusual.others]
     if twice:
         which = counted(len(twice), "picture has", "pictures have")
         yield Finding(
@@ -89,8 +89,8 @@ def _rewrite(folder: CheckedFolder) -> str:
 
 
 def _texts(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
-    written = [p for p in own if p.caption and not p.caption.error and p.text]
-    odd = [p for p in written if p.caption and p.caption.encoding != captions.UTF8]
+    written = [p for p in own if p.unusual and not p.unusual.error and p.text]
+    odd = [p for p in written if p.unusual and p.unusual.encoding != captions.UTF8]
     if odd:
         which = counted(len(odd), "caption is", "captions are")
         yield Finding(
@@ -102,8 +102,8 @@ def _texts(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
 
 
 def _lines(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
-    written = [p for p in own if p.caption and p.text and not p.caption.file.endswith(".json")]
-    lines = [p for p in written if p.caption and len(p.caption.raw.strip().splitlines()) > 1]
+    written = [p for p in own if p.unusual and p.text and not p.unusual.file.endswith(".json")]
+    lines = [p for p in written if p.unusual and len(p.unusual.raw.strip().splitlines()) > 1]
     if lines:
         which = counted(len(lines), "caption has", "captions have")
         yield Finding(

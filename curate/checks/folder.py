@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from curate.captions import Wording
+from curate.captions import UTF8, Wording
 from curate.checks.findings import Finding
 from curate.checks.layout import Kind, Role, Subset
 from curate.core.store import LEDGER
@@ -43,22 +43,40 @@ class CaptionFile:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPicture:
-    """A picture file.
+    """A picture file. There may be a million: what follows from its file and its folder is made when it is asked for.
 
     file    its name in the subset's folder
-    name    relative to the checked folder, in POSIX form
+    before  what stands before names of that folder, relative to the checked folder
+    beside  its caption, see `as_held`
     width, height, facts, error  as measured: sides after orientation, what decoding noted, why it cannot be opened
     """
 
     file: str
-    name: str
+    before: str
     subset: Subset
-    caption: CaptionFile | None = None
+    beside: CaptionFile | str | None = None
     mask: Path | None = None
     width: int = 0
     height: int = 0
     facts: Mapping[str, Any] = dataclasses.field(default_factory=lambda: _NO_FACTS)
     error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name relative to the checked folder, in POSIX form."""
+        return self.before + legible(self.file)
+
+    @property
+    def caption(self) -> CaptionFile | None:
+        """Its caption file."""
+        if not isinstance(self.beside, str):
+            return self.beside
+        return _plain(self.file, self.before, self.subset, self.beside)
+
+    @property
+    def unusual(self) -> CaptionFile | None:
+        """Its caption file, if it is not as most are."""
+        return self.beside if isinstance(self.beside, CaptionFile) else None
 
     @property
     def path(self) -> Path:
@@ -78,12 +96,25 @@ class CheckedPicture:
     @property
     def text(self) -> str:
         """Its caption as one line, "" without any."""
-        return self.caption.text if self.caption else ""
+        return self.beside.text if isinstance(self.beside, CaptionFile) else self.beside or ""
 
     @property
     def wordings(self) -> tuple[Wording, ...]:
         """Its captions: one, or those of which a showing has one."""
-        return (self.caption and self.caption.variants) or (Wording(self.text),)
+        several = self.beside.variants if isinstance(self.beside, CaptionFile) else ()
+        return several or (Wording(self.text),)
+
+
+def as_held(file: str, before: str, subset: Subset, caption: CaptionFile | None) -> CaptionFile | str | None:
+    """The caption of a picture `file` as it is held: of most that is the text alone, a third of the memory."""
+    is_plain = caption is not None and caption == _plain(file, before, subset, caption.text)
+    return caption.text if caption and is_plain else caption
+
+
+def _plain(file: str, before: str, subset: Subset, text: str) -> CaptionFile:
+    """A caption as most are: named like its picture, in UTF-8, with its text on one line."""
+    stem = os.path.splitext(file)[0]  # noqa: PTH122 – of many thousands of names
+    return CaptionFile(before + legible(stem + subset.extension), text, text, UTF8)
 
 
 def each_caption_once(pictures: Iterable[CheckedPicture]) -> list[CheckedPicture]:

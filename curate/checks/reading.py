@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from curate import captions, images, names
 from curate.captions import Beside, Caption, Decoded
 from curate.checks.findings import Finding, Place
-from curate.checks.folder import CaptionFile, CheckedFolder, CheckedMask, CheckedPicture
+from curate.checks.folder import CaptionFile, CheckedFolder, CheckedMask, CheckedPicture, as_held
 from curate.checks.layout import Subset, read_layout
 from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
@@ -20,8 +21,14 @@ from curate.errors import InputError
 from curate.images import masks as mask_files
 from curate.scan import legible
 
-Sizes = Mapping[str, tuple[int, int]]
-"""Width and height of pictures by their name in the checked folder."""
+
+class Sizes(Protocol):
+    """Width and height of pictures by their name in the checked folder; a mapping is one."""
+
+    def get(self, name: str, default: tuple[int, int], /) -> tuple[int, int]:
+        """The sides of a picture."""
+        ...
+
 
 NOTES = ("readme", "license", "licence", "prompt", "prompts", "sample_prompts", "notes", "credits", "sources")
 """Stems of text files that lie among pictures and are no captions."""
@@ -104,15 +111,14 @@ def _of_subset(
     others = _other_captions(place, beside, "" if reading.encoding == "auto" else reading.encoding)
     pictures: list[CheckedPicture] = []
     for file, one in zip(beside.pictures, result.each, strict=True):
-        name = before + legible(file)
-        caption = _caption_file(before, beside.captions.get(file, ()), one, others)
+        caption = as_held(file, before, subset, _caption_file(before, beside.captions.get(file, ()), one, others))
         mask = _mask_of(subset, file, beside.masks)
         if sizes is None:
-            pictures.append(CheckedPicture(file, name, subset, caption, mask))
+            pictures.append(CheckedPicture(file, before, subset, caption, mask))
         else:
-            width, height = sizes.get(name, (0, 0))
+            width, height = sizes.get(before + legible(file), (0, 0))
             error = "" if width else "its size is unknown"
-            pictures.append(CheckedPicture(file, name, subset, caption, mask, width, height, error=error))
+            pictures.append(CheckedPicture(file, before, subset, caption, mask, width, height, error=error))
     return pictures, alone
 
 

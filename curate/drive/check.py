@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from curate import checks, folder
-from curate.checks import CheckedFolder, CheckResult, Skipped, read_folder, run_checks
+from curate import folder
+from curate.checks import CheckedFolder, CheckedPicture, CheckResult, Skipped, read_folder, run_checks
+from curate.checks.folder import CheckedMask
 from curate.checks.layout import read_layout
 from curate.checks.measure import MeasureMask, MeasurePicture
+from curate.checks.reading import Sizes
 from curate.checks.settings import Settings, command
 from curate.core import registry
 from curate.core.events import Listener
@@ -29,11 +31,13 @@ from curate.drive.session import env_over
 from curate.errors import CurateError, Interrupted
 from curate.executors.local import choose as choose_executor
 from curate.executors.pool import POOL
-from curate.images.duplicates.grouping import choose
+from curate.images.duplicates.grouping import alike_records, choose
 from curate.names import folder_name
 from curate.pipeline import RunOptions
 from curate.report import open_report
 from curate.report.text import live
+
+T = TypeVar("T", CheckedPicture, CheckedMask)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _has_names(place: Path | None) -> bool:
     return place is None or place.suffix in ("", ".safetensors")
 
 
-def check_known(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> CheckResult:
+def check_known(target: Path, sizes: Sizes, *, tokens: bool) -> CheckResult:
     """The traps of a folder whose pictures' sizes are known, by name: no picture and no mask is opened.
 
     Duplicates and what is in masks are then not checked; without `tokens`, no caption is counted either.
@@ -167,19 +171,16 @@ def _measured(
         finally:
             POOL.close()
             store.commit()
-    by_name = {r.key: r for r in pictures}
-    masks = {r.key: r for r in drawn}
-    rows = {r.key: r for r in pictures if not r.aside and "fingerprint" in r.facts}
     duplicates = {
         copy.key: (kept.key, copy.facts["fingerprint"]["pixels"] == kept.facts["fingerprint"]["pixels"])
-        for kept, copies in choose(rows, "largest")
+        for kept, copies in choose(alike_records(pictures), "largest")
         for copy, _ in copies
     }
     return (
         dataclasses.replace(
             whole,
-            pictures=tuple(_with(p, by_name[p.name]) for p in whole.pictures),
-            masks=tuple(_with(m, masks[m.name]) for m in whole.masks),
+            pictures=_with_measures(whole.pictures, pictures),
+            masks=_with_measures(whole.masks, drawn),
         ),
         duplicates,
     )
@@ -196,21 +197,24 @@ def _run(runner: Runner, stages: Sequence[Stage], manifest: Manifest) -> Manifes
 
 
 def _records(store: Store, files: Mapping[str, Path]) -> Manifest:
-    records: list[Record] = []
-    for name, (path, digest) in zip(files, store.digests(list(files.values())), strict=True):
-        if isinstance(digest, OSError):
-            records.append(Record(name, "", "", Image(""), aside=f"cannot be read: {digest.strerror}"))
-        else:
-            records.append(Record(name, "", digest, Image(digest, str(path.absolute()))))
-    return Manifest(records)
+    return Manifest(
+        Record(name, "", "", Image(""), aside=f"cannot be read: {digest.strerror}")
+        if isinstance(digest, OSError)
+        else Record(name, "", digest, Image(digest, str(path.absolute())))
+        for name, (path, digest) in zip(files, store.digests(list(files.values())), strict=True)
+    )
 
 
-def _with(one: Any, record: Record) -> Any:
-    """A picture or a mask with what was measured of it."""
-    if record.aside:
-        return dataclasses.replace(one, error=record.aside)
-    facts = record.facts["measured"]
+def _with_measures(files: tuple[T, ...], records: Manifest) -> tuple[T, ...]:
+    """Pictures or masks with what was measured of them; of the records, nothing else is held."""
+    measured = {r.key: (r.aside, r.facts.get("measured", {})) for r in records}
+    return tuple(_with(one, *measured[one.name]) for one in files)
+
+
+def _with(one: Any, error: str, facts: Mapping[str, Any]) -> Any:
+    if error:
+        return dataclasses.replace(one, error=error)
     sides = {"width": facts["width"], "height": facts["height"]}
-    if isinstance(one, checks.CheckedPicture):
+    if isinstance(one, CheckedPicture):
         return dataclasses.replace(one, facts=facts, **sides)
     return dataclasses.replace(one, brightest=facts["brightest"], **sides)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from curate.drive import known_sizes
+from curate.drive.known_sizes import KnownSizes
 from curate.errors import CurateError
 
 
@@ -18,8 +21,10 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, toke
     What checks load takes several hundred MB: the process gives them back. It hears no Ctrl-C of this one's terminal.
     """
     command = [sys.executable, "-m", __name__, str(target), *(["tokens"] if tokens else [])]
-    given = json.dumps(_by_size(sizes)).encode()
-    done = subprocess.run(command, input=given, capture_output=True, check=False, start_new_session=True)
+    with tempfile.TemporaryFile() as given:
+        given.writelines(known_sizes.lines(sizes))
+        given.seek(0)
+        done = subprocess.run(command, stdin=given, capture_output=True, check=False, start_new_session=True)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
@@ -30,15 +35,7 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, toke
     return answer
 
 
-def _by_size(sizes: Mapping[str, tuple[int, int]]) -> list[tuple[int, int, list[str]]]:
-    """The names of each size: of a million pictures most share it with others."""
-    groups: dict[tuple[int, int], list[str]] = {}
-    for name, size in sizes.items():
-        groups.setdefault(size, []).append(name)
-    return [(*size, names) for size, names in groups.items()]
-
-
-def _answer(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool) -> dict[str, Any]:
+def _answer(target: Path, sizes: KnownSizes, *, tokens: bool) -> dict[str, Any]:
     from curate.drive.check import check_known
 
     try:
@@ -52,7 +49,5 @@ def _answer(target: Path, sizes: Mapping[str, tuple[int, int]], *, tokens: bool)
 if __name__ == "__main__":
     # what libraries print goes elsewhere than the answer
     out, sys.stdout = sys.stdout, sys.stderr
-    sides: dict[str, tuple[int, int]] = {}
-    for width, height, names in json.load(sys.stdin):
-        sides.update(dict.fromkeys(names, (width, height)))
-    out.write(json.dumps(_answer(Path(sys.argv[1]), sides, tokens="tokens" in sys.argv[2:])))
+    known = KnownSizes(sys.stdin.buffer)
+    out.write(json.dumps(_answer(Path(sys.argv[1]), known, tokens="tokens" in sys.argv[2:])))

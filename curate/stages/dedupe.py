@@ -19,7 +19,7 @@ from curate.core.stage import DatasetStage, Env, Pixels, RecordStage, Resources,
 from curate.core.user_changes import MOVED_FROM, UNTRANSFORMED
 from curate.folder import source_key
 from curate.images.duplicates import VERSION
-from curate.images.duplicates.grouping import FACT, Match, choose
+from curate.images.duplicates.grouping import Match, alike_records, choose, is_compared
 from curate.images.duplicates.inheritance import inherit
 from curate.images.duplicates.keeper import Rule, is_noisier
 
@@ -76,7 +76,7 @@ class _Search(DatasetStage):
 
         if any(map(_before, manifest)):
             manifest = Manifest(map(_as_it_came, manifest), unique=True)
-        rows = compared.read((n, r, self._places(r)) for n, r in enumerate(manifest) if _is_compared(r))
+        rows = compared.read((n, r, self._places(r)) for n, r in enumerate(manifest) if is_compared(r))
         found = matches.Matches()
         first = rows.first_equal()
         copies = np.flatnonzero(first != np.arange(len(first)))
@@ -168,9 +168,7 @@ class Dedupe(DatasetStage):
 
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """The duplicates set aside, with the facts duplicate, duplicate_of, likeness and, for a part, share."""
-        alike = [r for r in manifest if FACT in r.facts]
-        concerned = {key for r in alike for key in (r.key, *r.facts[FACT])}
-        rows = {r.key: r for r in manifest if r.key in concerned and _is_compared(r)}
+        rows = alike_records(manifest)
         changed: dict[str, Record] = {}
         for kept, copies in choose(rows, self.keep):
             noisier = {r.key for r, _ in copies if self.keep != "first" and is_noisier(r, [kept])}
@@ -182,7 +180,15 @@ class Dedupe(DatasetStage):
             exact = sum(r.facts["duplicate"] == "equal" for r in duplicates)
             line = f"{counted(len(duplicates), 'duplicate')}: {exact} equal, {len(duplicates) - exact} near"
             tell(Note("info", line, self.name))
-        return Manifest((changed.get(r.key, r) for r in manifest), unique=True) if changed else manifest
+        if not changed:
+            return manifest
+        return Manifest((self._with(r, changed[r.key]) if r.key in changed else r for r in manifest), unique=True)
+
+    def _with(self, record: Record, changed: Record) -> Record:
+        """A record with what was changed on its slim copy."""
+        facts = {**changed.facts, FINGERPRINT: record.facts[FINGERPRINT]}
+        written = {name: getattr(changed, name) for name in self.writes}
+        return dataclasses.replace(record, **{**written, "facts": facts})
 
     def _inheriting(self, kept: Record, copies: Sequence[tuple[Record, Match]], tell: Listener) -> Record:
         """The picture that stays with the captions and edits of its copies, best match first; each is told."""
@@ -192,10 +198,6 @@ class Dedupe(DatasetStage):
                 tell(Note("info", line, self.name, kept.key))
             kept = kept.noting(*(f"dedupe: {line}" for line in lines))
         return kept
-
-
-def _is_compared(record: Record) -> bool:
-    return not record.aside and "fingerprint" in record.facts
 
 
 def _set_aside(copy: Record, kept: Record, match: Match, *, noisier: bool) -> Record:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
-from curate.core.record import Record
+from curate.core.record import FINGERPRINT, Manifest, Record, Scores
 from curate.images.duplicates.keeper import Rule, keeper
 
 FACT = "alike"
@@ -17,6 +18,25 @@ Match = tuple[float, float]
 """How well a copy correlates with the picture that stays, and the share of the larger one's side that both show."""
 
 Copies = list[tuple[Record, Match]]
+
+
+def is_compared(record: Record) -> bool:
+    """Whether a record takes part in the search and in the choice."""
+    return not record.aside and FINGERPRINT in record.facts
+
+
+def alike_records(manifest: Manifest) -> dict[str, Record]:
+    """The records that are alike to others, by key: without scores and hashes, which take most of their memory."""
+    keys: set[str] = set()
+    for record in manifest:
+        if FACT in record.facts:
+            keys.update((record.key, *record.facts[FACT]))
+    return {r.key: _slim(r) for r in manifest if r.key in keys and is_compared(r)}
+
+
+def _slim(record: Record) -> Record:
+    own = {name: value for name, value in record.facts[FINGERPRINT].items() if name not in ("whole", "parts")}
+    return dataclasses.replace(record, scores=Scores(), facts={**record.facts, FINGERPRINT: own})
 
 
 def choose(records: Mapping[str, Record], rule: Rule) -> Iterator[tuple[Record, Copies]]:
