@@ -240,7 +240,7 @@ def test_odd_names_stay_text(name: str) -> None:
 
 
 def test_few_pictures_are_advised_against_once() -> None:
-    said = Note("warning", "inspect", "dog: 1 picture is too few: use at least 8, about 30 are best")
+    said = Note("warning", "dog: 1 picture is too few: use at least 8, about 30 are best", "inspect")
     alone, beside = (harmless(page(picture("dog/park.png"), tally=tally)) for tally in (tallied(), tallied(said)))
     assert "few for an object" in "".join(alone.text)
     assert "few for an object" not in "".join(beside.text) and "is too few" in "".join(beside.text)
