@@ -70,9 +70,9 @@ def moved(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pur
     """The painted masks that are not beside their pictures' new paths yet: where each is, and where it belongs."""
     painted = state.store.painted_masks()
     owners = set(painted.values())
-    places = {
-        (r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records if owners and (r.origin, r.key) in owners
-    }
+    if not owners:
+        return {}
+    places = {(r.origin, r.key): mask_path(paths[r.key].as_posix()) for r in records if (r.origin, r.key) in owners}
     return {old: places[one] for old, one in painted.items() if places.get(one, old) != old}
 
 
@@ -86,7 +86,7 @@ def _changed(
 ) -> Iterator[tuple[Record, Path, Transform, Transform]]:
     """The painted masks whose pictures are turned, mirrored or cropped otherwise by now: file, before, now."""
     painted = set(state.store.painted_masks().values())
-    for record in records:
+    for record in records if painted else ():
         if (record.origin, record.key) in painted:
             file = state.folder / mask_path(paths[record.key].as_posix())
             before, now = mask_file.transform_of(file), transform_in(record.facts)

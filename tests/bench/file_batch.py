@@ -1,0 +1,67 @@
+"""What waiting for the disk costs a small file: `python tests/bench/file_batch.py [--files 2048] [--folder DIR]`.
+
+Captions are written one by one, each of which waits for the disk, and then in batches that wait once. Printed for each
+way: milliseconds a file on the wall and of the processor. Pairs alternate, since other programs use the disk too; the
+last row is the median of their ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from curate.core.file_batch import FileBatch
+from curate.core.files import write_text
+
+TEXT = "zwx dog, tag 7, grass, a caption of the usual length"
+
+
+def one_by_one(folder: Path, files: int, size: int) -> None:
+    for number in range(files):
+        write_text(folder / f"{number}.txt", TEXT)
+
+
+def in_batches(folder: Path, files: int, size: int) -> None:
+    with FileBatch() as batch:
+        for number in range(files):
+            batch.write_text(folder / f"{number}.txt", TEXT)
+            if number % size == size - 1:
+                batch.flush()
+
+
+def timed(way: Callable[[Path, int, int], None], place: Path | None, files: int, size: int) -> tuple[float, float]:
+    """Milliseconds a file: on the wall, and of the processor."""
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        way(Path(folder), files, size)
+        spent = time.perf_counter() - wall, time.process_time() - cpu
+    return 1000 * spent[0] / files, 1000 * spent[1] / files
+
+
+def main(files: int, size: int, place: Path | None) -> None:
+    """Prints the table."""
+    print(f"{files} files, batches of {size}: ms a file, on the wall and of the processor", flush=True)
+    ratios: list[float] = []
+    for _ in range(3):
+        before, after = (timed(way, place, files, size) for way in (one_by_one, in_batches))
+        ratios.append(before[0] / after[0])
+        print(f"one by one {before[0]:7.3f}{before[1]:7.3f}    in batches {after[0]:7.3f}{after[1]:7.3f}", flush=True)
+    print(f"one by one takes {statistics.median(ratios):.1f} times as long", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=2048)
+    parser.add_argument(
+        "--size", type=int, default=512, help="files in a batch; export has two for each of 256 pictures"
+    )
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to be measured")
+    given = parser.parse_args()
+    main(given.files, given.size, given.folder)
