@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate import captions, folder
+from curate.captioned import Captioned
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
 from curate.core.files import inside, read_bytes, write_bytes
@@ -18,7 +20,7 @@ from curate.core.lock import run_lock
 from curate.core.old_files import OldFiles
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError
-from curate.tags_folder import Captioned, read, silent
+from curate.tags_folder import read, silent
 
 _READING = CaptionReading()
 
@@ -45,6 +47,34 @@ class Edited:
     skipped: tuple[Captioned, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What was written to a caption's file, and the time of change in nanoseconds that the file was given.
+
+    Systems note a change to the millisecond or so: another change soon after, of as many bytes, has another time.
+    """
+
+    data: bytes
+    mtime: int
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Time of change, and number of bytes: as long as the file has these, nobody else changed it."""
+        return self.mtime, len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of changes that were to be written.
+
+    newer  captions whose files somebody changed in the meantime: they stay as they are, the person's word is newer
+    files  what was written, by the caption's file
+    """
+
+    newer: Sequence[Captioned]
+    files: Mapping[str, NewFile]
+
+
 def edit(
     target: Path,
     rule: Rule,
@@ -69,7 +99,7 @@ def edit(
     edited = plan(read(target, concepts, reading, tell), by_rule(rule), edited_too=edited_too)
     if edited.changes and not dry_run:
         with run_lock(target), Store(target) as store:
-            newer = write(target, store, edited.changes, command)
+            newer = write(target, store, edited.changes, command).newer
         left = {one.path for one in newer}
         return Edited(tuple(c for c in edited.changes if c.caption.path not in left), (*edited.skipped, *newer))
     return edited
@@ -108,16 +138,17 @@ def write(
     *,
     by_hand: bool = False,
     old: OldFiles | None = None,
-) -> list[Captioned]:
-    """Writes captions as one entry of the journal, and returns those whose files somebody changed in the meantime.
+) -> WriteResult:
+    """Writes captions as one entry of the journal, but for those whose files somebody changed in the meantime.
 
-    Those stay as they are: the person's word is newer. The caller holds the folder's lock. `by_hand` says that the
-    person changed each of these captions on its own, so that later bulk edits leave them alone. `old` keeps the files
-    that are replaced, for the caller to free. Where the disk refuses in the middle, what was written is taken back.
+    The caller holds the folder's lock. `by_hand` says that the person changed each of these captions on its own, so
+    that later bulk edits leave them alone. `old` keeps the files that are replaced, for the caller to free. Where the
+    disk refuses in the middle, what was written is taken back.
     """
     journal = folder.Journal.begin(target, store, command, moves_pictures=False)
     newer: list[Captioned] = []
     written: dict[str, Change] = {}
+    files: dict[str, NewFile] = {}
     relative = inside(target)
     paths = [relative(change.caption.path) for change in changes]
     rows = store.written_at(paths, records=False)
@@ -136,7 +167,8 @@ def write(
                     journal.owning(name, row, "generated" if generated else "edited")
                 if old is not None and before is not None:
                     old.keep(file)
-                write_bytes(file, after, sync=False)
+                files[file] = new = NewFile(after, time.time_ns())
+                write_bytes(file, after, sync=False, mtime=new.mtime)
                 written[path] = change
         journal.finish()
     except (CurateError, OSError):
@@ -150,7 +182,7 @@ def write(
         store, {path: text for path, text in texts.items() if not (by_hand or written[path].caption.hand)}, rows
     )
     folder.keep_caption_edits(target, store, {path: rows[path] for path in texts if path in rows}, texts)
-    return newer
+    return WriteResult(newer, files)
 
 
 def _content(file: str) -> bytes | None:

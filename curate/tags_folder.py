@@ -9,71 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate import captions, folder, names
-from curate.captions import MARKER, Caption, FolderForm
-from curate.captions.form import Form
+from curate.captioned import Captioned, of_another_program, of_ours
+from curate.captions import UTF8, FolderForm
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.files import inside
-from curate.core.record import CaptionStyle, Image, Record, changed, from_plain
+from curate.core.record import Record, from_plain
 from curate.core.store import LEDGER, Store, Written
 from curate.errors import InputError
 from curate.scan import TRAINED, SourcePicture, concept_names, list_pictures
 
 _READING = CaptionReading()
-_MARKS = ("\ue000", "\ue001")
-"""What stands for the first and the second `|||` of a caption among its tags."""
-_SEPARATORS = {"spaces": " ", "lines": "\n", "semicolons": "; "}
-
-
-@dataclass(frozen=True, slots=True)
-class Captioned:
-    """A picture and its caption file as it is now. `hand` says that a person edited it one by one.
-
-    text      as one line, with commas between tags where another program wrote it
-    raw       as it stands in the file
-    encoding  the codec that the file was read with
-    edited    other than curate generated it, one by one or in bulk
-    form      how the captions of its folder are written
-    """
-
-    path: Path
-    concept: str
-    file: Path
-    text: str
-    record: Record
-    hand: bool
-    raw: str = ""
-    encoding: str = ""
-    edited: bool = False
-    form: Form = "tags"
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Tags in caption order."""
-        tags = self.record.tags
-        if _MARKS[0] not in tags and _MARKS[1] not in tags:
-            return tags
-        return tuple(tag for tag in tags if tag not in _MARKS)
-
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """What stands among the record's tags for the `|||` of the caption."""
-        return tuple(mark for mark in _MARKS if mark in self.record.tags)
-
-    @property
-    def fixed(self) -> frozenset[str]:
-        """What no bulk edit takes away: trigger words, and the marks that keep tags in place."""
-        return frozenset((*self.record.trigger, *_MARKS))
-
-    def rendered(self, tags: Sequence[str]) -> str:
-        """The caption with these tags, in the form in which it is written."""
-        separator = self.record.style.separator
-        text = captions.render(changed(self.record, {"tags": tuple(tags), "trigger": tuple(self.fixed)}))
-        if _MARKS[0] not in text and _MARKS[1] not in text:
-            return text
-        for mark in _MARKS:
-            text = text.replace(f"{separator}{mark}{separator}", f" {MARKER} ").replace(mark, MARKER)
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +95,16 @@ def read_captions(
 
 def _ours(target: Path, one: SourcePicture, path: str, known: Known, tell: Listener) -> Captioned | None:
     """A picture that curate wrote, with the caption that it has now; None, and a word on it, where that is no text."""
-    row, before = known.rows[path], known.record(path)
-    file = _caption_file(target, one, path, row, before.style.extension)
-    text, is_there = "", True
+    before = known.record(path)
+    file = _caption_file(target, one, path, known.rows[path], before.style.extension)
+    text: str | None = None
     try:
         text = captions.read_caption(file)
     except InputError as error:
-        is_there = file.is_file()
-        if is_there:
+        if file.is_file():
             _tell_unreadable(one, error, tell)
             return None
-    tags, sentence = captions.parse(text, before.trigger, before.style)
-    record = changed(before, {"tags": tags, "sentence": sentence, "edited": None})
-    edited = is_there and not folder.same_text(row.caption, text)
-    hand = edited and not folder.same_text(known.bulk.get(path, row.caption), text)
-    return Captioned(one.path, one.concept, file, text, record, hand, text, edited=edited)
+    return of_ours(one.path, one.concept, file, text, before, known.rows[path], known.bulk.get(path))
 
 
 def _caption_file(target: Path, one: SourcePicture, path: str, row: Written, extension: str) -> Path:
@@ -194,49 +135,22 @@ def _foreign(
             continue
         caption = result.captions.get(path)
         file = caption.file if caption else one.caption or path.with_suffix(".txt")
-        raw = caption.raw if caption else ""
-        record = _record(one, caption, raw, result.form, trigger)
-        text, encoding = (caption.text, caption.encoding) if caption else ("", "")
-        captioned[one.key] = Captioned(
-            path, one.concept, file, text, record, False, raw, encoding, form=result.form.form
-        )
+        captioned[one.key] = of_another_program(one.key, path, one.concept, file, caption, result.form, trigger)
     return captioned
 
 
-def _record(
-    one: SourcePicture, caption: Caption | None, raw: str, form: FolderForm, trigger: tuple[str, ...]
-) -> Record:
-    """The record of a caption of another program, in the style that its folder is written in."""
-    record = Record(one.key, one.concept, "", Image(""), trigger=trigger, style=_style(raw, caption, form))
-    if caption is None:
-        return record
-    if form.form == "sentence":
-        record = dataclasses.replace(record.noting(caption_form="sentence"), imported=caption.text)
-        tags, sentence = captions.parse_imported(record)
-    else:
-        text = captions.normalize(_with_marks(raw), form) if MARKER in raw else caption.text
-        style = dataclasses.replace(record.style, separator=", ")
-        tags, sentence = captions.parse(text, trigger, style, spaces=False)
-    return changed(record, {"tags": tags, "sentence": sentence})
+def reread(target: Path, one: Captioned, data: bytes, known: Known) -> Captioned:
+    """A picture as `read_captions` reads it, now that its caption file, the only one beside it, holds `data`.
 
-
-def _with_marks(raw: str) -> str:
-    """Each `|||` as a tag of its own; there may be two."""
-    for mark in _MARKS:
-        raw = raw.replace(MARKER, f", {mark}, ", 1)
-    return raw
-
-
-def _style(raw: str, caption: Caption | None, form: FolderForm) -> CaptionStyle:
-    """The style in which a caption of another program is written."""
-    escape = "\\(" in raw
-    split = form.mixed and caption is not None and "," in caption.text and "," not in raw
-    if form.form == "spaces" or split:
-        return CaptionStyle(" ", "keep", escape=escape)
-    if form.form in _SEPARATORS:
-        return CaptionStyle(_SEPARATORS[form.form], "spaces" if " " in raw else "keep", escape=escape)
-    spaced = " " in raw.replace(", ", ",")
-    return CaptionStyle(", " if ", " in raw or "," not in raw else ",", "spaces" if spaced else "keep", escape=escape)
+    Raises ValueError for what is no UTF-8.
+    """
+    path, text = inside(target)(one.path), captions.decode(data, UTF8)
+    if path in known.rows:
+        row, before = known.rows[path], known.record(path)
+        return of_ours(one.path, one.concept, one.file, text.text.strip(), before, row, known.bulk.get(path))
+    form = FolderForm(one.form)
+    caption, key, trigger = captions.caption_of(one.file, text, form), one.record.key, one.record.trigger
+    return of_another_program(key, one.path, one.concept, one.file, caption, form, trigger)
 
 
 def _tell_unreadable(one: SourcePicture, error: InputError, tell: Listener) -> None:

@@ -14,7 +14,7 @@ from curate.captions.files import EXTENSIONS, LISTS, MASK, Beside, caption_file,
 from curate.captions.folder import FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
-from curate.captions.reading import Caption, ReadCaptions, read_in_order
+from curate.captions.reading import Caption, ReadCaptions, caption_of, read_in_order
 from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
 from curate.captions.wording import Wording, draw, first, longest, odd_choice, offers_choice, possible
 
@@ -33,6 +33,7 @@ __all__ = [
     "Wording",
     "canonical",
     "caption_file",
+    "caption_of",
     "decide",
     "decode",
     "draw",

@@ -91,6 +91,12 @@ def read_in_order(
     return ReadCaptions(each, tuple(messages), about)
 
 
+def caption_of(file: Path, text: Decoded, form: FolderForm) -> Caption | None:
+    """The caption that the one file beside a picture holds, in the form of its folder; None where the text is blank."""
+    raw = text.text.strip()
+    return Caption(file, normalize(raw, form), text.encoding, kept_tags(raw, form), raw) if raw else None
+
+
 def _used(
     several: Sequence[Path], texts: Sequence[Decoded | InputError], reading: CaptionReading
 ) -> list[_Used] | InputError:

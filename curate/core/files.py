@@ -107,15 +107,19 @@ def write_text(path: Path | str, text: str, *, sync: bool = True) -> None:
     write_bytes(path, text.encode("utf-8", "surrogatepass"), sync=sync)
 
 
-def write_bytes(path: Path | str, data: bytes, *, sync: bool = True) -> None:
+def write_bytes(path: Path | str, data: bytes, *, sync: bool = True, mtime: int | None = None) -> None:
     """Writes bytes atomically. Raises a CurateError naming the file where the disk refuses.
 
+    `mtime` is the time of change in nanoseconds that the file is to have, where its disk lets us say so.
     Many thousands of small files are written so: without the cost of `Path`, and of a file object.
     """
     name = os.fspath(path)
     with disk_errors(name):
         temporary = write_temporary(name, data, sync=sync)
         try:
+            if mtime is not None:
+                with contextlib.suppress(OSError):
+                    os.utime(temporary, ns=(mtime, mtime))
             os.replace(temporary, name)  # noqa: PTH105
         except BaseException:
             remove_temporary(temporary)

@@ -56,9 +56,11 @@ class Changes:
                 with self.ledger() as store:
                     title = summary(request, [captioned[c.caption.path].id for c in edited.changes])
                     by_hand = len(request.ids) == 1
-                    newer = write(self._index.target, store, edited.changes, title, by_hand=by_hand, old=self._old)
-                self._index.refresh()
-                skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in newer]
+                    done = write(self._index.target, store, edited.changes, title, by_hand=by_hand, old=self._old)
+                self._index.rewrote(done.files)
+                if done.newer:
+                    self._index.refresh()
+                skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in done.newer]
                 self._check_one(request.ids, skipped)
             left = {one["id"] for one in skipped}
             changes = [row for c in edited.changes if (row := _row(captioned[c.caption.path].id, c))["id"] not in left]

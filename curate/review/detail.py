@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any
 
 from curate import captions
+from curate.captioned import Captioned
 from curate.review.entry import Entry
 from curate.review.index import Index
 from curate.review.rows import best_scores, source_name
 from curate.review.tokens import Tokens
-from curate.tags_folder import Captioned
 
 _AT_ONCE = 500
 """Captions whose tokens are counted before the page may ask again."""

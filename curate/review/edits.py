@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate import captions
+from curate.captioned import Captioned
 from curate.captions import MARKER
 from curate.errors import InputError
 from curate.report.text import listed
 from curate.tags_edit import Edit
-from curate.tags_folder import Captioned
 
 Operation = Literal["add", "remove", "replace", "move", "set", "sentence", "text"]
 

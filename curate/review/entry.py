@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.captioned import Captioned
 from curate.review.ledger import Aside
 from curate.review.snapshot import Stamp
 from curate.scan import SourcePicture
-from curate.tags_folder import Captioned
 
 NO_FILE: Stamp = (0, 0)
 """The stamp of a picture without a file."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.captioned import Captioned
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Event, Note
 from curate.core.files import inside
@@ -23,7 +24,8 @@ from curate.review.rows import TagTable, caption_row, instructions_row, measured
 from curate.review.snapshot import Snapshot, snapshot
 from curate.review.thumbnails import Measures
 from curate.scan import SourcePicture, concept_names
-from curate.tags_folder import Captioned, pictures_of, read_captions, silent
+from curate.tags_edit import NewFile
+from curate.tags_folder import pictures_of, read_captions, reread, silent
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -59,17 +61,16 @@ class Index:
     def refresh(self) -> None:
         """Brings the index up with the disk and the ledger. Cheap where nothing changed."""
         with self.lock:
-            now = snapshot(self.target)
-            renamed = now.files.keys() != self._files.files.keys() or not self._listed
-            if renamed:
-                self.ledger.follow()
-            written = self.ledger.refresh()
-            if now == self._files and not written and self._listed:
-                return
-            if renamed:
-                self._listed = list(self._inside(pictures_of(self.target, silent), now))
-            self._files = now
-            self._read()
+            self._follow(snapshot(self.target), {})
+
+    def rewrote(self, files: Mapping[str, NewFile]) -> None:
+        """Takes up captions that were written just now, by file, without reading them.
+
+        What another program made of them meanwhile has another stamp: the next `refresh` sees it.
+        """
+        with self.lock:
+            stamps = {file: new.stamp for file, new in files.items()}
+            self._follow(Snapshot({**self._files.files, **stamps}, self._files.outside), files)
 
     def get(self, id: str) -> Entry | None:
         """The picture of that id, None without one."""
@@ -110,6 +111,19 @@ class Index:
 
     # reading ----------------------------------------------------------------------------------------------------------
 
+    def _follow(self, now: Snapshot, rewritten: Mapping[str, NewFile]) -> None:
+        """Takes up the files as they are `now`; captions that were `rewritten` need not be read."""
+        renamed = now.files.keys() != self._files.files.keys() or not self._listed
+        if renamed:
+            self.ledger.follow()
+        written = self.ledger.refresh()
+        if now == self._files and not written and self._listed:
+            return
+        if renamed:
+            self._listed = list(self._inside(pictures_of(self.target, silent), now))
+        self._files = now
+        self._read(rewritten)
+
     def _inside(self, pictures: Iterable[SourcePicture], now: Snapshot) -> Iterator[Listed]:
         """The pictures that lie in the folder, each with the captions and the mask that do."""
         self.messages = [f"{path} leads out of the folder and is left out" for path in now.outside]
@@ -126,7 +140,7 @@ class Index:
                 listed = Listed.of(dataclasses.replace(one, texts=tuple(texts), mask=mask), relative)
             yield listed
 
-    def _read(self) -> None:
+    def _read(self, rewritten: Mapping[str, NewFile]) -> None:
         known = self.ledger.content.known
         names = concept_names((listed.picture.concept, known.concept(listed.path)) for listed in self._listed)
         entries: dict[str, Entry] = {}
@@ -148,9 +162,11 @@ class Index:
             entry = Entry(name, key, concept, file, self._files.files[file], one, state=state,
                           revision=before.revision if before else 0)  # fmt: skip
             entry.row = before.row if before else ""
+            if before is not None:
+                entry.caption = self._reread(before, listed, rewritten)
             stale.append(entry)
             entries[name] = entry
-        self._read_captions(stale)
+        self._read_captions([entry for entry in stale if entry.caption is None])
         self._add_aside(entries, stale)
         for id in self.entries.keys() - entries.keys():
             self._removed[id] = self.revision = self.revision + 1
@@ -158,6 +174,13 @@ class Index:
             self._removed.pop(id, None)
         self.entries = entries
         self._renew(stale)
+
+    def _reread(self, before: Entry, listed: Listed, rewritten: Mapping[str, NewFile]) -> Captioned | None:
+        """The caption of a picture by what was written to its file; None where the file is to be read."""
+        if before.caption is None or listed.captions != (str(before.caption.file),):
+            return None
+        new = rewritten.get(listed.captions[0])
+        return reread(self.target, before.caption, new.data, self.ledger.content.known) if new is not None else None
 
     def _read_captions(self, stale: Sequence[Entry]) -> None:
         """Reads captions in the form that their folder is known to have; the first time all of a folder decide."""

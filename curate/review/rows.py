@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from curate import captions
+from curate.captioned import Captioned
 from curate.core.record import Record
 from curate.core.transform import Transform
 from curate.core.user_changes import MOVED_FROM, TRANSFORMED
@@ -16,7 +17,6 @@ from curate.review.entry import Entry, legible_id
 from curate.review.ledger import Content, Wanted
 from curate.review.snapshot import Stamp
 from curate.review.thumbnails import Measures
-from curate.tags_folder import Captioned
 
 _CLOSE = 0.1
 """A score by so little above its threshold is worth a look."""

@@ -27,6 +27,12 @@ from curate.core.files import (
 from curate.errors import CurateError, InputError, MissingError
 
 
+def test_a_file_has_the_time_of_change_that_is_asked_for(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.txt", b"text", mtime=1_700_000_000_123_456_700)
+    stat = (tmp_path / "a.txt").stat()
+    assert (stat.st_mtime_ns, stat.st_size) == (1_700_000_000_123_456_700, 4)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
