@@ -62,8 +62,8 @@ class Captioned:
 
     def rendered(self, tags: Sequence[str]) -> str:
         """The caption with these tags, in the form in which it is written."""
-        separator = self.record.style.separator
-        text = captions.render(changed(self.record, {"tags": tuple(tags), "trigger": tuple(self.fixed)}))
+        record, separator = self.record, self.record.style.separator
+        text = captions.render_tags(tags, record.sentence, self.fixed, record.style)
         if _MARKS[0] not in text and _MARKS[1] not in text:
             return text
         for mark in _MARKS:

@@ -15,7 +15,7 @@ from curate.captions.folder import FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings
 from curate.captions.prose import is_prose
 from curate.captions.reading import Caption, ReadCaptions, caption_of, read_in_order
-from curate.captions.text import canonical, parse, parse_imported, render, shown, spaced
+from curate.captions.text import canonical, parse, parse_imported, render, render_tags, shown, spaced
 from curate.captions.wording import Wording, draw, first, longest, odd_choice, offers_choice, possible
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "read_together",
     "readings",
     "render",
+    "render_tags",
     "shown",
     "sort_files",
     "spaced",

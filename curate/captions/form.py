@@ -115,7 +115,7 @@ def normalize(text: str, about: FolderForm) -> str:
         text = ", ".join(p if keeps_underscores(p) else p.removesuffix(";") for p in parts if p.strip(";"))
     if MARKER in text:
         text = ", ".join(p for p in (part.strip().strip(",").strip() for part in text.split(MARKER)) if p)
-    if not re.search("[。！？]", text):
+    if not text.isascii() and not re.search("[。！？]", text):
         text = _WIDE.sub(", ", text).strip().removesuffix(",") if _WIDE.search(text) else text
     return text
 

@@ -40,6 +40,8 @@ def parse(
         parts = [plain for piece in whole.split(",") if (plain := piece.strip())]
     else:
         parts = [p for _, p in _cut(whole, mark)]
+    if not any(map(is_prose, parts)):
+        return _tags(parts, words, style), ""
     first = next((i for i, p in enumerate(parts) if is_prose(p) and p.casefold() not in words), None)
     if first is None:
         return _tags(parts, words, style), ""
@@ -67,12 +69,16 @@ def render(record: Record) -> str:
 
     Trigger words come first as the user wrote them, wherever the sentence stands.
     """
-    style = record.style
+    return render_tags(record.tags, record.sentence, record.trigger, record.style)
+
+
+def render_tags(tags: Sequence[str], sentence: str, trigger: Collection[str], style: CaptionStyle) -> str:
+    """The same of canonical tags and a sentence."""
     lead = 0
-    while lead < len(record.tags) and record.tags[lead] in record.trigger:
+    while lead < len(tags) and tags[lead] in trigger:
         lead += 1
-    written = [_written(tag, record.trigger, style) for tag in record.tags]
-    sentence = _clean(record.sentence)
+    written = [_written(tag, trigger, style) for tag in tags]
+    sentence = _clean(sentence)
     if style.sentence == "none" or not sentence:
         return _join(written, style)
     if style.sentence == "only":
@@ -97,10 +103,13 @@ def spaced(tag: str) -> str:
 
 
 def _written(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:
-    if tag in trigger:
-        return tag
-    text = spaced(tag) if style.underscores == "spaces" else tag
-    return _TO_ESCAPE.sub(r"\\\1", text) if style.escape else text
+    return tag if tag in trigger else _as_written(tag, style.underscores == "spaces", style.escape)
+
+
+@lru_cache(maxsize=1 << 14)
+def _as_written(tag: str, spaces: bool, escape: bool) -> str:
+    text = spaced(tag) if spaces else tag
+    return _TO_ESCAPE.sub(r"\\\1", text) if escape else text
 
 
 def shown(tag: str, trigger: Collection[str], style: CaptionStyle) -> str:

@@ -50,20 +50,20 @@ class Changes:
                 elif shown is not None and not folder.same_text(shown.strip(), entry.caption.raw):
                     self._skip(entries, skipped, entry, _NEWER)
             self._check_one(request.ids, skipped)
-            captioned = {e.caption.path: e for e in entries if e.caption is not None}
-            edited = plan([e.caption for e in captioned.values() if e.caption is not None], change, edited_too=True)
+            ids = {id(e.caption): e.id for e in entries}
+            edited = plan([e.caption for e in entries if e.caption is not None], change, edited_too=True)
             if not request.preview and edited.changes:
                 with self.ledger() as store:
-                    title = summary(request, [captioned[c.caption.path].id for c in edited.changes])
+                    title = summary(request, [ids[id(c.caption)] for c in edited.changes])
                     by_hand = len(request.ids) == 1
                     done = write(self._index.target, store, edited.changes, title, by_hand=by_hand, old=self._old)
                 self._index.rewrote(done.files)
                 if done.newer:
                     self._index.refresh()
-                skipped += [{"id": captioned[one.path].id, "reason": _NEWER} for one in done.newer]
+                skipped += [{"id": ids[id(one)], "reason": _NEWER} for one in done.newer]
                 self._check_one(request.ids, skipped)
             left = {one["id"] for one in skipped}
-            changes = [row for c in edited.changes if (row := _row(captioned[c.caption.path].id, c))["id"] not in left]
+            changes = [_row(one, c) for c in edited.changes if (one := ids[id(c.caption)]) not in left]
             return {"changes": changes, "skipped": skipped, "revision": self._index.revision,
                     "note": self._read_otherwise(request)}  # fmt: skip
 

@@ -28,6 +28,7 @@ from curate.tags_edit import NewFile
 from curate.tags_folder import pictures_of, read_captions, reread, silent
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
+_NOTHING = Wanted()
 
 
 class Index:
@@ -260,7 +261,7 @@ class Index:
 
     def _wanted(self, entry: Entry) -> Wanted:
         """What the person asked for the picture; nothing where it is set aside."""
-        return Wanted() if entry.aside else self.ledger.content.wanted.get(entry.key, Wanted())
+        return _NOTHING if entry.aside else self.ledger.content.wanted.get(entry.key, _NOTHING)
 
     def measures_of(self, entry: Entry) -> Measures | None:
         """What was measured of a picture's file as it is now."""

@@ -89,12 +89,12 @@ def instructions_row(wanted: Wanted, record: Record | None) -> dict[str, Any]:
     """
     done = dict(record.facts.get(TRANSFORMED, {})) if record is not None else {}
     done.pop("part", None)
-    plain = (wanted.transform or Transform()).to_plain()
     shown = wanted.transform is not None or done
+    plain = (wanted.transform or Transform()).to_plain() if shown else None
     concept = wanted.concept or (record.facts.get(MOVED_FROM) if record is not None else None)
     moves = record is not None and concept not in (None, record.concept)
     return {
-        "transform": plain if shown else None,
+        "transform": plain,
         "transform_done": bool(shown) and plain == (done or Transform().to_plain()),
         "concept_next": concept if moves else None,
     }
