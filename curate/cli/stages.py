@@ -15,6 +15,7 @@ from curate.cli.stage_options import field_option, field_value
 from curate.cli.usage_errors import Arguments, Checks
 from curate.core import option_names
 from curate.core.caption_options import CaptionReading, codec
+from curate.core.findings import combined, failures
 from curate.core.stage import Concept, Stage, adds_only
 from curate.errors import CurateError, InputError
 
@@ -35,7 +36,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         }
         with _typed_names(stage):
             if given.get("print_config"):
-                made = validated(name, stage, options)
+                made = _of_folder(name, stage, options, given["source"])
                 result = made.configuration(given["source"], options, given.get("device") or "auto")
                 show(_with_typed_names(result, stage), given["as_json"])
             else:
@@ -59,6 +60,7 @@ def stage_checks(name: str, stage: type[Stage]) -> Checks:
         }
         with _typed_names(stage):
             yield lambda: validated(name, stage, typed, given.wrong)
+        yield lambda: _check_there(given["source"])
 
     return checks
 
@@ -118,7 +120,7 @@ def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Ma
     reading = CaptionReading(
         given.get("caption_form") or reading.form, _encoding(given.get("caption_encoding")) or reading.encoding
     )
-    made = validated(name, stage, options)
+    made = _of_folder(name, stage, options, source)
     if not out:
         made.check_source(source)
     from curate.executors.pool import POOL
@@ -163,6 +165,21 @@ def validated(name: str, model: type[Any], options: dict[str, Any], wrong: Colle
     error = InputError("\n".join(lines), f"`curate {name} --help` lists the options" if listed else "")
     error.parts = [InputError(line) for line in lines]
     raise error
+
+
+def _of_folder(name: str, stage: type[Stage], options: dict[str, Any], source: Path) -> Any:
+    """The options, typed. Where they are wrong, a folder that is not there is named with them."""
+    try:
+        return validated(name, stage, options)
+    except InputError as error:
+        if absent := failures([lambda: _check_there(source)]):
+            raise combined([error, *absent]) from None
+        raise
+
+
+def _check_there(source: Path | None) -> None:
+    if source is not None and not source.exists():
+        raise InputError(f"input folder {source} does not exist", "give a folder of pictures")
 
 
 def _encoding(name: str | None) -> str:

@@ -33,7 +33,8 @@ def mistakes(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         {**e, "msg": line}
         for e, place in zip(errors, places, strict=True)
         if e["type"] != "too_short" or not any(p != place and p[: len(place)] == place for p in places)
-        for line in str(e["msg"]).splitlines()
+        # what to do is indented below what is wrong
+        for line in re.sub(r"\n\s+", ": ", str(e["msg"])).splitlines()
     ]
 
 
@@ -61,6 +62,8 @@ def plain(message: str) -> str:
     for pattern, words in _RULES:
         if (match := re.fullmatch(f"[Ii]nput should be {pattern}", message)) is not None:
             return match.expand(words)
+    if (match := re.fullmatch(r"(?:Value error, )?'(.*)' is not one of (.*?)\.?", message)) is not None:
+        return _no_choice(*match.groups())
     return message[:1].lower() + message[1:]
 
 
@@ -73,12 +76,12 @@ def explain(error: Mapping[str, Any]) -> str:
     found = error.get("input")
     choices = str((error.get("ctx") or {}).get("expected", ""))
     if error["type"] == "literal_error" and isinstance(found, str):
-        return f'"{found}" is not one of {choices}' + (f"; {hint}" if (hint := _hint(found, choices)) else "")
+        return _no_choice(found, choices)
     if error["type"] == "value_error" and (isinstance(found, dict | list | tuple) or str(found) in message):
         return message  # a stage that looked at the value has said what it found there
     return message if error["type"] == "missing" else f"{message}, not {describe(found)}"
 
 
-def _hint(value: str, choices: str) -> str:
+def _no_choice(value: str, choices: str) -> str:
     close = closest(value, [c.strip("' ") for c in choices.replace(" or ", ",").split(",")])
-    return f'did you mean "{close}"?' if close else ""
+    return f'"{value}" is not one of {choices}' + (f'; did you mean "{close}"?' if close else "")

@@ -65,6 +65,9 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         (["models", "list"], 'unknown command "list": `curate models --help` lists the commands'),
         (["sample", "--base", "toy"], "No such option: --base. Write BASE without it: curate sample BASE"),
         (["train", "raw", "--debiasd"], "No such option: --debiasd. Did you mean --debiased?\n"),
+        (["resize", "raw", "--multiple", "0"], "- input folder raw does not exist"),
+        (["resize", "--multiple", "0", "--nope"], "No such option: --nope\n- --multiple: must be at least 1, not 0"),
+        (["train", "raw", "--precision", "fp1"], "'fp16'; did you mean \"fp16\"?"),
         (["resize", "raw", "--max-side", "big"], "Invalid value for '--max-side': must be a whole number"),
     ],
 )

@@ -453,6 +453,7 @@ def test_conflicts_are_told_beside_wrong_values(place: Path, options: str, messa
     [
         ("resize: {max_side: big}", "resize.max_side: must be a whole number, not 'big'"),
         ("resize: {multiple: 0}", "resize.multiple: must be at least 1, not 0"),
+        ("convert: {background: whit}", 'convert.background: "whit" is not a color: write a name such as white'),
         ("train: {base: tiny, alpha: half}", "train.alpha: must be a number, not 'half'"),
         ("train: {base: tiny, masked_loss: often}", "train.masked_loss: must be true or false, not 'often'"),
         ("train: {base: tiny, factor: -3, algo: lokr}", "train.factor: -3 splits nothing: give 1 or more"),
