@@ -16,6 +16,9 @@ from curate.train.planning.trigger_words import lacking_words
 
 _LONG = 40
 """Letters from which on two captions are no longer the same by chance."""
+_TAGS = 6
+"""Tags, without trigger words, from which on two captions are no longer the same by chance: taggers give alike pictures
+the same few."""
 
 
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
@@ -186,9 +189,18 @@ def _copied(own: Sequence[CheckedPicture]) -> dict[str, Place]:
             continue
         other = first.setdefault(hash(text), one)
         # pictures that share one file are another fault
-        if other is not one and other.caption and other.caption.file != one.caption.file and _folded(other) == text:
+        if other is one or other.caption is None or other.caption.file == one.caption.file:
+            continue
+        if _folded(other) == text and _is_telling(one):
             odd[one.name] = _place(one, f"the same text as for {other.name}")
     return odd
+
+
+def _is_telling(picture: CheckedPicture) -> bool:
+    """Whether a caption says enough to belong to one picture alone: a sentence, or many tags."""
+    trigger = words(picture.subset.words)
+    tags, sentence = captions.parse(picture.text, trigger)
+    return bool(sentence) or len(tags) - len(trigger) >= _TAGS
 
 
 def _folded(picture: CheckedPicture) -> str:

@@ -134,8 +134,8 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     "two captions": (write(f"{DOG}/a.caption", "a cat on a roof"), "caption-twice", [CAPTION], "delete"),
     "a caption alone": (write(f"{DOG}/gone.txt", "zwx dog, x"), "caption-alone", [f"{DOG}/gone.txt"], "rename"),
     "the caption of another picture": (
-        every(write(CAPTION, "zwx dog, sitting on the green grass, red collar, sunny day"),
-              write(f"{DOG}/b.txt", "zwx dog, sitting on the green grass, red collar, sunny day")),
+        every(write(CAPTION, "zwx dog, sitting, green grass, red collar, sunny day, open mouth, from above"),
+              write(f"{DOG}/b.txt", "zwx dog, sitting, green grass, red collar, sunny day, open mouth, from above")),
         "caption-of-another", [f"{DOG}/b.txt"], "compare",
     ),
     "the caption of another concept": (
@@ -238,6 +238,19 @@ def test_a_caption_that_two_pictures_share_is_named_once(name: str, text: str, t
     assert files(the(result, name)) == [CAPTION]
     assert the(result, name).message.startswith("1 caption ")
     assert files(the(result, "shared-caption")) == [f"{DOG}/a.jpg", f"{DOG}/a.png"]
+
+
+def test_few_tags_may_be_those_of_several_pictures(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    for stem in "ab":
+        (root / DOG / f"{stem}.txt").write_text(
+            "zwx dog, sitting, green grass, red collar, sunny day", encoding="utf-8"
+        )
+    assert checked(root).findings == ()
+    for stem in "ab":
+        text = "A photo of zwx dog that sits on the green grass in the sun."
+        (root / DOG / f"{stem}.txt").write_text(text, encoding="utf-8")
+    assert files(the(checked(root), "caption-of-another")) == [f"{DOG}/b.txt"]
 
 
 def test_shift_jis_is_called_so(tmp_path: Path) -> None:
