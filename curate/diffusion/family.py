@@ -5,21 +5,23 @@ fields are explained below, and says how the model is read and run. Everything e
 options and help, the estimate, `check`, `init`, training, pictures, LoRA files, and the contract tests. `anima.py` is
 the example of a flow-matching transformer; such a family derives from `FlowTransformer` and gives
 
-- `models_of_folder`, `models_of_file`: the models that adapters can stand on, the network as `unet`;
+- `transformer`, `network`: the module of `networks` with `config_of` and `outline`, and the configuration of the
+  published model; `parts["transformer"]` names diffusers' class. `converter` or `renamed` gives the tensors of a file
+  diffusers' names, `complete` what is in no file. A family with further models that adapters can stand on has its own
+  `models_of_folder`, `models_of_file` and `outline`;
+- `stacks`, `edges`: tables of layers, by paths in diffusers' model and in the original one, with `Joint` for layers that
+  are rows of one matrix in the original model. `layer_names` where blocks of a stack differ;
 - `autoencoder`: a module that reads an autoencoder and whose `encode` and `decode` give latents
   [batch, channels, h, w] as the network takes them: normalized, packed, without a frame axis. `family.channels` and
   `family.factor` are those of this form;
 - `caption_encoder`: a `CaptionEncoder` with `count` and `states`. What `states` returns is kept on disk, one caption
-  at a time and without padding; `collate` pads a batch of it, with masks in `Conditions`. `padded` helps. A network
-  without a mask pads to its fixed length there. The empty caption is one like others;
+  at a time and without padding; `collate` pads a batch of it, with masks in `Conditions`. A network without a mask pads
+  to its fixed length there. The empty caption is one like others;
 - `predict`: calls the network at σ in 0…1 (float32) and returns noise − latents, whatever sign or time the network has;
-- `layer_names`: from tables of paths in diffusers' model and in the original one; `layer_table` makes them, with
-  `Joint` for layers that are rows of one matrix in the original model;
-- `outline`: the layers without values for counting, with `Skeleton`; `parameters` is checked against it;
 - `sampling_shift`, `guide`: only where pictures are not made with one shift and ordinary guidance;
 - `write_tiny`: a small model from `tiny_parts`, which tests/contract run everything on.
 
-A file of the network alone is told by `whole_keys`, in the order of `order`; `shapes` tells families with the same
+`parameters` is checked against the outline. A file of the network alone is told by `whole_keys`, in the order of `order`; `shapes` tells families with the same
 keys apart. A family with dynamic shift gives `shift_line` and `draw={"dynamic_shift": True}`.
 """
 

@@ -1,9 +1,12 @@
-"""What families of flow-matching transformers share: folders of diffusers, files of the network alone, layer tables."""
+"""What families of flow-matching transformers share: folders of diffusers, files of the network alone, captions.
+
+What a family declares and what it may override is described in `curate.diffusion.family`.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -11,24 +14,21 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import Kind, LayerName, Rows
-from curate.diffusion.base import Backbone, LoadOptions, Parts
+from curate.diffusion.base import Conditions, LoadOptions, Parts
 from curate.diffusion.detect import plain_key, read_json
+from curate.diffusion.dynamic_shift import dynamic_shift, line_of
+from curate.diffusion.flow_network import FlowNetwork
 from curate.diffusion.folder_check import check_folder
-from curate.diffusion.library_logging import quiet
-from curate.diffusion.locate import files_digest, snapshot, text_encoder_files
+from curate.diffusion.locate import files_digest, text_encoder_files
+from curate.diffusion.skeleton import Skeleton
 from curate.diffusion.stable_diffusion import whole
-from curate.diffusion.text.caption_encoder import CaptionEncoder
-from curate.errors import InputError, MissingError
-
-Blocks = Mapping[str, tuple[str, Kind]]
-"""Layers of a block: path in diffusers' model -> path in the original model, and kind."""
-Joint = Mapping[str, tuple[str, Rows]]
-"""Layers of a block that the original model holds in one matrix: path in diffusers' -> path there, and which rows."""
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded
+from curate.diffusion.text.tokenizer_folders import tokenizer_folders
+from curate.errors import InputError
 
 
 class Autoencoder(Protocol):
-    """What a module offers that holds an autoencoder: `flux_vae`, `qwen_vae`."""
+    """What a module of `autoencoders` offers."""
 
     def of_folder(self, place: Path) -> nn.Module:
         """That of a folder with config.json, float32."""
@@ -46,12 +46,18 @@ class Autoencoder(Protocol):
         """Pictures [batch, 3, H, W] of normalized latents."""
         ...
 
+    def outline(self) -> Skeleton:
+        """Its numbers without values."""
+        ...
 
-class FlowTransformer(Backbone):
+
+class FlowTransformer(FlowNetwork):
     """Base of the families; captions are encoded once, and the network is a transformer of diffusers."""
 
     autoencoder: ClassVar[Autoencoder]
     """The module with the family's autoencoder."""
+    caption_encoder: ClassVar[Callable[[Path, Path, str], CaptionEncoder]]
+    """From an encoder's folder or file, a folder with the tokenizers' folders, and a digest."""
     text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     """Folders with weights that captions go through before they are kept."""
     tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer",)
@@ -62,23 +68,29 @@ class FlowTransformer(Backbone):
 
     @classmethod
     @abstractmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        """The adaptable models of a folder, `unet` among them. Raises what diffusers raises."""
-
-    @classmethod
-    @abstractmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        """The same of tensors of a file, without the wrappers of their names. Raises KeyError for one not whole."""
-
-    @classmethod
-    @abstractmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        """How captions are encoded: by an encoder's folder or file, with tokenizers in a folder's subfolders."""
-
-    @classmethod
-    @abstractmethod
     def write_tiny(cls, place: Path) -> None:
         """Writes a small model with random weights as a folder of diffusers: what tests of the family run on."""
+
+    @override
+    @classmethod
+    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
+        network = cls.transformer.outline({**cls.network, **configuration("transformer")})
+        return {"unet": network}, cls.autoencoder.outline()
+
+    @override
+    def collate(self, texts: Sequence[TextStates]) -> Conditions:
+        context, mask = padded([one["states"] for one in texts])
+        return Conditions(context, mask=mask)
+
+    @override
+    def sampling_shift(self, width: int, height: int, steps: int) -> float:
+        by_size = all(one.get("use_dynamic_shifting") for one in (self.scheduler, self.schedule))
+        return self.shift_by_size(width, height) if by_size else super().sampling_shift(width, height, steps)
+
+    def shift_by_size(self, width: int, height: int) -> float:
+        """The shift on the line that the scheduler's configuration says, or else the family."""
+        assert self.family.shift_line is not None
+        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
 
     @override
     @classmethod
@@ -99,7 +111,7 @@ class FlowTransformer(Backbone):
     @classmethod
     def from_folder(cls, place: Path, base: str, options: LoadOptions) -> Parts:
         check_folder(place, cls.family, own_vae=not options.vae)
-        with quiet(), whole(place):
+        with cls.silence(), whole(place):
             models = cls.models_of_folder(place, options.dtype)
             vae = None if options.vae else _frozen(cls.autoencoder.of_folder(place / "vae"))
             files = [p for f in (*cls.text_folders, *cls.tokenizer_folders) for p in (place / f).glob("*")]
@@ -133,26 +145,8 @@ class FlowTransformer(Backbone):
 
     @classmethod
     def tokenizers(cls, given: str, place: Path, offline: bool) -> Path:
-        """The folder that holds the tokenizers' folders: as named, beside the file, or the hub's.
-
-        Raises MissingError where it is not on this machine.
-        """
-        wanted = " and ".join(f"{folder}/" for folder in cls.tokenizer_folders)
-        remedy = f"give a folder with {wanted}, or a hub name, as tokenizer"
-        named = [Path(given).expanduser()] if given else [place.parent]
-        for folder in named:
-            if all((folder / inside).is_dir() for inside in cls.tokenizer_folders):
-                return folder
-        if given and named[0].exists():
-            raise InputError(f"tokenizer {given} does not hold {wanted}", remedy)
-        try:
-            patterns = [f"{folder}/*" for folder in cls.tokenizer_folders]
-            found = snapshot(given or cls.tokenizers_from, offline, patterns, "tokenizer")
-        except MissingError as error:
-            raise MissingError(f"no tokenizer for {place.name}: {error.message}", remedy) from error
-        if not all((found / inside).is_dir() for inside in cls.tokenizer_folders):
-            raise MissingError(f"no tokenizer for {place.name}: {given or cls.tokenizers_from} lacks {wanted}", remedy)
-        return found
+        """The folder that holds the tokenizers' folders. Raises InputError and MissingError."""
+        return tokenizer_folders(given, place, cls.tokenizer_folders, cls.tokenizers_from, offline)
 
     @override
     @classmethod
@@ -174,29 +168,3 @@ def check_given(title: str, file: str, vae: str, text_encoder: str) -> None:
 
 def _frozen(model: nn.Module) -> nn.Module:
     return model.requires_grad_(False).eval()
-
-
-def thirds(joint: str, *paths: str) -> dict[str, tuple[str, Rows]]:
-    """Three layers that stand one below the other in one matrix."""
-    return {path: (joint, (n, n + 1, 3)) for n, path in enumerate(paths)}
-
-
-def layer_table(
-    model: str,
-    path: str,
-    original: str,
-    layers: Blocks,
-    part: str = "unet",
-    block: int = -1,
-    joint: Joint | None = None,
-) -> Iterator[LayerName]:
-    """The layers of a block or of what is outside blocks; `path` and `original` stand before those in `layers`.
-
-    `model` is diffusers' name of the part.
-    """
-    for inner, (theirs, kind) in layers.items():
-        native, (whole, rows) = f"{original}{theirs}", (joint or {}).get(inner, ("", None))
-        whole = f"{original}{whole}" if whole else ""
-        # what the original model holds in one matrix has no name of its own there
-        key = f"lora_unet_{(f'{path}{inner}' if native == whole else native).replace('.', '_')}"
-        yield LayerName(key, part, f"{path}{inner}", kind, block, native, model, whole, rows)

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from curate.adapters.layer_name import LayerName
-from curate.diffusion import tiny_parts
+from curate.diffusion import flux_layers, tiny_parts
 from curate.diffusion.autoencoders import flux2_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
-from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.dynamic_shift import empirical_shift
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks
 from curate.diffusion.locate import text_encoder_files
 from curate.diffusion.networks import flux2_network
 from curate.diffusion.text import qwen3_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
+from curate.diffusion.text.caption_encoder import TextStates
 from curate.diffusion.text.klein_text import STATES, KleinText
 from curate.errors import InputError
 
 DOUBLE: Blocks = {
-    **{f"attn.{path}": ("img_attn.qkv", "attn") for path in ("to_q", "to_k", "to_v")},
-    **{f"attn.{path}": ("txt_attn.qkv", "attn") for path in ("add_q_proj", "add_k_proj", "add_v_proj")},
-    "attn.to_out.0": ("img_attn.proj", "attn"),
-    "attn.to_add_out": ("txt_attn.proj", "attn"),
+    **flux_layers.ATTENTION,
     "ff.linear_in": ("img_mlp.0", "mlp"),
     "ff.linear_out": ("img_mlp.2", "mlp"),
     "ff_context.linear_in": ("txt_mlp.0", "mlp"),
     "ff_context.linear_out": ("txt_mlp.2", "mlp"),
-}
-JOINT: Joint = {
-    **thirds("img_attn.qkv", "attn.to_q", "attn.to_k", "attn.to_v"),
-    **thirds("txt_attn.qkv", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
 }
 # attention and feed-forward in one matrix each: who chooses attention wants them too
 SINGLE: Blocks = {"attn.to_qkv_mlp_proj": ("linear1", "attn"), "attn.to_out": ("linear2", "attn")}
@@ -56,32 +47,18 @@ EDGES: Blocks = {
 
 
 class Klein(FlowTransformer):
-    """Base of the two sizes; `network` is the configuration of the published one."""
+    """Base of the two sizes."""
 
-    network: ClassVar[Mapping[str, Any]]
     tiny_blocks: ClassVar[int] = 1
     """Double blocks of its tiny model."""
-    autoencoder: ClassVar[Autoencoder] = flux2_vae
+    transformer = flux2_network
+    converter = "convert_flux2_transformer_checkpoint_to_diffusers"
+    stacks = flux_layers.stacks(DOUBLE, SINGLE, {})
+    edges = EDGES
+    autoencoder = flux2_vae
+    caption_encoder = KleinText
     # of both sizes: the tokenizer is the same, and this repository is open to all
-    tokenizers_from: ClassVar[str] = "black-forest-labs/FLUX.2-klein-base-4B"
-
-    @override
-    @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return {"unet": Flux2Transformer2DModel.from_pretrained(place / "transformer", **given)}
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
-        from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-
-        with torch.device("meta"), quiet():
-            network = Flux2Transformer2DModel(**flux2_network.config_of(state))
-        return {"unet": filled(network, convert_flux2_transformer_checkpoint_to_diffusers(dict(state)), dtype)}
+    tokenizers_from = "black-forest-labs/FLUX.2-klein-base-4B"
 
     @override
     @classmethod
@@ -96,29 +73,6 @@ class Klein(FlowTransformer):
                 "klein 4B reads Qwen3-4B, klein 9B Qwen3-8B",
             )
         return found
-
-    @override
-    @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return KleinText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = flux2_network.outline({**cls.network, **configuration("transformer")})
-        return {"unet": network}, flux2_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        model: Any = self.parts["unet"]
-        found, count = list[LayerName](), int(model.config["num_layers"])
-        for n in range(count):
-            path, theirs = f"transformer_blocks.{n}.", f"double_blocks.{n}."
-            found += layer_table("transformer", path, theirs, DOUBLE, block=n, joint=JOINT)
-        for n in range(int(model.config["num_single_layers"])):
-            path, theirs = f"single_transformer_blocks.{n}.", f"single_blocks.{n}."
-            found += layer_table("transformer", path, theirs, SINGLE, block=count + n)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
@@ -152,8 +106,6 @@ class Klein(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "in_channels": 16}
         narrow: dict[str, Any] = {"joint_attention_dim": len(STATES) * tiny_parts.WIDTH, "axes_dims_rope": (4,) * 4}
         blocks: dict[str, Any] = {
@@ -161,10 +113,7 @@ class Klein(FlowTransformer):
             "num_single_layers": 1,
             "timestep_guidance_channels": 16,
         }
-        torch.manual_seed(17)
-        with quiet():
-            network = Flux2Transformer2DModel(**{**flux2_network.NETWORK, **small, **narrow, **blocks})
-            network.save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**flux2_network.NETWORK, **small, **narrow, **blocks})
         tiny_parts.write_flux2_vae(place / "vae")
         tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer", layers=STATES[-1] + 1)
         tiny_parts.write_index(place, "Flux2KleinPipeline", {"use_dynamic_shifting": True})

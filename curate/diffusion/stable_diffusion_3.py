@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from curate.adapters.layer_name import LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Joint, layer_table, thirds
 from curate.diffusion.networks import sd3_network
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
+from curate.diffusion.text.caption_encoder import TextStates
 from curate.diffusion.text.sd3_text import FOLDERS, TOKENIZERS, SD3Text
 
 PICTURE: Blocks = {
@@ -61,44 +60,18 @@ EDGES: Blocks = {
 class SD3(FlowTransformer):
     """Base of the sizes."""
 
-    network: ClassVar[Mapping[str, Any]]
-    """The published one, in diffusers' words."""
     tiny_dual: ClassVar[tuple[int, ...]]
     """Blocks of the tiny model in which pictures are attended to twice."""
-    autoencoder: ClassVar[Autoencoder] = flux_vae
-    text_folders: ClassVar[tuple[str, ...]] = FOLDERS
-    tokenizer_folders: ClassVar[tuple[str, ...]] = tuple(TOKENIZERS)
-    tokenizers_from: ClassVar[str] = "stabilityai/stable-diffusion-3.5-medium"
+    transformer = sd3_network
+    converter = "convert_sd3_transformer_checkpoint_to_diffusers"
+    repeated_blocks = ("JointTransformerBlock",)
+    edges = EDGES
+    autoencoder = flux_vae
+    caption_encoder = SD3Text
+    text_folders = FOLDERS
+    tokenizer_folders = tuple(TOKENIZERS)
+    tokenizers_from = "stabilityai/stable-diffusion-3.5-medium"
     scheduler: ClassVar[Mapping[str, Any]] = {"shift": 3.0}
-
-    @override
-    @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return _models(SD3Transformer2DModel.from_pretrained(place / "transformer", **given))
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
-        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-
-        with torch.device("meta"), quiet():
-            network = SD3Transformer2DModel(**sd3_network.config_of(state))
-        return _models(filled(network, convert_sd3_transformer_checkpoint_to_diffusers(dict(state)), dtype))
-
-    @override
-    @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return SD3Text(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = sd3_network.outline({**cls.network, **configuration("transformer")})
-        return {"unet": network}, flux_vae.outline()
 
     @override
     def layer_names(self) -> list[LayerName]:
@@ -120,16 +93,11 @@ class SD3(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-
         states, pooled = tiny_parts.write_sd3_text(place)
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 2}
         small |= {"sample_size": 16, "pos_embed_max_size": 64, "dual_attention_layers": cls.tiny_dual}
         small |= {"caption_projection_dim": 32, "joint_attention_dim": states, "pooled_projection_dim": pooled}
-        torch.manual_seed(17)
-        with quiet():
-            network = SD3Transformer2DModel(**{**cls.network, **small})
-            network.save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**cls.network, **small})
         tiny_parts.write_flux_vae(place / "vae")
         tiny_parts.write_index(place, "StableDiffusion3Pipeline", {"shift": 3.0})
 
@@ -139,8 +107,3 @@ def _block(number: int, dual: bool, last: bool) -> Iterator[LayerName]:
     inside = {**PICTURE, **TEXT_READ, **({} if last else TEXT_ON), **(DUAL if dual else {})}
     paths = f"transformer_blocks.{number}.", f"joint_blocks.{number}."
     return layer_table("transformer", *paths, inside, block=number, joint=JOINT)
-
-
-def _models(network: Any) -> dict[str, nn.Module]:
-    network._repeated_blocks = ["JointTransformerBlock"]  # what `compile` compiles
-    return {"unet": network}

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.diffusers_class import diffusers_class
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import anima_conditioner, cosmos
 from curate.diffusion.text import qwen3_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
@@ -53,6 +53,18 @@ CONDITIONER_BLOCK: Blocks = {
     "mlp.0": ("mlp.0", "text-mlp"),
     "mlp.2": ("mlp.2", "text-mlp"),
 }
+STACKS = (
+    Stack(
+        "blocks",
+        "llm_adapter.blocks",
+        "num_layers",
+        CONDITIONER_BLOCK,
+        numbered=False,
+        part="conditioner",
+        model="text_conditioner",
+    ),
+    Stack("transformer_blocks", "blocks", "num_layers", BLOCK),
+)
 
 
 class AnimaText(CaptionEncoder):
@@ -187,37 +199,41 @@ class Anima(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = qwen_vae
-    text_folders: ClassVar[tuple[str, ...]] = ("text_encoder",)
-    tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer", "t5_tokenizer")
-    tokenizers_from: ClassVar[str] = "circlestone-labs/Anima-Base-v1.0-Diffusers"
+    transformer = cosmos
+    network = cosmos.NETWORK
+    converter = "convert_cosmos_transformer_checkpoint_to_diffusers"
+    repeated_blocks = ("CosmosTransformerBlock",)
+    stacks = STACKS
+    edges = EDGES
+    autoencoder = qwen_vae
+    caption_encoder = AnimaText
+    tokenizer_folders = ("tokenizer", "t5_tokenizer")
+    tokenizers_from = "circlestone-labs/Anima-Base-v1.0-Diffusers"
 
     @override
     @classmethod
     def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
-        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        conditioner = AnimaTextConditioner.from_pretrained(place / "text_conditioner", **given)
-        return _models(conditioner, CosmosTransformer3DModel.from_pretrained(place / "transformer", **given))
+        kind = diffusers_class("AnimaTextConditioner")
+        conditioner = kind.from_pretrained(place / "text_conditioner", torch_dtype=dtype, local_files_only=True)
+        return {"conditioner": conditioner, **super().models_of_folder(place, dtype)}
 
     @override
     @classmethod
     def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.loaders.single_file_utils import convert_cosmos_transformer_checkpoint_to_diffusers
-        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
-        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
-
         inside = _conditioner_of(state)
-        native = {f"net.{k}": t for k, t in state.items() if not k.startswith("llm_adapter.")}
-        with torch.device("meta"), quiet():
-            network = CosmosTransformer3DModel(**cosmos.config_of(state))
-            conditioner: Any = AnimaTextConditioner(**anima_conditioner.config_of(inside))
-        made: Any = filled(conditioner, {k: t for k, t in inside.items() if "rotary_emb" not in k}, dtype)
-        turns = type(conditioner.rotary_emb)  # what it turns positions by is in no file
-        made.rotary_emb = turns(conditioner.config["model_dim"] // conditioner.config["num_attention_heads"])
-        return _models(made, filled(network, convert_cosmos_transformer_checkpoint_to_diffusers(native), dtype))
+        with torch.device("meta"), cls.silence():
+            conditioner = diffusers_class("AnimaTextConditioner")(**anima_conditioner.config_of(inside))
+        heads = conditioner.config["num_attention_heads"]
+        turns = type(conditioner.rotary_emb)(conditioner.config["model_dim"] // heads)
+        conditioner.rotary_emb = turns  # what it turns positions by is in no file
+        made = filled(conditioner, {k: t for k, t in inside.items() if "rotary_emb" not in k}, dtype)
+        network = {k: t for k, t in state.items() if not k.startswith("llm_adapter.")}
+        return {"conditioner": made, **super().models_of_file(network, dtype)}
+
+    @override
+    @classmethod
+    def renamed(cls, state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+        return super().renamed({f"net.{k}": t for k, t in state.items()}, network)
 
     @override
     @classmethod
@@ -227,26 +243,10 @@ class Anima(FlowTransformer):
 
     @override
     @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return AnimaText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
     def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = cosmos.outline({**cosmos.NETWORK, **configuration("transformer")})
-        given = {**anima_conditioner.CONDITIONER, **configuration("text_conditioner")}
-        return _models(anima_conditioner.outline(given), network), qwen_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        models: dict[str, Any] = dict(self.parts)
-        found: list[LayerName] = []
-        for n in range(int(models["conditioner"].config["num_layers"])):
-            own, theirs = f"blocks.{n}.", f"llm_adapter.blocks.{n}."
-            found += layer_table("text_conditioner", own, theirs, CONDITIONER_BLOCK, "conditioner")
-        for n in range(int(models["unet"].config["num_layers"])):
-            found += layer_table("transformer", f"transformer_blocks.{n}.", f"blocks.{n}.", BLOCK, block=n)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
+        conditioner = {**anima_conditioner.CONDITIONER, **configuration("text_conditioner")}
+        parts, vae = super().outline(configuration)
+        return {"conditioner": anima_conditioner.outline(conditioner), **parts}, vae
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
@@ -265,15 +265,11 @@ class Anima(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.condition_embedders.condition_embedder_anima import AnimaTextConditioner
-        from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
-
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 2, "mlp_ratio": 2.0}
         narrow: dict[str, Any] = {"text_embed_dim": 32, "adaln_lora_dim": 4, "max_size": (4, 64, 64)}
-        torch.manual_seed(17)
-        with quiet():
-            CosmosTransformer3DModel(**{**cosmos.NETWORK, **small, **narrow}).save_pretrained(place / "transformer")
-            AnimaTextConditioner(
+        cls.write_tiny_network(place, {**cls.network, **small, **narrow})
+        with cls.silence():
+            diffusers_class("AnimaTextConditioner")(
                 source_dim=16,
                 target_dim=32,
                 model_dim=32,
@@ -292,8 +288,3 @@ class Anima(FlowTransformer):
 def _conditioner_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The conditioner's tensors in a file of the network."""
     return {key.removeprefix("llm_adapter."): t for key, t in state.items() if key.startswith("llm_adapter.")}
-
-
-def _models(conditioner: nn.Module, network: Any) -> dict[str, nn.Module]:
-    network._repeated_blocks = ["CosmosTransformerBlock"]  # what `compile` compiles
-    return {"conditioner": conditioner, "unet": network}

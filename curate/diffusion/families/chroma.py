@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,46 +11,23 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import LayerName
 from curate.core.warning_filters import ignore_warnings
-from curate.diffusion import tiny_parts
+from curate.diffusion import flux_layers, tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks
 from curate.diffusion.networks import chroma_network
 from curate.diffusion.networks.qwen_image_network import exact_time
 from curate.diffusion.one_length import by_length
 from curate.diffusion.patches import to_latents, to_tokens
 from curate.diffusion.text import t5_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 
-DOUBLE: Blocks = {
-    **{f"attn.{path}": ("img_attn.qkv", "attn") for path in ("to_q", "to_k", "to_v")},
-    **{f"attn.{path}": ("txt_attn.qkv", "attn") for path in ("add_q_proj", "add_k_proj", "add_v_proj")},
-    "attn.to_out.0": ("img_attn.proj", "attn"),
-    "attn.to_add_out": ("txt_attn.proj", "attn"),
-    "ff.net.0.proj": ("img_mlp.0", "mlp"),
-    "ff.net.2": ("img_mlp.2", "mlp"),
-    "ff_context.net.0.proj": ("txt_mlp.0", "mlp"),
-    "ff_context.net.2": ("txt_mlp.2", "mlp"),
-}
-SINGLE: Blocks = {
-    **{f"attn.{path}": ("linear1", "attn") for path in ("to_q", "to_k", "to_v")},
-    "proj_mlp": ("linear1", "mlp"),
-    "proj_out": ("linear2", "mlp"),
-}
-JOINT: Joint = {
-    **thirds("img_attn.qkv", "attn.to_q", "attn.to_k", "attn.to_v"),
-    **thirds("txt_attn.qkv", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-}
-SINGLE_JOINT: Joint = {
-    **{f"attn.{path}": ("linear1", (n, n + 1, 7)) for n, path in enumerate(("to_q", "to_k", "to_v"))},
-    "proj_mlp": ("linear1", (3, 7, 7)),
-}
+DOUBLE: Blocks = {**flux_layers.ATTENTION, **flux_layers.FEED_FORWARD}
+SINGLE = flux_layers.SINGLE
 EDGES: Blocks = {
     "x_embedder": ("img_in", "edge"),
     "context_embedder": ("txt_in", "edge"),
@@ -193,55 +171,30 @@ class Chroma(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = flux_vae
-    tokenizers_from: ClassVar[str] = "lodestones/Chroma1-HD"
+    transformer = chroma_network
+    network = chroma_network.NETWORK
+    stacks = flux_layers.stacks(DOUBLE, SINGLE, flux_layers.SINGLE_JOINT)
+    edges = EDGES
+    autoencoder = flux_vae
+    caption_encoder = ChromaText
+    tokenizers_from = "lodestones/Chroma1-HD"
 
     @override
     @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        with ignore_warnings(*MOVED):
-            network = ChromaTransformer2DModel.from_pretrained(place / "transformer", **given)
-        return {"unet": chroma_network.complete(network)}
+    @contextmanager
+    def silence(cls) -> Generator[None]:
+        with super().silence(), ignore_warnings(*MOVED):
+            yield
 
     @override
     @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
-
-        with torch.device("meta"), quiet(), ignore_warnings(*MOVED):
-            network = ChromaTransformer2DModel(**chroma_network.config_of(state))
-        return {"unet": filled(chroma_network.complete(network), chroma_network.own_names(state), dtype)}
+    def complete(cls, network: Any) -> Any:
+        return chroma_network.complete(network)
 
     @override
     @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return ChromaText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = chroma_network.outline({**chroma_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, flux_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        model: Any = self.parts["unet"]
-        found, count = list[LayerName](), int(model.config["num_layers"])
-        for n in range(count):
-            path, theirs = f"transformer_blocks.{n}.", f"double_blocks.{n}."
-            found += layer_table("transformer", path, theirs, DOUBLE, block=n, joint=JOINT)
-        for n in range(int(model.config["num_single_layers"])):
-            path, theirs = f"single_transformer_blocks.{n}.", f"single_blocks.{n}."
-            found += layer_table("transformer", path, theirs, SINGLE, block=count + n, joint=SINGLE_JOINT)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
-
-    @override
-    def collate(self, texts: Sequence[TextStates]) -> Conditions:
-        context, mask = padded([one["states"] for one in texts])
-        return Conditions(context, mask=mask)
+    def renamed(cls, state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+        return chroma_network.own_names(state)
 
     @override
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
@@ -268,14 +221,10 @@ class Chroma(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
-
         small: dict[str, Any] = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 32}
         small |= {"num_attention_heads": 2, "axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_parts.WIDTH}
         small |= {"approximator_num_channels": 8, "approximator_hidden_dim": 16, "approximator_layers": 1}
-        torch.manual_seed(17)
-        with quiet(), ignore_warnings(*MOVED):
-            ChromaTransformer2DModel(**small).save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, small)
         tiny_parts.write_flux_vae(place / "vae")
         tiny_parts.write_t5(place / "text_encoder")
         tiny_parts.write_t5_tokenizer(place / "tokenizer")

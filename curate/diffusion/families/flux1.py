@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import LayerName
-from curate.diffusion import tiny_parts
+from curate.diffusion import flux_layers, tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks
 from curate.diffusion.networks import flux_network
 from curate.diffusion.patches import to_latents, to_tokens
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates
+from curate.diffusion.text.caption_encoder import TextStates
 from curate.diffusion.text.flux_text import FluxText
 
 DOUBLE: Blocks = {
-    **{f"attn.{path}": ("img_attn.qkv", "attn") for path in ("to_q", "to_k", "to_v")},
-    **{f"attn.{path}": ("txt_attn.qkv", "attn") for path in ("add_q_proj", "add_k_proj", "add_v_proj")},
-    "attn.to_out.0": ("img_attn.proj", "attn"),
-    "attn.to_add_out": ("txt_attn.proj", "attn"),
-    "ff.net.0.proj": ("img_mlp.0", "mlp"),
-    "ff.net.2": ("img_mlp.2", "mlp"),
-    "ff_context.net.0.proj": ("txt_mlp.0", "mlp"),
-    "ff_context.net.2": ("txt_mlp.2", "mlp"),
+    **flux_layers.ATTENTION,
+    **flux_layers.FEED_FORWARD,
     "norm1.linear": ("img_mod.lin", "time"),
     "norm1_context.linear": ("txt_mod.lin", "time"),
 }
-DOUBLE_JOINT: Joint = {
-    **thirds("img_attn.qkv", "attn.to_q", "attn.to_k", "attn.to_v"),
-    **thirds("txt_attn.qkv", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-}
-SINGLE: Blocks = {
-    **{f"attn.{path}": ("linear1", "attn") for path in ("to_q", "to_k", "to_v")},
-    "proj_mlp": ("linear1", "mlp"),
-    "proj_out": ("linear2", "mlp"),
-    "norm.linear": ("modulation.lin", "time"),
-}
-SINGLE_JOINT: Joint = {
-    **{f"attn.{path}": ("linear1", (n, n + 1, 7)) for n, path in enumerate(("to_q", "to_k", "to_v"))},
-    "proj_mlp": ("linear1", (3, 7, 7)),
-}
+SINGLE: Blocks = {**flux_layers.SINGLE, "norm.linear": ("modulation.lin", "time")}
 # without norm_out.linear, whose halves the original model has in the other order
 EDGES: Blocks = {
     ours: (theirs, "time" if ours.startswith("time") else "edge") for theirs, ours in flux_network.PARTS[""].items()
@@ -152,50 +130,20 @@ class Flux1(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = flux_vae
-    text_folders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
-    tokenizer_folders: ClassVar[tuple[str, ...]] = ("tokenizer", "tokenizer_2")
-    tokenizers_from: ClassVar[str] = "black-forest-labs/FLUX.1-dev"
+    transformer = flux_network
+    network = flux_network.NETWORK
+    stacks = flux_layers.stacks(DOUBLE, SINGLE, flux_layers.SINGLE_JOINT)
+    edges = EDGES
+    autoencoder = flux_vae
+    caption_encoder = FluxText
+    text_folders = ("text_encoder", "text_encoder_2")
+    tokenizer_folders = ("tokenizer", "tokenizer_2")
+    tokenizers_from = "black-forest-labs/FLUX.1-dev"
 
     @override
     @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return {"unet": FluxTransformer2DModel.from_pretrained(place / "transformer", **given)}
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-
-        with torch.device("meta"), quiet():
-            network = FluxTransformer2DModel(**flux_network.config_of(state))
-        return {"unet": filled(network, flux_network.converted(state), dtype)}
-
-    @override
-    @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return FluxText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = flux_network.outline({**flux_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, flux_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        model: Any = self.parts["unet"]
-        found, count = list[LayerName](), int(model.config["num_layers"])
-        for n in range(count):
-            path, theirs = f"transformer_blocks.{n}.", f"double_blocks.{n}."
-            found += layer_table("transformer", path, theirs, DOUBLE, block=n, joint=DOUBLE_JOINT)
-        for n in range(int(model.config["num_single_layers"])):
-            path, theirs = f"single_transformer_blocks.{n}.", f"single_blocks.{n}."
-            found += layer_table("transformer", path, theirs, SINGLE, block=count + n, joint=SINGLE_JOINT)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
+    def renamed(cls, state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+        return flux_network.converted(state)
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
@@ -223,21 +171,15 @@ class Flux1(FlowTransformer):
 
     @override
     def sampling_shift(self, width: int, height: int, steps: int) -> float:
-        assert self.family.shift_line is not None
-        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
+        return self.shift_by_size(width, height)
 
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 32}
         small |= {"num_layers": 1, "num_single_layers": 1, "axes_dims_rope": (4, 14, 14)}
         narrow: dict[str, Any] = {"joint_attention_dim": tiny_parts.WIDTH, "pooled_projection_dim": tiny_parts.WIDTH}
-        torch.manual_seed(17)
-        with quiet():
-            network = FluxTransformer2DModel(**{**flux_network.NETWORK, **small, **narrow})
-            network.save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**cls.network, **small, **narrow})
         tiny_parts.write_flux_vae(place / "vae")
         tiny_parts.write_clip(place / "text_encoder", place / "tokenizer")
         tiny_parts.write_t5(place / "text_encoder_2")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 from curate.diffusion.family import Family
 from curate.diffusion.flux2_klein import Klein
 from curate.diffusion.networks import flux2_network
@@ -105,4 +102,4 @@ class Klein4B(Klein):
             ),
         ),
     )
-    network: ClassVar[Mapping[str, Any]] = flux2_network.NETWORK
+    network = flux2_network.NETWORK

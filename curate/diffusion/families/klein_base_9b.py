@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from curate.diffusion.family import Family
 from curate.diffusion.flux2_klein import Klein
@@ -122,5 +121,5 @@ class Klein9B(Klein):
             ),
         ),
     )
-    network: ClassVar[Mapping[str, Any]] = flux2_network.LARGE
+    network = flux2_network.LARGE
     tiny_blocks: ClassVar[int] = 8

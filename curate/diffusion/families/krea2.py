@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import Kind, LayerName
+from curate.adapters.layer_name import Kind
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
-from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.distilled import is_distilled
-from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import krea2_network
 from curate.diffusion.patches import SIDE, to_latents, to_tokens
 from curate.diffusion.text import describe
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded
+from curate.diffusion.text.caption_encoder import TextStates, padded
 from curate.diffusion.text.krea2_text import LAYERS_READ, Krea2Text
 
 KINDS: Mapping[str, Kind] = {"attn": "attn", "ff": "mlp"}
@@ -32,6 +30,13 @@ BLOCK: Blocks = {path: (theirs, KINDS[path.partition(".")[0]]) for path, theirs 
 EDGES: Blocks = {
     path: (theirs, "time" if path.startswith("time") else "edge") for path, theirs in krea2_network.EDGES.items()
 }
+STACKS = (
+    Stack(
+        "text_fusion.layerwise_blocks", "txtfusion.layerwise_blocks", "num_layerwise_text_blocks", BLOCK, numbered=False
+    ),
+    Stack("text_fusion.refiner_blocks", "txtfusion.refiner_blocks", "num_refiner_text_blocks", BLOCK, numbered=False),
+    Stack("transformer_blocks", "blocks", "num_layers", BLOCK),
+)
 DISTILLED_MU = 1.15
 """Of the sibling that was distilled, whatever the size of the picture."""
 
@@ -151,25 +156,13 @@ class Krea2(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = qwen_vae
-    tokenizers_from: ClassVar[str] = "krea/Krea-2-Raw"
-
-    @override
-    @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return {"unet": Krea2Transformer2DModel.from_pretrained(place / "transformer", **given)}
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
-
-        with torch.device("meta"), quiet():
-            network = Krea2Transformer2DModel(**krea2_network.config_of(state))
-        return {"unet": filled(network, krea2_network.renamed(state, network.state_dict()), dtype)}
+    transformer = krea2_network
+    network = krea2_network.NETWORK
+    stacks = STACKS
+    edges = EDGES
+    autoencoder = qwen_vae
+    caption_encoder = Krea2Text
+    tokenizers_from = "krea/Krea-2-Raw"
 
     @override
     @classmethod
@@ -184,26 +177,8 @@ class Krea2(FlowTransformer):
 
     @override
     @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return Krea2Text(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = krea2_network.outline({**krea2_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, qwen_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        config: Any = self.parts["unet"].config
-        counts = (config["num_layerwise_text_blocks"], config["num_refiner_text_blocks"], config["num_layers"])
-        found: list[LayerName] = []
-        for (path, original), count in zip(krea2_network.STACKS.items(), counts, strict=True):
-            main = original == "blocks"
-            for n in range(int(count)):
-                inside = f"{path}.{n}.", f"{original}.{n}."
-                found += layer_table("transformer", *inside, BLOCK, block=n if main else -1)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
+    def renamed(cls, state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+        return krea2_network.renamed(state, network.state_dict())
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
@@ -228,22 +203,17 @@ class Krea2(FlowTransformer):
     def sampling_shift(self, width: int, height: int, steps: int) -> float:
         if self.schedule.get("is_distilled"):
             return math.exp(DISTILLED_MU)
-        assert self.family.shift_line is not None
-        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
+        return self.shift_by_size(width, height)
 
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_krea2 import Krea2Transformer2DModel
-
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 4}
         small |= {"num_key_value_heads": 2, "intermediate_size": 48, "timestep_embed_dim": 16}
         text: dict[str, Any] = {"text_hidden_dim": tiny_parts.VL_WIDTH, "num_text_layers": len(LAYERS_READ)}
         text |= {"text_num_attention_heads": 2, "text_num_key_value_heads": 2, "text_intermediate_size": 32}
         text |= {"num_layerwise_text_blocks": 1, "num_refiner_text_blocks": 1, "axes_dims_rope": (4, 6, 6)}
-        torch.manual_seed(17)
-        with quiet():
-            Krea2Transformer2DModel(**small, **text).save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**small, **text})
         tiny_parts.write_qwen_vae(place / "vae")
         folders, told = (place / "text_encoder", place / "tokenizer"), describe.message("")
         tiny_parts.write_qwen_vl(*folders, "Qwen3-VL", LAYERS_READ[-1] + 1, told)

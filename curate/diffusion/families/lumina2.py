@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,13 +14,12 @@ from curate.adapters.layer_name import LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Joint, layer_table
 from curate.diffusion.networks import lumina2_network
 from curate.diffusion.text import gemma_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 
 BLOCK: Blocks = {
     **{f"attn.{what}": ("attention.qkv", "attn") for what in ("to_q", "to_k", "to_v")},
@@ -166,42 +165,27 @@ class Lumina2(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = flux_vae
-    tokenizers_from: ClassVar[str] = "Alpha-VLLM/Lumina-Image-2.0"
+    transformer = lumina2_network
+    network = lumina2_network.NETWORK
+    repeated_blocks = ("Lumina2TransformerBlock",)
+    edges = EDGES
+    autoencoder = flux_vae
+    caption_encoder = Lumina2Text
+    tokenizers_from = "Alpha-VLLM/Lumina-Image-2.0"
     scheduler: ClassVar[Mapping[str, Any]] = {"shift": 6.0}
 
     @override
     @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_lumina2 import Lumina2Transformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return _models(Lumina2Transformer2DModel.from_pretrained(place / "transformer", **given))
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_lumina2 import Lumina2Transformer2DModel
-
-        config = lumina2_network.config_of(state)
-        with torch.device("meta"), quiet():
-            network = Lumina2Transformer2DModel(**config)
-        whole: Any = filled(network, lumina2_network.renamed(state, network.state_dict()), dtype)
-        theirs: Any = network
-        turns, axes = type(theirs.rope_embedder), (config["axes_dim_rope"], config["axes_lens"])
-        whole.rope_embedder = turns(10000, *axes)  # what it turns positions by is in no file
-        return _models(whole)
+    def complete(cls, network: Any) -> Any:
+        config = network.config
+        turns = type(network.rope_embedder)(10_000, config["axes_dim_rope"], config["axes_lens"])
+        network.rope_embedder = turns  # what it turns positions by is in no file
+        return super().complete(network)
 
     @override
     @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return Lumina2Text(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = lumina2_network.outline({**lumina2_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, flux_vae.outline()
+    def renamed(cls, state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+        return lumina2_network.renamed(state, network.state_dict())
 
     @override
     def layer_names(self) -> list[LayerName]:
@@ -213,11 +197,6 @@ class Lumina2(FlowTransformer):
         for n in range(int(config["num_layers"])):
             found += layer_table("transformer", f"layers.{n}.", f"layers.{n}.", BLOCK, block=n, joint=joint)
         return [*found, *layer_table("transformer", "", "", EDGES)]
-
-    @override
-    def collate(self, texts: Sequence[TextStates]) -> Conditions:
-        context, mask = padded([one["states"] for one in texts])
-        return Conditions(context, mask=mask)
 
     @override
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
@@ -233,14 +212,9 @@ class Lumina2(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_lumina2 import Lumina2Transformer2DModel
-
         small: dict[str, Any] = {"hidden_size": 72, "num_layers": 2, "num_refiner_layers": 1, "num_attention_heads": 3}
         small |= {"num_kv_heads": 1, "multiple_of": 8, "axes_dim_rope": (8, 8, 8)}
-        torch.manual_seed(17)
-        with quiet():
-            network = Lumina2Transformer2DModel(**small, cap_feat_dim=tiny_parts.WIDTH)
-            network.save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**small, "cap_feat_dim": tiny_parts.WIDTH})
         tiny_parts.write_flux_vae(place / "vae")
         tiny_parts.write_gemma2(place / "text_encoder", place / "tokenizer", layers=3)
         tiny_parts.write_index(place, "Lumina2Pipeline", {"shift": 6.0})
@@ -250,8 +224,3 @@ def _joint(groups: int) -> Joint:
     """Query, key and value in one matrix, with so many heads of queries to one of keys and values."""
     rows = {"attn.to_q": (0, groups), "attn.to_k": (groups, groups + 1), "attn.to_v": (groups + 1, groups + 2)}
     return {path: ("attention.qkv", (*part, groups + 2)) for path, part in rows.items()}
-
-
-def _models(network: Any) -> dict[str, nn.Module]:
-    network._repeated_blocks = ["Lumina2TransformerBlock"]  # what `compile` compiles
-    return {"unet": network}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,15 +10,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import Kind, LayerName
+from curate.adapters.layer_name import Kind
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, layer_table
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import qwen_image_network
 from curate.diffusion.patches import to_latents, to_tokens
 from curate.diffusion.text import describe, qwen_vl_text
@@ -175,49 +173,21 @@ class QwenImage(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = qwen_vae
-    tokenizers_from: ClassVar[str] = "Qwen/Qwen-Image"
+    transformer = qwen_image_network
+    network = qwen_image_network.NETWORK
+    stacks = (Stack("transformer_blocks", "transformer_blocks", "num_layers", BLOCK),)
+    edges = EDGES
+    autoencoder = qwen_vae
+    caption_encoder = QwenImageText
+    tokenizers_from = "Qwen/Qwen-Image"
     scheduler: ClassVar[Mapping[str, Any]] = {"use_dynamic_shifting": True, "shift_terminal": 0.02}
 
     @override
     @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return {"unet": QwenImageTransformer2DModel.from_pretrained(place / "transformer", **given)}
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
-
-        config = qwen_image_network.config_of(state)
-        with torch.device("meta"), quiet():
-            network: Any = QwenImageTransformer2DModel(**config)
-        positions = type(network.pos_embed)(10_000, list(config["axes_dims_rope"]), scale_rope=True)
-        network.pos_embed = positions  # its tables are in no file
-        return {"unet": filled(network, state, dtype)}
-
-    @override
-    @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return QwenImageText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = qwen_image_network.outline({**qwen_image_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, qwen_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        model: Any = self.parts["unet"]
-        found: list[LayerName] = []
-        for n in range(int(model.config["num_layers"])):
-            path = f"transformer_blocks.{n}."
-            found += layer_table("transformer", path, path, BLOCK, block=n)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
+    def complete(cls, network: Any) -> Any:
+        axes = list(network.config["axes_dims_rope"])
+        network.pos_embed = type(network.pos_embed)(10_000, axes, scale_rope=True)  # its tables are in no file
+        return network
 
     @override
     def collate(self, texts: Sequence[TextStates]) -> Conditions:
@@ -240,13 +210,6 @@ class QwenImage(FlowTransformer):
         return to_latents(out, height, width)
 
     @override
-    def sampling_shift(self, width: int, height: int, steps: int) -> float:
-        if not self.schedule.get("use_dynamic_shifting"):
-            return super().sampling_shift(width, height, steps)
-        assert self.family.shift_line is not None
-        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
-
-    @override
     def guide(self, without: Tensor, towards: Tensor, guidance: float) -> Tensor:
         """What is guided gets, token by token, the length of the prediction with the prompt."""
         guided, usual = to_tokens(super().guide(without, towards, guidance)), to_tokens(towards)
@@ -256,13 +219,9 @@ class QwenImage(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
-
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 32, "num_attention_heads": 2}
         narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_parts.VL_WIDTH}
-        torch.manual_seed(17)
-        with quiet():
-            QwenImageTransformer2DModel(**small, **narrow).save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**small, **narrow})
         tiny_parts.write_qwen_vae(place / "vae")
         tiny_parts.write_qwen_vl(place / "text_encoder", place / "tokenizer", "Qwen2.5-VL")
         schedule = {"shift": 1.0, "max_image_seq_len": 8192, "max_shift": 0.9, **cls.scheduler}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,20 +10,18 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.adapters.layer_name import Kind, LayerName
+from curate.adapters.layer_name import Kind
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen21_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.dynamic_shift import dynamic_shift, line_of
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Joint, Stack
 from curate.diffusion.networks import qwen_image21_network
 from curate.diffusion.networks.qwen_image_network import exact_time
 from curate.diffusion.one_length import by_length
 from curate.diffusion.text import qwen_vl_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 
 KINDS: Mapping[str, Kind] = {
     **{f"attn.{path}": "attn" for path in ("to_q", "to_k", "to_v", "to_out.0")},
@@ -145,55 +143,27 @@ class QwenImage21(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = qwen21_vae
-    tokenizer_folders: ClassVar[tuple[str, ...]] = ("processor",)
-    tokenizers_from: ClassVar[str] = "Qwen/Qwen-Image-2.1"
+    transformer = qwen_image21_network
+    network = qwen_image21_network.NETWORK
+    stacks = (Stack("transformer_blocks", "transformer_blocks", "num_layers", BLOCK, JOINT),)
+    edges = EDGES
+    autoencoder = qwen21_vae
+    caption_encoder = QwenImage21Text
+    tokenizer_folders = ("processor",)
+    tokenizers_from = "Qwen/Qwen-Image-2.1"
     scheduler: ClassVar[Mapping[str, Any]] = {"use_dynamic_shifting": True}
-
-    @override
-    @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        network = QwenImage21Transformer2DModel.from_pretrained(place / "transformer", **given)
-        return {"unet": qwen_image21_network.complete(network)}
 
     @override
     @classmethod
     def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
         from diffusers.loaders.single_file_utils import convert_qwen_image21_transformer_checkpoint_to_diffusers
-        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
 
-        own: dict[str, Tensor] = convert_qwen_image21_transformer_checkpoint_to_diffusers(dict(state))
-        with torch.device("meta"), quiet():
-            network = QwenImage21Transformer2DModel(**qwen_image21_network.config_of(own))
-        return {"unet": filled(qwen_image21_network.complete(network), own, dtype)}
+        return super().models_of_file(convert_qwen_image21_transformer_checkpoint_to_diffusers(dict(state)), dtype)
 
     @override
     @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return QwenImage21Text(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = qwen_image21_network.outline({**qwen_image21_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, qwen21_vae.outline()
-
-    @override
-    def layer_names(self) -> list[LayerName]:
-        model: Any = self.parts["unet"]
-        found: list[LayerName] = []
-        for n in range(int(model.config["num_layers"])):
-            path = f"transformer_blocks.{n}."
-            found += layer_table("transformer", path, path, BLOCK, block=n, joint=JOINT)
-        return [*found, *layer_table("transformer", "", "", EDGES)]
-
-    @override
-    def collate(self, texts: Sequence[TextStates]) -> Conditions:
-        context, mask = padded([one["states"] for one in texts])
-        return Conditions(context, mask=mask)
+    def complete(cls, network: Any) -> Any:
+        return qwen_image21_network.complete(network)
 
     @override
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
@@ -213,22 +183,11 @@ class QwenImage21(FlowTransformer):
         return out[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
 
     @override
-    def sampling_shift(self, width: int, height: int, steps: int) -> float:
-        if not self.schedule.get("use_dynamic_shifting"):
-            return super().sampling_shift(width, height, steps)
-        assert self.family.shift_line is not None
-        return dynamic_shift(line_of(self.schedule, self.family.shift_line), width, height)
-
-    @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21Transformer2DModel
-
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 32, "num_attention_heads": 2, "mlp_ratio": 2}
         narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "context_in_dim": tiny_parts.VL_WIDTH}
-        torch.manual_seed(17)
-        with quiet():
-            QwenImage21Transformer2DModel(**small, **narrow).save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**small, **narrow})
         tiny_parts.write_qwen21_vae(place / "vae")
         tiny_parts.write_qwen_vl(place / "text_encoder", place / "processor", "Qwen3-VL", prompt=BEFORE)
         tiny_parts.write_index(place, "QwenImage21Pipeline", {"shift": 1.0, **cls.scheduler})

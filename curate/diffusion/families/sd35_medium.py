@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from curate.diffusion.family import Family
 from curate.diffusion.networks import sd3_network
@@ -125,5 +124,5 @@ class SD35Medium(SD3):
             ),
         ),
     )
-    network: ClassVar[Mapping[str, Any]] = sd3_network.MEDIUM
+    network = sd3_network.MEDIUM
     tiny_dual: ClassVar[tuple[int, ...]] = (0,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,13 +14,12 @@ from curate.adapters.layer_name import Kind, LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.family import Family
-from curate.diffusion.flow_transformer import Autoencoder, Blocks, FlowTransformer, Joint, layer_table, thirds
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.flow_transformer import FlowTransformer
+from curate.diffusion.layer_tables import Blocks, Joint, layer_table, thirds
 from curate.diffusion.networks import zimage_network
 from curate.diffusion.text import qwen3_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
 
 # diffusers' names: files of LoRAs have them too, though a file of the network holds q, k and v in one matrix
 KINDS: Mapping[str, Kind] = {
@@ -178,37 +177,13 @@ class ZImage(FlowTransformer):
             ),
         ),
     )
-    autoencoder: ClassVar[Autoencoder] = flux_vae
-    tokenizers_from: ClassVar[str] = "Tongyi-MAI/Z-Image"
-
-    @override
-    @classmethod
-    def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-
-        given: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
-        return {"unet": ZImageTransformer2DModel.from_pretrained(place / "transformer", **given)}
-
-    @override
-    @classmethod
-    def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
-        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-
-        with torch.device("meta"), quiet():
-            network = ZImageTransformer2DModel(**zimage_network.config_of(state))
-        return {"unet": filled(network, convert_z_image_transformer_checkpoint_to_diffusers(dict(state)), dtype)}
-
-    @override
-    @classmethod
-    def caption_encoder(cls, encoder: Path, tokenizers: Path, digest: str) -> CaptionEncoder:
-        return ZImageText(encoder, tokenizers, digest)
-
-    @override
-    @classmethod
-    def outline(cls, configuration: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, nn.Module], nn.Module]:
-        network = zimage_network.outline({**zimage_network.NETWORK, **configuration("transformer")})
-        return {"unet": network}, flux_vae.outline()
+    transformer = zimage_network
+    network = zimage_network.NETWORK
+    converter = "convert_z_image_transformer_checkpoint_to_diffusers"
+    edges = EDGES
+    autoencoder = flux_vae
+    caption_encoder = ZImageText
+    tokenizers_from = "Tongyi-MAI/Z-Image"
 
     @override
     def layer_names(self) -> list[LayerName]:
@@ -222,11 +197,6 @@ class ZImage(FlowTransformer):
         return [*found, *layer_table("transformer", "", "", EDGES, joint=EDGES_JOINT)]
 
     @override
-    def collate(self, texts: Sequence[TextStates]) -> Conditions:
-        context, mask = padded([one["states"] for one in texts])
-        return Conditions(context, mask=mask)
-
-    @override
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         assert conditions.mask is not None
         lengths = conditions.mask.sum(1).tolist()  # the network pads by itself, and places the picture behind
@@ -238,14 +208,9 @@ class ZImage(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-
         small: dict[str, Any] = {"dim": 48, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3}
         narrow: dict[str, Any] = {"axes_dims": [4, 6, 6], "axes_lens": [1024, 64, 64]}
-        torch.manual_seed(17)
-        with quiet():
-            network = ZImageTransformer2DModel(**small, **narrow, cap_feat_dim=tiny_parts.WIDTH)
-            network.save_pretrained(place / "transformer")
+        cls.write_tiny_network(place, {**small, **narrow, "cap_feat_dim": tiny_parts.WIDTH})
         tiny_parts.write_flux_vae(place / "vae")
         tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer", layers=3)
         tiny_parts.write_index(place, "ZImagePipeline", {"shift": 3.0})

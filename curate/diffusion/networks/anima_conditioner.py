@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from curate.diffusion.networks.cosmos import block_count
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 CONDITIONER: Mapping[str, Any] = {
@@ -30,7 +30,7 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "source_dim": state["blocks.0.cross_attn.k_proj.weight"].shape[1],
         "target_dim": target,
         "model_dim": width,
-        "num_layers": block_count(state),
+        "num_layers": block_count(state, "blocks"),
         "num_attention_heads": width // state["blocks.0.self_attn.q_norm.weight"].shape[0],
         "mlp_ratio": state["blocks.0.mlp.0.weight"].shape[0] / width,
         "target_vocab_size": vocabulary,

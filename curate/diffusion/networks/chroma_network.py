@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from curate.diffusion.networks import flux_network
+from curate.diffusion.networks.blocks import block_count, joint_attention
 from curate.diffusion.skeleton import Skeleton
 
 NETWORK: Mapping[str, Any] = {
@@ -25,6 +26,8 @@ NETWORK: Mapping[str, Any] = {
     "approximator_layers": 5,
 }
 """The published one, in diffusers' words."""
+GUIDANCE = "distilled_guidance_layer."
+"""Where the layers are that make the modulations, in every form of the network."""
 
 
 def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -35,20 +38,16 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         **NETWORK,
         "in_channels": inputs,
-        "num_layers": _count(state, "double_blocks"),
-        "num_single_layers": _count(state, "single_blocks"),
+        "num_layers": block_count(state, "double_blocks"),
+        "num_single_layers": block_count(state, "single_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "joint_attention_dim": state["txt_in.weight"].shape[1],
         "axes_dims_rope": (each // 8, each * 7 // 16, each * 7 // 16),
         "approximator_num_channels": told,
         "approximator_hidden_dim": inside,
-        "approximator_layers": _count(state, "distilled_guidance_layer.layers"),
+        "approximator_layers": block_count(state, "distilled_guidance_layer.layers"),
     }
-
-
-def _count(state: Mapping[str, Tensor], blocks: str) -> int:
-    return 1 + max(int(m[1]) for key in state if (m := re.match(rf"{re.escape(blocks)}\.(\d+)\.", key)))
 
 
 def complete(network: Any) -> Any:
@@ -77,10 +76,7 @@ def outline(config: Mapping[str, Any]) -> Skeleton:
     made.linear("context_embedder", int(config["joint_attention_dim"]), width)
     made.linear("x_embedder", inputs, width)
     for block in (f"transformer_blocks.{n}" for n in range(config["num_layers"])):
-        for what in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"):
-            made.linear(f"{block}.attn.{what}", width, width)
-        for norm in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
-            made.rms(f"{block}.attn.{norm}", each)
+        joint_attention(made, block, width, each)
         for stream in ("ff", "ff_context"):
             made.linear(f"{block}.{stream}.net.0.proj", width, 4 * width)
             made.linear(f"{block}.{stream}.net.2", 4 * width, width)
@@ -96,51 +92,14 @@ def outline(config: Mapping[str, Any]) -> Skeleton:
 
 
 def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A file's tensors by diffusers' names. Its own converter has the width of the published model built in."""
-    found: dict[str, Tensor] = {}
-    for key, tensor in state.items():
-        stem, _, kind = key.rpartition(".")
-        stem, parts = _renamed(stem), (1, 1, 1)
-        if stem.endswith((".img_attn.qkv", ".txt_attn.qkv")):
-            names = ("to_q", "to_k", "to_v") if ".img_" in stem else ("add_q_proj", "add_k_proj", "add_v_proj")
-            stem = stem.rpartition(".")[0].rpartition(".")[0] + ".attn."
-        elif stem.endswith(".linear1"):
-            names, parts = ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"), (1, 1, 1, 4)
-            stem = stem.removesuffix("linear1")
-        else:
-            found[f"{stem}.{'weight' if kind == 'scale' else kind}"] = tensor
-            continue
-        each = tensor.shape[0] // sum(parts)
-        rows = tensor.split([each * part for part in parts])
-        found |= {f"{stem}{name}.{kind}": own for name, own in zip(names, rows, strict=True)}
-    return found
+    """A file's tensors by diffusers' names; unlike diffusers' own, of any width."""
+    guidance = {key: tensor for key, tensor in state.items() if key.startswith(GUIDANCE)}
+    own = {_guidance_name(key): tensor for key, tensor in guidance.items()}
+    return own | flux_network.converted({key: tensor for key, tensor in state.items() if key not in guidance})
 
 
-_NAMES = {
-    "double_blocks.": "transformer_blocks.",
-    "single_blocks.": "single_transformer_blocks.",
-    "img_in": "x_embedder",
-    "txt_in": "context_embedder",
-    "final_layer.linear": "proj_out",
-    "img_attn.proj": "attn.to_out.0",
-    "txt_attn.proj": "attn.to_add_out",
-    "img_attn.norm.query_norm": "attn.norm_q",
-    "img_attn.norm.key_norm": "attn.norm_k",
-    "txt_attn.norm.query_norm": "attn.norm_added_q",
-    "txt_attn.norm.key_norm": "attn.norm_added_k",
-    ".norm.query_norm": ".attn.norm_q",
-    ".norm.key_norm": ".attn.norm_k",
-    "img_mlp.0": "ff.net.0.proj",
-    "img_mlp.2": "ff.net.2",
-    "txt_mlp.0": "ff_context.net.0.proj",
-    "txt_mlp.2": "ff_context.net.2",
-    ".linear2": ".proj_out",
-    ".in_layer": ".linear_1",
-    ".out_layer": ".linear_2",
-}
-
-
-def _renamed(stem: str) -> str:
-    for theirs, ours in _NAMES.items():
-        stem = stem.replace(theirs, ours)
-    return stem
+def _guidance_name(key: str) -> str:
+    """diffusers' name of a tensor of the guidance layer."""
+    stem, _, kind = key.rpartition(".")
+    stem = stem.replace(".in_layer", ".linear_1").replace(".out_layer", ".linear_2")
+    return f"{stem}.{'weight' if kind == 'scale' else kind}"

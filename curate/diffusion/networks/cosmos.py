@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 NETWORK: Mapping[str, Any] = {
@@ -38,16 +38,11 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "concat_padding_mask": inputs // 4 == channels + 1,
         "num_attention_heads": width // each,
         "attention_head_dim": each,
-        "num_layers": block_count(state),
+        "num_layers": block_count(state, "blocks"),
         "mlp_ratio": state["blocks.0.mlp.layer1.weight"].shape[0] / width,
         "text_embed_dim": state["blocks.0.cross_attn.k_proj.weight"].shape[1],
         "adaln_lora_dim": state["blocks.0.adaln_modulation_self_attn.1.weight"].shape[0],
     }
-
-
-def block_count(state: Mapping[str, Tensor]) -> int:
-    """Blocks that a file's keys name."""
-    return 1 + max(int(found[1]) for key in state if (found := re.match(r"blocks\.(\d+)\.", key)))
 
 
 def outline(config: Mapping[str, Any]) -> Skeleton:

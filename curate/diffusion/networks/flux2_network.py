@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count, joint_attention
 from curate.diffusion.skeleton import Skeleton
 
 NETWORK: Mapping[str, Any] = {
@@ -41,8 +41,8 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         **NETWORK,
         "in_channels": channels,
-        "num_layers": _count(state, "double_blocks"),
-        "num_single_layers": _count(state, "single_blocks"),
+        "num_layers": block_count(state, "double_blocks"),
+        "num_single_layers": block_count(state, "single_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "joint_attention_dim": state["txt_in.weight"].shape[1],
@@ -50,10 +50,6 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "mlp_ratio": state["double_blocks.0.img_mlp.2.weight"].shape[1] / width,
         "axes_dims_rope": (each // 4,) * 4,
     }
-
-
-def _count(state: Mapping[str, Tensor], blocks: str) -> int:
-    return 1 + max((int(found[1]) for key in state if (found := re.match(rf"{blocks}\.(\d+)\.", key))), default=-1)
 
 
 def outline(config: Mapping[str, Any]) -> Skeleton:
@@ -82,10 +78,7 @@ def outline(config: Mapping[str, Any]) -> Skeleton:
 
 def _double(made: Skeleton, block: str, width: int, wide: int, each: int) -> None:
     """A block with a stream for the picture and one for the caption."""
-    for what in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"):
-        made.linear(f"{block}.attn.{what}", width, width, False)
-    for norm in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
-        made.rms(f"{block}.attn.{norm}", each)
+    joint_attention(made, block, width, each, False)
     for stream in ("ff", "ff_context"):
         made.linear(f"{block}.{stream}.linear_in", width, 2 * wide, False)
         made.linear(f"{block}.{stream}.linear_out", wide, width, False)

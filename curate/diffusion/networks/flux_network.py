@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count, joint_attention
 from curate.diffusion.skeleton import Skeleton
 
 WAVE = 256
@@ -76,8 +77,8 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         **NETWORK,
         "in_channels": channels,
-        "num_layers": _count(state, "double_blocks"),
-        "num_single_layers": _count(state, "single_blocks"),
+        "num_layers": block_count(state, "double_blocks"),
+        "num_single_layers": block_count(state, "single_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "joint_attention_dim": state["txt_in.weight"].shape[1],
@@ -86,12 +87,11 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _count(state: Mapping[str, Tensor], blocks: str) -> int:
-    return 1 + max((int(found[1]) for key in state if (found := re.match(rf"{blocks}\.(\d+)\.", key))), default=-1)
-
-
 def converted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A file's tensors under diffusers' names; unlike diffusers' own, of any width. Raises KeyError for an odd key."""
+    """A file's tensors under diffusers' names; unlike diffusers' own, of any width. A key that is odd is left as it is.
+
+    Raises KeyError.
+    """
     found: dict[str, Tensor] = {}
     width = state["img_in.weight"].shape[0]
     for key, tensor in state.items():
@@ -103,12 +103,14 @@ def converted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             sizes = [width] * (len(layers) - 1)
             parts = tensor.split([*sizes, len(tensor) - sum(sizes)])
             found |= {f"{before}{layer}.{end}": part for layer, part in zip(layers, parts, strict=True)}
-        elif end == "scale":
+        elif end == "scale" and inner in NORMS:
             found[f"{before}{NORMS[inner]}.weight"] = tensor
         elif stem == "final_layer.adaLN_modulation.1":  # shift and scale, where diffusers has scale and shift
             found[f"norm_out.linear.{end}"] = torch.cat(tensor.chunk(2)[::-1])
-        else:
+        elif inner in PARTS[kind]:
             found[f"{before}{PARTS[kind][inner]}.{end}"] = tensor
+        else:
+            found[key] = tensor
     return found
 
 
@@ -144,7 +146,4 @@ def _double(made: Skeleton, block: str, width: int, each: int) -> None:
         made.linear(f"{block}.{norm}.linear", width, 6 * width)
         made.linear(f"{block}.{stream}.net.0.proj", width, 4 * width)
         made.linear(f"{block}.{stream}.net.2", 4 * width, width)
-    for what in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"):
-        made.linear(f"{block}.attn.{what}", width, width)
-    for norm in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
-        made.rms(f"{block}.attn.{norm}", each)
+    joint_attention(made, block, width, each)

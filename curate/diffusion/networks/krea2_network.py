@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 NETWORK: Mapping[str, Any] = {
@@ -94,7 +94,7 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     inside = state[f"{text}attn.qknorm.qnorm.scale"].shape[0]
     return {
         "in_channels": state["first.weight"].shape[1],
-        "num_layers": _count(state, "blocks"),
+        "num_layers": block_count(state, "blocks"),
         "attention_head_dim": each,
         "num_attention_heads": state[f"{attention}wq.weight"].shape[0] // each,
         "num_key_value_heads": state[f"{attention}wk.weight"].shape[0] // each,
@@ -105,15 +105,10 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "text_num_attention_heads": state[f"{text}attn.wq.weight"].shape[0] // inside,
         "text_num_key_value_heads": state[f"{text}attn.wk.weight"].shape[0] // inside,
         "text_intermediate_size": state[f"{text}mlp.gate.weight"].shape[0],
-        "num_layerwise_text_blocks": _count(state, "txtfusion.layerwise_blocks"),
-        "num_refiner_text_blocks": _count(state, "txtfusion.refiner_blocks"),
+        "num_layerwise_text_blocks": block_count(state, "txtfusion.layerwise_blocks"),
+        "num_refiner_text_blocks": block_count(state, "txtfusion.refiner_blocks"),
         "axes_dims_rope": (each // 4, each * 3 // 8, each * 3 // 8),
     }
-
-
-def _count(names: Iterable[str], blocks: str) -> int:
-    found = (re.match(rf"{re.escape(blocks)}\.(\d+)\.", name) for name in names)
-    return 1 + max((int(one[1]) for one in found if one), default=-1)
 
 
 def outline(config: Mapping[str, Any]) -> Skeleton:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 TIME = 256
@@ -88,19 +88,14 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         **NETWORK,
         "in_channels": inputs // 4,
         "hidden_size": width,
-        "num_layers": _count(state, "layers"),
-        "num_refiner_layers": _count(state, "noise_refiner"),
+        "num_layers": block_count(state, "layers"),
+        "num_refiner_layers": block_count(state, "noise_refiner"),
         "num_attention_heads": width // each,
         "num_kv_heads": (joint - width) // 2 // each,
         "multiple_of": NETWORK["multiple_of"] if wide % NETWORK["multiple_of"] == 0 else wide,
         "axes_dim_rope": (each - 2 * (each // 3 // 2 * 2),) + (each // 3 // 2 * 2,) * 2,
         "cap_feat_dim": state["cap_embedder.1.weight"].shape[1],
     }
-
-
-def _count(names: Iterable[str], blocks: str) -> int:
-    found = (re.match(rf"{blocks}\.(\d+)\.", name) for name in names)
-    return 1 + max((int(one[1]) for one in found if one), default=-1)
 
 
 def outline(config: Mapping[str, Any]) -> Skeleton:

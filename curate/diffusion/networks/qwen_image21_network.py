@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 TIME = 256
@@ -35,7 +35,7 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         **NETWORK,
         "in_channels": inputs,
         "out_channels": state["proj_out.weight"].shape[0],
-        "num_layers": 1 + max(int(m[1]) for key in state if (m := re.match(r"transformer_blocks\.(\d+)\.", key))),
+        "num_layers": block_count(state, "transformer_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "context_in_dim": state["txt_in.text_norm.weight"].shape[0],

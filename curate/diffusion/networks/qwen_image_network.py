@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Generator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from curate.diffusion.networks.blocks import block_count, joint_attention
 from curate.diffusion.skeleton import Skeleton
 
 TIME = 256
@@ -33,7 +33,7 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         **NETWORK,
         "in_channels": inputs,
         "out_channels": state["proj_out.weight"].shape[0] // 4,
-        "num_layers": 1 + max(int(m[1]) for key in state if (m := re.match(r"transformer_blocks\.(\d+)\.", key))),
+        "num_layers": block_count(state, "transformer_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "joint_attention_dim": state["txt_norm.weight"].shape[0],
@@ -72,10 +72,7 @@ def outline(config: Mapping[str, Any]) -> Skeleton:
 
 
 def _block(made: Skeleton, block: str, width: int, each: int) -> None:
-    for what in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"):
-        made.linear(f"{block}.attn.{what}", width, width)
-    for norm in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
-        made.rms(f"{block}.attn.{norm}", each)
+    joint_attention(made, block, width, each)
     for stream in ("img", "txt"):
         made.linear(f"{block}.{stream}_mod.1", width, 6 * width)
         made.linear(f"{block}.{stream}_mlp.net.0.proj", width, 4 * width)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 TIME = 256
@@ -46,13 +47,12 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     caption, text = state["context_embedder.weight"].shape
     norm = state.get("joint_blocks.0.x_block.attn.ln_q.weight")
     each = HEAD if norm is None else norm.shape[0]
-    blocks = {int(found[1]) for key in state if (found := re.match(r"joint_blocks\.(\d+)\.", key))}
     dual = {int(found[1]) for key in state if (found := re.match(r"joint_blocks\.(\d+)\.x_block\.attn2\.", key))}
     return {
         "sample_size": NETWORK["sample_size"],
         "in_channels": channels,
         "out_channels": state["final_layer.linear.weight"].shape[0] // 4,
-        "num_layers": 1 + max(blocks),
+        "num_layers": block_count(state, "joint_blocks"),
         "attention_head_dim": each,
         "num_attention_heads": width // each,
         "joint_attention_dim": text,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
 TIME, TIME_INSIDE = 256, 1024
@@ -34,17 +34,13 @@ def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         **NETWORK,
         "in_channels": inputs // 4,
         "dim": width,
-        "n_layers": _count(state, "layers"),
-        "n_refiner_layers": _count(state, "noise_refiner"),
+        "n_layers": block_count(state, "layers"),
+        "n_refiner_layers": block_count(state, "noise_refiner"),
         "n_heads": width // each,
         "n_kv_heads": width // each,
         "cap_feat_dim": state["cap_embedder.1.weight"].shape[1],
         "axes_dims": [each // 4, each * 3 // 8, each * 3 // 8],
     }
-
-
-def _count(state: Mapping[str, Tensor], blocks: str) -> int:
-    return 1 + max((int(found[1]) for key in state if (found := re.match(rf"{blocks}\.(\d+)\.", key))), default=-1)
 
 
 def outline(config: Mapping[str, Any]) -> Skeleton:
