@@ -9,8 +9,8 @@ the example of a flow-matching transformer; such a family derives from `FlowTran
   published model; `parts["transformer"]` names diffusers' class. `converter` or `renamed` gives the tensors of a file
   diffusers' names, `complete` what is in no file. A family with further models that adapters can stand on has its own
   `models_of_folder`, `models_of_file` and `outline`;
-- `stacks`, `edges`: tables of layers, by paths in diffusers' model and in the original one, with `Joint` for layers that
-  are rows of one matrix in the original model. `layer_names` where blocks of a stack differ;
+- `stacks`, `edges`: tables of layers, by paths in diffusers' model and in the original one, with `Joint` for layers
+  that are rows of one matrix in the original model. `layer_names` where blocks of a stack differ;
 - `autoencoder`: a module that reads an autoencoder and whose `encode` and `decode` give latents
   [batch, channels, h, w] as the network takes them: normalized, packed, without a frame axis. `family.channels` and
   `family.factor` are those of this form;
@@ -21,8 +21,9 @@ the example of a flow-matching transformer; such a family derives from `FlowTran
 - `sampling_shift`, `guide`: only where pictures are not made with one shift and ordinary guidance;
 - `write_tiny`: a small model from `tiny_parts`, which tests/contract run everything on.
 
-`parameters` is checked against the outline. A file of the network alone is told by `whole_keys`, in the order of `order`; `shapes` tells families with the same
-keys apart. A family with dynamic shift gives `shift_line` and `draw={"dynamic_shift": True}`.
+`parameters` is checked against the outline. A file of the network alone is told by `whole_keys`, in the order of
+`order`; `shapes` tells families with the same keys apart. A family with dynamic shift gives `shift_line` and
+`draw={"dynamic_shift": True}`.
 """
 
 from __future__ import annotations
