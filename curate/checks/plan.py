@@ -16,7 +16,7 @@ from curate.train.data import buckets
 from curate.train.data.dataset import Dataset, Picture
 from curate.train.data.run_plan import Outline, outline
 from curate.train.options import resolve
-from curate.train.planning import dry_model, estimate
+from curate.train.planning import device_pace, dry_model, estimate
 from curate.train.planning.explain import fitted
 from curate.train.planning.preflight import cut_off
 from curate.train.runtime.device import resolve_device
@@ -112,7 +112,7 @@ def _estimate(settings: Settings, made: Outline, base: Backbone | None) -> dict[
     if base is None:
         return {}
     options, device = settings.options, resolve_device("auto")
-    pace = None if device.type == "cuda" else estimate.ASSUMED_PACE
+    pace = None if device.type == "cuda" else device_pace.ASSUMED_PACE
     try:
         adapters = dry_model.adapter_parameters(options, base)
     except CurateError as error:  # options that fit no layer: training says so with more words
@@ -122,7 +122,7 @@ def _estimate(settings: Settings, made: Outline, base: Backbone | None) -> dict[
     counted = estimate.counts(base, adapters)
     name = base.family.name
     expected = estimate.of(options, name, counted, made.shapes, made.steps, on, files, pace)
-    device_name = estimate.ASSUMED_GPU if pace else torch.cuda.get_device_name(device)
+    device_name = device_pace.ASSUMED_GPU if pace else torch.cuda.get_device_name(device)
     return {
         "estimate": {
             "device": device_name,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cleaners import Clean, Cleaner, cleaner, names
@@ -19,6 +16,7 @@ from curate.core.record import Record
 from curate.core.registry import names_schema
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.errors import InputError, PictureError
+from curate.images import cleaning
 from curate.images.cleaner_errors import translated
 
 if TYPE_CHECKING:
@@ -214,13 +212,13 @@ def _clean_record(
     if not used:
         methods = ", ".join(opened.method for opened in chain)
         return record.noting(f"{line}: too small for {methods}, left alone", denoise={**fact, "why": "too small"})
-    fact |= {"methods": used, **_compared(before, after)}
+    fact |= {"methods": used, **cleaning.compared(before, after)}
     if options.report:
-        fact["report"] = _report(record, env, before, after)
+        fact["report"] = cleaning.write_report(record, env, before, after)
     if why := worse(first, fact["after"]["score"], fact["change"], options):
         return record.noting(f"{line}: cleaning discarded, {why}", denoise={**fact, "why": why})
     fact["done"] = True
-    return env.keep(record.noting(f"{line}: cleaned by {', '.join(used)}, {_gain(fact)}", denoise=fact), after)
+    return env.keep(record.noting(f"{line}: cleaned by {', '.join(used)}, {cleaning.gain(fact)}", denoise=fact), after)
 
 
 def _refusal(record: Record) -> str:
@@ -240,28 +238,6 @@ def _apply(chain: Sequence[_Opened], pixels: Pixels) -> tuple[Pixels, list[str]]
     return pixels, used
 
 
-def _gain(fact: Mapping[str, Any]) -> str:
-    psnr = "equal" if fact["psnr"] is None else f"{fact['psnr']:.1f} dB"
-    return f"now {fact['after']['score']:.2f}; PSNR {psnr}, SSIM {fact['ssim']:.3f}"
-
-
-def _compared(before: Pixels, after: Pixels) -> dict[str, Any]:
-    """Noise afterwards, PSNR and SSIM to the picture before, and the change's root mean square, 0..255, at its size."""
-    from cleaners.measures.difference import psnr, ssim
-    from cleaners.measures.noise import signs
-    from cleaners.upscale import resized
-
-    same = resized(after, before.shape[1], before.shape[0])
-    level = psnr(before, same)
-    change = 0.0 if math.isinf(level) else 255 * 10 ** (-level / 20)
-    return {
-        "after": dataclasses.asdict(signs(after)),
-        "psnr": None if math.isinf(level) else round(level, 2),
-        "ssim": round(ssim(before, same), 4),
-        "change": round(change, 3),
-    }
-
-
 def worse(first: Signs, second: float, change: float, options: Denoise) -> str:
     """Why the cleaned picture is no better; empty where it is. `change` is its root mean square, 0..255."""
     if not options.guard:
@@ -272,17 +248,3 @@ def worse(first: Signs, second: float, change: float, options: Denoise) -> str:
     if options.when == "suspected" and change > most * max(first.level, 1.0):
         return f"it changed the picture by {change:.1f}, the noise is only about {first.level:.1f}"
     return ""
-
-
-def _report(record: Record, env: Env, before: Pixels, after: Pixels) -> str:
-    """Writes before, after and eight times the difference around grey; the path under the ledger folder."""
-    from cleaners.upscale import resized
-
-    same = resized(after, before.shape[1], before.shape[0])
-    difference = np.clip((same.astype(np.int16) - before) * 8 + 128, 0, 255).astype(np.uint8)
-    gap = np.full((before.shape[0], 8, 3), 255, np.uint8)
-    name = f"{Path(record.key).stem[:40]}-{hashlib.blake2b(record.key.encode(), digest_size=6).hexdigest()}.png"
-    path = Path("denoise-report", name)
-    (env.root / path).parent.mkdir(parents=True, exist_ok=True)
-    env.pictures.write(np.hstack([before, gap, same, gap, difference]), env.root / path, "png")
-    return path.as_posix()

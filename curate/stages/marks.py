@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
 import os
-import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest, Record
-from curate.core.stage import CompositeStage, DatasetStage, Env, Pixels, RecordStage, Resources, Stage, Worker
+from curate.core.stage import CompositeStage, DatasetStage, Env, RecordStage, Resources, Stage, Worker
 from curate.errors import PictureError, interruption
-from curate.images import masks
+from curate.images import mark_regions, masks
 
 if TYPE_CHECKING:
-    from curate.images.analysis.boxes import Box
     from curate.images.analysis.object_detector import Detector
     from curate.images.analysis.watermarks import Corner, Mark
 
@@ -127,7 +123,7 @@ class _Find(DatasetStage):
                 score = watermarks.score(other[1][0], members, mark) if other else 0.0
                 if other and score >= watermarks.LIKE * float(np.median(mark.scores)):
                     scores[record.key] = (score, other[2])
-        return {key: _described(mark, score, *size) for key, (score, size) in scores.items()}
+        return {key: mark_regions.described(mark, score, *size) for key, (score, size) in scores.items()}
 
 
 def _fields(
@@ -141,13 +137,6 @@ def _fields(
         return None
     fields = [watermarks.field(pixels, corner, scaled=scaled) for corner, scaled in places]
     return record, fields, (pixels.shape[1], pixels.shape[0])
-
-
-def _described(mark: Mark, score: float, width: int, height: int) -> dict[str, Any]:
-    strokes = base64.b85encode(zlib.compress(np.packbits(mark.strokes).tobytes(), 9)).decode()
-    side = len(mark.strokes)
-    box = list(mark.box(width, height))
-    return {"corner": mark.corner, "scaled": mark.scaled, "box": box, "score": score, "side": side, "strokes": strokes}
 
 
 class _Treat(RecordStage):
@@ -205,78 +194,15 @@ class _Treat(RecordStage):
             )
         pixels = env.pixels(record)
         if self.action == "crop":
-            box = _kept(pixels, marks, texts)
+            box = mark_regions.without(pixels, marks, texts)
             return env.keep(masks.follow(record, env, box.of), box.of(pixels))
         if self.action == "mask":
             # the ends of a signature may be too thin to count among its strokes: out of the
             # loss goes what is around them
-            hidden = _covered(pixels, marks, [*(_around(m["box"], pixels) for m in marks), *texts])
+            hidden = mark_regions.covered(
+                pixels, marks, [*(mark_regions.around(m["box"], pixels) for m in marks), *texts]
+            )
             before = masks.read(env.root / record.mask) if record.mask else masks.white(*hidden.shape[::-1])
             mask = np.where(hidden > 0, 0, masks.fitted(before, *hidden.shape[::-1])).astype(np.uint8)
             return dataclasses.replace(record.noting(masked=True), mask=masks.save(mask, env.root))
-        return env.keep(record, _painted_over(pixels, marks, texts))
-
-
-def _around(box: Sequence[int], pixels: Pixels) -> Sequence[int]:
-    from curate.images.analysis import boxes
-
-    whole = boxes.Box(*box)
-    return whole.grown(0.06 * max(whole.width, whole.height), boxes.whole(pixels))
-
-
-def _kept(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Box:
-    """The picture without the strips in which marks lie: for each, the side on which the least is lost.
-
-    What would cost more than a third of the picture stays.
-    """
-    from curate.images.analysis import boxes
-
-    box = full = boxes.whole(pixels)
-    for found in (boxes.Box(*b) for b in (*(m["box"] for m in marks), *texts)):
-        left: Box = box._replace(left=max(box.left, found.right))
-        right: Box = box._replace(right=min(box.right, found.left))
-        top: Box = box._replace(top=max(box.top, found.bottom))
-        bottom: Box = box._replace(bottom=min(box.bottom, found.top))
-        best = max((left, right, top, bottom), key=lambda b: b.width * b.height)
-        if best.width * best.height * 3 >= 2 * full.width * full.height:
-            box = best
-    return box
-
-
-def _painted_over(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> Pixels:
-    """The picture with strokes and text boxes filled from their surroundings (Telea 2004)."""
-    import cv2
-
-    return np.asarray(cv2.inpaint(pixels, _covered(pixels, marks, texts), 3, cv2.INPAINT_TELEA), np.uint8)
-
-
-def _covered(pixels: Pixels, marks: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[int]]) -> NDArray[np.uint8]:
-    """255 where strokes and text boxes are, and a little around them."""
-    import cv2
-
-    mask = np.zeros(pixels.shape[:2], np.uint8)
-    for mark in marks:
-        _draw(mask, mark)
-    for left, top, right, bottom in texts:
-        mask[top:bottom, left:right] = 255
-    reach = max(3, round(min(pixels.shape[:2]) * 0.004)) | 1
-    return np.asarray(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), np.uint8)
-
-
-def _draw(mask: NDArray[np.uint8], mark: Mapping[str, Any]) -> None:
-    import cv2
-
-    from curate.images.analysis import watermarks
-
-    side = mark["side"]
-    bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b85decode(mark["strokes"])), np.uint8))
-    strokes = np.asarray(bits[: side * side].reshape(side, side) * 255, np.uint8)
-    height, width = mask.shape
-    left, top, size = watermarks.corner_of(mark["corner"], width, height, scaled=mark["scaled"])
-    if mark["scaled"]:
-        strokes = np.asarray(cv2.resize(strokes, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8)
-    else:
-        above = side - size if "bottom" in mark["corner"] else 0
-        before = side - size if "right" in mark["corner"] else 0
-        strokes = strokes[above : above + size, before : before + size]
-    mask[top : top + size, left : left + size] |= strokes
+        return env.keep(record, mark_regions.painted_over(pixels, marks, texts))

@@ -36,7 +36,7 @@ from curate.diffusion.networks import anima_conditioner, cosmos
 from curate.diffusion.quantize import quantize
 from curate.train.network.build import attach
 from curate.train.options import TrainOptions
-from curate.train.planning import estimate
+from curate.train.planning import device_pace, estimate
 
 GIB = 1 << 30
 WAYS: dict[str, dict[str, Any]] = {
@@ -101,7 +101,7 @@ def measure(way: str, side: int) -> dict[str, float]:
     seconds, highest = time.process_time() - begun, status("VmHWM")
     counts = estimate.counts(backbone, sum(p.numel() for p in parameters))
     own = replace(counts, unet=counts.unet - counts.adapters)
-    expected = estimate.of(options, "anima", own, {(side, side): 1}, 1, cpu, pace=estimate.ASSUMED_PACE).memory
+    expected = estimate.of(options, "anima", own, {(side, side): 1}, 1, cpu, pace=device_pace.ASSUMED_PACE).memory
     return {
         "loaded": loaded - before - elsewhere,
         "highest": highest - before - elsewhere,

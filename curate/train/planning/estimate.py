@@ -6,24 +6,22 @@ tensors (attention without its matrix), in bf16, at three sizes; they fit a line
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from cleaners.device import free_memory
 from curate.adapters.algorithm import algorithm
 from curate.adapters.quantized_layer import BYTES
 from curate.diffusion.block_swap import block_sizes
 from curate.diffusion.family import family as family_named
 from curate.diffusion.quantize import block_layers, numbers_of, weight_numbers
 from curate.train.options import TrainOptions, resolve
+from curate.train.planning.device_pace import Pace, available, call, speed
 
 GIB = 1 << 30
 LAYERS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm)
-
 
 INPUTS = 1.36
 """What adapters add to the memory kept: the inputs of the layers that they stand beside.
@@ -75,19 +73,6 @@ class Counts:
     layers: int = 0
     blocks: int = 0
     swapped: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast a device is: TFLOP a second of a matrix product, seconds for the smallest layer, free memory in GiB."""
-
-    speed: float
-    call: float
-    available: float
-
-
-ASSUMED_GPU, ASSUMED_PACE = "an RTX 4090", Pace(165.2, 5e-5, 24)
-"""A GPU to estimate with where there is none: NVIDIA's figure for bf16 with fp32 sums; a call's time is a guess."""
 
 
 @dataclass(frozen=True)
@@ -217,41 +202,6 @@ def _curve(cost: tuple[float, float], pixels: int) -> float:
 def _adapted(options: TrainOptions) -> float:
     own = algorithm(options.algo)
     return own.cost + own.cost_per_rank * resolve.ranks(options).rank
-
-
-def speed(device: torch.device, options: TrainOptions) -> float:
-    """TFLOP a second of a matrix product in the run's precision, measured in a moment."""
-    dtype, side = resolve.precision(options, device), 4096 if device.type == "cuda" else 512
-    a = torch.ones(side, side, device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(4):
-        begin = time.perf_counter()
-        b = a @ a
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - begin)
-        del b
-    return 2 * side**3 / best / 1e12
-
-
-def call(device: torch.device) -> float:
-    """Seconds that the smallest linear layer takes with its backward, measured in a moment."""
-    weight, often, best = torch.eye(8, device=device).requires_grad_(), 50, float("inf")
-    for _ in range(4):
-        begin = time.perf_counter()
-        x = torch.ones(8, 8, device=device)
-        for _ in range(often):
-            x = torch.nn.functional.linear(x, weight)
-        x.sum().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, (time.perf_counter() - begin) / often)
-    return best
-
-
-def available(device: torch.device) -> float:
-    """GiB of memory that may be used on the device; on the CPU the least of what system, container and limits leave."""
-    return free_memory(device) / GIB
 
 
 def counts(backbone: Any, adapters: int) -> Counts:

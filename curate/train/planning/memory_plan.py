@@ -14,7 +14,7 @@ from curate.diffusion.block_swap import LEFT
 from curate.diffusion.frame import frame
 from curate.errors import InputError, MissingError
 from curate.train.options import TrainOptions
-from curate.train.planning import dry_model, estimate
+from curate.train.planning import device_pace, dry_model, estimate
 from curate.train.planning.base_place import base_place, base_traits
 from curate.train.runtime.memory import size
 
@@ -44,7 +44,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
     place = base_place(options)
     traits = base_traits(options, place)
     base = frame(traits, options.base, place)
-    limit = _gib(options.fit) if options.fit else estimate.available(device)
+    limit = _gib(options.fit) if options.fit else device_pace.available(device)
     counts = estimate.counts(base, dry_model.adapter_parameters(options, base))
     least = float("inf")
     for values in _choices(options, len(counts.swapped), device):
@@ -63,7 +63,7 @@ def within_memory(options: TrainOptions, device: torch.device) -> tuple[TrainOpt
 def needs(options: TrainOptions, base: Backbone, counts: estimate.Counts, native: int, device: torch.device) -> float:
     """GiB of the run on the device, for the largest picture that its resolution allows."""
     side = options.largest_resolution or native
-    pace = estimate.ASSUMED_PACE
+    pace = device_pace.ASSUMED_PACE
     expected = estimate.of(options, base.family.name, counts, {(side, side): 1}, 1, device, pace=pace)
     return sum(expected.memory.values())
 

@@ -14,7 +14,8 @@ from curate.train.data.dataset import read_dataset
 from curate.train.data.run_plan import fits, outline
 from curate.train.options import TrainOptions
 from curate.train.output.trained import find_trained
-from curate.train.planning.explain import fitted, length_lines
+from curate.train.planning.explain import fitted
+from curate.train.planning.run_length import length_lines
 from tests.train.conftest import run
 
 SHORT: dict[str, Any] = {"rank": 2, "tensorboard": False, "text_lr": 0.0, "layer_preset": "attn-only"}
