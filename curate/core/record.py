@@ -57,6 +57,14 @@ class Scores:
         plain: dict[str, list[tuple[str, float, str]]] = json.loads(zlib.decompress(self.packed))
         return {model: {tag: (score, category) for tag, score, category in tags} for model, tags in plain.items()}
 
+    def best(self) -> dict[str, float]:
+        """The highest score of each tag, whichever model gave it."""
+        best: dict[str, float] = {}
+        for tags in self.unpack().values():
+            for tag, (score, _) in tags.items():
+                best[tag] = max(score, best.get(tag, 0.0))
+        return best
+
 
 @dataclass(frozen=True, slots=True)
 class CaptionStyle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import torch
 
@@ -62,3 +62,14 @@ def is_allocation_error(error: Exception) -> bool:
     """Whether an error is an allocator's: the device's or the machine's memory ends here."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or any(phrase in str(error).lower() for phrase in SAYS_NO_MEMORY)
+
+
+@contextlib.contextmanager
+def allocation_errors(missing: Callable[[Exception], MissingError]) -> Generator[None]:
+    """Raises what `missing` makes of an allocator's error: what was being done, and what would need less."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_allocation_error(error):
+            raise
+        raise missing(error) from error

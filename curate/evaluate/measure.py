@@ -15,7 +15,7 @@ import torch
 from curate.core.events import Phase
 from curate.core.files import digest_plain
 from curate.core.store import Store
-from curate.diffusion.device import is_allocation_error, reproducible
+from curate.diffusion.device import allocation_errors, reproducible
 from curate.errors import Interrupted, MissingError, PictureError
 from curate.evaluate.embedders import Embed, Pixels, Rows, open_clip, open_dino
 from curate.evaluate.metrics import style_loss
@@ -129,19 +129,10 @@ class Measuring:
         return reproducible(self.context.device, LARGE)
 
     def _memory_errors(self) -> AbstractContextManager[None]:
-        return _memory_errors(self.context.device)
-
-
-@contextlib.contextmanager
-def _memory_errors(device: torch.device) -> Generator[None]:
-    """An allocator's refusal of a single picture, as a MissingError."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_allocation_error(error):
-            raise
-        remedy = "device cpu, or a smaller model" if device.type != "cpu" else "end what else uses this memory"
-        raise MissingError("not enough memory to look at a picture", remedy) from error
+        remedy = (
+            "end what else uses this memory" if self.context.device.type == "cpu" else "device cpu, or a smaller model"
+        )
+        return allocation_errors(lambda error: MissingError("not enough memory to look at a picture", remedy))
 
 
 @contextlib.contextmanager

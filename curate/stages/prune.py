@@ -80,7 +80,7 @@ class Prune(RecordStage):
     def _pruned(self, record: Record, table: implications.Table, keep: Collection[str]) -> Record:
         trigger = _trigger(record)
         protected = trigger.union(keep)
-        scores = _best(record) if self.margin or self.cap else {}
+        scores = record.scores.best() if self.margin or self.cap else {}
         left, removed = implications.prune(table, record.tags, protected, scores, self.margin)
         notes = [f"prune: {r}" for r in removed]
         capped = self._capped(left, trigger, protected, scores)
@@ -104,11 +104,3 @@ class Prune(RecordStage):
 
 def _trigger(record: Record) -> frozenset[str]:
     return frozenset(record.trigger) | {captions.canonical(t) for t in record.trigger}
-
-
-def _best(record: Record) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for found in record.scores.unpack().values():
-        for tag, (score, _) in found.items():
-            best[tag] = max(score, best.get(tag, 0.0))
-    return best

@@ -99,14 +99,14 @@ class CaptionRules:
             return tags
         first = [t for t in tags if protected.trigger(t)]
         rest = [t for t in tags if not protected.trigger(t)]
-        best = _best(record) if self._options.order == "score" else {}
+        best = record.scores.best() if self._options.order == "score" else {}
         return first + (sorted(rest, key=lambda t: -best.get(t, 1.0)) if best else sorted(rest))
 
     def _capped(self, tags: list[str], record: Record, protected: _Protected) -> list[str]:
         over = sum(not protected.trigger(t) for t in tags) - self._options.cap
         if not self._options.cap or over <= 0:
             return tags
-        best = _best(record)
+        best = record.scores.best()
         free = [(best.get(t, 1.0), -i, t) for i, t in enumerate(tags) if t not in protected]
         gone = {t for _, _, t in sorted(free)[:over]}
         return [t for t in tags if t not in gone]
@@ -161,11 +161,3 @@ def occurring(record: Record) -> list[str]:
     """The trigger words that are among the tags, in either spelling."""
     present = set(record.tags)
     return [t for t in record.trigger if t in present or captions.canonical(t) in present]
-
-
-def _best(record: Record) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for found in record.scores.unpack().values():
-        for tag, (score, _) in found.items():
-            best[tag] = max(score, best.get(tag, 0.0))
-    return best

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from curate.diffusion.autoencoders.qwen_vae import statistics
 from curate.diffusion.autoencoders.vae import load_named
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.skeleton import Skeleton, numbers
@@ -56,22 +57,15 @@ def encode(vae: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation [batch, 64, h, w], normalized by channel, of opaque pictures [batch, 3, H, W]."""
     opaque = functional.pad(pictures, (0, 0, 0, 0, 0, 1), value=1.0)
     moments = vae.encode(opaque[:, :, None]).latent_dist  # pyright: ignore[reportCallIssue]
-    mean, deviation = _normal(vae, pictures)
+    mean, deviation = statistics(vae, pictures)
     return ((moments.mean - mean) / deviation)[:, :, 0], (moments.std / deviation)[:, :, 0]
 
 
 def decode(vae: nn.Module, latents: Tensor) -> Tensor:
     """Pictures [batch, 3, H, W] of normalized latents, without their transparency."""
-    mean, deviation = _normal(vae, latents)
+    mean, deviation = statistics(vae, latents)
     theirs: Any = vae
     return theirs.decode(latents[:, :, None] * deviation + mean, return_dict=False)[0][:, :3, 0]
-
-
-def _normal(vae: nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
-    config: Any = vae.config
-    values = (torch.tensor(config[name], device=like.device) for name in ("latents_mean", "latents_std"))
-    mean, deviation = (value.view(1, -1, 1, 1, 1) for value in values)
-    return mean, deviation
 
 
 def outline() -> Skeleton:

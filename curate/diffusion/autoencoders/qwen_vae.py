@@ -52,18 +52,19 @@ def _of_file(state: Mapping[str, Tensor]) -> nn.Module:
 def encode(vae: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation [batch, 16, h, w], normalized by channel, of pictures [batch, 3, H, W]."""
     moments = vae.encode(pictures[:, :, None]).latent_dist  # pyright: ignore[reportCallIssue]
-    mean, deviation = _normal(vae, pictures)
+    mean, deviation = statistics(vae, pictures)
     return ((moments.mean - mean) / deviation)[:, :, 0], (moments.std / deviation)[:, :, 0]
 
 
 def decode(vae: nn.Module, latents: Tensor) -> Tensor:
     """Pictures of normalized latents."""
-    mean, deviation = _normal(vae, latents)
+    mean, deviation = statistics(vae, latents)
     theirs: Any = vae
     return theirs.decode(latents[:, :, None] * deviation + mean, return_dict=False)[0][:, :, 0]
 
 
-def _normal(vae: nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
+def statistics(vae: nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel of latents, [1, channels, 1, 1, 1], on the device of `like`."""
     config: Any = vae.config
     values = (torch.tensor(config[name], device=like.device) for name in ("latents_mean", "latents_std"))
     mean, deviation = (value.view(1, -1, 1, 1, 1) for value in values)

@@ -19,7 +19,7 @@ from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Joint, layer_table, thirds
 from curate.diffusion.networks import zimage_network
 from curate.diffusion.text import qwen3_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
+from curate.diffusion.text.caption_encoder import TextStates
 
 # diffusers' names: files of LoRAs have them too, though a file of the network holds q, k and v in one matrix
 KINDS: Mapping[str, Kind] = {
@@ -50,27 +50,17 @@ EDGES_JOINT: Joint = {
 }
 
 
-class ZImageText(CaptionEncoder):
+class ZImageText(qwen3_text.Qwen3Message):
     """The caption as a message to Qwen3, which may think; its states before the last layer."""
 
     limit: ClassVar[int] = 512
-
-    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
-        super().__init__(lambda dtype: qwen3_text.load(encoder, dtype), digest)
-        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
-
-    @override
-    def count(self, caption: str) -> int:
-        return len(self.qwen(self._message(caption), verbose=False)["input_ids"])
+    thinking: ClassVar[bool] = True
 
     @override
     def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
-        read = self.qwen(self._message(caption), truncation=True, max_length=self.limit)["input_ids"]
+        read = self.qwen(self.message(caption), truncation=True, max_length=self.limit)["input_ids"]
         ids = torch.tensor(read, dtype=torch.long, device=device)
         return {"states": model(input_ids=ids[None], output_hidden_states=True).hidden_states[-2][0]}
-
-    def _message(self, caption: str) -> str:
-        return qwen3_text.message(self.qwen, caption, thinking=True)
 
 
 class ZImage(FlowTransformer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -10,32 +9,22 @@ from torch import nn
 from typing_extensions import override
 
 from curate.diffusion.text import qwen3_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
+from curate.diffusion.text.caption_encoder import TextStates
 
 STATES = (9, 18, 27)
 """Layers of Qwen3 whose states go side by side."""
 
 
-class KleinText(CaptionEncoder):
+class KleinText(qwen3_text.Qwen3Message):
     """The caption as a message to Qwen3, which does not think; padded to a fixed length, padding counts."""
 
     limit: ClassVar[int] = 512
-
-    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
-        super().__init__(lambda dtype: qwen3_text.load(encoder, dtype), digest)
-        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
-
-    @override
-    def count(self, caption: str) -> int:
-        return len(self.qwen(self._message(caption), verbose=False)["input_ids"])
+    thinking: ClassVar[bool] = False
 
     @override
     def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
         given = {"truncation": True, "max_length": self.limit, "padding": "max_length", "return_tensors": "pt"}
-        read = self.qwen(self._message(caption), **given)
+        read = self.qwen(self.message(caption), **given)
         ids, mask = (read[name].to(device) for name in ("input_ids", "attention_mask"))
         found = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
         return {"states": torch.cat([found[n][0] for n in STATES], dim=-1)}
-
-    def _message(self, caption: str) -> str:
-        return qwen3_text.message(self.qwen, caption, thinking=False)

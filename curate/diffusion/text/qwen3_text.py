@@ -5,18 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.detect import read_json
 from curate.diffusion.folder_check import check_part
 from curate.diffusion.library_logging import quiet
+from curate.diffusion.text.caption_encoder import CaptionEncoder, read_tokenizer
 from curate.diffusion.text.encoder_file import read_encoder
 from curate.errors import InputError, library_reason
+
+
+class Qwen3Message(CaptionEncoder):
+    """The caption as a message to Qwen3, which may think or not; what is kept of its states, families say."""
+
+    thinking: ClassVar[bool]
+
+    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
+        super().__init__(lambda dtype: load(encoder, dtype), digest)
+        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
+
+    @override
+    def count(self, caption: str) -> int:
+        return len(self.qwen(self.message(caption), verbose=False)["input_ids"])
+
+    def message(self, caption: str) -> str:
+        """What a user says in a chat, up to where the answer begins."""
+        said = [{"role": "user", "content": caption}]
+        given = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": self.thinking}
+        try:
+            return str(self.qwen.apply_chat_template(said, **given))
+        except ValueError as error:
+            raise InputError(
+                f"{self.qwen.name_or_path} has no chat template", "give the tokenizer's folder as the model has it"
+            ) from error
 
 
 def load(place: Path, dtype: torch.dtype) -> nn.Module:
@@ -44,18 +71,6 @@ def width(place: Path) -> int:
         return next((entry.shape[1] for key, entry in entries if key.endswith("embed_tokens.weight")), 0)
     folder = place if place.is_dir() else place.parent
     return int(read_json(folder / "config.json").get("hidden_size", 0))
-
-
-def message(tokenizer: Any, caption: str, *, thinking: bool) -> str:
-    """A caption as what a user says in a chat, up to where the answer begins."""
-    said = [{"role": "user", "content": caption}]
-    given = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": thinking}
-    try:
-        return str(tokenizer.apply_chat_template(said, **given))
-    except ValueError as error:
-        raise InputError(
-            f"{tokenizer.name_or_path} has no chat template", "give the tokenizer's folder as the model has it"
-        ) from error
 
 
 def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:

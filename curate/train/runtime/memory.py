@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from curate.core.machine import memory_bytes
-from curate.diffusion.device import is_allocation_error
+from curate.diffusion.device import allocation_errors, is_allocation_error
 from curate.errors import MissingError, library_reason
 from curate.train.options import TrainOptions
 
@@ -44,16 +44,14 @@ def installed() -> float:
     return memory_bytes() / GIB
 
 
-@contextlib.contextmanager
-def memory_errors(options: TrainOptions, what: str) -> Generator[None]:
+def memory_errors(options: TrainOptions, what: str) -> AbstractContextManager[None]:
     """Turns an allocator's refusal into a MissingError that names the settings of this run that would need less."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_allocation_error(error):
-            raise
-        said = f": {library_reason(error)}" if str(error) else ""
-        raise MissingError(f"not enough memory while {what}{said}", "; ".join(REMEDIES[what](options))) from error
+
+    def missing(error: Exception) -> MissingError:
+        reason = f": {library_reason(error)}" if str(error) else ""
+        return MissingError(f"not enough memory while {what}{reason}", "; ".join(REMEDIES[what](options)))
+
+    return allocation_errors(missing)
 
 
 class Portions:

@@ -28,7 +28,7 @@ def translate(t: Translation) -> None:
         t.result.notes.append(LAYERS)
     _patterns(t)
     algo = conv_form("lora") if t.has("network.conv") and _convolutions(t) and kind != "lokr" else kind
-    _put(t, "algo", "lora" if algo == "locon" and not _convolutions(t) else algo, "network.type")
+    t.put_or_default("algo", "lora" if algo == "locon" and not _convolutions(t) else algo, "network.type")
     if kind == "lokr":
         _lokr(t)
     else:
@@ -44,7 +44,7 @@ def _convolutions(t: Translation) -> bool:
 
 def _lokr(t: Translation) -> None:
     full = t.take_any("network.lokr_full_rank")
-    _put(t, "factor", t.take_any("network.lokr_factor") or -1, "network.lokr_factor")
+    t.put_or_default("factor", t.take_any("network.lokr_factor") or -1, "network.lokr_factor")
     if full is False:
         _ranks(t)
         return
@@ -54,14 +54,14 @@ def _lokr(t: Translation) -> None:
 
 def _ranks(t: Translation) -> None:
     linear, rank = t.take("network.linear"), t.take("network.rank")
-    _put(t, "rank", rank or linear or RANK, "network.rank" if rank else "network.linear")
+    t.put_or_default("rank", rank or linear or RANK, "network.rank" if rank else "network.linear")
     alpha, own = t.take("network.alpha"), t.take("network.linear_alpha")
-    _put(t, "alpha", own or alpha or ALPHA, "network.linear_alpha" if own else "network.alpha")
+    t.put_or_default("alpha", own or alpha or ALPHA, "network.linear_alpha" if own else "network.alpha")
     if not _convolutions(t):
         t.idle(CONV, f"{t.family.title if t.family else 'the base'} has no convolutions")
     elif conv := t.take("network.conv"):
         t.put("conv_rank", conv, "network.conv")
-        _put(t, "conv_alpha", t.take("network.conv_alpha") or conv, "network.conv_alpha")
+        t.put_or_default("conv_alpha", t.take("network.conv_alpha") or conv, "network.conv_alpha")
 
 
 def _patterns(t: Translation) -> None:
@@ -71,11 +71,3 @@ def _patterns(t: Translation) -> None:
     for key, option in (("ignore_if_contains", "exclude"), ("only_if_contains", "include")):
         if inner.get(key):
             t.refuse("network.network_kwargs", f"{key}: layers have other names here", option)
-
-
-def _put(t: Translation, option: str, value: Any, name: str) -> None:
-    """Sets an option by a setting, or where that is not given as ai-toolkit's default."""
-    if name in t.taken:
-        t.put(option, value, name)
-    else:
-        t.default(option, value)

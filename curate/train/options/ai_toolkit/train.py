@@ -62,7 +62,7 @@ def _optimizer(t: Translation) -> str:
     if given.startswith(OWN):
         t.refuse("train.optimizer", "it is ai-toolkit's own", "optimizer")
         return "adamw"
-    _put(t, "optimizer", name, "train.optimizer")
+    t.put_or_default("optimizer", name, "train.optimizer")
     params = t.take("train.optimizer_params")
     arguments = dict(cast("Mapping[str, Any]", params)) if isinstance(params, dict) else {}
     decay = arguments.pop("weight_decay", None)
@@ -74,7 +74,7 @@ def _optimizer(t: Translation) -> str:
         arguments.setdefault("eps", 1e-6)  # which it gives all of these
     lines = tuple(f"{key}={_value(value)}" for key, value in arguments.items())
     if lines:
-        _put(t, "optimizer_args", lines, "train.optimizer_params")
+        t.put_or_default("optimizer_args", lines, "train.optimizer_params")
     return name
 
 
@@ -88,7 +88,7 @@ def _rates(t: Translation, optimizer: str) -> None:
     if finds_rate(optimizer) and value < 0.1:
         t.result.notes.append(f"train.lr {value:g} is 1 here, as it is there with {optimizer}")
         value = 1.0
-    _put(t, "learning_rate", value, "train.lr")
+    t.put_or_default("learning_rate", value, "train.lr")
     unet, text = t.number("train.unet_lr"), t.take("train.text_encoder_lr")
     if unet is not None:
         t.put("unet_lr", unet, "train.unet_lr")
@@ -113,9 +113,9 @@ def _schedule(t: Translation) -> None:
         t.refuse("train.lr_scheduler", "read are constant, constant_with_warmup and cosine", "schedule")
         return
     # its restarts come after as many steps as the run has
-    _put(t, "schedule", name.replace("_with_restarts", "").replace("_", "-"), "train.lr_scheduler")
+    t.put_or_default("schedule", name.replace("_with_restarts", "").replace("_", "-"), "train.lr_scheduler")
     if name == "constant_with_warmup":
-        _put(t, "warmup", arguments.get("num_warmup_steps", WARMUP), "train.lr_scheduler_params")
+        t.put_or_default("warmup", arguments.get("num_warmup_steps", WARMUP), "train.lr_scheduler_params")
     elif arguments:
         t.refuse("train.lr_scheduler_params", "schedules have no further arguments", "schedule")
 
@@ -162,11 +162,11 @@ def _noise_levels(t: Translation) -> None:
     name = "train.timestep_type"
     kind = str(t.take(name) or "sigmoid")
     if kind in ("linear", "shift", "flux_shift", "lumina2_shift"):
-        _put(t, "timestep_sampling", "uniform", name)
+        t.put_or_default("timestep_sampling", "uniform", name)
         _scheduler_shift(t, kind, name)
     elif kind in ("sigmoid", "weighted"):
-        _put(t, "timestep_sampling", "logit-normal", name)
-        _put(t, "flow_shift", 1.0, name)
+        t.put_or_default("timestep_sampling", "logit-normal", name)
+        t.put_or_default("flow_shift", 1.0, name)
         if kind == "weighted":
             for option, value in WEIGHTED.items():
                 t.put(option, value, name)
@@ -178,7 +178,7 @@ def _noise_levels(t: Translation) -> None:
 def _scheduler_shift(t: Translation, kind: str, name: str) -> None:
     """The shift of the family's own scheduler, by which pictures are made; none for an even draw."""
     if kind == "linear":
-        _put(t, "flow_shift", 1.0, name)
+        t.put_or_default("flow_shift", 1.0, name)
     elif t.family is not None and not set(SIZED).isdisjoint(t.family.ai_toolkit):
         t.refuse(name, f"{t.family.title} has no line of shifts over the sizes of pictures", "timestep_sampling")
     elif t.family is not None and "flow_shift" not in t.family.sampling and t.family.shift_line is not None:
@@ -193,11 +193,3 @@ def _diffusion(t: Translation) -> None:
         t.put("min_snr", gamma, "train.min_snr_gamma" if "train.min_snr_gamma" in t.taken else "train.snr_gamma")
     t.take_any("train.noise_scheduler")
     t.idle(("train.timestep_type",), "it is for flow models")
-
-
-def _put(t: Translation, option: str, value: Any, name: str) -> None:
-    """Sets an option by a setting, or where that is not given as ai-toolkit's default."""
-    if name in t.taken:
-        t.put(option, value, name)
-    else:
-        t.default(option, value)

@@ -92,31 +92,31 @@ def _sigma(t: Translation, scheme: Any) -> None:
             next(filter(t.has, LIMITS)), "with timestep_sampling sigma it counts from the other end", "min_timestep"
         )
     if scheme == "logit_normal":
-        _put(t, "timestep_sampling", "logit-normal", "weighting_scheme")
+        t.put_or_default("timestep_sampling", "logit-normal", "weighting_scheme")
         mean, deviation = t.number("logit_mean"), t.number("logit_std")
         if mean is not None:
             t.put("logit_mean", -mean, "logit_mean")
         if deviation is not None:
             t.put("logit_std", deviation, "logit_std")
     elif scheme == "mode":
-        _put(t, "timestep_sampling", "mode", "weighting_scheme")
+        t.put_or_default("timestep_sampling", "mode", "weighting_scheme")
         if (scale := t.number("mode_scale")) is not None:
             t.put("mode_scale", scale, "mode_scale")
     else:
-        _put(t, "timestep_sampling", "uniform", "timestep_sampling")
+        t.put_or_default("timestep_sampling", "uniform", "timestep_sampling")
 
 
 def _direct(t: Translation, kind: str) -> None:
     """A level as it is drawn: evenly, or as the sigmoid of a normal number."""
     if kind in ("uniform", "nextdit_shift"):
-        _put(t, "timestep_sampling", "uniform", "timestep_sampling")
+        t.put_or_default("timestep_sampling", "uniform", "timestep_sampling")
         return
-    _put(t, "timestep_sampling", "logit-normal", "timestep_sampling")
+    t.put_or_default("timestep_sampling", "logit-normal", "timestep_sampling")
     if kind == "logsnr":  # σ = sigmoid(−λ/2) of a normal λ
         mean, deviation = t.number("logit_mean"), t.number("logit_std")
         if mean is not None:
             t.put("logit_mean", -mean / 2, "logit_mean")
-        _put(t, "logit_std", (1.0 if deviation is None else deviation) / 2, "logit_std")
+        t.put_or_default("logit_std", (1.0 if deviation is None else deviation) / 2, "logit_std")
     elif (scale := t.number("sigmoid_scale")) is not None:
         t.put("logit_std", scale, "sigmoid_scale")
 
@@ -127,21 +127,13 @@ def _shift(t: Translation, kind: str, shift: float, *, given: bool) -> None:
     if kind in LINES:
         own = t.family.shift_line if t.family else None
         if own is not None and all(map(math.isclose, own, LINES[kind])):
-            _put(t, "dynamic_shift", True, "timestep_sampling")
+            t.put_or_default("dynamic_shift", True, "timestep_sampling")
         else:
             reason = f"{t.family.title if t.family else 'curate'} has no such line of shifts over the sizes of pictures"
             t.refuse("timestep_sampling", reason, "timestep_sampling")
     elif kind in ("sigma", "shift"):
-        _put(t, "flow_shift", shift, name)
+        t.put_or_default("flow_shift", shift, name)
     else:
         if given and shift != 1:
             t.note(name, f"has no effect: timestep_sampling is {kind}")
-        _put(t, "flow_shift", 1.0, "timestep_sampling")
-
-
-def _put(t: Translation, option: str, value: Any, name: str) -> None:
-    """Sets an option by a setting, or where that is not given as the script's default."""
-    if name in t.taken:
-        t.put(option, value, name)
-    else:
-        t.default(option, value)
+        t.put_or_default("flow_shift", 1.0, "timestep_sampling")

@@ -149,6 +149,13 @@ class Translation:
         if option not in self.result.values:
             self.result.defaults[option] = value
 
+    def put_or_default(self, option: str, value: Any, name: str) -> None:
+        """Sets an option by a setting that was taken, or where it is not given as the program's default."""
+        if name in self.taken:
+            self.put(option, value, name)
+        else:
+            self.default(option, value)
+
     def note(self, name: str, reason: str) -> None:
         """Says why a setting has no effect, or another one."""
         setting = self.left.pop(name, None) or self.taken.get(name)
