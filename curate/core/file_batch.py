@@ -53,7 +53,10 @@ class FileBatch:
 
     def write_text(self, path: Path, text: str) -> None:
         """Adds a file of UTF-8 text. Raises a CurateError naming the file where the disk refuses."""
-        data = text.encode("utf-8", "surrogatepass")
+        self.write_bytes(path, text.encode("utf-8", "surrogatepass"))
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        """Adds a file. Raises a CurateError naming it where the disk refuses."""
         with disk_errors(str(path)):
             self._add(write_temporary(path, data), path, len(data))
 

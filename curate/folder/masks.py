@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from curate.core.database import chunks
 from curate.core.events import Note
-from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty, write_atomic
+from curate.core.file_batch import FileBatch
+from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty
 from curate.core.record import Record
 from curate.core.store import SideFile
 from curate.errors import PictureError
 from curate.folder import painted_masks
 from curate.folder.state import FolderState
 from curate.images import masks
+
+_TOGETHER = 64
+"""Masks that wait for the disk together; they are held in memory meanwhile, as files."""
 
 
 def mask_targets(records: Sequence[Record], paths: Mapping[str, PurePosixPath]) -> dict[str, Record]:
@@ -46,18 +51,13 @@ def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pu
     """Writes the masks that are wanted and takes away those that are not; what a person changed stays as it is."""
     painted_masks.follow(state, records, paths)
     known, targets = state.store.side_files("mask"), mask_targets(records, paths)
-    for path, record in targets.items():
-        before, source = known.get(path), _source(record)
-        if before and before.source == source and (state.folder / path).is_file():
-            continue
-        data = _drawn(state, record)
-        digest, earlier = digest_bytes(data), before.digests if before else ()
-        if _is_hand_made(state, path, (*earlier, digest)):
-            continue
-        # both digests, so that whichever a kill leaves is known to be ours; no source, so that it is written again then
-        state.store.keep_side_files("mask", {path: SideFile("", (digest, *earlier))})
-        _write(state, state.folder / path, data)
-        state.store.keep_side_files("mask", {path: SideFile(source, (digest,))})
+    todo = [
+        path
+        for path, record in targets.items()
+        if path not in known or known[path].source != _source(record) or not (state.folder / path).is_file()
+    ]
+    for part in chunks(todo, _TOGETHER):
+        _draw(state, {path: targets[path] for path in part}, known)
     unwanted = known.keys() - targets.keys()
     for path in unwanted:
         if (state.folder / path).exists() and not _is_hand_made(state, path, known[path].digests):
@@ -65,6 +65,27 @@ def update(state: FolderState, records: Sequence[Record], paths: Mapping[str, Pu
         # also where a kill came between the folder and the mask
         prune_empty((state.folder / path).parent, state.folder)
     state.store.forget_side_files(unwanted)
+
+
+def _draw(state: FolderState, targets: Mapping[str, Record], known: Mapping[str, SideFile]) -> None:
+    """Writes masks, unless a person drew one there."""
+    drawn: dict[str, bytes] = {}
+    intended: dict[str, SideFile] = {}
+    written: dict[str, SideFile] = {}
+    for path, record in targets.items():
+        data = _drawn(state, record)
+        digest, earlier = digest_bytes(data), known[path].digests if path in known else ()
+        if not _is_hand_made(state, path, (*earlier, digest)):
+            drawn[path] = data
+            # both digests, so that whichever a kill leaves is known to be ours; no source, so it is written again then
+            intended[path], written[path] = SideFile("", (digest, *earlier)), SideFile(_source(record), (digest,))
+    state.store.keep_side_files("mask", intended)
+    with FileBatch() as files:
+        for path, data in drawn.items():
+            if state.journal is not None:
+                state.journal.replacing(state.folder / path)
+            files.write_bytes(state.folder / path, data)
+    state.store.keep_side_files("mask", written)
 
 
 def _source(record: Record) -> str:
@@ -93,12 +114,6 @@ def _is_hand_made(state: FolderState, path: str, ours: Sequence[str]) -> bool:
             return False
     state.tell(Note("warning", f"{path} was drawn by hand: it is kept as it is"))
     return True
-
-
-def _write(state: FolderState, path: Path, data: bytes) -> None:
-    if state.journal is not None:
-        state.journal.replacing(path)
-    write_atomic(path, lambda p: p.write_bytes(data))
 
 
 def _remove(state: FolderState, path: Path) -> None:
