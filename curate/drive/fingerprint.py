@@ -27,17 +27,16 @@ _REWRITTEN = ("ledger.sqlite", "lock", "events.jsonl", SUMMARY)
 """How the names of files in the ledger folder start that each run changes, or that a run's lock leaves behind."""
 
 
-def fingerprint(pipeline: Pipeline, env: Env, digests: FileDigests, *, pauses: bool = False) -> str | None:
+def fingerprint(
+    pipeline: Pipeline, env: Env, digests: FileDigests, listings: Sequence[str] = (), *, pauses: bool = False
+) -> str | None:
     """The program, the pipeline, models, and every file of input and output by name, size and times.
 
-    None where that does not decide what a run does, or where a file is so young that it could change again unseen.
-    What the ledger holds is not in it: the ledger itself forgets a run as soon as it is written to. With `pauses` the
-    run is a part of a command.
+    `listings` are digests of what stores list of the addresses in the pipeline. With `pauses` the run is a part of a
+    command. None where all this does not decide what a run does, or where a file is so young that it could change again
+    unseen. What the ledger holds is not in it: the ledger itself forgets a run as soon as it is written to.
     """
     stages = (*pipeline.stages, *pipeline.later)
-    folders = [one for one in pipeline.input if isinstance(one, Path)]
-    if len(folders) < len(pipeline.input) or pipeline.destination:
-        return None  # a store is asked each time
     if not all(is_decided(part) for stage in pipeline.stages for part in stage.parts()):
         return None
     begun = time.time_ns()
@@ -50,15 +49,15 @@ def fingerprint(pipeline: Pipeline, env: Env, digests: FileDigests, *, pauses: b
     _add_program(tree, stages)
     for path in sorted(_path_options(stages)):
         tree.add_file(path)
-    _add_inputs(tree, folders, pipeline.output)
+    _add_inputs(tree, [one for one in pipeline.input if isinstance(one, Path)], pipeline.output)
     ledger = str(env.root)
     tree.add_tree(env.output, lambda folder, name: folder == ledger and name.startswith(_REWRITTEN))
     if begun - tree.newest <= CLOCK_GRAIN:
         return None
-    options = pipeline.model_dump(mode="json", exclude={"stages", "later", "captions"})
+    options = pipeline.model_dump(mode="json", exclude={"stages", "later", "captions", "origins"})
     captions = dataclasses.asdict(pipeline.captions)
     around = [sys.version, env.device, env.require_gpu, env.offline, getattr(os, "geteuid", int)(), pauses]
-    return digest_plain([options, captions, said, models, around, _texts(env.training), tree.hex()])
+    return digest_plain([options, captions, said, models, around, _texts(env.training), *listings, tree.hex()])
 
 
 def is_decided(stage: Stage) -> bool:

@@ -85,10 +85,10 @@ def _backends(addresses: Sequence[str], env: Env) -> Iterator[CurateError]:
     for message, remedy in dict.fromkeys(map(backend_missing, addresses)):
         if message:
             yield MissingError(message, remedy)
-    if env.offline and any(address.startswith("hf://") for address in addresses):
-        yield MissingError(
-            "hf:// needs the model hub, and this run is offline", "leave out run.offline and HF_HUB_OFFLINE"
-        )
+    for address in dict.fromkeys(addresses):
+        if env.offline and address.startswith("hf://"):
+            remedy = "leave out run.offline and HF_HUB_OFFLINE"
+            yield MissingError(f"{address} is on the model hub, and this run is offline", remedy)
 
 
 def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[CurateError]:

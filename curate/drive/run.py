@@ -11,8 +11,8 @@ from typing import Any
 
 from curate import folder
 from curate.core.digests import FileDigests
-from curate.core.events import Listener, Note, SourcesChanged
-from curate.core.lock import check_unlocked, run_lock
+from curate.core.events import Listener, SourcesChanged
+from curate.core.lock import check_unlocked
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
@@ -30,10 +30,12 @@ from curate.drive.instructions import (
 )
 from curate.drive.known_run import KnownRun, known_run
 from curate.drive.launched import require_single_process
+from curate.drive.origins import told_with_origins
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.report_page import Pictures, write_report
 from curate.drive.requirements import check_requirements
 from curate.drive.session import Completion, Job, Result, Session, carry_out, env_over, quoted, silent
+from curate.drive.stores import stores_before_plan, stores_listed
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
 from curate.scan import scan
@@ -47,6 +49,11 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     `then` are all stages of a command that goes on after a pause: what they need is looked for before the first.
     """
     require_single_process("`curate run`")
+    with told_with_origins(pipeline.origins):
+        return _run(pipeline, quiet, then)
+
+
+def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage]) -> Result:
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
     check_requirements(
         then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
@@ -71,10 +78,8 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
     files: dict[str, str] = {}
 
     def work(session: Session) -> Completion:
-        if stored:
-            session.tell(Note("info", f"{stored.address} is prepared in {stored.folder}"))
-            stored.take_over(session.store, session.tell, session.env.stopping)
-        state = fingerprint(pipeline, session.env, session.store.file_digests, pauses=pauses)
+        inputs, listings = stores_listed(pipeline, stored, session.store, session.report.tell, session.env.stopping)
+        state = fingerprint(pipeline, session.env, session.store.file_digests, listings, pauses=pauses)
         if known := known_run(session.store, state):
             known.tell(session.tell)
             return Completion(None, known=known)
@@ -83,7 +88,8 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
-        fetched = fetch(pipeline.input, pipeline.output, session.tell, session.env.stopping)
+        fetched = fetch(inputs, pipeline.output, session.tell, session.env.stopping)
+        inputs.clear()  # of a million objects it takes some hundred megabytes
         session = session.with_sources(fetched.sources)
         manifest, instructions = _records(pipeline, fetched, session, changes)
         before = known_before(session.store, instructions)
@@ -218,14 +224,19 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
 
     `tell` hears what a person changed in the output, as the run will say it again.
     """
+    with told_with_origins(pipeline.origins):
+        return _plan(pipeline, tell)
+
+
+def _plan(pipeline: Pipeline, tell: Listener) -> list[Planned]:
     output = pipeline.output
     check_unlocked(output)
-    if pipeline.destination:
-        stored = Output(pipeline.destination, output)
-        stored.begin(writes=False)
-        with run_lock(output), Store(output) as store:
-            stored.take_over(store, tell, lambda: False)
-    if (known := _known_plan(pipeline)) is not None:
+    env = env_over(output, output, pipeline.run, pipeline.concepts, None)
+    check_requirements(
+        pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
+    )
+    inputs, listings = stores_before_plan(pipeline, tell)
+    if (known := _known_plan(pipeline, listings)) is not None:
         return known.plan(tell)
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
@@ -233,14 +244,12 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
         with Store(scratch) as store:
             training = _training(pipeline)
             env = env_over(output, output, pipeline.run, pipeline.concepts, store, training=training)
-            check_requirements(
-                pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
-            )
             changes = folder.read_changes(output, store, tell)
             env = dataclasses.replace(env, concepts=apply_repeats(pipeline.concepts, changes.repeats, silent))
             # masks are taken into the ledger folder as they are read
             reading = dataclasses.replace(env, root=store.root)
-            fetched = fetch(pipeline.input, output, tell, env.stopping)
+            fetched = fetch(inputs, output, tell, env.stopping)
+            inputs.clear()
             manifest = scan(
                 fetched.folders,
                 store,
@@ -259,7 +268,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
             return runner.plan(with_transforms(pipeline.stages, instructions.transforms), manifest)
 
 
-def _known_plan(pipeline: Pipeline) -> KnownRun | None:
+def _known_plan(pipeline: Pipeline, listings: Sequence[str]) -> KnownRun | None:
     """The run whose state the input and output are in still; None where a plan has to look at the records."""
     with folder.untouched_ledger(pipeline.output) as ledger:
         if ledger is None:
@@ -267,8 +276,5 @@ def _known_plan(pipeline: Pipeline) -> KnownRun | None:
         env = env_over(
             pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None, training=_training(pipeline)
         )
-        check_requirements(
-            pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
-        )
-        state = fingerprint(pipeline, env, FileDigests(ledger, keeps=False))
+        state = fingerprint(pipeline, env, FileDigests(ledger, keeps=False), listings)
         return known_run(ledger, state)

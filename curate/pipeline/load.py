@@ -15,7 +15,7 @@ from curate.names import folder_name
 from curate.pipeline.messages import describe
 from curate.pipeline.options import CaptionOptions, Pipeline, PipelineError, RunOptions
 from curate.pipeline.order import check_order
-from curate.pipeline.places import all_here, inputs_of, output_of, work_of
+from curate.pipeline.places import all_here, inputs_of, origins_of, output_of, work_of
 from curate.pipeline.reader import Problem, Reader, entry_name
 from curate.scan import RIGHTS, UNCHECKED, ConsentChoice
 
@@ -70,6 +70,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         stages=tuple(stages),
         later=tuple(later),
         run=options,
+        origins=origins_of(reader, inputs, destination, values.get("concepts") or ()),
     )
 
 

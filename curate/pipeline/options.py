@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -98,6 +98,7 @@ class Pipeline(BaseModel):
     An `input` that is a text is an address. With a `destination`, which is one too, `output` is the folder on this disk
     where it is prepared.
     `later` are the stages after the one that the run ends with; what they train with is known to those before.
+    `origins` says where each address and each name under `concepts:` stands, as messages begin.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, defer_build=True)
@@ -115,6 +116,7 @@ class Pipeline(BaseModel):
     stages: tuple[Stage, ...]
     later: tuple[Stage, ...] = ()
     run: RunOptions
+    origins: Mapping[str, str] = {}
 
 
 class PipelineError(InputError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate import storage
 from curate.core.registry import closest
+from curate.names import folder_name
 from curate.pipeline.messages import describe
 from curate.pipeline.options import SAMPLE, RunOptions
 from curate.pipeline.reader import Reader
@@ -109,6 +110,18 @@ def work_of(reader: Reader, base: Path, options: RunOptions | None, destination:
     if not destination:
         return base
     return base / Path(given).expanduser() if given else storage.work_folder(destination)
+
+
+def origins_of(
+    reader: Reader, inputs: Sequence[Path | str], destination: str, concepts: Iterable[str]
+) -> dict[str, str]:
+    """Where each address and each name under `concepts:` stands, as messages begin."""
+    origins = {one: reader.origin(("input", i)) for i, one in enumerate(inputs) if isinstance(one, str)}
+    if destination:
+        origins[destination] = reader.origin(("output",))
+    for name in concepts:  # 10_dog is the concept dog
+        origins[name] = origins[folder_name(name).name] = reader.origin(("concepts", name), at_key=True)
+    return origins
 
 
 def all_here(inputs: Sequence[Path | str]) -> bool:

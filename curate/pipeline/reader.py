@@ -131,8 +131,9 @@ class Reader:
                 here[part] = {}
             here = here[part]
         here[parts[-1]] = value
-        self.marks[(*where, *parts)] = origin
-        self.marks[(*where, *parts, "<key>")] = origin
+        place = (*where, *parts)
+        self.marks = {at: mark for at, mark in self.marks.items() if at[: len(place)] != place}
+        self.marks |= {place: origin, (*place, "<key>"): origin}
 
     # problems
     # ------------------------------------------------------------------------------------------------------------
@@ -145,6 +146,13 @@ class Reader:
         else:
             start = mark.start_mark if mark is not None else None
             self.problems.append(Problem(start.line + 1 if start else 1, start.column + 1 if start else 1, message))
+
+    def origin(self, where: tuple[str | int, ...], *, at_key: bool = False) -> str:
+        """Where a value (or its key) stands, as messages begin: FILE:LINE:COLUMN, or the --set that it was given by."""
+        mark = self._mark(where, at_key)
+        if mark is None or isinstance(mark, str):
+            return mark or f"{self.path}:1:1"
+        return f"{self.path}:{mark.start_mark.line + 1}:{mark.start_mark.column + 1}"
 
     def _mark(self, where: tuple[str | int, ...], at_key: bool) -> Node | str | None:
         if at_key and (*where, "<key>") in self.marks:

@@ -36,11 +36,11 @@ class Location:
     @property
     def speaks_s3(self) -> bool:
         """Whether the store is reached by S3's protocol."""
-        return _protocol(self.address) in ("s3", "s3a")
+        return protocol_of(self.address) in ("s3", "s3a")
 
     def require_bucket(self) -> None:
         """Raises FileNotFoundError where the bucket is not there; one that may not be asked for passes."""
-        if _protocol(self.address) in _EXTRAS.keys() | _PACKAGES.keys():
+        if protocol_of(self.address) in _EXTRAS.keys() | _PACKAGES.keys():
             with contextlib.suppress(PermissionError):
                 self.file_system.info(self.root.partition("/")[0])
 
@@ -64,14 +64,15 @@ def normalized(address: str) -> str:
     return address.strip().rstrip("/")
 
 
-def _protocol(address: str) -> str:
+def protocol_of(address: str) -> str:
+    """What stands before `://`, in small letters; "" where that is not there."""
     match = _ADDRESS.match(address)
     return match[1].lower() if match else ""
 
 
 def problem(address: str, *, writes: bool = False) -> str:
     """What is wrong with an address as it is written; "" where nothing is."""
-    protocol, rest = _protocol(address), address.partition("://")[2]
+    protocol, rest = protocol_of(address), address.partition("://")[2]
     if not address.startswith(f"{protocol}:"):
         return f"{address} is written in capital letters: write {protocol}://{rest}"
     if "::" in address:
@@ -103,7 +104,7 @@ def backend_missing(address: str) -> tuple[str, str]:
     """What is not installed to open the address, and the command that installs it; ("", "") where nothing is."""
     from fsspec import get_filesystem_class
 
-    protocol = _protocol(address)
+    protocol = protocol_of(address)
     try:
         get_filesystem_class(protocol)
     except ImportError as error:
@@ -118,7 +119,7 @@ def open_location(address: str) -> Location:
     from fsspec.core import url_to_fs
 
     file_system, root = url_to_fs(address, use_listings_cache=False)
-    if _protocol(address) in ("s3", "s3a"):
+    if protocol_of(address) in ("s3", "s3a"):
         # botocore tries five times on its own; s3fs would try all that five times
         file_system.retries = 1
     return Location(normalized(address), file_system, root.rstrip("/"))
@@ -126,7 +127,7 @@ def open_location(address: str) -> Location:
 
 def last_part(address: str) -> str:
     """The name that a folder has by its address: what loose pictures in it are of."""
-    return normalized(address).rpartition("/")[2] or _protocol(address)
+    return normalized(address).rpartition("/")[2] or protocol_of(address)
 
 
 _SECRET = re.compile(r"(//)[^/@\s]+@|([?&](?:X-Amz-|Signature|sig|token|AWSAccessKeyId)[^\s&]*)")

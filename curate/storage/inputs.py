@@ -12,16 +12,29 @@ from curate.core.events import Listener, Note
 from curate.core.store import LEDGER
 from curate.errors import InputError
 from curate.names import safe
-from curate.storage.address import last_part, open_location
+from curate.storage.address import Location, last_part, open_location
 from curate.storage.archives import is_archive, local_archives, stored_archives, unpack
 from curate.storage.errors import storage_error
-from curate.storage.listing import list_objects
+from curate.storage.listing import StoredObject, digest_of, list_objects
 from curate.storage.mirror import mirror
 from curate.storage.places import Unread, is_wanted
 from curate.storage.sources import StoredSources
 
 COPIES = "input"
 """The folder of copies, in the ledger folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInput:
+    """An input in a store, and the objects that are there: 0.2 kB each."""
+
+    location: Location
+    objects: tuple[StoredObject, ...]
+
+    @property
+    def digest(self) -> str:
+        """A digest of names and versions of the objects."""
+        return digest_of(self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,21 @@ class Fetched:
     sources: StoredSources | None = None
 
 
-def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: Callable[[], bool]) -> Fetched:
+def list_inputs(inputs: Sequence[Path | str], tell: Listener) -> list[Path | StoredInput]:
+    """The inputs, with what is in those that are addresses. Raises CurateError where a store does not answer."""
+    return [_listed(one, tell) if isinstance(one, str) else one for one in inputs]
+
+
+def _listed(address: str, tell: Listener) -> StoredInput:
+    try:
+        location = open_location(address)
+    except Exception as error:
+        raise storage_error(address, error) from error
+    tell(Note("info", f"listing {address}"))
+    return StoredInput(location, tuple(list_objects(location)))
+
+
+def fetch(inputs: Sequence[Path | StoredInput], output: Path, tell: Listener, stopping: Callable[[], bool]) -> Fetched:
     """Copies what is in stores and unpacks what is in archives, in the ledger folder of `output`.
 
     What did not change since the last run is left alone. Raises CurateError where a store does not answer.
@@ -41,7 +68,7 @@ def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: 
     folders: list[Path] = []
     unread: list[Unread] = []
     for one in inputs:
-        if isinstance(one, str):
+        if isinstance(one, StoredInput):
             folder, problems = _stored(one, output, tell, stopping)
         elif archives := local_archives(one):
             folder, notes = _places(str(one.resolve()), _stem(one.resolve().name), output)
@@ -50,18 +77,14 @@ def fetch(inputs: Sequence[Path | str], output: Path, tell: Listener, stopping: 
             folder, problems = one, []
         folders.append(folder)
         unread.extend(problems)
-    stored = [(folder, one) for folder, one in zip(folders, inputs, strict=True) if isinstance(one, str)]
-    return Fetched(tuple(folders), tuple(unread), StoredSources(tuple(stored)) if stored else None)
+    pairs = zip(folders, inputs, strict=True)
+    stored = tuple((folder, one.location.address) for folder, one in pairs if isinstance(one, StoredInput))
+    return Fetched(tuple(folders), tuple(unread), StoredSources(stored) if stored else None)
 
 
-def _stored(address: str, output: Path, tell: Listener, stopping: Callable[[], bool]) -> tuple[Path, list[Unread]]:
+def _stored(one: StoredInput, output: Path, tell: Listener, stopping: Callable[[], bool]) -> tuple[Path, list[Unread]]:
     """The copy of what is below an address."""
-    try:
-        location = open_location(address)
-    except Exception as error:
-        raise storage_error(address, error) from error
-    tell(Note("info", f"listing {address}"))
-    objects = list(list_objects(location))
+    location, objects, address = one.location, one.objects, one.location.address
     folder, notes = _places(address, _stem(last_part(address)), output)
     if archives := stored_archives(location, objects):
         return folder, unpack(archives, folder, notes, address, tell, stopping)

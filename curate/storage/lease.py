@@ -21,7 +21,7 @@ from typing import Any
 from curate.core.store import LEDGER
 from curate.errors import LockedError
 from curate.storage.address import Location
-from curate.storage.errors import storage_error
+from curate.storage.errors import in_words, storage_error
 
 NAME = f"{LEDGER}/running.json"
 _RENEWAL, _END = 60, 300
@@ -49,7 +49,7 @@ class Lease:
         except LockedError:
             raise
         except Exception as error:
-            raise storage_error(self._location.address, error) from error
+            raise storage_error(self._location.address, in_words(self._location, error)) from error
         ended = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(ended,), daemon=True)
         renewing.start()

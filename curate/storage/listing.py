@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,14 @@ def list_objects(location: Location) -> Iterator[StoredObject]:
                     yield StoredObject(path[start:], int(info.get("size") or 0), version_of(info))
     except Exception as error:
         raise storage_error(location.address, error) from error
+
+
+def digest_of(objects: Iterable[StoredObject]) -> str:
+    """A digest of names and versions; the same in whatever order the store lists them."""
+    digest = hashlib.blake2b(digest_size=16)
+    for line in sorted(f"{one.name}\0{one.version}\n" for one in objects):
+        digest.update(line.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def version_of(info: dict[str, Any]) -> str:

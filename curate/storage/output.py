@@ -23,9 +23,9 @@ from curate.core.store import LEDGER, Store
 from curate.errors import InputError
 from curate.storage.address import Location, open_location
 from curate.storage.download import take_over
-from curate.storage.errors import storage_error
+from curate.storage.errors import in_words, storage_error
 from curate.storage.lease import Lease
-from curate.storage.listing import StoredObject, list_objects, version_of
+from curate.storage.listing import StoredObject, digest_of, list_objects, version_of
 from curate.storage.puts import put_file
 from curate.storage.transfer import fetch_object
 from curate.storage.upload import bring_up_to_date
@@ -76,10 +76,13 @@ class Output:
                 else:
                     location.require_bucket()
             except Exception as error:
-                raise storage_error(self.address, error) from error
+                raise storage_error(self.address, in_words(location, error)) from error
 
-    def take_over(self, store: Store, tell: Listener, stopping: Callable[[], bool]) -> None:
-        """Changes in the folder what others changed in the store. Raises CurateError where that does not answer."""
+    def take_over(self, store: Store, tell: Listener, stopping: Callable[[], bool]) -> str:
+        """Changes in the folder what others changed in the store; a digest of what is there.
+
+        Raises CurateError where the store does not answer.
+        """
         location = self._opened()
         scratch = self.folder / LEDGER / "incoming"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -88,11 +91,12 @@ class Output:
             self._unsaved.touch()
         shutil.rmtree(scratch, ignore_errors=True)
         self._restoring.unlink(missing_ok=True)
+        return digest_of(objects.values())
 
     def upload(self, store: Store, tell: Listener, stopping: Callable[[], bool]) -> None:
         """Changes in the store what changed in the folder. Raises CurateError where the store refuses."""
         location = self._opened()
-        if bring_up_to_date(location, _objects(location), self.folder, store, tell, stopping):
+        if bring_up_to_date(location, lambda: _objects(location), self.folder, store, tell, stopping):
             self._unsaved.touch()
 
     def finish(self, changed: bool) -> None:
@@ -104,7 +108,7 @@ class Output:
             location, copied = self._copy()
             self._check_same(location, copied)
             with Store(self.folder) as store:
-                bring_up_to_date(location, {}, self.folder, store, _silent, lambda: False, report=True)
+                bring_up_to_date(location, dict, self.folder, store, _silent, lambda: False, report=True)
             self._upload_ledger(location)
         self._unsaved.unlink()
 
@@ -132,7 +136,7 @@ class Output:
         except FileNotFoundError:
             return location, None
         except Exception as error:
-            raise storage_error(self.address, error) from error
+            raise storage_error(self.address, in_words(location, error)) from error
 
     def _check_same(self, location: Location, copied: StoredObject | None) -> None:
         """Raises InputError where the copy of the ledger in the store is another machine's."""

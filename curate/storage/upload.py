@@ -42,7 +42,7 @@ class _Put:
 
 def bring_up_to_date(
     location: Location,
-    objects: Mapping[str, StoredObject],
+    list_objects: Callable[[], Mapping[str, StoredObject]],
     folder: Path,
     store: Store,
     tell: Listener,
@@ -53,8 +53,8 @@ def bring_up_to_date(
     """Uploads what is new or changed in the folder and removes what is gone from it; how many objects that were.
 
     That is the dataset and what was trained on it, or the `report` on them, which is in the ledger folder.
-    `objects` are as they are now: what others changed a moment ago is kept and told of. Raises CurateError where the
-    store refuses; a rerun goes on with what is left.
+    The store is asked for its objects only if something is to be done: what others changed a moment ago is kept and
+    told of. Raises CurateError where the store refuses; a rerun goes on with what is left.
     """
     begun = time.monotonic()
     uploads = Uploads(store)
@@ -62,12 +62,16 @@ def bring_up_to_date(
     names = [name for name in files_below(folder) if (name.startswith(_REPORT) if report else not is_hidden(name))]
     digests = dict(_digests(folder, names, store))
     store.commit()
+    stale = [name for name, digest in digests.items() if _is_stale(known.get(name), digest)]
+    gone = [name for name in known if name not in digests]
+    if not stale and not gone:
+        return 0
+    objects = list_objects()
     same = _by_digest(known, objects)
     puts = [
-        _Put(name, digest, same.get(digest)) for name, digest in digests.items() if _is_stale(known.get(name), digest)
+        _Put(name, digests[name], same.get(digests[name])) for name in stale if _is_ours(name, known, objects, tell)
     ]
-    puts = [one for one in puts if _is_ours(one.name, known, objects, tell)]
-    gone = [name for name in known if name not in digests and _is_ours(name, known, objects, tell)]
+    gone = [name for name in gone if _is_ours(name, known, objects, tell)]
     if not puts and not gone:
         return 0
     kept = len(digests) - len(puts)

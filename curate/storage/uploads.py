@@ -28,7 +28,7 @@ class Uploads:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        store.write(_TABLE, [()])
+        store.write(_TABLE, [()], changes_runs=False)
         store.commit()
 
     def known(self) -> dict[str, Upload]:

@@ -250,6 +250,12 @@ def test_a_wrong_setting_is_named(place: Path, setting: str, expected: str) -> N
     assert mistakes(place, GOOD, setting)[0].startswith(expected)
 
 
+def test_a_list_of_a_setting_is_not_told_with_the_lines_of_the_list_that_it_replaces(place: Path) -> None:
+    text = GOOD.replace("input: in/", "input: [in, in]")
+    [told] = mistakes(place, text, "input=[in, gone]")
+    assert told.startswith("--set input=[in, gone]: input folder")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

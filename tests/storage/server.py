@@ -83,7 +83,8 @@ def serve(s3: S3) -> Callable[[], None]:
                 s3.copied.append(path)
         if isinstance(answer, int):
             start(f"{answer} fault", [("Content-Type", "application/xml")])
-            return [_ERROR.format(_CODES.get(answer, "InternalError"), "as the test asked").encode()]
+            body = _ERROR.format(_CODES.get(answer, "InternalError"), "as the test asked").encode()
+            return [] if method == "HEAD" else [body]
         if isinstance(answer, float):
             time.sleep(answer)
         return app(environ, start)

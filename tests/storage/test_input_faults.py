@@ -47,13 +47,30 @@ def test_wrong_addresses_say_what_is_wrong(
     file = write_pipeline(tmp_path, "x", "prepared")
     done = curate("run", file, "--set", f"input={source}", code=code, **FAST, **extra)
     assert all(word in done.stderr for word in words), done.stderr
+    assert "--set input=" in done.stderr
     nothing_secret(tmp_path, done.stderr, done.stdout)
+
+
+def test_an_address_in_the_file_is_named_with_its_line(tmp_path: Path, curate: Run) -> None:
+    file = write_pipeline(tmp_path, "s3://source/raw", "prepared")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('"s3:', '\n  - s3://source/raw\n  - "s3:').replace('raw"', 'r"')
+    )
+    for command in ("run", "plan"):
+        done = curate(command, file, code=2)
+        assert f"{file}:3:5: s3://source/r does not exist" in done.stderr
+    done = curate(
+        "run", file, "--set", "input=[s3://source/raw, az://source/raw, s3://gone]", "--set", "output=az://x/y", code=3
+    )
+    for option in ("input=[s3://source/raw, az://source/raw, s3://gone]", "output=az://x/y"):
+        assert f"--set {option}: az://" in done.stderr
 
 
 def test_a_server_that_denies_everything(tmp_path: Path, s3: S3, curate: Run) -> None:
     s3.fault = lambda method, path: 403
-    done = curate("run", write_pipeline(tmp_path, "s3://source/raw", "prepared"), code=2)
-    assert "access to s3://source/raw is denied" in done.stderr
+    file = write_pipeline(tmp_path, "s3://source/raw", "prepared")
+    done = curate("run", file, code=2)
+    assert f"{file}:1:8: access to s3://source/raw is denied" in done.stderr
     assert "check which keys are used" in done.stderr
 
 
@@ -139,6 +156,8 @@ def test_a_plan_of_a_bucket_names_the_work(tmp_path: Path, curate: Run) -> None:
 
 def test_a_concept_that_is_not_in_the_bucket_is_named(tmp_path: Path, curate: Run) -> None:
     file = write_pipeline(tmp_path, "s3://source/raw", "prepared")
-    file.write_text(file.read_text(encoding="utf-8").replace("  dog:", "  dgo:"), encoding="utf-8")
+    text = file.read_text(encoding="utf-8").replace("  dog:", "  cat: {}\n  3_dgo:")
+    file.write_text(text, encoding="utf-8")
     done = curate("run", file, code=2)
-    assert 'no folder "dgo" in the input: did you mean "dog"?' in done.stderr
+    assert f'{file}:4:3: no folder "cat" in the input' in done.stderr
+    assert f'{file}:5:3: no folder "dgo" in the input: did you mean "dog"?' in done.stderr

@@ -93,6 +93,7 @@ def test_a_store_that_refuses_uploads_loses_nothing(
 ) -> None:
     s3.fault = lambda method, path: fault if method == "PUT" and path.endswith(".txt") and "/set/3_" in path else None
     done = curate("run", file, code=code, **FAST)
+    assert f"{file}:2:9: " in done.stderr
     assert words in done.stderr
     assert "nothing is lost: the dataset is complete in" in done.stderr
     [work] = (tmp_path / "cache/work").glob("*/set")
@@ -117,7 +118,7 @@ def test_a_wrong_output_ends_the_run_before_its_work(
 ) -> None:
     before = s3.tree("source")
     done = curate("run", file, "--set", f"output={target}", code=code)
-    assert all(word in done.stderr for word in words), done.stderr
+    assert all(word in done.stderr for word in ("--set output=", *words)), done.stderr
     assert "convert" not in done.stderr
     assert "secret" not in done.stderr
     plan = curate("plan", file, "--set", f"output={target}", code=code)
@@ -126,9 +127,13 @@ def test_a_wrong_output_ends_the_run_before_its_work(
 
 
 def test_no_right_to_write_is_told_before_the_work(s3: S3, curate: Run, file: Path) -> None:
+    s3.fault = lambda method, path: 403
+    for command in ("run", "plan"):
+        done = curate(command, file, code=2)
+        assert f"{file}:2:9: access to s3://target/set is denied: as the test asked" in done.stderr
     s3.fault = lambda method, path: 403 if method == "PUT" else None
     done = curate("run", file, code=2)
-    assert "access to s3://target/set is denied" in done.stderr
+    assert f"{file}:2:9: access to s3://target/set is denied" in done.stderr
     assert "convert" not in done.stderr
 
 
