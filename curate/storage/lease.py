@@ -22,6 +22,7 @@ from curate.core.store import LEDGER
 from curate.errors import LockedError
 from curate.storage.address import Location
 from curate.storage.errors import in_words, storage_error
+from curate.storage.transfer import PATIENCE
 
 NAME = f"{LEDGER}/running.json"
 _RENEWAL, _END = 60, 300
@@ -57,10 +58,7 @@ class Lease:
             yield
         finally:
             ended.set()
-            renewing.join()
-            with contextlib.suppress(Exception):  # what stays is nobody's in a few minutes
-                if self._is_mine(self._read()):
-                    self._location.file_system.rm_file(self._path)
+            renewing.join(PATIENCE)  # a store that does not answer must not keep the command alive
 
     def _take(self) -> None:
         data = json.dumps(self._facts).encode()
@@ -76,12 +74,15 @@ class Lease:
             self._location.file_system.pipe_file(self._path, data)  # such a condition is not known to every store
 
     def _renew(self, ended: threading.Event) -> None:
-        """Writes it again until the end, or until it is another's: this machine may have slept."""
+        """Writes it again until the end, or until it is another's: this machine may have slept. Then it is removed."""
         while not ended.wait(_RENEWAL):
             with contextlib.suppress(Exception):  # the next minute may be better
                 if not self._is_mine(self._read()):
                     return
                 self._location.file_system.pipe_file(self._path, json.dumps(self._facts).encode())
+        with contextlib.suppress(Exception):  # what stays is nobody's in a few minutes
+            if self._is_mine(self._read()):
+                self._location.file_system.rm_file(self._path)
 
     def _read(self) -> dict[str, Any] | None:
         """What the object says; None where there is none."""
