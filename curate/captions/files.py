@@ -40,13 +40,20 @@ class _CaptionsBeside(Mapping[str, Sequence[str]]):
     def __init__(self, pictures: Sequence[str], names: Iterable[str], endings: Sequence[str]) -> None:
         self._pictures, self._endings = pictures, endings
         folded = tuple(e.casefold() for e in endings)
-        keys = ((n.casefold(), n) for n in names)
-        # a name that is folded already stands for itself
-        self._texts = {n if key == n else key: n for key, n in keys if key.endswith(folded)}
+        self._texts: set[str] = set()  # a name that is folded already stands for itself
+        self._unlike: dict[str, str] = {}
+        for name in names:
+            if not (key := name.casefold()).endswith(folded):
+                continue
+            if key == name:
+                self._texts.add(name)
+            else:
+                self._unlike[key] = name
 
     def __getitem__(self, picture: str) -> Sequence[str]:
         wanted = [f"{base}{e}".casefold() for base in (_stem(picture), picture) for e in self._endings]
-        if found := [self._texts[w] for w in wanted if w in self._texts]:
+        names = (w if w in self._texts else self._unlike.get(w) for w in wanted)
+        if found := [name for name in names if name]:
             return found
         raise KeyError(picture)
 

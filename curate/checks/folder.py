@@ -119,10 +119,10 @@ def _plain(file: str, before: str, subset: Subset, text: str) -> CaptionFile:
 
 def each_caption_once(pictures: Iterable[CheckedPicture]) -> list[CheckedPicture]:
     """The pictures without those that share the caption file of one before them."""
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes: the names of a million would take more than the pictures
     result: list[CheckedPicture] = []
     for one in pictures:
-        file = one.caption.file if one.caption else one.name
+        file = hash(one.caption.file if one.caption else one.name)
         if file not in seen:
             seen.add(file)
             result.append(one)
