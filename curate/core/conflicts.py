@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Rule = Callable[[Any], Iterable[str]]
 """What does not go together in options, a sentence each."""
@@ -89,6 +90,8 @@ def right_part(
     wrong: Collection[str],
 ) -> tuple[RightOptions | None, list[str]]:
     """The options that are not `wrong`, None where they cannot be built, and the conflicts among them."""
+    from pydantic import ValidationError
+
     part = _Part(model, frozenset(wrong))
     token = _PART.set(part)
     try:
