@@ -18,6 +18,8 @@ from curate.core.user_changes import PersonTables
 
 LEDGER = ".curate"
 """The folder inside a prepared folder that holds the ledger, the pictures between passes and the event log."""
+STAGING = "staging"
+"""The folder in it where files for the prepared folder are written, before they are moved to their places."""
 SUMMARY = "summary.json"
 """The file in it that keeps the figures of the last run or command."""
 REPORT = f"{LEDGER}/report.html"

@@ -12,7 +12,7 @@ from pathlib import Path
 from curate.core.events import Listener, Note
 from curate.core.files import prune_empty, remove_leftovers
 from curate.core.packed import Packed
-from curate.core.store import Store, Written
+from curate.core.store import STAGING, Store, Written
 from curate.core.user_changes import Identity, Removal, RepeatsOverride, Unplaced
 from curate.folder.compare import caption_path, caption_text, is_any_of, plain_text, read_text, same_text
 from curate.folder.duplicate_captions import DuplicateCaptions
@@ -36,7 +36,12 @@ def read_changes(folder: Path, store: Store, tell: Listener) -> Changes:
 
     With a copy of the ledger in another folder nothing of the folder is touched.
     """
-    for place in (*([folder] if store.folder == folder else []), store.root, *(store.root / "objects").glob("*")):
+    for place in (
+        *([folder] if store.folder == folder else []),
+        store.root,
+        store.root / STAGING,
+        *(store.root / "objects").glob("*"),
+    ):
         remove_leftovers(place)
     if store.folder == folder:
         remove_leftovers_of_killed(folder, store.root)

@@ -10,7 +10,7 @@ from curate.core.events import Note
 from curate.core.file_batch import FileBatch
 from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty
 from curate.core.record import Record
-from curate.core.store import SideFile
+from curate.core.store import STAGING, SideFile
 from curate.errors import PictureError
 from curate.folder import painted_masks
 from curate.folder.state import FolderState
@@ -80,7 +80,7 @@ def _draw(state: FolderState, targets: Mapping[str, Record], known: Mapping[str,
             # both digests, so that whichever a kill leaves is known to be ours; no source, so it is written again then
             intended[path], written[path] = SideFile("", (digest, *earlier)), SideFile(_source(record), (digest,))
     state.store.keep_side_files("mask", intended)
-    with FileBatch() as files:
+    with FileBatch(state.store.root / STAGING) as files:
         for path, data in drawn.items():
             if state.journal is not None:
                 state.journal.replacing(state.folder / path)

@@ -15,7 +15,7 @@ from curate.core.files import copy_file, digest_file, disk_errors, prune_empty
 from curate.core.packed import Packed
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
-from curate.core.store import LEDGER, Store, Written
+from curate.core.store import LEDGER, STAGING, Store, Written
 from curate.errors import InputError
 from curate.folder import masks, obsolete, unplaced_captions
 from curate.folder.compare import (
@@ -182,7 +182,7 @@ class _Publisher(FolderState):
     ) -> Iterator[Written]:
         """Writes pictures and captions; gives each row as it is on the disk, without a path where it is left alone."""
         waiting: list[tuple[Written, bool]] = []
-        with FileBatch() as self.files:
+        with FileBatch(self.store.root / STAGING) as self.files:
             for record, row in todo:
                 waiting.append(self._place(record, saved.get(row.path), row, targets, texts))
                 if len(waiting) == _TOGETHER or self.files.is_large:

@@ -29,7 +29,7 @@ def one_by_one(folder: Path, files: int, size: int) -> None:
 
 
 def in_batches(folder: Path, files: int, size: int) -> None:
-    with FileBatch() as batch:
+    with FileBatch(folder / "staging") as batch:
         for number in range(files):
             batch.write_text(folder / f"{number}.txt", TEXT)
             if number % size == size - 1:
