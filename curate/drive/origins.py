@@ -11,19 +11,19 @@ from curate.storage import is_address
 
 
 @contextlib.contextmanager
-def told_with_origins(origins: Mapping[str, str]) -> Generator[None]:
+def with_origins(origins: Mapping[str, str]) -> Generator[None]:
     """Raises what the block raises; `origins` says where each address stands."""
     try:
         yield
     except CurateError as error:
         parts = error.parts or (error,)
-        told = [_with_origin(part, origins) for part in parts]
+        told = [_located(part, origins) for part in parts]
         if all(new is old for new, old in zip(told, parts, strict=True)):
             raise
         raise combined(told) from error
 
 
-def _with_origin(error: CurateError, origins: Mapping[str, str]) -> CurateError:
+def _located(error: CurateError, origins: Mapping[str, str]) -> CurateError:
     # one address may begin like another
     named = [address for address in origins if is_address(address) and address in error.message]
     origin = origins[max(named, key=len)] if named else ""

@@ -30,7 +30,7 @@ from curate.drive.instructions import (
 )
 from curate.drive.known_run import KnownRun, known_run
 from curate.drive.launched import require_single_process
-from curate.drive.origins import told_with_origins
+from curate.drive.origins import with_origins
 from curate.drive.overrides import apply_repeats, exclude, fixed_repeats, restore_patterns
 from curate.drive.report_page import Pictures, write_report
 from curate.drive.requirements import check_requirements
@@ -49,7 +49,7 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
     `then` are all stages of a command that goes on after a pause: what they need is looked for before the first.
     """
     require_single_process("`curate run`")
-    with told_with_origins(pipeline.origins):
+    with with_origins(pipeline.origins):
         return _run(pipeline, quiet, then)
 
 
@@ -224,7 +224,7 @@ def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
 
     `tell` hears what a person changed in the output, as the run will say it again.
     """
-    with told_with_origins(pipeline.origins):
+    with with_origins(pipeline.origins):
         return _plan(pipeline, tell)
 
 
