@@ -121,9 +121,9 @@ class Stage(Options):
         return False
 
     @property
-    def needs_captions(self) -> bool:
-        """Whether the stage cannot do without a caption of some picture."""
-        return False
+    def needed_captions(self) -> tuple[str, ...]:
+        """Endings of caption files of which the stage needs at least one; none where it does without captions."""
+        return ()
 
     @property
     def makes_captions(self) -> bool:

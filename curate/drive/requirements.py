@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from curate import captions
 from curate.core.conflicts import RightOptions, UnknowableError
 from curate.core.findings import combined
 from curate.core.stage import Env, Stage
@@ -32,15 +31,18 @@ def check_requirements(
     writes: bool = True,
     executor: str = "local",
     destination: str = "",
+    pauses: bool = False,
 ) -> None:
     """Raises InputError or MissingError that names all that is wrong or missing, each with its remedy.
 
     `inputs` are the folders and addresses that a run prepares, `writes` whether pictures are written to `env.output`,
-    `destination` the address that it is for. Stages that write elsewhere look at that place themselves.
+    `destination` the address that it is for. Stages that write elsewhere look at that place themselves. `pauses` says
+    that the person looks at the dataset before a training, and may write its captions then.
     """
     addresses = [one for one in (*inputs, destination) if isinstance(one, str) and one]
     folders = [one for one in inputs if isinstance(one, Path)]
     output = _output(env.output) if writes else ()
+    captioned = [] if pauses else stages
     lacks = [
         *output,
         *_executor(executor),
@@ -48,7 +50,7 @@ def check_requirements(
         *_backends(addresses, env),
         # what is in a store or in archives is not known yet
         *(
-            (*_masks(stages, env, folders), *_captions(stages, env, folders))
+            (*_masks(stages, env, folders), *_captions(captioned, env, folders))
             if len(folders) == len(inputs) and not any(map(local_archives, folders))
             else ()
         ),
@@ -106,9 +108,10 @@ def _masks(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterato
 
 def _captions(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iterator[CurateError]:
     """Captions that a training needs: they lie beside pictures, a person wrote them there or here, or a stage does."""
-    if not inputs or not any(s.needs_captions for s in stages) or any(s.makes_captions for s in stages):
+    endings = tuple(ending for stage in stages for ending in stage.needed_captions)
+    if not inputs or not endings or any(s.makes_captions for s in stages):
         return
-    if any(name.casefold().endswith(captions.EXTENSIONS) for place in (*inputs, env.output) for name in _names(place)):
+    if any(name.casefold().endswith(endings) for place in (*inputs, env.output) for name in _names(place)):
         return
     if not any(may_be_picture(name) for place in inputs for name in _names(place)):
         return  # which reading the input says
@@ -116,7 +119,7 @@ def _captions(stages: Sequence[Stage], env: Env, inputs: Sequence[Path]) -> Iter
     yield InputError(
         f"train: no picture in {where} has a caption, and no stage of the pipeline writes captions",
         "add the stage `tag` before export, or `trigger` for the trigger words alone; or write each caption beside its "
-        "picture (dog/a.txt for dog/a.jpg)",
+        "picture (dog/a.txt for dog/a.jpg), or by hand when `curate run --review` pauses",
     )
 
 

@@ -56,8 +56,9 @@ def run(pipeline: Pipeline, *, quiet: bool = False, then: Sequence[Stage] = ()) 
 def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage]) -> Result:
     env = env_over(pipeline.output, pipeline.output, pipeline.run, pipeline.concepts, None)
     check_requirements(
-        then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
-    )
+        then or pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination,
+        pauses=bool(then),
+    )  # fmt: skip
     if not pipeline.destination:
         return _carry_out(pipeline, env, None, quiet, pauses=bool(then))
     stored = Output(pipeline.destination, pipeline.output)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from curate import captions
 from curate.core import registry
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
@@ -103,9 +104,9 @@ class Train(TrainOptions, DatasetStage):
         return self.masked_loss
 
     @property
-    def needs_captions(self) -> bool:
-        """Always: a folder without any caption is a mistake."""
-        return True
+    def needed_captions(self) -> tuple[str, ...]:
+        """What it reads, and what curate writes: a folder without any caption is a mistake."""
+        return (*captions.EXTENSIONS, self.caption_extension.casefold())
 
     def missing(self, env: Env) -> Sequence[CurateError]:
         """Base, VAE, tokenizer, prompts, folders, LoRA to start from, optimizer, device and room for the LoRA."""

@@ -44,6 +44,8 @@ def test_a_file_whose_stages_are_whole_is_refused_as_it_is(tmp_path: Path) -> No
         ("captions: {blacklist: [x]}, prune, export, train: {base: tiny}", "in/dog/a.png", True),
         ("export, train: {base: tiny}", "in/dog/a.txt", False),
         ("export, train: {base: tiny}", "out/1_dog/a.txt", False),
+        ("export, train: {base: tiny, caption_extension: .tags}", "out/1_dog/a.tags", False),
+        ("export, train: {base: tiny}", "out/1_dog/a.tags", True),
         ("trigger, export, train: {base: tiny}", "in/dog/a.png", False),
         ("export", "in/dog/a.png", False),
     ],
@@ -60,3 +62,5 @@ def test_a_training_without_any_caption_is_refused_first(tmp_path: Path, stages:
         return
     with pytest.raises(InputError, match=r"no picture in .* has a caption.*\n.*`tag` before export"):
         check_requirements(pipeline.stages, env, pipeline.input)
+    # who looks at the dataset before the training may write them then
+    check_requirements(pipeline.stages, env, pipeline.input, pauses=True)
