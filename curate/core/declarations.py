@@ -1,7 +1,8 @@
 """Declarations: what the files of a registry say of themselves, read from their source without importing them.
 
 An algorithm's file needs torch; help pages and checks need only what it declares. A class declares by one assignment in
-its body, `declares = Kind(name=value, …)` with literal values; a file without one is no entry of the registry.
+its body, `declares = Kind(name=value, …)` with literal values, where `Kind` may be a subclass with other defaults; a
+file without one is no entry of the registry.
 """
 
 from __future__ import annotations
@@ -82,13 +83,14 @@ def _in_folders(folders: tuple[str, ...], kind: type[T]) -> dict[str, T]:
 def _of_file(path: Path, kind: type[T], name: str) -> T | None:
     """What a class in a file declares. Raises CurateError for a value that is no literal."""
     text = path.read_text(encoding="utf-8")
-    if f"= {kind.__name__}(" not in text:
+    kinds = {one.__name__: one for one in (kind, *kind.__subclasses__())}
+    if not any(f"= {one}(" in text for one in kinds):
         return None
     for owner in ast.parse(text, str(path)).body:
         for line in owner.body if isinstance(owner, ast.ClassDef) else ():
             call = line.value if isinstance(line, ast.Assign | ast.AnnAssign) else None
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == kind.__name__:
-                return _made(call, kind, name, path)
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
+                return _made(call, kinds[call.func.id], name, path)
     return None
 
 

@@ -3,7 +3,8 @@
 Adding a family is adding one file to `families`. Its class declares `family = Family(…)` with literal values, whose
 fields are explained below, and says how the model is read and run. Everything else follows from that file: detection,
 options and help, the estimate, `check`, `init`, training, pictures, LoRA files, and the contract tests. `anima.py` is
-the example of a flow-matching transformer; such a family derives from `FlowTransformer` and gives
+the example of a flow-matching transformer; such a family derives from `FlowTransformer`, declares a `FlowFamily` and
+gives
 
 - `transformer`, `network`: the module of `networks` with `config_of` and `outline`, and the configuration of the
   published model; `parts["transformer"]` names diffusers' class. `converter` or `renamed` gives the tensors of a file
@@ -41,6 +42,8 @@ Objective = Literal["diffusion", "flow"]
 Guide = tuple[str, Mapping[str, Mapping[str, Any]]]
 SD_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 """Folders of a Stable Diffusion model."""
+FLOW_COMPONENTS = ("transformer", "text_encoder", "tokenizer", "vae", "scheduler")
+"""Folders of a flow-matching transformer that reads captions with one text encoder."""
 INDEXES = ("model_index.json", "modular_model_index.json")
 """Files that make a folder a model of diffusers."""
 
@@ -193,6 +196,22 @@ class Family:
         """`ss_base_model_version` and `modelspec.architecture` (without "/lora") of a LoRA for a prediction."""
         number = 1 if prediction == "v" else 0
         return self.versions[number], self.architectures[number]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFamily(Family):
+    """What a family of flow-matching transformers declares; most have these in common."""
+
+    components: tuple[str, ...] = FLOW_COMPONENTS
+    objective: Objective = "flow"
+    step: int = 16
+    stored_text: bool = True
+    precisions: tuple[str, ...] = ("fp32", "bf16")
+    layers: str = "unet-transformer-only"
+    convolutions: bool = False
+    core: str = "transformer"
+    resolution: int = 1024
+    prediction: Literal["epsilon", "v", "flow", ""] = "flow"
 
 
 def is_model(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,12 @@ from typing_extensions import override
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.diffusers_class import diffusers_class
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import anima_conditioner, cosmos
-from curate.diffusion.text import qwen3_text
-from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, padded, read_tokenizer
+from curate.diffusion.text.anima_text import AnimaText
+from curate.diffusion.text.caption_encoder import TextStates, padded
 
 BLOCK: Blocks = {
     **{
@@ -44,21 +42,14 @@ EDGES: Blocks = {
     "norm_out.linear_2": ("final_layer.adaln_modulation.2", "edge"),
     "proj_out": ("final_layer.linear", "edge"),
 }
-CONDITIONER_BLOCK: Blocks = {
-    **{
-        f"{a}.{w}_proj": (f"{a}.{w}_proj", "text-attn")
-        for a in ("self_attn", "cross_attn")
-        for w in ("q", "k", "v", "o")
-    },
-    "mlp.0": ("mlp.0", "text-mlp"),
-    "mlp.2": ("mlp.2", "text-mlp"),
-}
+INSIDE = "llm_adapter."
+"""What stands before the conditioner's names in a file of the network."""
 STACKS = (
     Stack(
         "blocks",
-        "llm_adapter.blocks",
+        f"{INSIDE}blocks",
         "num_layers",
-        CONDITIONER_BLOCK,
+        anima_conditioner.BLOCK,
         numbered=False,
         part="conditioner",
         model="text_conditioner",
@@ -67,35 +58,10 @@ STACKS = (
 )
 
 
-class AnimaText(CaptionEncoder):
-    """The caption as it is, without a template: Qwen3's last states, and T5's ids, which T5 itself never reads."""
-
-    limit: ClassVar[int] = 512
-
-    def __init__(self, encoder: Path, tokenizers: Path, digest: str) -> None:
-        super().__init__(lambda dtype: qwen3_text.load(encoder, dtype), digest)
-        self.qwen = read_tokenizer("Qwen2Tokenizer", tokenizers / "tokenizer")
-        self.t5 = read_tokenizer("T5TokenizerFast", tokenizers / "t5_tokenizer")
-
-    @override
-    def count(self, caption: str) -> int:
-        return max(len(words(caption, verbose=False)["input_ids"]) for words in (self.qwen, self.t5))
-
-    @override
-    def states(self, model: nn.Module, caption: str, device: torch.device) -> TextStates:
-        cut = {"truncation": True, "max_length": self.limit}
-        ids = torch.tensor(self.qwen(caption, **cut)["input_ids"], dtype=torch.long, device=device)
-        read = torch.tensor(self.t5(caption, **cut)["input_ids"], dtype=torch.long)
-        # no token stands for an empty caption: one that is masked, and nothing of it is kept
-        given = ids[None] if len(ids) else ids.new_zeros(1, 1)
-        states: Tensor = model(input_ids=given).last_hidden_state[0, : len(ids)]
-        return {"states": states, "t5": read}
-
-
 class Anima(FlowTransformer):
     """Anima base and its previews; variants with other numbers of blocks too."""
 
-    family = Family(
+    family = FlowFamily(
         title="Anima",
         order=4,
         pipelines=("AnimaModularPipeline",),
@@ -106,18 +72,9 @@ class Anima(FlowTransformer):
             "text_encoder": "qwen3",
             "vae": "AutoencoderKLQwenImage",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=28,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 30, "guidance": 4.5, "flow_shift": 3.0},
@@ -213,22 +170,15 @@ class Anima(FlowTransformer):
     @override
     @classmethod
     def models_of_folder(cls, place: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-        kind = diffusers_class("AnimaTextConditioner")
-        conditioner = kind.from_pretrained(place / "text_conditioner", torch_dtype=dtype, local_files_only=True)
+        conditioner = anima_conditioner.of_folder(place / "text_conditioner", dtype)
         return {"conditioner": conditioner, **super().models_of_folder(place, dtype)}
 
     @override
     @classmethod
     def models_of_file(cls, state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Module]:
-        inside = _conditioner_of(state)
-        with torch.device("meta"), cls.silence():
-            conditioner = diffusers_class("AnimaTextConditioner")(**anima_conditioner.config_of(inside))
-        heads = conditioner.config["num_attention_heads"]
-        turns = type(conditioner.rotary_emb)(conditioner.config["model_dim"] // heads)
-        conditioner.rotary_emb = turns  # what it turns positions by is in no file
-        made = filled(conditioner, {k: t for k, t in inside.items() if "rotary_emb" not in k}, dtype)
-        network = {k: t for k, t in state.items() if not k.startswith("llm_adapter.")}
-        return {"conditioner": made, **super().models_of_file(network, dtype)}
+        inside, network = _parts_of_file(state)
+        conditioner = anima_conditioner.of_state(inside, dtype)
+        return {"conditioner": conditioner, **super().models_of_file(network, dtype)}
 
     @override
     @classmethod
@@ -238,8 +188,8 @@ class Anima(FlowTransformer):
     @override
     @classmethod
     def configurations_of_file(cls, state: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Any]]:
-        inside = anima_conditioner.config_of(_conditioner_of(state))
-        return {"transformer": cosmos.config_of(state), "text_conditioner": inside}
+        inside, network = _parts_of_file(state)
+        return {"transformer": cosmos.config_of(network), "text_conditioner": anima_conditioner.config_of(inside)}
 
     @override
     @classmethod
@@ -268,23 +218,14 @@ class Anima(FlowTransformer):
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 2, "mlp_ratio": 2.0}
         narrow: dict[str, Any] = {"text_embed_dim": 32, "adaln_lora_dim": 4, "max_size": (4, 64, 64)}
         cls.write_tiny_network(place, {**cls.network, **small, **narrow})
-        with cls.silence():
-            diffusers_class("AnimaTextConditioner")(
-                source_dim=16,
-                target_dim=32,
-                model_dim=32,
-                num_layers=1,
-                num_attention_heads=2,
-                mlp_ratio=2.0,
-                target_vocab_size=tiny_parts.T5_WORDS,
-                min_sequence_length=512,
-            ).save_pretrained(place / "text_conditioner")
+        anima_conditioner.write_tiny(place / "text_conditioner", tiny_parts.T5_WORDS)
         tiny_parts.write_qwen_vae(place / "vae")
         tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer")
         tiny_parts.write_t5_tokenizer(place / "t5_tokenizer")
         tiny_parts.write_index(place, "AnimaModularPipeline", {"shift": 3.0}, "modular_model_index.json")
 
 
-def _conditioner_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The conditioner's tensors in a file of the network."""
-    return {key.removeprefix("llm_adapter."): t for key, t in state.items() if key.startswith("llm_adapter.")}
+def _parts_of_file(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors of the conditioner and those of the network, which a file holds together."""
+    inside = {key.removeprefix(INSIDE): tensor for key, tensor in state.items() if key.startswith(INSIDE)}
+    return inside, {key: tensor for key, tensor in state.items() if not key.startswith(INSIDE)}

@@ -16,7 +16,7 @@ from curate.diffusion import flux_layers, tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.dynamic_shift import dynamic_shift, line_of
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks
 from curate.diffusion.networks import chroma_network
@@ -62,28 +62,18 @@ class ChromaText(CaptionEncoder):
 class Chroma(FlowTransformer):
     """Chroma1 Base and HD; not Flash, which is distilled."""
 
-    family = Family(
+    family = FlowFamily(
         title="Chroma",
         order=14,
         pipelines=("ChromaPipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={
             "transformer": "ChromaTransformer2DModel",
             "text_encoder": "t5",
             "vae": "AutoencoderKL",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=57,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 40, "guidance": 4.5, "flow_shift": 1.0},

@@ -13,7 +13,7 @@ from typing_extensions import override
 from curate.diffusion import flux_layers, tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks
 from curate.diffusion.networks import flux_network
@@ -37,7 +37,7 @@ EDGES: Blocks = {
 class Flux1(FlowTransformer):
     """FLUX.1 dev and what was trained from it; not schnell, which is not told a guidance, nor Fill, Depth and Canny."""
 
-    family = Family(
+    family = FlowFamily(
         title="FLUX.1 dev",
         order=13,
         pipelines=("FluxPipeline",),
@@ -48,18 +48,9 @@ class Flux1(FlowTransformer):
             "text_encoder_2": "t5",
             "vae": "AutoencoderKL",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=57,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),

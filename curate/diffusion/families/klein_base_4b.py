@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flux2_klein import Klein
 from curate.diffusion.networks import flux2_network
 
@@ -10,24 +10,14 @@ from curate.diffusion.networks import flux2_network
 class Klein4B(Klein):
     """FLUX.2 klein 4B, not its distilled sibling without "base" in its name, which has the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="FLUX.2 klein 4B",
         order=7,
         pipelines=("Flux2KleinPipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={"transformer": "Flux2Transformer2DModel", "text_encoder": "qwen3", "vae": "AutoencoderKLFlux2"},
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=128,
         factor=16,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=25,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flux2_klein import Klein
 from curate.diffusion.networks import flux2_network
 
@@ -12,24 +12,14 @@ from curate.diffusion.networks import flux2_network
 class Klein9B(Klein):
     """FLUX.2 klein 9B, not its distilled sibling without "base" in its name, which has the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="FLUX.2 klein 9B",
         order=6,
         pipelines=("Flux2KleinPipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={"transformer": "Flux2Transformer2DModel", "text_encoder": "qwen3", "vae": "AutoencoderKLFlux2"},
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=128,
         factor=16,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=32,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),

@@ -16,7 +16,7 @@ from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
 from curate.diffusion.distilled import is_distilled
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import krea2_network
@@ -44,28 +44,18 @@ DISTILLED_MU = 1.15
 class Krea2(FlowTransformer):
     """Krea 2 Raw, not its distilled sibling Turbo, which has the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="Krea 2",
         order=7,
         pipelines=("Krea2Pipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={
             "transformer": "Krea2Transformer2DModel",
             "text_encoder": "qwen3_vl",
             "vae": "AutoencoderKLQwenImage",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=28,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 6400, 1.15),

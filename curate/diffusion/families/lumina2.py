@@ -14,7 +14,7 @@ from curate.adapters.layer_name import LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Joint, layer_table
 from curate.diffusion.networks import lumina2_network
@@ -70,24 +70,14 @@ def _message(caption: str) -> str:
 class Lumina2(FlowTransformer):
     """Lumina-Image 2.0, Neta Lumina and NetaYume."""
 
-    family = Family(
+    family = FlowFamily(
         title="Lumina 2",
         order=12,
         pipelines=("Lumina2Pipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={"transformer": "Lumina2Transformer2DModel", "text_encoder": "gemma2", "vae": "AutoencoderKL"},
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=256,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=26,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),

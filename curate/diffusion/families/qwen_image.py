@@ -14,7 +14,7 @@ from curate.adapters.layer_name import Kind
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Stack
 from curate.diffusion.networks import qwen_image_network
@@ -68,28 +68,18 @@ class QwenImageText(CaptionEncoder):
 class QwenImage(FlowTransformer):
     """Qwen-Image and Qwen-Image-2512; not the models that edit pictures, which have the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="Qwen-Image",
         order=8,
         pipelines=("QwenImagePipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={
             "transformer": "QwenImageTransformer2DModel",
             "text_encoder": "qwen2_5_vl",
             "vae": "AutoencoderKLQwenImage",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=1024,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=60,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 8192, 0.9),

@@ -14,7 +14,7 @@ from curate.adapters.layer_name import Kind
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import qwen21_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Joint, Stack
 from curate.diffusion.networks import qwen_image21_network
@@ -84,7 +84,7 @@ def _without_norm(model: Any) -> nn.Module:
 class QwenImage21(FlowTransformer):
     """Qwen-Image 2.1, by captions alone: pictures to go by are another task."""
 
-    family = Family(
+    family = FlowFamily(
         title="Qwen-Image 2.1",
         order=9,
         pipelines=("QwenImage21Pipeline",),
@@ -94,18 +94,10 @@ class QwenImage21(FlowTransformer):
             "text_encoder": "qwen3_vl",
             "vae": "AutoencoderKLQwenImage21",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=64,
         factor=16,
         step=32,
-        stored_text=True,
         caption_tokens=4096,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=32,
         draw={"timestep_sampling": "logit-normal", "dynamic_shift": True},
         shift_line=(256, 0.5, 4096, 1.15),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.networks import sd3_network
 from curate.diffusion.stable_diffusion_3 import SD3
 
@@ -12,7 +12,7 @@ from curate.diffusion.stable_diffusion_3 import SD3
 class SD35Medium(SD3):
     """SD 3.5 medium, not what was distilled from it, which has the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="SD 3.5 medium",
         order=11,
         pipelines=("StableDiffusion3Pipeline",),
@@ -34,18 +34,9 @@ class SD35Medium(SD3):
             "text_encoder_3": "t5",
             "vae": "AutoencoderKL",
         },
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=256,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=24,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 28, "guidance": 4.5, "flow_shift": 3.0},

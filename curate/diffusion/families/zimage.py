@@ -14,7 +14,7 @@ from curate.adapters.layer_name import Kind, LayerName
 from curate.diffusion import tiny_parts
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
-from curate.diffusion.family import Family
+from curate.diffusion.family import FlowFamily
 from curate.diffusion.flow_transformer import FlowTransformer
 from curate.diffusion.layer_tables import Blocks, Joint, layer_table, thirds
 from curate.diffusion.networks import zimage_network
@@ -66,24 +66,14 @@ class ZImageText(qwen3_text.Qwen3Message):
 class ZImage(FlowTransformer):
     """Z-Image, not its distilled sibling Turbo, which has the same layers."""
 
-    family = Family(
+    family = FlowFamily(
         title="Z-Image",
         order=5,
         pipelines=("ZImagePipeline",),
-        components=("transformer", "text_encoder", "tokenizer", "vae", "scheduler"),
         parts={"transformer": "ZImageTransformer2DModel", "text_encoder": "qwen3", "vae": "AutoencoderKL"},
-        core="transformer",
-        objective="flow",
-        prediction="flow",
-        resolution=1024,
         channels=16,
         factor=8,
-        step=16,
-        stored_text=True,
         caption_tokens=512,
-        precisions=("fp32", "bf16"),
-        layers="unet-transformer-only",
-        convolutions=False,
         blocks=30,
         draw={"timestep_sampling": "logit-normal", "flow_shift": 1.0},
         sampling={"sampler": "euler", "steps": 50, "guidance": 5.0, "flow_shift": 3.0},

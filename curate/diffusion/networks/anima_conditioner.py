@@ -1,12 +1,18 @@
-"""Anima's conditioner: its configuration from a file's shapes, and its layers without values."""
+"""Anima's conditioner, which reads Qwen3's states by T5's token ids: made of a folder or of a file's tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from curate.diffusion.checkpoint_file import filled
+from curate.diffusion.diffusers_class import diffusers_class
+from curate.diffusion.layer_tables import Blocks
+from curate.diffusion.library_logging import quiet
 from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.skeleton import Skeleton
 
@@ -20,6 +26,39 @@ CONDITIONER: Mapping[str, Any] = {
     "target_vocab_size": 32128,
 }
 """The published one, in diffusers' words."""
+BLOCK: Blocks = {
+    **{
+        f"{a}.{w}_proj": (f"{a}.{w}_proj", "text-attn")
+        for a in ("self_attn", "cross_attn")
+        for w in ("q", "k", "v", "o")
+    },
+    "mlp.0": ("mlp.0", "text-mlp"),
+    "mlp.2": ("mlp.2", "text-mlp"),
+}
+
+
+def of_folder(place: Path, dtype: torch.dtype) -> nn.Module:
+    """The conditioner of a folder of diffusers. Raises what diffusers raises."""
+    return diffusers_class("AnimaTextConditioner").from_pretrained(place, torch_dtype=dtype, local_files_only=True)
+
+
+def of_state(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
+    """The conditioner of a file's tensors. Raises KeyError and InputError for one that is not whole."""
+    with torch.device("meta"), quiet():
+        made = diffusers_class("AnimaTextConditioner")(**config_of(state))
+    turns = type(made.rotary_emb)(made.config["model_dim"] // made.config["num_attention_heads"])
+    made.rotary_emb = turns  # what it turns positions by is in no file
+    return filled(made, {key: tensor for key, tensor in state.items() if "rotary_emb" not in key}, dtype)
+
+
+def write_tiny(place: Path, words: int) -> None:
+    """A small one with random weights that knows so many of T5's tokens, as a folder of diffusers."""
+    small = {"source_dim": 16, "target_dim": 32, "model_dim": 32, "num_layers": 1, "num_attention_heads": 2}
+    with quiet():
+        made = diffusers_class("AnimaTextConditioner")(
+            **small, mlp_ratio=2.0, target_vocab_size=words, min_sequence_length=512
+        )
+    made.save_pretrained(place)
 
 
 def config_of(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from curate.diffusion.checkpoint_file import clip_of
-from curate.diffusion.library_logging import quiet
-from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError, library_reason
+from curate.diffusion.text.text_encoder import read_encoder, reading
+from curate.errors import InputError
 
 LEVEL, PROJECTION = "text_model.", "text_projection.weight"
 
@@ -32,12 +31,8 @@ def load(place: Path, dtype: torch.dtype, *, projected: bool = False, act: str =
     Raises InputError for a file that holds none.
     """
     state = read_encoder(place)
-    try:
-        with quiet():
-            held = {key: tensor for key, tensor in state.items() if key.startswith(LEVEL)}
-            if projected:
-                held[PROJECTION] = state[PROJECTION]
-            return clip_of(held, "", dtype, act, len(state[PROJECTION]) if projected else 0)
-    except (ValueError, RuntimeError, KeyError) as error:
-        said = library_reason(error)
-        raise InputError(f"{place} is not CLIP's text encoder: it lacks {said}", "fetch it again") from error
+    with reading(place, "CLIP"):
+        held = {key: tensor for key, tensor in state.items() if key.startswith(LEVEL)}
+        if projected:
+            held[PROJECTION] = state[PROJECTION]
+        return clip_of(held, "", dtype, act, len(state[PROJECTION]) if projected else 0)

@@ -9,11 +9,10 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import CLIP_FILES
 from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
-from curate.errors import InputError, library_reason
+from curate.diffusion.text.text_encoder import load_folder
 
 
 class FluxText(CaptionEncoder):
@@ -51,12 +50,4 @@ def _load(clip: Path, t5: Path, dtype: torch.dtype) -> nn.Module:
 def _clip(place: Path, dtype: torch.dtype) -> nn.Module:
     from transformers import CLIPTextModel
 
-    if not place.is_dir():
-        return clip_file.load(place, dtype)
-    try:
-        with quiet():
-            made: nn.Module = CLIPTextModel.from_pretrained(place, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        said = library_reason(error)
-        raise InputError(f"{place} is not CLIP's text encoder: {said}", "fetch it again") from error
-    return made.requires_grad_(False).eval()
+    return load_folder(CLIPTextModel, place, dtype, "CLIP") if place.is_dir() else clip_file.load(place, dtype)

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from curate.diffusion.checkpoint_file import filled
-from curate.diffusion.folder_check import check_part
-from curate.diffusion.library_logging import quiet
-from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError, library_reason
+from curate.diffusion.networks.blocks import block_count
+from curate.diffusion.text.text_encoder import load_encoder
 
 HEAD = 256
 """Width of a head, which no file tells: that of every published model with these layers."""
@@ -24,20 +22,7 @@ TENSOR = re.compile(r"(?:model\.)?((?:embed_tokens|layers|norm)\..+)")
 
 def load(place: Path, dtype: torch.dtype) -> nn.Module:
     """The model without its head, frozen. Raises InputError for what is none."""
-    from transformers import Gemma2Model
-
-    if place.is_dir():
-        check_part(place, "gemma2", "Lumina 2")
-    try:
-        with quiet():
-            if place.is_dir():
-                made: nn.Module = Gemma2Model.from_pretrained(place, dtype=dtype, local_files_only=True)
-            else:
-                made = _of_file(read_encoder(place), dtype)
-    except (OSError, ValueError, RuntimeError, KeyError, InputError) as error:
-        said = library_reason(error)
-        raise InputError(f"{place} is not a Gemma 2 text encoder: {said}", "give its file or its folder") from error
-    return made.requires_grad_(False).eval()
+    return load_encoder(place, dtype, "Gemma 2", "Gemma2Model", _of_file)
 
 
 def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
@@ -49,7 +34,7 @@ def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=tensors["layers.0.mlp.gate_proj.weight"].shape[0],
-        num_hidden_layers=1 + max(int(m[1]) for name in tensors if (m := re.match(r"layers\.(\d+)\.", name))),
+        num_hidden_layers=block_count(tensors, "layers"),
         num_attention_heads=tensors["layers.0.self_attn.q_proj.weight"].shape[0] // HEAD,
         num_key_value_heads=tensors["layers.0.self_attn.k_proj.weight"].shape[0] // HEAD,
         head_dim=HEAD,

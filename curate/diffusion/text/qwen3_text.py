@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -14,11 +13,10 @@ from typing_extensions import override
 from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.detect import read_json
-from curate.diffusion.folder_check import check_part
-from curate.diffusion.library_logging import quiet
+from curate.diffusion.networks.blocks import block_count
 from curate.diffusion.text.caption_encoder import CaptionEncoder, read_tokenizer
-from curate.diffusion.text.encoder_file import read_encoder
-from curate.errors import InputError, library_reason
+from curate.diffusion.text.text_encoder import load_encoder
+from curate.errors import InputError
 
 
 class Qwen3Message(CaptionEncoder):
@@ -48,20 +46,7 @@ class Qwen3Message(CaptionEncoder):
 
 def load(place: Path, dtype: torch.dtype) -> nn.Module:
     """The model without its head, frozen. Raises InputError for what is none."""
-    from transformers import Qwen3Model
-
-    if place.is_dir():
-        check_part(place, "qwen3", "this base")
-    try:
-        with quiet():
-            if place.is_dir():
-                made: nn.Module = Qwen3Model.from_pretrained(place, dtype=dtype, local_files_only=True)
-            else:
-                made = _of_file(read_encoder(place), dtype)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        said = library_reason(error)
-        raise InputError(f"{place} is not a Qwen3 text encoder: {said}", "give its file or its folder") from error
-    return made.requires_grad_(False).eval()
+    return load_encoder(place, dtype, "Qwen3", "Qwen3Model", _of_file)
 
 
 def width(place: Path) -> int:
@@ -84,7 +69,7 @@ def _of_file(state: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=tensors["layers.0.mlp.gate_proj.weight"].shape[0],
-        num_hidden_layers=1 + max(int(m[1]) for k in tensors if (m := re.match(r"layers\.(\d+)\.", k))),
+        num_hidden_layers=block_count(tensors, "layers"),
         num_attention_heads=tensors[f"{first}q_proj.weight"].shape[0] // each,
         num_key_value_heads=tensors[f"{first}k_proj.weight"].shape[0] // each,
         head_dim=each,

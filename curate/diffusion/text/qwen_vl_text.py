@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from curate.adapters.tensor_file import TensorFile
 from curate.diffusion.checkpoint_file import filled
 from curate.diffusion.folder_check import check_part
-from curate.diffusion.library_logging import quiet
-from curate.errors import InputError, library_reason
+from curate.diffusion.networks.blocks import block_count
+from curate.diffusion.text.text_encoder import SCALE, check_form, reading
 
 Kind = Literal["Qwen2.5-VL", "Qwen3-VL"]
 CLASSES: Mapping[Kind, str] = {"Qwen2.5-VL": "Qwen2_5_VL", "Qwen3-VL": "Qwen3VL"}
@@ -28,8 +28,6 @@ WRAPPERS = ("model.language_model.", "language_model.model.", "language_model.",
 """What stands before the language model's names; newer ones have a level more."""
 OTHER = re.compile(r"(model\.)?(visual|lm_head)\.|scaled_fp8$|.*\.scale_input$")
 """Keys of what a text encoder has no use for."""
-UNREAD = (".comfy_quant", ".weight_scale", ".qweight")
-"""Endings of keys beside weights in forms that are not read."""
 
 
 def load(place: Path, dtype: torch.dtype, kind: Kind) -> nn.Module:
@@ -40,32 +38,29 @@ def load(place: Path, dtype: torch.dtype, kind: Kind) -> nn.Module:
     if place.is_dir():
         check_part(place, MODEL_TYPES[kind], "this base")
     files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
-    try:
-        with quiet():
-            tensors = dict(pair for file in files for pair in _tensors(TensorFile.open(file), dtype))
-            if place.is_dir():
-                whole = getattr(theirs, f"{CLASSES[kind]}Config").from_pretrained(place, local_files_only=True)
-                config = whole.get_text_config()
-            else:
-                config = getattr(theirs, f"{CLASSES[kind]}TextConfig")(**_config_of(tensors, kind))
-            with torch.device("meta"):
-                made = getattr(theirs, f"{CLASSES[kind]}TextModel")(config)
-            full: Any = filled(made, tensors, dtype)
-    except (OSError, ValueError, RuntimeError, KeyError, InputError) as error:
-        said = library_reason(error)
-        raise InputError(f"{place} is not a {kind} text encoder: {said}", "give its file or its folder") from error
+    opened = [TensorFile.open(file) for file in files]
+    for file in opened:
+        check_form(place, file.entries)
+    with reading(place, kind):
+        tensors = dict(pair for file in opened for pair in _tensors(file, dtype))
+        if place.is_dir():
+            whole = getattr(theirs, f"{CLASSES[kind]}Config").from_pretrained(place, local_files_only=True)
+            config = whole.get_text_config()
+        else:
+            config = getattr(theirs, f"{CLASSES[kind]}TextConfig")(**_config_of(tensors, kind))
+        with torch.device("meta"):
+            made = getattr(theirs, f"{CLASSES[kind]}TextModel")(config)
+        full: Any = filled(made, tensors, dtype)
     full.rotary_emb = type(made.rotary_emb)(config)  # what it turns positions by is in no file
     return full.requires_grad_(False).eval()
 
 
 def _tensors(file: TensorFile, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
     """The language model's tensors by its own names; those stored in 8 bits with a scale are made whole."""
-    if quantized := next((key for key in file.entries if key.endswith(UNREAD)), ""):
-        raise ValueError(f"it is stored in a form that is not read ({quantized}); the bf16 file is")
     for key in file.entries:
-        if OTHER.match(key) or key.endswith(".scale_weight"):
+        if OTHER.match(key) or key.endswith(SCALE):
             continue
-        tensor, scale = file.read(key), key.removesuffix("weight") + "scale_weight"
+        tensor, scale = file.read(key), f"{key.removesuffix('.weight')}{SCALE}"
         if scale in file.entries:
             tensor = (tensor.float() * file.read(scale).float()).to(dtype)
         wrapper = next((one for one in WRAPPERS if key.startswith(one)), "")
@@ -86,7 +81,7 @@ def _config_of(tensors: Mapping[str, Tensor], kind: Kind) -> dict[str, Any]:
         "vocab_size": vocabulary,
         "hidden_size": width,
         "intermediate_size": tensors["layers.0.mlp.gate_proj.weight"].shape[0],
-        "num_hidden_layers": 1 + max(int(m[1]) for key in tensors if (m := re.match(r"layers\.(\d+)\.", key))),
+        "num_hidden_layers": block_count(tensors, "layers"),
         "num_attention_heads": tensors[f"{attention}q_proj.weight"].shape[0] // each,
         "num_key_value_heads": tensors[f"{attention}k_proj.weight"].shape[0] // each,
         "rms_norm_eps": 1e-6,

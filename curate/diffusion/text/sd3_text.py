@@ -11,11 +11,11 @@ from torch.nn import functional
 from typing_extensions import override
 
 from curate.core.digests import text_digest
-from curate.diffusion.library_logging import quiet
 from curate.diffusion.locate import CLIP_FILES, files_digest
 from curate.diffusion.text import clip_file, t5_text
 from curate.diffusion.text.caption_encoder import CaptionEncoder, TextStates, read_tokenizer
-from curate.errors import InputError, library_reason
+from curate.diffusion.text.text_encoder import load_folder
+from curate.errors import InputError
 
 FOLDERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 TOKENIZERS = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "CLIPTokenizer", "tokenizer_3": "T5TokenizerFast"}
@@ -69,21 +69,11 @@ def _folders(holder: Path) -> list[Path]:
 
 
 def _load(places: list[Path], dtype: torch.dtype) -> nn.Module:
-    from transformers import CLIPTextModelWithProjection, T5EncoderModel
+    from transformers import CLIPTextModelWithProjection
 
-    if places[-1].is_file():
-        clips = [clip_file.load(p, dtype, projected=True, act=a) for p, a in zip(places, ACTS, strict=False)]
-        return nn.ModuleList([*clips, t5_text.load(places[-1], dtype)])
-    kinds: tuple[Any, ...] = (CLIPTextModelWithProjection, CLIPTextModelWithProjection, T5EncoderModel)
-    try:
-        with quiet():
-            made = [
-                kind.from_pretrained(place, dtype=dtype, local_files_only=True)
-                for kind, place in zip(kinds, places, strict=True)
-            ]
-    except (OSError, ValueError, RuntimeError) as error:
-        said = library_reason(error)
-        raise InputError(
-            f"{places[0].parent} does not hold the text encoders of SD 3.5: {said}", "fetch them again"
-        ) from error
-    return nn.ModuleList(made).requires_grad_(False).eval()
+    *clip_places, t5_place = places
+    if t5_place.is_file():
+        clips = [clip_file.load(p, dtype, projected=True, act=a) for p, a in zip(clip_places, ACTS, strict=True)]
+    else:
+        clips = [load_folder(CLIPTextModelWithProjection, place, dtype, "CLIP") for place in clip_places]
+    return nn.ModuleList([*clips, t5_text.load(t5_place, dtype)])

@@ -16,12 +16,12 @@ from curate.adapters import safetensors_file
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
-from curate.diffusion.families.anima import BLOCK, CONDITIONER_BLOCK, EDGES, Anima
+from curate.diffusion.families.anima import BLOCK, EDGES, Anima
 from curate.diffusion.frame import frame_of_family
 from curate.diffusion.layer_names import select_layers
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
-from curate.diffusion.networks import cosmos
+from curate.diffusion.networks import anima_conditioner, cosmos
 from curate.errors import InputError, MissingError
 from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
@@ -316,5 +316,5 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, n
 def test_the_conditioners_table_is_whole(backbone: Backbone) -> None:
     paths = {name for name, module in backbone.parts["conditioner"].named_modules() if type(module) is torch.nn.Linear}
     assert {path for path in paths if path.startswith("blocks.0.")} == {
-        f"blocks.0.{path}" for path in CONDITIONER_BLOCK
+        f"blocks.0.{path}" for path in anima_conditioner.BLOCK
     }

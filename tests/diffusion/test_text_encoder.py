@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from curate.diffusion.text.encoder_file import read_encoder
+from curate.diffusion.text.text_encoder import read_encoder
 from curate.errors import InputError
 
 
