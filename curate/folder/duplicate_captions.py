@@ -13,7 +13,8 @@ from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.folder import unplaced_captions
 from curate.folder.compare import caption_path, is_any_of, read_text
-from curate.folder.moves import Move, files, folders_after
+from curate.folder.listing import files
+from curate.folder.renamed_folders import Move, folders_after
 from curate.folder.written_rows import ROWS
 
 

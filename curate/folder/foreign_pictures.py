@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from curate.core.events import Listener, Note
 from curate.core.store import Store
-from curate.folder.moves import pictures
+from curate.folder.listing import pictures
 from curate.images import masks
 from curate.names import folder_name
 
