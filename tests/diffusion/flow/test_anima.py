@@ -23,27 +23,15 @@ from curate.diffusion.library_logging import quiet
 from curate.diffusion.load import load
 from curate.diffusion.networks import anima_conditioner, cosmos
 from curate.errors import InputError, MissingError
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.same_model import CPU, TrainingStep, check_predictions
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Anima, "anima"
 LONG = "a red dog with a hat, " * 60
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("anima")
-    Anima.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 @pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
@@ -94,29 +82,14 @@ def test_latents_are_the_pipelines_both_ways(backbone: Backbone) -> None:
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, checkpointing: bool) -> None:
     from diffusers.models.transformers.transformer_cosmos import CosmosTransformer3DModel
 
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
-    schedule = FlowSchedule(TimeDraw())
-    conditions = ours.collate(ours.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-    network: Any = ours.parts["unet"]
-    if checkpointing:
-        network.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    loss = (ours.predict(noisy, sigma, conditions) - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, ["a dog", ""], checkpointing)
     with quiet():
         theirs: Any = CosmosTransformer3DModel.from_pretrained(place / "transformer")
-    conditioner: Any = ours.parts["conditioner"]
+    conditions, conditioner = step.conditions, step.ours.parts["conditioner"]
     context = conditioner(conditions.context, conditions.ids, conditions.ids_mask, conditions.mask)
-    one, share = torch.ones(2, 1, 1, 1, 1), sigma.view(2, 1, 1, 1, 1)
-    given = ((one - share) * latents[:, :, None] + share * noise[:, :, None]).requires_grad_()
-    out = theirs(given, sigma, context, padding_mask=torch.zeros(1, 1, 64, 96), return_dict=False)[0]
-    expected = ((out - noise[:, :, None] + latents[:, :, None]) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad[:, :, 0])  # type: ignore[index]
+    told = {"padding_mask": torch.zeros(1, 1, 64, 96), "return_dict": False}
+    out = theirs(step.given[:, :, None], step.sigma, context, **told)[0][:, :, 0]
+    step.check(out - step.target)
 
 
 def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
@@ -223,13 +196,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     other = load(str(file), True, given)
     pictures = torch.rand(1, 3, 64, 64) * 2 - 1
     torch.testing.assert_close(other.encode(pictures), backbone.encode(pictures))
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog"], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(1, 16, 8, 8), torch.tensor([0.4])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other, captions=["a dog"])
 
 
 def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:

@@ -28,25 +28,13 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from tests.diffusion.flow.same_model import CPU, TrainingStep, check_configuration, check_predictions, check_shapes
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Chroma, "chroma1"
 LONG = "a red dog with a hat, " * 60
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "chroma1"
-    Chroma.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 @pytest.fixture(scope="module")
@@ -105,37 +93,20 @@ def test_pictures_are_the_pipelines_with_its_mask(backbone: Backbone, pipeline: 
 def test_a_training_step_is_that_of_diffusers_with_a_boolean_mask(
     place: Path, pipeline: Any, checkpointing: bool
 ) -> None:
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
     captions = ["a dog", "a red dog with a hat " * 4]
-    texts = ours.captions.encode(captions, CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    found = ours.predict(noisy, sigma, ours.collate(texts))
-    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
+    step = TrainingStep(place, captions, checkpointing)
     with torch.no_grad():
         states, mask = pipeline._get_t5_prompt_embeds(captions, device=CPU)
     places = pipeline._prepare_latent_image_ids(2, 4, 6, CPU, torch.float32)
     out = pipeline.transformer(
-        pipeline._pack_latents(given, 2, 16, 8, 12),
+        pipeline._pack_latents(step.given, 2, 16, 8, 12),
         states,
-        timestep=sigma,
+        timestep=step.sigma,
         img_ids=places,
         txt_ids=torch.zeros(512, 3),
         attention_mask=torch.cat([mask.bool(), torch.ones(2, 24, dtype=torch.bool)], 1),
     ).sample
-    expected = ((pipeline._unpack_latents(out, 64, 96, 8) - (noise - latents)) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+    step.check(pipeline._unpack_latents(out, 64, 96, 8) - step.target)
 
 
 def test_the_time_stays_in_float32(place: Path) -> None:
@@ -161,10 +132,8 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     with torch.device("meta"), quiet(), ignore_warnings(*MOVED):
         model = ChromaTransformer2DModel()
         narrow = ChromaTransformer2DModel(**chroma_network.NETWORK)
-    chosen = {key: value for key, value in model.config.items() if not key.startswith("_")}
-    assert {key: value for key, value in narrow.config.items() if not key.startswith("_")} == chosen
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_configuration(model, narrow)
+    check_shapes(outlined, model)
     linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
     named = {name.path for name in outlined.layer_names() if outlined.layer(name) is not None}
     assert named == {path for path in linear if not path.startswith("distilled_guidance_layer.")}
@@ -225,13 +194,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     save_file(load_file(place / "text_encoder" / "model.safetensors"), text)
     assert traits(str(file), True).family == "chroma"
     other = load(str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place)))
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other)
     with pytest.raises(InputError, match="is not a T5 text encoder"):
         load(
             str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(file), tokenizer=str(place))

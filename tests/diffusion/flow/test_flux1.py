@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from curate.adapters import file_names, safetensors_file
 from curate.adapters.lora_file import read_layers
@@ -30,26 +30,21 @@ from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.emphasis import negative_caution
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from tests.diffusion.flow.original_names import original_vae
+from tests.diffusion.flow.same_model import (
+    CPU,
+    TrainingStep,
+    adaptable_weights_are,
+    check_layers,
+    check_predictions,
+    check_shapes,
+)
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Flux1, "flux1"
 LONG = "a red dog with a hat, " * 60
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("flux1")
-    Flux1.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 def pipeline(backbone: Backbone) -> Any:
@@ -102,31 +97,15 @@ def test_pictures_are_the_pipelines(backbone: Backbone) -> None:
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, checkpointing: bool) -> None:
     from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
-    ours = load(str(place), True)
-    pipe, network = pipeline(ours), ours.parts["unet"]
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
-    texts = ours.captions.encode(["a dog", "a red dog with a hat " * 4], CPU, torch.float32)  # type: ignore[union-attr]
-    schedule = FlowSchedule(TimeDraw())
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    loss = (ours.predict(noisy, sigma, ours.collate(texts)) - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, ["a dog", "a red dog with a hat " * 4], checkpointing)
+    pipe = pipeline(step.ours)
     with quiet():
         theirs: Any = FluxTransformer2DModel.from_pretrained(place / "transformer")
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
-    context, pooled = (torch.stack([text[name] for text in texts]) for name in ("states", "pooled"))
+    context, pooled = (torch.stack([text[name] for text in step.texts]) for name in ("states", "pooled"))
     places = {"img_ids": pipe._prepare_latent_image_ids(2, 4, 6, CPU, torch.float32), "txt_ids": torch.zeros(512, 3)}
-    packed = pipe._pack_latents(given, 2, 16, 8, 12)
-    out = theirs(packed, context, pooled, sigma, guidance=torch.ones(2), **places).sample
-    expected = ((out - pipe._pack_latents(noise - latents, 2, 16, 8, 12)) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+    packed = pipe._pack_latents(step.given, 2, 16, 8, 12)
+    out = theirs(packed, context, pooled, step.sigma, guidance=torch.ones(2), **places).sample
+    step.check(out - pipe._pack_latents(step.target, 2, 16, 8, 12))
 
 
 def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
@@ -140,10 +119,8 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     assert len(full) == 19 * len(DOUBLE) + 38 * len(SINGLE) + 9
     with torch.device("meta"), quiet():
         model = FluxTransformer2DModel(**flux_network.NETWORK)
-    linear = {path for path, module in model.named_modules() if type(module) is nn.Linear} - {"norm_out.linear"}
-    assert {layer.path for layer in outlined.layer_names() if outlined.layer(layer) is not None} == linear
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_layers(outlined, model, {"norm_out.linear"})
+    check_shapes(outlined, model)
 
 
 def native(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -200,9 +177,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     save_file({key: tensor.contiguous() for key, tensor in original_vae(backbone.vae).items()}, vae)
     assert traits(str(file), True).family == "flux1"
     weights = BaseWeights.open(str(file), True)
-    for name in backbone.layer_names():
-        if (layer := backbone.layer(name)) is not None:
-            assert torch.equal(weights.weight(name.key), layer.weight)
+    assert adaptable_weights_are(backbone, weights)
     given = LoadOptions(vae=str(vae), text_encoder=str(t5), tokenizer=str(place))
     with pytest.raises(InputError, match=r"has no clip_l\.safetensors beside it"):
         load(str(file), True, given)
@@ -211,13 +186,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     assert text_encoder_digest(str(t5), True) != alone_digest
     for encoders in (t5, tmp_path, place):
         other = load(str(file), True, LoadOptions(vae=str(vae), text_encoder=str(encoders), tokenizer=str(place)))
-        ours, theirs = (
-            one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-            for one in (backbone, other)
-        )
-        noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-        with torch.no_grad():
-            torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+        check_predictions(backbone, other)
     assert {path.parent.name for path in text_encoder_files(str(place), True)} == {"text_encoder", "text_encoder_2"}
 
 

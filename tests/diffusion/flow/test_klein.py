@@ -30,30 +30,25 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
 from tests.diffusion.flow.original_names import original_vae, renamed
+from tests.diffusion.flow.same_model import (
+    CPU,
+    TrainingStep,
+    adaptable_weights_are,
+    check_layers,
+    check_predictions,
+    check_shapes,
+)
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Klein4B, "klein-base-4b"
 LONG = "a red dog with a hat, " * 60
 SIZES = {"klein-base-4b": flux2_network.NETWORK, "klein-base-9b": flux2_network.LARGE}
 EACH = pytest.mark.parametrize("name", SIZES)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("klein-base-4b")
-    Klein4B.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 def pipeline(backbone: Backbone) -> Any:
@@ -124,30 +119,14 @@ def test_tiles_are_as_wide_as_the_autoencoder_counts(backbone: Backbone) -> None
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, checkpointing: bool) -> None:
     from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
-    ours = load(str(place), True)
-    pipe, network = pipeline(ours), ours.parts["unet"]
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 4, 6), torch.randn(2, 16, 4, 6), torch.tensor([0.2, 0.9])
-    texts = ours.captions.encode(["a dog", "a red dog with a hat " * 4], CPU, torch.float32)  # type: ignore[union-attr]
-    schedule = FlowSchedule(TimeDraw())
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    loss = (ours.predict(noisy, sigma, ours.collate(texts)) - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, ["a dog", "a red dog with a hat " * 4], checkpointing, (16, 4, 6))
+    pipe = pipeline(step.ours)
     with quiet():
         theirs: Any = Flux2Transformer2DModel.from_pretrained(place / "transformer")
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
-    context = torch.stack([text["states"] for text in texts])
-    places = {"img_ids": pipe._prepare_latent_ids(given), "txt_ids": pipe._prepare_text_ids(context)}
-    out = theirs(pipe._pack_latents(given), context, sigma, **places).sample
-    expected = ((out - pipe._pack_latents(noise - latents)) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+    context = torch.stack([text["states"] for text in step.texts])
+    places = {"img_ids": pipe._prepare_latent_ids(step.given), "txt_ids": pipe._prepare_text_ids(context)}
+    out = theirs(pipe._pack_latents(step.given), context, step.sigma, **places).sample
+    step.check(out - pipe._pack_latents(step.target))
 
 
 @pytest.mark.parametrize(
@@ -166,10 +145,8 @@ def test_the_layers_of_the_full_size_are_the_published_ones(
     assert len(plan_network(TrainOptions(family=name, rank=16, layer_preset="full"), outlined)) == modules + 8
     with torch.device("meta"), quiet():
         model = Flux2Transformer2DModel(**SIZES[name])
-    linear = {path for path, module in model.named_modules() if type(module) is nn.Linear} - {"norm_out.linear"}
-    assert {layer.path for layer in outlined.layer_names() if outlined.layer(layer) is not None} == linear
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_layers(outlined, model, {"norm_out.linear"})
+    check_shapes(outlined, model)
 
 
 NAMES = {
@@ -241,18 +218,10 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     save_file({key: tensor.contiguous() for key, tensor in published_vae(backbone.vae).items()}, vae)
     assert traits(str(file), True).family == "klein-base-4b"
     weights = BaseWeights.open(str(file), True)
-    for name in backbone.layer_names():
-        if (layer := backbone.layer(name)) is not None:
-            assert torch.equal(weights.weight(name.key), layer.weight)
+    assert adaptable_weights_are(backbone, weights)
     given = LoadOptions(vae=str(vae), text_encoder=str(text), tokenizer=str(place))
     other = load(str(file), True, given)
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 16, 4, 4), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other, (16, 4, 4))
     assert other.sampling_shift(1024, 1024, 50) == backbone.sampling_shift(1024, 1024, 50)
     narrow = {key: tensor[:, :8] if "embed_tokens" in key else tensor for key, tensor in states.items()}
     save_file({key: tensor.contiguous() for key, tensor in narrow.items()}, text)

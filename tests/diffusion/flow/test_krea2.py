@@ -27,27 +27,15 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.same_model import CPU, TrainingStep, check_layers, check_predictions, check_shapes
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Krea2, "krea2"
 LONG = "a red dog with a hat, " * 90
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("krea2")
-    Krea2.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 @pytest.fixture
@@ -107,29 +95,15 @@ def test_latents_are_normalized_by_channel(backbone: Backbone, pipe: Any) -> Non
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, pipe: Any, checkpointing: bool) -> None:
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
     captions = ["a dog", "a red dog with a hat " * 4]
-    texts = ours.captions.encode(captions, CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    found = ours.predict(noisy, sigma, ours.collate(texts))
-    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, captions, checkpointing)
     with torch.no_grad():
         states, mask = pipe.encode_prompt(captions, CPU)  # padded to 512 before the ending
-    given = torch.stack([(1 - s) * x + s * e for s, x, e in zip(sigma, latents, noise, strict=True)]).requires_grad_()
     ids = pipe.prepare_position_ids(states.shape[1], 4, 6, CPU)
-    out = pipe.transformer(pipe._pack_latents(given, 2, 16, 8, 12), states, sigma, ids, mask, return_dict=False)[0]
-    expected = ((out - pipe._pack_latents(noise - latents, 2, 16, 8, 12)) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+    out = pipe.transformer(
+        pipe._pack_latents(step.given, 2, 16, 8, 12), states, step.sigma, ids, mask, return_dict=False
+    )[0]
+    step.check(out - pipe._pack_latents(step.target, 2, 16, 8, 12))
 
 
 def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
@@ -149,10 +123,8 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     assert {"lora_unet_txtfusion_projector", "lora_unet_tproj_1", "lora_unet_last_linear"} <= keys
     with torch.device("meta"), quiet():
         model = Krea2Transformer2DModel()
-    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
-    assert {name.path for name in outlined.layer_names() if outlined.layer(name) is not None} == linear
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_layers(outlined, model)
+    check_shapes(outlined, model)
     config: Any = model.config
     assert krea2_network.config_of(dict(native(outlined))) == krea2_network.NETWORK
     assert all(config[key] == value for key, value in krea2_network.NETWORK.items())
@@ -188,13 +160,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
         load(str(file), True)
     given = LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place))
     other = load(str(file), True, given)
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other)
     assert other.sampling_shift(1024, 1024, 8) == backbone.sampling_shift(1024, 1024, 8)
     save_file({f"{wrapper}{key}": tensor for key, tensor in flat.items() if key != "tmlp.2.bias"}, file)
     with pytest.raises(InputError, match=r"not a complete network of Krea 2: it lacks 'tmlp\.2\.bias'"):

@@ -24,25 +24,13 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions, resolve
+from tests.diffusion.flow.same_model import CPU, TrainingStep, check_layers, check_predictions, check_shapes
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = Lumina2, "lumina2"
 LONG = "a red dog with a hat, " * 30
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("lumina2")
-    Lumina2.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 @pytest.fixture(scope="module")
@@ -94,31 +82,14 @@ def test_pictures_are_the_pipelines_with_its_guidance_and_shift(backbone: Backbo
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, pipe: Any, checkpointing: bool) -> None:
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
-    texts = ours.captions.encode(["a dog", "a red dog with a hat"], CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    found = ours.predict(noisy, sigma, ours.collate(texts))
-    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
+    step = TrainingStep(place, ["a dog", "a red dog with a hat"], checkpointing)
     errors: list[Tensor] = []
-    for n, text in enumerate(texts):
+    for n, text in enumerate(step.texts):
         states = text["states"][None]
         mask = torch.ones(states.shape[:2], dtype=torch.long)
-        out = pipe.transformer(given[n : n + 1], 1 - sigma[n : n + 1], states, mask).sample[0]
-        errors.append((out - (latents[n] - noise[n])) ** 2)
-    expected = torch.stack(errors).mean()
-    expected.backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+        out = pipe.transformer(step.given[n : n + 1], 1 - step.sigma[n : n + 1], states, mask).sample[0]
+        errors.append(-out - step.target[n])
+    step.check(torch.stack(errors))
 
 
 def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
@@ -131,10 +102,8 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     assert len(plan_network(TrainOptions(family="lumina2", rank=16, layer_preset="full"), outlined)) == 26 * 8 + 36
     with torch.device("meta"), quiet():
         model = Lumina2Transformer2DModel(cap_feat_dim=2304)
-    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
-    assert {name.path for name in outlined.layer_names() if outlined.layer(name) is not None} == linear
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_layers(outlined, model)
+    check_shapes(outlined, model)
     config: Any = model.config
     assert all(config[key] == value for key, value in lumina2_network.NETWORK.items())
     joint = {name.path.rpartition(".")[2]: name.rows for name in outlined.layer_names() if name.block == 0}
@@ -181,13 +150,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     assert traits(str(file), True).family == "lumina2"
     given = LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place))
     other = load(str(file), True, given)
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other)
     assert other.sampling_shift(1024, 1024, 30) == backbone.sampling_shift(1024, 1024, 30) == 6.0
 
 

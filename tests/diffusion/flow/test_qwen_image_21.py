@@ -24,27 +24,22 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.same_model import (
+    CPU,
+    TrainingStep,
+    check_configuration,
+    check_layers,
+    check_predictions,
+    check_shapes,
+)
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = QwenImage21, "qwen_image_2.1"
 LONG = "a red dog with a hat, " * 60
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "qwen_image_2.1"
-    QwenImage21.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 class Processor:
@@ -127,32 +122,15 @@ def test_pictures_are_the_pipelines(backbone: Backbone, pipeline: Any, guidance:
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, pipeline: Any, checkpointing: bool) -> None:
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 64, 4, 6), torch.randn(2, 64, 4, 6), torch.tensor([0.2, 0.9])
-    texts = ours.captions.encode(["a dog", "a red dog with a hat " * 4], CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    found = ours.predict(noisy, sigma, ours.collate(texts))
-    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
+    step = TrainingStep(place, ["a dog", "a red dog with a hat " * 4], checkpointing, (64, 4, 6))
     errors: list[Tensor] = []
-    for n, text in enumerate(texts):
+    for n, text in enumerate(step.texts):
         states = text["states"][None]
         slots = torch.tensor([[False] * states.shape[1] + [True] * 6])
-        tokens = pipeline._pack_latents(given[n], 1, 64, 4, 6)
-        out = pipeline.transformer(tokens, states, sigma[n : n + 1], [[(1, 4, 6)]], slots).sample[:, -24:]
-        errors.append((pipeline._unpack_latents(out, 64, 96, 16)[0, :, 0] - (noise[n] - latents[n])) ** 2)
-    expected = torch.stack(errors).mean()
-    expected.backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+        tokens = pipeline._pack_latents(step.given[n], 1, 64, 4, 6)
+        out = pipeline.transformer(tokens, states, step.sigma[n : n + 1], [[(1, 4, 6)]], slots).sample[:, -24:]
+        errors.append(pipeline._unpack_latents(out, 64, 96, 16)[0, :, 0] - step.target[n])
+    step.check(torch.stack(errors))
 
 
 def test_the_time_stays_in_float32(place: Path) -> None:
@@ -179,14 +157,11 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     with torch.device("meta"), quiet():
         model = QwenImage21Transformer2DModel()
         narrow = QwenImage21Transformer2DModel(**qwen_image21_network.NETWORK)
-    chosen = {key: value for key, value in model.config.items() if not key.startswith("_")}
-    assert {key: value for key, value in narrow.config.items() if not key.startswith("_")} == chosen
-    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
-    assert {name.path for name in outlined.layer_names() if outlined.layer(name) is not None} == linear
+    check_configuration(model, narrow)
+    linear = check_layers(outlined, model)
     assert {path for path in linear if not path.startswith("transformer_blocks.")} == set(EDGES)
     assert {path[21:] for path in linear if path.startswith("transformer_blocks.0.")} == set(BLOCK)
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_shapes(outlined, model)
 
 
 def fused(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
@@ -224,13 +199,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     assert traits(str(file), True).family == "qwen-image-21"
     other = load(str(file), True, LoadOptions(vae=str(place), text_encoder=str(text), tokenizer=str(place)))
     assert other.sampling_shift(1024, 1024, 40) == backbone.sampling_shift(1024, 1024, 40)
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 64, 4, 4), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other, (64, 4, 4))
     save_file({"encoder.conv1.weight": torch.zeros(1)}, vae)
     with pytest.raises(InputError, match=r"is not the autoencoder of Qwen-Image 2\.1"):
         load(str(file), True, LoadOptions(vae=str(vae), text_encoder=str(text), tokenizer=str(place)))

@@ -25,25 +25,13 @@ from curate.errors import InputError
 from curate.init import bases
 from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from tests.diffusion.flow.same_model import CPU, TrainingStep
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = SD35Medium, "sd35-medium"
 LONG = "a red dog with a hat, " * 30
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sd35-medium")
-    SD35Medium.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 @pytest.fixture
@@ -98,29 +86,13 @@ def test_pictures_are_the_pipelines_with_its_guidance_and_shift(backbone: Backbo
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, pipe: Any, checkpointing: bool) -> None:
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
     captions = ["a dog", "a red dog with a hat"]
-    texts = ours.captions.encode(captions, CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    loss = (ours.predict(noisy, sigma, ours.collate(texts)) - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, captions, checkpointing)
     with torch.no_grad():
         given = {"do_classifier_free_guidance": False, "device": CPU}
         states, _, pooled, _ = pipe.encode_prompt(captions, captions, captions, **given)
-    share = sigma.view(2, 1, 1, 1)
-    mixed = ((1 - share) * latents + share * noise).requires_grad_()
-    out = pipe.transformer(mixed, states, pooled, 1000 * sigma).sample
-    expected = ((out - (noise - latents)) ** 2).mean()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, mixed.grad)
+    out = pipe.transformer(step.given, states, pooled, 1000 * step.sigma).sample
+    step.check(out - step.target)
 
 
 @pytest.mark.parametrize(

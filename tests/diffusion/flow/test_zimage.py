@@ -23,28 +23,24 @@ from curate.diffusion.load import load
 from curate.diffusion.networks import zimage_network
 from curate.errors import InputError
 from curate.init import bases
-from curate.train.loop.flow import FlowSchedule, TimeDraw
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
 from tests.diffusion.flow.original_names import original_vae, renamed
+from tests.diffusion.flow.same_model import (
+    CPU,
+    TrainingStep,
+    adaptable_weights_are,
+    check_configuration,
+    check_layers,
+    check_predictions,
+    check_shapes,
+)
 from tests.train.conftest import draw_folder, run
 
-CPU = torch.device("cpu")
+FAMILY, FOLDER = ZImage, "zimage"
 LONG = "a red dog with a hat, " * 60
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zimage")
-    ZImage.write_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbone(place: Path) -> Backbone:
-    return load(str(place), True)
 
 
 def pipeline(backbone: Backbone) -> Any:
@@ -93,31 +89,14 @@ def test_latents_are_the_pipelines_both_ways(backbone: Backbone) -> None:
 def test_a_training_step_is_that_of_diffusers_transformer(place: Path, checkpointing: bool) -> None:
     from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
 
-    ours = load(str(place), True)
-    torch.manual_seed(2)
-    latents, noise, sigma = torch.randn(2, 16, 8, 12), torch.randn(2, 16, 8, 12), torch.tensor([0.2, 0.9])
-    texts = ours.captions.encode(["a dog", "a red dog with a hat " * 4], CPU, torch.float32)  # type: ignore[union-attr]
-    schedule, network = FlowSchedule(TimeDraw()), ours.parts["unet"]
-    if checkpointing:
-        theirs_too: Any = network
-        theirs_too.enable_gradient_checkpointing()
-        network.train()
-    noisy = schedule.noisy(latents, noise, sigma).requires_grad_()
-    found = ours.predict(noisy, sigma, ours.collate(texts))
-    loss = (found - schedule.target(latents, noise, sigma)).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    step = TrainingStep(place, ["a dog", "a red dog with a hat " * 4], checkpointing)
     with quiet():
         theirs: Any = ZImageTransformer2DModel.from_pretrained(place / "transformer")
-    share = sigma.view(2, 1, 1, 1)
-    given = ((1 - share) * latents + share * noise).requires_grad_()
     errors: list[Tensor] = []
-    for n, text in enumerate(texts):
-        out = theirs([given[n][:, None]], 1 - sigma[n : n + 1], [text["states"]]).sample[0][:, 0]
-        errors.append((out - (latents[n] - noise[n])) ** 2)
-    expected = torch.stack(errors).mean()
-    expected.backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(noisy.grad, given.grad)
+    for n, text in enumerate(step.texts):
+        out = theirs([step.given[n][:, None]], 1 - step.sigma[n : n + 1], [text["states"]]).sample[0][:, 0]
+        errors.append(-out - step.target[n])
+    step.check(torch.stack(errors))
 
 
 def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
@@ -133,12 +112,9 @@ def test_the_layers_of_the_full_size_are_the_published_ones() -> None:
     with torch.device("meta"), quiet():
         model = ZImageTransformer2DModel()
         narrow = ZImageTransformer2DModel(**zimage_network.NETWORK)
-    chosen = {key: value for key, value in model.config.items() if not key.startswith("_")}
-    assert {key: value for key, value in narrow.config.items() if not key.startswith("_")} == chosen
-    linear = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
-    assert {name.path for name in outlined.layer_names() if outlined.layer(name) is not None} == linear
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert {key: tuple(tensor.shape) for key, tensor in outlined.parts["unet"].state_dict().items()} == expected
+    check_configuration(model, narrow)
+    check_layers(outlined, model)
+    check_shapes(outlined, model)
 
 
 def native(backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
@@ -181,19 +157,11 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     save_file({f"model.{key}": tensor for key, tensor in states.items()}, text)
     assert traits(str(file), True).family == "zimage"
     weights = BaseWeights.open(str(file), True)
-    for name in backbone.layer_names():
-        if (layer := backbone.layer(name)) is not None:
-            assert torch.equal(weights.weight(name.key), layer.weight)
+    assert adaptable_weights_are(backbone, weights)
     with pytest.raises(InputError, match="network alone, without autoencoder"):
         load(str(file), True)
     other = load(str(file), True, LoadOptions(vae=str(place / "vae"), text_encoder=str(text), tokenizer=str(place)))
-    ours, theirs = (
-        one.collate(one.captions.encode(["a dog", ""], CPU, torch.float32))  # type: ignore[union-attr]
-        for one in (backbone, other)
-    )
-    noisy, times = torch.randn(2, 16, 8, 8), torch.tensor([0.4, 0.7])
-    with torch.no_grad():
-        torch.testing.assert_close(other.predict(noisy, times, theirs), backbone.predict(noisy, times, ours))
+    check_predictions(backbone, other)
 
 
 def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:
