@@ -1,15 +1,8 @@
 """Captions: caption files as text, text as tags and a sentence, and a record's caption as the line that is written."""
 
-from curate.captions.encoding import (
-    UTF8,
-    Decoded,
-    decode,
-    encoding_name,
-    misread_message,
-    read_caption,
-    read_text,
-    read_together,
-)
+from curate.captions.detect_encoding import UTF8
+from curate.captions.encoding import Decoded, decode, read_caption, read_text, read_together
+from curate.captions.encoding_messages import encoding_name, misread_message
 from curate.captions.files import EXTENSIONS, LISTS, MASK, Beside, caption_file, sort_files
 from curate.captions.folder import FolderCaptions, read_folder
 from curate.captions.form import MARKER, FolderForm, decide, normalize, readings

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.captions.encoding import Decoded, detect_common, encoding_messages, read_one
+from curate.captions.encoding import Decoded, detect_common, read_one
+from curate.captions.encoding_messages import encoding_messages
 from curate.captions.form import MARKER, FolderForm, decide, kept_tags, normalize
 from curate.captions.wording import Wording, odd_choice, read_json
 from curate.core.caption_options import CaptionReading

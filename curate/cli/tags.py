@@ -77,9 +77,9 @@ def find_command(
     as_json: Json = False,
 ) -> None:
     """List the pictures whose captions have all of the given tags."""
-    from curate import tags_edit
+    from curate import tags_edit, tags_rules
 
-    wanted = [tags_edit.matching([t]) for t in tags]
+    wanted = [tags_rules.matching([t]) for t in tags]
 
     def suits(own: tuple[str, ...]) -> bool:
         hits = [any(w(t) for t in own) for w in wanted]
@@ -119,11 +119,11 @@ def add_command(
 ) -> None:
     """Add tags to captions."""
     reading = _reading(caption_form, caption_encoding)
-    from curate import tags_edit
+    from curate import tags_rules
 
     _edit(
         folder,
-        tags_edit.adding(tags, where or (), first=first),
+        tags_rules.adding(tags, where or (), first=first),
         concept,
         dry_run,
         edited_too,
@@ -147,9 +147,9 @@ def remove_command(
 ) -> None:
     """Remove tags from captions. Trigger words are not changed."""
     reading = _reading(caption_form, caption_encoding)
-    from curate import tags_edit
+    from curate import tags_rules
 
-    _edit(folder, tags_edit.removing(tags), concept, dry_run, edited_too, in_place, as_json, reading)
+    _edit(folder, tags_rules.removing(tags), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 @app.command("replace", cls=Command)
@@ -169,7 +169,7 @@ def replace_command(
 ) -> None:
     """Replace tags with other tags. Trigger words are not changed."""
     reading = _reading(caption_form, caption_encoding)
-    from curate import tags_edit
+    from curate import tags_rules
 
     table: dict[str, list[str]] = {}
     for pair in pairs:
@@ -179,7 +179,7 @@ def replace_command(
                 f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur"
             )
         table[old.strip()] = [n for n in (p.strip() for p in new.split(",")) if n]
-    _edit(folder, tags_edit.replacing(table), concept, dry_run, edited_too, in_place, as_json, reading)
+    _edit(folder, tags_rules.replacing(table), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 @app.command("rename", cls=Command)
@@ -197,9 +197,9 @@ def rename_command(
 ) -> None:
     """Rename one tag in all captions."""
     reading = _reading(caption_form, caption_encoding)
-    from curate import tags_edit
+    from curate import tags_rules
 
-    _edit(folder, tags_edit.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json, reading)
+    _edit(folder, tags_rules.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
 def _reading(form: CaptionForm, encoding: str) -> CaptionReading:

@@ -20,7 +20,7 @@ gives
   to its fixed length there. The empty caption is one like others;
 - `predict`: calls the network at σ in 0…1 (float32) and returns noise − latents, whatever sign or time the network has;
 - `sampling_shift`, `guide`: only where pictures are not made with one shift and ordinary guidance;
-- `write_tiny`: a small model from `tiny_parts`, which tests/contract run everything on.
+- `write_tiny`: a small model from `tiny_parts` and `tiny_text`, which tests/contract run everything on.
 
 `parameters` is checked against the outline. A file of the network alone is told by `whole_keys`, in the order of
 `order`; `shapes` tells families with the same keys apart. A family with dynamic shift gives `shift_line` and

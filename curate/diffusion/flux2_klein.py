@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from curate.diffusion import flux_layers, tiny_parts
+from curate.diffusion import flux_layers, tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux2_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
 from curate.diffusion.dynamic_shift import empirical_shift
@@ -107,7 +107,7 @@ class Klein(FlowTransformer):
     @classmethod
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "in_channels": 16}
-        narrow: dict[str, Any] = {"joint_attention_dim": len(STATES) * tiny_parts.WIDTH, "axes_dims_rope": (4,) * 4}
+        narrow: dict[str, Any] = {"joint_attention_dim": len(STATES) * tiny_text.WIDTH, "axes_dims_rope": (4,) * 4}
         blocks: dict[str, Any] = {
             "num_layers": cls.tiny_blocks,
             "num_single_layers": 1,
@@ -115,7 +115,7 @@ class Klein(FlowTransformer):
         }
         cls.write_tiny_network(place, {**flux2_network.NETWORK, **small, **narrow, **blocks})
         tiny_parts.write_flux2_vae(place / "vae")
-        tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer", layers=STATES[-1] + 1)
+        tiny_text.write_qwen3(place / "text_encoder", place / "tokenizer", layers=STATES[-1] + 1)
         tiny_parts.write_index(place, "Flux2KleinPipeline", {"use_dynamic_shifting": True})
 
 

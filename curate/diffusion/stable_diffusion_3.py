@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from curate.adapters.layer_name import LayerName
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.flow_transformer import FlowTransformer
@@ -93,7 +93,7 @@ class SD3(FlowTransformer):
     @override
     @classmethod
     def write_tiny(cls, place: Path) -> None:
-        states, pooled = tiny_parts.write_sd3_text(place)
+        states, pooled = tiny_text.write_sd3_text(place)
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 2}
         small |= {"sample_size": 16, "pos_embed_max_size": 64, "dual_attention_layers": cls.tiny_dual}
         small |= {"caption_projection_dim": 32, "joint_attention_dim": states, "pooled_projection_dim": pooled}

@@ -137,10 +137,10 @@ class Crop(RecordStage):
 
     def _trimmed(self, pixels: Pixels) -> Box:
         """The picture without its borders, and without the flat background where that is worth it."""
-        from curate.images.analysis import boxes
+        from curate.images.analysis import borders
 
-        full, box = boxes.whole(pixels), boxes.unframed(pixels, self.tolerance)
-        subject, reach = boxes.trimmed(pixels, self.tolerance, box)
+        box = borders.unframed(pixels, self.tolerance)
+        subject, reach = borders.trimmed(pixels, self.tolerance, box)
         subject = subject.grown(self.padding * max(subject.width, subject.height), reach)
-        small_enough = (1 - self.gain) * full.width * full.height
+        small_enough = (1 - self.gain) * pixels.shape[0] * pixels.shape[1]
         return subject if subject.width * subject.height <= small_enough else box

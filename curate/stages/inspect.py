@@ -33,7 +33,7 @@ class _Measure(RecordStage):
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         from curate.images import read_picture
-        from curate.images.analysis import boxes, enlargement, metrics
+        from curate.images.analysis import borders, enlargement, metrics
 
         def one(record: Record) -> Record:
             entered = None if record.key in env.held else read_picture(env.path(record.image))
@@ -49,7 +49,7 @@ class _Measure(RecordStage):
                 "blank": metrics.uniform(pixels),
                 "border": "#{:02x}{:02x}{:02x}".format(*colour),
                 "border_share": share,
-                "borders": list(boxes.borders(pixels)),
+                "borders": list(borders.borders(pixels)),
                 "white": min(colour) >= 245 and share >= 0.9,
                 "profile": entered.facts.get("profile", "") if entered else "",
             }

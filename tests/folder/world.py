@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from curate import drive, tags_edit
+from curate import drive, tags_edit, tags_rules
 from tests.folder.helpers import Project, killed, same_but
 from tests.folder.world_model import is_half_written, pattern, plain
 from tests.folder.world_sources import SourceActions
@@ -146,7 +146,7 @@ class World(SourceActions):
             return
         tag = f"bulk {next(self.numbers)}"
         ours = dict(self._ours())
-        done = tags_edit.edit(self.out, tags_edit.adding([tag]), "tags add", edited_too=bool(n % 2))
+        done = tags_edit.edit(self.out, tags_rules.adding([tag]), "tags add", edited_too=bool(n % 2))
         for change in done.changes:
             assert tag in change.after and not {"\ufeff", "\r"} & {*change.after}, change
             if change.caption.path in ours:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from curate import drive, tags_edit
+from curate import drive, tags_edit, tags_rules
 from curate.core.lock import run_lock
 from tests.folder.helpers import Project
 from tests.review.helpers import TOKEN, Site, site
@@ -81,7 +81,7 @@ def test_many_pictures_are_one_entry_of_the_journal(dogs: Project, served: Site)
 
 def test_the_journal_is_that_of_the_commands(dogs: Project, served: Site) -> None:
     before = dogs.captions()
-    tags_edit.edit(dogs.out, tags_edit.adding(["solo"]), "tags add solo")
+    tags_edit.edit(dogs.out, tags_rules.adding(["solo"]), "tags add solo")
     assert served.rows()[A]["tags"][-1] == "solo"
     assert served.post("/api/undo")["undone"] == "tags add solo"
     assert dogs.captions() == before
@@ -91,7 +91,7 @@ def test_the_journal_is_that_of_the_commands(dogs: Project, served: Site) -> Non
 def test_one_picture_is_edited_by_hand_and_many_in_bulk(dogs: Project, served: Site) -> None:
     served.edit(A, operation="add", tags=["mine"])
     served.edit(B, "1_zwx dog/2.png", operation="add", tags=["bulk"])
-    done = tags_edit.edit(dogs.out, tags_edit.adding(["solo"]), "tags add solo")
+    done = tags_edit.edit(dogs.out, tags_rules.adding(["solo"]), "tags add solo")
     assert [one.path.name for one in done.skipped] == ["0.png"]
     served.edit(A, B, operation="add", tags=["both"])
     assert dogs.captions()[A_TXT] == "zwx dog, grass, sky, mine, both"
@@ -219,7 +219,7 @@ def test_tags_are_the_same_in_any_case(dogs: Project, served: Site) -> None:
     served.edit(A, operation="move", tags=["GRASS"], position=1)
     assert dogs.captions()[A_TXT] == "zwx dog, grass, blue hat"
     assert served.edit(A, operation="remove", tags=["ZWX dog"])["changes"] == []
-    tags_edit.edit(dogs.out, tags_edit.replacing({"Blue Hat": ["cap"]}), "tags rename", edited_too=True)
+    tags_edit.edit(dogs.out, tags_rules.replacing({"Blue Hat": ["cap"]}), "tags rename", edited_too=True)
     assert dogs.captions()[A_TXT] == "zwx dog, grass, cap"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate import drive, tags_edit, tags_folder
+from curate import drive, tags_edit, tags_folder, tags_rules
 from curate.core.transform import Transform
 from curate.errors import InputError
 from curate.folder import instructions
@@ -175,7 +175,7 @@ def test_undo_finds_what_was_typed_since_in_the_other_folder(dogs: Project, serv
 
 def test_a_bulk_edit_is_known_as_one_in_another_folder(dogs: Project) -> None:
     def add(tag: str) -> tags_edit.Edited:
-        return tags_edit.edit(dogs.out, tags_edit.adding([tag]), "tags add")
+        return tags_edit.edit(dogs.out, tags_rules.adding([tag]), "tags add")
 
     assert len(add("moon").changes) == 4
     dogs.concepts["dog"] = {"trigger": ["new dog"]}

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from curate.core.stage import Pixels
 from curate.errors import InputError, PictureError
-from curate.images.analysis.boxes import Box, trimmed
+from curate.images.analysis.borders import trimmed
+from curate.images.analysis.boxes import Box
 from curate.images.analysis.object_detector import Detector
 from curate.stages.crop import Crop
 from tests.stages.detectors import layouts, model

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -218,10 +218,10 @@ class Anima(FlowTransformer):
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 2, "mlp_ratio": 2.0}
         narrow: dict[str, Any] = {"text_embed_dim": 32, "adaln_lora_dim": 4, "max_size": (4, 64, 64)}
         cls.write_tiny_network(place, {**cls.network, **small, **narrow})
-        anima_conditioner.write_tiny(place / "text_conditioner", tiny_parts.T5_WORDS)
+        anima_conditioner.write_tiny(place / "text_conditioner", tiny_text.T5_WORDS)
         tiny_parts.write_qwen_vae(place / "vae")
-        tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer")
-        tiny_parts.write_t5_tokenizer(place / "t5_tokenizer")
+        tiny_text.write_qwen3(place / "text_encoder", place / "tokenizer")
+        tiny_text.write_t5_tokenizer(place / "t5_tokenizer")
         tiny_parts.write_index(place, "AnimaModularPipeline", {"shift": 3.0}, "modular_model_index.json")
 
 

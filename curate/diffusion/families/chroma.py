@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.core.warning_filters import ignore_warnings
-from curate.diffusion import flux_layers, tiny_parts
+from curate.diffusion import flux_layers, tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.dynamic_shift import dynamic_shift, line_of
@@ -212,10 +212,10 @@ class Chroma(FlowTransformer):
     @classmethod
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 32}
-        small |= {"num_attention_heads": 2, "axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_parts.WIDTH}
+        small |= {"num_attention_heads": 2, "axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_text.WIDTH}
         small |= {"approximator_num_channels": 8, "approximator_hidden_dim": 16, "approximator_layers": 1}
         cls.write_tiny_network(place, small)
         tiny_parts.write_flux_vae(place / "vae")
-        tiny_parts.write_t5(place / "text_encoder")
-        tiny_parts.write_t5_tokenizer(place / "tokenizer")
+        tiny_text.write_t5(place / "text_encoder")
+        tiny_text.write_t5_tokenizer(place / "tokenizer")
         tiny_parts.write_index(place, "ChromaPipeline", {"shift": 1.0})

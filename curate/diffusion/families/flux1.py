@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from curate.diffusion import flux_layers, tiny_parts
+from curate.diffusion import flux_layers, tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -169,10 +169,10 @@ class Flux1(FlowTransformer):
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 32}
         small |= {"num_layers": 1, "num_single_layers": 1, "axes_dims_rope": (4, 14, 14)}
-        narrow: dict[str, Any] = {"joint_attention_dim": tiny_parts.WIDTH, "pooled_projection_dim": tiny_parts.WIDTH}
+        narrow: dict[str, Any] = {"joint_attention_dim": tiny_text.WIDTH, "pooled_projection_dim": tiny_text.WIDTH}
         cls.write_tiny_network(place, {**cls.network, **small, **narrow})
         tiny_parts.write_flux_vae(place / "vae")
-        tiny_parts.write_clip(place / "text_encoder", place / "tokenizer")
-        tiny_parts.write_t5(place / "text_encoder_2")
-        tiny_parts.write_t5_tokenizer(place / "tokenizer_2")
+        tiny_text.write_clip(place / "text_encoder", place / "tokenizer")
+        tiny_text.write_t5(place / "text_encoder_2")
+        tiny_text.write_t5_tokenizer(place / "tokenizer_2")
         tiny_parts.write_index(place, "FluxPipeline", {"use_dynamic_shifting": True})

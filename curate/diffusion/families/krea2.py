@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import Kind
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions, LoadOptions, Parts
 from curate.diffusion.distilled import is_distilled
@@ -200,13 +200,13 @@ class Krea2(FlowTransformer):
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 16, "num_attention_heads": 4}
         small |= {"num_key_value_heads": 2, "intermediate_size": 48, "timestep_embed_dim": 16}
-        text: dict[str, Any] = {"text_hidden_dim": tiny_parts.VL_WIDTH, "num_text_layers": len(LAYERS_READ)}
+        text: dict[str, Any] = {"text_hidden_dim": tiny_text.VL_WIDTH, "num_text_layers": len(LAYERS_READ)}
         text |= {"text_num_attention_heads": 2, "text_num_key_value_heads": 2, "text_intermediate_size": 32}
         text |= {"num_layerwise_text_blocks": 1, "num_refiner_text_blocks": 1, "axes_dims_rope": (4, 6, 6)}
         cls.write_tiny_network(place, {**small, **text})
         tiny_parts.write_qwen_vae(place / "vae")
         folders, told = (place / "text_encoder", place / "tokenizer"), describe.message("")
-        tiny_parts.write_qwen_vl(*folders, "Qwen3-VL", LAYERS_READ[-1] + 1, told)
+        tiny_text.write_qwen_vl(*folders, "Qwen3-VL", LAYERS_READ[-1] + 1, told)
         tiny_parts.write_index(place, "Krea2Pipeline", {"max_image_seq_len": 6400}, is_distilled=False)
 
 

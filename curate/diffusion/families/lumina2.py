@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import LayerName
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -204,9 +204,9 @@ class Lumina2(FlowTransformer):
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"hidden_size": 72, "num_layers": 2, "num_refiner_layers": 1, "num_attention_heads": 3}
         small |= {"num_kv_heads": 1, "multiple_of": 8, "axes_dim_rope": (8, 8, 8)}
-        cls.write_tiny_network(place, {**small, "cap_feat_dim": tiny_parts.WIDTH})
+        cls.write_tiny_network(place, {**small, "cap_feat_dim": tiny_text.WIDTH})
         tiny_parts.write_flux_vae(place / "vae")
-        tiny_parts.write_gemma2(place / "text_encoder", place / "tokenizer", layers=3)
+        tiny_text.write_gemma2(place / "text_encoder", place / "tokenizer", layers=3)
         tiny_parts.write_index(place, "Lumina2Pipeline", {"shift": 6.0})
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import Kind
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -210,9 +210,9 @@ class QwenImage(FlowTransformer):
     @classmethod
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 32, "num_attention_heads": 2}
-        narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_parts.VL_WIDTH}
+        narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "joint_attention_dim": tiny_text.VL_WIDTH}
         cls.write_tiny_network(place, {**small, **narrow})
         tiny_parts.write_qwen_vae(place / "vae")
-        tiny_parts.write_qwen_vl(place / "text_encoder", place / "tokenizer", "Qwen2.5-VL")
+        tiny_text.write_qwen_vl(place / "text_encoder", place / "tokenizer", "Qwen2.5-VL")
         schedule = {"shift": 1.0, "max_image_seq_len": 8192, "max_shift": 0.9, **cls.scheduler}
         tiny_parts.write_index(place, "QwenImagePipeline", schedule)

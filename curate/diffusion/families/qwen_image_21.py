@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import Kind
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import qwen21_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -178,8 +178,8 @@ class QwenImage21(FlowTransformer):
     @classmethod
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"num_layers": 2, "attention_head_dim": 32, "num_attention_heads": 2, "mlp_ratio": 2}
-        narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "context_in_dim": tiny_parts.VL_WIDTH}
+        narrow: dict[str, Any] = {"axes_dims_rope": (4, 14, 14), "context_in_dim": tiny_text.VL_WIDTH}
         cls.write_tiny_network(place, {**small, **narrow})
         tiny_parts.write_qwen21_vae(place / "vae")
-        tiny_parts.write_qwen_vl(place / "text_encoder", place / "processor", "Qwen3-VL", prompt=BEFORE)
+        tiny_text.write_qwen_vl(place / "text_encoder", place / "processor", "Qwen3-VL", prompt=BEFORE)
         tiny_parts.write_index(place, "QwenImage21Pipeline", {"shift": 1.0, **cls.scheduler})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from curate.adapters.layer_name import Kind, LayerName
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_parts, tiny_text
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Conditions
 from curate.diffusion.family import FlowFamily
@@ -190,7 +190,7 @@ class ZImage(FlowTransformer):
     def write_tiny(cls, place: Path) -> None:
         small: dict[str, Any] = {"dim": 48, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3}
         narrow: dict[str, Any] = {"axes_dims": [4, 6, 6], "axes_lens": [1024, 64, 64]}
-        cls.write_tiny_network(place, {**small, **narrow, "cap_feat_dim": tiny_parts.WIDTH})
+        cls.write_tiny_network(place, {**small, **narrow, "cap_feat_dim": tiny_text.WIDTH})
         tiny_parts.write_flux_vae(place / "vae")
-        tiny_parts.write_qwen3(place / "text_encoder", place / "tokenizer", layers=3)
+        tiny_text.write_qwen3(place / "text_encoder", place / "tokenizer", layers=3)
         tiny_parts.write_index(place, "ZImagePipeline", {"shift": 3.0})

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from curate.diffusion import tiny_parts
+from curate.diffusion import tiny_text
 from curate.diffusion.library_logging import quiet
 from curate.diffusion.text import describe, qwen_vl_text
 from curate.diffusion.text.caption_encoder import read_tokenizer
@@ -33,7 +33,7 @@ def test_the_language_model_is_transformers_own(kind: Kind, tmp_path: Path) -> N
     import transformers
 
     theirs: Any = transformers
-    tiny_parts.write_qwen_vl(tmp_path, tmp_path / "tokenizer", kind)
+    tiny_text.write_qwen_vl(tmp_path, tmp_path / "tokenizer", kind)
     words = read_tokenizer("Qwen2Tokenizer", tmp_path / "tokenizer")
     read = words(describe.message("a red dog"))["input_ids"]
     assert len(words(describe.BEFORE)["input_ids"]) == describe.DROPPED
@@ -57,7 +57,7 @@ def test_the_language_model_is_transformers_own(kind: Kind, tmp_path: Path) -> N
 
 
 def test_a_file_in_8_bits_with_scales_is_made_whole(tmp_path: Path) -> None:
-    tiny_parts.write_qwen_vl(tmp_path, tmp_path / "tokenizer", "Qwen2.5-VL")
+    tiny_text.write_qwen_vl(tmp_path, tmp_path / "tokenizer", "Qwen2.5-VL")
     plain = load_file(tmp_path / "model.safetensors")
     plain = renamed(plain, "model.")
     scaled = {key: tensor for key, tensor in plain.items() if "visual" not in key}

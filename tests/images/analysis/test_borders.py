@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from curate.core.stage import Pixels
-from curate.images.analysis.boxes import borders
+from curate.images.analysis.borders import borders
 
 Widths = tuple[int, int, int, int]
 NONE = (0, 0, 0, 0)
