@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from curate.adapters.algorithm import algorithms
@@ -89,14 +89,19 @@ def suffixes() -> tuple[str, ...]:
     return tuple(sorted(own | {"alpha", "dora_scale", *FOREIGN}, key=lambda s: (-len(s), s)))
 
 
+@cache
+def _endings() -> tuple[tuple[str, str], ...]:
+    """Endings of keys with the suffix that each means: those of other programs, then ours; the longest first."""
+    foreign = sorted(ENDINGS.items(), key=lambda pair: -len(pair[0]))
+    return (*foreign, *((f".{suffix}", suffix) for suffix in suffixes()))
+
+
+@lru_cache(1 << 16)
 def split(key: str) -> tuple[str, str]:
     """A file's key as what it calls the layer and our suffix; the suffix is what follows the first dot if unknown."""
-    for ending, suffix in sorted(ENDINGS.items(), key=lambda pair: -len(pair[0])):
+    for ending, suffix in _endings():
         if key.endswith(ending):
             return key.removesuffix(ending), suffix
-    for suffix in suffixes():
-        if key.endswith(f".{suffix}"):
-            return key.removesuffix(f".{suffix}"), suffix
     layer, _, suffix = key.partition(".")
     return layer, suffix
 

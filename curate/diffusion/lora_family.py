@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 from curate.adapters.joint_layers import sources
 from curate.adapters.key_names import DOWN, UP, Alias, aliases, by_layer, split
@@ -35,6 +35,11 @@ class LayerTable:
     def family(self) -> Family:
         """The family."""
         return self.frame.family
+
+    @cached_property
+    def joint(self) -> frozenset[str]:
+        """What files call layers that they hold as one."""
+        return frozenset(alias.joint for alias in self.names.values() if alias.joint)
 
     @property
     def title(self) -> str:
@@ -102,9 +107,13 @@ def declared_family(metadata: Mapping[str, str]) -> str:
 def _most(shapes: Mapping[str, tuple[int, ...]]) -> list[LayerTable]:
     """The tables that hold the most of these keys, at least half of them."""
     found: dict[str, int] = {}
+    called = [split(key)[0] for key in shapes]
     for name in families():
-        names = layer_table(name).names
-        found[name] = len(shapes) - len(by_layer(sources(shapes, names), names)[1])
+        table = layer_table(name)
+        names = table.names
+        # most families know almost none of the names, and need not be compared tensor by tensor
+        if 2 * sum(one in names or one in table.joint for one in called) >= len(shapes):
+            found[name] = len(shapes) - len(by_layer(sources(shapes, names), names)[1])
     most = max(found.values(), default=0)
     return [layer_table(name) for name, count in found.items() if count == most and 2 * count >= max(1, len(shapes))]
 
