@@ -12,8 +12,9 @@ def test_the_example_goes_from_pictures_to_a_lora_and_a_second_run_computes_noth
     tmp_path: Path, curate: Curate
 ) -> None:
     output = tmp_path / "prepared"
-    where = f"output={json.dumps(str(output))}"
-    first = curate("run", ROOT / "pipeline.example.yaml", "--set", where)
+    # few steps: what is learned is measured in tests/learning
+    settings = ("--set", f"output={json.dumps(str(output))}", "--set", "train.steps=40")
+    first = curate("run", ROOT / "pipeline.example.yaml", *settings)
     assert first.stdout == ""
     assert "\x1b" not in first.stderr
     folders = sorted(p.name for p in output.iterdir() if not p.name.startswith(".") and p.name != "lora")
@@ -30,7 +31,7 @@ def test_the_example_goes_from_pictures_to_a_lora_and_a_second_run_computes_noth
     assert 0 < report.index("<h2>Samples") < report.index("<h2>Overview")
     before = tree(output)
 
-    second = curate("run", ROOT / "pipeline.example.yaml", "--set", where, "--json")
+    second = curate("run", ROOT / "pipeline.example.yaml", *settings, "--json")
     assert computed(output) == []
     assert tree(output) == before
     figures = json.loads(second.stdout)

@@ -23,7 +23,7 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bird and cup")
     for concept in (BIRD, CUP):
         write_concept(folder, concept)
-    return train(folder, steps=400)
+    return train(folder, steps=240)
 
 
 @pytest.fixture(scope="module")
