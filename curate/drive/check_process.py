@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from curate.drive import known_sizes
+from curate.drive import check_answer, known_sizes
 from curate.drive.known_sizes import KnownSizes
 from curate.errors import CurateError
 
@@ -20,34 +20,53 @@ def check_in_process(target: Path, sizes: Mapping[str, tuple[int, int]], *, toke
 
     What checks load takes several hundred MB: the process gives them back. It hears no Ctrl-C of this one's terminal.
     """
+    return check_streamed(target, sizes.items(), tokens=tokens)
+
+
+def check_streamed(
+    target: Path, sizes: Iterable[tuple[str, tuple[int, int]]], *, tokens: bool = True
+) -> dict[str, Any]:
+    """The same of names and sizes that are never held together; the places and pictures of traps are packed."""
     command = [sys.executable, "-m", __name__, str(target), *(["tokens"] if tokens else [])]
-    with tempfile.TemporaryFile() as given:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
         given.writelines(known_sizes.lines(sizes))
         given.seek(0)
-        done = subprocess.run(command, stdin=given, capture_output=True, check=False, start_new_session=True)
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise CurateError(f"the process of the checks ended: {lines[-1] if lines else done.returncode}") from None
+        answer = _answer(command, given, errors)
     if "error" in answer:
         raise CurateError(answer["error"], answer["remedy"])
     return answer
 
 
-def _answer(target: Path, sizes: KnownSizes, *, tokens: bool) -> dict[str, Any]:
+def _answer(command: list[str], given: IO[bytes], errors: IO[bytes]) -> dict[str, Any]:
+    with subprocess.Popen(
+        command, stdin=given, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            return check_answer.read(process.stdout)
+        except ValueError:
+            code = process.wait()
+            errors.seek(0)
+            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+            raise CurateError(f"the process of the checks ended: {lines[-1] if lines else code}") from None
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _lines(target: Path, sizes: KnownSizes, *, tokens: bool) -> Iterator[str]:
     from curate.drive.check import check_known
 
     try:
-        return check_known(target, sizes, tokens=tokens).as_dict()
+        yield from check_answer.lines(check_known(target, sizes, tokens=tokens))
     except CurateError as error:
-        return {"error": error.message, "remedy": error.remedy}
+        yield json.dumps({"error": error.message, "remedy": error.remedy})
     except ValueError as error:  # options of an old training
-        return {"error": str(error), "remedy": ""}
+        yield json.dumps({"error": str(error), "remedy": ""})
 
 
 if __name__ == "__main__":
     # what libraries print goes elsewhere than the answer
     out, sys.stdout = sys.stdout, sys.stderr
     known = KnownSizes(sys.stdin.buffer)
-    out.write(json.dumps(_answer(Path(sys.argv[1]), known, tokens="tokens" in sys.argv[2:])))
+    out.writelines(_lines(Path(sys.argv[1]), known, tokens="tokens" in sys.argv[2:]))

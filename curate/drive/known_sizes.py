@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 _TOGETHER = 1000
 
 
-def lines(sizes: Mapping[str, tuple[int, int]]) -> Iterator[bytes]:
-    """The sizes as lines of JSON: a size and names of pictures that have it, of which there are many."""
+def lines(sizes: Iterable[tuple[str, tuple[int, int]]]) -> Iterator[bytes]:
+    """Names and sizes as lines of JSON: a size and names of pictures that have it, of which there are many."""
     groups: dict[tuple[int, int], list[str]] = {}
-    for name, size in sizes.items():
+    for name, size in sizes:
         own = groups.setdefault(size, [])
         own.append(name)
         if len(own) == _TOGETHER:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +73,7 @@ def write_report(
     from curate.report.page import with_cards
     from curate.report.report_file import report_values
     from curate.report.thumbs import InsideThumbnails, ThumbnailFiles
+    from curate.report.values_file import write_values
 
     sized = Manifest((_sized(record, pictures.prepared) for record in manifest), unique=True)
     files = ThumbnailFiles(out.with_name(f"{out.stem}_files"))
@@ -86,29 +86,8 @@ def write_report(
     checks = _checks(folder, sized, pictures.files, tokens)
     page = _page(sized, figures, pictures, concepts, folder, files if many else InsideThumbnails(), checks)
     write_text(out, render(page), sync=False)
-    write_atomic(out.with_suffix(".json"), lambda file: _write_values(file, report_values(page, iter)), sync=False)
+    write_atomic(out.with_suffix(".json"), lambda file: write_values(file, report_values(page, iter)), sync=False)
     files.remove_unused()
-
-
-def _write_values(file: Path, values: Mapping[str, Any]) -> None:
-    """JSON with a line for each value, and for each entry of a list, since indenting takes five times the memory."""
-    with file.open("w", encoding="utf-8", newline="\n") as out:
-        out.write("{")
-        for number, (name, value) in enumerate(values.items()):
-            out.write(f"{',' if number else ''}\n {json.dumps(name)}: ")
-            if isinstance(value, list | Iterator):
-                out.writelines(_list_lines(iter(value)))  # pyright: ignore[reportUnknownArgumentType]
-            else:
-                out.write(json.dumps(value))
-        out.write("\n}")
-
-
-def _list_lines(entries: Iterator[Any]) -> Iterator[str]:
-    first = True
-    for entry in entries:
-        yield ("[\n  " if first else ",\n  ") + json.dumps(entry)
-        first = False
-    yield "[]" if first else "\n ]"
 
 
 def _page(
@@ -162,13 +141,13 @@ def _checks(folder: Path, manifest: Manifest, files: Mapping[str, str], tokens: 
     """What `curate check` finds without opening a picture; None where it cannot be made here."""
     from curate.checks import CHECKS
     from curate.drive.check import check_known
-    from curate.drive.check_process import check_in_process
+    from curate.drive.check_process import check_streamed
 
-    sizes = {files[r.key]: (r.image.width, r.image.height) for r in manifest if r.key in files}
+    sizes = ((name, (r.image.width, r.image.height)) for r in manifest if (name := files.get(r.key)) is not None)
     with contextlib.suppress(CurateError, ValueError):  # no base, or options of an old training
-        if len(sizes) > _MANY:
-            return {**check_in_process(folder, sizes, tokens=tokens), "names": dict(CHECKS)}
-        return {**check_known(folder, sizes, tokens=tokens).as_dict(), "names": dict(CHECKS)}
+        if len(files) > _MANY:
+            return {**check_streamed(folder, sizes, tokens=tokens), "names": dict(CHECKS)}
+        return {**check_known(folder, dict(sizes), tokens=tokens).as_dict(), "names": dict(CHECKS)}
     return None
 
 

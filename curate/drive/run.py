@@ -13,6 +13,7 @@ from curate import folder
 from curate.core.digests import FileDigests
 from curate.core.events import Listener, SourcesChanged
 from curate.core.lock import check_unlocked
+from curate.core.packed_map import PackedMap
 from curate.core.record import Manifest, Record
 from curate.core.runner import Planned, Runner
 from curate.core.stage import Env, Stage
@@ -75,8 +76,7 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
     )  # fmt: skip
     page = pipeline.output / REPORT
     exported = "export" in names
-    sources: dict[str, str] = {}
-    files: dict[str, str] = {}
+    shown: list[Pictures] = []
 
     def work(session: Session) -> Completion:
         inputs, listings = stores_listed(pipeline, stored, session.store, session.report.tell, session.env.stopping)
@@ -101,9 +101,7 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
         report_done(instructions, before, result, session.tell)
         folder.keep_sources(manifest, session.store)
         if exported and (session.report.tally.computed or not page.exists()):
-            made = {r.origin for r in result if r.origin and not os.path.isabs(r.image.path)}  # noqa: PTH117
-            sources.update((r.origin, r.image.path) for r in manifest if r.origin in made)
-            files.update((row.key, row.path) for row in session.store.each_written(records=False))
+            shown.append(_pictures(env, manifest, result, session.store))
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
             stored.upload(session.store, session.tell, session.env.stopping)
@@ -111,10 +109,9 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
         return Completion(result, places, "" if pauses else _next(pipeline, names), fingerprint=state)
 
     result = carry_out(job, work)
-    if exported and result.manifest is not None and (result.figures["computed"] or not page.exists()):
-        pictures = Pictures(_finder(env), lambda record: _source(record, sources), files)
+    if shown and result.manifest is not None:
         write_report(
-            page, result.manifest, result.figures, pictures, pipeline.concepts, pipeline.output,
+            page, result.manifest, result.figures, shown[0], pipeline.concepts, pipeline.output,
             quiet=quiet, tokens="train" in names,
         )  # fmt: skip
     _write_grids(result)
@@ -208,6 +205,15 @@ def _next(pipeline: Pipeline, names: Sequence[str]) -> str:
         output = quoted(pipeline.output)
         return f"put `- export` last in {quoted(pipeline.path)}: without it nothing is written to {output}"
     return f"curate run {quoted(pipeline.path)}"
+
+
+def _pictures(env: Env, manifest: Manifest, result: Manifest, store: Store) -> Pictures:
+    """Where the pictures lie that a report shows; `manifest` are the records as they came."""
+    # hashes, since a million digests take three times their memory; two that are alike cost nothing here
+    made = {hash(r.origin) for r in result if r.origin and not os.path.isabs(r.image.path)}  # noqa: PTH117
+    sources = PackedMap((r.origin, r.image.path) for r in manifest if hash(r.origin) in made)
+    files = PackedMap((row.key, row.path) for row in store.each_written(records=False))
+    return Pictures(_finder(env), lambda record: _source(record, sources), files)
 
 
 def _source(record: Record, sources: Mapping[str, str]) -> Path | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from curate import captions
 from curate.core.counting import counted
 from curate.core.kinds import Kind
+from curate.core.packed import Packed
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.report.concepts import by_concept
@@ -154,7 +155,7 @@ class Advice(NamedTuple):
     """What should be looked at: a sentence, the pictures it concerns, and their mark, "" where they have none."""
 
     message: str
-    pictures: tuple[str, ...] = ()
+    pictures: Sequence[str] = ()
     mark: str = ""
 
 
@@ -189,9 +190,9 @@ def _of_concept(name: str, rows: Sequence[Record]) -> Iterator[str]:
         yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
 
 
-def marked(records: Sequence[Record], fitting: Fitting) -> dict[str, list[str]]:
+def marked(records: Sequence[Record], fitting: Fitting) -> Mapping[str, Sequence[str]]:
     """The keys of pictures with too many or too few tags, and of those that training enlarges or crops much."""
-    found: dict[str, list[str]] = {_MANY: [], _FEW: [], _ENLARGED: [], _CROPPED: []}
+    found: dict[str, Packed[str]] = {mark: Packed() for mark in (_MANY, _FEW, _ENLARGED, _CROPPED)}
     for record in records:
         if record.style.sentence != "only":
             number = len(tags_of(record))
@@ -210,7 +211,7 @@ def marked(records: Sequence[Record], fitting: Fitting) -> dict[str, list[str]]:
 def _of_pictures(groups: Mapping[str, Sequence[str]], fitting: Fitting) -> Iterator[Advice]:
     for mark, keys in groups.items():
         if keys:
-            yield Advice(f"{_sentence(mark, len(keys), fitting)} ({listed(keys)})", tuple(keys), mark)
+            yield Advice(f"{_sentence(mark, len(keys), fitting)} ({listed(keys)})", keys, mark)
 
 
 def _sentence(mark: str, number: int, fitting: Fitting) -> str:

@@ -47,8 +47,11 @@ from curate.report.training_run import TrainingRun
 FORMAT, VERSION = "curate report", 1
 
 
-def report_values(page: Page, many: Callable[[Iterator[dict[str, Any]]], Any] = list) -> dict[str, Any]:
-    """The report's values; `many` makes a value of the pictures, of which there may be a million."""
+_Many = Callable[[Iterator[Any]], Any]
+
+
+def report_values(page: Page, many: _Many = list) -> dict[str, Any]:
+    """The report's values; `many` makes a value of what there is of each picture, of which there may be a million."""
     present = page.manifest.present
     inspected = any("triage" in record.facts for record in page.manifest)
     return {
@@ -63,8 +66,8 @@ def report_values(page: Page, many: Callable[[Iterator[dict[str, Any]]], Any] = 
             "edited": sum(record.edited is not None for record in present),
             "to_edit": sum(bool(faults(record)) for record in present) if inspected else None,
         },
-        "advice": list(_advice(page)),
-        "checks": _checks(page),
+        "advice": list(_advice(page, many)),
+        "checks": _checks(page, many),
         "concepts": list(_concepts(page)),
         "resolution": page.fitting.resolution,
         "buckets": list(_buckets(page)),
@@ -94,17 +97,19 @@ def is_report(path: Path) -> bool:
         return False
 
 
-def _advice(page: Page) -> Iterator[dict[str, Any]]:
+def _advice(page: Page, many: _Many) -> Iterator[dict[str, Any]]:
     for one in health.advice(page.manifest, page.concepts, page.fitting, numbers=not page.judges_numbers):
-        yield {"level": "advice", "stage": "", "message": one.message, "pictures": list(one.pictures)}
+        yield {"level": "advice", "stage": "", "message": one.message, "pictures": many(iter(one.pictures))}
     for note in page.figures["notes"]:
         yield {name: note[name] for name in ("level", "stage", "message", "pictures")}
 
 
-def _checks(page: Page) -> dict[str, Any] | None:
+def _checks(page: Page, many: _Many) -> dict[str, Any] | None:
     if page.checks is None:
         return None
-    return {name: page.checks[name] for name in ("traps", "not_checked")}
+    lists = ("places", "pictures")
+    traps = [{**trap, **{name: many(iter(trap[name])) for name in lists}} for trap in page.checks["traps"]]
+    return {"traps": traps, "not_checked": page.checks["not_checked"]}
 
 
 def _concepts(page: Page) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from curate.drive.known_sizes import KnownSizes, lines
 
 def test_sizes_come_back_by_name() -> None:
     sizes = {f"1_dög/{n}.png": (n % 3 and 640, n % 2 + 480) for n in range(5000)}
-    sent = list(lines(sizes))
+    sent = list(lines(sizes.items()))
     assert len(sent) < 20
     known = KnownSizes(sent)
     assert {name: known.get(name, (-1, -1)) for name in sizes} == sizes
@@ -15,4 +15,4 @@ def test_sizes_come_back_by_name() -> None:
 
 
 def test_no_sizes_are_none() -> None:
-    assert KnownSizes(lines({})).get("a.png", (0, 0)) == (0, 0)
+    assert KnownSizes(lines([])).get("a.png", (0, 0)) == (0, 0)

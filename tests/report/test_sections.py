@@ -123,7 +123,7 @@ def test_traps_with_their_pictures_and_remedies() -> None:
     assert 'data-check="tiny" data-count="2 pictures"' in traps(made)
     assert "25 files" in text and "and 5 more" in text
     assert "2 checks not made 2 checks: no tokenizer; name a base" in text
-    assert trap_marks(made) == {"tiny pictures": {"dog/a"}}
+    assert trap_marks(made, made.manifest) == {"tiny pictures": {"dog/a"}}
     assert "&quot;mark&quot;: &quot;tiny pictures&quot;" in traps(made)
 
 

@@ -112,7 +112,8 @@ def _filters(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Bad
 
 def _words(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Badge]]) -> list[set[str]]:
     """What pictures can be filtered by: badges without the numbers in them, and what the advice is about."""
-    groups = {word: set(keys) for word, keys in health.marked(records, page.fitting).items()} | trap_marks(page)
+    groups = {word: set(keys) for word, keys in health.marked(records, page.fitting).items()}
+    groups |= trap_marks(page, records)
     return [
         {one.kind or one.word for one in found} | {word for word, keys in groups.items() if record.key in keys}
         for record, found in zip(records, marks, strict=True)
