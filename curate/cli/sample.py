@@ -149,7 +149,7 @@ def _options(name: str, model: type[Any], given: dict[str, Any]) -> tuple[Any, A
     typed = {
         field: field_value(model.model_fields[field], value, field)
         for field, value in values.items()
-        if value not in (None, [])
+        if value not in (None, [], ())
     }
     run = {field: given[field] for field in ("device", "require_gpu", "offline") if given.get(field) is not None}
     return validated(name, model, typed), validated("run", RunOptions, run)

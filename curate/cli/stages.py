@@ -32,7 +32,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         options = {
             field: field_value(stage.model_fields[field], value, field)
             for field, value in values.items()
-            if value not in (None, [])
+            if value not in (None, [], ())
         }
         with _typed_names(stage):
             if given.get("print_config"):
@@ -56,7 +56,7 @@ def stage_checks(name: str, stage: type[Stage]) -> Checks:
         typed = {
             field: field_value(fields[field], value, field)
             for field, value in given.values_read.items()
-            if field in fields and value not in (None, [])
+            if field in fields and value not in (None, [], ())
         }
         with _typed_names(stage):
             yield lambda: validated(name, stage, typed, given.wrong)

@@ -27,7 +27,7 @@ REPORT = f"{LEDGER}/report.html"
 
 
 def wrote_pictures(folder: Path) -> bool:
-    """Whether curate wrote pictures to a folder, by its ledger; one that cannot be read counts as if it did.
+    """Whether curate wrote pictures to a folder, or was killed at it, by its ledger; one that is unreadable counts so.
 
     A ledger may also hold just what a person asks for the pictures of a folder of their own.
     """
@@ -36,7 +36,7 @@ def wrote_pictures(folder: Path) -> bool:
         return False
     try:
         with contextlib.closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return db.execute("SELECT 1 FROM written LIMIT 1").fetchone() is not None
+            return db.execute("SELECT 1 FROM written UNION ALL SELECT 1 FROM writing LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return True
 

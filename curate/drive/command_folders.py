@@ -7,6 +7,7 @@ from pathlib import Path
 from curate.core.stage import Stage, adds_only, picture_stage
 from curate.core.store import LEDGER
 from curate.errors import InputError
+from curate.scan import would_overwrite_sources
 from curate.stages.export import Export
 
 
@@ -25,6 +26,11 @@ def check_folders(stage: Stage, source: Path, out: Path | None, *, in_place: boo
             )
         if out.resolve() in source.resolve().parents:
             raise InputError(f"the output {out} holds the input {source}", "choose another output folder")
+        if would_overwrite_sources(out, source):
+            raise InputError(
+                f"the output {out} is a folder of source pictures in the input {source}",
+                "choose another output folder: sources are never modified",
+            )
         if in_place:
             raise InputError("--in-place and -o exclude each other")
         return

@@ -8,6 +8,9 @@ from typing import Any
 
 from curate.core.registry import closest
 
+_LONGEST = 80
+"""Characters of a value that a message shows."""
+
 
 def describe(value: Any) -> str:
     """A value as a message names it."""
@@ -15,7 +18,10 @@ def describe(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict):
         return "a mapping"
-    return "a list" if isinstance(value, list) else f"{value!r}"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def dotted(where: Iterable[str | int]) -> str:

@@ -12,6 +12,7 @@ from curate.names import folder_name
 from curate.pipeline.messages import describe
 from curate.pipeline.options import SAMPLE, RunOptions
 from curate.pipeline.reader import Reader
+from curate.scan import would_overwrite_sources
 
 
 def inputs_of(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Path | str]:
@@ -24,7 +25,7 @@ def inputs_of(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Pat
     rows = given if isinstance(given, list) else [given]
     for i, one in enumerate(rows):
         where: tuple[str | int, ...] = ("input", i) if isinstance(given, list) else ("input",)
-        if not isinstance(one, str):
+        if not isinstance(one, str) or not one.strip():
             reader.problem(where, f"input: takes a folder or a list of folders, found {describe(one)}")
             continue
         if one == SAMPLE:
@@ -44,10 +45,31 @@ def inputs_of(reader: Reader, values: Mapping[str, Any], base: Path) -> list[Pat
                 f"input folder {folder} {'is not a folder' if folder.exists() else 'does not exist'}"
                 f"{_address_meant(one) or _similar(folder)}",
             )
+        elif other := next((known for known in folders if _overlap(folder, known)), None):
+            reader.problem(where, f"input folder {folder} {_is_or_lies_in(folder, other)}")
         folders.append(folder)
     if not rows:
         reader.problem(("input",), "input: lists no folder")
     return folders
+
+
+def _overlap(folder: Path, other: Path | str) -> bool:
+    """Whether two inputs share pictures: the same place, or a folder in the other.
+
+    The pictures of an archive are not those of its folder.
+    """
+    if isinstance(other, str) or folder.is_dir() != other.is_dir():
+        return False
+    one, two = folder.resolve(), other.resolve()
+    return one == two or one in two.parents or two in one.parents
+
+
+def _is_or_lies_in(folder: Path, other: Path | str) -> str:
+    whole = Path(other).resolve()
+    if folder.resolve() == whole:
+        return f"is the same as {other}, so each of its pictures would come twice: name it once"
+    inner, outer = (folder, other) if whole in folder.resolve().parents else (other, folder)
+    return f"and {other} overlap: the pictures of {inner} would come twice, because they are in {outer} too"
 
 
 def _address_meant(given: str) -> str:
@@ -85,6 +107,12 @@ def output_of(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Seq
             reader.problem(
                 ("output",),
                 f"output {output} is or holds the input {folder}: sources are never modified, choose another folder",
+            )
+        elif would_overwrite_sources(output, folder):
+            reader.problem(
+                ("output",),
+                f"output {output} is a folder of source pictures in the input {folder}: "
+                "sources are never modified, choose another folder",
             )
     return output
 

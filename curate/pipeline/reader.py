@@ -24,6 +24,8 @@ _MOST_VALUES, _DEEPEST = 200_000, 50
 """Beyond these a file is taken for a mistake: a few YAML aliases of aliases stand for billions of values."""
 _MANY = 20
 """Options that are still named one by one."""
+_TOP = ("input", "output", "caption_form", "caption_encoding", "consent", "run", "concepts")
+"""Keys outside the stages that a --set may give."""
 _COMMA = 'between braces a comma begins the next option: write several values as [64, 96] or "64,96"'
 
 
@@ -83,7 +85,13 @@ class Reader:
     def _mapping(self, node: Node, where: tuple[str | int, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
+            if not isinstance(key_node.value, str):
+                self.problem(key_node, "a name must be text: put one that begins with a bracket between quotes")
+                continue
+            key = key_node.value
+            if key == "<<":
+                self.problem(key_node, "merge keys (<<) are not supported: write the options out")
+                continue
             if key in values:
                 self.problem(key_node, f'"{key}" is there twice')
             values[key] = self._plain(value_node, (*where, key))
@@ -94,13 +102,14 @@ class Reader:
         name, equals, text = setting.partition("=")
         origin = f"--set {redacted(setting)}"
         parts = name.strip().split(".")
-        if not equals or not all(parts):
-            self.problems.append(Problem(0, 0, "expected stage.option=value", origin))
+        is_whole_stage = len(parts) == 1 and parts[0] not in _TOP
+        if not equals or not all(parts) or is_whole_stage:
+            self.problems.append(Problem(0, 0, "expected stage.option=value, such as resize.max_side=768", origin))
             return
         from curate.pipeline import yaml_nodes
 
         value = yaml_nodes.plain_value(text)
-        if parts[0] in ("input", "output", "caption_form", "caption_encoding", "consent", "run", "concepts"):
+        if parts[0] in _TOP:
             self._assign(values, tuple(parts), value, origin)
             return
         stages = values.get("stages")

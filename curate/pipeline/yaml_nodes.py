@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _HINTS = {
     "found character": "; put the value between quotes",
     "found undefined alias": "; put a value that begins with * between quotes",
     "found unexpected end of stream": "; a quote is not closed",
+    "but found another document": "; a pipeline is one document: remove the line --- and what is below it",
     "expected ',' or": "; a bracket or brace that was opened before is not closed, or a comma is missing",
     "expected <block end>": "; lines that belong together must begin in the same column",
 }
@@ -31,12 +33,11 @@ def compose(path: Path) -> MappingNode:
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"pipeline file {path} {what}", "`curate init` writes one")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    text = _text(path)
     try:
         root = YAML(typ="rt", pure=True).compose(text)
+    except RecursionError as error:
+        raise PipelineError(f"{path}: its brackets are nested too deeply to be meant") from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -53,6 +54,23 @@ def compose(path: Path) -> MappingNode:
     if not isinstance(root, MappingNode):
         raise PipelineError(f"{path}:1:1: expected input:, output: and stages:, found {kind(root)}")
     return root
+
+
+def _text(path: Path) -> str:
+    """The text of a file. Raises PipelineError for any encoding but UTF-8."""
+    data = path.read_bytes()
+    if any(data.startswith(mark) for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise PipelineError(f"{path}: is UTF-16 text: save it as UTF-8")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        found = f"found the byte {data[error.start]:#04x}"
+        raise PipelineError(f"{path}:{line}:{column}: is not UTF-8 text, {found}: save it as UTF-8") from error
+    if text[1:2] == "\0" or text[:1] == "\0":
+        raise PipelineError(f"{path}: is UTF-16 text: save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def plain_value(text: str) -> Any:
@@ -83,6 +101,6 @@ def scalar(node: Node) -> Any:
 
 def kind(node: Node | None) -> str:
     """What a file holds instead of a mapping."""
-    if node is None:
+    if node is None or (isinstance(node, ScalarNode) and str(node.tag).endswith(":null")):
         return "an empty file"
     return "a list" if isinstance(node, SequenceNode) else "a single value"

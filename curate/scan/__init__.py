@@ -2,7 +2,7 @@
 
 from curate.scan.concept_names import concept_names
 from curate.scan.consenting import RIGHTS, UNCHECKED, ConsentChoice
-from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key
+from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key, would_overwrite_sources
 from curate.scan.records import TRAINED, reopen, scan
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "picture_key",
     "reopen",
     "scan",
+    "would_overwrite_sources",
 ]

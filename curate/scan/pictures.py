@@ -89,6 +89,13 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
     return _distinct(every)
 
 
+def would_overwrite_sources(out: Path, source: Path) -> bool:
+    """Whether `out` lies in the input `source` and holds pictures of it: writing there would change the sources."""
+    if source.resolve() not in out.resolve().parents or wrote_pictures(out):
+        return False
+    return any(images.may_be_picture(name) for _, names in _walk(out, "", lambda _: None, ()) for name in names)
+
+
 def picture_key(root: Path, path: Path) -> str:
     """The key that `list_pictures` gives a picture under the input `root`, if no other one there has it."""
     _, _, _, before = _place_names(root, path.parent)

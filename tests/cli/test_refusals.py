@@ -47,6 +47,13 @@ def test_json_of_a_refused_command(
     assert capsys.readouterr().out == ""
 
 
+def test_a_missing_word_alone_is_told_of_where_options_take_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("denoise", "tag"):
+        with pytest.raises(SystemExit):
+            main([command])
+        assert capsys.readouterr().err.strip().endswith("Error: Missing argument 'FOLDER'.")
+
+
 def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number, caption in enumerate(["Zwx Dog, Blue_Eyes", "zwx dog, blue eyes", "cat"]):
         (tmp_path / f"{number}.png").write_bytes(b"")

@@ -59,6 +59,7 @@ def test_a_bare_machine_is_told_what_it_lacks(
         (("convert", "nowhere", "-o", "out"), 2, "does not exist"),
         (("convert", "raw"), 2, "-o OUT"),
         (("convert", "raw", "-o", "raw"), 2, "same folder"),
+        (("convert", "raw", "-o", "raw/dog"), 2, "raw/dog is a folder of source pictures"),
         (("tag", "raw", "--tagger", "palette"), 2, "not created by curate"),
         (("balance", "raw", "--cap", "0", "-o", "out"), 2, "--cap"),
         (("trigger", "raw", "-o", "out", "--concept", "dgo"), 2, 'did you mean "dog"?'),

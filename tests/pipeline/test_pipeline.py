@@ -132,6 +132,13 @@ def test_what_may_be_meant_by_an_option_that_is_none(place: Path, options: str, 
         ("input: i\noutput: out\nstages: [convert]\n", r'1:8: input folder .* does not exist: did you mean "in"\?'),
         ("input: in\noutput: in\nstages: [convert]\n", "2:9: output .* is or holds the input"),
         ("input: in/dog\noutput: in\nstages: [convert]\n", "2:9: output .* is or holds the input"),
+        (
+            "input: in\noutput: in/dog\nstages: [convert]\n",
+            "2:9: output .* is a folder of source pictures in .*",
+        ),
+        ("input: [in, in/]\noutput: out\nstages: [convert]\n", "1:13: input folder .* is the same as .*: name it once"),
+        ("input: [in/dog, in]\noutput: out\nstages: [convert]\n", "1:17: input folder .*in and .*dog overlap: .*"),
+        ("input: ''\noutput: out\nstages: [convert]\n", "1:8: input: takes a folder or a list of folders, found ''"),
         ("input: in\noutput: p.yaml\nstages: [convert]\n", "2:9: output .* is a file"),
         ("input: 3\noutput: out\nstages: [convert]\n", "1:8: input: takes a folder or a list of folders, found 3"),
         ("input: in\noutput: out\n", "1:1: stages: is missing.*"),
@@ -150,6 +157,17 @@ def test_what_may_be_meant_by_an_option_that_is_none(place: Path, options: str, 
         ("input: in\noutput: out\nstages: [no.such.plugin]\n", '3:10: stage "no.such.plugin" cannot be imported: .*'),
         ("input: in\noutput: out\nstages: [convert: {quality: !!int ten}]\n", "3:29: .*"),
         ("input: in\noutput: &a [*a]\nstages: [convert]\n", r"\d+:\d+: .*"),
+        ("---\n", "1:1: expected input:, output: and stages:, found an empty file"),
+        (
+            "input: in\noutput: out\nstages: [convert: {<<: {quality: 3}}]\n",
+            "3:20: merge keys .* are not supported",
+        ),
+        ("input: in\noutput: out\nstages: [convert]\nrun: {[a]: 1}\n", "4:7: a name must be text: .* quotes"),
+        (
+            f"input: in\noutput: out\nstages: [resize: {{max_side: 64{'x' * 900}}}]\n",
+            "3:29: .{,130}…$",
+        ),
+        ("input: " + "[" * 3000, ".*"),
         ("input: in\x07\noutput: out\nstages: [convert]\n", r"\d+:\d+: not YAML: .*"),
     ],
 )
@@ -160,7 +178,10 @@ def test_one_mistake_is_one_line(place: Path, text: str, expected: str) -> None:
 
 def test_text_that_is_no_utf8_is_said(place: Path) -> None:
     (place / "p.yaml").write_bytes("input: caf\xe9\n".encode("latin-1"))
-    with pytest.raises(PipelineError, match="is not UTF-8 text"):
+    with pytest.raises(PipelineError, match=r"p\.yaml:1:11: is not UTF-8 text, found the byte 0xe9: save it as UTF-8"):
+        load(place / "p.yaml")
+    (place / "p.yaml").write_bytes("input: caf\xe9\n".encode("utf-16"))
+    with pytest.raises(PipelineError, match="is UTF-16 text: save it as UTF-8"):
         load(place / "p.yaml")
 
 
@@ -238,6 +259,7 @@ def test_settings_win_over_the_file(place: Path) -> None:
     ("setting", "expected"),
     [
         ("resize", "--set resize: expected stage.option=value"),
+        ("resize=3", "--set resize=3: expected stage.option=value"),
         ("=3", "--set =3: expected stage.option=value"),
         ("rezise.max_side=3", '--set rezise.max_side=3: no stage "rezise" in this pipeline: did you mean "resize"?'),
         ("resize.max_sid=3", '--set resize.max_sid=3: resize has no option "max_sid": did you mean "max_side"?'),
