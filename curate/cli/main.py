@@ -142,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         refuse_addresses(given)
         _mount(given)
         code = app(args=given, prog_name="curate", standalone_mode=False)
+        if code == 130:  # typer takes Ctrl-C where the command does not, and says nothing
+            raise KeyboardInterrupt
     except (CurateError, ImportError) as error:
         known = unloadable(error) if isinstance(error, ImportError) else error
         refused.end(known.exit_code, known.message, known.remedy)

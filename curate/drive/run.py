@@ -39,6 +39,7 @@ from curate.drive.session import Completion, Job, Result, Session, carry_out, en
 from curate.drive.stores import stores_before_plan, stores_listed
 from curate.executors.local import choose
 from curate.pipeline import Pipeline
+from curate.report import open_report
 from curate.scan import scan
 from curate.stages.train import Train
 from curate.storage import Fetched, Output, fetch
@@ -63,9 +64,11 @@ def _run(pipeline: Pipeline, quiet: bool, then: Sequence[Stage]) -> Result:
     if not pipeline.destination:
         return _carry_out(pipeline, env, None, quiet, pauses=bool(then))
     stored = Output(pipeline.destination, pipeline.output)
-    with stored.held():
-        stored.begin()
-        return _carry_out(pipeline, env, stored, quiet, pauses=bool(then))
+    with open_report(quiet=quiet) as around, stored.held(around.tell):
+        stored.begin(around.tell)
+        result = _carry_out(pipeline, env, stored, quiet, pauses=bool(then))
+        stored.finish(around.tell, changed=bool(result.figures["computed"]))
+        return result
 
 
 def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool, *, pauses: bool) -> Result:
@@ -115,8 +118,6 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
             quiet=quiet, tokens="train" in names,
         )  # fmt: skip
     _write_grids(result)
-    if stored:
-        stored.finish(changed=bool(result.figures["computed"]))
     return result
 
 

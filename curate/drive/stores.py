@@ -26,16 +26,21 @@ def stores_listed(
     if stored:
         tell(Note("info", f"{stored.address} is prepared in {stored.folder}"))
         listings.append(stored.take_over(store, tell, stopping))
-    inputs = list_inputs(pipeline.input, tell)
+    inputs = list_inputs(pipeline.input, tell, stopping)
     return inputs, listings + [one.digest for one in inputs if isinstance(one, StoredInput)]
 
 
 def stores_before_plan(pipeline: Pipeline, tell: Listener) -> Listed:
     """The same for a plan, which writes nothing to a store. Raises CurateError where one does not answer."""
     if not pipeline.destination:
-        inputs = list_inputs(pipeline.input, tell)
+        inputs = list_inputs(pipeline.input, tell, _never)
         return inputs, [one.digest for one in inputs if isinstance(one, StoredInput)]
     stored = Output(pipeline.destination, pipeline.output)
-    stored.begin(writes=False)
+    stored.begin(tell, writes=False)
     with run_lock(pipeline.output), Store(pipeline.output) as store:
-        return stores_listed(pipeline, stored, store, tell, lambda: False)
+        return stores_listed(pipeline, stored, store, tell, _never)
+
+
+def _never() -> bool:
+    """A plan is stopped by the signal itself."""
+    return False

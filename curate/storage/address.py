@@ -17,6 +17,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 WRITABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Stores in which an object is replaced as a whole, so that no reader sees half of one."""
 _USUAL = ("s3", "gs", "hf", *WRITABLE)
+_KINDS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
 _EXTRAS = {"s3": "'curate[s3]'", "s3a": "'curate[s3]'", "gs": "'curate[gcs]'", "gcs": "'curate[gcs]'"}
 _PACKAGES = {"az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 
@@ -36,7 +37,7 @@ class Location:
     @property
     def speaks_s3(self) -> bool:
         """Whether the store is reached by S3's protocol."""
-        return protocol_of(self.address) in ("s3", "s3a")
+        return kind_of(self.address) == "s3"
 
     def require_bucket(self) -> None:
         """Raises FileNotFoundError where the bucket is not there; one that may not be asked for passes."""
@@ -68,6 +69,12 @@ def protocol_of(address: str) -> str:
     """What stands before `://`, in small letters; "" where that is not there."""
     match = _ADDRESS.match(address)
     return match[1].lower() if match else ""
+
+
+def kind_of(address: str) -> str:
+    """The kind of store, by the usual one of its protocols."""
+    protocol = protocol_of(address)
+    return _KINDS.get(protocol, protocol)
 
 
 def problem(address: str, *, writes: bool = False) -> str:
@@ -119,7 +126,7 @@ def open_location(address: str) -> Location:
     from fsspec.core import url_to_fs
 
     file_system, root = url_to_fs(address, use_listings_cache=False)
-    if protocol_of(address) in ("s3", "s3a"):
+    if kind_of(address) == "s3":
         # botocore tries five times on its own; s3fs would try all that five times
         file_system.retries = 1
     return Location(normalized(address), file_system, root.rstrip("/"))

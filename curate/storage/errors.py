@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.core.files import disk_errors
 from curate.errors import CurateError, InputError, MissingError
-from curate.storage.address import Location, protocol_of, redacted
+from curate.storage.address import Location, kind_of, redacted
 
 _NO_CREDENTIALS = re.compile(r"credential|NoAuth|DefaultCredentials|LocalTokenNotFound|token", re.IGNORECASE)
 """In the names of classes."""
@@ -23,7 +23,6 @@ _KEYS = {
 """How each kind of store is given keys."""
 _PLACES = {"s3": "the endpoint (AWS_ENDPOINT_URL)", "az": "the account's name (AZURE_STORAGE_CONNECTION_STRING)"}
 """What else decides where a store is looked for."""
-_KINDS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
 _LOCAL = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT if hasattr(errno, "EDQUOT") else -1, errno.ENAMETOOLONG))
 
 
@@ -32,7 +31,7 @@ def storage_error(address: str, error: Exception) -> CurateError:
     if isinstance(error, CurateError):
         return error
     reason = reason_of(error)
-    kind = _KINDS.get(protocol := protocol_of(address), protocol)
+    kind = kind_of(address)
     keys = _KEYS.get(kind, "what the store's own programs use")
     if _is_gone(error):
         return InputError(

@@ -46,18 +46,18 @@ class Fetched:
     sources: StoredSources | None = None
 
 
-def list_inputs(inputs: Sequence[Path | str], tell: Listener) -> list[Path | StoredInput]:
+def list_inputs(inputs: Sequence[Path | str], tell: Listener, stopping: Callable[[], bool]) -> list[Path | StoredInput]:
     """The inputs, with what is in those that are addresses. Raises CurateError where a store does not answer."""
-    return [_listed(one, tell) if isinstance(one, str) else one for one in inputs]
+    return [_listed(one, tell, stopping) if isinstance(one, str) else one for one in inputs]
 
 
-def _listed(address: str, tell: Listener) -> StoredInput:
+def _listed(address: str, tell: Listener, stopping: Callable[[], bool]) -> StoredInput:
     try:
         location = open_location(address)
     except Exception as error:
         raise storage_error(address, error) from error
     tell(Note("info", f"listing {address}"))
-    return StoredInput(location, tuple(list_objects(location)))
+    return StoredInput(location, tuple(list_objects(location, tell, stopping)))
 
 
 def fetch(inputs: Sequence[Path | StoredInput], output: Path, tell: Listener, stopping: Callable[[], bool]) -> Fetched:

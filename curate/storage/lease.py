@@ -18,11 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from curate.core.events import Listener
 from curate.core.store import LEDGER
 from curate.errors import LockedError
 from curate.storage.address import Location
 from curate.storage.errors import in_words, storage_error
 from curate.storage.transfer import PATIENCE
+from curate.storage.waiting import answer
 
 NAME = f"{LEDGER}/running.json"
 _RENEWAL, _END = 60, 300
@@ -43,10 +45,13 @@ class Lease:
         }
 
     @contextlib.contextmanager
-    def held(self) -> Generator[None]:
-        """Holds it until the block ends. Raises LockedError where another machine does, and what a store refuses."""
+    def held(self, tell: Listener) -> Generator[None]:
+        """Holds it until the block ends. Raises LockedError where another machine does, and what a store refuses.
+
+        `tell` hears of a store that is silent.
+        """
         try:
-            self._take()
+            answer(self._location, self._take, tell, lambda: False)
         except LockedError:
             raise
         except Exception as error:

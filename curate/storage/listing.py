@@ -1,15 +1,19 @@
-"""Listing: what objects a store has below an address, folder by folder."""
+"""Listing: what objects a store has below an address; S3 says it in pages of 1,000, other stores folder by folder."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from curate.core.events import Listener
+from curate.errors import CurateError
 from curate.storage.address import Location
 from curate.storage.errors import storage_error
+from curate.storage.waiting import answer
 
 _VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "blob_id", "oid", "generation", "LastModified", "mtime", "created")
 """What file systems call the mark that changes with an object's content, the best one first."""
@@ -24,24 +28,60 @@ class StoredObject:
     version: str
 
 
-def list_objects(location: Location) -> Iterator[StoredObject]:
+def list_objects(location: Location, tell: Listener, stopping: Callable[[], bool]) -> Iterator[StoredObject]:
     """All objects below the address; hidden files and folders are left out. Where it names one object, that one.
 
-    Raises the readable error of a store that does not answer, InputError where there is nothing.
+    `tell` hears of a store that is silent. Raises the readable error of a store that does not answer, InputError where
+    there is nothing, Interrupted once the user wants to stop.
     """
     try:
-        start = len(location.root) + 1 if location.root else len(location.root)
-        for _, folders, files in location.file_system.walk(location.root, detail=True, on_error="raise"):
-            for hidden in [name for name in folders if name.startswith(".") and name.strip(".")]:
-                del folders[hidden]
-            for name, info in files.items():
-                path = str(info["name"])
-                if path.rstrip("/") == location.root and info["type"] == "file" and not path.endswith("/"):
-                    yield StoredObject("", int(info.get("size") or 0), version_of(info))
-                elif name and not (name.startswith(".") and name.strip(".")) and info["type"] == "file":
-                    yield StoredObject(path[start:], int(info.get("size") or 0), version_of(info))
+        infos = _pages(location, tell, stopping) if location.speaks_s3 else _folders(location, tell, stopping)
+        start = len(location.root) + bool(location.root)
+        for info in infos:
+            path = str(info["name"])
+            if path == location.root:
+                yield StoredObject("", int(info.get("size") or 0), version_of(info))
+            elif not path.endswith("/") and not _is_hidden(path[start:]):
+                yield StoredObject(path[start:], int(info.get("size") or 0), version_of(info))
+    except CurateError:
+        raise
     except Exception as error:
         raise storage_error(location.address, error) from error
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a part of the name begins with a dot; "." and ".." are refused by name later."""
+    return any(part.startswith(".") and part.strip(".") for part in name.split("/"))
+
+
+def _pages(location: Location, tell: Listener, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    """What S3 says of each object, a request for each 1,000 of them, whatever folders they are in."""
+    files, (bucket, _, key) = location.file_system, location.root.partition("/")
+    following: dict[str, str] = {}
+    empty = True
+    while True:
+        ask = functools.partial(
+            files.call_s3, "list_objects_v2", Bucket=bucket, Prefix=key and f"{key}/", **files.req_kw, **following
+        )
+        page: Any = answer(location, ask, tell, stopping)
+        for one in page.get("Contents", ()):
+            empty = False
+            yield {**one, "name": f"{bucket}/{one['Key']}", "size": one["Size"]}
+        if not page.get("IsTruncated"):
+            break
+        following = {"ContinuationToken": page["NextContinuationToken"]}
+    if empty and key:  # an object, or nothing, of which it raises an error
+        yield answer(location, lambda: files.info(location.root), tell, stopping)
+
+
+def _folders(location: Location, tell: Listener, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    """What other stores say of each object, folder by folder."""
+    walk = location.file_system.walk(location.root, detail=True, on_error="raise")
+    while step := answer(location, lambda: next(walk, None), tell, stopping):
+        _, folders, files = step
+        for hidden in [name for name in folders if _is_hidden(name)]:
+            del folders[hidden]
+        yield from (info for info in files.values() if info["type"] == "file")
 
 
 def digest_of(objects: Iterable[StoredObject]) -> str:

@@ -56,7 +56,7 @@ def mirror(
         return unread
     pictures = sum(is_picture(one.found.name) for one in todo)
     tell(StageStarted(STAGE, pictures, known))
-    for one, reason in _downloaded(location, todo, stopping):
+    for one, reason in _downloaded(location, todo, tell, stopping):
         if reason:
             one.file.unlink(missing_ok=True)
             unread.append(Unread(root, one.found.name, f"cannot be read: {reason}"))
@@ -113,7 +113,9 @@ def _is_current(one: _Copy) -> bool:
     return stat.st_size == one.found.size and stat.st_mtime_ns == _stamp(one.found.version)
 
 
-def _downloaded(location: Location, todo: Sequence[_Copy], stopping: Callable[[], bool]) -> Iterator[tuple[_Copy, str]]:
+def _downloaded(
+    location: Location, todo: Sequence[_Copy], tell: Listener, stopping: Callable[[], bool]
+) -> Iterator[tuple[_Copy, str]]:
     """Each copy once it is there, or with the reason why it cannot be.
 
     An object that alone fails is given up; where the store has a fault, the readable error is raised.
@@ -137,5 +139,5 @@ def _downloaded(location: Location, todo: Sequence[_Copy], stopping: Callable[[]
     _, first = faults[0]
     if len(faults) > max(1, len(todo) // _ONE_IN):
         raise storage_error(location.address, first) from first
-    _ = next(list_objects(location), None)  # raises where the store does not answer any more
+    _ = next(list_objects(location, tell, stopping), None)  # raises where the store does not answer any more
     yield from ((one, reason_of(error)) for one, error in faults)

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from curate.core.database import readable
-from curate.core.events import Listener
+from curate.core.events import Listener, Note
 from curate.core.files import digest_file, write_text
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
@@ -30,6 +31,9 @@ from curate.storage.puts import put_file
 from curate.storage.transfer import fetch_object
 from curate.storage.upload import bring_up_to_date
 from curate.storage.uploads import Uploads
+from curate.storage.waiting import answer
+
+T = TypeVar("T")
 
 _ABOUT = f"{LEDGER}/about.txt"
 _COPY = f"{LEDGER}/ledger.sqlite"
@@ -48,21 +52,22 @@ class Output:
     folder: Path
 
     @contextlib.contextmanager
-    def held(self) -> Generator[None]:
+    def held(self, tell: Listener) -> Generator[None]:
         """Keeps other machines from the output. Raises LockedError where one is at work on it."""
+        tell(Note("info", f"opening {self.address}"))
         with contextlib.ExitStack() as stack:
             with run_lock(self.folder):
-                stack.enter_context(Lease(self._opened(), self.folder).held())
+                stack.enter_context(Lease(self._opened(), self.folder).held(tell))
             yield
 
-    def begin(self, *, writes: bool = True) -> None:
+    def begin(self, tell: Listener, *, writes: bool = True) -> None:
         """Gets the copy of the ledger where this machine has none; else begins a new output, if the run `writes`.
 
         Raises CurateError where the store does not answer or may not be written to, InputError where another machine
         went on with the output.
         """
         with run_lock(self.folder):
-            location, copied = self._copy()
+            location, copied = self._copy(tell)
             if (self.folder / LEDGER / "ledger.sqlite").exists():
                 self._check_same(location, copied)
                 return
@@ -72,9 +77,9 @@ class Output:
                     self._keep_state(copied.version)
                     fetch_object(location, copied, self.folder / _COPY, time.time_ns())
                 elif writes:  # a store that refuses does so before the work is done
-                    location.file_system.pipe_file(location.path(_ABOUT), _TEXT.encode())
+                    _ask(location, lambda: location.file_system.pipe_file(location.path(_ABOUT), _TEXT.encode()), tell)
                 else:
-                    location.require_bucket()
+                    _ask(location, location.require_bucket, tell)
             except Exception as error:
                 raise storage_error(self.address, in_words(location, error)) from error
 
@@ -86,7 +91,7 @@ class Output:
         location = self._opened()
         scratch = self.folder / LEDGER / "incoming"
         shutil.rmtree(scratch, ignore_errors=True)
-        objects, restore = _objects(location), self._restoring.exists()
+        objects, restore = _objects(location, tell, stopping), self._restoring.exists()
         if take_over(location, objects, self.folder, Uploads(store), scratch, tell, stopping, restore=restore):
             self._unsaved.touch()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -96,16 +101,16 @@ class Output:
     def upload(self, store: Store, tell: Listener, stopping: Callable[[], bool]) -> None:
         """Changes in the store what changed in the folder. Raises CurateError where the store refuses."""
         location = self._opened()
-        if bring_up_to_date(location, lambda: _objects(location), self.folder, store, tell, stopping):
+        if bring_up_to_date(location, lambda: _objects(location, tell, stopping), self.folder, store, tell, stopping):
             self._unsaved.touch()
 
-    def finish(self, changed: bool) -> None:
+    def finish(self, tell: Listener, *, changed: bool) -> None:
         """Uploads the report and a copy of the ledger, if the run `changed` anything."""
         if not changed and not self._unsaved.exists():
             return
         self._unsaved.touch()
         with run_lock(self.folder):
-            location, copied = self._copy()
+            location, copied = self._copy(tell)
             self._check_same(location, copied)
             with Store(self.folder) as store:
                 bring_up_to_date(location, dict, self.folder, store, _silent, lambda: False, report=True)
@@ -127,11 +132,11 @@ class Output:
         finally:
             copy.unlink(missing_ok=True)
 
-    def _copy(self) -> tuple[Location, StoredObject | None]:
+    def _copy(self, tell: Listener) -> tuple[Location, StoredObject | None]:
         """The copy of the ledger in the store, if there is one."""
         location = self._opened()
         try:
-            info = location.file_system.info(location.path(_COPY))
+            info = _ask(location, lambda: location.file_system.info(location.path(_COPY)), tell)
             return location, StoredObject(_COPY, int(info["size"]), version_of(info))
         except FileNotFoundError:
             return location, None
@@ -184,10 +189,15 @@ class Output:
             raise storage_error(self.address, error) from error
 
 
-def _objects(location: Location) -> dict[str, StoredObject]:
+def _ask(location: Location, ask: Callable[[], T], tell: Listener) -> T:
+    """An answer of the store, before or after what a run does: Ctrl-C needs no help there."""
+    return answer(location, ask, tell, lambda: False)
+
+
+def _objects(location: Location, tell: Listener, stopping: Callable[[], bool]) -> dict[str, StoredObject]:
     """The objects below an address by name; none where nothing is there yet."""
     try:
-        return {one.name: one for one in list_objects(location) if one.name}
+        return {one.name: one for one in list_objects(location, tell, stopping) if one.name}
     except InputError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return {}

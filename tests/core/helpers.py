@@ -63,6 +63,10 @@ class Bench:
         """Stages that ran, with the number of pictures they had to compute."""
         return {e.stage: e.todo for e in self.events if isinstance(e, StageStarted)}
 
+    def objects(self) -> dict[str, bytes]:
+        """What was encoded, by file name."""
+        return {p.name: p.read_bytes() for p in (self.folder / LEDGER / "objects").rglob("*") if p.is_file()}
+
     def recalled(self) -> list[str]:
         return [e.stage for e in self.events if isinstance(e, StageRecalled)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from curate.core.events import Event
 from curate.errors import LockedError
 from curate.storage.address import open_location
 from curate.storage.lease import NAME, Lease
@@ -26,15 +27,19 @@ def address() -> Iterator[str]:
         files.rm(root, recursive=True)
 
 
+def unheard(event: Event) -> None:
+    raise AssertionError(event)
+
+
 def lease(address: str, folder: str) -> Lease:
     return Lease(open_location(address), Path(folder))
 
 
 def test_one_holds_it_until_its_end(address: str) -> None:
     refused = pytest.raises(LockedError, match=r"another machine works on memory://.*process .* since")
-    with lease(address, "/a").held(), refused:
+    with lease(address, "/a").held(unheard), refused:
         lease(address, "/b")._take()
-    with lease(address, "/b").held():
+    with lease(address, "/b").held(unheard):
         pass
     location = open_location(address)
     assert not location.file_system.exists(location.path(NAME))
@@ -47,7 +52,7 @@ def test_what_a_killed_run_left_is_nobodys_after_a_while_and_its_own_at_once(add
         lease(address, "/b")._take()
     lease(address, "/a")._take()
     location.file_system.store[location.path(NAME)].created -= timedelta(minutes=6)
-    with lease(address, "/b").held(), pytest.raises(LockedError):
+    with lease(address, "/b").held(unheard), pytest.raises(LockedError):
         lease(address, "/a")._take()
 
 
@@ -55,7 +60,7 @@ def test_it_is_written_again_until_another_has_it(address: str, monkeypatch: pyt
     monkeypatch.setattr("curate.storage.lease._RENEWAL", 0.05)
     location = open_location(address)
     files, other = location.file_system, lease(address, "/a")
-    with lease(address, "/a").held():
+    with lease(address, "/a").held(unheard):
         first = files.store[location.path(NAME)].created
         while files.store[location.path(NAME)].created == first:
             time.sleep(0.01)
@@ -76,6 +81,6 @@ def test_two_that_see_none_do_not_both_get_it(s3: S3, monkeypatch: pytest.Monkey
             s3.client.put_object(Bucket="target", Key=f"set/{NAME}", Body=b'{"host": "far", "pid": 7}')
 
     s3.fault = other_first
-    with pytest.raises(LockedError, match="process 7 on far"), lease("s3://target/set", "/a").held():
+    with pytest.raises(LockedError, match="process 7 on far"), lease("s3://target/set", "/a").held(unheard):
         pass
     assert s3.tree("target", "set/") == {NAME: b'{"host": "far", "pid": 7}'}

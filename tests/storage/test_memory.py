@@ -31,6 +31,10 @@ def store() -> Iterator[str]:
     files.rm(root, recursive=True)
 
 
+def never() -> bool:
+    return False
+
+
 def stored(address: str) -> dict[str, bytes]:
     files = fsspec.filesystem("memory")
     root = address.removeprefix("memory:/")
@@ -90,20 +94,22 @@ def stored_after_run(file: Path, store: str) -> dict[str, bytes]:
 def test_an_interrupted_download_goes_on_with_what_is_left(tmp_path: Path, store: str) -> None:
     events: list[Event] = []
     with pytest.raises(Interrupted):
-        fetch(list_inputs([f"{store}/raw"], events.append), tmp_path, events.append, lambda: True)
-    fetch(list_inputs([f"{store}/raw"], events.append), tmp_path, events.append, lambda: False)
-    fetch(list_inputs([f"{store}/raw"], events.append), tmp_path, events.append, lambda: False)
+        fetch(list_inputs([f"{store}/raw"], events.append, never), tmp_path, events.append, lambda: True)
+    fetch(list_inputs([f"{store}/raw"], events.append, never), tmp_path, events.append, lambda: False)
+    fetch(list_inputs([f"{store}/raw"], events.append, never), tmp_path, events.append, lambda: False)
     assert isinstance(events[-1], StageRecalled)
 
 
 def test_a_copy_that_was_changed_or_lost_is_fetched_again(tmp_path: Path, store: str) -> None:
     events: list[Event] = []
-    [folder] = fetch(list_inputs([f"{store}/raw"], events.append), tmp_path, events.append, lambda: False).folders
+    [folder] = fetch(
+        list_inputs([f"{store}/raw"], events.append, never), tmp_path, events.append, lambda: False
+    ).folders
     (folder / "dog/a.png").write_bytes(picture(99))
     (folder / "dog/d.png").unlink()
     (folder / "dog/foreign.png").write_bytes(picture(98))
     events.clear()
-    fetch(list_inputs([f"{store}/raw"], events.append), tmp_path, events.append, lambda: False)
+    fetch(list_inputs([f"{store}/raw"], events.append, never), tmp_path, events.append, lambda: False)
     [end] = [event for event in events if isinstance(event, StageFinished)]
     assert (end.computed, end.recalled) == (2, 6)
     assert tree(folder) == pictures()

@@ -1,22 +1,31 @@
-"""A Ray cluster of three nodes on this machine, which all tests here share; each test leaves it as it was."""
+"""A Ray cluster on this machine, which all tests here share.
+
+A node takes two seconds of processor time to start, a worker one. So nodes that a test killed are replaced only when
+another test wants them, and tests come in the order of what they need: the last ones need none but the first node.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import fsspec
 import pytest
 
+if TYPE_CHECKING:
+    from tests.storage.server import S3
+
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
-# a node that was killed is known to be dead after three seconds instead of fifteen
 FAR = "far"
-HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_timeout_ms": 5000}
+# a node that was killed is known to be dead after a second instead of fifteen
+HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_timeout_ms": 5000}
 
 
 class Nodes:
@@ -25,21 +34,24 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        head = {**NODE, "include_dashboard": False, "_system_config": {**HEALTH, "health_check_failure_threshold": 3}}
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-        self.others: list[Any] = [self._cluster.add_node(wait=False, **NODE) for _ in range(2)]
-        self._cluster.wait_for_nodes()
+        config = {**HEALTH, "health_check_failure_threshold": 3}
+        services = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        self._cluster: Any = Cluster(
+            initialize_head=True, head_node_args={**NODE, **services, "_system_config": config}
+        )
+        self.others: list[Any] = []
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
     def add(self) -> None:
-        self.others.append(self._cluster.add_node(**NODE))
+        """One more."""
+        self.grow_to(len(self.others) + 1)
 
-    def complete(self) -> None:
-        """Replaces those that were killed."""
-        self.others += [self._cluster.add_node(wait=False, **NODE) for _ in range(2 - len(self.others))]
+    def grow_to(self, count: int) -> None:
+        """Starts nodes until there are so many beside the first one, or more."""
+        self.others += [self._cluster.add_node(wait=False, **NODE) for _ in range(count - len(self.others))]
         self._cluster.wait_for_nodes()
 
     def kill(self) -> None:
@@ -62,7 +74,7 @@ class Nodes:
 def cluster() -> Iterator[Nodes]:
     """The cluster, which this process has joined."""
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'curate[ray]'")
-    with no_reports():
+    with ray_variables():
         nodes = Nodes()
         ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
         yield nodes
@@ -71,9 +83,10 @@ def cluster() -> Iterator[Nodes]:
 
 
 @contextlib.contextmanager
-def no_reports() -> Generator[None]:
-    """Ray reports its use to nobody, and changes no variables of GPUs."""
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+def ray_variables() -> Generator[None]:
+    """Ray reports its use to nobody, and changes no variables of GPUs. Its workers do not wait for other tests."""
+    names = ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "RAY_worker_niceness")
+    wanted = dict.fromkeys(names, "0")
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -87,12 +100,27 @@ def no_reports() -> Generator[None]:
 
 
 @pytest.fixture
-def three(cluster: Nodes) -> Iterator[Nodes]:
-    """The cluster, for tests that kill and add nodes."""
-    yield cluster
-    cluster.complete()
-    while len(cluster.others) > 2:
-        cluster.kill()
+def nodes(cluster: Nodes) -> Nodes:
+    """The cluster with two nodes beside the first one, or more; a test may kill and add some."""
+    cluster.grow_to(2)
+    return cluster
+
+
+@pytest.fixture(scope="package")
+def s3() -> Iterator[S3]:
+    """An S3 server that this process, and what it starts from now on, asks."""
+    pytest.importorskip("moto", reason="moto is not installed")
+    from tests.storage.server import S3, serve
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # it hands out what it made for another server
+    server = S3()
+    stop = serve(server)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+    stop()
 
 
 def until(condition: Callable[[], bool], seconds: float = 600) -> None:

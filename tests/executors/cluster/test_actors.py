@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,20 +16,16 @@ from curate.executors.local import InProcess
 from tests.contract.pictures import drawn_rows, everything
 from tests.core.helpers import Bench, RawPictures, pictures
 from tests.core.stages import Batched, Brighter, Crashing, Fussy, Halves, Missing, Where
-from tests.executors.cluster.conftest import FAR, Nodes, is_idle, until
-from tests.executors.cluster.stages import Busy, Deadly, Large, Plain, Slow, Warning
+from tests.executors.cluster.conftest import Nodes, is_idle, until
+from tests.executors.cluster.stages import Deadly, Large, Plain, Slow, Warning
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("nodes")
 
 
-def executor(most: int = 9):  # type: ignore[no-untyped-def]
+def executor(most: int = 2):  # type: ignore[no-untyped-def]
     from curate.executors.ray import RayExecutor
 
     return RayExecutor(most)
-
-
-def objects(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in (folder / ".curate/objects").rglob("*") if p.is_file()}
 
 
 @pytest.fixture
@@ -50,11 +44,11 @@ def test_parts_failures_and_batches_are_as_in_one_process(tmp_path: Path, bench:
     stages = [Fussy(on="p3"), Halves(), Brighter(by=2), Crashing(on="p5"), Batched(on="p7")]
     alone = Bench(tmp_path / "alone")
     assert list(bench.run(stages, nine)) == list(alone.run(stages, nine))
-    assert objects(bench.folder) == objects(alone.folder) != {}
+    assert bench.objects() == alone.objects() != {}
 
 
 def test_what_kills_its_worker_three_times_is_set_aside_alone(tmp_path: Path, bench: Bench) -> None:
-    log = tmp_path / "log"
+    log, bench.executor = tmp_path / "log", executor(1)
     after = bench.run([Deadly(log=str(log))], pictures(tmp_path / "in", 6))
     assert [r.tags[-1] for r in after if not r.aside] == ["x"] * 5
     assert [(r.key, "died on this picture 3 times" in r.aside) for r in after if r.aside] == [("dog/1.raw", True)]
@@ -96,38 +90,6 @@ def test_an_interrupt_leaves_no_actor(tmp_path: Path) -> None:
     outcomes.close()  # type: ignore[attr-defined]
     until(is_idle)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".curate")] == []
-
-
-def test_nodes_that_die_cost_nothing_but_time(tmp_path: Path, three: Nodes) -> None:
-    many = list(enumerate(pictures(tmp_path / "in", 60)))
-    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
-    three.add()
-    done = []
-    for outcome in executor().map([Prepared(Slow(), "")], many, env):
-        done.append(outcome)
-        if len(done) in (1, 20, 40):
-            three.kill()
-    assert [o.error for o in done] == [""] * 60
-    assert sorted(o.index for o in done) == list(range(60))
-    assert sorted((o.index, o.steps[-1][0].tags[-1]) for o in done) == [(n, "x") for n in range(60)]
-
-
-def test_a_node_that_joins_is_used(tmp_path: Path, three: Nodes) -> None:
-    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
-    where: set[str] = set()
-    some = pictures(tmp_path / "in", 200)
-
-    def until_four() -> Iterator[tuple[int, Record]]:
-        for n in range(20_000):
-            if len(where) == 4:
-                return
-            yield n, some[n % 200]
-
-    for n, outcome in enumerate(executor(60).map([Prepared(Slow(where=True), "")], until_four(), env)):
-        where.add(outcome.steps[-1][0].tags[-1])
-        if n == 5:
-            three.add()
-    assert len(where) == 4
 
 
 def test_what_a_worker_gives_back_unbegun_is_done_once(tmp_path: Path) -> None:
@@ -174,26 +136,19 @@ def test_warnings_of_workers_are_told_once(tmp_path: Path, caplog: pytest.LogCap
     assert [r.getMessage() for r in caplog.records if r.name == "taggers"] == ["slow on 1 device"]
 
 
-def test_pictures_travel_where_the_disk_is_not_shared(tmp_path: Path, three: Nodes) -> None:
-    """All work is done on a node that sees other folders than the driver."""
-    if not shutil.which("unshare") or os.geteuid() != 0:
-        pytest.skip("a node with a disk of its own needs unshare, and root")
-    import ray
+def test_a_node_that_joins_is_used(tmp_path: Path, nodes: Nodes) -> None:
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    where: set[str] = set()
+    some = pictures(tmp_path / "in", 200)
 
-    folder = tmp_path / "only here"
-    five = pictures(folder / "in", 5)
-    while three.others:
-        three.kill()
-    far = three.add_far(tmp_path)
-    busy = ray.remote(Busy).options(num_cpus=1).remote()
-    try:
-        until(lambda: ray.available_resources().get("CPU", 0) == ray.cluster_resources().get(FAR, 0) == 1)
-        bench, alone = Bench(folder / "out", executor=executor()), Bench(folder / "alone")
-        stages = [Fussy(on="p3"), Halves(), Brighter(by=2)]
-        assert list(bench.run(stages, five)) == list(alone.run(stages, five))
-        assert objects(bench.folder) == objects(alone.folder) != {}
-    finally:
-        ray.kill(busy)
-        far.terminate()
-        far.wait()
-        until(lambda: FAR not in ray.cluster_resources())
+    def until_four() -> Iterator[tuple[int, Record]]:
+        for n in range(20_000):
+            if len(where) == 4:
+                return
+            yield n, some[n % 200]
+
+    for n, outcome in enumerate(executor(60).map([Prepared(Slow(where=True), "")], until_four(), env)):
+        where.add(outcome.steps[-1][0].tags[-1])
+        if n == 5:
+            nodes.add()
+    assert len(where) == 4
