@@ -22,10 +22,11 @@ from curate.pipeline import RunOptions
 from curate.report import open_report
 
 if TYPE_CHECKING:
+    from curate.sampling.drawing_base import Context
     from curate.sampling.grid_file import Grid
     from curate.sampling.loras import LoraStrength
     from curate.sampling.options import DrawOptions, GridOptions
-    from curate.sampling.pictures import Context, Pictures, Request
+    from curate.sampling.pictures import Pictures, Request
     from curate.stages.sample import Plan
 
 _SLUG = 40
@@ -55,7 +56,7 @@ class Drawing:
 def drawing(folder: Path, run: RunOptions, stage: str, quiet: bool = False) -> Generator[Drawing]:
     """Holds the folder that is drawn into, and knows what its ledger knows. Raises LockedError, MissingError."""
     from curate.diffusion.device import resolve_device
-    from curate.sampling.pictures import Context
+    from curate.sampling.drawing_base import Context
 
     with (
         run_lock(folder),

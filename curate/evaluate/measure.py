@@ -21,7 +21,7 @@ from curate.evaluate.embedders import Embed, Pixels, Rows, open_clip, open_dino
 from curate.evaluate.metrics import style_loss
 from curate.evaluate.models import VIEWERS, ModelFiles
 from curate.evaluate.style import open_vgg
-from curate.sampling.pictures import Context
+from curate.sampling.drawing_base import Context
 from curate.train.runtime.memory import Portions
 
 Pictures = Mapping[str, Callable[[], Pixels]]

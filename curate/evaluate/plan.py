@@ -16,11 +16,12 @@ from curate.evaluate.options import EvaluateOptions
 from curate.evaluate.prompt_lists import USUAL, Lists, read_lists
 from curate.evaluate.prompts import Kind, Subject, prompts, subject
 from curate.evaluate.result import LISTS, evaluation_folder
+from curate.sampling.drawing_base import Context
 from curate.sampling.emphasis import has_syntax, plain
 from curate.sampling.grid import Column, evenly
 from curate.sampling.loras import LoraStrength, lora_strength
 from curate.sampling.options import ModelOptions
-from curate.sampling.pictures import Context, Pictures, Request
+from curate.sampling.pictures import Pictures, Request
 from curate.train.data.dataset import Dataset, Picture, read_dataset
 from curate.train.output.trained import Trained, find_trained
 

@@ -9,7 +9,7 @@ from curate.core.env import Env
 from curate.core.events import Listener
 from curate.core.store import Store, ledger_place
 from curate.diffusion.device import resolve_device
-from curate.sampling.pictures import Context
+from curate.sampling.drawing_base import Context
 
 
 @contextlib.contextmanager

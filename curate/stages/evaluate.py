@@ -16,7 +16,7 @@ from curate.evaluate.options import UNKEYED, EvaluateOptions, panel
 
 if TYPE_CHECKING:
     from curate.evaluate.plan import Plan
-    from curate.sampling.pictures import Context
+    from curate.sampling.drawing_base import Context
 
 
 class Evaluate(EvaluateOptions, DatasetStage):

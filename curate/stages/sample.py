@@ -14,10 +14,11 @@ from curate.errors import CurateError, InputError
 from curate.sampling.options import UNKEYED, GridOptions, panel
 
 if TYPE_CHECKING:
+    from curate.sampling.drawing_base import Context
     from curate.sampling.grid import Column
     from curate.sampling.grid_file import Grid
     from curate.sampling.loras import LoraStrength
-    from curate.sampling.pictures import Context, Pictures
+    from curate.sampling.pictures import Pictures
     from curate.sampling.settings import PictureSettings
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 from curate.diffusion.families.zimage import ZImage
 from curate.diffusion.family import families
+from curate.sampling.drawing_base import Context
 from curate.sampling.options import DrawOptions
-from curate.sampling.pictures import Context, Pictures
+from curate.sampling.pictures import Pictures
 from tests.train.conftest import draw_folder, one_thread, own_cache, run
 
 __all__ = ["one_thread", "own_cache"]

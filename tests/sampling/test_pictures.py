@@ -14,9 +14,10 @@ from curate.core.events import Event, Note, Phase
 from curate.diffusion.family import family
 from curate.errors import InputError, Interrupted
 from curate.sampling import picture_file
+from curate.sampling.drawing_base import Context
 from curate.sampling.loras import LoraStrength
 from curate.sampling.options import DrawOptions
-from curate.sampling.pictures import Context, Pictures, Request
+from curate.sampling.pictures import Pictures, Request
 from curate.sampling.settings import PictureSettings
 from tests.sampling.helpers import lora
 
