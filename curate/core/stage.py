@@ -6,10 +6,10 @@ A file of a stage finds here all that it needs, so that it imports one module.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from curate.core.concept import Concept
 from curate.core.env import Env, PictureIO, Pixels
@@ -17,7 +17,7 @@ from curate.core.events import Listener
 from curate.core.findings import Findings
 from curate.core.options import Options, takes_list
 from curate.core.record import Manifest, Record, to_plain
-from curate.core.store import Store
+from curate.core.stage_command import StageCommand
 from curate.core.worker import PreloadingWorker, Resources, Worker
 from curate.errors import CurateError, InputError, MissingError
 
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-class Stage(Options):
+class Stage(StageCommand):
     """A step of the pipeline: a frozen, typed set of options. The file's name is the stage's name."""
 
     version: ClassVar[int] = 1
@@ -55,10 +55,6 @@ class Stage(Options):
 
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     """Options that change no byte of what comes out, only how it is carried out; they stay out of the key."""
-    layout: ClassVar[Literal["same", "repeats"]] = "same"
-    """Where the stage's command puts pictures: where they were, or in `N_trigger` folders."""
-    read_only: ClassVar[bool] = False
-    """Whether the stage's command only reads FOLDER and prints `findings`: it writes nothing."""
     reads_folder: ClassVar[bool] = False
     """Whether the stage reads its folder from disk itself and names what is odd there, so that scanning need not."""
     distributed: ClassVar[bool] = False
@@ -68,12 +64,8 @@ class Stage(Options):
 
     A run whose stages all do is known as a whole once nothing there, in the input or in `files` changed.
     """
-    usual: ClassVar[frozenset[str]] = frozenset()
-    """Options on the short help page of a stage that has many; empty: all of them."""
     part: ClassVar[str] = ""
     """What people call this step where a stage is made of several: scores, thresholds; "" for a whole stage."""
-    prints_config: ClassVar[bool] = False
-    """Whether the stage's command takes `--print-config`, which prints `configuration`."""
 
     @property
     def name(self) -> str:
@@ -86,16 +78,6 @@ class Stage(Options):
     def display_name(self) -> str:
         """The name in everything that people read: `tag`, or `tag: scores` for a part of it."""
         return f"{self.name.partition(' (')[0]}: {self.part}" if self.part else self.name
-
-    @classmethod
-    def help_text(cls) -> str:
-        """What the help page of the stage's command says: its docstring, unless a stage derives a part of it."""
-        return (cls.__doc__ or "").strip()
-
-    @classmethod
-    def panel(cls, option: str) -> str | None:
-        """The heading under which help lists an option; None for the plain one."""
-        return None
 
     def parts(self) -> Sequence[Stage]:
         """The steps a runner executes and keys one by one; most stages are one step."""
@@ -130,18 +112,6 @@ class Stage(Options):
         """Whether the stage may give pictures captions that have none."""
         return bool(self.writes & {"tags", "sentence"})
 
-    @property
-    def asks_ledger(self) -> bool:
-        """Whether the user left an option open that the ledger of a prepared folder may know; see `known_options`."""
-        return False
-
-    def known_options(self, ledger: Store) -> Mapping[str, Sequence[str]]:
-        """Values of such options, by the ledger of the folder that the stage's command works on.
-
-        Raises InputError where the ledger does not tell enough.
-        """
-        return {}
-
     def problems(self) -> Mapping[str, str]:
         """What is wrong with options that are well-typed: option -> message.
 
@@ -156,24 +126,6 @@ class Stage(Options):
         of all parts, which may fetch what a hub has.
         """
         return [lack for part in self.parts() for lack in _missing_files(part, env)]
-
-    def check_source(self, source: Path) -> None:
-        """Raises InputError for a folder that the stage's command cannot work on; asked before anything is written."""
-
-    def configuration(self, source: Path, explicit: Collection[str], device: str) -> Findings:
-        """Every effective option, where it came from and what it comes to. The user wrote the `explicit` ones.
-
-        Asked where `prints_config` is set. Raises InputError.
-        """
-        raise NotImplementedError(f"{self.name} sets prints_config and has no configuration")
-
-    @classmethod
-    def counterpart(cls, name: str) -> tuple[str, str]:
-        """The option that another program calls by a name, and why there is none: one of the two is empty, or both.
-
-        Where a name means one of several options, " or " joins them.
-        """
-        return "", ""
 
     @property
     def reads_training(self) -> bool:
@@ -190,10 +142,6 @@ class Stage(Options):
 
     def check_records(self, manifest: Manifest, env: Env, tell: Listener) -> None:
         """Warns of names in the options that mean no record; asked once, before the first stage runs."""
-
-    def findings(self, manifest: Manifest, env: Env) -> Findings | None:
-        """What the stage's command prints on stdout about the records it made; nothing unless a stage overrides it."""
-        return None
 
     def key_fields(self, record: Record) -> Mapping[str, Any]:
         """Exactly what this stage looks at in a record, JSON-able: the key is made of it.
