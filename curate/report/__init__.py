@@ -34,7 +34,7 @@ class Report:
     def tell(self, event: Event) -> None:
         """The listener to hand to a runner."""
         if isinstance(event, RecordDone):
-            importlib.import_module("curate.report.summary")  # while workers are busy, rather than at the end
+            importlib.import_module("curate.report.summary_text")  # while workers are busy, rather than at the end
 
         self.tally.tell(event)
         if self._log:
@@ -58,20 +58,20 @@ class Report:
         aside, and warnings. After a `dry_run` it says what would be prepared.
         `by_tags` are the keys of pictures whose caption is as `curate tags` left it.
         """
-        from curate.report import summary
+        from curate.report import summary, summary_text
 
         self.close()
         figures = summary.summarise(self.tally, manifest, where or {}, next_command, dry_run=dry_run, by_tags=by_tags)
-        summary.show(figures, self._stream, only_trouble=self._progress is None)
+        summary_text.show(figures, self._stream, only_trouble=self._progress is None)
         return figures
 
     def repeat(self, figures: Mapping[str, Any]) -> dict[str, Any]:
         """`finish` of a run that came to the same as one before, which these are the figures of."""
-        from curate.report import summary
+        from curate.report import summary, summary_text
 
         self.close()
         now = {**figures, "seconds": summary.seconds(self.tally)}
-        summary.show(now, self._stream, only_trouble=self._progress is None)
+        summary_text.show(now, self._stream, only_trouble=self._progress is None)
         return now
 
     def close(self) -> None:

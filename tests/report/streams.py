@@ -20,7 +20,7 @@ from curate.core.events import (
     TrainStep,
     Validated,
 )
-from curate.report.summary import show
+from curate.report.summary_text import show
 
 
 class Terminal(io.StringIO):

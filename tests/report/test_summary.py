@@ -22,7 +22,8 @@ from curate.core.events import (
 )
 from curate.core.record import Image, Manifest, Record
 from curate.report import open_report
-from curate.report.summary import show, summarise
+from curate.report.summary import summarise
+from curate.report.summary_text import show
 from curate.report.tally import Tally
 from tests.report.streams import HOSTILE, RUN, Terminal, printed
 
