@@ -12,7 +12,8 @@ from typing import Any
 
 from curate.captions import UTF8, Wording
 from curate.checks.findings import Finding
-from curate.checks.layout import Kind, Role, Subset
+from curate.checks.layout import Kind
+from curate.checks.subsets import Role, Subset
 from curate.core.store import LEDGER
 from curate.scan import legible
 from curate.train.data.folders import SUFFIXES

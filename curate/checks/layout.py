@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,42 +11,29 @@ from typing import Any, Literal
 
 from curate.checks import dataset_toml
 from curate.checks.findings import Finding, Place
+from curate.checks.subsets import (
+    NOT_TRAINED,
+    Role,
+    Subset,
+    has_pictures,
+    inner_folders,
+    numbered_folders,
+    role_of,
+    subset_of,
+    subsets_beside,
+)
 from curate.core.counting import counted
 from curate.errors import InputError
-from curate.images import SUFFIXES, masks
+from curate.images import SUFFIXES
 from curate.names import MOST_REPEATS, folder_name
-from curate.scan import TRAINED, legible
+from curate.scan import legible
 
-Role = Literal["train", "reg", "validation"]
 Kind = Literal["N_name folders", "dataset.toml", "named folders", "flat folder"]
 
-_REG = frozenset(("reg", "regs", "regularization", "regularisation", "reg_data", "class_images"))
-_VALIDATION = frozenset(("val", "valid", "validation", "eval"))
-_OTHERS = frozenset((masks.FOLDER, TRAINED, "log", "logs", "model", "models", "sample", "samples", "output", "outputs"))
-"""Folders beside the concepts' that hold what a trainer wrote, or masks."""
 _SET_THERE = {"resolution": "resolution", "batch": "batch size"}
 """Options that a dataset.toml may set, and the words for them."""
 _NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*[xX×]?\s*[-_ .]")
 """A name that begins with a number, as one does who means repeats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subset:
-    """A folder whose pictures are trained alike.
-
-    name       for people: relative to the checked folder
-    words      what a caption should contain, and what stands for one that is missing
-    extension  of captions
-    masks      the folder of its masks, None where there is none
-    """
-
-    place: Path
-    name: str
-    repeats: int
-    words: str
-    role: Role = "train"
-    extension: str = ".txt"
-    masks: Path | None = None
 
 
 @dataclass(slots=True)
@@ -77,35 +62,21 @@ def read_layout(target: Path) -> Layout:
     if not target.is_dir():
         what = "is not a folder" if target.exists() else "does not exist"
         raise InputError(f"{target} {what}", "give a folder of pictures, or a dataset.toml")
-    inner = _folders(target)
+    inner = inner_folders(target)
     if any(folder_name(place.name).repeats for place in inner):
         return _of_kohya(target, inner)
     if file := dataset_toml.find(target):
         return _of_toml(target, file)
-    nested = [place for place in inner if _role(place) == "train" and _numbered(place)]
+    nested = [place for place in inner if role_of(place) == "train" and numbered_folders(place)]
     if len(nested) == 1 and not has_pictures(target):
-        layout = _of_kohya(nested[0], _folders(nested[0]))
+        layout = _of_kohya(nested[0], inner_folders(nested[0]))
         layout.notes.append(f"The training folder is {legible(nested[0].name)} in it.")
         layout.subsets = [_renamed(one, target) for one in layout.subsets]
-        layout.subsets += _beside(target, inner)
+        layout.subsets += subsets_beside(target, inner)
         return layout
     layout = _of_names(target, inner)
     layout.findings += filter(None, [dataset_toml.unreadable(target)])
     return layout
-
-
-def has_pictures(folder: Path, deep: bool = False) -> bool:
-    """Whether files in a folder, or in those below it, are called pictures."""
-    below: list[str] = []
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # unsorted: it may hold a million
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
-                return True
-            if deep and entry.is_dir(follow_symlinks=False):
-                below.append(entry.path)
-    return any(has_pictures(Path(path), deep) for path in below)
 
 
 def _of_kohya(root: Path, inner: Sequence[Path]) -> Layout:
@@ -113,15 +84,15 @@ def _of_kohya(root: Path, inner: Sequence[Path]) -> Layout:
     wrong: list[Place] = []
     for place in inner:
         name = folder_name(legible(place.name))
-        if _role(place) != "train" or place.name.lower() in _OTHERS:
+        if role_of(place) != "train" or place.name.lower() in NOT_TRAINED:
             continue
         if name.repeats:
-            layout.subsets.append(_subset(root, place, name.repeats, name.words))
+            layout.subsets.append(subset_of(root, place, name.repeats, name.words))
             if name.warning:
                 wrong.append(Place(legible(place.name), f"read as {name.repeats}_{name.words}"))
         elif has_pictures(place, deep=True):
             wrong += _untrained(place, layout.notes)
-    layout.subsets += _beside(root, inner)
+    layout.subsets += subsets_beside(root, inner)
     if wrong:
         layout.findings.append(_folder_names(wrong))
     if loose := _loose(root):
@@ -161,7 +132,7 @@ def _folder_names(wrong: Sequence[Place]) -> Finding:
 
 def _of_names(root: Path, inner: Sequence[Path]) -> Layout:
     """A flat folder, or one folder for each concept, as curate and several trainers take them."""
-    own = [place for place in inner if _role(place) == "train" and place.name.lower() not in _OTHERS]
+    own = [place for place in inner if role_of(place) == "train" and place.name.lower() not in NOT_TRAINED]
     own = [place for place in own if has_pictures(place, deep=True)]
     layout = Layout(root, "named folders" if own else "flat folder", [])
     wrong: list[Place] = []
@@ -171,13 +142,13 @@ def _of_names(root: Path, inner: Sequence[Path]) -> Layout:
             layout.notes.append(f"{shown} is skipped: 0 repeats.")
             continue
         wrong += _untrained(place, layout.notes) if _NUMBER.match(shown) else []
-        layout.subsets.append(_subset(root, place, 1, folder_name(shown).words))
+        layout.subsets.append(subset_of(root, place, 1, folder_name(shown).words))
     if wrong:
         layout.findings.append(_folder_names(wrong))
     if has_pictures(root) or not layout.subsets:
         name = folder_name(legible(root.resolve().name))
         layout.subsets.insert(0, Subset(root, ".", name.repeats or 1, name.words if name.repeats else ""))
-    layout.subsets += _beside(root, inner)
+    layout.subsets += subsets_beside(root, inner)
     return layout
 
 
@@ -203,44 +174,9 @@ def _of_toml(root: Path, file: Path) -> Layout:
     return layout
 
 
-def _subset(root: Path, place: Path, repeats: int, words: str, role: Role = "train") -> Subset:
-    drawn = root / masks.FOLDER / place.name
-    name = legible(place.relative_to(root).as_posix())
-    return Subset(place, name, repeats, words, role, masks=drawn if drawn.is_dir() else None)
-
-
-def _beside(root: Path, inner: Sequence[Path]) -> Iterator[Subset]:
-    """Regularization pictures and validation pictures in folders of their usual names."""
-    for place in inner:
-        role = _role(place)
-        if role == "train":
-            continue
-        numbered = _numbered(place)
-        for one in numbered:
-            name = folder_name(legible(one.name))
-            yield _subset(root, one, name.repeats or 1, name.words, role)
-        if not numbered and has_pictures(place):
-            yield _subset(root, place, 1, "", role)
-
-
 def _renamed(subset: Subset, target: Path) -> Subset:
     name = legible(subset.place.relative_to(target).as_posix())
     return dataclasses.replace(subset, name=name)
-
-
-def _role(place: Path) -> Role:
-    name = place.name.lower()
-    if name in _REG:
-        return "reg"
-    return "validation" if name in _VALIDATION else "train"
-
-
-def _numbered(place: Path) -> list[Path]:
-    return [one for one in _folders(place) if folder_name(one.name).repeats]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _loose(folder: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from curate import captions, images, names
 from curate.captions import Beside, Caption, Decoded
 from curate.checks.findings import Finding, Place
 from curate.checks.folder import CaptionFile, CheckedFolder, CheckedMask, CheckedPicture, as_held
-from curate.checks.layout import Subset, read_layout
+from curate.checks.layout import read_layout
+from curate.checks.subsets import Subset
 from curate.core.caption_options import CaptionReading
 from curate.core.counting import counted
 from curate.errors import InputError
