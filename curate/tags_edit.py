@@ -15,7 +15,7 @@ from curate.captioned import Captioned
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener
 from curate.core.files import inside, read_bytes, write_bytes
-from curate.core.lock import run_lock
+from curate.core.lock import check_unlocked, run_lock
 from curate.core.old_files import OldFiles
 from curate.core.store import LEDGER, Store
 from curate.errors import CurateError, InputError
@@ -86,13 +86,16 @@ def edit(
 ) -> Edited:
     """Applies a rule to every caption and writes what changed, unless it is a dry run; `curate undo` takes it back.
 
-    Raises InputError for a folder that curate did not prepare where `in_place` does not allow it.
+    Raises InputError for a folder that curate did not prepare where `in_place` does not allow it, and LockedError
+    where a run is at the folder.
     """
     if not (in_place or dry_run or (target / LEDGER / "ledger.sqlite").is_file()):
         raise InputError(
             f"{target} was not created by curate, so its captions are not changed without --in-place",
             "give --in-place, which keeps the originals for `curate undo`",
         )
+    if not dry_run:
+        check_unlocked(target)
     edited = plan(read(target, concepts, reading, tell), by_rule(rule), edited_too=edited_too)
     if edited.changes and not dry_run:
         with run_lock(target), Store(target) as store:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from curate.captions import UTF8, FolderForm
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
 from curate.core.files import inside
+from curate.core.lock import run_lock
 from curate.core.record import Record, from_plain
-from curate.core.store import LEDGER, Store, Written
-from curate.errors import InputError
+from curate.core.store import LEDGER, Store, Written, ledger_place
+from curate.errors import InputError, LockedError
 from curate.scan import TRAINED, SourcePicture, concept_names, list_pictures
 
 _READING = CaptionReading()
@@ -160,10 +163,31 @@ def _tell_unreadable(one: SourcePicture, error: InputError, tell: Listener) -> N
 def _ledger(target: Path) -> Known:
     if not (target / LEDGER / "ledger.sqlite").is_file():
         return Known()
-    with Store(target) as store:
-        folder.read_changes(target, store, silent)
+    with _opened(target) as store:
         rows = store.written()
         return Known(rows, folder.bulk_edits(store, rows))
+
+
+@contextlib.contextmanager
+def _opened(target: Path) -> Generator[Store]:
+    """The ledger, which knows what a person moved or edited; as it is where a run is at it, which follows that itself.
+
+    What a run has in hand looks like what a killed one left behind, and would be removed.
+    """
+    with contextlib.ExitStack() as stack:
+        place, is_free = target, True
+        if ledger_place(target) != target:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.copy_ledger(target, place)
+        else:
+            try:
+                stack.enter_context(run_lock(target))
+            except LockedError:
+                is_free = False
+        store = stack.enter_context(Store(place))
+        if is_free:
+            folder.read_changes(target, store, silent)
+        yield store
 
 
 def silent(_: object) -> None:

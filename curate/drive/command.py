@@ -13,6 +13,7 @@ from pathlib import Path
 from curate import folder
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
+from curate.core.lock import run_lock
 from curate.core.option_names import COMMON
 from curate.core.record import Manifest
 from curate.core.stage import Concept, Stage, adds_only, picture_stage
@@ -236,10 +237,12 @@ def _without_notes(tell: Listener) -> Listener:
 
 
 def _ledger_of(c: Command, stack: contextlib.ExitStack) -> Store | None:
-    """The source folder's own ledger; a copy of it where the command only looks."""
+    """The source folder's own ledger, held; a copy of it where the command only looks, or the folder takes no files."""
     if not (c.source / LEDGER / "ledger.sqlite").is_file():
         return None
-    if not (c.stage.read_only or c.dry_run):
+    if not (c.stage.read_only or c.dry_run) and ledger_place(c.source) == c.source:
+        # what a run has in hand there looks like what a killed one left behind, and would be removed
+        stack.enter_context(run_lock(c.source))
         return stack.enter_context(Store(c.source))
     place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     folder.copy_ledger(c.source, place)

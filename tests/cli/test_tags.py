@@ -13,8 +13,9 @@ from curate import drive, tags_edit
 from curate.cli.models import app as models_app
 from curate.cli.models import model_rows
 from curate.cli.tags import app
+from curate.core.lock import run_lock
 from curate.core.stage import Concept
-from curate.errors import InputError, MissingError
+from curate.errors import InputError, LockedError, MissingError
 from curate.stages.captions import Captions
 from curate.stages.tag import Tag
 from curate.stages.trigger import Trigger
@@ -56,6 +57,27 @@ def test_the_folder_is_as_expected(prepared: Path) -> None:
         "b": ["zwx dog", "blue theme"],
         "c": ["zwx dog", "green theme"],
     }
+
+
+def test_what_a_run_has_in_hand_is_left_alone(prepared: Path) -> None:
+    # what a killed run left behind has the same name
+    in_hand = prepared / ".curate/objects/dc/.curate-0123456789abcdef.png"
+    in_hand.parent.mkdir(parents=True)
+    in_hand.write_bytes(b"half a picture")
+    before = texts(prepared)
+    with run_lock(prepared):
+        curate("stats", prepared)
+        for refused in (
+            lambda: curate("add", prepared, "outdoors"),
+            lambda: curate("add", prepared, "zwx dog"),  # nothing to change
+            lambda: drive.command(drive.Command(Trigger(), prepared, prepared.parent / "other", quiet=True)),
+        ):
+            with pytest.raises(LockedError, match="another run is working on"):
+                refused()
+        assert in_hand.exists()
+    assert texts(prepared) == before
+    curate("stats", prepared)
+    assert not in_hand.exists()
 
 
 def test_add_remove_replace_rename(prepared: Path) -> None:
