@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -43,12 +44,15 @@ def _answer(command: list[str], given: IO[bytes], errors: IO[bytes]) -> dict[str
     ) as process:
         assert process.stdout is not None
         try:
-            return check_answer.read(process.stdout)
-        except ValueError:
+            with contextlib.suppress(ValueError):  # an answer that is cut off: the process tells why
+                answer = check_answer.read(process.stdout)
+                if process.wait() == 0:
+                    return answer
+            process.stdout.close()  # one that still writes ends by it
             code = process.wait()
             errors.seek(0)
             lines = errors.read().decode("utf-8", "replace").strip().splitlines()
-            raise CurateError(f"the process of the checks ended: {lines[-1] if lines else code}") from None
+            raise CurateError(f"the process of the checks ended: {lines[-1] if lines else code}")
         except BaseException:
             process.kill()
             raise

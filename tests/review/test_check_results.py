@@ -89,3 +89,13 @@ def test_a_check_is_called_by_either_name() -> None:
     with pytest.raises(InputError) as error:
         check_named("caption-emty")
     assert error.value.remedy == 'did you mean "caption-empty"?'
+
+
+def test_an_answer_of_a_process_that_was_killed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # all its lines are whole: only its end tells that traps are missing
+    python = tmp_path / "python"
+    python.write_text("""#!/bin/sh\necho '{"plan": {}, "not_checked": []}'\necho 'out of memory' >&2\nexit 9\n""")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(CurateError, match="the process of the checks ended: out of memory"):
+        check_in_process(tmp_path, {})
