@@ -91,6 +91,8 @@ def _join(ray: Any, address: str) -> None:
     if address not in (AUTO, LOCAL):
         remedy = "look at `ray status` on its first machine"
         _check_answers(address, remedy)
+    if address != LOCAL and "RAY_AUTH_MODE" not in os.environ:
+        remedy += "; if the cluster asks for a token, set RAY_AUTH_MODE=token"
     try:
         # what workers warn of comes with their results
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **start)
