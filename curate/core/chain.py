@@ -8,10 +8,9 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from curate.core.files import digest_bytes, digest_plain, write_atomic
+from curate.core.files import digest_bytes, digest_plain
 from curate.core.record import FIELDS, Image, Record, changed
 from curate.core.stage import Env, PreloadingWorker, RecordStage, Stage, Worker
 from curate.errors import CurateError, PictureError, unloadable
@@ -33,7 +32,11 @@ class Applied(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one record: the records after each step of the chain, or why it failed."""
+    """What became of one record: the records after each step of the chain, or why it failed.
+
+    An executor yields it once all files that the records name are whole, under their names and on the disk: what the
+    ledger keeps of it is true, also after a power cut.
+    """
 
     index: int
     steps: tuple[tuple[Record, ...], ...] = ()
@@ -88,10 +91,9 @@ class Encode(RecordStage):
         digest = digest_plain([width, height, content, "png" if lossless else record.encoding])
         kind = record.encoding.partition(":")[0]
         name = digest + "-" + digest_bytes(record.encoding.encode())[:6] + "." + {"jpeg": "jpg"}.get(kind, kind)
-        path = Path("objects", digest[:2], name)
-        if not (env.root / path).is_file():
-            write_atomic(env.root / path, lambda p: env.pictures.write(pixels, p, record.encoding))
-        return dataclasses.replace(record, image=Image(digest, path.as_posix(), width, height))
+        path = f"objects/{digest[:2]}/{name}"
+        env.add_file(path, lambda p: env.pictures.write(pixels, p, record.encoding))
+        return dataclasses.replace(record, image=Image(digest, path, width, height))
 
 
 def project(record: Record, stage: RecordStage) -> Record:

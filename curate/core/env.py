@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from curate.core.concept import Concept
+from curate.core.new_files import NewFile, discard_all, new_file
 from curate.core.record import Image, Record
 from curate.core.store import Store
 
@@ -56,6 +59,7 @@ class Env:
     stop      asked between units of work: True once the user wants to stop (driver only)
     training  options of the training that follows, for files by which other programs train the same (driver only)
     sources   what gets source pictures on a machine that does not see the copies of them
+    new_files files that were added to the ledger folder and wait for the disk; None where each is waited for at once
     """
 
     root: Path
@@ -70,10 +74,48 @@ class Env:
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sources: Sources | None = None
     held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
+    new_files: dict[str, NewFile] | None = None
 
     def path(self, image: Image) -> Path:
         """Where the picture's bytes are."""
-        return self.root / image.path
+        return self.file(image.path)
+
+    def file(self, path: str) -> Path:
+        """Where a file of the ledger folder is by now, or any file whose path is absolute."""
+        waiting = self.new_files.get(path) if self.new_files else None
+        return Path(waiting.temporary) if waiting else self.root / path
+
+    def add_file(self, path: str, write: Callable[[Path], object]) -> None:
+        """Adds a file to the ledger folder, under a path that tells its content: what is there already stays.
+
+        Raises a CurateError naming the file where the disk refuses, and what `write` raises.
+        """
+        if (self.new_files and path in self.new_files) or os.path.isfile(f"{self.root}/{path}"):  # noqa: PTH113
+            return
+        file = new_file(self.root / path, write)
+        if self.new_files is None:
+            file.keep()
+        else:
+            self.new_files[path] = file
+
+    @contextmanager
+    def waiting(self) -> Generator[Self]:
+        """A copy for one thread whose new files wait until they are taken; those that nobody took are removed.
+
+        Results that name them are told to nobody before these files are kept.
+        """
+        own = dataclasses.replace(self, held={}, new_files={})
+        try:
+            yield own
+        finally:
+            discard_all(own.take_new_files())
+
+    def take_new_files(self) -> list[NewFile]:
+        """The files that wait: whoever takes them keeps them."""
+        taken = list(self.new_files.values()) if self.new_files else []
+        if self.new_files:
+            self.new_files.clear()
+        return taken
 
     def pixels(self, record: Record) -> Pixels:
         """The record's picture: the one in memory where a stage before it made one, else decoded from its file.
@@ -95,4 +137,4 @@ class Env:
         return self.stop is not None and self.stop()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "stop": None, "store": None, "held": {}}
+        return {**self.__dict__, "stop": None, "store": None, "held": {}, "new_files": None}

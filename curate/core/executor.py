@@ -13,7 +13,7 @@ class Executor(Protocol):
     """What runs a chain over work; the whole protocol."""
 
     def map(self, chain: Sequence[Prepared], work: Iterable[Work], env: Env) -> Iterator[Outcome]:
-        """Yields an outcome for each piece of work, in any order."""
+        """Yields an outcome for each piece of work, in any order, once the files that it names are on the disk."""
         ...
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from curate.core.files import copy_temporary, disk_errors, remove_temporary, write_temporary
+from curate.core.files import copy_temporary, disk_errors, flush_file, remove_temporary, write_temporary
 
 T = TypeVar("T")
 
-_SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 8
 """Files flushed at once. One after another took 1 to 6 ms each, by 4 at once 0.2, by 8, 16 and 32 0.1 (256 small files,
 ext4 on a virtual disk). Where the file system has a journal, such flushes share its commits."""
 _LARGEST = 256 << 20
@@ -74,13 +74,13 @@ class FileBatch:
     def flush(self) -> None:
         """Gives all files their names, once they are on the disk. Raises a CurateError where the disk refuses."""
         waiting = list(self._waiting)
-        _side_by_side(_flush_file, waiting)
+        side_by_side(_flush_file, waiting)
         while self._waiting:
             temporary, path = self._waiting[0]
             with disk_errors(path):
                 _move(temporary, path)
             self._waiting.popleft()
-        _side_by_side(_flush_folder, {os.path.dirname(path) for _, path in waiting})  # noqa: PTH120
+        side_by_side(_flush_folder, {os.path.dirname(path) for _, path in waiting})  # noqa: PTH120
         self._size = 0
 
     def _add(self, temporary: str, path: Path, size: int) -> None:
@@ -88,15 +88,15 @@ class FileBatch:
         self._size += size
 
 
-def _side_by_side(flush: Callable[[T], None], items: Iterable[T]) -> None:
-    """Flushes the items on a few threads, which mostly wait."""
+def side_by_side(flush: Callable[[T], None], items: Iterable[T]) -> None:
+    """Flushes the items on a few threads, which mostly wait. Raises what one of them raises."""
 
     def flush_share(share: Sequence[T]) -> None:
         for one in share:
             flush(one)
 
     each = list(items)
-    shares = [each[start::_SIDE_BY_SIDE] for start in range(min(_SIDE_BY_SIDE, len(each)))]
+    shares = [each[start::SIDE_BY_SIDE] for start in range(min(SIDE_BY_SIDE, len(each)))]
     if len(shares) < 2:
         flush_share(each)
         return
@@ -115,7 +115,7 @@ def _move(temporary: str, path: str) -> None:
         if error.errno != errno.EXDEV:
             raise
         beside = copy_temporary(Path(temporary), Path(path))
-        _flush(beside, os.O_RDWR)
+        flush_file(beside)
         os.replace(beside, path)  # noqa: PTH105
         remove_temporary(temporary)
 
@@ -123,18 +123,14 @@ def _move(temporary: str, path: str) -> None:
 def _flush_file(names: tuple[str, str]) -> None:
     temporary, path = names
     with disk_errors(path):
-        _flush(temporary, os.O_RDWR)  # Windows flushes no file that is open for reading alone
+        flush_file(temporary)
 
 
 def _flush_folder(path: str) -> None:
     """Makes renames in a folder last, on systems that can."""
     with contextlib.suppress(OSError):  # Windows opens no folder, and some network disks flush none
-        _flush(path, os.O_RDONLY)
-
-
-def _flush(path: str, flags: int) -> None:
-    file = os.open(path, flags)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

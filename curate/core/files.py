@@ -90,15 +90,13 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = Tr
     Raises a CurateError naming the file where the disk refuses.
     """
     with disk_errors(str(path)):
-        temporary = _temporary(path)
+        temporary = fill_temporary(path, write)
         try:
-            write(temporary)
             if sync:
-                with temporary.open("rb+") as f:
-                    os.fsync(f.fileno())
-            temporary.replace(path)
+                flush_file(temporary)
+            os.replace(temporary, path)  # noqa: PTH105
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            remove_temporary(temporary)
             raise
 
 
@@ -144,6 +142,26 @@ def write_temporary(path: Path | str, data: bytes, *, sync: bool = False) -> str
     return temporary
 
 
+def fill_temporary(path: Path, write: Callable[[Path], object]) -> str:
+    """Lets `write` fill a new file beside `path`, which it makes a folder for; its name. Raises what `write` raises."""
+    temporary = _temporary(path)
+    try:
+        write(temporary)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return str(temporary)
+
+
+def flush_file(path: str) -> None:
+    """Waits until a file's content is on the disk. Raises OSError."""
+    file = os.open(path, os.O_RDWR | _BINARY)  # Windows flushes no file that is open for reading alone
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def remove_temporary(path: str) -> None:
     """Removes a file that could not be given its name."""
     with contextlib.suppress(FileNotFoundError):
@@ -172,13 +190,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 def copy_temporary(source: Path, path: Path) -> str:
     """Copies a file to a new one beside `path`, as `copy_file` does; its name. Raises OSError."""
-    temporary = _temporary(path)
-    try:
-        _copy(source, temporary)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return str(temporary)
+    return fill_temporary(path, lambda temporary: _copy(source, temporary))
 
 
 def _copy(source: Path, target: Path) -> None:

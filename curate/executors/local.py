@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing.connection
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from curate.core.chain import Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
+from curate.executors.flusher import InOrder
 from curate.executors.parallelism import is_parallel, process_threads, thread_count, worker_count
 from curate.executors.pool import Pool
 from curate.executors.worker_process import WorkerProcess
 from curate.executors.worker_threads import WorkerThreads
+
+_LONG = 0.25
+"""Seconds. What takes longer waits for the disk at once, which is little beside it: a kill then costs no more of it."""
 
 
 class InProcess:
@@ -32,12 +38,16 @@ class InProcess:
             return
         size = max(p.stage.requirements().batch for p in chain)
         following = list(islice(pending, size))
-        with open_chain(chain, env) as apply:
+        with env.waiting() as own, open_chain(chain, own) as apply, contextlib.closing(InOrder()) as done:
             while batch := following:
                 following = list(islice(pending, size))
-                yield from apply(batch, following)
+                begun = time.monotonic()
+                outcomes = apply(batch, following)
+                done.add(outcomes, own.take_new_files())
+                yield from done.ready(wait=time.monotonic() - begun > _LONG)
                 if env.stopping():
-                    return
+                    break
+            yield from done.ready(wait=True)
 
 
 class Processes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from curate.core.chain import Outcome, Work
 from curate.core.env import Sources
-from curate.core.files import write_bytes
+from curate.core.new_files import discard_all, keep_all, new_file
 from curate.core.record import Record
 from curate.core.stage import Env
 
@@ -20,14 +20,15 @@ from curate.core.stage import Env
 class Mirror:
     """A temporary folder of a worker, beside or instead of the folders of the run.
 
-    `env` is what the chain works with: the driver's own where its ledger folder is seen, else one whose folders are in
-    here.
+    `env` is what the chain works with: with the driver's folders where its ledger folder is seen, else with some in
+    here. Its new files wait until `keep_new_files`.
     """
 
     def __init__(self, place: Path, env: Env, shares_disk: bool) -> None:
         self._sources = place / "sources"
         self._root = None if shares_disk else place / "root"
-        self.env = env if self._root is None else dataclasses.replace(env, root=self._root, output=place / "output")
+        own = env if self._root is None else dataclasses.replace(env, root=self._root, output=place / "output")
+        self.env = dataclasses.replace(own, held={}, new_files={})
         self._originals: dict[str, str] = {}
         self._numbers = itertools.count()
 
@@ -64,6 +65,22 @@ class Mirror:
             shutil.rmtree(self._sources, ignore_errors=True)
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
+
+    def keep_new_files(self) -> None:
+        """Gives the files that the chain wrote their names, all at once before the driver is told of them.
+
+        Those that are sent to the driver need not be on a disk here. Raises a CurateError where the disk refuses.
+        """
+        files = self.env.take_new_files()
+        if self._root is None:
+            keep_all(files)
+            return
+        for file in files:
+            file.keep(sync=False)
+
+    def discard_new_files(self) -> None:
+        """Removes what a call wrote that failed."""
+        discard_all(self.env.take_new_files())
 
     def made(self) -> dict[str, bytes]:
         """The files that the chain wrote to the ledger folder, by their paths in it; none where that is shared."""
@@ -141,6 +158,5 @@ def read_files(work: Iterable[Work], root: Path, sources: Sources | None = None)
 
 def write_files(files: Mapping[str, bytes], root: Path) -> None:
     """Writes what workers made to the ledger folder; names tell the content, so what is there stays."""
-    for path, data in files.items():
-        if not (root / path).is_file():
-            write_bytes(root / path, data)
+    new = {root / path: data for path, data in files.items() if not (root / path).is_file()}
+    keep_all([new_file(path, lambda place, data=data: place.write_bytes(data)) for path, data in new.items()])

@@ -134,6 +134,7 @@ class RayWorker:
         try:
             reply = self._apply_here(parcel) if parcel.files is None else self._apply_unpacked(parcel, parcel.files)
         except Exception as error:
+            self._mirror.discard_new_files()
             return self._failure(error)
         done = {*reply.unseen, *(outcome.index for outcome in reply.outcomes)}
         unbegun = [index for index, _ in parcel.work if index not in done]
@@ -150,15 +151,20 @@ class RayWorker:
             return Reply(outcomes, unseen, files=self._mirror.made())
 
     def _outcomes(self, work: Sequence[Work], following: Sequence[Work] = ()) -> list[Outcome]:
-        """Of all the work in one go where a stage takes batches; else one by one, as far as the time goes."""
-        if self._takes_batches:
-            return self._apply(work, following) if work else []
-        end = time.monotonic() + LONGEST
+        """Of all the work in one go where a stage takes batches; else one by one, as far as the time goes.
+
+        The files that they name are on the disk.
+        """
         outcomes: list[Outcome] = []
-        for one in work:
-            outcomes += self._apply([one])
-            if time.monotonic() > end:
-                break
+        end = time.monotonic() + LONGEST
+        if self._takes_batches:
+            outcomes = self._apply(work, following) if work else []
+        else:
+            for one in work:
+                outcomes += self._apply([one])
+                if time.monotonic() > end:
+                    break
+        self._mirror.keep_new_files()
         return outcomes
 
     def _failure(self, error: Exception) -> Reply:

@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
     from curate.core.stage import Env
 
 
+MOST = 16
+"""Pictures of a process that may wait for the disk."""
+_SECONDS = 0.25
+"""How much work a process may have in hand beside what its threads are at."""
+
+
 class WorkerProcess:
-    """A worker process as its driver sees it: two pieces of work for each of its threads in hand, no more."""
+    """A worker process as its driver sees it, with two pieces of work for each of its threads in hand.
+
+    Of quick pictures it has a few more, since some wait for the disk there.
+    """
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
         """Starts the process, which loads `modules` while no work is there yet."""
@@ -32,7 +42,8 @@ class WorkerProcess:
         tasks, self._tasks = context.Pipe(duplex=False)
         self.results, results = context.Pipe(duplex=False)
         self.in_flight: dict[int, Work] = {}
-        self._threads = 0
+        self._threads = self._results = 0
+        self._begun = 0.0
         self._process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
         with _interrupts_held():
             self._process.start()
@@ -42,13 +53,18 @@ class WorkerProcess:
 
     def begin_pass(self, chain: Sequence[Prepared], env: Env, threads: int) -> None:
         """Begins a pass."""
-        self._threads = threads
+        self._threads, self._results, self._begun = threads, 0, time.monotonic()
         self._send((tuple(chain), env, threads))
 
     @property
     def has_room(self) -> bool:
-        """Whether it can be given more work."""
-        return len(self.in_flight) < 2 * self._threads
+        """Whether it can be given more work.
+
+        Nobody tells how many pictures wait for the disk, so those beside what its threads are at could also be worked
+        on, while a user waits who stopped the run: they are no more than take `_SECONDS`.
+        """
+        quick = int(_SECONDS * self._results / (time.monotonic() - self._begun or 1))
+        return len(self.in_flight) < 2 * self._threads + min(quick, MOST)
 
     def submit(self, one: Work) -> None:
         """Hands it a piece of work."""
@@ -61,6 +77,7 @@ class WorkerProcess:
         if isinstance(got, BaseException):
             raise got
         del self.in_flight[got.index]
+        self._results += 1
         return got
 
     def end_pass(self) -> bool:

@@ -7,13 +7,11 @@ import dataclasses
 import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field, SerializeAsAny
 
-from curate.core.files import write_atomic
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.core.transform import Transform
@@ -140,10 +138,9 @@ def _kept(pixels: Pixels, env: Env) -> dict[str, Any]:
     from curate.images.duplicates.fingerprint import fingerprint
 
     name = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:40]
-    path = Path("objects", name[:2], f"{name}-before.png")
-    if not (env.root / path).is_file():
-        write_atomic(env.root / path, lambda p: env.pictures.write(pixels, p, "png"))
-    return {"path": path.as_posix(), "fingerprint": fingerprint(pixels)}
+    path = f"objects/{name[:2]}/{name}-before.png"
+    env.add_file(path, lambda p: env.pictures.write(pixels, p, "png"))
+    return {"path": path, "fingerprint": fingerprint(pixels)}
 
 
 def _part(key: str) -> str:

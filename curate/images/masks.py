@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.core.files import copy_file, write_atomic
+from curate.core.files import copy_file
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels
 from curate.errors import PictureError
@@ -58,14 +58,13 @@ def fitted(mask: Mask, width: int, height: int) -> Mask:
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def save(mask: Mask, root: Path) -> str:
+def save(mask: Mask, env: Env) -> str:
     """Keeps a mask in the ledger folder under a name made of its content; the path in it, as `Record.mask` has it."""
     mask = np.ascontiguousarray(mask)
     name = hashlib.sha256(repr(mask.shape).encode() + mask.tobytes()).hexdigest()[:40]
-    path = Path("objects", name[:2], f"{name}-mask.png")
-    if not (root / path).is_file():
-        write_atomic(root / path, lambda p: p.write_bytes(encoded(mask)))
-    return path.as_posix()
+    path = f"objects/{name[:2]}/{name}-mask.png"
+    env.add_file(path, lambda p: p.write_bytes(encoded(mask)))
+    return path
 
 
 def adopt(path: Path, digest: str, root: Path) -> str:
@@ -83,6 +82,6 @@ def follow(record: Record, env: Env, change: Callable[[Pixels], Pixels]) -> Reco
     """
     if not record.mask:
         return record
-    mask = read(env.root / record.mask)
+    mask = read(env.file(record.mask))
     changed = change(np.repeat(mask[:, :, None], 3, axis=2))
-    return dataclasses.replace(record, mask=save(changed[:, :, 0], env.root))
+    return dataclasses.replace(record, mask=save(changed[:, :, 0], env))

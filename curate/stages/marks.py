@@ -202,7 +202,7 @@ class _Treat(RecordStage):
             hidden = mark_regions.covered(
                 pixels, marks, [*(mark_regions.around(m["box"], pixels) for m in marks), *texts]
             )
-            before = masks.read(env.root / record.mask) if record.mask else masks.white(*hidden.shape[::-1])
+            before = masks.read(env.file(record.mask)) if record.mask else masks.white(*hidden.shape[::-1])
             mask = np.where(hidden > 0, 0, masks.fitted(before, *hidden.shape[::-1])).astype(np.uint8)
-            return dataclasses.replace(record.noting(masked=True), mask=masks.save(mask, env.root))
+            return dataclasses.replace(record.noting(masked=True), mask=masks.save(mask, env))
         return env.keep(record, mark_regions.painted_over(pixels, marks, texts))

@@ -114,7 +114,7 @@ def test_pictures_below_masks_that_mask_nothing_are_pictures(tmp_path: Path) -> 
 def test_cuts_take_the_mask_along(tmp_path: Path) -> None:
     where = env(tmp_path)
     drawn = np.random.default_rng(0).integers(0, 256, (60, 100), np.uint8)
-    path = masks.save(drawn, where.root)
+    path = masks.save(drawn, where)
     sheet = np.full((60, 100, 3), 255, np.uint8)
     sheet[5:55, 5:40] = sheet[5:55, 60:95] = (90, 20, 20)
     record = dataclasses.replace(held(where, sheet), mask=path)
