@@ -140,8 +140,7 @@ def _serve(tasks: Connection, results: Connection, modules: Sequence[str]) -> No
         with contextlib.suppress(Exception):  # whoever needs it says what is wrong with it
             importlib.import_module(module)
     try:
-        while job := _next_job(tasks):
-            _one_pass(*job, tasks, results)
+        while (job := _next_job(tasks)) and _one_pass(*job, tasks, results):
             results.send(None)
     except Exception as error:
         results.send(sendable(error))
@@ -154,15 +153,23 @@ def _next_job(tasks: Connection) -> tuple[tuple[Prepared, ...], Env, int] | None
         return None
 
 
-def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection) -> None:
+def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection) -> bool:
+    """Whether the pass came to its end.
+
+    An error is sent before the threads are stopped, since they wait for work until the driver knows of it.
+    """
     from curate.executors.worker_threads import WorkerThreads
 
     workers = WorkerThreads(chain, iter(tasks.recv, None), env, threads)
     try:
         for outcome in workers:
             results.send(outcome)
+    except Exception as error:
+        results.send(sendable(error))
+        return False
     finally:
         workers.stop()
+    return True
 
 
 def sendable(error: Exception) -> Exception:
