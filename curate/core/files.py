@@ -148,7 +148,7 @@ def fill_temporary(path: Path, write: Callable[[Path], object]) -> str:
     try:
         write(temporary)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove_temporary(str(temporary))
         raise
     return str(temporary)
 
@@ -163,8 +163,8 @@ def flush_file(path: str) -> None:
 
 
 def remove_temporary(path: str) -> None:
-    """Removes a file that could not be given its name."""
-    with contextlib.suppress(FileNotFoundError):
+    """Removes a file that could not be given its name; what a disk that fails keeps of it, the next run removes."""
+    with contextlib.suppress(OSError):
         os.unlink(path)  # noqa: PTH108
 
 

@@ -10,19 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from curate.core.chain import Outcome
 from curate.core.file_batch import SIDE_BY_SIDE
 from curate.core.new_files import NewFile, discard_all
-from curate.executors.worker_process import MOST
+from curate.executors.worker_process import MAX_WAITING
 
 
 class Flusher:
     """Gives files their names as soon as they are on the disk. Several threads may add to it.
 
-    At most `MOST` pictures wait; whoever adds another one waits too, so that no slow disk is run away from.
-
+    At most `MAX_WAITING` pictures wait; whoever adds another one waits too, so that a slow disk slows the work down.
     Flushes that overlap share what the disk does for them: a commit of the journal, or its own cache.
     """
 
     def __init__(self) -> None:
-        self._room = threading.Semaphore(MOST)
+        self._room = threading.Semaphore(MAX_WAITING)
         self._threads = ThreadPoolExecutor(SIDE_BY_SIDE)  # each is started when it is needed
 
     def add(self, files: Sequence[NewFile]) -> Future[None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from curate.core.chain import Outcome, Work
 from curate.core.env import Sources
-from curate.core.new_files import discard_all, keep_all, new_file
+from curate.core.new_files import NewFile, discard_all, keep_all, new_file
 from curate.core.record import Record
 from curate.core.stage import Env
 
@@ -158,5 +158,12 @@ def read_files(work: Iterable[Work], root: Path, sources: Sources | None = None)
 
 def write_files(files: Mapping[str, bytes], root: Path) -> None:
     """Writes what workers made to the ledger folder; names tell the content, so what is there stays."""
-    new = {root / path: data for path, data in files.items() if not (root / path).is_file()}
-    keep_all([new_file(path, lambda place, data=data: place.write_bytes(data)) for path, data in new.items()])
+    new: list[NewFile] = []
+    try:
+        for path, data in files.items():
+            if not (root / path).is_file():
+                new.append(new_file(root / path, lambda place, data=data: place.write_bytes(data)))
+        keep_all(new)
+    except BaseException:
+        discard_all(new)
+        raise

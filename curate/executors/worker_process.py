@@ -24,17 +24,14 @@ if TYPE_CHECKING:
     from curate.core.stage import Env
 
 
-MOST = 16
+MAX_WAITING = 16
 """Pictures of a process that may wait for the disk."""
 _SECONDS = 0.25
-"""How much work a process may have in hand beside what its threads are at."""
+"""How long the work takes at most that a process is given for those that wait for the disk."""
 
 
 class WorkerProcess:
-    """A worker process as its driver sees it, with two pieces of work for each of its threads in hand.
-
-    Of quick pictures it has a few more, since some wait for the disk there.
-    """
+    """A worker process as its driver sees it."""
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
         """Starts the process, which loads `modules` while no work is there yet."""
@@ -58,13 +55,13 @@ class WorkerProcess:
 
     @property
     def has_room(self) -> bool:
-        """Whether it can be given more work.
+        """Whether it can be given more work: it has two pieces for each thread, and some more for those that wait.
 
-        Nobody tells how many pictures wait for the disk, so those beside what its threads are at could also be worked
-        on, while a user waits who stopped the run: they are no more than take `_SECONDS`.
+        The driver does not know how many wait for the disk. If none do, the threads work on all it has, and a user who
+        stops the run waits for that: so it gets no more than takes `_SECONDS`.
         """
         quick = int(_SECONDS * self._results / (time.monotonic() - self._begun or 1))
-        return len(self.in_flight) < 2 * self._threads + min(quick, MOST)
+        return len(self.in_flight) < 2 * self._threads + min(quick, MAX_WAITING)
 
     def submit(self, one: Work) -> None:
         """Hands it a piece of work."""
@@ -103,7 +100,10 @@ class WorkerProcess:
         self.close()
 
     def join(self) -> None:
-        """Waits until the process has ended."""
+        """Waits until the process has ended, and lets go of results that nobody read: it would wait for a reader."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self.results.recv_bytes()
         self._process.join()
 
     def _send(self, message: Any) -> None:
@@ -164,7 +164,7 @@ def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connec
     try:
         for outcome in workers:
             results.send(outcome)
-    except Exception as error:
+    except BaseException as error:  # libraries in Rust panic with one that is no Exception
         results.send(sendable(error))
         return False
     finally:
@@ -172,11 +172,14 @@ def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connec
     return True
 
 
-def sendable(error: Exception) -> Exception:
+def sendable(error: BaseException) -> Exception:
     """The error, or one that says the same where it cannot travel; with its traceback unless it is one of ours."""
     try:
         pickle.loads(pickle.dumps(error))
+        travels = isinstance(error, Exception)
     except Exception:  # pickling runs code of whoever made the error
+        travels = False
+    if not isinstance(error, Exception) or not travels:
         error = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
     if not isinstance(error, CurateError):
         error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))

@@ -16,7 +16,7 @@ import pytest
 
 from curate.core.chain import Encode, Outcome, Prepared, open_chain
 from curate.core.executor import Executor
-from curate.core.new_files import NewFile, new_file
+from curate.core.new_files import NewFile, keep_all, new_file
 from curate.core.stage import Env, Worker
 from curate.core.store import Store
 from curate.errors import CurateError
@@ -24,7 +24,7 @@ from curate.executors import ray_worker
 from curate.executors.flusher import Flusher
 from curate.executors.local import InProcess, Processes
 from curate.executors.ray_files import Mirror
-from curate.executors.worker_process import MOST
+from curate.executors.worker_process import MAX_WAITING
 from tests.core.helpers import Bench, RawPictures, pictures
 from tests.core.stages import Brighter
 
@@ -75,19 +75,19 @@ def test_no_more_than_a_few_pictures_wait(tmp_path: Path, monkeypatch: pytest.Mo
     flusher, added = Flusher(), []
 
     def add() -> None:
-        for n in range(MOST + 4):
+        for n in range(MAX_WAITING + 4):
             flusher.add([new_file(tmp_path / str(n), lambda path: path.write_bytes(b"x"))])
             added.append(n)
 
     thread = threading.Thread(target=add)
     thread.start()
     thread.join(0.3)
-    assert len(added) == MOST
+    assert len(added) == MAX_WAITING
     assert [path.name for path in tmp_path.iterdir() if path.name.isdigit()] == []
     go.set()
     thread.join()
     flusher.close()
-    assert len(list(tmp_path.iterdir())) == MOST + 4
+    assert len(list(tmp_path.iterdir())) == MAX_WAITING + 4
 
 
 KILLED = """
@@ -191,3 +191,14 @@ def test_a_file_that_cannot_be_kept_is_removed(tmp_path: Path) -> None:
         file.keep()
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     NewFile(file.temporary, file.path).discard()
+
+
+def test_a_disk_that_fails_for_good_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    files = [new_file(tmp_path / name, lambda path: path.write_bytes(b"x")) for name in "ab"]
+    monkeypatch.setattr(os, "fsync", failing)
+    monkeypatch.setattr(os, "unlink", failing)
+    with pytest.raises(CurateError, match=r"cannot write .*/[ab]: Read-only"):
+        keep_all(files)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from curate.core.record import Manifest
+from curate.core.chain import Prepared
+from curate.core.record import Manifest, Record
+from curate.core.stage import Env
 from curate.errors import Interrupted, MissingError
 from curate.executors.local import InProcess, Processes, choose
-from tests.core.helpers import Bench, pictures
+from tests.core.helpers import Bench, RawPictures, pictures
 from tests.core.stages import Brighter, Dying, Fussy, Halves, Missing, Word
 
 
@@ -36,6 +40,31 @@ def test_what_the_machine_lacks_comes_out_of_a_worker(tmp_path: Path, five: Mani
     with pytest.raises(MissingError) as lacking:
         Bench(tmp_path / "out", processes=2).run([Missing()], five)
     assert (lacking.value.message, lacking.value.remedy) == ("no model here", "get one")
+
+
+class Panic(BaseException):
+    """What libraries in Rust raise is no `Exception` either."""
+
+
+class Panicking(Word):
+    """Panics on each picture."""
+
+    def one(self, record: Record, env: Env) -> list[Record]:
+        raise Panic("index out of bounds")
+
+
+def test_a_panic_in_a_worker_ends_the_run(tmp_path: Path, five: Manifest) -> None:
+    with pytest.raises(RuntimeError, match="Panic: index out of bounds"):
+        Bench(tmp_path / "out", processes=2).run([Panicking()], five)
+
+
+def test_a_worker_with_much_to_say_does_not_keep_a_driver_that_gives_up(tmp_path: Path) -> None:
+    env = Env(root=tmp_path, output=tmp_path, pictures=RawPictures())
+    work = enumerate(pictures(tmp_path / "in", 30))
+    outcomes = Processes(2).map([Prepared(Word(word="x" * 100_000), "")], work, env)
+    assert isinstance(outcomes, Generator) and next(outcomes)
+    time.sleep(0.2)  # the pipe fills
+    outcomes.close()
 
 
 def test_a_stop_lets_the_pictures_in_hand_finish(tmp_path: Path) -> None:
