@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,12 @@ import typer
 
 from curate import samples
 from curate.cli.results import Json, print_json
+from curate.cli.usage_errors import Arguments
+from curate.core.findings import raise_together
+from curate.errors import InputError
 
+_TRAINING = ("base", "family", "resolution", "batch", "epochs", "max_tokens", "caption_extension")
+"""Options of the command that are options of the training."""
 Checked = Annotated[
     Path,
     typer.Argument(
@@ -19,6 +25,28 @@ Checked = Annotated[
         help="A folder of pictures and captions, from curate or any other program, or a dataset.toml of sd-scripts.",
     ),
 ]
+
+
+def check_checks(given: Arguments) -> Iterator[Callable[[], object]]:
+    """What is wrong with the folders and the training options of `curate check`."""
+    yield lambda: given["folder"] is None or _check_place(given["folder"])
+    yield lambda: _training_values(given.values_read, given.wrong)
+    yield lambda: samples.regularization_folder(given["reg_folder"]) if given["reg_folder"] else None
+
+
+def _check_place(folder: Path) -> None:
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist", "give a folder of pictures, or a dataset.toml")
+
+
+def _training_values(given: Mapping[str, Any], wrong: Collection[str] = ()) -> dict[str, Any]:
+    """The options of the training that the user gave. Raises InputError for a wrong one."""
+    from curate.cli.stages import validated
+    from curate.train.options import TrainOptions
+
+    values = {name: given[name] for name in _TRAINING if given.get(name)}
+    validated("check", TrainOptions, values, wrong)
+    return values
 
 
 def check_command(
@@ -61,16 +89,10 @@ def check_command(
     """Check any folder before training: what a trainer would do with it, and every trap with its remedy."""
     from curate.drive.check import CheckOptions, check
 
-    given: dict[str, Any] = {
-        "base": base,
-        "family": family,
-        "resolution": resolution,
-        "batch": batch,
-        "epochs": epochs,
-        "max_tokens": max_tokens,
-        "caption_extension": caption_extension,
-    }
-    values = {name: value for name, value in given.items() if value}
+    given = (base, family, resolution, batch, epochs, max_tokens, caption_extension)
+    found = Arguments({"folder": folder, "reg_folder": reg_folder, **dict(zip(_TRAINING, given, strict=True))})
+    raise_together(check_checks(found))
+    values = _training_values(found)
     regularization = samples.regularization_folder(reg_folder) if reg_folder else None
     result = check(CheckOptions(folder, values, vocabulary, validation_folder, regularization, quiet=quiet))
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -12,7 +12,9 @@ import typer
 
 from curate.cli.pairs import pair
 from curate.cli.refusal import say
+from curate.cli.usage_errors import Arguments
 from curate.core import registry
+from curate.core.findings import raise_together
 from curate.core.kinds import Kind
 from curate.errors import InputError
 
@@ -97,9 +99,10 @@ def init_command(
     """Write a commented pipeline.yaml for your pictures. Asks for what you do not give as an option."""
     from curate import init
 
+    given_words = {"trigger": trigger, "kind": kind, "target": target, "force": force, "from_kohya": from_kohya}
+    raise_together(init_checks(Arguments({**given_words, "base": base})))
     pairs = dict(pair(one, "--trigger") for one in trigger or ())
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    init.check_target(target, force=force)
     kohya = init.training(from_kohya, base) if from_kohya else init.Training()
     source, base, family = source or kohya.pictures, base or kohya.base, family or kohya.family
     text_encoder, vae, tokenizer = (
@@ -118,6 +121,16 @@ def init_command(
         say(caution)
     beside = f" and {prompts}" if prompts else ""
     typer.echo(f"wrote {target}{beside}; next: curate run {target}", err=True)
+
+
+def init_checks(given: Arguments) -> Iterator[Callable[[], object]]:
+    """What is wrong with the options of `curate init`, and with the settings files that it reads."""
+    from curate import init
+
+    yield from (lambda one=one: pair(one, "--trigger") for one in given["trigger"] or ())
+    yield from (lambda one=one: _kinds([one]) for one in given["kind"] or ())
+    yield lambda: init.check_target(given["target"] or Path("pipeline.yaml"), force=bool(given["force"]))
+    yield lambda: init.training(given["from_kohya"], given["base"]) if given["from_kohya"] else None
 
 
 def _kinds(given: Sequence[str]) -> dict[str, Kind]:

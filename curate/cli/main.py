@@ -13,7 +13,7 @@ import typer
 
 from curate.cli import check, doctor, folders, init, pipeline, review, sample
 from curate.cli.addresses import refuse_addresses
-from curate.cli.help import Command, Group, command_class
+from curate.cli.help import Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
 from curate.diffusion.library_logging import silence_bitsandbytes
@@ -42,19 +42,19 @@ _FINISHED = "Finished LoRAs"
 GROUPS = ("lora", "tags", "models")
 """Commands that have commands of their own."""
 
-for heading, name, command in (
-    ("Pipeline", "init", init.init_command),
-    ("Pipeline", "run", pipeline.run_pipeline),
-    ("Pipeline", "plan", pipeline.plan_pipeline),
-    ("Pipeline", "schema", pipeline.print_schema),
-    ("Folders", "check", check.check_command),
-    ("Folders", "review", review.review_command),
-    ("Folders", "undo", folders.undo_command),
-    ("Folders", "report", folders.report_command),
-    ("This machine", "doctor", doctor.doctor_command),
-    ("Folders", "consent", folders.consent_command),
+for heading, name, command, checks in (
+    ("Pipeline", "init", init.init_command, init.init_checks),
+    ("Pipeline", "run", pipeline.run_pipeline, None),
+    ("Pipeline", "plan", pipeline.plan_pipeline, None),
+    ("Pipeline", "schema", pipeline.print_schema, None),
+    ("Folders", "check", check.check_command, check.check_checks),
+    ("Folders", "review", review.review_command, None),
+    ("Folders", "undo", folders.undo_command, None),
+    ("Folders", "report", folders.report_command, None),
+    ("This machine", "doctor", doctor.doctor_command, None),
+    ("Folders", "consent", folders.consent_command, None),
 ):
-    app.command(name, cls=Command, rich_help_panel=heading)(command)
+    app.command(name, cls=command_class((), checks), rich_help_panel=heading)(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -91,9 +91,9 @@ def _mount(arguments: Sequence[str]) -> None:
         app.add_typer(models.app, short_help=models.app.info.help, rich_help_panel="This machine")
     for name, summary in sample.SUMMARIES.items():
         if called == name:
-            app.command(name, cls=command_class(()), short_help=summary, rich_help_panel=_FINISHED)(
-                sample.command(name)
-            )
+            app.command(
+                name, cls=command_class((), sample.checks(name)), short_help=summary, rich_help_panel=_FINISHED
+            )(sample.command(name))
         elif called not in _known():
             app.command(name, short_help=summary, rich_help_panel=_FINISHED)(_only_listed)
     for name in registry.stage_names():

@@ -57,17 +57,20 @@ def run_pipeline(
 
     loaded = _load(pipeline, settings, until)
     if review:
-        names = [stage.name for stage in loaded.stages]
-        if "export" not in names:
-            raise InputError(
-                "--review shows what `export` writes, and this run has no such stage",
-                "add `- export` to the stages, or leave --until out",
-            )
+        _check_pause(loaded)
         _run(load(pipeline, settings or (), "export"), quiet, then=loaded.stages)
         _wait_for_review(loaded, browser=not no_browser, port=port)
     elif no_browser or port:
         raise InputError("--no-browser and --port go with --review", "add --review, or leave them out")
     close(_run(loaded, quiet), as_json, strict)
+
+
+def _check_pause(pipeline: Pipeline) -> None:
+    if "export" not in [stage.name for stage in pipeline.stages]:
+        raise InputError(
+            "--review shows what `export` writes, and this run has no such stage",
+            "add `- export` to the stages, or leave --until out",
+        )
 
 
 def _load(path: Path, settings: Sequence[str] | None, until: str | None) -> Pipeline:
@@ -114,11 +117,22 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
         raise Interrupted("stopped before you accepted the dataset", "run the same command to see it again")
 
 
-def plan_pipeline(pipeline: PipelineFile, settings: Sets = None, until: Until = None, as_json: Json = False) -> None:
+def plan_pipeline(
+    pipeline: PipelineFile,
+    settings: Sets = None,
+    until: Until = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="Plan a run that pauses after export, where you may write captions.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show which work a run would do and which is already done, without running anything."""
     from curate import drive
 
-    rows = drive.plan(_load(pipeline, settings, until), print_warning)
+    loaded = _load(pipeline, settings, until)
+    if review:
+        _check_pause(loaded)
+    rows = drive.plan(loaded, print_warning, pauses=review)
     if as_json:
         print_json([dataclasses.asdict(row) for row in rows])
         return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from curate.cli.usage_errors import Arguments, Checks
 
 SUMMARIES = {
     "sample": "Draw pictures from a base model and any LoRAs.",
@@ -51,6 +53,20 @@ RUN = Annotated[
 def command(name: str) -> Callable[..., None]:
     """The command of that name, with an option for each field of its options."""
     return {"sample": _sample, "grid": _grid}[name]()
+
+
+def checks(name: str) -> Checks:
+    """What is wrong with the options, the LoRA files and the prompts of a command that draws."""
+
+    def of(given: Arguments) -> Iterator[Callable[[], object]]:
+        from curate.sampling.loras import lora_strength
+        from curate.sampling.options import DrawOptions, GridOptions
+
+        model = GridOptions if name == "grid" else DrawOptions
+        yield lambda: _options(name, model, given.values_read, given.wrong)
+        yield from (lambda text=text: lora_strength(text) for text in given["lora"] or ())
+
+    return of
 
 
 def _sample() -> Callable[..., None]:
@@ -139,7 +155,7 @@ def _signed(
     return carry_out
 
 
-def _options(name: str, model: type[Any], given: dict[str, Any]) -> tuple[Any, Any]:
+def _options(name: str, model: type[Any], given: Mapping[str, Any], wrong: Collection[str] = ()) -> tuple[Any, Any]:
     """The options as given, and how it runs. Raises InputError."""
     from curate.cli.stage_options import field_value
     from curate.cli.stages import validated
@@ -152,4 +168,4 @@ def _options(name: str, model: type[Any], given: dict[str, Any]) -> tuple[Any, A
         if value not in (None, [], ())
     }
     run = {field: given[field] for field in ("device", "require_gpu", "offline") if given.get(field) is not None}
-    return validated(name, model, typed), validated("run", RunOptions, run)
+    return validated(name, model, typed, wrong), validated("run", RunOptions, run, wrong)

@@ -52,6 +52,8 @@ def nearest(name: str, choices: Sequence[str]) -> str:
 
 def closest(name: str, choices: Sequence[str]) -> str:
     """The choice that a misspelt name likely means; "" where none is near. Capitals and dashes do not matter."""
+    if (same := _elsewhere(name)) in choices:
+        return same
     plain = {_plain(choice): choice for choice in reversed(choices)}
     wanted = _plain(name)
     whole = [choice for choice in plain if wanted in choice.split("-")]
@@ -59,6 +61,16 @@ def closest(name: str, choices: Sequence[str]) -> str:
     close = next((one for one in (whole, begun) if len(one) == 1), None)
     close = close or difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)
     return plain[close[0]] if close else ""
+
+
+_ELSEWHERE = {"dpm++2m": "dpmsolver++", "dpm++2s": "dpmsingle", "plms": "pndm", "eulera": "euler_a", "dpm2a": "dpm_2_a"}
+"""Samplers by the names that A1111 and ComfyUI give them: they are spelled like others of ours."""
+
+
+def _elsewhere(name: str) -> str:
+    """What a name of another program's sampler, such as `DPM++ 2M Karras` or `dpmpp_2m`, is called here."""
+    bare = re.sub("[-_ ]+", "", name.casefold()).replace("pp", "++")
+    return _ELSEWHERE.get(bare.removesuffix("karras").removesuffix("exponential"), "")
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from curate.core.concept import Concept
 from curate.core.env import Env, PictureIO, Pixels
@@ -131,6 +131,10 @@ class Stage(StageCommand):
     def reads_training(self) -> bool:
         """Whether the stage writes files by which other programs train the same, and so looks at `Env.training`."""
         return False
+
+    def before_training(self, options: Callable[[], Mapping[str, Any]]) -> Self:
+        """The stage with what it takes from the training of its pipeline, whose `options` cost a look at the base."""
+        return self
 
     def training_options(self) -> Mapping[str, Any]:
         """What the stage would train with; nothing for a stage that trains nothing. See `Env.training`."""

@@ -227,21 +227,27 @@ def _finder(env: Env) -> Callable[[Record], Path | None]:
     return lambda record: env.path(record.image) if record.image.path else None
 
 
-def plan(pipeline: Pipeline, tell: Listener = silent) -> list[Planned]:
+def plan(pipeline: Pipeline, tell: Listener = silent, *, pauses: bool = False) -> list[Planned]:
     """What `run` would compute and recall. Writes to no folder: it works on a copy of the ledger.
 
-    `tell` hears what a person changed in the output, as the run will say it again.
+    `tell` hears what a person changed in the output, as the run will say it again. `pauses` says that the person looks
+    at the dataset before a training.
     """
     with with_origins(pipeline.origins):
-        return _plan(pipeline, tell)
+        return _plan(pipeline, tell, pauses=pauses)
 
 
-def _plan(pipeline: Pipeline, tell: Listener) -> list[Planned]:
+def _plan(pipeline: Pipeline, tell: Listener, *, pauses: bool) -> list[Planned]:
     output = pipeline.output
     check_unlocked(output)
     env = env_over(output, output, pipeline.run, pipeline.concepts, None)
     check_requirements(
-        pipeline.stages, env, pipeline.input, executor=pipeline.run.executor, destination=pipeline.destination
+        pipeline.stages,
+        env,
+        pipeline.input,
+        executor=pipeline.run.executor,
+        destination=pipeline.destination,
+        pauses=pauses,
     )
     inputs, listings = stores_before_plan(pipeline, tell)
     if (known := _known_plan(pipeline, listings)) is not None:

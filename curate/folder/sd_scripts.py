@@ -60,7 +60,8 @@ def _general(record: Record, training: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _buckets(training: Mapping[str, Any]) -> Iterator[str]:
-    resolution = training.get("resolution")
+    given = training.get("resolution")
+    resolution = max(given) if isinstance(given, tuple | list) else given
     if resolution is None:
         yield "# The size that your base was made for: 512, 768 or 1024."
     size = int(resolution or RESOLUTION)

@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
+from curate.core.findings import combined
 from curate.errors import InputError
+from curate.pipeline.messages import dotted
+from curate.pipeline.validation import validate
 from curate.train.options.kohya.paths import is_foreign
+
+if TYPE_CHECKING:
+    from curate.train.options import TrainOptions
+    from curate.train.options.kohya.settings import Imported
 
 FILES = ("text_encoder", "vae", "tokenizer")
 NAMES = ("base", *FILES)
@@ -38,16 +43,11 @@ class Training:
 
 def training(files: Sequence[str], base: str | None) -> Training:
     """Reads kohya's files; `base` stands above theirs. Raises InputError for what cannot be taken over."""
-    from curate.train.options import TrainOptions, imported
+    from curate.train.options import imported
 
     given: dict[str, Any] = {"base": base} if base else {}
     result = imported(files)
-    if refused := result.refused(given):
-        raise InputError("\n".join(refused), "take it out of the file, or change it there")
-    try:
-        options = TrainOptions.build({**given, "from_kohya": tuple(files)})
-    except ValidationError as error:
-        raise InputError("\n".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from error
+    options = _options_of(result, given, files)
     chosen = {name: getattr(options, name) for name in options.model_fields_set - {"from_kohya", "base"}}
     origins = {name: where.rpartition(": ")[2] for name, where in result.origins.items()}
     order = [name for name in type(options).model_fields if name in chosen]
@@ -63,6 +63,26 @@ def training(files: Sequence[str], base: str | None) -> Training:
         pictures=pictures if pictures and Path(pictures).is_dir() else None,
         cautions=tuple(_moved(chosen, order)),
     )
+
+
+def _options_of(result: Imported, given: Mapping[str, Any], files: Sequence[str]) -> TrainOptions:
+    """The training that the files describe. Raises InputError for all that cannot be taken over of them."""
+    from curate.train.options import TrainOptions
+
+    remedy = "take it out of the file, or change it there"
+    errors = [InputError(line, remedy) for line in result.refused(given)]
+    # without what is refused as a whole, the values of the other settings are looked at all the same
+    values = {**result.values, **given} if errors else {**given, "from_kohya": tuple(files)}
+    checked = validate(TrainOptions, values)
+    origins = {option: where.rpartition(": ")[2] for option, where in result.origins.items()}
+    for one in checked.mistakes:
+        name = origins.get(str(one.where[0]), dotted(one.where)) if one.where else ""
+        is_told = any(f"{name} = " in error.message for error in errors) if name else False
+        if not is_told and not (errors and one.where[:1] == ("base",)):  # which may be what is refused
+            errors.append(InputError((f"{name}: " if name else "") + one.message, remedy))
+    if errors:
+        raise combined(errors)
+    return checked.made
 
 
 def _options(chosen: dict[str, Any], order: Sequence[str], origins: dict[str, str], program: str) -> Iterator[str]:

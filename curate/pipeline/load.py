@@ -42,6 +42,7 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
     consent = _consent(reader, values)
     reading = _captions(reader, values)
     stages = _stages(reader, values, base)
+    stages = [stage.before_training(lambda: _training_options(stages)) for stage in stages]
     options = reader.typed(RunOptions, values.get("run"), ("run",), "run")
     stages, later = _until(reader, values, stages, until)
     destination = output if isinstance(output, str) else ""
@@ -72,6 +73,10 @@ def load(path: Path, settings: Sequence[str] = (), until: str | None = None) -> 
         run=options,
         origins=origins_of(reader, inputs, destination, values.get("concepts") or ()),
     )
+
+
+def _training_options(stages: Sequence[Stage]) -> dict[str, Any]:
+    return {name: value for stage in stages for name, value in stage.training_options().items()}
 
 
 def _until(

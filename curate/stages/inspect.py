@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -62,7 +62,10 @@ class Inspect(DatasetStage):
     """Measure pictures, list those that need editing, and say whether each concept has enough pictures."""
 
     resolution: int = Field(
-        default=1024, ge=64, description="Training resolution. It decides which pictures are too small."
+        default=1024,
+        ge=64,
+        description="Training resolution. It decides which pictures are too small. In a pipeline that trains, its "
+        "default is the resolution of the training.",
     )
     growth: float = Field(
         default=2.0, ge=1, description="Flag pictures that training would enlarge more than this many times."
@@ -105,6 +108,13 @@ class Inspect(DatasetStage):
         pairs = [str(one).partition("=")[::2] for one in given]
         limits = {name.strip(): quality.limit(name.strip(), value.strip() or None) for name, value in pairs}
         return limits if any(limit is not None for limit in limits.values()) else tuple(limits)
+
+    def before_training(self, options: Callable[[], Mapping[str, Any]]) -> Self:
+        """The stage with the training's resolution, the largest of several, where none is given."""
+        if "resolution" in self.model_fields_set or not (given := options().get("resolution")):
+            return self
+        largest = max(given) if isinstance(given, tuple) else given
+        return self.model_copy(update={"resolution": largest})
 
     def parts(self) -> Sequence[Stage]:
         """The measurements, remembered picture by picture, then the judgement."""

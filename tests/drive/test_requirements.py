@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from curate.drive.requirements import check_requirements, with_requirements
+from curate.drive.run import plan
 from curate.drive.session import env_over
 from curate.errors import CurateError, InputError
 from curate.pipeline import PipelineError, load
@@ -64,3 +65,6 @@ def test_a_training_without_any_caption_is_refused_first(tmp_path: Path, stages:
         check_requirements(pipeline.stages, env, pipeline.input)
     # who looks at the dataset before the training may write them then
     check_requirements(pipeline.stages, env, pipeline.input, pauses=True)
+    with pytest.raises(InputError, match="has a caption"):
+        plan(pipeline)
+    assert [row.title for row in plan(pipeline, pauses=True)][-1] == "train"

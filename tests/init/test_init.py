@@ -424,6 +424,22 @@ def test_relative_paths_of_a_kohya_command_are_meant_from_the_shells_folder(
     assert first == f"output_dir loras is meant from {tmp_path}, as there: it became {tmp_path / 'loras'}"
 
 
+def test_all_that_is_wrong_in_a_settings_file_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "k.toml"
+    file.write_text(
+        'pretrained_model_name_or_path = "tiny"\nnetwork_module = "foo.bar"\nnetwork_dim = "abc"\n'
+        'lr_scheduler = "constant"\n'
+        "lr_warmup_steps = 5\nmin_snr_gamma = 5\nlearning_rate = -1\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError) as told:
+        training([str(file)], None)
+    messages = [part.message for part in told.value.parts]
+    for start in ("network_module = 'foo.bar'", "network_dim = 'abc'", "learning_rate = -1"):
+        assert sum(start in message for message in messages) == 1
+    assert len(messages) == len(told.value.parts) == 3
+
+
 def write_flow_model(folder: Path) -> Path:
     """A folder that detection takes for Z-Image, whose name does not say whether it is distilled."""
     folder.mkdir()

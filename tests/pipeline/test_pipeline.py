@@ -477,6 +477,24 @@ def test_conflicts_are_told_beside_wrong_values(place: Path, options: str, messa
 
 
 @pytest.mark.parametrize(
+    ("inspect", "train", "resolution"),
+    [
+        ("inspect", "train: {base: tiny, resolution: 640}", 640),
+        ("inspect", "train: {base: tiny, resolution: [512, 768]}", 768),
+        ("inspect: {resolution: 900}", "train: {base: tiny, resolution: 640}", 900),
+        ("inspect", "train: {base: tiny}", 128),
+        ("inspect", "export", 1024),
+    ],
+)
+def test_pictures_are_inspected_for_the_resolution_of_the_training(
+    place: Path, inspect: str, train: str, resolution: int
+) -> None:
+    text = with_stages("convert", inspect, *([] if train == "export" else ["export"]), train)
+    assert stage(read(place, text), "inspect").resolution == resolution
+    assert stage(read(place, text, until="inspect"), "inspect").resolution == resolution
+
+
+@pytest.mark.parametrize(
     ("stage", "message"),
     [
         ("resize: {max_side: big}", "resize.max_side: must be a whole number, not 'big'"),

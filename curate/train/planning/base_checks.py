@@ -42,7 +42,11 @@ def check_base(options: TrainOptions, base: Traits, place: Path | None, device: 
         lambda: _check_clip_skip(options, outlined),
         lambda: _check_precision(options, own),
         lambda: _check_readers(options, own),
-        lambda: _check_names(options, outlined, build.plan_network(options, outlined)),
+        # with both rates 0 nothing is left to train, as the options' own conflict says
+        lambda: (
+            options.unet_lr == options.text_lr == 0
+            or _check_names(options, outlined, build.plan_network(options, outlined))
+        ),
         lambda: optimizer.check(options),
         lambda: _check_samplers(options, base),
         lambda: _check_storage(options, outlined, device),

@@ -165,6 +165,11 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
     save_file({f"{wrapper}{key}": tensor for key, tensor in flat.items() if key != "tmlp.2.bias"}, file)
     with pytest.raises(InputError, match=r"not a complete network of Krea 2: it lacks 'tmlp\.2\.bias'"):
         load(str(file), True, given)
+    for stack in ("txtfusion.layerwise_blocks", "txtfusion.refiner_blocks"):
+        kept = {f"{wrapper}{key}": tensor for key, tensor in flat.items() if not key.startswith(f"{stack}.")}
+        save_file(kept, file)
+        with pytest.raises(InputError, match=rf"not a complete network of Krea 2: it lacks '{stack}\.0"):
+            load(str(file), True, given)
 
 
 @pytest.mark.parametrize("names", ["auto", "comfyui"])
