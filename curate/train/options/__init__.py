@@ -15,6 +15,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from curate.core.conflicts import check_rules
+from curate.core.options import Options
 from curate.train.options import (
     ai_toolkit,
     base,
@@ -47,6 +48,7 @@ class TrainOptions(
     network.NetworkOptions,
     data.DataOptions,
     base.BaseOptions,
+    Options,
 ):
     """Everything that decides a training run; what is None is settled by the algorithm, the base or the data."""
 
