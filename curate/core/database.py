@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from curate.core.files import disk_errors
-from curate.errors import CurateError, InputError, LockedError, MissingError
+from curate.core.files import disk_errors, full_disk, has_room
+from curate.errors import CurateError, InputError, LockedError
 
 T = TypeVar("T")
 
@@ -56,6 +56,15 @@ CREATE TABLE IF NOT EXISTS painted_masks (
     path TEXT PRIMARY KEY, origin TEXT NOT NULL, key TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS known_run (fingerprint TEXT PRIMARY KEY, told BLOB NOT NULL) WITHOUT ROWID;
 """
+
+_DAMAGED = (
+    "put back a copy of it, if you have one. Otherwise move it away and run again: captions that you edited stay as "
+    "they are, but what you set aside, cropped or moved to another concept has to be done again"
+)
+_UNUSABLE = (
+    "see that its disk is there, works and has room, then run again: what is done is kept. "
+    "Keep the file: it knows what you edited"
+)
 
 
 class Database:
@@ -122,8 +131,10 @@ class Database:
 
     def close(self) -> None:
         """Commits and closes."""
-        self.commit()
-        self._db.close()
+        try:
+            self.commit()
+        finally:
+            self._db.close()
 
     def write(self, sql: str, rows: Iterable[Sequence[Any]], *, changes_runs: bool = True) -> None:
         """Carries out a statement for each row; committed after half a second at the latest, or by `commit`.
@@ -240,17 +251,14 @@ def readable(path: Path, error: sqlite3.Error) -> CurateError:
     """The error of ours for one of SQLite's, told apart by its result code."""
     # errors of Python's module itself, such as a closed connection, have no code
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and not has_room(path)):
+        return full_disk(str(path))
     match code:
-        case sqlite3.SQLITE_FULL:
-            return MissingError(
-                f"the disk is full while writing {path}", "free some space and run again: what is done is kept"
-            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return InputError(f"cannot write the ledger {path}: {error}", "choose an output folder you may write to")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return LockedError(f"another program holds the ledger {path}", "wait for it, or close it, then run again")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return CurateError(f"the ledger {path} is damaged: {error}", _DAMAGED)
         case _:
-            return CurateError(
-                f"the ledger {path} cannot be used: {error}",
-                "if the file is damaged, move it away: the run then starts afresh",
-            )
+            return CurateError(f"the ledger {path} cannot be used: {error}", _UNUSABLE)

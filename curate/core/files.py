@@ -20,6 +20,7 @@ _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
 _BLOCK = 1 << 16
+TOO_LONG = "a file name takes 255 bytes and a path 4,096 (Windows: 260 characters): choose a shorter output folder"
 _NAMES = random.Random()
 """For names of new files. They need not be secret: a file that is there is never opened."""
 _CANNOT_SHARE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
@@ -64,18 +65,41 @@ def disk_errors(what: str) -> Generator[None]:
         if error.errno is None:
             # an encoder's refusal of one picture, not the disk's
             raise
-        where = f"{what}: {error.strerror or error}"
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
-            raise MissingError(
-                f"the disk is full while writing {where}", "free some space and run again: what is done is kept"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
-            raise InputError(f"cannot write {where}", "choose an output folder you may write to") from error
-        if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise InputError(
-                f"cannot write {where}", "a file is in the place of a folder: move it, or choose another folder"
-            ) from error
-        raise CurateError(f"cannot write {where}", "run the same command again to resume") from error
+        raise disk_error(error, what) from error
+
+
+def disk_error(error: OSError, what: str) -> CurateError:
+    """The error of ours for the system's refusal to write `what`."""
+    reason = error.strerror or str(error)
+    if is_full(error):
+        return full_disk(f"{what}: {reason}")
+    where = f"cannot write {what}: {reason}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return InputError(where, "choose an output folder you may write to")
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(where, TOO_LONG)
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return InputError(where, "a file is in the place of a folder: move it, or choose another folder")
+    return CurateError(where, "run the same command again to resume")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system says that a disk, or the user's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+
+
+def full_disk(what: str) -> MissingError:
+    """The error of a disk without room for `what`."""
+    return MissingError(f"the disk is full while writing {what}", "free some space and run again: what is done is kept")
+
+
+def has_room(place: Path) -> bool:
+    """Whether the disk of a file or folder has a megabyte left, or does not say."""
+    with contextlib.suppress(OSError):
+        there = next(one for one in (place, *place.absolute().parents) if one.exists())
+        disk = shutil.disk_usage(there)
+        return disk.total == 0 or disk.free >= 1 << 20  # file systems of the kernel have no size
+    return True
 
 
 def inside(folder: Path) -> Callable[[Path | str], str]:

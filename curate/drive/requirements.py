@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curate.core.conflicts import RightOptions, UnknowableError
+from curate.core.files import has_room
 from curate.core.findings import combined
 from curate.core.stage import Env, Stage
 from curate.drive.session import env_over
@@ -18,9 +18,6 @@ from curate.images import masks, may_be_picture
 from curate.pipeline import PipelineError, RunOptions
 from curate.scan import list_pictures
 from curate.storage import backend_missing, local_archives
-
-ROOM = 1 << 20
-"""Bytes that must be free where a run writes; less holds not even the ledger."""
 
 
 def check_requirements(
@@ -146,11 +143,5 @@ def _output(output: Path) -> Iterator[CurateError]:
         yield InputError(f"cannot write to {output}: {place} is a file", remedy)
     elif not os.access(place, os.W_OK | os.X_OK):
         yield InputError(f"cannot write to {output}: no permission to write to {place}", remedy)
-    elif _is_full(place):
+    elif not has_room(place):
         yield MissingError(f"the disk is full where {output} is to be", f"free some space, or {remedy}")
-
-
-def _is_full(place: Path) -> bool:
-    disk = shutil.disk_usage(place)
-    # file systems of the kernel have no size
-    return disk.total > 0 and disk.free < ROOM

@@ -26,7 +26,7 @@ from curate.core.store import LEDGER, SUMMARY, Store
 from curate.core.summary_file import write_summary
 from curate.drive.known_run import KnownRun, Recorder
 from curate.drive.process_state import process_state
-from curate.errors import Interrupted, interruption
+from curate.errors import CurateError, Interrupted, interruption
 from curate.executors.local import choose
 from curate.executors.pool import POOL
 from curate.images import PICTURE_FILES
@@ -149,7 +149,8 @@ def carry_out(job: Job, work: Callable[[Session], Completion]) -> Result:
                 raise interruption() from None
             raise
         except BaseException:
-            close("failed", None)
+            with contextlib.suppress(CurateError):  # a full disk, which the first error tells of
+                close("failed", None)
             raise
         result = Result(close("done", done), done.manifest, done.findings)
         if done.fingerprint and recorder.events is not None and not store.written_to and not stop():

@@ -36,14 +36,19 @@ class EventLog:
         line = json.dumps({"time": time, "event": type(event).__name__, **fields}, separators=(",", ":"))
         with disk_errors(str(self._path)):
             file = self._file or self._open()
-            file.write(line.encode("ascii") + b"\n")
-            file.flush()
+            try:
+                file.write(line.encode("ascii") + b"\n")
+                file.flush()
+            except OSError:
+                self.close()  # what its buffer holds would come before the next line
+                raise
 
     def close(self) -> None:
         """Closes the file; a later event opens it again."""
-        if self._file:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file:
+            with disk_errors(str(self._path)):
+                file.close()
 
     def _open(self) -> BinaryIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,7 +98,7 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_ledger_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / ".curate").mkdir()
     (tmp_path / ".curate/ledger.sqlite").write_bytes(b"this is no database at all, " * 100)
-    with pytest.raises(CurateError, match=r"ledger .*ledger\.sqlite cannot be used.*\n.*move it away"):
+    with pytest.raises(CurateError, match=r"ledger .*ledger\.sqlite is damaged.*\n.*captions that you edited stay"):
         Store(tmp_path)
 
 
@@ -176,11 +178,26 @@ def test_a_full_disk_is_told_from_damage(tmp_path: Path) -> None:
     assert isinstance(error, MissingError) and "the disk is full while writing" in error.message
 
 
+def test_the_disk_refuses_the_ledger_as_it_is_full_or_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = sqlite3.OperationalError("disk I/O error")  # also where the file beside the ledger cannot grow
+    refused.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    failing = readable(tmp_path / "ledger.sqlite", refused)
+    assert not isinstance(failing, MissingError) and "what is done is kept. Keep the file" in failing.remedy
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(total=1 << 30, free=0)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    full = readable(tmp_path / "ledger.sqlite", refused)
+    assert isinstance(full, MissingError) and "the disk is full while writing" in full.message
+    assert "move" not in str(full) + str(failing)
+
+
 def test_a_name_with_full_in_it_is_no_full_disk(tmp_path: Path) -> None:
     folder = tmp_path / "full disk readonly"
     (folder / ".curate").mkdir(parents=True)
     (folder / ".curate/ledger.sqlite").write_bytes(b"no database " * 400)
-    with pytest.raises(CurateError, match="cannot be used"):
+    with pytest.raises(CurateError, match="is damaged"):
         Store(folder)
 
 

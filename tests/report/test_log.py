@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.events import Note, RecordDone, TrainStep
-from curate.errors import InputError
+from curate.errors import InputError, MissingError
 from curate.report.log import EventLog
 from curate.report.pace import Pace
 from curate.report.text import listed, pace, span, visible
@@ -43,6 +43,16 @@ def test_lines_are_on_disk_before_the_file_is_closed(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log.tell(Note("info", "a"))
     assert len(lines(tmp_path / "events.jsonl")) == 1
+    log.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told_of_once(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    log = EventLog(tmp_path / "events.jsonl")
+    for _ in range(2):
+        with pytest.raises(MissingError, match="the disk is full"):
+            log.tell(Note("info", "a"))
     log.close()
 
 
