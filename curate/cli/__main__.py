@@ -9,6 +9,11 @@ import sys
 
 def main() -> None:
     """The console script."""
+    from curate.cli.interpreter import restart_in_utf8
+    from curate.cli.standard_streams import fill_descriptors
+
+    restart_in_utf8()
+    fill_descriptors()
     from curate.executors.early_start import start_early
 
     start_early(sys.argv[1:])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from curate.cli import check, doctor, folders, init, pipeline, review, sample
+from curate.cli import check, doctor, folders, init, interpreter, pipeline, review, sample, standard_streams
 from curate.cli.addresses import refuse_addresses
 from curate.cli.help import Group, command_class
 from curate.cli.refusal import Refusal
 from curate.core import registry
+from curate.core.files import disk_error, is_full
 from curate.diffusion.library_logging import silence_bitsandbytes
 from curate.errors import CurateError, Interrupted, unloadable
 
@@ -116,6 +114,14 @@ def _only_listed() -> None:
     raise AssertionError("a command that is called is mounted itself")
 
 
+def _unexpected(error: OSError) -> CurateError:
+    """The error of ours for one of the system's that nobody looked for: a file that vanished, a disk that fails."""
+    where = f": {error.filename}" if error.filename else ""
+    return CurateError(
+        f"{error.strerror or error}{where}", "run the same command again; --traceback shows where this came from"
+    )
+
+
 def _known() -> set[str]:
     own = {command.name or "" for command in app.registered_commands} | {
         group.name or "" for group in app.registered_groups
@@ -128,14 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in given
     given = [a for a in given if a != "--traceback"]
-    if sys.stderr is None:  # closed by the caller, as cron does
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 – for the rest of the process
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    standard_streams.prepare()
     silence_bitsandbytes()  # libraries import it unasked, with whatever reads a model first
     refused = Refusal("--json" in given, show_traceback)
     try:
+        interpreter.check()
         if given == ["--version"]:  # typer loads pydantic to read any argument but --help
             _print_version()
             return
@@ -144,17 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(args=given, prog_name="curate", standalone_mode=False)
         if code == 130:  # typer takes Ctrl-C where the command does not, and says nothing
             raise KeyboardInterrupt
+        sys.stdout.flush()
     except (CurateError, ImportError) as error:
         known = unloadable(error) if isinstance(error, ImportError) else error
         refused.end(known.exit_code, known.message, known.remedy)
     except KeyboardInterrupt:
         known = Interrupted("stopped", "run the same command again")  # whatever the command keeps
         refused.end(known.exit_code, known.message, known.remedy)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
     except OSError as error:
-        refused.end(1, f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        known = disk_error(error, str(error.filename or "a file")) if is_full(error) else _unexpected(error)
+        refused.end(known.exit_code, known.message, known.remedy)
     except Exception as error:
         if type(error).__name__ == "Abort":  # a question was answered by the end of the input
             refused.end(1, "aborted")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from typing import Any, NoReturn
 
+from curate.cli import standard_streams
 from curate.cli.results import print_json
 
 
@@ -30,10 +32,11 @@ class Refusal:
         raise SystemExit(error.exit_code) from None
 
     def _json(self, code: int, message: str, remedy: str) -> None:
-        if self._as_json and sys.stdout is not None:
+        if self._as_json and standard_streams.can_print():
             status = {130: "interrupted", 2: "refused", 3: "refused"}.get(code, "failed")
             row = {"status": status, "error": message, "remedy": remedy, "exit_code": code}
-            print_json(row)
+            with contextlib.suppress(OSError):  # a full disk, or nobody reads it: the message on stderr tells
+                print_json(row)
 
 
 def say(message: str) -> None:

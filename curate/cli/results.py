@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from curate.errors import InputError
 
 if TYPE_CHECKING:
     from curate.core.events import Event
@@ -74,8 +71,6 @@ def close(result: Result, as_json: bool, strict: bool) -> None:
 
     if drive.is_further_process():
         return
-    if as_json and sys.stdout is None:
-        raise InputError("the result cannot be printed: standard output is closed")
     if as_json:
         print_json(result.figures | ({"findings": result.findings.data} if result.findings else {}))
     elif result.findings:
