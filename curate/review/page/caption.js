@@ -2,7 +2,7 @@
 
 import { isConflict, post } from "./api.js";
 import { resolveConflict } from "./conflict.js";
-import { fail, notice } from "./notices.js";
+import { dropActions, fail, notice } from "./notices.js";
 import { quietly, refresh } from "./store.js";
 
 const OWN_MS = 5000;
@@ -14,10 +14,15 @@ export const shownCaption = (id) => known.get(id);
 export const showCaption = (id, text) => known.set(id, text);
 
 // What changes now was done here: no news for the person.
-export const ownChange = () => { changedAt = performance.now(); };
+export function ownChange() {
+  changedAt = performance.now();
+  dropActions();
+}
+
 export const isOwnChange = () => performance.now() - changedAt < OWN_MS;
 
-// Gives "saved", "same" (there was nothing to change), "disk" (another text is on disk, and the person kept it) or "failed".
+// Gives "saved", "same" (there was nothing to change), "disk" (another text is on disk, and the person kept it),
+// "open" (the person did not decide) or "failed".
 export async function editCaption(id, body) {
   await deciding;
   let answer;
@@ -48,6 +53,7 @@ async function decide(id, disk, body) {
     fail(error);
     return "failed";
   }
+  if (choice === "open") return choice;
   known.set(id, disk);
   if (choice === "mine") return editCaption(id, body);
   ownChange();

@@ -8,7 +8,7 @@ export const EMPTY = Object.freeze({
 });
 
 export const SORTS = {
-  name: ["Name", (row) => row.id.toLowerCase()],
+  name: ["Name", (row) => `${row.concept}/${row.id.slice(row.id.indexOf("/") + 1)}`.toLowerCase()],
   score: ["Quality score", (row) => row.score],
   size: ["Size in pixels", (row) => (row.width === null ? null : row.width * row.height)],
   sharpness: ["Sharpness", (row) => row.sharpness],
@@ -39,8 +39,8 @@ export function format(filter, id = "") {
 
 export const isEmpty = (filter) => format({ ...filter, sort: "name", down: "" }) === "";
 
-// The kind of a reason: what stands before the colon.
-export const reasonKind = (reason) => reason.split(/[:(]/, 1)[0].trim();
+// The kind of a reason: what stands before the colon, without the name of the picture that a duplicate is of.
+export const reasonKind = (reason) => (/^(?:near )?duplicate(?= of )/.exec(reason) ?? reason.split(/[:(]/, 1))[0].trim();
 
 // "76-": at least 76 tokens; "-10": at most 10; "20-40": both ends count.
 export function range(text) {

@@ -54,6 +54,9 @@ export function startFilters(first, change) {
   document.getElementById("sorting").append(labelled("Sort", fields.sort), fields.down);
   fields.sort.parentNode.classList.add("inline");
   toggleButton.addEventListener("click", () => toggleFilters());
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) toggleFilters(false); // on a small screen it covers the grid
+  });
   store.addEventListener("change", show);
   show();
 }

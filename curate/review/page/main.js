@@ -61,15 +61,17 @@ function showMessages() {
 
 function showSelection() {
   const count = selectedCount();
-  const hidden = count - selectedInSight().length;
+  const inSight = selectedInSight();
+  const hidden = count - inSight.length;
   const bar = byId("selection");
   bar.hidden = !count;
   const off = { disabled: hidden === count };
+  const none = (is) => ({ "data-need": "aside", disabled: !inSight.some((id) => is(state.pictures.get(id).aside)) });
   const text = `${counted(count, "picture")} selected${hidden ? ` (${hidden.toLocaleString("en")} hidden by the filter: left alone)` : ""}`;
   bar.replaceChildren(
     el("span", {}, text),
-    button("Edit tags", () => openBulk(selectedInSight()), off), button("Set aside", () => setAside(selectedInSight()), { "data-need": "aside", ...off }),
-    button("Bring back", () => bringBack(selectedInSight()), { "data-need": "aside", ...off }),
+    button("Edit tags", () => openBulk(selectedInSight()), off), button("Set aside", () => setAside(selectedInSight()), none((aside) => aside === null)),
+    button("Bring back", () => bringBack(selectedInSight()), none((aside) => aside !== null)),
     button("Another concept", () => moveToConcept(selectedInSight()), { "data-need": "concept", ...off }),
     button("Clear", clearSelection, { class: "quiet" }));
   if (text !== selectionSaid) announce(count ? text : "Nothing selected");

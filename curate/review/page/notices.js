@@ -13,13 +13,17 @@ export function announce(text) {
   live.textContent = text;
 }
 
+// A line's "Undo" takes back the last change, whatever the line says: after the next change it would be another one.
+export function dropActions() {
+  list.querySelectorAll(".action").forEach((one) => one.remove());
+}
+
 // `action` is a pair: the button's text and what it runs.
 export function notice(text, { kind = "done", action = null } = {}) {
   const close = () => line.remove();
   const line = el("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, el("span", {}, text));
   if (action) {
-    // it takes back the last change, whatever the line says: only the newest line may offer it
-    list.querySelectorAll(".action").forEach((one) => one.remove());
+    dropActions();
     line.append(button(action[0], () => { close(); action[1](); }, { class: "action" }));
   }
   line.append(button("×", close, { class: "quiet", "aria-label": "Close the message" }));

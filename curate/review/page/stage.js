@@ -137,7 +137,7 @@ export class Stage {
     this.canvas.width = Math.round(clientWidth * devicePixelRatio);
     this.canvas.height = Math.round(clientHeight * devicePixelRatio);
     if (this.fitted) this.fit();
-    else this.draw();
+    this.draw(); // at once: a new size empties the canvas
   }
 
   redraw() {

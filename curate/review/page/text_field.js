@@ -4,7 +4,7 @@ import { editCaption } from "./caption.js";
 import { el } from "./dom.js";
 import { state } from "./store.js";
 
-const STATES = { saved: "saved", disk: "", failed: "not saved" };
+const STATES = { saved: "saved", disk: "", open: "not saved: the caption changed on disk", failed: "not saved" };
 const UNSAVED = "not saved yet: Ctrl+Enter saves";
 
 export class TextField {

@@ -189,7 +189,9 @@ def test_many_are_set_aside_and_brought_back(page: Page, project: Project) -> No
     page.type("silk,")
     expect(page.find("#count")).to_have_text("2 of 8 pictures")
     page.find("#grid").focus()
-    page.keys("Control+a", "x")
+    page.keys("Control+a")
+    expect(page.find("#selection button", has_text="Bring back")).to_be_disabled()
+    page.keys("x")
     said(page, "Set aside: 2 pictures")
     assert changed(before, project.files()) == {f"1_robe/r{i}.{kind}" for i in range(2) for kind in ("png", "txt")}
     page.find("#filters button", has_text="Clear").press("Enter")
