@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -84,7 +85,7 @@ class LoraFile:
         """What the file is called without its ending; a folder's name where PEFT calls all files alike."""
         return self.path.stem if self.path.is_file() and self.path.name not in IN_FOLDERS else folder_name(self.path)
 
-    @property
+    @cached_property
     def dtypes(self) -> Counter[str]:
         """Types of the factors, by how many numbers have them."""
         counts: Counter[str] = Counter()

@@ -33,7 +33,7 @@ def test_a_killed_grid_is_completed_to_the_same_bytes(curate: Curate, start: Sta
     curate("run", pipeline(tmp_path, raw, stages=STAGES + TRAIN))
     prepared, whole, parts = tmp_path / "prepared", tmp_path / "whole", tmp_path / "parts"
     # the second picture takes so long that the kill comes before the third
-    prompts = ("--prompt", "zwx dog --s 2", "--prompt", "blue robe --s 150", "--prompt", "hat --s 2")
+    prompts = ("--prompt", "zwx dog --s 2", "--prompt", "blue robe --s 60", "--prompt", "hat --s 2")
     size = ("--width", "64", "--height", "64", "--device", "cpu", "--checkpoints", "1")
     command = ("grid", prepared, *prompts, *size)
     curate(*command, "-o", whole)

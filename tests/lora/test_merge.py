@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_a_single_file_is_scaled_exactly(form: str, tmp_path: Path) -> None:
     whole, half = tmp_path / "whole", tmp_path / "half"
     into("tiny", whole, path)
     into("tiny", half, twice.path)
-    base, full, found = weights("tiny"), weights(whole), weights(half)
+    base, full, found = tiny_weights(), weights(whole), weights(half)
     assert all(torch.allclose(found[key], base[key] - 0.5 * (full[key] - base[key]), atol=1e-5) for key in base)
     kinds = [weighted(str(p)).file for p in (path, twice.path)]
     assert all(kinds[0].algorithm(layer) == kinds[1].algorithm(layer) for layer in kinds[0].layers)
@@ -139,6 +140,11 @@ def test_loras_that_cancel_each_other(tmp_path: Path) -> None:
     assert {layer.partition("_text")[0] for layer in changes(done.path)} == {"lora_te"}
 
 
+@functools.cache
+def tiny_weights() -> dict[str, Tensor]:
+    return weights("tiny")
+
+
 def weights(folder: Path | str) -> dict[str, Tensor]:
     found = load(str(folder), True)
     return {f"{part}.{k}": v for part, model in found.parts.items() for k, v in model.state_dict().items()}
@@ -150,7 +156,7 @@ def test_a_base_with_every_algorithm(form: str, tmp_path: Path) -> None:
     path = lora(tmp_path / "a.safetensors", "tiny", form)
     into("tiny", tmp_path / "base", path)
     into("tiny", tmp_path / "half", f"{path}:0.5")
-    plain, whole, half = weights("tiny"), weights(tmp_path / "base"), weights(tmp_path / "half")
+    plain, whole, half = tiny_weights(), weights(tmp_path / "base"), weights(tmp_path / "half")
     moved = [key for key in plain if not torch.equal(plain[key], whole[key])]
     assert moved
     for key in plain:

@@ -20,9 +20,18 @@ from tests.lora.helpers import PLAIN, apart, changes, lora
 
 
 def resized(source: Path, target: Path, recipe: str, base: Path | None = None, precision: str = "fp32") -> Resized:
-    weights = None if base is None else BaseWeights.open(str(base), True)
-    (done,) = resize([weighted(str(source))], [parse(recipe)], [target], weights, precision)
+    (done,) = all_resized(source, target.parent, {target.name: recipe}, base, precision)
     return done
+
+
+def all_resized(
+    source: Path, place: Path, recipes: dict[str, str], base: Path | None = None, precision: str = "fp32"
+) -> list[Resized]:
+    """One file for each recipe, by name; the source's singular values are computed once."""
+    weights = None if base is None else BaseWeights.open(str(base), True)
+    targets = [place / name for name in recipes]
+    chosen = [parse(recipe) for recipe in recipes.values()]
+    return list(resize([weighted(str(source))], chosen, targets, weights, precision))
 
 
 @pytest.mark.parametrize(("form", "family"), [*((form, "sd1") for form in PLAIN), ("locon", "sd2"), ("lokr", "sdxl")])
@@ -63,8 +72,9 @@ def test_thresholds_count_as_formulas_on_a_full_svd_do(bases: dict[str, Path], t
             {n: 0.5 * spectral[n] + 0.5 * log10(sum(weights[n].shape)) for n in own}, -2.0,
         ),
     }  # fmt: skip
-    for number, (recipe, (reference, threshold)) in enumerate(cases.items()):
-        done = resized(source, tmp_path / f"{number}.safetensors", recipe, bases["sdxl"])
+    recipes = {f"{number}.safetensors": recipe for number, recipe in enumerate(cases)}
+    results = all_resized(source, tmp_path, recipes, bases["sdxl"])
+    for done, (recipe, (reference, threshold)) in zip(results, cases.items(), strict=True):
         wanted = layer_ranks(deltas, reference, threshold)
         assert {row.layer: row.kept for row in done.rows} == wanted, recipe
         assert 0 < sum(wanted.values()) < sum(row.rank for row in done.rows), recipe
@@ -85,6 +95,17 @@ def test_subspace_compares_with_what_the_base_does_there(bases: dict[str, Path],
             assert float((results[layer] - kept).norm()) < 1e-5 * float(delta.norm())
 
 
+@pytest.fixture(scope="module")
+def plain(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lora(tmp_path_factory.mktemp("plain") / "a.safetensors", bases["sd1"])
+
+
+@pytest.fixture(scope="module")
+def decomposed(plain: Path) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """The SVD of each layer's change."""
+    return {n: tuple(torch.linalg.svd(d.double(), full_matrices=False)) for n, d in changes(plain).items()}
+
+
 @pytest.mark.parametrize(
     ("recipe", "count"),
     [
@@ -95,14 +116,15 @@ def test_subspace_compares_with_what_the_base_does_there(bases: dict[str, Path],
         ("sum=0.9,rank=3", lambda s: min(3, int((s.cumsum(0) / s.sum() < 0.9).sum()) + 1)),
     ],
 )
-def test_shares_of_each_layer(recipe: str, count: object, bases: dict[str, Path], tmp_path: Path) -> None:
+def test_shares_of_each_layer(
+    recipe: str, count: object, plain: Path, decomposed: dict[str, tuple[Tensor, Tensor, Tensor]], tmp_path: Path
+) -> None:
     assert callable(count)
-    source = lora(tmp_path / "a.safetensors", bases["sd1"])
-    done = resized(source, tmp_path / "b.safetensors", recipe)
-    deltas, results = changes(source), changes(done.path)
+    done = resized(plain, tmp_path / "b.safetensors", recipe)
+    results = changes(done.path)
     dropped = whole = 0.0
     for row in done.rows:
-        u, s, vh = torch.linalg.svd(deltas[row.layer].double(), full_matrices=False)
+        u, s, vh = decomposed[row.layer]
         s = s[:6]
         assert row.kept == count(s), row
         best = (u[:, : row.kept] * s[: row.kept]) @ vh[: row.kept]
@@ -127,16 +149,18 @@ def test_convolutions_have_a_rank_of_their_own(bases: dict[str, Path], tmp_path:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32", "bf16"])
-@pytest.mark.parametrize("kilobytes", [120, 200, 301])
-def test_a_size_is_kept_and_used(precision: str, kilobytes: int, bases: dict[str, Path], tmp_path: Path) -> None:
+def test_a_size_is_kept_and_used(precision: str, bases: dict[str, Path], tmp_path: Path) -> None:
     source = lora(tmp_path / "a.safetensors", bases["sd1"])
-    recipe = f"fro_ckpt=1,size={kilobytes / 1024}"
-    done = resized(source, tmp_path / "b.safetensors", recipe, bases["sd1"], precision)
-    assert done.size == done.path.stat().st_size <= kilobytes * 1024
-    assert done.size > kilobytes * 1024 - 6000  # room for the header's words, and less than one rank
+    sizes = [kilobytes * 1024 for kilobytes in (120, 200, 301)]
+    recipes = {f"{size}.safetensors": f"fro_ckpt=1,size={size / (1 << 20)}" for size in sizes}
+    results = all_resized(source, tmp_path, recipes, bases["sd1"], precision)
+    for size, done in zip(sizes, results, strict=True):
+        assert done.size == done.path.stat().st_size <= size
+        assert done.size > size - 6000  # room for the header's words, and less than one rank
     # what is kept scores higher than what is dropped
-    thr = resized(source, tmp_path / "c.safetensors", f"fro_ckpt=1,thr={done.threshold}", bases["sd1"], precision)
-    assert [row.kept for row in thr.rows] == [row.kept for row in done.rows]
+    recipes = {f"{n}.safetensors": f"fro_ckpt=1,thr={done.threshold}" for n, done in enumerate(results)}
+    for thr, done in zip(all_resized(source, tmp_path, recipes, bases["sd1"], precision), results, strict=True):
+        assert [row.kept for row in thr.rows] == [row.kept for row in done.rows]
 
 
 def test_sizes_are_as_computed(bases: dict[str, Path], tmp_path: Path) -> None:

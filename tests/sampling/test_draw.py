@@ -91,8 +91,14 @@ def test_a_batch_equals_its_pictures_one_by_one(bases: dict[str, Path], family: 
         # rounding depends on a batch's size; latents of these random weights reach 20
         assert difference(made.latents([one])[0], together[number]) < 1e-4 * float(together.abs().max())
     assert difference(together[0], together[3]) > 0.1
-    drawn = made.draw(four)
-    assert all(np.abs(a.astype(int) - made.draw([one])[0]).max() <= 1 for a, one in zip(drawn, four, strict=True))
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_pixels_of_a_batch_equal_its_pictures_one_by_one(bases: dict[str, Path], family: str) -> None:
+    made = drawing(base(bases[family]))
+    three = [replace(DOG, prompt=text, seed=seed) for seed, text in enumerate(("a dog", "a red robe, night", ""))]
+    drawn = made.draw(three)
+    assert all(np.abs(a.astype(int) - made.draw([one])[0]).max() <= 1 for a, one in zip(drawn, three, strict=True))
 
 
 def test_batches_hold_pictures_of_one_shape() -> None:
