@@ -177,7 +177,7 @@ def is_riddle(name: str) -> bool:
         (r"\b(MAX_IMAGE_PIXELS|LOAD_TRUNCATED_IMAGES|READ_LIBTIFF)\b[^=\n]* = ", {"decode/pillow_settings"}),
         (r"TIFFSet\w+Handler", {"decode/pillow_settings"}),
         (r"\bgc\.(set_threshold|disable|freeze)\(", {"core/garbage"}),
-        (r"signal\.signal\(", {"drive/process_state", "executors/worker_process", "executors/ray"}),
+        (r"signal\.signal\(", {"cli/termination", "drive/process_state", "executors/worker_process", "executors/ray"}),
         (r"_dynamo\.config\.\w+ = ", {"runtime/compile"}),
         (r"torch\.(set_num_threads|use_deterministic_algorithms)\(", {"diffusion/device"}),
         (r"os\.umask\(|os\.chdir\(|setlocale\(|setNumThreads\(|os\.environ\[[^]]*\] = ", {"executors/ray_worker"}),

@@ -12,6 +12,7 @@ from curate.cli import check, doctor, folders, init, interpreter, pipeline, revi
 from curate.cli.addresses import refuse_addresses
 from curate.cli.help import Group, command_class
 from curate.cli.refusal import Refusal
+from curate.cli.termination import termination_as_interrupt
 from curate.core import registry
 from curate.core.files import disk_error, is_full
 from curate.diffusion.library_logging import silence_bitsandbytes
@@ -144,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         refuse_addresses(given)
         _mount(given)
-        code = app(args=given, prog_name="curate", standalone_mode=False)
+        with termination_as_interrupt():
+            code = app(args=given, prog_name="curate", standalone_mode=False)
         if code == 130:  # typer takes Ctrl-C where the command does not, and says nothing
             raise KeyboardInterrupt
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import sqlite3
@@ -156,8 +157,17 @@ class Database:
             self._db.executemany(sql, itertools.chain(first, each))
         except sqlite3.Error as error:
             raise readable(self.path, error) from error
+        except BaseException:
+            self._roll_back()  # to what a kill would have left: not some of the rows
+            raise
         if time.monotonic() - self._since > 0.5:
             self.commit()
+
+    def _roll_back(self) -> None:
+        """Forgets what was written since the last commit."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query."""

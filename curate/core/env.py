@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
@@ -57,6 +57,7 @@ class Env:
     concepts  what the user said about each concept
     store     the ledger of the folder being written (driver only)
     stop      asked between units of work: True once the user wants to stop (driver only)
+    interruptible  around work that ends at once when the user wants to stop, as a kill would end it (driver only)
     training  options of the training that follows, for files by which other programs train the same (driver only)
     sources   what gets source pictures on a machine that does not see the copies of them
     new_files files that were added to the ledger folder and wait for the disk; None where each is waited for at once
@@ -71,6 +72,7 @@ class Env:
     concepts: Mapping[str, Concept] = field(default_factory=dict[str, Concept])
     store: Store | None = None
     stop: Callable[[], bool] | None = None
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sources: Sources | None = None
     held: dict[str, Pixels] = field(default_factory=dict[str, Pixels])
@@ -137,4 +139,5 @@ class Env:
         return self.stop is not None and self.stop()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "stop": None, "store": None, "held": {}, "new_files": None}
+        left_out = {"stop": None, "interruptible": nullcontext, "store": None, "held": {}, "new_files": None}
+        return {**self.__dict__, **left_out}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -60,8 +61,11 @@ class Runner:
         Raises Interrupted once the user stops, CurateError where the run cannot go on.
         """
         for group in passes(stages):
-            whole = isinstance(group, DatasetStage)
-            manifest = self._dataset(group, manifest) if whole else self._records(group, manifest)
+            if isinstance(group, DatasetStage):
+                with nullcontext() if group.finishes_steps else self.env.interruptible():
+                    manifest = self._dataset(group, manifest)
+            else:
+                manifest = self._records(group, manifest)
             self.store.commit()
             if self.env.stopping():
                 raise interruption()
@@ -154,8 +158,9 @@ class Runner:
         return prepared.key(record, self._settings(prepared.stage, record.concept))
 
     def _records(self, group: Sequence[RecordStage], manifest: Manifest) -> Manifest:
-        chain = [self._prepare(stage) for stage in group]
-        progress = self._recall(chain, manifest)
+        with self.env.interruptible():
+            chain = [self._prepare(stage) for stage in group]
+            progress = self._recall(chain, manifest)
         meters = [
             StageMeter(p.stage, level, progress, self.tell)
             for level, p in enumerate(chain)
@@ -163,8 +168,7 @@ class Runner:
         ]
         failures: list[str] = []
         if todo := progress.open_count():
-            work = ((i, record) for i, record in enumerate(progress.known) if progress.is_open(i))
-            for outcome in self.choose(chain, todo).map(chain, work, self.env):
+            for outcome in self.choose(chain, todo).map(chain, self._open_records(progress), self.env):
                 record = progress.known[outcome.index]
                 if outcome.error:
                     failures.append(outcome.error)
@@ -184,7 +188,16 @@ class Runner:
             raise CurateError(
                 f"{group[0].display_name} failed on all {len(failures)} pictures; the first: {failures[0]}"
             )
-        return progress.gather()
+        with self.env.interruptible():
+            return progress.gather()
+
+    def _open_records(self, progress: Progress) -> Iterator[tuple[int, Record]]:
+        """The records that are open, by number; there are no more once the user wants to stop."""
+        for number, record in enumerate(progress.known):
+            if progress.is_open(number):
+                yield number, record
+            elif number % _TOGETHER == 0 and self.env.stopping():
+                return
 
     def _keep(self, chain: Sequence[Prepared], record: Record, outcome: Outcome) -> tuple[Record, ...]:
         """Remembers what each step made of the record; in-memory pictures are named by the step that made them."""
@@ -224,8 +237,9 @@ class Runner:
 
     def _dataset(self, stage: DatasetStage, manifest: Manifest) -> Manifest:
         present = _present(manifest)
-        key = self._dataset_key(stage, manifest)
-        recalled = self._recall_dataset(stage, manifest, key)
+        with self.env.interruptible():
+            key = self._dataset_key(stage, manifest)
+            recalled = self._recall_dataset(stage, manifest, key)
         begun = time.perf_counter()
         made = stage.recall_or_run(
             manifest,

@@ -200,6 +200,11 @@ class RecordStage(Stage):
 class DatasetStage(Stage):
     """Needs all records at once: scan, dedupe, balance, export, train."""
 
+    finishes_steps: ClassVar[bool] = False
+    """Whether it asks `env.stopping` between its steps, and finishes the one in hand, as a training does that saves.
+
+    Any other ends at once when the user wants to stop, so it must leave no more behind than a kill would."""
+
     @abstractmethod
     def run(self, manifest: Manifest, env: Env, tell: Listener) -> Manifest:
         """Returns the manifest with changed records; only `writes` may differ."""

@@ -165,9 +165,11 @@ def _measured(
         env = env_over(store.folder, whole.root, run, {}, store, stop)
         runner = Runner(store, env, lambda chain, todo: choose_executor(run.workers, chain, todo, POOL), tell)
         try:
-            pictures = _run(runner, [MeasurePicture()], _records(store, {p.name: p.path for p in whole.pictures}))
-            pictures = runner.run([search], pictures)
-            drawn = _run(runner, [MeasureMask()], _records(store, {m.name: m.path for m in whole.masks}))
+            with stop.interruptible():
+                pictures = _records(store, {p.name: p.path for p in whole.pictures})
+                drawn = _records(store, {m.name: m.path for m in whole.masks})
+            pictures = runner.run([search], _run(runner, [MeasurePicture()], pictures))
+            drawn = _run(runner, [MeasureMask()], drawn)
         finally:
             POOL.close()
             store.commit()

@@ -141,28 +141,35 @@ def _work(c: Command, session: Session) -> Completion:
         tell(Note("info", f"{c.source} is read-only: curate keeps its own files in {store.root}"))
     if c.out is None and not c.dry_run:
         undo_unfinished(c.source, store, tell)
-    recognized = _records(c, session)
-    session = session.with_concepts(of_folders(c.concepts, recognized.manifest, c.source, tell))
-    env = session.env
-    manifest, instructions = _instructed(c, session, recognized)
-    selected = select(manifest, c.only, c.source)
-    before = Manifest(r for r in manifest if r.key in selected)
-    c.stage.check_records(before, env, tell)
-    known = known_before(store, instructions)
-    stages = with_transforms([c.stage], instructions.transforms)
+    with session.env.interruptible():
+        recognized = _records(c, session)
+        session = session.with_concepts(of_folders(c.concepts, recognized.manifest, c.source, tell))
+        manifest, instructions = _instructed(c, session, recognized)
+        selected = select(manifest, c.only, c.source)
+        before = Manifest(r for r in manifest if r.key in selected)
+        c.stage.check_records(before, session.env, tell)
+        known = known_before(store, instructions)
+        stages = with_transforms([c.stage], instructions.transforms)
     # export changes no record: what it would write follows from them
     after = before if c.dry_run and isinstance(c.stage, Export) else session.runner.run(stages, before)
-    report_left_out(after, tell)
-    report_done(instructions, known, after, tell)
-    if "tags" in c.stage.writes and c.stage.name != "trigger":
-        after = triggers_first(before, after)
-    final = merge(manifest, after, selected)
+    with session.env.interruptible():
+        report_left_out(after, tell)
+        report_done(instructions, known, after, tell)
+        if "tags" in c.stage.writes and c.stage.name != "trigger":
+            after = triggers_first(before, after)
+        return _completion(c, session, manifest, after, merge(manifest, after, selected), instructions.concepts)
+
+
+def _completion(
+    c: Command, session: Session, manifest: Manifest, after: Manifest, final: Manifest, moved: Mapping[str, str]
+) -> Completion:
+    """Writes what the command made, or says what it would write; `moved` are the concepts that pictures go to."""
+    store, env = session.store, session.env
     if c.dry_run:
         final = folder.with_edits(final, store.edits(), store.removed())
-        moved = instructions.concepts
         return Completion(final, findings=preview(c.stage, c.source, c.out, env, store, manifest, final, moved))
     if not adds_only(type(c.stage)) and not isinstance(c.stage, Export):
-        _publish(c, session, manifest, final, instructions.concepts)
+        _publish(c, session, manifest, final, moved)
     if c.out is not None and not c.stage.read_only:
         folder.keep_sources(manifest, store)
     # in a folder of the user's own the next command would write again, which is for the user to ask for

@@ -6,14 +6,40 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import FrameType
 
 from curate.core.events import Listener, Note
 from curate.core.garbage import rare_collections
 
-Stop = Callable[[], bool]
-"""True once the user asked to stop."""
+
+class Stop:
+    """Says whether the user asked to stop. What is `interruptible` ends where it is when the user asks."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._interruptible = 0
+
+    def __call__(self) -> bool:
+        """True once the user asked."""
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Notes that the user asks. Raises KeyboardInterrupt where the work is interruptible."""
+        self._asked.set()
+        if self._interruptible:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Generator[None]:
+        """Around long work that a kill may end too: KeyboardInterrupt anywhere in it, or at its start."""
+        self._interruptible += 1
+        try:
+            if self():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interruptible -= 1
 
 
 @contextlib.contextmanager
@@ -25,26 +51,26 @@ def process_state(tell: Listener) -> Generator[Stop]:
 
 @contextlib.contextmanager
 def stop_signals(tell: Listener | None = None) -> Generator[Stop]:
-    """The first Ctrl-C or SIGTERM asks to stop after the work in hand.
+    """The first Ctrl-C or SIGTERM asks to stop after the work in hand, or at once where that is interruptible.
 
     With `tell` that is announced, and the second one stops at once. Without it (a further process of a launcher) all
     processes stop after the same step. Outside the main thread no signal arrives, and none is handled.
     """
-    asked = threading.Event()
+    stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set() and tell is not None:
+        if stop() and tell is not None:
             raise KeyboardInterrupt
-        asked.set()
+        stop.ask()
         if tell is not None:
             tell(Note("warning", "finishing the current step; press Ctrl-C again to stop immediately"))
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield stop
         return
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked.is_set
+        yield stop
     finally:
         for number, old in before.items():
             signal.signal(number, old)

@@ -83,28 +83,32 @@ def _carry_out(pipeline: Pipeline, env: Env, stored: Output | None, quiet: bool,
 
     def work(session: Session) -> Completion:
         inputs, listings = stores_listed(pipeline, stored, session.store, session.report.tell, session.env.stopping)
-        state = fingerprint(pipeline, session.env, session.store.file_digests, listings, pauses=pauses)
-        if known := known_run(session.store, state):
-            known.tell(session.tell)
-            return Completion(None, known=known)
-        with session.recorder.planning():
-            changes = folder.read_changes(pipeline.output, session.store, session.tell)
+        interruptible = session.env.interruptible
+        with interruptible():
+            state = fingerprint(pipeline, session.env, session.store.file_digests, listings, pauses=pauses)
+            if known := known_run(session.store, state):
+                known.tell(session.tell)
+                return Completion(None, known=known)
+            with session.recorder.planning():
+                changes = folder.read_changes(pipeline.output, session.store, session.tell)
         session = session.with_concepts(apply_repeats(pipeline.concepts, changes.repeats, session.tell))
         for name in changes.repeats.keys() & fixed_repeats(pipeline.concepts):
             session.store.forget_repeats(name)  # the folder is renamed back: the next run has nothing to warn of
         fetched = fetch(inputs, pipeline.output, session.tell, session.env.stopping)
         inputs.clear()  # of a million objects it takes some hundred megabytes
         session = session.with_sources(fetched.sources)
-        manifest, instructions = _records(pipeline, fetched, session, changes)
-        before = known_before(session.store, instructions)
-        for stage in pipeline.stages:
-            stage.check_records(manifest, session.env, session.tell)
+        with interruptible():
+            manifest, instructions = _records(pipeline, fetched, session, changes)
+            before = known_before(session.store, instructions)
+            for stage in pipeline.stages:
+                stage.check_records(manifest, session.env, session.tell)
         result = _through(with_transforms(pipeline.stages, instructions.transforms), manifest, session, stored)
-        report_left_out(result, session.tell)
-        report_done(instructions, before, result, session.tell)
-        folder.keep_sources(manifest, session.store)
-        if exported and (session.report.tally.computed or not page.exists()):
-            shown.append(_pictures(env, manifest, result, session.store))
+        with interruptible():
+            report_left_out(result, session.tell)
+            report_done(instructions, before, result, session.tell)
+            folder.keep_sources(manifest, session.store)
+            if exported and (session.report.tally.computed or not page.exists()):
+                shown.append(_pictures(env, manifest, result, session.store))
         places = {"folder": pipeline.output, "report": page} if exported else {}
         if stored:
             stored.upload(session.store, session.tell, session.env.stopping)

@@ -25,7 +25,7 @@ from curate.core.stage import Concept, Env, Findings
 from curate.core.store import LEDGER, SUMMARY, Store
 from curate.core.summary_file import write_summary
 from curate.drive.known_run import KnownRun, Recorder
-from curate.drive.process_state import process_state
+from curate.drive.process_state import Stop, process_state
 from curate.errors import CurateError, Interrupted, interruption
 from curate.executors.local import choose
 from curate.executors.pool import POOL
@@ -230,7 +230,7 @@ def env_over(
     options: RunOptions,
     concepts: Mapping[str, Concept],
     store: Store | None,
-    stop: Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> Env:
     """What stages may use: the ledger folder `ledger`, the folder `output` that is written to."""
@@ -245,6 +245,7 @@ def env_over(
         concepts=dict(concepts),
         store=store,
         stop=stop,
+        interruptible=stop.interruptible if stop else contextlib.nullcontext,
         training=dict(training or {}),
     )
 

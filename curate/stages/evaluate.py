@@ -37,6 +37,7 @@ class Evaluate(EvaluateOptions, DatasetStage):
 
     version: ClassVar[int] = 1
     reads_folder: ClassVar[bool] = True
+    finishes_steps: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset(
         ("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside")
     )

@@ -40,6 +40,7 @@ class Sample(GridOptions, DatasetStage):
 
     version: ClassVar[int] = 1
     reads_folder: ClassVar[bool] = True
+    finishes_steps: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset(("image", "tags", "sentence", "edited", "trigger", "repeats", "aside"))
     writes: ClassVar[frozenset[str]] = frozenset()
     unkeyed: ClassVar[frozenset[str]] = UNKEYED

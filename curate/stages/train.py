@@ -48,6 +48,7 @@ class Train(TrainOptions, DatasetStage):
     version: ClassVar[int] = 1
     distributed: ClassVar[bool] = True
     reads_folder: ClassVar[bool] = True
+    finishes_steps: ClassVar[bool] = True
     prints_config: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset(
         ("image", "tags", "sentence", "edited", "trigger", "repeats", "style", "aside")
