@@ -18,7 +18,8 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
     if not settings.measured:
         yield Skipped("duplicates", "the pictures were not opened", command(folder, "check"))
         return
-    by_name = {p.name: p for p in folder.pictures}
+    named = {name for one, (other, _) in settings.duplicates.items() for name in (one, other)}
+    by_name = {name: p for p in folder.pictures if (name := p.name) in named} if named else {}
     within: list[Pair] = []
     across: list[Pair] = []
     overlap: list[Pair] = []

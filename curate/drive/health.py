@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from curate import folder
+from curate.core.digests import FileDigests
 from curate.core.lock import check_unlocked
+from curate.core.packed_map import PackedMap
 from curate.core.record import Image, Manifest, Record
+from curate.core.sorting import sorted_by_key
 from curate.core.store import LEDGER, REPORT, SUMMARY, Store, ledger_place
 from curate.core.summary_file import concept_settings
 from curate.drive.report_page import Pictures, write_report
@@ -18,7 +22,7 @@ from curate.drive.session import env_over, silent
 from curate.errors import InputError
 from curate.images.consent import Consent, check
 from curate.pipeline import RunOptions
-from curate.scan import RIGHTS, list_pictures, reopen
+from curate.scan import RIGHTS, ledger_path, list_pictures, reopen
 
 
 def consent_of(source: Path) -> list[tuple[Path, Consent]]:
@@ -51,15 +55,16 @@ def report(target: Path, out: Path | None = None) -> tuple[Path, int]:
             env = env_over(Path(place), target, RunOptions(), {}, store)
             edits = folder.read_changes(target, store, silent).edits
             opened = reopen(target, store, store, env, silent, consent=RIGHTS, edits=edits)
-            manifest = Manifest(sorted(opened, key=lambda r: r.key))
             figures["edited_with_tags"] = sorted(key for _, key in folder.changed_by_bulk_edits(store))
-            sources = store.file_digests.unchanged_files("blake2b")
-        find = Pictures(
-            lambda r: env.path(r.image) if r.image.path else None,
-            lambda r: sources.get(r.origin),
-            {r.key: Path(r.image.path).relative_to(target.absolute()).as_posix() for r in manifest},
-        )
-        write_report(out, with_set_aside(manifest, figures, sources), figures, find, concept_settings(figures), target)
+            store.file_digests.index_by_digest()
+            manifest = sorted_by_key(opened)
+            find = Pictures(
+                lambda r: env.path(r.image) if r.image.path else None,
+                lambda r: store.file_digests.unchanged_file(r.origin, "blake2b"),
+                PackedMap((r.key, ledger_path(r, target)) for r in manifest),
+            )
+            shown = with_set_aside(manifest, figures, store.file_digests)
+            write_report(out, shown, figures, find, concept_settings(figures), target)
     return out, len(manifest)
 
 
@@ -75,12 +80,13 @@ def _check_values_file(page: Path) -> None:
         raise InputError(f"{path} is not a report of curate", remedy)
 
 
-def with_set_aside(manifest: Manifest, figures: Mapping[str, Any], sources: Mapping[str, Path]) -> Manifest:
+def with_set_aside(manifest: Manifest, figures: Mapping[str, Any], digests: FileDigests) -> Manifest:
     """With what the last run or command set aside, as far as the files are where they were.
 
-    A folder as it is now holds none of these pictures; the figures name them, and `sources` are files by digest.
+    A folder as it is now holds none of these pictures; the figures name them, and `digests` know files by digest.
     """
-    known = {record.key for record in manifest}
+    aside = {row["key"] for row in figures["aside"]}
+    known = {record.key for record in manifest if record.key in aside}
     concepts = {record.key.partition("/")[0]: record.concept for record in manifest}
     copies = {row["picture"]: row for row in figures.get("duplicates", ())}
     origins: Mapping[str, str] = figures.get("origins", {})
@@ -88,10 +94,11 @@ def with_set_aside(manifest: Manifest, figures: Mapping[str, Any], sources: Mapp
     for row in figures["aside"]:
         key: str = row["key"]
         origin = origins.get(key, "")
-        if key in known or origin not in sources:
+        source = digests.unchanged_file(origin, "blake2b") if origin and key not in known else None
+        if source is None:
             continue
         concept, copy = key.partition("/")[0], copies.get(key)
         facts = {"duplicate_of": copy["kept"], "duplicate": copy["kind"], "likeness": copy["likeness"]} if copy else {}
-        image = Image(origin, str(sources[origin]))
+        image = Image(origin, str(source))
         records.append(Record(key, concepts.get(concept, concept), origin, image, facts=facts, aside=row["reason"]))
-    return Manifest([*manifest, *records])
+    return Manifest(chain(manifest, records)) if records else manifest

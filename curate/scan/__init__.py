@@ -1,6 +1,6 @@
 """Scan: lists what is in the input folders and makes the first record of each picture; reads only."""
 
-from curate.scan.concept_names import concept_names
+from curate.scan.concept_names import concept_names, ledger_path
 from curate.scan.consenting import RIGHTS, UNCHECKED, ConsentChoice
 from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key, would_overwrite_sources
 from curate.scan.records import TRAINED, reopen, scan
@@ -12,6 +12,7 @@ __all__ = [
     "ConsentChoice",
     "SourcePicture",
     "concept_names",
+    "ledger_path",
     "legible",
     "list_pictures",
     "picture_key",

@@ -7,12 +7,13 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from curate import captions
 from curate.core.caption_options import CaptionReading
+from curate.core.database import chunks
 from curate.core.events import Listener, Note, Scanned
 from curate.core.packed import Packed
+from curate.core.paths import Paths
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
 from curate.core.store import Store, Written
@@ -58,7 +59,7 @@ def scan(
         raise InputError(f"no pictures in {where}", "put pictures in it, one sub-folder for each concept")
     counts: dict[str, int] = {}
     digests: list[str | OSError] = []
-    for n, (_, digest) in enumerate(store.digests(_Paths(found))):
+    for n, (_, digest) in enumerate(store.digests(Paths(found))):
         counts[found[n].concept] = counts.get(found[n].concept, 0) + 1
         digests.append(digest)
     imported = _read_captions(found, digests, env.concepts, reading, tell)
@@ -69,21 +70,6 @@ def scan(
     tell(Scanned(len(found) + len(left), counts))
     records = _records(found, digests, env.concepts, imported, drawn)
     return Manifest(consenting(chain(records, left), store, consent, accept_truncated))
-
-
-class _Paths(Sequence[Path]):
-    """The files of pictures, made when they are asked for: a million paths need a gigabyte."""
-
-    def __init__(self, found: Sequence[SourcePicture]) -> None:
-        self._found = found
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [one.path for one in self._found[index]]
-        return self._found[index].path
 
 
 def _records(
@@ -198,7 +184,6 @@ def reopen(
     Concepts have the names that they had in the run that wrote the folder, whatever its folders are called.
     `ledger` is the folder's own, `store` the one that is written to. `edits` are the captions edited by hand there.
     """
-    known = ledger.written()
     scanned = scan(
         [folder],
         store,
@@ -209,26 +194,36 @@ def reopen(
         reading=reading,
         accept_truncated=accept_truncated,
     )
-    ours = [(r.concept, known.get(ledger_path(r, folder))) for r in scanned if r.image.path]
-    names = concept_names((words, str(row.record.get("concept", "")) if row else None) for words, row in ours)
-    records = [_known(record, known, folder, names, env.concepts, edits) for record in scanned]
-    if len({r.key for r in records}) < len(records):
-        # after a kill a picture may be there twice: its paths tell them apart
-        records = [dataclasses.replace(new, key=old.key) for old, new in zip(scanned, records, strict=True)]
-    return Manifest(records)
+    rows = _with_rows(scanned, ledger, folder)
+    names = concept_names(
+        (r.concept, str(row.record.get("concept", "")) if row else None) for r, row in rows if r.image.path
+    )
+    rows = _with_rows(scanned, ledger, folder)
+    records = Manifest((_known(record, row, names, env.concepts, edits) for record, row in rows), unique=True)
+    if len({hash(r.key) for r in records}) == len(records):
+        return records
+    # after a kill a picture may be there twice: its paths tell them apart
+    pairs = zip(scanned, records, strict=True)
+    return Manifest(dataclasses.replace(new, key=old.key) for old, new in pairs)
+
+
+def _with_rows(scanned: Manifest, ledger: Store, folder: Path) -> Iterator[tuple[Record, Written | None]]:
+    """Each record with what the ledger says of its picture, which is read for a few at a time."""
+    for part in chunks(scanned):
+        paths = [ledger_path(r, folder) if r.image.path else "" for r in part]
+        rows = ledger.written_at(paths)
+        yield from zip(part, map(rows.get, paths), strict=True)
 
 
 def _known(
     record: Record,
-    known: Mapping[str, Written],
-    folder: Path,
+    row: Written | None,
     names: Mapping[str, str],
     concepts: Mapping[str, Concept],
     edits: Mapping[tuple[str, str], str],
 ) -> Record:
     record = dataclasses.replace(record, concept=names.get(record.concept, record.concept))
-    row = known.get(ledger_path(record, folder)) if not record.aside else None
-    if row is None:
+    if row is None or record.aside:
         return record
     before, same_file = from_plain(row.record), record.image.digest == row.digest
     settings = concepts.get(record.concept)
