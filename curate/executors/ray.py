@@ -27,6 +27,9 @@ AUTO, LOCAL = "auto", "local"
 """Addresses: the cluster that this machine belongs to, and one that is started on it for this run."""
 _SECONDS = 5
 """How long an address may take to answer."""
+_SETTINGS = b"\x04"
+"""The type of the frame that both sides of HTTP/2 begin with (RFC 9113, sections 3.4 and 6.5)."""
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + bytes(5)
 
 
 class RayExecutor:
@@ -89,7 +92,7 @@ def _join(ray: Any, address: str) -> None:
     start = {"include_dashboard": False} if address == LOCAL else {}
     remedy = "start one with `ray start --head`, or use run.address=local, which starts one on this machine for the run"
     if address not in (AUTO, LOCAL):
-        remedy = "look at `ray status` on its first machine"
+        remedy = "give the address that `ray start --head` printed on its first machine, HOST:6379 as a rule"
         _check_answers(address, remedy)
     if address != LOCAL and "RAY_AUTH_MODE" not in os.environ:
         remedy += "; if the cluster asks for a token, set RAY_AUTH_MODE=token"
@@ -102,12 +105,16 @@ def _join(ray: Any, address: str) -> None:
 
 
 def _check_answers(address: str, remedy: str) -> None:
-    """Asks the address for a connection, which Ray would wait for much longer."""
+    """Asks the address for what begins a talk by gRPC; Ray would wait minutes for a server that speaks otherwise."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), _SECONDS).close()
-    except (OSError, ValueError) as error:
+        with socket.create_connection((host, int(port)), _SECONDS) as connection:
+            connection.sendall(_PREFACE)
+            begin = connection.recv(9)
+    except (OSError, ValueError, OverflowError) as error:
         raise MissingError(f"no Ray cluster answers at address {address}: {error}", remedy) from error
+    if begin[3:4] != _SETTINGS:
+        raise MissingError(f"what answers at address {address} is no Ray cluster", remedy)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,6 @@ class RunOptions(BaseModel):
     )
     address: str = Field(
         default="auto",
-        min_length=1,
         description="With executor ray: auto (this machine's cluster), local (started for the run) or HOST:PORT.",
     )
     work: str = Field(
