@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
@@ -21,15 +20,8 @@ from curate.core.stage import Env
 from curate.errors import MissingError, library_reason
 from curate.executors.local import InProcess
 from curate.executors.ray_actors import ActorPool
+from curate.executors.ray_address import AUTO, LOCAL, check_cluster, remedy, resolve
 from curate.executors.ray_pending import PendingWork
-
-AUTO, LOCAL = "auto", "local"
-"""Addresses: the cluster that this machine belongs to, and one that is started on it for this run."""
-_SECONDS = 5
-"""How long an address may take to answer."""
-_SETTINGS = b"\x04"
-"""The type of the frame that both sides of HTTP/2 begin with (RFC 9113, sections 3.4 and 6.5)."""
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + bytes(5)
 
 
 class RayExecutor:
@@ -89,32 +81,16 @@ def _ray() -> Any:
 def _join(ray: Any, address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that we start calls nobody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = resolve(address)
     start = {"include_dashboard": False} if address == LOCAL else {}
-    remedy = "start one with `ray start --head`, or use run.address=local, which starts one on this machine for the run"
     if address not in (AUTO, LOCAL):
-        remedy = "give the address that `ray start --head` printed on its first machine, HOST:6379 as a rule"
-        _check_answers(address, remedy)
-    if address != LOCAL and "RAY_AUTH_MODE" not in os.environ:
-        remedy += "; if the cluster asks for a token, set RAY_AUTH_MODE=token"
+        check_cluster(address)
     try:
         # what workers warn of comes with their results
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **start)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = library_reason(error)
-        raise MissingError(f"cannot join the Ray cluster at address {address}: {reason}", remedy) from error
-
-
-def _check_answers(address: str, remedy: str) -> None:
-    """Asks the address for what begins a talk by gRPC; Ray would wait minutes for a server that speaks otherwise."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), _SECONDS) as connection:
-            connection.sendall(_PREFACE)
-            begin = connection.recv(9)
-    except (OSError, ValueError, OverflowError) as error:
-        raise MissingError(f"no Ray cluster answers at address {address}: {error}", remedy) from error
-    if begin[3:4] != _SETTINGS:
-        raise MissingError(f"what answers at address {address} is no Ray cluster", remedy)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        message = f"cannot join the Ray cluster at address {address}: {library_reason(error)}"
+        raise MissingError(message, remedy(address, error)) from error
 
 
 @contextlib.contextmanager

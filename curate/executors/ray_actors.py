@@ -17,6 +17,7 @@ import ray.exceptions
 from curate.core.chain import Outcome, Prepared, Work
 from curate.core.stage import Env
 from curate.errors import CurateError, MissingError
+from curate.executors.ray_address import remedy_for_workers
 from curate.executors.ray_call_size import CallSize
 from curate.executors.ray_files import read_files, write_files
 from curate.executors.ray_pending import PendingWork
@@ -65,6 +66,7 @@ class ActorPool:
         self._lost_openings = 0
         self._messages: set[tuple[str, str]] = set()
         self._waiting_since: float | None = time.monotonic()
+        self._shortage = ""
 
     def __enter__(self) -> Self:
         self._env.root.mkdir(parents=True, exist_ok=True)
@@ -176,7 +178,7 @@ class ActorPool:
             self._lost_openings += 1
             if self._lost_openings >= _OPENINGS:
                 reason = " ".join(str(error).split())
-                raise CurateError(f"workers end while they start: {reason}", "look into Ray's logs of that node")
+                raise CurateError(f"workers end while they start: {reason}", remedy_for_workers())
         pending.give_back(actor.following)
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return pending.lost([one for work in actor.in_hand.values() for one in work], actor.node, alive)
@@ -185,6 +187,8 @@ class ActorPool:
         """As many as there is room for, then one after another: Ray places it where room comes to be."""
         if any(not a.node for a in self._actors):
             return
+        if not self._actors:  # before our own workers take what is free
+            self._shortage = shortage(self._needs)
         count = 1 if self._actors else room(self._needs)
         for _ in range(min(count, self._most - len(self._actors))):
             handle = self._remote.remote()
@@ -218,5 +222,4 @@ class ActorPool:
             self._waiting_since = None
         elif self._waiting_since is not None and time.monotonic() > self._waiting_since + _PATIENCE:
             self._waiting_since = None
-            needed = shortage(self._needs)
-            LOG.warning(f"still waiting for the first worker on the Ray cluster, which needs {needed}")
+            LOG.warning(f"still waiting for the first worker on the Ray cluster, which needs {self._shortage}")

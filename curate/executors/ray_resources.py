@@ -52,8 +52,8 @@ def room(needed: Resources) -> int:
 
 
 def shortage(needed: Resources) -> str:
-    """What a worker needs, and what is free in the cluster."""
+    """What a worker needs, and what is free in the cluster now."""
     free = ray.available_resources()
     cpus, gpus, memory = (free.get(name, 0) for name in ("CPU", "GPU", "memory"))
     wanted = f"{needed.cpus} CPU, {needed.gpus} GPU and {needed.memory / 1e9:.1f} GB of memory on one node"
-    return f"{wanted}; free are {int(cpus)}, {int(gpus)} and {memory / 1e9:.1f} GB"
+    return f"{wanted}; free when it was asked for: {int(cpus)}, {int(gpus)} and {memory / 1e9:.1f} GB"

@@ -14,6 +14,7 @@ from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, C
 from curate.core.conflicts import RightOptions, check_rules
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
+from curate.executors.ray_address import FORM, is_cluster_address
 from curate.scan import ConsentChoice
 
 SAMPLE = "builtin:sample"
@@ -62,8 +63,8 @@ class RunOptions(BaseModel):
     @field_validator("address")
     @classmethod
     def _address(cls, value: str) -> str:
-        if value not in ("auto", "local") and not re.fullmatch(r"[^/\s]+:\d+", value):
-            raise ValueError("takes auto, local or HOST:PORT")
+        if not is_cluster_address(value):
+            raise ValueError(f"takes {FORM}")
         return value
 
     @model_validator(mode="after")

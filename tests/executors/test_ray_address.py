@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from curate.errors import MissingError
-
-ray = pytest.importorskip("curate.executors.ray")
+from curate.errors import InputError, MissingError
+from curate.executors import ray_address
+from curate.executors.ray import ray_cluster
 
 
 @pytest.fixture(params=[b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", None])
@@ -36,8 +36,32 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
     server.close()
 
 
-def test_it_is_no_cluster(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray, "_SECONDS", 0.2)
-    with pytest.raises(MissingError, match=address) as refused, ray.ray_cluster("auto", address):
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_it_is_no_cluster(address: str, by_variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_address, "_SECONDS", 0.2)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    if by_variable:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    joining = ray_cluster("auto", "auto" if by_variable else address)
+    with pytest.raises(MissingError, match=address) as refused, joining:
         pass
     assert "ray start --head" in refused.value.remedy
+
+
+def test_a_cluster_that_speaks_tls_is_not_taken_for_another_server(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ray_address, "_ask", asked.append)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    ray_address.check_cluster(address)
+    assert asked == [address]
+
+
+@pytest.mark.parametrize("value", ["banana", "ray://127.0.0.1:10001", "http://127.0.0.1:8265"])
+def test_a_variable_that_is_no_address_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", value)
+    with pytest.raises(InputError, match=f"RAY_ADDRESS is {value}, not auto"):
+        ray_address.resolve("auto")
+    assert ray_address.resolve("localhost:6379") == "localhost:6379"
