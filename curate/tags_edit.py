@@ -89,11 +89,7 @@ def edit(
     Raises InputError for a folder that curate did not prepare where `in_place` does not allow it, and LockedError
     where a run is at the folder.
     """
-    if not (in_place or dry_run or (target / LEDGER / "ledger.sqlite").is_file()):
-        raise InputError(
-            f"{target} was not created by curate, so its captions are not changed without --in-place",
-            "give --in-place, which keeps the originals for `curate undo`",
-        )
+    check_allowed(target, in_place=in_place or dry_run)
     if not dry_run:
         check_unlocked(target)
     edited = plan(read(target, concepts, reading, tell), by_rule(rule), edited_too=edited_too)
@@ -103,6 +99,15 @@ def edit(
         left = {one.path for one in newer}
         return Edited(tuple(c for c in edited.changes if c.caption.path not in left), (*edited.skipped, *newer))
     return edited
+
+
+def check_allowed(target: Path, *, in_place: bool) -> None:
+    """Raises InputError for a folder that curate did not prepare where `in_place` does not allow it."""
+    if not (in_place or (target / LEDGER / "ledger.sqlite").is_file()):
+        raise InputError(
+            f"{target} was not created by curate, so its captions are not changed without --in-place",
+            "give --in-place, which keeps the originals for `curate undo`",
+        )
 
 
 def by_rule(rule: Rule) -> Edit:

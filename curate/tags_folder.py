@@ -62,15 +62,28 @@ def read(
     tell = tell or silent
     known = _ledger(target)
     pictures = pictures_of(target, silent)
-    relative = inside(target)
-    names = concept_names((one.concept, known.concept(relative(one.path))) for one in pictures)
-    there = {one.concept: names.get(one.concept, one.concept) for one in pictures}
-    if missing := set(concepts) - {*there, *there.values()}:
-        known_ones = ", ".join(sorted(set(there.values())))
-        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {known_ones}")
+    there = _concepts(target, pictures, known, concepts)
     chosen = [one for one in pictures if not concepts or {one.concept, there[one.concept]} & {*concepts}]
     result = read_captions(target, chosen, known, reading, tell)
     return [dataclasses.replace(result[one.key], concept=there[one.concept]) for one in chosen if one.key in result]
+
+
+def check_concepts(target: Path, concepts: Sequence[str]) -> None:
+    """Raises InputError for a concept that is not there."""
+    _concepts(target, pictures_of(target, silent), _ledger(target), concepts)
+
+
+def _concepts(
+    target: Path, pictures: Sequence[SourcePicture], known: Known, wanted: Sequence[str]
+) -> Mapping[str, str]:
+    """What each concept is called, by the words of its folder. Raises InputError for one that is not there."""
+    relative = inside(target)
+    names = concept_names((one.concept, known.concept(relative(one.path))) for one in pictures)
+    there = {one.concept: names.get(one.concept, one.concept) for one in pictures}
+    if missing := set(wanted) - {*there, *there.values()}:
+        known_ones = ", ".join(sorted(set(there.values())))
+        raise InputError(f"no concept {', '.join(sorted(missing))} in {target}", f"there are: {known_ones}")
+    return there
 
 
 def pictures_of(target: Path, tell: Listener) -> list[SourcePicture]:

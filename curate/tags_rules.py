@@ -13,9 +13,12 @@ Rule = Callable[[tuple[str, ...], frozenset[str]], Sequence[str]]
 
 
 def matching(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a tag is one of these; `*` stands for anything, underscores and spaces are the same, and so are cases."""
-    globs = [re.escape(captions.canonical(p)).replace(r"\*", ".*") for p in patterns if p.strip()]
-    pattern = re.compile("|".join(f"(?:{g})" for g in globs) or r"(?!)", re.IGNORECASE)
+    """Whether a tag is one of these; `*` stands for anything, underscores and spaces are the same, and so are cases.
+
+    Raises InputError for an empty one.
+    """
+    globs = [re.escape(_named(p)).replace(r"\*", ".*") for p in patterns]
+    pattern = re.compile("|".join(f"(?:{g})" for g in globs), re.IGNORECASE)
     return lambda tag: pattern.fullmatch(captions.canonical(tag)) is not None
 
 
@@ -41,12 +44,20 @@ def removing(patterns: Sequence[str]) -> Rule:
 
 def replacing(pairs: Mapping[str, Sequence[str]]) -> Rule:
     """Puts other tags in the place of tags, whatever their case; trigger words stay."""
-    table = {captions.canonical(old).casefold(): [_plain(n) for n in new] for old, new in pairs.items()}
+    table = {_named(old).casefold(): [_plain(n) for n in new] for old, new in pairs.items()}
 
     def rule(old: tuple[str, ...], trigger: frozenset[str]) -> Sequence[str]:
         return [new for t in old for new in ([t] if t in trigger else table.get(captions.canonical(t).casefold(), [t]))]
 
     return rule
+
+
+def _named(tag: str) -> str:
+    """A tag that captions may have, as it is compared."""
+    name = captions.canonical(tag)
+    if not name:
+        raise InputError(f"{tag!r} is not a tag", "name the tag to look for; * stands for anything")
+    return name
 
 
 def _plain(tag: str) -> str:

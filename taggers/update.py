@@ -50,8 +50,7 @@ def update(vocabulary: str, source: Path | None = None, *, get: Get = fetch, tod
     table or lack most of it. Aliases that were there stay where the new table brings none. Raises BadTableError and
     MissingModelError (no network).
     """
-    if vocabulary not in implications.CORE:
-        raise BadTableError(f'no vocabulary is called "{vocabulary}"', f"choose from: {', '.join(implications.CORE)}")
+    check_vocabulary(vocabulary)
     if source is not None:
         found, aliases, name = *_from_files(source), str(source)
     else:
@@ -66,6 +65,12 @@ def update(vocabulary: str, source: Path | None = None, *, get: Get = fetch, tod
     meta = {"implications": len(found), "aliases": len(aliases), "source": name, "fetched": stored.fetched}
     _replace(places[0].with_suffix(".json"), json.dumps(meta, indent=1))
     return stored
+
+
+def check_vocabulary(vocabulary: str) -> None:
+    """Raises BadTableError for one that has no site."""
+    if vocabulary not in implications.CORE:
+        raise BadTableError(f'no vocabulary is called "{vocabulary}"', f"choose from: {', '.join(implications.CORE)}")
 
 
 def about(vocabulary: str) -> dict[str, Any]:
@@ -96,13 +101,18 @@ def _check(vocabulary: str, found: Sequence[Row], name: str) -> None:
         )
 
 
+def check_source(source: Path) -> None:
+    """Raises BadTableError where nothing is there."""
+    if not source.exists():
+        raise BadTableError(f"{source}: no such file or folder", "give a downloaded export, or a folder of them")
+
+
 def _from_files(source: Path) -> tuple[list[Row], list[Row]]:
+    check_source(source)
     if source.is_file() and "alias" in source.name:
         raise BadTableError(f"{source}: holds aliases alone", "give a folder that holds the implications as well")
     if source.is_file():
         return exports.rows(source), []
-    if not source.is_dir():
-        raise BadTableError(f"{source}: no such file or folder")
     found = sorted(p for p in source.iterdir() if p.name.endswith((".csv", ".csv.gz", ".json")))
     aliases = [r for p in found if "alias" in p.name for r in exports.rows(p)]
     rows = [r for p in found if "implication" in p.name for r in exports.rows(p)]

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from curate.cli.results import Json, print_json
+from curate.cli.tags_checks import update_checks
+from curate.cli.usage_errors import Arguments
+from curate.core.findings import raise_together
 
 Vocabulary = Annotated[
     str, typer.Option("--vocabulary", metavar="NAME", help="danbooru, e621, or a file with implied tags.")
@@ -68,6 +71,7 @@ def update_command(
     ] = None,
 ) -> None:
     """Download a site's implied tags and aliases, or read them from a file."""
+    raise_together(update_checks(Arguments(locals())))
     from curate.tagging.models import translated
     from taggers import update
 

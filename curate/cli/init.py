@@ -127,8 +127,8 @@ def init_checks(given: Arguments) -> Iterator[Callable[[], object]]:
     """What is wrong with the options of `curate init`, and with the settings files that it reads."""
     from curate import init
 
-    yield from (lambda one=one: pair(one, "--trigger") for one in given["trigger"] or ())
-    yield from (lambda one=one: _kinds([one]) for one in given["kind"] or ())
+    yield from (lambda one=one: pair(one, "--trigger") for one in given.each("trigger"))
+    yield from (lambda one=one: _kinds([one]) for one in given.each("kind"))
     yield lambda: init.check_target(given["target"] or Path("pipeline.yaml"), force=bool(given["force"]))
     yield lambda: init.training(given["from_kohya"], given["base"]) if given["from_kohya"] else None
 

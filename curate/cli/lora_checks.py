@@ -19,9 +19,9 @@ def resize_checks(given: Arguments) -> Iterator[Check]:
     """Of `curate lora resize`."""
     from curate.lora.recipes import bytes_of
 
-    yield from (lambda path=path: _paths([path]) for path in given["file"] or ())
+    yield from (lambda path=path: _paths([path]) for path in given.each("file"))
     yield lambda: _base(given)
-    yield from _each_recipe(given["recipe"] or ())
+    yield from _each_recipe(given.each("recipe"))
     yield lambda: given["size"] is None or bytes_of(given["size"])
     yield lambda: _with_base(given, recipes_of(given, given["recipe"] or ()))
     yield lambda: _target(given, one_file=not _is_folder(given))
@@ -29,11 +29,12 @@ def resize_checks(given: Arguments) -> Iterator[Check]:
 
 def merge_checks(given: Arguments) -> Iterator[Check]:
     """Of `curate lora merge`."""
+    from curate.lora.recipes import parse
     from curate.lora.weights import weighted
 
-    yield from (lambda text=text: weighted(text) for text in given["loras"] or ())
+    yield from (lambda text=text: weighted(text) for text in given.each("loras"))
     yield lambda: _base(given)
-    yield from _each_recipe([given["recipe"]] if given["recipe"] else ())
+    yield lambda: given["recipe"] is None or parse(given["recipe"])
     yield lambda: _recipes_of_merge(given)
     yield lambda: _target(given, one_file=given["base"] is None)
 
@@ -65,7 +66,7 @@ def metadata_checks(given: Arguments) -> Iterator[Check]:
     from curate.cli.pairs import pair
 
     yield lambda: _opened(given)
-    yield from (lambda text=text: pair(text, "--set") for text in given["values"] or ())
+    yield from (lambda text=text: pair(text, "--set") for text in given.each("values"))
     yield lambda: _where(given)
 
 

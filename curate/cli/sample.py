@@ -64,7 +64,7 @@ def checks(name: str) -> Checks:
 
         model = GridOptions if name == "grid" else DrawOptions
         yield lambda: _options(name, model, given.values_read, given.wrong)
-        yield from (lambda text=text: lora_strength(text) for text in given["lora"] or ())
+        yield from (lambda text=text: lora_strength(text) for text in given.each("lora"))
 
     return of
 

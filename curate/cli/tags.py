@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import folders, implications
+from curate.cli import folders, implications, tags_checks
 from curate.cli.caption_changes import print_changes
-from curate.cli.help import Command, Group
+from curate.cli.help import Command, Group, command_class
 from curate.cli.results import Json, print_json, print_warning
-from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading, codec
+from curate.cli.usage_errors import Arguments
+from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
 from curate.core.counting import counted
-from curate.errors import InputError
 
 app = typer.Typer(
     name="tags",
@@ -34,7 +34,7 @@ Form = Annotated[CaptionForm, typer.Option("--caption-form", help=FORM_HELP)]
 Encoding = Annotated[str, typer.Option("--caption-encoding", help=ENCODING_HELP)]
 
 
-@app.command("stats", cls=Command)
+@app.command("stats", cls=command_class((), tags_checks.reading_checks))
 def stats_command(
     folder: Folder,
     concept: Concepts = None,
@@ -44,9 +44,10 @@ def stats_command(
     as_json: Json = False,
 ) -> None:
     """Count the tags of each concept, most frequent first."""
+    tags_checks.check(tags_checks.reading_checks, Arguments(locals()))
     from curate import tags_edit
 
-    found = tags_edit.read(folder, concept or (), _reading(caption_form, caption_encoding), print_warning)
+    found = tags_edit.read(folder, concept or (), tags_checks.reading(caption_form, caption_encoding), print_warning)
     counts = tags_edit.count(found)
     if as_json:
         print_json({c: dict(t.most_common()) for c, t in counts.items()})
@@ -63,7 +64,7 @@ def stats_command(
             typer.echo(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
 
 
-@app.command("find", cls=Command)
+@app.command("find", cls=command_class((), tags_checks.find_checks))
 def find_command(
     folder: Folder,
     tags: Annotated[
@@ -77,6 +78,7 @@ def find_command(
     as_json: Json = False,
 ) -> None:
     """List the pictures whose captions have all of the given tags."""
+    tags_checks.check(tags_checks.find_checks, Arguments(locals()))
     from curate import tags_edit, tags_rules
 
     wanted = [tags_rules.matching([t]) for t in tags]
@@ -85,11 +87,8 @@ def find_command(
         hits = [any(w(t) for t in own) for w in wanted]
         return not any(hits) if without else all(hits)
 
-    found = [
-        c
-        for c in tags_edit.read(folder, concept or (), _reading(caption_form, caption_encoding), print_warning)
-        if suits(c.tags)
-    ]
+    reading = tags_checks.reading(caption_form, caption_encoding)
+    found = [c for c in tags_edit.read(folder, concept or (), reading, print_warning) if suits(c.tags)]
     if as_json:
         print_json([{"path": str(c.path), "caption": c.text} for c in found])
         return
@@ -98,7 +97,7 @@ def find_command(
     typer.echo(counted(len(found), "picture"), err=True)
 
 
-@app.command("add", cls=Command)
+@app.command("add", cls=command_class((), tags_checks.add_checks))
 def add_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to add.")],
@@ -118,9 +117,10 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add tags to captions."""
-    reading = _reading(caption_form, caption_encoding)
+    tags_checks.check(tags_checks.add_checks, Arguments(locals()))
     from curate import tags_rules
 
+    reading = tags_checks.reading(caption_form, caption_encoding)
     _edit(
         folder,
         tags_rules.adding(tags, where or (), first=first),
@@ -133,7 +133,7 @@ def add_command(
     )
 
 
-@app.command("remove", cls=Command)
+@app.command("remove", cls=command_class((), tags_checks.remove_checks))
 def remove_command(
     folder: Folder,
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tags to remove; * matches anything.")],
@@ -146,13 +146,14 @@ def remove_command(
     as_json: Json = False,
 ) -> None:
     """Remove tags from captions. Trigger words are not changed."""
-    reading = _reading(caption_form, caption_encoding)
+    tags_checks.check(tags_checks.remove_checks, Arguments(locals()))
     from curate import tags_rules
 
+    reading = tags_checks.reading(caption_form, caption_encoding)
     _edit(folder, tags_rules.removing(tags), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
-@app.command("replace", cls=Command)
+@app.command("replace", cls=command_class((), tags_checks.replace_checks))
 def replace_command(
     folder: Folder,
     pairs: Annotated[
@@ -168,21 +169,15 @@ def replace_command(
     as_json: Json = False,
 ) -> None:
     """Replace tags with other tags. Trigger words are not changed."""
-    reading = _reading(caption_form, caption_encoding)
+    tags_checks.check(tags_checks.replace_checks, Arguments(locals()))
     from curate import tags_rules
 
-    table: dict[str, list[str]] = {}
-    for pair in pairs:
-        old, equals, new = pair.partition("=")
-        if not equals or not old.strip():
-            raise InputError(
-                f"replace takes OLD=NEW, found {pair!r}", "curate tags replace FOLDER grey_dog=dog,grey_fur"
-            )
-        table[old.strip()] = [n for n in (p.strip() for p in new.split(",")) if n]
+    reading = tags_checks.reading(caption_form, caption_encoding)
+    table = dict(map(tags_checks.replacement, pairs))
     _edit(folder, tags_rules.replacing(table), concept, dry_run, edited_too, in_place, as_json, reading)
 
 
-@app.command("rename", cls=Command)
+@app.command("rename", cls=command_class((), tags_checks.rename_checks))
 def rename_command(
     folder: Folder,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The tag to rename.")],
@@ -196,17 +191,11 @@ def rename_command(
     as_json: Json = False,
 ) -> None:
     """Rename one tag in all captions."""
-    reading = _reading(caption_form, caption_encoding)
+    tags_checks.check(tags_checks.rename_checks, Arguments(locals()))
     from curate import tags_rules
 
+    reading = tags_checks.reading(caption_form, caption_encoding)
     _edit(folder, tags_rules.replacing({old: [new]}), concept, dry_run, edited_too, in_place, as_json, reading)
-
-
-def _reading(form: CaptionForm, encoding: str) -> CaptionReading:
-    try:
-        return CaptionReading(form, codec(encoding))
-    except ValueError as error:
-        raise InputError(f"--caption-encoding: {error}") from error
 
 
 def _edit(
@@ -237,5 +226,5 @@ def _edit(
 
 
 app.command("restore", cls=Command)(folders.restore_command)
-app.command("explain", cls=Command)(implications.explain_command)
-app.command("update", cls=Command)(implications.update_command)
+app.command("explain", cls=command_class((), tags_checks.explain_checks))(implications.explain_command)
+app.command("update", cls=command_class((), tags_checks.update_checks))(implications.update_command)

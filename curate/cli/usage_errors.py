@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from curate.core.conflicts import UnknowableError
@@ -27,6 +26,10 @@ class Arguments(Mapping[str, Any]):
         if name in self.wrong:
             raise UnknowableError(name)
         return self.values_read.get(name)
+
+    def each(self, name: str) -> Sequence[Any]:
+        """The values of a parameter that takes several; none where it could not be read."""
+        return () if name in self.wrong else self[name] or ()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values_read)
@@ -84,11 +87,7 @@ def _without(args: list[str], option: str) -> list[str] | None:
 
 def check_errors(checks: Checks | None, arguments: Arguments) -> list[CurateError]:
     """What the command's own checks find in what could be read."""
-    found: list[CurateError] = []
-    if checks is not None:
-        with contextlib.suppress(UnknowableError):
-            found = failures(checks(arguments))
-    return found
+    return failures(checks(arguments)) if checks is not None else []
 
 
 def summary(parser: Iterable[Any], others: Iterable[CurateError]) -> str:

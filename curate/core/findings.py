@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +48,10 @@ def combined(errors: Sequence[CurateError]) -> CurateError:
 
 
 def failures(checks: Iterable[Callable[[], object]]) -> list[CurateError]:
-    """What the checks raise, each part of it by itself."""
+    """What the checks raise, each part of it by itself. What cannot be known is left out, whoever asks for it."""
     found: list[CurateError] = []
-    for check in checks:
+    rest = iter(checks)
+    while (check := _next(rest)) is not None:
         try:
             check()
         except UnknowableError:
@@ -57,6 +59,12 @@ def failures(checks: Iterable[Callable[[], object]]) -> list[CurateError]:
         except CurateError as error:
             found += error.parts or (error,)
     return found
+
+
+def _next(checks: Iterator[Callable[[], object]]) -> Callable[[], object] | None:
+    with contextlib.suppress(UnknowableError):
+        return next(checks, None)
+    return None
 
 
 def raise_together(checks: Iterable[Callable[[], object]]) -> None:

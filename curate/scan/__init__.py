@@ -2,7 +2,14 @@
 
 from curate.scan.concept_names import concept_names, ledger_path
 from curate.scan.consenting import RIGHTS, UNCHECKED, ConsentChoice
-from curate.scan.pictures import SourcePicture, legible, list_pictures, picture_key, would_overwrite_sources
+from curate.scan.pictures import (
+    SourcePicture,
+    check_input,
+    legible,
+    list_pictures,
+    picture_key,
+    would_overwrite_sources,
+)
 from curate.scan.records import TRAINED, reopen, scan
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "UNCHECKED",
     "ConsentChoice",
     "SourcePicture",
+    "check_input",
     "concept_names",
     "ledger_path",
     "legible",

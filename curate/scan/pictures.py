@@ -71,9 +71,7 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
     every: list[SourcePicture] = []
     hidden = os.path.realpath(skip) if skip is not None else ""
     for root in inputs:
-        if not root.is_dir():
-            what = "is not a folder" if root.exists() else "does not exist"
-            raise InputError(f"input folder {root} {what}", "give a folder with one sub-folder per concept")
+        check_input(root)
         found: list[SourcePicture] = []
         for place, names in _walk(root, hidden, tell, ()):
             parts, folder, name, before = _place_names(root, place)
@@ -87,6 +85,13 @@ def list_pictures(inputs: Sequence[Path], tell: Listener, skip: Path | None = No
                 found.append(SourcePicture(f"{before}/{legible(file)}", folder, name, place, file, root, texts, mask))
         every.extend(_switched_on(root, _with_masks(root, found, tell), tell))
     return _distinct(every)
+
+
+def check_input(root: Path) -> None:
+    """Raises InputError for an input that is no folder."""
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        raise InputError(f"input folder {root} {what}", "give a folder with one sub-folder per concept")
 
 
 def would_overwrite_sources(out: Path, source: Path) -> bool:

@@ -80,6 +80,17 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         (["check", "gone", "--batch", "x", "--max-tokens", "3"], "whole number\n- gone does not exist"),
         (["check", "gone", "--max-tokens", "3"], "- gone does not exist"),
         (["check", ".", "--max-tokens", "3"], "--max-tokens: input should be 75, 150 or 225, not 3"),
+        (
+            ["tags", "find", "gone", "--caption-form", "z", "--caption-encoding", "foo"],
+            "- --caption-encoding: there is",
+        ),
+        (["tags", "add", "gone", "a,b", "--where", ""], "- 'a,b' is not a tag\n    give each tag on its own"),
+        (["tags", "replace", "gone", "a", "--top", "3"], "- replace takes OLD=NEW, found 'a'"),
+        (["tags", "remove", ".", "", "--concept", "gone"], "- '' is not a tag\n    name the tag to look for"),
+        (["tags", "rename", ".", "a", "b,c", "--in-place", "--concept", "gone"], "- no concept gone in ."),
+        (["tags", "explain", "x", "--vocabulary", "gone", "--bar"], "- gone: no such file"),
+        (["tags", "update", "foo", "--from", "gone"], "- gone: no such file or folder"),
+        (["lora", "merge", "gone", "--recipe", "foo", "-o", "x", "--rank", "big"], '- recipe "foo": unknown word'),
         (["init", "raw", "--gpu", "big", "--kind", "foo"], 'must be a number\n- --kind: unknown kind "foo"'),
         (["init", "raw", "--trigger", "x", "--kind", "foo"], "NAME=VALUE, found 'x'\n- --kind: unknown"),
         (["train", "raw", "--precision", "fp1"], "'fp16'; did you mean \"fp16\"?"),
@@ -87,8 +98,13 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
     ],
 )
 def test_a_wrong_word_is_answered_in_plain_words(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
