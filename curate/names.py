@@ -23,8 +23,14 @@ _LONGEST = 180
 
 _REPEATS = re.compile(r"\s*(\d+)_(.*)", re.DOTALL)
 _NEAR = re.compile(r"\s*(0|[1-9]\d{0,2})\s+(.*\S.*)", re.DOTALL)
+_PART = re.compile(r"(?:#\d+)+$")
 MOST_REPEATS = 100_000
 """A number above it before a `_` is a date or the like."""
+
+
+def source_key(key: str) -> str:
+    """The key of the source that a frame or part (`#n`) comes from."""
+    return _PART.sub("", key) if "#" in key else key
 
 
 def safe(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from curate.folder.bulk_edits import BULK_EDITS, bulk_edits, changed_by_bulk_edits, keep_bulk_edits
 from curate.folder.compare import caption_path, same_text
-from curate.folder.edit_matching import source_key
 from curate.folder.edits import Changes, keep_caption_edits, read_changes
 from curate.folder.foreign_pictures import report_foreign_pictures
 from curate.folder.instruction_matching import Instructions
@@ -13,6 +12,7 @@ from curate.folder.recognize import Recognized, keep_sources, recognize, with_ed
 from curate.folder.removals import matching_removals, remove, restore, restore_pictures
 from curate.folder.state import Published, suffix
 from curate.folder.undo import has_undo, undo, unfinished
+from curate.names import source_key
 
 __all__ = [
     "BULK_EDITS",

@@ -6,22 +6,15 @@ type), it goes to a new picture of the same name in the same concept, else to on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from curate.core.record import Record
 from curate.core.user_changes import Identity
-
-_PART = re.compile(r"(?:#\d+)+$")
+from curate.names import source_key
 
 Alike = Callable[[Sequence[Identity], Sequence[Record]], Mapping[Identity, Record]]
 """Says which of the pictures that are gone look like which of the new ones."""
-
-
-def source_key(key: str) -> str:
-    """The key of the source that a frame or part (`#n`) comes from."""
-    return _PART.sub("", key) if "#" in key else key
 
 
 def assign(

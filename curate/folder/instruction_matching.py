@@ -12,8 +12,8 @@ from curate.core.record import Record
 from curate.core.transform import Transform
 from curate.core.user_changes import Identity, KeptTransform
 from curate.errors import PictureError
-from curate.folder.edit_matching import source_key
 from curate.folder.instructions import size_and_phash
+from curate.names import source_key
 
 _DISTANCE = 12
 """Bits of 63 in which the hash of a picture that was saved again may differ: other pictures differ in about 32."""

@@ -15,10 +15,9 @@ from curate.core.store import LEDGER, Store, ledger_place
 from curate.core.transform import Transform
 from curate.core.user_changes import TRANSFORMED, Identity, KeptTransform
 from curate.errors import InputError
-from curate.folder.edit_matching import source_key
 from curate.folder.journal import Journal
 from curate.images import may_be_picture
-from curate.names import folder_name, safe
+from curate.names import folder_name, safe, source_key
 from curate.scan import picture_key
 
 __all__ = [

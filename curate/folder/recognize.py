@@ -13,10 +13,11 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Env
 from curate.core.store import Store
 from curate.core.user_changes import Identity
-from curate.folder.edit_matching import assign, source_key
+from curate.folder.edit_matching import assign
 from curate.folder.edits import Changes
 from curate.folder.instruction_matching import Instructions, match
 from curate.folder.resemblance import Resemblance
+from curate.names import source_key
 
 REMOVED = "you removed it from the prepared folder"
 """Why a picture is set aside that a person removed there."""

@@ -11,7 +11,7 @@ from curate.core.stage import Env
 from curate.core.store import Store, Written
 from curate.core.user_changes import Identity
 from curate.errors import PictureError
-from curate.folder.edit_matching import source_key
+from curate.names import source_key
 
 _CORRELATION = 0.9
 """Crops of 70 %, retouched and recompressed copies of photographs reach 0.93 to 1, other pictures stay below 0.8."""

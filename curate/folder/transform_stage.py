@@ -17,9 +17,9 @@ from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
 from curate.core.transform import Transform
 from curate.core.user_changes import TRANSFORMED, UNTRANSFORMED
 from curate.errors import InputError, PictureError
-from curate.folder.edit_matching import source_key
 from curate.images import masks
 from curate.images.duplicates import VERSION
+from curate.names import source_key
 
 NOT_TRANSFORMED = "not_transformed"
 """The fact that says why a transform was left out."""

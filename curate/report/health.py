@@ -180,14 +180,14 @@ def _of_concept(name: str, rows: Sequence[Record]) -> Iterator[str]:
         return
     common = [tag for tag, count in frequencies(rows) if count >= _COMMON * len(rows)]
     white = "white_background" in common
-    common = [tag for tag in common if not tag.endswith("_background")]
+    common = [captions.spaced(tag) for tag in common if not tag.endswith("_background")]
     if common:
         yield (
             f"{name}: {listed(common, 6)} on (nearly) every picture: absorb what belongs to the concept, so that "
             "the trigger means it; keep the tags of what you want to change later"
         )
     if white:
-        yield f"{name}: (nearly) every picture is on white; keep the tag white_background, and add pictures on others"
+        yield f"{name}: (nearly) every picture is on white; keep the tag `white background`, and add pictures on others"
 
 
 def marked(records: Sequence[Record], fitting: Fitting) -> Mapping[str, Sequence[str]]:

@@ -21,12 +21,14 @@ table{border-collapse:collapse;width:100%}
 th{text-align:left;font-weight:600;opacity:.7}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:middle;
 overflow-wrap:anywhere;min-width:6rem}
+:is(th,td):nth-child(-n+2):not(.n){min-width:7.5rem}
 th{overflow-wrap:break-word}
 .n{text-align:right;font-variant-numeric:tabular-nums;min-width:0}td.n{white-space:nowrap}
 td img{max-height:72px;max-width:112px;object-fit:contain;object-position:left;display:block}
 .listing td:first-child{width:128px}.listing td:last-child{min-width:13rem}
 @media(max-width:700px){th,td{padding:.25rem .3rem;min-width:4.6rem}.n{min-width:0}.listing td img{max-width:72px}
-.listing th{min-width:0}.listing td:first-child{width:auto}.listing td:last-child{min-width:9rem}}
+.listing th:nth-child(n){min-width:0}.listing td:nth-child(-n+2){width:auto;min-width:5rem}
+.listing td:first-child{min-width:0}.listing td:last-child{min-width:9rem}}
 .sheet td img{max-height:180px;max-width:none}
 .bar{position:relative;min-width:8rem;background:var(--soft);border-radius:4px;overflow:hidden}
 @media(max-width:700px){.bar{min-width:4rem}}
@@ -37,7 +39,7 @@ em{font-style:normal;font-size:.75rem;padding:.05rem .45rem;border-radius:99px;b
 em.warn{background:color-mix(in srgb,var(--warn) 18%,transparent)}
 em:not(.warn){color:inherit}
 .badges{display:flex;flex-wrap:wrap;gap:.25rem;margin:.35rem 0 0}
-.hint{opacity:.7}
+.hint{opacity:.7;overflow-wrap:anywhere}
 .trap{border-left:3px solid var(--warn);padding:.05rem .8rem;margin:.6rem 0}
 .trap p{margin:.3rem 0}.trap a{color:var(--mark)}
 code{background:var(--soft);border-radius:4px;padding:.1rem .35rem;overflow-wrap:anywhere}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from curate.core.counting import counted
 from curate.core.events import Note
 from curate.core.record import Manifest, Record
+from curate.names import source_key
 from curate.report import cleaning
 from curate.report.set_aside import aside_rows, duplicate_rows
 from curate.report.tally import StageRow, Tally
@@ -87,12 +89,7 @@ def _changed(records: Sequence[Record]) -> dict[str, list[str]]:
 
 def _split(records: Sequence[Record]) -> dict[str, int]:
     """How many pictures each of those became that were taken apart: figures of a sheet, frames of an animation."""
-    parts: dict[str, int] = {}
-    for record in records:
-        whole, mark, _ = record.key.partition("#")
-        if mark:
-            parts[whole] = parts.get(whole, 0) + 1
-    return parts
+    return dict(Counter(whole for r in records if (whole := source_key(r.key)) != r.key))
 
 
 def _stage(row: StageRow) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.conflicts import check_rules
-from curate.core.counting import counted
+from curate.core.counting import counted, deviation
 from curate.core.events import Listener, Note
 from curate.core.record import Manifest
 from curate.core.stage import Concept, DatasetStage, Env
@@ -213,7 +213,7 @@ def _table(shares: Mapping[str, Share], settings: Mapping[str, Concept], often: 
     for name, s in sorted(shares.items()):
         epochs = max(1, half_up(Fraction(often, s.repeats)))
         row = [name, f"{s.pictures:,}", f"{s.repeats:,}", f"{s.showings:,}", f"{s.showings / whole:.0%}"]
-        rows.append([*row, f"{imbalance(shares)[name]:+.0%}", f"{epochs:,}"])
+        rows.append([*row, deviation(imbalance(shares)[name]), f"{epochs:,}"])
     if weighted:
         for row, cell in zip(rows, ["weight", *(f"{settings[n].weight:g}" for n in sorted(shares))], strict=True):
             row.insert(3, cell)

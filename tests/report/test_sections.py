@@ -9,9 +9,11 @@ import pytest
 
 from curate.core.record import Image, Manifest, Record
 from curate.report.page import Page, fitting_of
+from curate.report.sections.aside import aside
 from curate.report.sections.balance import balance
 from curate.report.sections.buckets import buckets
 from curate.report.sections.captions import captions
+from curate.report.sections.overview import advice
 from curate.report.sections.tags import together
 from curate.report.sections.traps import trap_marks, traps
 from curate.report.summary import summarise
@@ -50,6 +52,25 @@ def test_captions_that_came_and_what_became_of_them() -> None:
     )
     assert "removed most often tag captions cat 2 hat 1" in text and "added most often tag captions coat 1" in text
     assert "zwx dog" not in text
+
+
+def test_what_no_stage_set_aside_is_counted_too() -> None:
+    rows = page(
+        record("dog/a", aside="duplicate of dog/c", facts={"duplicate_of": "dog/c"}),
+        record("dog/b", aside="opted out of AI training"),
+        record("dog/c"),
+    )
+    assert words(aside(rows)).startswith("2 pictures were set aside: 1 by dedupe, 1 for other reasons.")
+
+
+def test_of_many_warnings_of_one_stage_the_rest_is_folded() -> None:
+    one = page(record("dog/a", "hat"))
+    one.figures["notes"] = [
+        {"level": "warning", "stage": "inspect", "message": f"concept {n} is small", "pictures": []} for n in range(6)
+    ]
+    before, _, after = advice(one).partition("<details>")
+    assert [f"concept {n} " in before for n in range(6)] == [True] * 4 + [False] * 2
+    assert words(after).startswith("2 more of this kind warning inspect: concept 4 is small")
 
 
 def test_captions_that_only_got_their_trigger() -> None:

@@ -222,3 +222,9 @@ def test_numbers_add_up_where_pictures_were_taken_apart() -> None:
     lines = printed(figures)
     assert "  split         1 picture became 3 pictures: a.png" in lines
     assert "  cropped       1 picture: b.png" in lines
+
+
+def test_a_name_with_a_number_sign_is_no_part_of_another_picture() -> None:
+    keys = ["dog/take #2 of it.png", "dog/sheet.png#1", "dog/sheet.png#2", "dog/a.gif#1#2"]
+    manifest = Manifest([Record(key, "dog", key, Image(key)) for key in keys])
+    assert summarise(Tally(), manifest, {})["split"] == {"dog/sheet.png": 2, "dog/a.gif": 1}

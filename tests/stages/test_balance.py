@@ -63,8 +63,8 @@ def test_it_sets_repeats_and_names_what_may_overbake(tmp_path: Path) -> None:
     said = [e.message for e in told if isinstance(e, Note)]
     assert said[:3] == [
         "concept  pictures  repeats  shown per epoch  share  error  epochs for 100",
-        "cat             1       24               24    50%    +0%               4",
-        "dog            24        1               24    50%    +0%             100",
+        "cat             1       24               24    50%     0%               4",
+        "dog            24        1               24    50%     0%             100",
     ]
     assert any(m.startswith("cat is repeated 24 times") for m in said)
 

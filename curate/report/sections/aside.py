@@ -55,7 +55,10 @@ def aside(page: Page) -> Markup:
     if not rows:
         return Markup("")
     counts = Counter(row[2] for row in rows if row[2])
-    stages = ", ".join(f"{count:,} by {stage}" for stage, count in counts.most_common(6))
+    parts = [f"{count:,} by {stage}" for stage, count in counts.most_common(6)]
+    if parts and (others := len(rows) - sum(count for _, count in counts.most_common(6))):
+        parts.append(f"{others:,} for other reasons")
+    stages = ", ".join(parts)
     line = counted(len(rows), "picture was", "pictures were") + " set aside" + (f": {stages}." if stages else ".")
     columns = [n for n in range(4) if any(row[n] for row in rows)]  # without what is empty everywhere
     head = ["", "picture", "stage", "why"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.core.counting import counted
+from curate.core.counting import counted, deviation
 from curate.report import health
 from curate.report.concepts import by_concept
 from curate.report.elements import Markup, bar, el, joined, table
@@ -52,7 +52,7 @@ def _after_rounding(share: health.Share, shares: list[health.Share]) -> list[str
     shown = {s.concept: s.showings / s.weight for s in shares if s.showings}
     mean = sum(shown.values()) / len(shown) if shown else 0
     repeats = share.repeats[0] if len(share.repeats) == 1 else 0
-    error = f"{shown[share.concept] / mean - 1:+.0%}" if share.concept in shown else ""
+    error = deviation(shown[share.concept] / mean - 1) if share.concept in shown else ""
     return [error, f"{max(1, round(_SHOWINGS / repeats)):,}" if repeats else ""]
 
 

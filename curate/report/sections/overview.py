@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 from curate.core.counting import counted
 from curate.report import health, instructions
@@ -11,6 +14,17 @@ from curate.report.elements import Markup, el, joined, table
 from curate.report.page import Page
 from curate.report.summary import title
 from curate.report.text import span
+
+_LINES = 4
+"""Warnings of one stage that are shown at once."""
+
+
+class _Line(NamedTuple):
+    """A warning or a piece of advice; `stage` is empty where it is from no stage."""
+
+    level: str
+    text: str
+    stage: str = ""
 
 
 def overview(page: Page) -> Markup:
@@ -71,17 +85,18 @@ def advice(page: Page) -> Markup:
     """Warnings first, then what to improve; what is only worth knowing is folded away."""
     numbers = not page.judges_numbers
     own = health.advice(page.manifest, page.concepts, page.fitting, numbers=numbers)
-    lines = [("advice", _with_link(one)) for one in own]
-    lines += [("info", line) for line, _ in instructions.lines(instructions.carried_out(page.manifest))]
+    lines = [_Line("advice", _with_link(one)) for one in own]
+    lines += [_Line("info", line) for line, _ in instructions.lines(instructions.carried_out(page.manifest))]
     for note in page.figures["notes"]:
         pictures = f" ({counted(len(note['pictures']), 'picture')})" if note["pictures"] else ""
-        stage = f"{title(page.figures, note['stage'])}: " if note["stage"] else ""
-        lines.append((note["level"], stage + note["message"] + pictures))
+        stage = title(page.figures, note["stage"]) if note["stage"] else ""
+        message = note["message"] + pictures
+        lines.append(_Line(note["level"], f"{stage}: {message}" if stage else message, stage))
     order = ["warning", "advice"]
-    urgent = sorted((one for one in lines if one[0] in order), key=lambda one: order.index(one[0]))
-    rest = [one for one in lines if one[0] not in order]
+    urgent = sorted((one for one in lines if one.level in order), key=lambda one: order.index(one.level))
+    rest = [one for one in lines if one.level not in order]
     folded = el("details", el("summary", f"{len(rest):,} more to know"), _lines(rest)) if rest else Markup("")
-    return joined(_lines(urgent) if urgent else "", folded)
+    return joined(*_by_kind(urgent), folded)
 
 
 def _with_link(advice: health.Advice) -> str:
@@ -92,6 +107,20 @@ def _with_link(advice: health.Advice) -> str:
     return joined(advice.message, " ", link)
 
 
-def _lines(lines: list[tuple[str, str]]) -> Markup:
-    rows = [el("li", el("em", level, class_="warn" if level == "warning" else ""), " ", line) for level, line in lines]
+def _lines(lines: Sequence[_Line]) -> Markup:
+    rows = [
+        el("li", el("em", one.level, class_="warn" if one.level == "warning" else ""), " ", one.text) for one in lines
+    ]
     return el("ul", *rows, class_="notes")
+
+
+def _by_kind(lines: Sequence[_Line]) -> list[Markup]:
+    """Lines of one level from one stage are of one kind: of many, the first few are shown, and the rest is folded."""
+    parts: list[Markup] = []
+    for (_, stage), group in groupby(lines, key=lambda one: (one.level, one.stage)):
+        kind = list(group)
+        shown = _LINES if stage and len(kind) > _LINES + 1 else len(kind)
+        parts.append(_lines(kind[:shown]))
+        if rest := kind[shown:]:
+            parts.append(el("details", el("summary", f"{len(rest):,} more of this kind"), _lines(rest)))
+    return parts

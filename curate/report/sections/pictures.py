@@ -92,12 +92,13 @@ def _filters(page: Page, records: Sequence[Record], marks: Sequence[Sequence[Bad
         for record, own in zip(records, own_words, strict=True)
     ]
     own = Counter(record.concept for record in records)
+    known = [el("option", f"{counts[tag]:,}", value=captions.spaced(tag)) for tag in names[:500]]
     form = el(
         "form",
         _choice("concept", "all concepts", [(name, str(n), own[name]) for n, name in enumerate(concepts)]),
         _choice("mark", "all marks", [(word, visible(word), have[word]) for word in words]),
         el("input", name="tag", list="tags-known", placeholder="tag, -tag to leave out", aria_label="tags"),
-        el("datalist", *(el("option", f"{counts[tag]:,}", value=tag) for tag in names[:500]), id="tags-known"),
+        el("datalist", *known, id="tags-known"),
         el("input", name="text", type="search", placeholder="text in name or caption", aria_label="text"),
         el("button", "all", type="reset"),
         el("output", id="shown-count"),

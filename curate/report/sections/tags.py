@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from curate.captions import spaced
 from curate.core.counting import counted
 from curate.core.record import Record
 from curate.report import health
@@ -44,8 +45,8 @@ def _frequent(name: str, records: Sequence[Record]) -> tuple[str, Markup] | None
 
 def tag_link(*tags: str) -> Markup:
     """The tags as a link to the pictures that have all of them."""
-    filter_ = json.dumps({"tag": ", ".join(map(visible, tags))})
-    return el("a", " + ".join(tags), href="#pictures", data_filter=filter_)
+    filter_ = json.dumps({"tag": ", ".join(visible(spaced(tag)) for tag in tags)})
+    return el("a", " + ".join(map(spaced, tags)), href="#pictures", data_filter=filter_)
 
 
 def together(page: Page) -> Markup:
@@ -78,15 +79,17 @@ def _words(pair: TagPair) -> str:
 
 
 def _table(pairs: TagPairs) -> Markup:
-    rows = [[p.first, p.second, f"{p.pictures:,}", bar(p.share, f"{p.share:.0%}")] for p in pairs.closest]
+    rows = [
+        [spaced(p.first), spaced(p.second), f"{p.pictures:,}", bar(p.share, f"{p.share:.0%}")] for p in pairs.closest
+    ]
     return table(["tag", "and", "pictures with both", "of the pictures with either"], rows)
 
 
 def _square(pairs: TagPairs) -> Markup:
     """The most frequent tags against each other: the darker, the larger the share of the row's pictures."""
-    head = el("tr", el("th", ""), *(el("th", el("span", tag)) for tag in pairs.tags))
+    head = el("tr", el("th", ""), *(el("th", el("span", spaced(tag))) for tag in pairs.tags))
     rows = [
-        el("tr", el("th", tag), *(_cell(row[j], row[i], i == j) for j in range(len(row))))
+        el("tr", el("th", spaced(tag)), *(_cell(row[j], row[i], i == j) for j in range(len(row))))
         for i, (tag, row) in enumerate(zip(pairs.tags, pairs.counts, strict=True))
     ]
     hint = "The row's tag stands on so many pictures together with the column's tag."
