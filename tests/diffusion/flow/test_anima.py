@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.autoencoders import qwen_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
@@ -27,14 +26,14 @@ from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION
 from tests.diffusion.flow.same_model import CPU, TrainingStep, check_predictions
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = Anima, "anima"
-LONG = "a red dog with a hat, " * 60
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, caption: str) -> None:
     from diffusers.modular_pipelines.anima.encoders import AnimaTextEncoderStep
 
@@ -251,10 +250,7 @@ def test_what_a_file_lacks_is_named(place: Path, backbone: Backbone, tmp_path: P
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, names: str) -> None:
     from diffusers.modular_pipelines.anima.modular_blocks_anima import AnimaAutoBlocks
 
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "layer_preset": "attn-mlp"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, names=names, layer_preset="attn-mlp")
     start = "diffusion_model.blocks.0." if names == "auto" else "transformer.transformer_blocks.0."
     assert any(key.startswith(start) for key in tensors)
     assert all(key.endswith((".lora_A.weight", ".lora_B.weight")) for key in tensors)
@@ -263,21 +259,18 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, n
         pipe: Any = AnimaAutoBlocks().init_pipeline()
         pipe.update_components(transformer=ours.parts["unet"], text_conditioner=ours.parts["conditioner"])
         pipe.load_lora_weights(tensors)
-    layers: dict[str, Any] = {}
-    for part in ("unet", "conditioner"):
-        for name, module in ours.parts[part].named_modules():
-            if hasattr(module, "lora_A") and module.lora_A:
-                layers[f"{part} {name}"] = module
+    parts = ("unet", "conditioner")
+    layers = {f"{part} {path}": layer for part in parts for path, layer in lora_layers(ours.parts[part]).items()}
     expected = {
         f"{n.part} {n.path}": n for n in ours.layer_names() if n.kind in ("attn", "mlp", "text-attn", "text-mlp")
     }
     assert layers.keys() == expected.keys()
-    for key, layer in layers.items():
-        name = expected[key]
-        stem = f"diffusion_model.{name.original}" if names == "auto" else f"{name.model}.{name.path}"
-        delta = tensors[f"{stem}.lora_B.weight"].float() @ tensors[f"{stem}.lora_A.weight"].float()
-        torch.testing.assert_close(layer.get_delta_weight("default_0").float(), delta)
-        assert delta.any()
+
+    def change(path: str) -> Tensor:
+        name = expected[path]
+        return product(tensors, f"diffusion_model.{name.original}" if names == "auto" else f"{name.model}.{name.path}")
+
+    check_changes(layers, change)
 
 
 def test_the_conditioners_table_is_whole(backbone: Backbone) -> None:

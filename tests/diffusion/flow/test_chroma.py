@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.adapters.key_names import spelled
 from curate.core.warning_filters import ignore_warnings
 from curate.diffusion.base import Backbone, LoadOptions
@@ -30,11 +29,11 @@ from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
 from tests.diffusion.flow.same_model import CPU, TrainingStep, check_configuration, check_predictions, check_shapes
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = Chroma, "chroma1"
-LONG = "a red dog with a hat, " * 60
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,7 @@ def pipeline(place: Path) -> Any:
     return pipe
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipeline: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -204,18 +203,12 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 
 
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, pipeline: Any) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path)
     with quiet():
         pipeline.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in pipeline.transformer.named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(pipeline.transformer)
     assert len(layers) == 12 + 5
-    for key, layer in layers.items():
-        delta = tensors[f"transformer.{key}.lora_B.weight"] @ tensors[f"transformer.{key}.lora_A.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+    check_changes(layers, lambda path: product(tensors, f"transformer.{path}"))
     pipeline.unload_lora_weights()
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from curate.adapters import file_names, safetensors_file
+from curate.adapters import file_names
 from curate.adapters.lora_file import read_layers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.base_weights import BaseWeights
@@ -32,6 +32,7 @@ from curate.sampling.emphasis import negative_caution
 from curate.sampling.settings import PictureSettings
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
 from tests.diffusion.flow.original_names import original_vae
 from tests.diffusion.flow.same_model import (
     CPU,
@@ -41,10 +42,9 @@ from tests.diffusion.flow.same_model import (
     check_predictions,
     check_shapes,
 )
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, trained
 
 FAMILY, FOLDER = Flux1, "flux1"
-LONG = "a red dog with a hat, " * 60
 
 
 def pipeline(backbone: Backbone) -> Any:
@@ -64,7 +64,7 @@ def pipeline(backbone: Backbone) -> Any:
     )
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad(), quiet():
@@ -208,22 +208,19 @@ def test_siblings_are_named(tmp_path: Path) -> None:
 
 
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    path, tensors = trained(place, tmp_path)
     assert all(key.startswith("transformer.") and not key.endswith(".alpha") for key in tensors)
     ours = load(str(place), True)
     with quiet():
         pipeline(ours).load_lora_weights(dict(tensors))
-    loaded: dict[str, Any] = {n: m for n, m in ours.parts["unet"].named_modules() if getattr(m, "lora_A", None)}
+    loaded = lora_layers(ours.parts["unet"])
     layers, named = read_layers(str(path), ours.layer_names()), {n.path: n.key for n in ours.layer_names()}
     assert {named[path] for path in loaded} == layers.keys() and len(loaded) == 12 + 5
-    for inside, layer in loaded.items():
-        held = layers[named[inside]]
-        delta = held["lora_up.weight"] @ held["lora_down.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+
+    def change(inside: str) -> Tensor:
+        return layers[named[inside]]["lora_up.weight"] @ layers[named[inside]]["lora_down.weight"]
+
+    check_changes(loaded, change)
 
 
 @pytest.mark.parametrize(

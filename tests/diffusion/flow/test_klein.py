@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from curate.adapters import safetensors_file
 from curate.adapters.lora_file import read_layers
 from curate.diffusion.autoencoders import flux2_vae
 from curate.diffusion.base import Backbone, LoadOptions
@@ -34,6 +33,8 @@ from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
+from tests.diffusion.flow.conftest import CheckNamed
 from tests.diffusion.flow.original_names import original_vae, renamed
 from tests.diffusion.flow.same_model import (
     CPU,
@@ -43,10 +44,9 @@ from tests.diffusion.flow.same_model import (
     check_predictions,
     check_shapes,
 )
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, trained
 
 FAMILY, FOLDER = Klein4B, "klein-base-4b"
-LONG = "a red dog with a hat, " * 60
 SIZES = {"klein-base-4b": flux2_network.NETWORK, "klein-base-9b": flux2_network.LARGE}
 EACH = pytest.mark.parametrize("name", SIZES)
 
@@ -65,7 +65,7 @@ def pipeline(backbone: Backbone) -> Any:
     )
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -262,10 +262,7 @@ def test_autoencoders_of_every_form_are_read(backbone: Backbone, place: Path, tm
 
 @pytest.mark.parametrize("names", ["auto", "comfyui", "kohya"])
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, names: str) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    path, tensors = trained(place, tmp_path, names=names)
     start = {"auto": "transformer.", "comfyui": "diffusion_model.double_blocks.0.", "kohya": "lora_unet_double_"}[names]
     assert any(key.startswith(start) for key in tensors)
     joint = [key for key in tensors if "qkv." in key and "qkv_mlp" not in key]
@@ -274,15 +271,16 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, n
     ours = load(str(place), True)
     with quiet():
         pipeline(ours).load_lora_weights(dict(tensors))
-    loaded: dict[str, Any] = {n: m for n, m in ours.parts["unet"].named_modules() if getattr(m, "lora_A", None)}
+    loaded = lora_layers(ours.parts["unet"])
     layers, named = read_layers(str(path), ours.layer_names()), {n.path: n.key for n in ours.layer_names()}
     assert {named[path] for path in loaded} == layers.keys() and len(loaded) == len(DOUBLE) + len(SINGLE)
-    for path_inside, layer in loaded.items():
+
+    def change(path_inside: str) -> Tensor:
         held = layers[named[path_inside]]
         down, up = held["lora_down.weight"], held["lora_up.weight"]
-        delta = up @ down * (float(held["alpha"]) / len(down) if "alpha" in held else 1)
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+        return up @ down * (float(held["alpha"]) / len(down) if "alpha" in held else 1)
+
+    check_changes(loaded, change)
 
 
 def test_names_that_cannot_hold_an_algorithm_are_refused(place: Path) -> None:
@@ -298,14 +296,7 @@ def test_names_that_cannot_hold_an_algorithm_are_refused(place: Path) -> None:
             check(**given)
 
 
-def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(place: Path, tmp_path: Path) -> None:
-    def check(name: str, **given: Any) -> None:
-        folder = tmp_path / name
-        if not folder.exists():
-            folder.symlink_to(place)
-        options = TrainOptions(base=str(folder), **given)
-        check_base(options, base_traits(options, folder), folder, CPU)
-
+def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(check: CheckNamed) -> None:
     for name in ("FLUX.2-klein-base-4B", "flux2_klein_4b_base", "base-klein"):
         check(name)
     with pytest.raises(InputError, match="is distilled to few steps") as refusal:

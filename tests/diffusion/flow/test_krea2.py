@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
 from curate.diffusion.families.krea2 import Krea2
@@ -31,11 +30,11 @@ from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
 from tests.diffusion.flow.same_model import CPU, TrainingStep, check_layers, check_predictions, check_shapes
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = Krea2, "krea2"
-LONG = "a red dog with a hat, " * 90
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def pipe(place: Path) -> Any:
     return found
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipe: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -174,22 +173,19 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 
 @pytest.mark.parametrize("names", ["auto", "comfyui"])
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, pipe: Any, tmp_path: Path, names: str) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False, "layer_preset": "full"}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, names=names, layer_preset="full")
     start = {"auto": "transformer.", "comfyui": "diffusion_model."}[names]
     assert all(key.startswith(start) and key.endswith((".lora_A.weight", ".lora_B.weight")) for key in tensors)
     with quiet():
         pipe.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in pipe.transformer.named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(pipe.transformer)
     expected = {n.path: n for n in load(str(place), True).layer_names()}
     assert layers.keys() == expected.keys() and len(layers) == 4 * 8 + 8
-    for key, layer in layers.items():
-        stem = f"{start}{key if names == 'auto' else expected[key].original}"
-        delta = tensors[f"{stem}.lora_B.weight"] @ tensors[f"{stem}.lora_A.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+
+    def change(path: str) -> Tensor:
+        return product(tensors, f"{start}{path if names == 'auto' else expected[path].original}")
+
+    check_changes(layers, change)
 
 
 def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(place: Path, tmp_path: Path) -> None:

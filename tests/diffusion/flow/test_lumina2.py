@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.adapters.lora_file import read_layers
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
@@ -26,11 +25,11 @@ from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions, resolve
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
 from tests.diffusion.flow.same_model import CPU, TrainingStep, check_layers, check_predictions, check_shapes
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = Lumina2, "lumina2"
-LONG = "a red dog with a hat, " * 30
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def pipe(place: Path) -> Any:
     return found
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipe: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad(), quiet("transformers", "diffusers"):
@@ -156,10 +155,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 
 @pytest.mark.parametrize("names", ["auto", "diffusers"])
 def test_files_are_named_for_the_programs_that_read_them(place: Path, pipe: Any, tmp_path: Path, names: str) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    path, tensors = trained(place, tmp_path, names=names)
     layers = read_layers(str(path), load(str(place), True).layer_names())
     assert len(layers) == 2 * 7
     if names == "auto":
@@ -169,12 +165,9 @@ def test_files_are_named_for_the_programs_that_read_them(place: Path, pipe: Any,
         return
     with quiet():
         pipe.load_lora_weights(dict(tensors))
-    loaded: dict[str, Any] = {n: m for n, m in pipe.transformer.named_modules() if getattr(m, "lora_A", None)}
+    loaded = lora_layers(pipe.transformer)
     assert len(loaded) == 2 * 7
-    for key, layer in loaded.items():
-        delta = tensors[f"transformer.{key}.lora_B.weight"] @ tensors[f"transformer.{key}.lora_A.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+    check_changes(loaded, lambda path: product(tensors, f"transformer.{path}"))
     pipe.unload_lora_weights()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
 from curate.diffusion.families.qwen_image import BLOCK, EDGES, QwenImage
@@ -25,8 +24,8 @@ from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
-from curate.train.planning.base_checks import check_base
-from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
+from tests.diffusion.flow.conftest import CheckNamed
 from tests.diffusion.flow.same_model import (
     CPU,
     TrainingStep,
@@ -35,10 +34,9 @@ from tests.diffusion.flow.same_model import (
     check_predictions,
     check_shapes,
 )
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = QwenImage, "qwen_image"
-LONG = "a red dog with a hat, " * 100
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,7 @@ def pipeline(place: Path) -> Any:
     return pipe
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipeline: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -190,10 +188,7 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, names: str) -> None:
     from diffusers import QwenImagePipeline
 
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, names=names)
     down, up = (".lora_down.weight", ".lora_up.weight") if names == "kohya" else (".lora_A.weight", ".lora_B.weight")
     assert {".".join(key.rsplit(".", 2)[-2:]) for key in tensors if not key.endswith("alpha")} == {down[1:], up[1:]}
     assert any(key.endswith(".alpha") for key in tensors) == (names == "kohya")
@@ -203,26 +198,18 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, n
     with quiet():
         pipe: Any = QwenImagePipeline(**none, transformer=ours.parts["unet"])  # type: ignore[arg-type]
         pipe.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in ours.parts["unet"].named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(ours.parts["unet"])
     expected = {n.path: n for n in ours.layer_names() if n.kind in ("attn", "mlp")}
     assert layers.keys() == expected.keys() and len(layers) == 2 * 12
-    for key, layer in layers.items():
-        stem = expected[key].key if names == "kohya" else f"{start}{key}"
-        delta = tensors[f"{stem}{up}"] @ tensors[f"{stem}{down}"] * (1 / 4 if names == "kohya" else 1)
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        # nothing reads the text behind the last block
-        idle = re.match(r"transformer_blocks\.1\..*(add_q_proj|to_add_out|txt_mlp)", key) is not None
-        assert bool(delta.any()) != idle
+
+    def change(path: str) -> Tensor:
+        return product(tensors, expected[path].key if names == "kohya" else f"{start}{path}")
+
+    # nothing reads the text behind the last block
+    check_changes(layers, change, idle=r"transformer_blocks\.1\..*(add_q_proj|to_add_out|txt_mlp).*")
 
 
-def test_distilled_merges_are_refused_and_an_unclear_name_asked_about(place: Path, tmp_path: Path) -> None:
-    def check(name: str, **given: Any) -> None:
-        folder = tmp_path / name
-        if not folder.exists():
-            folder.symlink_to(place)
-        options = TrainOptions(base=str(folder), **given)
-        check_base(options, base_traits(options, folder), folder, CPU)
-
+def test_distilled_merges_are_refused_and_an_unclear_name_asked_about(check: CheckNamed) -> None:
     for name in ("Qwen-Image", "qwen_image_2512_bf16", "qwen-image-fp8_e4m3fn"):
         check(name)
     for name in ("Qwen-Image-Lightning-8steps-V2.0", "qwen_image_2512_lightx2v_4step", "qwen-rapid-aio"):

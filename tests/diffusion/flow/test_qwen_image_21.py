@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.autoencoders import qwen21_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
@@ -28,6 +27,7 @@ from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION
 from tests.diffusion.flow.same_model import (
     CPU,
     TrainingStep,
@@ -36,10 +36,9 @@ from tests.diffusion.flow.same_model import (
     check_predictions,
     check_shapes,
 )
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = QwenImage21, "qwen_image_2.1"
-LONG = "a red dog with a hat, " * 60
 
 
 class Processor:
@@ -82,7 +81,7 @@ def pipeline(place: Path) -> Any:
     return pipe
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipeline: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -207,20 +206,14 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 
 @pytest.mark.parametrize("names", ["auto", "comfyui"])
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, pipeline: Any, names: str) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, names=names)
     start = {"auto": "transformer.", "comfyui": "diffusion_model."}[names]
     assert all(key.startswith(start) and key.endswith((".lora_A.weight", ".lora_B.weight")) for key in tensors)
     with quiet():
         pipeline.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in pipeline.transformer.named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(pipeline.transformer)
     assert len(layers) == 2 * 7
-    for key, layer in layers.items():
-        delta = tensors[f"{start}{key}.lora_B.weight"] @ tensors[f"{start}{key}.lora_A.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+    check_changes(layers, lambda path: product(tensors, f"{start}{path}"))
     pipeline.unload_lora_weights()
 
 

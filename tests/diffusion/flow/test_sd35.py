@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.detect import family_of_keys, traits
 from curate.diffusion.distilled import is_distilled
@@ -27,11 +26,11 @@ from curate.sampling.draw import Hardware, TextToImage
 from curate.sampling.settings import PictureSettings
 from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
 from tests.diffusion.flow.same_model import CPU, TrainingStep
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = SD35Medium, "sd35-medium"
-LONG = "a red dog with a hat, " * 30
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def pipe(place: Path) -> Any:
     return found
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, pipe: Any, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad(), quiet("transformers", "diffusers"):
@@ -197,19 +196,14 @@ def test_single_files_are_the_same_model(place: Path, backbone: Backbone, tmp_pa
 
 
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, pipe: Any, tmp_path: Path) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False, "layer_preset": "full"}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, layer_preset="full")
     with quiet():
         pipe.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in pipe.transformer.named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(pipe.transformer)
     assert layers.keys() == {name.path for name in load(str(place), True).layer_names()}
-    for key, layer in layers.items():
-        delta = tensors[f"transformer.{key}.lora_B.weight"] @ tensors[f"transformer.{key}.lora_A.weight"]
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        # what the last block asks of the text for is not used
-        assert delta.any() or key == "transformer_blocks.1.attn.add_q_proj"
+    # what the last block asks of the text for is not used
+    idle = r"transformer_blocks\.1\.attn\.add_q_proj"
+    check_changes(layers, lambda path: product(tensors, f"transformer.{path}"), idle)
 
 
 def test_names_tell_the_family_and_the_turbos() -> None:

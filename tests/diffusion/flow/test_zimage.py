@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from curate.adapters import safetensors_file
 from curate.diffusion.autoencoders import flux_vae
 from curate.diffusion.base import Backbone, LoadOptions
 from curate.diffusion.base_weights import BaseWeights
@@ -27,6 +26,8 @@ from curate.train.network.build import plan_network
 from curate.train.options import TrainOptions
 from curate.train.planning.base_checks import check_base
 from curate.train.planning.base_place import base_traits
+from tests.diffusion.flow.captions import EVERY_CAPTION, LONG
+from tests.diffusion.flow.conftest import CheckNamed
 from tests.diffusion.flow.original_names import original_vae, renamed
 from tests.diffusion.flow.same_model import (
     CPU,
@@ -37,10 +38,9 @@ from tests.diffusion.flow.same_model import (
     check_predictions,
     check_shapes,
 )
-from tests.train.conftest import draw_folder, run
+from tests.diffusion.flow.trained_lora import check_changes, lora_layers, product, trained
 
 FAMILY, FOLDER = ZImage, "zimage"
-LONG = "a red dog with a hat, " * 60
 
 
 def pipeline(backbone: Backbone) -> Any:
@@ -57,7 +57,7 @@ def pipeline(backbone: Backbone) -> Any:
     )
 
 
-@pytest.mark.parametrize("caption", ["", "dog", "a red dog, (hat:1.2), solo", LONG], ids=["empty", "short", "", "long"])
+@EVERY_CAPTION
 def test_text_is_encoded_as_the_pipeline_encodes_it(backbone: Backbone, caption: str) -> None:
     encoder: Any = backbone.captions
     with torch.no_grad():
@@ -190,10 +190,7 @@ def test_the_published_autoencoders_names_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", ["auto", "comfyui", "kohya"])
 def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, names: str) -> None:
-    options = {"steps": 2, "rank": 4, "alpha": 1.0, "learning_rate": 1e-2, "save_precision": "fp32"}
-    small = {"resolution": 64, "bucket_step": 32, "tensorboard": False}
-    path, _ = run(draw_folder(tmp_path / "prepared"), base=str(place), names=names, **options, **small)
-    tensors, _ = safetensors_file.read(path)
+    _, tensors = trained(place, tmp_path, names=names)
     down, up = (".lora_down.weight", ".lora_up.weight") if names == "kohya" else (".lora_A.weight", ".lora_B.weight")
     assert {".".join(key.rsplit(".", 2)[-2:]) for key in tensors if not key.endswith("alpha")} == {down[1:], up[1:]}
     assert any(key.endswith(".alpha") for key in tensors) == (names == "kohya")
@@ -203,24 +200,17 @@ def test_diffusers_loads_the_lora_at_its_strength(place: Path, tmp_path: Path, n
     pipe = pipeline(ours)
     with quiet():
         pipe.load_lora_weights(dict(tensors))
-    layers: dict[str, Any] = {n: m for n, m in ours.parts["unet"].named_modules() if getattr(m, "lora_A", None)}
+    layers = lora_layers(ours.parts["unet"])
     expected = {n.path: n for n in ours.layer_names() if n.kind in ("attn", "mlp")}
     assert layers.keys() == expected.keys() and len(layers) == 2 * 7
-    for key, layer in layers.items():
-        stem = expected[key].key if names == "kohya" else f"{start}{key}"
-        delta = tensors[f"{stem}{up}"] @ tensors[f"{stem}{down}"] * (1 / 4 if names == "kohya" else 1)
-        torch.testing.assert_close(layer.get_delta_weight("default_0"), delta)
-        assert delta.any()
+
+    def change(path: str) -> Tensor:
+        return product(tensors, expected[path].key if names == "kohya" else f"{start}{path}")
+
+    check_changes(layers, change)
 
 
-def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(place: Path, tmp_path: Path) -> None:
-    def check(name: str, **given: Any) -> None:
-        folder = tmp_path / name
-        if not folder.exists():
-            folder.symlink_to(place)
-        options = TrainOptions(base=str(folder), **given)
-        check_base(options, base_traits(options, folder), folder, CPU)
-
+def test_a_distilled_sibling_is_refused_and_an_unclear_name_asked_about(check: CheckNamed) -> None:
     for name in ("Z-Image", "z_image_bf16", "zimage-deturbo"):
         check(name)
     for name in ("Z-Image-Turbo", "zimageTurbo_v1", "some_zit_mix"):
