@@ -77,8 +77,15 @@ def _short(text: str) -> str:
     return text.strip().splitlines()[0]
 
 
+_OWN = tuple(app.registered_commands)
+
+
 def _mount(arguments: Sequence[str]) -> None:
-    """Adds the stages' commands: all of them for a help page, else the one that is called (others cost import time)."""
+    """Adds the stages' commands: all of them for a help page, else the one that is called (others cost import time).
+
+    What a call before this one mounted goes: each command is built anew at a call.
+    """
+    app.registered_commands, app.registered_groups = [*_OWN], []
     for command in app.registered_commands:
         command.short_help = command.short_help or _short((command.callback and command.callback.__doc__) or "")
     called = next((a for a in arguments if not a.startswith("-")), None)
