@@ -29,6 +29,10 @@ from curate.stages.train import Train
 
 PLACES = tuple(BACKGROUNDS)
 SAMPLES = 48
+STEPS = 12
+"""Of the sampler."""
+TOGETHER = 24
+"""Samples that are drawn in one batch."""
 SHOWN = ("meadow", "beach", "snow", "night", "room", "white background")
 UNSEEN = tuple(place for place in PLACES if place not in SHOWN)
 GENTLE: dict[str, Any] = {
@@ -95,14 +99,14 @@ def draw(prompts: Sequence[str], lora: Path | None = None, seed: int = 0, first:
     """Latents (N, 4, 12, 12) that the base draws, with the LoRA where one is given; `first` numbers the samples."""
     backbone = load("toy", offline=True)
     settings = [
-        PictureSettings(prompt, "", 96, 96, seed * 10_000 + n, 16, 4.0, 0.7, "ddim")
+        PictureSettings(prompt, "", 96, 96, seed * 10_000 + n, STEPS, 4.0, 0.7, "ddim")
         for n, prompt in enumerate(prompts, first)
     ]
     device = torch.device("cpu")
     used = [LoraStrength(lora, 1.0, 1.0)] if lora else []
     with applied(backbone, [(read_lora(one.path, backbone), one) for one in used], device):
         artist = TextToImage(backbone, Hardware(device), backbone.prediction, backbone.ztsnr)
-        return torch.cat([artist.latents(settings[n : n + 24]) for n in range(0, len(settings), 24)])
+        return torch.cat([artist.latents(settings[n : n + TOGETHER]) for n in range(0, len(settings), TOGETHER)])
 
 
 def encode(pictures: Sequence[Image.Image]) -> Tensor:
@@ -173,7 +177,7 @@ def confusion(concepts: Sequence[Subject], lora: Path, seed: int = 0, samples: i
     """By the concept asked for: how many of the samples show each concept's subject in its colour."""
     found: dict[str, dict[str, float]] = {}
     for asked in concepts:
-        drawn = draw(_prompts(asked, samples), lora, seed)
+        drawn = _drawn(asked, samples, lora, seed)
         found[asked.trigger] = {seen.trigger: both(drawn, seen) for seen in concepts}
     return found
 
@@ -190,11 +194,8 @@ def measure(concept: Subject, lora: Path | None, seed: int = 0, samples: int = S
     places = [PLACES[n % len(PLACES)] for n in range(samples)]
     others = plain_scenes(plain)
     known = [", ".join(scene.tags()) for scene in others]
-    untouched = _untouched(concept, seed)[:samples]
-    if lora is None:
-        mine, rest = untouched, draw(known, None, seed, samples)
-    else:
-        mine, rest = draw([*_prompts(concept, samples), *known], lora, seed).tensor_split([samples])
+    untouched, mine = (_drawn(concept, samples, used, seed) for used in (None, lora))
+    rest = draw(known, lora, seed, samples)
     renders = encode([render(scene) for scene in concept.scenes(places, 5_000_000)])
     goal, before, now = (features(one).mean(0) for one in (renders, untouched, mine))
     rows = [n for n, place in enumerate(places) if place in UNSEEN]
@@ -214,10 +215,16 @@ def _prompts(concept: Subject, samples: int) -> list[str]:
     return [f"{concept.trigger}, {PLACES[n % len(PLACES)]}" for n in range(samples)]
 
 
+def _drawn(concept: Subject, samples: int, lora: Path | None, seed: int) -> Tensor:
+    """Samples with the trigger, each drawn once."""
+    count = -(-samples // TOGETHER)
+    return torch.cat([_together(concept, n * TOGETHER, lora, seed) for n in range(count)])[:samples]
+
+
 @cache
-def _untouched(concept: Subject, seed: int) -> Tensor:
-    """The base's samples with the trigger, drawn once."""
-    return draw(_prompts(concept, SAMPLES), None, seed)
+def _together(concept: Subject, first: int, lora: Path | None, seed: int) -> Tensor:
+    """The TOGETHER samples from the one that is numbered `first`."""
+    return draw(_prompts(concept, first + TOGETHER)[first:], lora, seed, first)
 
 
 def _spread(latents: Tensor, places: Sequence[str]) -> float:
