@@ -100,33 +100,30 @@ def output_of(reader: Reader, values: Mapping[str, Any], base: Path, inputs: Seq
     output = base / Path(given).expanduser()
     if output.exists() and not output.is_dir():
         reader.problem(("output",), f"output {output} is a file: choose a folder")
-    for folder in inputs:
+    for i, folder in enumerate(inputs):
         if isinstance(folder, str):
             continue
         if folder.exists() and (output.resolve() == folder.resolve() or output.resolve() in folder.resolve().parents):
-            reader.problem(
-                ("output",),
-                f"output {output} is or holds the input {folder}: sources are never modified, choose another folder",
-            )
+            what = f"is or holds the input {folder}"
         elif would_overwrite_sources(output, folder):
-            reader.problem(
-                ("output",),
-                f"output {output} is a folder of source pictures in the input {folder}: "
-                "sources are never modified, choose another folder",
-            )
+            what = f"is a folder of source pictures in the input {folder}"
+        else:
+            continue
+        message = f"output {output} {what}: sources are never modified, choose another folder"
+        reader.problem(("output",), message, beside=("input", i))
     return output
 
 
 def _address(reader: Reader, output: str, inputs: Sequence[Path | str]) -> str:
     if message := storage.problem(output, writes=True):
         reader.problem(("output",), f"output: {message}")
-    for one in inputs:
+    for i, one in enumerate(inputs):
         if isinstance(one, str) and f"{one}/".startswith(f"{output}/"):
             message = f"output {output} is or holds the input {one}: sources are never modified, choose another address"
-            reader.problem(("output",), message)
+            reader.problem(("output",), message, beside=("input", i))
         elif isinstance(one, str) and f"{output}/".startswith(f"{one}/"):
             message = f"output {output} is in the input {one}: the next run would read it as pictures, choose another"
-            reader.problem(("output",), message)
+            reader.problem(("output",), message, beside=("input", i))
     return output
 
 
@@ -134,7 +131,8 @@ def work_of(reader: Reader, base: Path, options: RunOptions | None, destination:
     """The folder of this disk in which an output with an address is prepared."""
     given = options.work if options else ""
     if given and not destination:
-        reader.problem(("run", "work"), "run.work: has no effect, because output is a folder: leave it out")
+        message = "run.work: has no effect, because output is a folder: leave it out"
+        reader.problem(("run", "work"), message, beside=("output",))
     if not destination:
         return base
     return base / Path(given).expanduser() if given else storage.work_folder(destination)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,10 @@ _TOP = ("input", "output", "caption_form", "caption_encoding", "consent", "run",
 _COMMA = 'between braces a comma begins the next option: write several values as [64, 96] or "64,96"'
 
 
+Where = tuple[str | int, ...]
+"""A path of keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A mistake and where it is; `origin` names a --set or --until in place of line and column."""
@@ -47,7 +51,7 @@ class Reader:
         self.problems: list[Problem] = []
         self.stages: list[Stage | RightOptions] = []
         """Every stage, as far as its options are right."""
-        self.marks: dict[tuple[str | int, ...], Node | str] = {}
+        self.marks: dict[Where, Node | str] = {}
 
     # YAML -> plain values with marks
     # -------------------------------------------------------------------------------------
@@ -63,7 +67,7 @@ class Reader:
             self._set(values, setting)
         return values
 
-    def _plain(self, node: Node, where: tuple[str | int, ...]) -> Any:
+    def _plain(self, node: Node, where: Where) -> Any:
         if len(self.marks) > _MOST_VALUES or len(where) > _DEEPEST:
             where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
             raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
@@ -82,7 +86,7 @@ class Reader:
             # `!!int ten`: whoever takes the value says what is wrong with it
             return node.value
 
-    def _mapping(self, node: Node, where: tuple[str | int, ...]) -> dict[str, Any]:
+    def _mapping(self, node: Node, where: Where) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node.value, str):
@@ -132,38 +136,46 @@ class Reader:
             self._assign(stages[i], (name, *parts[length:]), value, origin, ("stages", i))
 
     def _assign(
-        self, values: dict[str, Any], parts: tuple[str, ...], value: Any, origin: str, where: tuple[str | int, ...] = ()
+        self, values: dict[str, Any], parts: tuple[str, ...], value: Any, origin: str, where: Where = ()
     ) -> None:
         here: Any = values
-        for part in parts[:-1]:
+        length = len(parts)
+        for i, part in enumerate(parts[:-1], 1):
             if not isinstance(here.get(part), dict):
-                here[part] = {}
+                here[part], length = {}, min(length, i)
             here = here[part]
         here[parts[-1]] = value
-        place = (*where, *parts)
-        self.marks = {at: mark for at, mark in self.marks.items() if at[: len(place)] != place}
-        self.marks |= {place: origin, (*place, "<key>"): origin}
+        replaced = (*where, *parts[:length])
+        self.marks = {at: mark for at, mark in self.marks.items() if at[: len(replaced)] != replaced}
+        for end in range(length, len(parts) + 1):
+            place = (*where, *parts[:end])
+            self.marks |= {place: origin, (*place, "<key>"): origin}
 
     # problems
     # ------------------------------------------------------------------------------------------------------------
 
-    def problem(self, where: Node | str | tuple[str | int, ...], message: str, *, at_key: bool = False) -> None:
-        """Notes a mistake at a node or at the value (or the key) that stands at a path of keys."""
+    def problem(self, where: Node | str | Where, message: str, *, at_key: bool = False, beside: Where = ()) -> None:
+        """Notes a mistake at a node or at the value (or the key) that stands at a path of keys.
+
+        Of a value that does not go with another one, `beside`, the one that a --set gave is named.
+        """
         mark: Node | str | None = self._mark(where, at_key) if isinstance(where, tuple) else where
+        if beside and not isinstance(mark, str) and isinstance(other := self._mark(beside, False), str):
+            mark = other
         if isinstance(mark, str):
             self.problems.append(Problem(0, 0, message, mark))
         else:
             start = mark.start_mark if mark is not None else None
             self.problems.append(Problem(start.line + 1 if start else 1, start.column + 1 if start else 1, message))
 
-    def origin(self, where: tuple[str | int, ...], *, at_key: bool = False) -> str:
+    def origin(self, where: Where, *, at_key: bool = False) -> str:
         """Where a value (or its key) stands, as messages begin: FILE:LINE:COLUMN, or the --set that it was given by."""
         mark = self._mark(where, at_key)
         if mark is None or isinstance(mark, str):
             return mark or f"{self.path}:1:1"
         return f"{self.path}:{mark.start_mark.line + 1}:{mark.start_mark.column + 1}"
 
-    def _mark(self, where: tuple[str | int, ...], at_key: bool) -> Node | str | None:
+    def _mark(self, where: Where, at_key: bool) -> Node | str | None:
         if at_key and (*where, "<key>") in self.marks:
             return self.marks[(*where, "<key>")]
         while where and where not in self.marks:
@@ -188,7 +200,7 @@ class Reader:
     # typed
     # ---------------------------------------------------------------------------------------------------------------
 
-    def typed(self, model: type[BaseModel], values: Any, where: tuple[str | int, ...], what: str) -> Any:
+    def typed(self, model: type[BaseModel], values: Any, where: Where, what: str) -> Any:
         """The model made of the values, or None with every problem noted."""
         if values is None:
             values = {}
@@ -202,10 +214,21 @@ class Reader:
         meant = {option for key in unknown for option in _meant(model, str(key))}
         result = validate(model, {k: v for k, v in values.items() if k in model.model_fields}, meant)
         for one in result.mistakes:
-            self.problem((*where, *one.where), f"{dotted((what, *one.where))}: {one.message}")
+            place = (*where, *one.where) if one.where else self._cause(model, values, where, one.message)
+            self.problem(place, f"{dotted((what, *one.where))}: {one.message}")
         if issubclass(model, Stage) and result.right is not None:
             self.stages.append(result.right)
         return result.made
+
+    def _cause(self, model: type[BaseModel], values: Mapping[str, Any], where: Where, conflict: str) -> Where:
+        """Where a conflict of options is told: at the --set without which there is none, else at all the options."""
+        for key in values:
+            place = (*where, key)
+            if isinstance(self.marks.get(place), str):
+                others = {k: v for k, v in values.items() if k in model.model_fields and k != key}
+                if all(one.message != conflict for one in validate(model, others).mistakes):
+                    return place
+        return where
 
 
 def _hint(model: type[BaseModel], stage: str, key: str) -> str:

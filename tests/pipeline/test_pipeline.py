@@ -265,11 +265,23 @@ def test_settings_win_over_the_file(place: Path) -> None:
         ("resize.max_sid=3", '--set resize.max_sid=3: resize has no option "max_sid": did you mean "max_side"?'),
         ("resize.max_side=big", "--set resize.max_side=big: resize.max_side: "),
         ("run.workers=-", "--set run.workers=-: run.workers"),
+        ("run.device.x=1", "--set run.device.x=1: run.device: must be text, not a mapping"),
+        ("run.device=cuda:1", "--set run.device=cuda:1: run: device cuda:1 is a GPU of one machine"),
+        ("concepts.nope.trigger=x", '--set concepts.nope.trigger=x: no folder "nope" in the input'),
+        ("input=out/in", "--set input=out/in: output"),
         ("run.executor=rya", '--set run.executor=rya: run.executor: "rya" is not one of'),
     ],
 )
 def test_a_wrong_setting_is_named(place: Path, setting: str, expected: str) -> None:
-    assert mistakes(place, GOOD, setting)[0].startswith(expected)
+    (place / "out/in").mkdir(parents=True)
+    assert mistakes(place, GOOD + "run: {executor: ray, device: auto}\n", setting)[0].startswith(expected)
+
+
+def test_what_was_wrong_without_a_setting_is_told_at_its_line(place: Path) -> None:
+    told = mistakes(place, GOOD + "run: {executor: ray, device: 'cuda:1'}\n", "run.workers=2")
+    assert told == [
+        f"{GOOD.count(chr(10)) + 1}:6: run: device cuda:1 is a GPU of one machine: with executor ray, write cuda"
+    ]
 
 
 def test_a_list_of_a_setting_is_not_told_with_the_lines_of_the_list_that_it_replaces(place: Path) -> None:
