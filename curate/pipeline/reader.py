@@ -72,6 +72,7 @@ class Reader:
             where_is = f"{self.path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
             raise PipelineError(f"{where_is}: aliases or nesting make this file too large to be meant")
         self.marks[where] = node
+        self._check_tag(node)
         from ruamel.yaml.nodes import MappingNode, SequenceNode
 
         if isinstance(node, MappingNode):
@@ -86,12 +87,19 @@ class Reader:
             # `!!int ten`: whoever takes the value says what is wrong with it
             return node.value
 
+    def _check_tag(self, node: Node) -> None:
+        from curate.pipeline import yaml_nodes
+
+        if tag := yaml_nodes.unknown_tag(node):
+            self.problem(node, f"the YAML tag {tag} means nothing here: leave it out, or put the text between quotes")
+
     def _mapping(self, node: Node, where: Where) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node.value, str):
                 self.problem(key_node, "a name must be text: put one that begins with a bracket between quotes")
                 continue
+            self._check_tag(key_node)
             key = key_node.value
             if key == "<<":
                 self.problem(key_node, "merge keys (<<) are not supported: write the options out")

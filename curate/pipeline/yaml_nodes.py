@@ -28,6 +28,15 @@ _HINTS = {
 """What to do about what the reader of YAML says, by its beginning."""
 
 
+_YAML = "tag:yaml.org,2002:"
+_TAGS = {
+    "scalar": ("str", "int", "float", "bool", "null", "timestamp", "merge", "value"),
+    "a list": ("seq",),
+    "a mapping": ("map",),
+}
+"""Tags that are given to values without one, too."""
+
+
 def compose(path: Path) -> MappingNode:
     """The mapping that a file holds. Raises InputError without the file, PipelineError where it is no YAML."""
     if not path.is_file():
@@ -99,8 +108,17 @@ def scalar(node: Node) -> Any:
     return text
 
 
+def unknown_tag(node: Node) -> str:
+    """The tag of a node as it is written, where it is none that plain YAML has for such a value; "" of any other."""
+    tag = str(node.tag)
+    known = _TAGS["scalar" if isinstance(node, ScalarNode) else kind(node)]
+    return "" if tag in ("!", *(_YAML + name for name in known)) else tag.replace(_YAML, "!!")
+
+
 def kind(node: Node | None) -> str:
-    """What a file holds instead of a mapping."""
+    """What a file or a value is, in words."""
     if node is None or (isinstance(node, ScalarNode) and str(node.tag).endswith(":null")):
         return "an empty file"
+    if isinstance(node, MappingNode):
+        return "a mapping"
     return "a list" if isinstance(node, SequenceNode) else "a single value"

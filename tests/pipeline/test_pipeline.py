@@ -284,6 +284,23 @@ def test_what_was_wrong_without_a_setting_is_told_at_its_line(place: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "tagged", ["!foo", "!foo bar", "!!set {max_side: 64}", "{max_side: !env X}", "{!k max_side: 64}"]
+)
+def test_a_tag_that_means_nothing_is_refused(place: Path, tagged: str) -> None:
+    told = mistakes(place, with_stages(f"resize: {tagged}"))
+    tag = next(word.strip("{") for word in tagged.split() if "!" in word)
+    where = f"4:{len('  - resize: ') + tagged.index('!') + 1}"
+    assert f"{where}: the YAML tag {tag} means nothing here: leave it out, or put the text between quotes" in told
+
+
+def test_tags_of_plain_values_are_taken(place: Path) -> None:
+    pipeline = read(
+        place, with_stages("!!str resize: !!map {max_side: !!int 64}", "captions: {blacklist: [2001-01-01, =]}")
+    )
+    assert stage(pipeline, "resize").max_side == 64
+
+
 def test_a_list_of_a_setting_is_not_told_with_the_lines_of_the_list_that_it_replaces(place: Path) -> None:
     text = GOOD.replace("input: in/", "input: [in, in]")
     [told] = mistakes(place, text, "input=[in, gone]")
