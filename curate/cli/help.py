@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from curate.cli.usage_errors import PARSING, Checks, check_errors, parsing_errors, summary
+from curate.cli.usage_errors import PARSING, Checks, check_errors, may_be_empty, parsing_errors, summary
 from curate.core.registry import closest, nearest
 
 EVERY_STAGE = "Common options"
@@ -32,12 +32,17 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As click does; but all errors are told at once, and another program's name of an option with ours."""
         words = list(args)
+        rest: list[str] | None = None
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            if not may_be_empty(words):
+                return rest
         except Exception as raised:
             if type(raised).__name__ not in PARSING:
                 raise
         errors, known = parsing_errors(self, ctx, words)
+        if rest is not None and not errors:
+            return rest
         others = check_errors(type(self).checks, known)
         for error in errors:
             if type(error).__name__ == "BadParameter":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import Any
+
+import typer
 
 from curate.core.conflicts import UnknowableError
 from curate.core.findings import failures
@@ -42,6 +45,11 @@ Checks = Callable[[Arguments], Iterable[Callable[[], object]]]
 """What a command looks at before it works. Each check raises CurateError, and loads nothing heavy."""
 
 
+def may_be_empty(words: Sequence[str]) -> bool:
+    """Whether one of the words may stand for an empty value."""
+    return any(word == "" or word.endswith("=") for word in words)
+
+
 def parsing_errors(command: Any, ctx: Any, args: list[str]) -> tuple[list[Any], Arguments]:
     """Every error of the parser's, and what can be read of the command line all the same."""
     errors, (given, rest) = _parsed(command, ctx, list(args))
@@ -58,7 +66,23 @@ def parsing_errors(command: Any, ctx: Any, args: list[str]) -> tuple[list[Any], 
             wrong.add(parameter.name)
             if not (is_short and parameter.param_type_name == "argument"):
                 errors.append(error)
+    errors += (empty := _empty_values(command, ctx, given))
+    wrong.update(error.param.name for error in empty)
     return errors, Arguments({name: value for name, value in ctx.params.items() if name not in wrong}, wrong)
+
+
+def _empty_values(command: Any, ctx: Any, given: Mapping[str, Any]) -> list[Any]:
+    """An error for each empty argument, and each empty path of an option: it would stand for the current folder."""
+    parameters = signature(command.callback, eval_str=True).parameters
+    errors: list[Any] = []
+    for one in command.get_params(ctx):
+        value = given.get(one.name)
+        is_empty = "" in value if isinstance(value, list | tuple) else value == ""
+        is_path = one.name in parameters and "Path" in str(parameters[one.name].annotation)
+        if is_empty and (is_path or one.param_type_name == "argument"):
+            hint = "; a dot stands for the current folder" if one.metavar == "FOLDER" else ""
+            errors.append(typer.BadParameter(f"must not be empty{hint}", ctx=ctx, param=one))
+    return errors
 
 
 def _parsed(command: Any, ctx: Any, words: list[str]) -> tuple[list[Any], tuple[Mapping[str, Any], list[str]]]:
