@@ -11,10 +11,9 @@ import typer
 from curate.cli import check, doctor, folders, init, interpreter, pipeline, review, sample, standard_streams
 from curate.cli.addresses import refuse_addresses
 from curate.cli.help import Group, command_class
-from curate.cli.refusal import Refusal
+from curate.cli.refusal import Refusal, of_system
 from curate.cli.termination import termination_as_interrupt
 from curate.core import registry
-from curate.core.files import disk_error, is_full
 from curate.diffusion.library_logging import silence_bitsandbytes
 from curate.errors import CurateError, Interrupted, unloadable
 
@@ -122,14 +121,6 @@ def _only_listed() -> None:
     raise AssertionError("a command that is called is mounted itself")
 
 
-def _unexpected(error: OSError) -> CurateError:
-    """The error of ours for one of the system's that nobody looked for: a file that vanished, a disk that fails."""
-    where = f": {error.filename}" if error.filename else ""
-    return CurateError(
-        f"{error.strerror or error}{where}", "run the same command again; --traceback shows where this came from"
-    )
-
-
 def _known() -> set[str]:
     own = {command.name or "" for command in app.registered_commands} | {
         group.name or "" for group in app.registered_groups
@@ -164,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         known = Interrupted("stopped", "run the same command again")  # whatever the command keeps
         refused.end(known.exit_code, known.message, known.remedy)
     except OSError as error:
-        known = disk_error(error, str(error.filename or "a file")) if is_full(error) else _unexpected(error)
+        known = of_system(error)
         refused.end(known.exit_code, known.message, known.remedy)
     except Exception as error:
         if type(error).__name__ == "Abort":  # a question was answered by the end of the input

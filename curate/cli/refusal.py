@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 from curate.cli import standard_streams
 from curate.cli.results import print_json
+from curate.core.files import disk_error, is_full
+from curate.errors import CurateError, MissingError
 
 
 class Refusal:
@@ -37,6 +39,16 @@ class Refusal:
             row = {"status": status, "error": message, "remedy": remedy, "exit_code": code}
             with contextlib.suppress(OSError):  # a full disk, or nobody reads it: the message on stderr tells
                 print_json(row)
+
+
+def of_system(error: OSError) -> CurateError:
+    """The error of ours for one of the system's that nobody looked for: a file that vanished, a disk that fails."""
+    if is_full(error):
+        return disk_error(error, str(error.filename or "a file"))
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if what.startswith("No usable temporary directory"):
+        return MissingError(what, "free some space there, or let TMPDIR name a folder with room")
+    return CurateError(what, "run the same command again; --traceback shows where this came from")
 
 
 def say(message: str) -> None:

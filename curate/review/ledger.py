@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import folder
+from curate.core.database import readable
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
 from curate.core.transform import Transform
@@ -25,6 +26,8 @@ from curate.tags_folder import Known, silent
 from curate.train.storage import picture_losses
 
 _DUPLICATE = re.compile(r"(?:near )?duplicate of (.+)")
+
+Version = int | tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Ledger:
         self.target = target
         self._file = target / LEDGER / "ledger.sqlite"
         self._watch: sqlite3.Connection | None = None
-        self._version = -1
+        self._version: Version = -1
         self._summary = (0, 0)
         self._known = KnownRows()
         self.content = Content()
@@ -91,15 +94,24 @@ class Ledger:
         trained = self._read_losses()
         if not self._file.is_file():
             return trained
-        if self._watch is None:
-            self._watch = sqlite3.connect(self._file, timeout=5, check_same_thread=False)
-        version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
-        summary = _stamp(self._summary_file)
+        version, summary = self._data_version(), _stamp(self._summary_file)
         if (version, summary) == (self._version, self._summary):
             return trained
         self._version, self._summary = version, summary
         self.content = self._read()
         return True
+
+    def _data_version(self) -> Version:
+        """What changes with each write to the ledger; SQLite cannot watch a file in a folder that takes no files."""
+        if self._is_read_only:
+            return _stamp(self._file), _stamp(self._file.with_name(f"{self._file.name}-wal"))
+        try:
+            if self._watch is None:
+                self._watch = sqlite3.connect(self._file, timeout=5, check_same_thread=False)
+            number: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise readable(self._file, error) from error
+        return number
 
     def loss(self, picture: str) -> float | None:
         """The mean loss of a picture file in the latest training, None where it was not in it."""
@@ -115,10 +127,14 @@ class Ledger:
 
     def follow(self) -> None:
         """Lets the ledger follow what the person moved, renamed or removed; nothing where a run is at it."""
-        if ledger_place(self.target) != self.target or not self._file.is_file():
+        if self._is_read_only or not self._file.is_file():
             return
         with contextlib.suppress(LockedError), run_lock(self.target), Store(self.target) as store:
             folder.read_changes(self.target, store, silent)
+
+    @property
+    def _is_read_only(self) -> bool:
+        return ledger_place(self.target) != self.target
 
     @property
     def _summary_file(self) -> Path:
@@ -150,7 +166,7 @@ class Ledger:
         """The ledger to read from; a copy where the folder is read-only."""
         with contextlib.ExitStack() as stack:
             place = self.target
-            if ledger_place(self.target) != self.target:
+            if self._is_read_only:
                 place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 folder.copy_ledger(self.target, place)
             yield stack.enter_context(Store(place))

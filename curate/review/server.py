@@ -85,7 +85,8 @@ class Review:
     def close(self) -> None:
         """Ends the background work."""
         self._stopping.set()
-        self._worker.join()
+        if self._worker.ident is not None:  # it is not started where the folder cannot be read
+            self._worker.join()
         self.thumbnails.close()
         self.index.close()
 
