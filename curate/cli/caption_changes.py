@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from curate.cli.results import print_json
+from curate.cli.results import print_json, print_line
 from curate.core.counting import counted
+from curate.core.visible import visible
 
 if TYPE_CHECKING:
     from curate.tags_edit import Edited
@@ -26,9 +27,9 @@ def print_changes(edited: Edited, folder: Path, *, dry_run: bool, as_json: bool)
         for change in edited.changes:
             between = change.caption.record.style.separator
             pieces = difference(change, between.strip() or ",")
-            typer.echo(f"{change.caption.path}: {_coloured(pieces, between)}")
+            typer.echo(f"{visible(str(change.caption.path))}: {_coloured(pieces, visible(between))}")
     for one in edited.skipped:
-        typer.echo(f"skipped {one.path}: edited by hand (--edited-too changes it)", err=True)
+        print_line(f"skipped {one.path}: edited by hand (--edited-too changes it)", err=True)
     verb = "would change" if dry_run else "changed"
     count = len(edited.changes)
     typer.echo(
@@ -36,11 +37,12 @@ def print_changes(edited: Edited, folder: Path, *, dry_run: bool, as_json: bool)
         err=True,
     )
     if edited.changes and not dry_run:
-        typer.echo(f"`curate undo {folder}` reverts this", err=True)
+        print_line(f"`curate undo {folder}` reverts this", err=True)
 
 
 def _coloured(pieces: list[tuple[str, str]], between: str) -> str:
     colours = {"-": typer.colors.RED, "+": typer.colors.GREEN}
+    shown = ((sign, visible(text)) for sign, text in pieces)
     return between.join(
-        typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in pieces
+        typer.style(f"{sign}{text}", fg=colours[sign]) if sign in colours else text for sign, text in shown
     )

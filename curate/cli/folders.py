@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_line
 from curate.core.counting import counted
 
 Changed = Annotated[
@@ -28,7 +28,7 @@ def undo_command(folder: Changed) -> None:
     from curate import drive
 
     what, changes = drive.undo(folder)
-    typer.echo(f"undone: curate {what} ({counted(changes, 'change')} reverted)", err=True)
+    print_line(f"undone: curate {what} ({counted(changes, 'change')} reverted)", err=True)
 
 
 def report_command(
@@ -49,7 +49,7 @@ def report_command(
 
     path, count = drive.report(folder, out)
     why = "" if out or folder in path.parents else f"; {folder} is read-only, -o chooses another place"
-    typer.echo(f"wrote {path} ({counted(count, 'picture')}){why}", err=True)
+    print_line(f"wrote {path} ({counted(count, 'picture')}){why}", err=True)
 
 
 def consent_command(
@@ -69,7 +69,7 @@ def consent_command(
         print_json({"counts": counts, "pictures": pictures})
         return
     for path, one in named:
-        typer.echo(f"{path}\t{'' if one.answer == 'refused' else 'could not be checked: '}{one.reason}")
+        print_line(path, f"{'' if one.answer == 'refused' else 'could not be checked: '}{one.reason}")
     typer.echo(
         f"{counts['refused']} opted out, {counts['unchecked']} could not be checked, "
         f"{counts['not-refused']} without an opt-out",
@@ -96,6 +96,6 @@ def restore_command(
         print_json({"restored": keys, "dry_run": dry_run})
         return
     for key in keys:
-        typer.echo(key)
+        print_line(key)
     count = counted(len(keys), "picture")
     typer.echo(f"{count} would be restored" if dry_run else f"{count} will be restored by the next run", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_line
 from curate.cli.tags_checks import update_checks
 from curate.cli.usage_errors import Arguments
 from curate.core.findings import raise_together
@@ -39,12 +39,12 @@ def explain_command(
         return
     for one in known:
         name, live, implies = one["tag"], one["live"], one["implies"]
-        typer.echo(f"{name}" + (f" is an alias of {live}" if live != name else ""))
+        print_line(f"{name}" + (f" is an alias of {live}" if live != name else ""))
         for path in sorted(implies.values(), key=lambda p: (len(p), p)):
-            typer.echo("  " + " -> ".join(path))
+            print_line("  " + " -> ".join(path))
         if not implies:
-            typer.echo(f"  no implications in the table {vocabulary}")
-    typer.echo(f"({_provenance(vocabulary)})", err=True)
+            print_line(f"  no implications in the table {vocabulary}")
+    print_line(f"({_provenance(vocabulary)})", err=True)
 
 
 def _provenance(vocabulary: str) -> str:
@@ -78,6 +78,6 @@ def update_command(
     with translated():
         stored = update.update(vocabulary, source)
     aliases = f"{stored.aliases:,} aliases" if stored.aliases else "no aliases (those known before stay)"
-    typer.echo(
+    print_line(
         f"{stored.vocabulary}: {stored.implications:,} implications and {aliases} from {stored.source}", err=True
     )

@@ -12,6 +12,7 @@ import typer
 
 from curate.cli.pairs import pair
 from curate.cli.refusal import say
+from curate.cli.results import print_line
 from curate.cli.usage_errors import Arguments
 from curate.core import registry
 from curate.core.findings import raise_together
@@ -120,7 +121,7 @@ def init_command(
     for caution in (*kohya.cautions, *init.cautions(answers)):
         say(caution)
     beside = f" and {prompts}" if prompts else ""
-    typer.echo(f"wrote {target}{beside}; next: curate run {target}", err=True)
+    print_line(f"wrote {target}{beside}; next: curate run {target}", err=True)
 
 
 def init_checks(given: Arguments) -> Iterator[Callable[[], object]]:

@@ -20,7 +20,7 @@ from curate.cli.lora_options import (
     Offline,
     base_weights,
 )
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_line
 from curate.cli.usage_errors import Arguments
 from curate.core.counting import counted
 from curate.core.findings import raise_together
@@ -155,11 +155,11 @@ def convert_command(
     if as_json:
         print_json({**dataclasses.asdict(done), "path": str(done.path)})
         return
-    typer.echo(f"wrote {done.path}: {counted(done.layers, 'layer')}, {done.before} to {done.after}", err=True)
+    print_line(f"wrote {done.path}: {counted(done.layers, 'layer')}, {done.before} to {done.after}", err=True)
     for line in done.ranks:
-        typer.echo(line, err=True)
+        print_line(line, err=True)
     for key in done.left_out:
-        typer.echo(f"left out, because it belongs to no layer: {key}", err=True)
+        print_line(f"left out, because it belongs to no layer: {key}", err=True)
 
 
 @app.command("metadata", cls=command_class((), lora_checks.metadata_checks))
@@ -204,5 +204,5 @@ def metadata_command(
         return
     for key, (before, after) in done.items():
         set_or_changed = "set" if before is None else "changed"
-        typer.echo(f"{'removed' if after is None else set_or_changed} {key}", err=True)
-    typer.echo(f"wrote {out}", err=True)
+        print_line(f"{'removed' if after is None else set_or_changed} {key}", err=True)
+    print_line(f"wrote {out}", err=True)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from curate.cli import lora_checks
 from curate.cli.lora_options import (
     Base,
@@ -36,7 +34,7 @@ from curate.cli.lora_options import (
     Tuned,
     base_weights,
 )
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_line
 from curate.cli.usage_errors import Arguments
 from curate.core.counting import counted
 from curate.core.findings import raise_together
@@ -108,14 +106,14 @@ def _resize(
             continue
         if layers:
             tables.show(iter([tables.rows_table(done.rows)]))
-        typer.echo(tables.resized_line(done), err=True)
+        print_line(tables.resized_line(done), err=True)
         _left_out(done.left_out)
     return reports
 
 
 def _left_out(texts: Sequence[str]) -> None:
     for text in texts:
-        typer.echo(f"left out, because a plain LoRA cannot hold it: {text}", err=True)
+        print_line(f"left out, because a plain LoRA cannot hold it: {text}", err=True)
 
 
 def merge_command(
@@ -161,7 +159,7 @@ def _wrote(as_json: bool, row: dict[str, Any], what: str, left_out: Sequence[str
     if as_json:
         print_json({**row, "left_out": list(left_out)})
         return
-    typer.echo(f"wrote {row['path']}: {what}, {row['size'] / (1 << 20):.2f} MiB", err=True)
+    print_line(f"wrote {row['path']}: {what}, {row['size'] / (1 << 20):.2f} MiB", err=True)
     _left_out(left_out)
 
 
@@ -191,5 +189,5 @@ def extract_command(
     if layers:
         tables.show(iter([tables.rows_table(done.rows)]))
     size = f"{done.size / (1 << 20):.2f} MiB"
-    typer.echo(f"wrote {done.path}: {counted(len(done.rows), 'layer')}, {size}, error {done.error:.2%}", err=True)
+    print_line(f"wrote {done.path}: {counted(len(done.rows), 'layer')}, {size}, error {done.error:.2%}", err=True)
     _left_out(done.lost)

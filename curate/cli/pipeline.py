@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.results import Json, Quiet, Strict, close, print_json, print_warning
+from curate.cli.results import Json, Quiet, Strict, close, print_json, print_line, print_warning
 from curate.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def _wait_for_review(pipeline: Pipeline, *, browser: bool, port: int) -> None:
 
     def tell(address: str) -> None:
         waits = "the run waits: press 'Accept and continue' there, or Ctrl-C here to stop"
-        typer.echo(f"reviewing {folder} at {address}\n{waits}", err=True)
+        print_line(f"reviewing {folder} at {address}", err=True)
+        typer.echo(waits, err=True)
 
     accepted = serve(
         folder, tell, port=port, browser=browser, base=base, tokenizer=tokenizer, waits=True, checker=check_in_process
@@ -139,7 +140,7 @@ def plan_pipeline(
     width = max(len(row.title) for row in rows)
     typer.echo(f"{'stage':<{width}}  {'to do':>8}  {'done':>8}  {'open':>8}")
     for row in rows:
-        typer.echo(f"{row.title:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
+        print_line(f"{row.title:<{width}}  {row.compute:>8,}  {row.recalled:>8,}  {row.unknown:>8,}")
     if any(row.unknown for row in rows):
         typer.echo("to do: pictures that the run would process; done: pictures that an earlier run processed")
         typer.echo("open: known only after an earlier stage has run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 from curate.cli import standard_streams
 from curate.cli.results import print_json
 from curate.core.files import disk_error, is_full
+from curate.core.visible import visible_lines
 from curate.errors import CurateError, MissingError
 
 
@@ -29,7 +31,9 @@ class Refusal:
 
     def usage(self, error: Any) -> NoReturn:
         """What the parser of the command line says, with the usage above it as it prints it."""
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        sys.stderr.write(visible_lines(text.getvalue()))
         self._json(error.exit_code, error.format_message(), "")
         raise SystemExit(error.exit_code) from None
 
@@ -53,4 +57,4 @@ def of_system(error: OSError) -> CurateError:
 
 def say(message: str) -> None:
     """A line of the program itself, on stderr."""
-    print(f"curate: {message}", file=sys.stderr)  # noqa: T201
+    print(f"curate: {visible_lines(message)}", file=sys.stderr)  # noqa: T201

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.core.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from curate.core.events import Event
     from curate.core.stage import Findings
@@ -37,7 +39,12 @@ Strict = Annotated[bool, strict_option()]
 
 def print_json(value: Any) -> None:
     """Prints a value as JSON on stdout; what JSON does not know is printed as text."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    typer.echo(visible_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
+
+
+def print_line(*columns: object, err: bool = False) -> None:
+    """Prints a line, of columns with tabs between them; what names and tags hide in it is written as escapes."""
+    typer.echo("\t".join(visible(str(column)) for column in columns), err=err)
 
 
 def show(findings: Findings, as_json: bool) -> None:
@@ -58,11 +65,9 @@ def show(findings: Findings, as_json: bool) -> None:
 def print_warning(event: Event) -> None:
     """Prints a warning on stderr; other events are dropped."""
     from curate.core.events import Note
-    from curate.report.text import visible
 
     if isinstance(event, Note) and event.level == "warning":
-        place = f" ({visible(event.key)})" if event.key else ""
-        typer.echo(f"warning: {visible(event.message)}{place}", err=True)
+        print_line(f"warning: {event.message}" + (f" ({event.key})" if event.key else ""), err=True)
 
 
 def close(result: Result, as_json: bool, strict: bool) -> None:

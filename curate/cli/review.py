@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.results import print_line
+
 Target = Annotated[
     Path,
     typer.Argument(
@@ -44,7 +46,7 @@ def review_command(
     folder, base, tokenizer = opened(target)
     serve(
         folder,
-        lambda address: typer.echo(f"reviewing {folder} at {address}"),
+        lambda address: print_line(f"reviewing {folder} at {address}"),
         port=port,
         browser=not no_browser,
         base=base,

@@ -96,7 +96,7 @@ def _grid() -> Callable[..., None]:
     from curate.sampling.options import GridOptions
 
     def carry_out(**given: Any) -> None:
-        from curate.cli.results import print_json
+        from curate.cli.results import print_json, print_line
         from curate.drive import draw
 
         options, run = _options("grid", GridOptions, given)
@@ -105,7 +105,7 @@ def _grid() -> Callable[..., None]:
         if given["as_json"]:
             print_json(figures)
         elif not given["quiet"]:
-            typer.echo(f"wrote {figures['page']} and {figures['sheet']}", err=True)
+            print_line(f"wrote {figures['page']} and {figures['sheet']}", err=True)
 
     doc = f"""{SUMMARIES["grid"]}
 

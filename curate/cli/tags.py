@@ -11,7 +11,7 @@ import typer
 from curate.cli import folders, implications, tags_checks
 from curate.cli.caption_changes import print_changes
 from curate.cli.help import Command, Group, command_class
-from curate.cli.results import Json, print_json, print_warning
+from curate.cli.results import Json, print_json, print_line, print_warning
 from curate.cli.usage_errors import Arguments
 from curate.core.caption_options import ENCODING_HELP, FORM_HELP, CaptionForm, CaptionReading
 from curate.core.counting import counted
@@ -55,13 +55,13 @@ def stats_command(
     for name, tags in counts.items():
         mine = [c for c in found if c.concept == name]
         bare = sum(not c.tags and not c.record.sentence for c in mine)
-        typer.echo(
+        print_line(
             f"{name}: {counted(len(mine), 'picture')}, {counted(len(tags), 'tag')}"
             + (f", {bare} without caption" if bare else "")
         )
         for tag, number in tags.most_common(top):
             everywhere = "  on every picture: is it part of the trigger?" if number == len(mine) > 4 else ""
-            typer.echo(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
+            print_line(f"  {number:>6}  {number / len(mine):>4.0%}  {tag}{everywhere}")
 
 
 @app.command("find", cls=command_class((), tags_checks.find_checks))
@@ -93,7 +93,7 @@ def find_command(
         print_json([{"path": str(c.path), "caption": c.text} for c in found])
         return
     for one in found:
-        typer.echo(f"{one.path}\t{one.text}")
+        print_line(one.path, one.text)
     typer.echo(counted(len(found), "picture"), err=True)
 
 

@@ -8,9 +8,10 @@ from typing import TextIO
 from rich.text import Text
 
 from curate.core.counting import counted
+from curate.core.visible import visible
 from curate.doctor.findings import GIB, OPTIONAL, Findings
 from curate.doctor.verdict import problems
-from curate.report.text import console, visible
+from curate.report.text import console
 
 
 def show(findings: Findings, stream: TextIO) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curate.core.counting import counted
+from curate.core.visible import visible
 from curate.diffusion.family import families
 from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
@@ -17,7 +18,6 @@ from curate.init.bases import Base, base_of
 from curate.init.prompts import prompts_text
 from curate.init.recipe import recipe
 from curate.report.health import enough
-from curate.report.text import visible
 
 _PLAIN = re.compile(r"[^\W\d_][\w ./-]*")
 

@@ -15,6 +15,7 @@ from curate.core import registry
 from curate.core.counting import counted
 from curate.core.events import Event, Note
 from curate.core.kinds import Kind
+from curate.core.visible import visible
 from curate.diffusion.locate import EMBEDDED
 from curate.errors import InputError
 from curate.init.answers import Answers, ConceptAnswer, Given, home
@@ -22,7 +23,6 @@ from curate.init.asker import Asker
 from curate.init.base_questions import base_answers, file_answers, named_from
 from curate.names import folder_name, words
 from curate.pipeline import SAMPLE
-from curate.report.text import visible
 
 
 def ask(

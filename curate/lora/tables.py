@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.core.counting import counted
+from curate.core.visible import visible
 from curate.lora.check import Checked
 from curate.lora.info import Info
 from curate.lora.resize import Resized, Row
@@ -21,28 +22,33 @@ MIB = 1 << 20
 
 def info_table(info: Info) -> Iterator[RenderableType]:
     """A file's page."""
-    yield Text(info.path, "bold")
+    yield _text(info.path, "bold")
     rows = Table.grid(padding=(0, 2))
     for label, value in _facts(info):
-        rows.add_row(Text(label, "dim"), Text(value))
+        rows.add_row(_text(label, "dim"), _text(value))
     yield rows
     if info.blocks:
         yield Text("\nnorm of the change, by block", "bold")
         most = max(norm for _, norm in info.blocks) or 1.0
         bars = Table.grid(padding=(0, 1))
         for label, norm in info.blocks:
-            bars.add_row(Text(label), Bar(most, 0, norm, width=BAR), Text(f"{norm:.3g}"))
+            bars.add_row(_text(label), Bar(most, 0, norm, width=BAR), _text(f"{norm:.3g}"))
         yield Padding(bars, (0, 0, 0, 2))
     if info.unmeasured:
-        yield Text(f"{counted(info.unmeasured, 'layer')} could not be measured: --base may help", "dim")
+        yield _text(f"{counted(info.unmeasured, 'layer')} could not be measured: --base may help", "dim")
     if info.words:
         yield Text("\nmetadata", "bold")
         words = Table.grid(padding=(0, 2))
         for label, value in info.words:
-            words.add_row(Text(f"  {label}", "dim"), Text(value))
+            words.add_row(_text(f"  {label}", "dim"), _text(value))
         yield words
     if info.tags:
-        yield Text("\nfrequent tags: " + ", ".join(f"{tag} ({count})" for tag, count in info.tags))
+        yield Text("\nfrequent tags: " + visible(", ".join(f"{tag} ({count})" for tag, count in info.tags)))
+
+
+def _text(value: str, style: str = "") -> Text:
+    """What a file says may be anything."""
+    return Text(visible(value), style)
 
 
 def _facts(info: Info) -> Iterator[tuple[str, str]]:
@@ -71,19 +77,19 @@ def _facts(info: Info) -> Iterator[tuple[str, str]]:
 def check_table(checked: Checked) -> Iterator[RenderableType]:
     """What programs make of a file, and its problems."""
     mark = "[ok]" if checked.passed else "[lost]"
-    yield Text(f"{mark} {checked.path}" + (f": {checked.family}" if checked.family else ""), "bold")
+    yield _text(f"{mark} {checked.path}" + (f": {checked.family}" if checked.family else ""), "bold")
     rows = Table.grid(padding=(0, 2))
     for one in checked.verdicts:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in one.reasons.items())
-        rows.add_row(Text(f"  {one.reader.title}", "dim"), Text(one.text), Text(reasons, "dim"))
+        rows.add_row(_text(f"  {one.reader.title}", "dim"), _text(one.text), _text(reasons, "dim"))
     if checked.verdicts:
         yield rows
     for problem in checked.problems:
         names = ", ".join(problem.where) + (" …" if problem.count > len(problem.where) else "")
         count = f" ({problem.count}: {names})" if problem.count else ""
-        yield Text(f"  {'problem' if problem.loses else 'note'}: {problem.message}{count}")
+        yield _text(f"  {'problem' if problem.loses else 'note'}: {problem.message}{count}")
         if problem.remedy:
-            yield Text(f"    {problem.remedy}", "dim")
+            yield _text(f"    {problem.remedy}", "dim")
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
@@ -96,7 +102,7 @@ def rows_table(rows: Sequence[Row]) -> Table:
         base = "" if row.base_error is None else f"{row.base_error:.3%}"
         rank = str(row.rank) if row.rank else "full"
         values = (row.layer, row.algorithm, rank, str(row.kept), f"{row.share:.1%}", f"{row.error:.2%}", base)
-        table.add_row(*values)
+        table.add_row(*map(_text, values))
     return table
 
 

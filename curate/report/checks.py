@@ -11,8 +11,9 @@ from rich.text import Text
 
 from curate.checks import CHECKS, CheckResult, Finding
 from curate.core.counting import counted
+from curate.core.visible import visible
 from curate.report.table import table
-from curate.report.text import console, visible
+from curate.report.text import console
 
 _NAMED = 3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 
-from curate.report.text import visible
+from curate.core.visible import visible
 
 _VOID = {"img", "meta", "br", "input"}
 

@@ -29,8 +29,9 @@ from curate.core.events import (
     TrainStep,
     Validated,
 )
+from curate.core.visible import visible
 from curate.report.pace import Pace
-from curate.report.text import console, live, pace, span, visible
+from curate.report.text import console, live, pace, span
 
 _QUIET_SECONDS = 10.0  # between two progress lines where there are no bars
 _NARROW, _WIDE = 8, 48  # columns of a bar

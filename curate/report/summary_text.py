@@ -8,9 +8,10 @@ from typing import Any, TextIO
 from rich.text import Text
 
 from curate.core.counting import counted
+from curate.core.visible import visible
 from curate.report import cleaning, instructions
 from curate.report.summary import title, trained
-from curate.report.text import console, listed, span, visible
+from curate.report.text import console, listed, span
 
 _NAMED = 20
 _HEADS = {"failed": "Failed", "interrupted": "Interrupted"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from curate.core.stage import Findings
-from curate.report.text import visible
+from curate.core.visible import visible
 
 
 def as_text(findings: Findings) -> str:

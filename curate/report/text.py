@@ -1,29 +1,15 @@
-"""Text for people: names made safe to print, spans of time, counts, and the console they go to."""
+"""Text for people: spans of time, counts, and the console they go to."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
+from curate.core.visible import visible
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-_JOINERS = {"\u200c", "\u200d"}  # ordinary parts of Persian words and of emoji
-
-
-def visible(text: str) -> str:
-    """The text with everything that could move the cursor, hide or reorder what follows written as an escape."""
-    if text.isprintable():  # nothing hidden is, and most names are: ten times as fast
-        return text
-    return "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN and c not in _JOINERS else c for c in text)
-
-
-def _escaped(character: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or (
-        f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
-    )
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def span(seconds: float) -> str:
@@ -53,6 +39,8 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 
 def console(stream: TextIO) -> Console:
     """A console that uses colours and cursor movement only where `stream` is a terminal able to."""
+    from rich.console import Console  # takes 50 ms to load
+
     if live(stream):
         return Console(file=stream, highlight=False, markup=False, emoji=False)
     return Console(

@@ -21,13 +21,13 @@ from PIL import Image as Pil
 from curate import samples
 from curate.core.events import Event, Note, RecordDone, Saved, StageFinished, StageStarted
 from curate.core.record import Image, Manifest, Record, Scores
+from curate.core.visible import visible
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table
 from curate.report.html import render
 from curate.report.page import Page, fitting_of, with_cards
 from curate.report.summary import summarise
 from curate.report.tally import Tally
-from curate.report.text import visible
 from curate.report.thumbs import ThumbnailFiles, thumbnail
 from curate.report.training_run import Sample, TrainingRun
 from tests.report.streams import RUN

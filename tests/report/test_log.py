@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.events import Note, RecordDone, TrainStep
+from curate.core.visible import visible
 from curate.errors import InputError, MissingError
 from curate.report.log import EventLog
 from curate.report.pace import Pace
-from curate.report.text import listed, pace, span, visible
+from curate.report.text import listed, pace, span
 from tests.report.streams import HOSTILE, RUN
 
 

@@ -7,12 +7,12 @@ from collections import Counter
 
 from curate.core.counting import counted
 from curate.core.record import Record
+from curate.core.visible import visible
 from curate.report.badges import fault_word, faults
 from curate.report.elements import Markup, el, joined
 from curate.report.page import Page
 from curate.report.paging import pages, table_pages
 from curate.report.summary import title
-from curate.report.text import visible
 
 _ROWS, _PAIRS = 10, 6
 

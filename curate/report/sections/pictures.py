@@ -9,6 +9,7 @@ from typing import Any
 from curate import captions
 from curate.core.counting import counted
 from curate.core.record import Record
+from curate.core.visible import visible
 from curate.report import health
 from curate.report.badges import Badge
 from curate.report.caption_changes import CaptionChange, caption_change, caption_text
@@ -17,7 +18,6 @@ from curate.report.page import Page, badge_row, badges_of, with_cards
 from curate.report.paging import data, pages
 from curate.report.sections.captions import before_row, change_marks
 from curate.report.sections.traps import trap_marks
-from curate.report.text import visible
 
 _PER_PAGE = 48
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from curate.captions import spaced
 from curate.core.counting import counted
 from curate.core.record import Record
+from curate.core.visible import visible
 from curate.report import health
 from curate.report.concepts import by_concept
 from curate.report.elements import Markup, bar, el, joined, table
 from curate.report.page import Page
 from curate.report.tag_pairs import TagPair, TagPairs, tag_pairs
-from curate.report.text import visible
 
 _SHOWN, _OPEN = 24, 3
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from curate.core.counting import counted
 from curate.core.record import Record
+from curate.core.visible import visible
 from curate.report.elements import Markup, el, joined
 from curate.report.page import Page
-from curate.report.text import visible
 
 _NAMED = 20
 
