@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from curate.cli.help import Command, Group
-from curate.cli.results import Json, print_json
+from curate.cli.results import Json, print_json, print_line
 from curate.core.findings import combined
 from curate.core.registry import nearest
 from curate.errors import InputError
@@ -81,13 +81,13 @@ def fetch_command(
     for name in names:
         if name in viewers:
             typer.echo(f"{name}: {viewers[name]['license']}, {viewers[name]['megabytes']} MB", err=True)
-            typer.echo(str(_fetch_viewer(name)))
+            print_line(_fetch_viewer(name))
             continue
         _, model = taggers.models()[name]
         typer.echo(f"{name}: {model.licence}" + (f", {model.megabytes} MB" if model.megabytes else ""), err=True)
         with translated():
             found = taggers.find(name)
-        typer.echo(str(found.model.parent))
+        print_line(found.model.parent)
 
 
 def model_rows() -> list[dict[str, Any]]:

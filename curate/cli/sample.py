@@ -74,6 +74,7 @@ def _sample() -> Callable[..., None]:
 
     def carry_out(**given: Any) -> None:
         from curate.cli.results import print_json
+        from curate.core.visible import visible_lines
         from curate.drive import draw
 
         options, run = _options("sample", DrawOptions, given)
@@ -81,7 +82,7 @@ def _sample() -> Callable[..., None]:
         if given["as_json"]:
             print_json(figures)
         elif not given["quiet"]:
-            typer.echo(draw.summary(figures), err=True)
+            typer.echo(visible_lines(draw.summary(figures)), err=True)
 
     doc = f"""{SUMMARIES["sample"]}
 
