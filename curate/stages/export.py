@@ -112,14 +112,19 @@ class Export(DatasetStage):
         return True
 
     def paths(self, present: Manifest) -> Mapping[str, PurePosixPath]:
-        """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem."""
+        """Where each picture goes: `N_trigger words/name.suffix`, flat, no two with one stem.
+
+        Raises InputError where the folders of two concepts would have one name, though their words differ.
+        """
 
         names: dict[tuple[int, tuple[str, ...], str], PurePosixPath] = {}
+        concepts: dict[PurePosixPath, Record] = {}
 
         def wanted(record: Record) -> tuple[str, PurePosixPath, str]:
             about = (record.repeats, record.trigger, record.concept)
             if about not in names:
                 names[about] = PurePosixPath(folder_name(record))
+                _check_apart(concepts.setdefault(names[about], record), record, names[about].name)
             source, part = _PART.fullmatch(record.key.partition("/")[2] or record.key).groups()  # type: ignore[union-attr]
             bare, suffix = posixpath.splitext(source)
             stem = safe(bare.replace("/", "_") + part.replace("#", "_"))
@@ -175,9 +180,21 @@ class Export(DatasetStage):
                 )
 
 
+def _check_apart(first: Record, second: Record, name: str) -> None:
+    if _words(first) != _words(second):
+        raise InputError(
+            f'the pictures of "{first.concept}" and of "{second.concept}" would be mixed in one folder, {name}',
+            "rename one of the two source folders, or give its concept trigger words under `concepts:`",
+        )
+
+
+def _words(record: Record) -> str:
+    return ", ".join(record.trigger) or record.concept
+
+
 def folder_name(record: Record) -> str:
     """`N_trigger, words` of the record's concept, fit for a file system."""
-    words = ", ".join(record.trigger) or record.concept
+    words = _words(record)
     # a folder without words (`3_`) keeps having none
     return f"{record.repeats}_{'' if re.fullmatch(r'[0-9]+_', words) else safe(words)}"
 
