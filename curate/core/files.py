@@ -207,9 +207,9 @@ def read_bytes(path: Path | str) -> bytes:
         os.close(file)
 
 
-def copy_file(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path, *, sync: bool = False) -> None:
     """Copies content atomically; no disk is used for it where the file system can share blocks (Btrfs, XFS)."""
-    write_atomic(target, lambda p: _copy(source, p), sync=False)
+    write_atomic(target, lambda p: _copy(source, p), sync=sync)
 
 
 def copy_temporary(source: Path, path: Path) -> str:

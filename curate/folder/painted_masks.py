@@ -138,7 +138,7 @@ def _change(state: FolderState, record: Record, file: Path, before: Transform, n
     painted = mask_file.digest_as_painted(file)
     original = state.env.root / KEPT / f"{painted}.png"
     if digest_file(file) == painted:
-        copy_file(file, original)
+        copy_file(file, original, sync=True)  # the file is replaced next
     elif original.is_file():
         before = mask_file.transform_of(original) or before
     source = original if original.is_file() else file

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.core.files import copy_file
+from curate.core.file_batch import FileBatch
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels
 from curate.errors import PictureError
@@ -67,11 +67,14 @@ def save(mask: Mask, env: Env) -> str:
     return path
 
 
-def adopt(path: Path, digest: str, root: Path) -> str:
-    """Keeps a copy of a mask file, whose content has this digest, in the ledger folder; the path in it."""
+def adopt(path: Path, digest: str, root: Path, files: FileBatch) -> str:
+    """Adds a copy of a mask file, whose content has this digest, to those that go to the ledger folder; its path in it.
+
+    The copy is there once `files` are flushed.
+    """
     kept = Path("objects", digest[:2], f"{digest}-mask.png")
     if not (root / kept).is_file():
-        copy_file(path, root / kept)
+        files.copy(path, root / kept)
     return kept.as_posix()
 
 

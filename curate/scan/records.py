@@ -12,11 +12,12 @@ from curate import captions
 from curate.core.caption_options import CaptionReading
 from curate.core.database import chunks
 from curate.core.events import Listener, Note, Scanned
+from curate.core.file_batch import FileBatch
 from curate.core.packed import Packed
 from curate.core.paths import Paths
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
-from curate.core.store import Store, Written
+from curate.core.store import STAGING, Store, Written
 from curate.core.user_changes import UNTRANSFORMED
 from curate.errors import InputError
 from curate.images import masks
@@ -97,12 +98,15 @@ def _read_masks(
     """The masks that lie beside pictures, by the picture's number, taken into the ledger folder."""
     files = {one.mask: n for n, one in enumerate(found) if one.mask is not None and isinstance(digests[n], str)}
     adopted: dict[int, str] = {}
-    for path, digest in store.digests(list(files)):
-        n = files[path]
-        if isinstance(digest, OSError):
-            tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=found[n].key))
-        else:
-            adopted[n] = masks.adopt(path, digest, env.root)
+    with FileBatch(env.root / STAGING) as copies:
+        for path, digest in store.digests(list(files)):
+            n = files[path]
+            if isinstance(digest, OSError):
+                tell(Note("warning", f"its mask cannot be read: {digest.strerror}", key=found[n].key))
+            else:
+                adopted[n] = masks.adopt(path, digest, env.root, copies)
+            if copies.is_large:
+                copies.flush()
     return adopted
 
 

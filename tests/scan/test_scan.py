@@ -240,3 +240,26 @@ def test_the_inputs_own_name_switches_nothing_off(tmp_path: Path) -> None:
     put(tmp_path / "2 raw/b.png")
     found, _ = scanned(tmp_path, tmp_path / "0_raw", tmp_path / "2 raw")
     assert [r.trigger for r in found] == [("0_raw",), ("2 raw",)]
+
+
+def test_a_mask_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("dog/a", "dog/b", "masks/dog/a", "masks/dog/b"):
+        put(tmp_path / "in" / f"{name}.png")
+    flushed: list[tuple[int, int]] = []
+    named: list[bool] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(file: int) -> None:
+        fsync(file)
+        flushed.append((os.fstat(file).st_dev, os.fstat(file).st_ino))
+
+    def give_name(old: str, new: str) -> None:
+        stat = Path(old).stat()
+        named.append((stat.st_dev, stat.st_ino) in flushed)
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", give_name)
+    found, _ = scanned(tmp_path, tmp_path / "in")
+    assert named == [True, True]
+    assert all((tmp_path / r.mask).stat().st_size for r in found)
