@@ -50,6 +50,13 @@ class Cleaner(ABC):
         """Files on disk whose content decides the result. Raises `cleaners.errors.CleanerError`."""
         return ()
 
+    def check(self) -> None:
+        """Looks for all that `open` needs and loads none of it. Raises `cleaners.errors.CleanerError`.
+
+        Beside `files` that is what counts by its name: it is fetched here where that is allowed.
+        """
+        self.files()
+
     def takes(self, picture: Picture) -> bool:
         """Whether a picture is large enough for it."""
         return True

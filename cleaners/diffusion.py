@@ -57,6 +57,17 @@ class Diffusion(Cleaner):
         folder = Path(self.model)
         return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()
 
+    def check(self) -> None:
+        """The folder, or the repository: one small file tells whether the rest can be had."""
+        if Path(self.model).is_dir():
+            return
+        if not _REPOSITORY.fullmatch(self.model):
+            raise UnknownModelError(f"{self.model}: no such folder", _WANTED)
+        try:
+            from_hub(self.model, "model_index.json", offline=self.offline)
+        except MissingModelError as error:
+            raise MissingModelError(error.message, _WANTED) from error
+
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
         """Loads the pipeline, in half precision on CUDA. Raises CleanerError."""
@@ -82,14 +93,7 @@ class Diffusion(Cleaner):
             StableDiffusionUpscalePipeline,
         )
 
-        if not Path(self.model).is_dir():
-            if not _REPOSITORY.fullmatch(self.model):
-                raise UnknownModelError(f"{self.model}: no such folder", _WANTED)
-            try:
-                # one small file tells whether the rest can be had, where diffusers would try for minutes
-                from_hub(self.model, "model_index.json", offline=self.offline)
-            except MissingModelError as error:
-                raise MissingModelError(error.message, _WANTED) from error
+        self.check()  # diffusers would try for minutes
         try:
             # safetensors only: a pickle in a downloaded folder could run code
             return StableDiffusionUpscalePipeline.from_pretrained(

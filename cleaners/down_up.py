@@ -43,6 +43,10 @@ class DownUp(Cleaner):
         """The network's."""
         return network_files(self.model, self.offline)
 
+    def check(self) -> None:
+        """The network's file, under a known name too."""
+        self._upscaler().check()
+
     def takes(self, picture: Picture) -> bool:
         """Whether the shorter side is `large` or more."""
         return min(picture.shape[:2]) >= self.large
@@ -50,7 +54,7 @@ class DownUp(Cleaner):
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
         """Yields the function. Raises CleanerError."""
-        with Upscale(self.model, 0, self.tile, self.precision, self.offline).open(device) as enlarge:
+        with self._upscaler().open(device) as enlarge:
 
             def clean(picture: Picture) -> Picture:
                 import cv2
@@ -61,3 +65,6 @@ class DownUp(Cleaner):
                 return resized(enlarge(small), width, height)
 
             yield clean
+
+    def _upscaler(self) -> Upscale:
+        return Upscale(self.model, 0, self.tile, self.precision, self.offline)

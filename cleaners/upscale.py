@@ -46,6 +46,15 @@ class Upscale(Cleaner):
         """The network's file; a known name stands for its published digest and needs none."""
         return network_files(self.model, self.offline)
 
+    def check(self) -> None:
+        """The network's file, under a known name too, and the engine."""
+        if self.model != LANCZOS:
+            find(self.model, offline=self.offline)
+        if self.engine == "realesrgan":
+            from cleaners.upscalers.realesrgan_engine import check_installed
+
+            check_installed()
+
     @contextmanager
     def open(self, device: str = "auto") -> Generator[Clean]:
         """Yields the function; it takes grey (H×W) and transparent (H×W×4) pictures too. Raises CleanerError."""

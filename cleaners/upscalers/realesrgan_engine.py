@@ -23,6 +23,7 @@ from cleaners.upscalers.weights import read_weights
 LOG = logging.getLogger("cleaners")
 _GONE = "torchvision.transforms.functional_tensor"
 _SMALLEST = 64
+_INSTALL = 'pip install "curate[realesrgan]" (Python ≤ 3.12)'
 
 
 @contextmanager
@@ -56,9 +57,13 @@ def _import_program() -> tuple[Any, Any, Any]:
                 importlib.import_module("realesrgan.archs.srvgg_arch"),
             )
         except ImportError as error:
-            raise MissingModelError(
-                f"realesrgan cannot be imported: {error}", 'pip install "curate[realesrgan]" (Python ≤ 3.12)'
-            ) from error
+            raise MissingModelError(f"realesrgan cannot be imported: {error}", _INSTALL) from error
+
+
+def check_installed() -> None:
+    """Raises MissingModelError where the program is not installed; that does not import it."""
+    if importlib.util.find_spec("realesrgan") is None:
+        raise MissingModelError("realesrgan is not installed", _INSTALL)
 
 
 def _enlarge(worker: Any, picture: Picture) -> Picture:

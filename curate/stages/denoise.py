@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cleaners import Clean, Cleaner, cleaner, names
+from curate.core.findings import failures
 from curate.core.path_options import FilePath, HubFileName, ModelName
 from curate.core.record import Record
 from curate.core.registry import names_schema
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.errors import InputError, PictureError
+from curate.errors import CurateError, InputError, PictureError
 from curate.images import cleaning
 from curate.images.cleaner_errors import translated
 
@@ -120,6 +121,11 @@ class Denoise(RecordStage):
         with translated("denoise"):
             paths += [path for method in self._used() for path in self.cleaner(method, env).files()]
         return list(dict.fromkeys(paths))
+
+    def missing(self, env: Env) -> Sequence[CurateError]:
+        """The files, and the methods' models that count by their names."""
+        checks = [translated("denoise")(self.cleaner(method, env).check) for method in self._used()]
+        return [*super().missing(env)] or failures(checks)
 
     def cleaner(self, method: str, env: Env) -> Cleaner:
         """The cleaner of a method with these options."""

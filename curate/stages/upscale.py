@@ -6,15 +6,19 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from curate.core.findings import failures
 from curate.core.path_options import HubFileName
 from curate.core.record import Record
 from curate.core.stage import Env, Pixels, RecordStage, Resources, Worker
-from curate.errors import MissingError, PictureError
+from curate.errors import CurateError, MissingError, PictureError
 from curate.images.cleaner_errors import translated
+
+if TYPE_CHECKING:
+    import cleaners.upscale
 
 NONE = "none"
 Enlarge = Callable[[Pixels], Pixels]
@@ -62,10 +66,14 @@ class Upscale(RecordStage):
     resources: ClassVar[Resources] = Resources(cpus=1, gpus=1)
 
     def problems(self) -> Mapping[str, str]:
-        """A factor that would be passed over."""
+        """A factor that would be passed over, and options of a network where there is none."""
+        found: dict[str, str] = {}
         if self.factor and self.when != "always":
-            return {"factor": "has no effect with when smaller-than, which enlarges to the size: give when always"}
-        return {}
+            found["factor"] = "has no effect with when smaller-than, which enlarges to the size: give when always"
+        if self.model in (NONE, "lanczos"):
+            idle = [name for name in ("tile", "precision", "engine") if getattr(self, name) != _default(name)]
+            found |= dict.fromkeys(idle, f"has no effect with model {self.model}, which is no network: leave it out")
+        return found
 
     def files(self, env: Env) -> Sequence[Path]:
         """The model's file; a known name stands for its published digest and needs none. Raises as `open` does."""
@@ -76,24 +84,29 @@ class Upscale(RecordStage):
         with translated("upscale"):
             return network_files(self.model, env.offline)
 
+    def missing(self, env: Env) -> Sequence[CurateError]:
+        """The model, under a known name too, and the engine."""
+        if self.model == NONE:
+            return ()
+        return [*super().missing(env)] or failures([translated("upscale")(self._cleaner(env).check)])
+
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
         """Loads the model, yields the worker.
 
         Raises InputError for a bad or unknown model, MissingError for what is not here.
         """
-        import cleaners.upscale
         from cleaners.errors import MemoryShortError
+        from cleaners.upscale import LANCZOS
 
         if self.model == NONE:
             yield lambda records: [self._one(record, env, None) for record in records]
             return
-        cleaner = cleaners.upscale.Upscale(self.model, 0, self.tile, self.precision, env.offline, self.engine)
         with contextlib.ExitStack() as stack:
             with translated("upscale"):
-                if env.require_gpu and self.model != cleaners.upscale.LANCZOS:
+                if env.require_gpu and self.model != LANCZOS:
                     _require_gpu(env.device)
-                enlarge = stack.enter_context(cleaner.open(env.device))
+                enlarge = stack.enter_context(self._cleaner(env).open(env.device))
 
             def work(records: Sequence[Record]) -> Sequence[Record]:
                 try:
@@ -102,6 +115,11 @@ class Upscale(RecordStage):
                     raise PictureError(f"upscale: {error.message}") from error
 
             yield work
+
+    def _cleaner(self, env: Env) -> cleaners.upscale.Upscale:
+        from cleaners.upscale import Upscale
+
+        return Upscale(self.model, 0, self.tile, self.precision, env.offline, self.engine)
 
     def target(self, width: int, height: int) -> tuple[int, int] | None:
         """The size a picture is brought to; None where it is large enough."""
@@ -155,6 +173,10 @@ def _enlarged(pixels: Pixels, enlarge: Enlarge, wanted: tuple[int, int] | None) 
             break
         done = larger
     return resized(done, *wanted)
+
+
+def _default(option: str) -> object:
+    return Upscale.model_fields[option].default
 
 
 def _require_gpu(device: str) -> None:

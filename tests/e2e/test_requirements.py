@@ -32,6 +32,8 @@ LACKS = {
     "tagger on the hub": ("tag: {tagger: wd-vit-tagger-v3}", "wd-vit-tagger-v3", 3),
     "describing model": ("tag: {tagger: palette, describe: owner/no-such-model}", "owner/no-such-model", 3),
     "upscaler": ("upscale: {model: models/4x.pth}", "models/4x.pth", 2),
+    "upscaler of a known name": ("upscale: {model: 4x-UltraSharp}", "4x-UltraSharp", 3),
+    "upscaler that cleans": ("denoise: {methods: [down-up], model: RealESRGAN_x4plus}", "RealESRGAN_x4plus", 3),
     "detector of noise": ("denoise: {methods: [adverse], detector: models/noise.onnx}", "models/noise.onnx", 2),
     "detector of pictures": ("crop: {model: models/faces.onnx}", "models/faces.onnx", 2),
     "detector of text": ("marks: {model: models/text.onnx}", "models/text.onnx", 2),

@@ -543,6 +543,11 @@ def test_an_enlargement_that_would_be_passed_over_is_a_mistake(place: Path) -> N
     (one,) = mistakes(place, with_stages("upscale: {model: lanczos, factor: 2}"))
     assert one.startswith("4:39: upscale.factor: has no effect with when smaller-than")
     read(place, with_stages("upscale: {model: lanczos, factor: 2, when: always}"))
+    told = mistakes(place, with_stages("upscale: {model: lanczos, engine: realesrgan, tile: 64}"))
+    assert [line.partition(": ")[2].split(" with")[0] for line in told] == [
+        "upscale.engine: has no effect",
+        "upscale.tile: has no effect",
+    ]
 
 
 def test_options_that_do_not_fit_together_are_told_of_their_stage(place: Path) -> None:
