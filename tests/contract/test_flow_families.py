@@ -150,19 +150,19 @@ def test_so_it_does_with_other_algorithms(given: dict[str, Any], tiny: Tiny) -> 
 
 
 STORED = {"int8": 0.15, "fp8": 0.5, "nf4": 0.9}
-"""Largest relative errors of ΔW, measured as 0.03 to 0.08, 0.16 to 0.27 and 0.36 to 0.59.
+"""Largest relative errors of ΔW, measured as 0.02 to 0.06, 0.12 to 0.28 and 0.31 to 0.41.
 
 In random networks of 16 to 48 numbers a row a weight's error hardly averages out.
 """
 
 
 @pytest.mark.parametrize(("name", "storage"), list(zip(FLOW, cycle(STORED), strict=False)))
-def test_what_50_steps_learn_on_a_base_stored_small_is_near(name: str, storage: Storage, tiny: Tiny) -> None:
+def test_what_25_steps_learn_on_a_base_stored_small_is_near(name: str, storage: Storage, tiny: Tiny) -> None:
     if storage == "nf4":
         pytest.importorskip("bitsandbytes")
     options = TrainOptions(rank=4, alpha=4)
-    losses, whole = learned(tiny(name), options, 50, 1e-3, "bf16")
-    losses_too, small = learned(tiny(name), options, 50, 1e-3, storage)
+    losses, whole = learned(tiny(name), options, 25, 1e-3, "bf16")
+    losses_too, small = learned(tiny(name), options, 25, 1e-3, storage)
     assert 0 < float((small - whole).norm() / whole.norm()) < STORED[storage]
     assert float(small.norm()) == pytest.approx(float(whole.norm()), rel=0.05)
     assert losses_too[-1] == pytest.approx(losses[-1], rel=0.03)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -33,6 +34,7 @@ COLORS: Mapping[str, Color] = {
 }
 
 
+@lru_cache(16)
 def face(seed: int, expression: str, *, height: int = 640, share: float = 0.4) -> Pixels:
     """A figure whose head is `share` of the height, drawn with ink and flat color; one seed is one person."""
     dice = np.random.default_rng(seed)

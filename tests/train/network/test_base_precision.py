@@ -37,17 +37,17 @@ def delta(file: Path) -> Tensor:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
-    """ΔW after 50 steps on a base in float32."""
-    return delta(run(draw_folder(tmp_path_factory.mktemp("plain") / "prepared"), **GIVEN, steps=50)[0])
+    """ΔW after 25 steps on a base in float32."""
+    return delta(run(draw_folder(tmp_path_factory.mktemp("plain") / "prepared"), **GIVEN, steps=25)[0])
 
 
 @pytest.mark.parametrize(
     ("storage", "away"),
-    # measured: 0.030, 0.050, 0.271 and 0.681; a random base spreads a weight's error over the whole picture
+    # measured: 0.042, 0.066, 0.317 and 0.752; a random base spreads a weight's error over the whole picture
     [("bf16", 0.06), ("int8", 0.1), ("fp8", 0.4), pytest.param("nf4", 0.9, marks=needs_bitsandbytes)],
 )
 def test_what_is_learned_on_a_small_base_is_near(storage: str, away: float, plain: Tensor, folder: Path) -> None:
-    learned = delta(run(folder, **GIVEN, steps=50, base_precision=storage)[0])
+    learned = delta(run(folder, **GIVEN, steps=25, base_precision=storage)[0])
     assert 0 < float((learned - plain).norm() / plain.norm()) < away
     assert float(learned.norm()) == pytest.approx(float(plain.norm()), rel=0.05)
 

@@ -59,8 +59,14 @@ def test_what_training_refuses_is_refused_before(folder: Path, options: dict[str
     assert second.value.message == first.value.message
 
 
-@pytest.mark.parametrize("base", [{}, {"base": "models/not there.safetensors"}, {"base": "owner/not-here"}])
-@pytest.mark.parametrize(("family", "resolution", "blocks"), [("sd1", 512, 25), ("sd2", 768, 25), ("sdxl", 1024, 23)])
+@pytest.mark.parametrize(
+    ("base", "family", "resolution", "blocks"),
+    [
+        ({}, "sd1", 512, 25),
+        ({"base": "models/not there.safetensors"}, "sd2", 768, 25),
+        ({"base": "owner/not-here"}, "sdxl", 1024, 23),
+    ],
+)
 def test_a_family_stands_for_a_base_that_is_not_here(
     folder: Path, base: dict[str, str], family: str, resolution: int, blocks: int
 ) -> None:
