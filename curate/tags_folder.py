@@ -18,7 +18,8 @@ from curate.core.events import Listener, Note
 from curate.core.files import inside
 from curate.core.lock import run_lock
 from curate.core.record import Record, from_plain
-from curate.core.store import LEDGER, Store, Written, ledger_place
+from curate.core.store import LEDGER, Store, ledger_place
+from curate.core.written import Written
 from curate.errors import InputError, LockedError
 from curate.scan import TRAINED, SourcePicture, concept_names, list_pictures
 

@@ -14,9 +14,10 @@ from curate.core.counting import counted
 from curate.core.events import ConceptsChanged, InstructionsDone, Listener, Note
 from curate.core.record import Manifest, Record
 from curate.core.stage import Concept, RecordStage, Stage
-from curate.core.store import LEDGER, Store, Written, ledger_place
+from curate.core.store import LEDGER, Store, ledger_place
 from curate.core.transform import Transform
 from curate.core.user_changes import MOVED_FROM, TRANSFORMED, Identity
+from curate.core.written import Written
 from curate.folder import Instructions, copy_ledger, source_key
 from curate.folder.instruction_matching import match
 from curate.folder.transform_stage import NOT_TRANSFORMED, TransformStage

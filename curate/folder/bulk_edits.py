@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 
 from curate.core.files import write_text
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.core.written import Written
 from curate.folder.compare import same_text
 
 BULK_EDITS = "bulk.json"

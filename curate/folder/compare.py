@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curate import captions
 from curate.core.files import digest_file
-from curate.core.store import Written
+from curate.core.written import Written
 
 
 def same_text(a: str, b: str) -> bool:

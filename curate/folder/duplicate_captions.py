@@ -9,8 +9,9 @@ from curate import images
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
 from curate.core.packed import Packed
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.core.written import Written
 from curate.folder import unplaced_captions
 from curate.folder.compare import caption_path, is_any_of, read_text
 from curate.folder.listing import files

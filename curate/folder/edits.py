@@ -12,8 +12,9 @@ from pathlib import Path
 from curate.core.events import Listener, Note
 from curate.core.files import prune_empty, remove_leftovers
 from curate.core.packed import Packed
-from curate.core.store import STAGING, Store, Written
+from curate.core.store import STAGING, Store
 from curate.core.user_changes import Identity, Removal, RepeatsOverride, Unplaced
+from curate.core.written import Written
 from curate.folder.compare import caption_path, caption_text, is_any_of, plain_text, read_text, same_text
 from curate.folder.duplicate_captions import DuplicateCaptions
 from curate.folder.moves import follow_moves

@@ -21,8 +21,9 @@ from curate.core.files import (
     disk_errors,
     write_text,
 )
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity, KeptTransform, Removal
+from curate.core.written import Written
 
 Instruction = tuple[Identity, KeptTransform | None, str | None]
 """What a person asked for a picture: how it is to be changed, and the concept that it is to go to."""

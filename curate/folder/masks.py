@@ -10,7 +10,8 @@ from curate.core.events import Note
 from curate.core.file_batch import FileBatch
 from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty
 from curate.core.record import Record
-from curate.core.store import STAGING, SideFile
+from curate.core.store import STAGING
+from curate.core.written import SideFile
 from curate.errors import PictureError
 from curate.folder import painted_masks
 from curate.folder.state import FolderState

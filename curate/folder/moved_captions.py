@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from curate.core.store import Store, Written
+from curate.core.store import Store
+from curate.core.written import Written
 from curate.folder import unplaced_captions
 from curate.folder.compare import caption_path, is_any_of, read_text
 from curate.folder.listing import files

@@ -24,8 +24,9 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate.core.events import Listener, Note
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.core.written import Written
 from curate.folder.compare import is_any_of, read_text
 from curate.folder.listing import pictures
 from curate.folder.moved_captions import caption_of_move, find_captions

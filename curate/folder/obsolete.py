@@ -9,7 +9,8 @@ from curate import captions
 from curate.core.events import Note
 from curate.core.files import prune_empty
 from curate.core.record import Record
-from curate.core.store import LEDGER, Written
+from curate.core.store import LEDGER
+from curate.core.written import Written
 from curate.folder.compare import caption_path, picture_unchanged, read_text
 from curate.folder.state import FolderState
 from curate.names import fold

@@ -13,9 +13,10 @@ from curate.core.events import Note
 from curate.core.files import copy_file, digest_file, prune_empty, write_atomic, write_bytes
 from curate.core.lock import run_lock
 from curate.core.record import Record
-from curate.core.store import SideFile, Store, ledger_place
+from curate.core.store import Store, ledger_place
 from curate.core.transform import Transform
 from curate.core.user_changes import TRANSFORMED
+from curate.core.written import SideFile
 from curate.errors import InputError, PictureError
 from curate.folder import mask_file
 from curate.folder.instructions import identities

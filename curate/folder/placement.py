@@ -12,7 +12,8 @@ from curate.core.events import Note
 from curate.core.file_batch import FileBatch
 from curate.core.files import copy_file, digest_file, disk_errors, prune_empty
 from curate.core.record import Record
-from curate.core.store import LEDGER, STAGING, Written
+from curate.core.store import LEDGER, STAGING
+from curate.core.written import Written
 from curate.folder import obsolete
 from curate.folder.compare import caption_path, picture_unchanged, plain_text, read_text, same_text
 from curate.folder.state import FolderState

@@ -11,7 +11,8 @@ from curate.core.events import Listener
 from curate.core.packed import Packed
 from curate.core.record import Manifest, Record
 from curate.core.stage import Env
-from curate.core.store import Store, Written
+from curate.core.store import Store
+from curate.core.written import Written
 from curate.errors import InputError
 from curate.folder import masks, obsolete, unplaced_captions
 from curate.folder.compare import caption_text, is_any_of

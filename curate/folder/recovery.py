@@ -10,8 +10,9 @@ from pathlib import Path
 
 from curate.core.files import digest_file, prune_empty, remove_leftovers
 from curate.core.packed import Packed
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.core.written import Written
 from curate.folder.compare import is_any_of, read_text
 from curate.folder.written_rows import ROWS, WrittenByKey, WrittenRows
 

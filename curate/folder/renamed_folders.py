@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate.core.events import Listener, Note
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import RepeatsOverride
+from curate.core.written import Written
 from curate.names import folder_name
 
 Move = tuple[Written, str]

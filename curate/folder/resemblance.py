@@ -8,8 +8,9 @@ from typing import Any
 
 from curate.core.record import Record
 from curate.core.stage import Env
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.user_changes import Identity
+from curate.core.written import Written
 from curate.errors import PictureError
 from curate.names import source_key
 

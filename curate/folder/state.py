@@ -15,10 +15,12 @@ from curate import captions
 from curate.core.database import chunks
 from curate.core.events import Listener, Note
 from curate.core.files import disk_errors, prune_empty
+from curate.core.json_text import as_json
 from curate.core.packed import Packed
 from curate.core.record import FINGERPRINT, Record, to_plain
 from curate.core.stage import Env
-from curate.core.store import Store, Written, as_json
+from curate.core.store import Store
+from curate.core.written import Written
 from curate.errors import InputError
 from curate.folder.compare import caption_path, holds, is_any_of, picture_unchanged, read_text, same_text
 from curate.folder.journal import Journal

@@ -16,9 +16,10 @@ from curate.core.files import (
     remove_leftovers,
 )
 from curate.core.old_files import OldFiles
-from curate.core.store import Store, Written
+from curate.core.store import Store
 from curate.core.transform import Transform
 from curate.core.user_changes import KeptTransform, Removal
+from curate.core.written import Written
 from curate.errors import InputError
 from curate.folder.compare import caption_path, is_any_of, read_text, same_text
 from curate.folder.journal import AFTER, INSTRUCTIONS, OWNERS, RESTORED

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 
 from curate.core.columns import columns
 from curate.core.packed import Packed
-from curate.core.store import Written
+from curate.core.written import Written
 
 ROWS = columns(Written, {}, as_written=())
 """How rows are packed."""

@@ -17,8 +17,9 @@ from curate.core.packed import Packed
 from curate.core.paths import Paths
 from curate.core.record import Image, Manifest, Record, from_plain
 from curate.core.stage import Concept, Env
-from curate.core.store import STAGING, Store, Written
+from curate.core.store import STAGING, Store
 from curate.core.user_changes import UNTRANSFORMED
+from curate.core.written import Written
 from curate.errors import InputError
 from curate.images import masks
 from curate.names import words

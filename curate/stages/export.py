@@ -18,7 +18,8 @@ from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
-from curate.core.store import SideFile, Store
+from curate.core.store import Store
+from curate.core.written import SideFile
 from curate.errors import CurateError, InputError
 from curate.folder import archives, parquet_table, sd_scripts
 from curate.folder.archive_entries import Entry, Sample

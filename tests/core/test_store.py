@@ -19,7 +19,9 @@ import pytest
 from curate.core.database import readable
 from curate.core.digests import FileDigests
 from curate.core.files import digest_bytes
-from curate.core.store import SideFile, Store, Written, as_json
+from curate.core.json_text import as_json
+from curate.core.store import Store
+from curate.core.written import SideFile, Written
 from curate.errors import CurateError, InputError, LockedError, MissingError
 
 
