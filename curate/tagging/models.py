@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import taggers
-from curate.core.record import Scores
+from curate.core.scores import Scores
 from curate.core.stage import Env
 from curate.core.store import Store
 from curate.errors import InputError, MissingError

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import taggers
-from curate.core.record import Record, Scores
+from curate.core.record import Record
+from curate.core.scores import Scores
 from curate.core.stage import Env, PreloadingWorker, RecordStage, Resources, Worker
 from curate.errors import CurateError, PictureError
 from curate.tagging.models import called, find, translated

@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from curate.core.record import Image, Record, Scores
+from curate.core.record import Image, Record
+from curate.core.scores import Scores
 from curate.core.stage import Env, RecordStage, Stage
 from curate.stages.captions import Captions
 from curate.stages.prune import Prune

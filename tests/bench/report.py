@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image as Pil
 
 from curate.core.events import RunFinished, RunStarted, Scanned
-from curate.core.record import Image, Manifest, Record, Scores
+from curate.core.record import Image, Manifest, Record
+from curate.core.scores import Scores
 from curate.drive.report_page import Pictures, write_report
 from curate.report.summary import summarise
 from curate.report.tally import Tally

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.core import registry
-from curate.core.record import CaptionStyle, Image, Record, Scores
+from curate.core.record import CaptionStyle, Image, Record
+from curate.core.scores import Scores
 from curate.core.stage import Concept, Env, RecordStage, Stage
 from curate.images import PICTURE_FILES
 

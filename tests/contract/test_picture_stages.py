@@ -12,7 +12,8 @@ import pytest
 
 from curate.core import registry
 from curate.core.chain import project
-from curate.core.record import FIELDS, Manifest, Record, Scores, to_plain
+from curate.core.record import FIELDS, Manifest, Record, to_plain
+from curate.core.scores import Scores
 from curate.core.stage import DatasetStage, RecordStage, Stage
 from curate.executors.local import InProcess, Processes
 from tests.contract.pictures import ELSEWHERE, OPTIONS, drawn_rows, environment, everything, is_light

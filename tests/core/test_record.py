@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.core.record import FIELDS, CaptionStyle, Image, Manifest, Record, Scores, changed, from_plain, to_plain
+from curate.core.record import FIELDS, CaptionStyle, Image, Manifest, Record, changed, from_plain, to_plain
+from curate.core.scores import Scores
 from curate.errors import InputError
 
 text = st.text(max_size=12)

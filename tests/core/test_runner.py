@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from curate.core.events import RecordDone, StageStarted
-from curate.core.record import Image, Manifest, Record, Scores
+from curate.core.record import Image, Manifest, Record
+from curate.core.scores import Scores
 from curate.core.stage import Concept
 from curate.errors import CurateError, InputError, Interrupted, MissingError
 from tests.core.helpers import Bench, pictures, told

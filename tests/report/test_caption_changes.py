@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from curate.core.record import Image, Record, Scores
+from curate.core.record import Image, Record
+from curate.core.scores import Scores
 from curate.report.caption_changes import caption_change
 from curate.report.sections.captions import change_marks
 

@@ -20,7 +20,8 @@ from PIL import Image as Pil
 
 from curate import samples
 from curate.core.events import Event, Note, RecordDone, Saved, StageFinished, StageStarted
-from curate.core.record import Image, Manifest, Record, Scores
+from curate.core.record import Image, Manifest, Record
+from curate.core.scores import Scores
 from curate.core.visible import visible
 from curate.report.chart import chart
 from curate.report.elements import Markup, el, escaped, table

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.core.record import Image, Record, Scores
+from curate.core.record import Image, Record
+from curate.core.scores import Scores
 from curate.core.stage import Concept, Env, RecordStage
 from tests.cleaners.conftest import picture, weights
 

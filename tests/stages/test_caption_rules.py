@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate import captions
-from curate.core.record import CaptionStyle, Manifest, Record, Scores
+from curate.core.record import CaptionStyle, Manifest, Record
+from curate.core.scores import Scores
 from curate.core.stage import Env, RecordStage
 from curate.errors import InputError
 from curate.stages.captions import Captions

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from curate.core.record import Image, Record, Scores
+from curate.core.record import Image, Record
+from curate.core.scores import Scores
 from curate.core.stage import Env
 from curate.errors import InputError, MissingError, PictureError
 from curate.stages.tag import Tag

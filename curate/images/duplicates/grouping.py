@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from curate.core.record import FINGERPRINT, Manifest, Record, Scores
+from curate.core.record import FINGERPRINT, Manifest, Record
+from curate.core.scores import Scores
 from curate.images.duplicates.keeper import Rule, keeper
 
 FACT = "alike"

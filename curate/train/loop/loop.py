@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from curate.core.events import Saved, TrainStep
+from curate.core.events import Saved
 from curate.errors import CurateError, Interrupted
 from curate.train.data.job import Context, Job
 from curate.train.data.order import Showing
@@ -20,28 +18,12 @@ from curate.train.loop import checkpoint, lr_schedule, objective, optimizer
 from curate.train.loop.batch import Batch, Batches
 from curate.train.loop.conditioning import conditioner_of
 from curate.train.loop.followers import Observer, Saver
+from curate.train.loop.loss_report import BLOWN_UP, LossReport, Pending
 from curate.train.network.network import Network
 from curate.train.options import resolve
 from curate.train.runtime.distributed import Team
 from curate.train.runtime.seeds import derive_seed, seed_all
 from curate.train.storage import picture_losses
-
-SMOOTHING = 0.98
-BLOWN_UP = "the last good checkpoint is kept; lower the learning rate or use precision bf16 or fp32"
-
-
-@dataclass(slots=True)
-class Pending:
-    """A step whose loss is still on the device.
-
-    `figures` are [loss, processes that want to stop, the loss of each of the `own` showings of this process].
-    """
-
-    step: int
-    rate: float
-    figures: Tensor
-    own: list[Showing]
-    batches: list[list[Showing]]
 
 
 class Loop:
@@ -68,8 +50,7 @@ class Loop:
         self.conditioner = conditioner_of(job, bool(self.text), context.device)
         self.drops = any(adapter.is_random for adapter in network.adapters.values())
         self.chooses = any(adapter.algorithm.switching for adapter in network.adapters.values())
-        self.pending: list[Pending] = []
-        self.stopped = False
+        self.report = LossReport(job, context, self.state, self.team)
         self.observer: Observer | None = None
 
     def run(self, saver: Saver | None = None, observer: Observer | None = None) -> None:
@@ -80,21 +61,21 @@ class Loop:
         """
         options, order, steps = self.job.options, self.job.order, self.job.steps
         freeze_at = resolve.text_stop(options, steps)
-        self.observer = observer
+        self.observer = self.report.observer = observer
         if self.state.step == 0:
             self.observe(0)
         for step, _, batches in order.steps(self.state.step, steps):
-            if self.stopped or self.is_stopping_alone():
+            if self.report.stopped or self.is_stopping_alone():
                 self.interrupt()
             if freeze_at is not None and step >= freeze_at:
                 self.freeze_text()
             rate = lr_schedule.set_rate(self.optimizer, lr_schedule.factor(options, step, steps))
-            self.pending.append(Pending(step, rate, *self.step(step, batches), batches))
-            self.report(keep=1)
+            self.report.add(Pending(step, rate, *self.step(step, batches), batches))
+            self.report.tell(keep=1)
             self.state.step = step + 1
             if self.state.step < steps:
                 self.after_step(saver)
-        self.report(keep=0)
+        self.report.tell()
         self.write_losses()
         if saver:
             saver.save_last()
@@ -122,7 +103,7 @@ class Loop:
     def observe(self, done: int) -> None:
         """The observer's turn, where something is due."""
         if self.observer and self.observer.is_due(done):
-            self.report(keep=0)
+            self.report.tell()
             self.observer.observe(done)
 
     def step(self, step: int, batches: list[list[Showing]]) -> tuple[Tensor, list[Showing]]:
@@ -219,34 +200,12 @@ class Loop:
             for name, training in was.items():
                 self.network.adapters[name].train(training)
 
-    def report(self, keep: int) -> None:
-        """Tells of all but the last `keep` steps: reading a loss at once would make the GPU wait."""
-        while len(self.pending) > keep:
-            one = self.pending.pop(0)
-            loss, stops, *samples = one.figures.tolist()
-            if not math.isfinite(loss):
-                names = [str(self.job.entries[s.picture].picture.path) for b in one.batches for s in b]
-                raise CurateError(
-                    f"the loss is {loss} at step {one.step + 1}; the batch was {', '.join(names)}",
-                    BLOWN_UP,
-                )
-            state = self.state
-            picture_losses.add(state.pictures, (showing.picture for showing in one.own), samples)
-            state.average = loss if one.step == 0 else SMOOTHING * state.average + (1 - SMOOTHING) * loss
-            self.stopped = self.stopped or stops > 0
-            epoch = one.step // self.job.order.steps_per_epoch + 1
-            figures = TrainStep(one.step + 1, self.job.steps, loss, state.average, one.rate, epoch, self.job.epochs)
-            if self.team.first:
-                self.context.tell(figures)
-            if self.observer:
-                self.observer.record(figures)
-
     def save(self) -> None:
         """Writes a checkpoint of the last finished step.
 
         Raises CurateError, and keeps the last good one, where a weight is not finite: the loss shows it a step later.
         """
-        self.report(keep=0)
+        self.report.tell()
         if not all(bool(p.isfinite().all()) for p in self.parameters):
             raise CurateError(f"weights are not finite after step {self.state.step}", BLOWN_UP)
         if self.team.first:

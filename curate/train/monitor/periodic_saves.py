@@ -53,7 +53,7 @@ class LoraFiles:
     def save(self, done: int, ending: str) -> None:
         """Writes one, and removes the earliest where fewer are to be kept."""
         loop = self.loop
-        loop.report(keep=0)
+        loop.report.tell()
         with loop.evaluating():
             path, data = lora_file.write(loop.job, loop.network, self.run, self.folder, done, ending)
         one = [str(path.absolute()), hashlib.sha256(data).hexdigest()]
