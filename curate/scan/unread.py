@@ -24,7 +24,9 @@ def list_unread(unread: Sequence[Unread], known: Collection[str], tell: Listener
             continue
         # a name that is no path tells no concept
         concept, key = picture_place(one.root, posixpath.basename(one.name) if refusal(one.name) else one.name)
-        if one.archive:
+        if one.archive and one.name == one.archive:
+            key = one.archive
+        elif one.archive:
             key = f"{one.archive}/{one.name.strip('/')}"
         n, first = 1, key
         while key in taken:

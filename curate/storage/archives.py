@@ -18,19 +18,18 @@ from curate.core.counting import counted
 from curate.core.events import Listener, Note, RecordDone, StageFinished, StageRecalled, StageStarted
 from curate.core.files import digest_bytes, write_text
 from curate.storage.address import Location
-from curate.storage.errors import concerns_object, reason_of, storage_error
+from curate.storage.errors import StoreFault, concerns_object, reason_of, storage_error
 from curate.storage.listing import StoredObject
 from curate.storage.members import MASK, Damaged, Members
 from curate.storage.parquet_table import read_table
 from curate.storage.places import Unread, files_below, is_hidden, is_picture, remove_others, require_room
 from curate.storage.tar_shard import read_shard
+from curate.storage.watched import open_watched
 
 STAGE = "unpack"
 """The name under which events tell of it."""
 SUFFIXES = (".tar", ".parquet")
 _UNIT = "archive"
-_BLOCK = 8 << 20
-"""Bytes that are asked of a store at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +79,22 @@ def _of_file(path: Path, name: str) -> Archive:
     return Archive(name, stat.st_size, f"{stat.st_size}:{stat.st_mtime_ns}", lambda: path.open("rb"))
 
 
-def stored_archives(location: Location, objects: Sequence[StoredObject]) -> list[Archive]:
+def stored_archives(
+    location: Location, objects: Sequence[StoredObject], tell: Listener, stopping: Callable[[], bool]
+) -> list[Archive]:
     """The archives among the objects below an address, if there are no loose pictures among them."""
     if any(is_picture(one.name) for one in objects):
         return []
     return [
-        _of_object(location, one)
+        _of_object(location, one, tell, stopping)
         for one in sorted(objects, key=lambda one: one.name)
         if is_archive(one.name or location.address)
     ]
 
 
-def _of_object(location: Location, one: StoredObject) -> Archive:
+def _of_object(location: Location, one: StoredObject, tell: Listener, stopping: Callable[[], bool]) -> Archive:
     def opened() -> BinaryIO:
-        return location.file_system.open(location.path(one.name), "rb", block_size=_BLOCK)
+        return open_watched(location, one.name, tell, stopping)
 
     return Archive(one.name or location.address.rpartition("/")[2], one.size, one.version, opened)
 
@@ -163,18 +164,24 @@ def _taken(members: Members) -> str:
 def _read(archive: Archive, members: Members, where: str) -> dict[str, Any]:
     """Unpacks one archive; what is said of it."""
     messages: list[str] = []
+    version = archive.version
     reader = read_table if archive.name.lower().endswith(".parquet") else read_shard
     try:
         with archive.open() as file:
             messages += reader(file, archive.size, members)
     except Damaged as damage:
         messages.append(f"the archive is damaged{_taken(members)}: {damage}")
-    except Exception as error:
-        if not concerns_object(error):
-            raise storage_error(f"{where}/{archive.name}", error) from error
-        messages.append(f"the archive cannot be read: {reason_of(error)}")
+        whole = f"the archive is damaged: {damage}"
+        members.refuse(damage.member or archive.name, "the archive ends within it" if damage.member else whole)
+    except (StoreFault, OSError) as error:
+        fault = error.error if isinstance(error, StoreFault) else error
+        if not concerns_object(fault):
+            raise storage_error(f"{where}/{archive.name}", fault) from fault
+        messages.append(f"the archive cannot be read{_taken(members)}: {reason_of(fault)}")
+        members.refuse(archive.name, f"the archive cannot be read: {reason_of(fault)}")
+        version = ""  # the next run tries it again
     return {
-        "version": archive.version,
+        "version": version,
         "files": sorted(members.files),
         "keys": sorted(members.keys),
         "unread": members.unread,

@@ -15,11 +15,12 @@ from curate.core.events import Listener, Note
 from curate.core.files import digest_file, disk_errors, prune_empty
 from curate.core.store import LEDGER
 from curate.storage.address import Location
-from curate.storage.errors import storage_error
+from curate.storage.errors import Replaced, storage_error
 from curate.storage.listing import StoredObject
 from curate.storage.places import is_wanted, refusal, require_room
 from curate.storage.transfer import each, fetch_object
 from curate.storage.uploads import Upload, Uploads
+from curate.storage.waiting import Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def take_over(
     changed = [one for one in objects.values() if _is_changed(one, known.get(one.name), folder, restore)]
     require_room(folder, sum(one.size for one in changed), location.address)
     names: list[str] = []
-    for arrival in _arrivals(location, changed, scratch, stopping):
+    for arrival in _arrivals(location, changed, scratch, tell, stopping):
         digest, row = digest_file(arrival.file), known.get(arrival.found.name)
         is_ours = row is not None and digest in (row.digest, row.intended) and (folder / arrival.found.name).exists()
         if not is_ours and _place(arrival.file, folder / arrival.found.name, digest):
@@ -79,16 +80,17 @@ def _is_changed(one: StoredObject, row: Upload | None, folder: Path, restore: bo
 
 
 def _arrivals(
-    location: Location, changed: list[StoredObject], scratch: Path, stopping: Callable[[], bool]
+    location: Location, changed: list[StoredObject], scratch: Path, tell: Listener, stopping: Callable[[], bool]
 ) -> Iterator[_Arrival]:
     scratch.mkdir(parents=True, exist_ok=True)
+    silence = Silence(location, tell)
     work = (_Arrival(one, scratch / str(n)) for n, one in enumerate(changed))
 
     def copy(arrival: _Arrival) -> None:
-        fetch_object(location, arrival.found, arrival.file, time.time_ns())
+        fetch_object(location, arrival.found, arrival.file, time.time_ns(), silence)
 
-    for arrival, error in each(work, copy, stopping):
-        if isinstance(error, FileNotFoundError):  # removed a moment ago: the next run will see it
+    for arrival, error in each(work, copy, stopping, silence):
+        if isinstance(error, FileNotFoundError | Replaced):  # a moment ago: the next run will see it
             continue
         if error is not None:
             raise storage_error(f"{location.address}/{arrival.found.name}", error) from error

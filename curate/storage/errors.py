@@ -26,6 +26,21 @@ _PLACES = {"s3": "the endpoint (AWS_ENDPOINT_URL)", "az": "the account's name (A
 _LOCAL = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT if hasattr(errno, "EDQUOT") else -1, errno.ENAMETOOLONG))
 
 
+class Replaced(OSError):  # noqa: N818 – a state of the object
+    """An object is another one than the store listed a moment ago."""
+
+    def __init__(self) -> None:
+        super().__init__("it was replaced in the store during the run: the next one takes the new one")
+
+
+class StoreFault(Exception):  # noqa: N818 – carries another
+    """What a store raised, on its way past what is said of faults of this disk."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = Replaced() if type(error).__name__ == "FileExpired" else error  # s3fs says so of an opened file
+
+
 def storage_error(address: str, error: Exception) -> CurateError:
     """The error of ours for one that a backend raised when it worked on the address."""
     if isinstance(error, CurateError):
@@ -55,6 +70,8 @@ def storage_error(address: str, error: Exception) -> CurateError:
 
 def concerns_object(error: Exception) -> bool:
     """Whether the error concerns one object, rather than the store, the network or this disk."""
+    if isinstance(error, Replaced):
+        return True
     return _is_gone(error) or _is_denied(error) or (isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG)
 
 

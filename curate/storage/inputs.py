@@ -86,7 +86,7 @@ def _stored(one: StoredInput, output: Path, tell: Listener, stopping: Callable[[
     """The copy of what is below an address."""
     location, objects, address = one.location, one.objects, one.location.address
     folder, notes = _places(address, _stem(last_part(address)), output)
-    if archives := stored_archives(location, objects):
+    if archives := stored_archives(location, objects, tell, stopping):
         return folder, unpack(archives, folder, notes, address, tell, stopping)
     if [one.name for one in objects] == [""]:
         raise InputError(f"{address} is one object, and no archive", "give the folder that it is in")

@@ -1,4 +1,7 @@
-"""Listing: what objects a store has below an address; S3 says it in pages of 1,000, other stores folder by folder."""
+"""Listing: what objects a store has below an address. S3 says it in pages of 1,000, whatever folders they are in.
+
+Other stores are asked for each folder below the address, with all that is in it where they can say that in pages too.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from typing import Any
 
 from curate.core.events import Listener
 from curate.errors import CurateError
-from curate.storage.address import Location
+from curate.storage.address import Location, kind_of
 from curate.storage.errors import storage_error
 from curate.storage.waiting import answer
 
 _VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "blob_id", "oid", "generation", "LastModified", "mtime", "created")
 """What file systems call the mark that changes with an object's content, the best one first."""
+
+_IN_PAGES = ("gs", "az", "hf")
+"""Kinds of stores whose `find` lists what is below a folder in pages, and raises what goes wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ def list_objects(location: Location, tell: Listener, stopping: Callable[[], bool
     there is nothing, Interrupted once the user wants to stop.
     """
     try:
-        infos = _pages(location, tell, stopping) if location.speaks_s3 else _folders(location, tell, stopping)
+        ways = {"s3": _pages, **dict.fromkeys(_IN_PAGES, _sweeps)}
+        infos = ways.get(kind_of(location.address), _folders)(location, tell, stopping)
         start = len(location.root) + bool(location.root)
         for info in infos:
             path = str(info["name"])
@@ -74,8 +81,25 @@ def _pages(location: Location, tell: Listener, stopping: Callable[[], bool]) -> 
         yield answer(location, lambda: files.info(location.root), tell, stopping)
 
 
+def _sweeps(location: Location, tell: Listener, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    """What a store says of each object that lists a folder with all that is below it in pages.
+
+    The first level is listed alone: so no more than what is in one of its folders is held, and hidden ones are left.
+    """
+    files = location.file_system
+    first: Any = answer(location, lambda: files.ls(location.root, detail=True), tell, stopping)
+    for info in first:
+        name = str(info["name"]).rstrip("/")
+        if info["type"] == "file":
+            yield info
+        elif name != location.root and not _is_hidden(name.rpartition("/")[2]):
+            sweep = functools.partial(files.find, name, detail=True)
+            below: Any = answer(location, sweep, tell, stopping)
+            yield from (one for one in below.values() if one["type"] == "file")
+
+
 def _folders(location: Location, tell: Listener, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
-    """What other stores say of each object, folder by folder."""
+    """What other stores say of each object, folder by folder: their `find` passes over folders that fail."""
     walk = location.file_system.walk(location.root, detail=True, on_error="raise")
     while step := answer(location, lambda: next(walk, None), tell, stopping):
         _, folders, files = step

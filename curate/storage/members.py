@@ -23,7 +23,11 @@ CAPTIONS = ("caption", "text", "txt", "prompt")
 
 
 class Damaged(Exception):  # noqa: N818 – a state of the archive
-    """An archive cannot be read any further."""
+    """An archive cannot be read any further; `member` is what it ends within, if that is known."""
+
+    def __init__(self, reason: str, member: str = "") -> None:
+        super().__init__(reason)
+        self.member = member
 
 
 class Members:

@@ -18,6 +18,7 @@ from curate.storage.errors import concerns_object, reason_of, storage_error
 from curate.storage.listing import StoredObject, list_objects
 from curate.storage.places import Unread, ignores_case, is_picture, is_wanted, refusal, remove_others, require_room
 from curate.storage.transfer import each, fetch_object
+from curate.storage.waiting import Silence
 
 STAGE = "download"
 """The name under which events tell of it."""
@@ -121,12 +122,14 @@ def _downloaded(
     An object that alone fails is given up; where the store has a fault, the readable error is raised.
     """
 
+    silence = Silence(location, tell)
+
     def download(one: _Copy) -> None:
-        fetch_object(location, one.found, one.file, _stamp(one.found.version))
+        fetch_object(location, one.found, one.file, _stamp(one.found.version), silence)
 
     faults: list[tuple[_Copy, Exception]] = []
     in_a_row = 0
-    for one, error in each(todo, download, stopping):
+    for one, error in each(todo, download, stopping, silence):
         in_a_row = 0 if error is None or concerns_object(error) else in_a_row + 1
         if error is None or concerns_object(error):
             yield one, reason_of(error) if error else ""

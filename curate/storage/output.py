@@ -75,7 +75,7 @@ class Output:
                 if copied is not None:
                     self._restoring.touch()
                     self._keep_state(copied.version)
-                    fetch_object(location, copied, self.folder / _COPY, time.time_ns())
+                    _ask(location, lambda: fetch_object(location, copied, self.folder / _COPY, time.time_ns()), tell)
                 elif writes:  # a store that refuses does so before the work is done
                     _ask(location, lambda: location.file_system.pipe_file(location.path(_ABOUT), _TEXT.encode()), tell)
                 else:
@@ -113,18 +113,18 @@ class Output:
             location, copied = self._copy(tell)
             self._check_same(location, copied)
             with Store(self.folder) as store:
-                bring_up_to_date(location, dict, self.folder, store, _silent, lambda: False, report=True)
-            self._upload_ledger(location)
+                bring_up_to_date(location, dict, self.folder, store, tell, lambda: False, report=True)
+            self._upload_ledger(location, tell)
         self._unsaved.unlink()
 
-    def _upload_ledger(self, location: Location) -> None:
+    def _upload_ledger(self, location: Location, tell: Listener) -> None:
         copy = self.folder / LEDGER / "ledger.copy"
         copy.unlink(missing_ok=True)
         try:
             with contextlib.closing(sqlite3.connect(self.folder / _COPY)) as ledger:
                 ledger.execute("VACUUM INTO ?", [str(copy)])
             self._keep_state(self._state()[0], digest_file(copy))
-            self._keep_state(put_file(location, copy, _COPY))
+            self._keep_state(_ask(location, lambda: put_file(location, copy, _COPY), tell))
         except sqlite3.Error as error:
             raise readable(copy, error) from error
         except Exception as error:
@@ -202,7 +202,3 @@ def _objects(location: Location, tell: Listener, stopping: Callable[[], bool]) -
         if isinstance(error.__cause__, FileNotFoundError):
             return {}
         raise
-
-
-def _silent(_: object) -> None:
-    """Hears nothing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from curate.storage.address import Location
 from curate.storage.listing import StoredObject, version_of
+from curate.storage.waiting import Silence, pieces
 
 _SMALL = 8 << 20
 """Bytes of a file that is read as a whole; sixteen travel at the same time."""
@@ -15,8 +16,10 @@ _COPIED = 5 << 30
 """Bytes of an object that S3 copies in one request."""
 
 
-def put_file(location: Location, file: Path, name: str) -> str:
+def put_file(location: Location, file: Path, name: str, silence: Silence | None = None) -> str:
     """Uploads a file; the mark of the version that it became. Raises what the backend raises.
+
+    Each piece of a large file that the store has taken ends the `silence`.
 
     S3 answers an upload with the mark. Other stores are asked for it, and so is S3 after an upload in parts.
     """
@@ -28,7 +31,7 @@ def put_file(location: Location, file: Path, name: str) -> str:
         if isinstance(answer, dict) and answer.get("ETag"):  # type: ignore[reportUnknownMemberType]
             return version_of({"ETag": answer["ETag"], "size": size})
     else:
-        location.file_system.put_file(str(file), target)
+        location.file_system.put_file(str(file), target, callback=pieces(silence))
     return version_of(location.file_system.info(target))
 
 

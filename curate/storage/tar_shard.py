@@ -79,8 +79,7 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> No
             else:
                 members.copy(target, source, member.size)
         except (tarfile.ReadError, Damaged, EOFError) as error:
-            members.refuse(name, "the archive ends within it")
-            raise Damaged("it ends too early") from error
+            raise Damaged("it ends too early", name) from error
 
 
 def _take_facts(name: str, key: str, data: bytes, members: Members) -> None:

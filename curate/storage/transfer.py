@@ -16,7 +16,9 @@ from typing import TypeVar
 from curate.core.files import write_atomic
 from curate.errors import interruption
 from curate.storage.address import Location
-from curate.storage.listing import StoredObject
+from curate.storage.errors import Replaced, StoreFault
+from curate.storage.listing import StoredObject, version_of
+from curate.storage.waiting import Silence, pieces
 
 T = TypeVar("T")
 AT_ONCE = 16
@@ -26,10 +28,15 @@ PATIENCE = 5.0
 
 
 def each(
-    work: Iterable[T], do: Callable[[T], None], stopping: Callable[[], bool], patience: float = PATIENCE
+    work: Iterable[T],
+    do: Callable[[T], None],
+    stopping: Callable[[], bool],
+    silence: Silence,
+    patience: float = PATIENCE,
 ) -> Iterator[tuple[T, Exception | None]]:
     """Does something with each, several at a time; yields each with what it raised, as they are done.
 
+    A store of which nothing is heard meanwhile, in `do` either, is told of by `silence`.
     Raises Interrupted once `stopping` says so: what is under way is finished before, unless the store takes too long.
     """
     rest, running, end = iter(work), 0, math.inf
@@ -49,12 +56,16 @@ def each(
                     threads[-1].start()
             if not running:
                 break
-            with contextlib.suppress(Empty):
+            try:
                 one, error = done.get(timeout=0.2)
-                running -= 1
-                if error is not None and not isinstance(error, Exception):
-                    raise error
-                yield one, error
+            except Empty:
+                silence.check()
+                continue
+            running -= 1
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield one, error
+            silence.ended()
     finally:
         _end(threads, todo, min(end, time.monotonic() + patience))
     if stopping():
@@ -91,28 +102,29 @@ def _end(threads: list[Thread], todo: SimpleQueue[T | None], end: float) -> None
         thread.join(max(0.0, end - time.monotonic()))
 
 
-class _StoreFault(Exception):  # noqa: N818 – carries another
-    """What a store raised, on its way past what is said of faults of this disk."""
+def fetch_object(
+    location: Location, one: StoredObject, file: Path, time_ns: int, silence: Silence | None = None
+) -> None:
+    """Copies an object to a file whose time is `time_ns`, never half of it.
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def fetch_object(location: Location, one: StoredObject, file: Path, time_ns: int) -> None:
-    """Copies an object to a file whose time is `time_ns`, never half of it. Raises what the backend raises."""
+    Each piece that comes ends the `silence`. Raises Replaced where the object is not the one that was listed, and what
+    the backend raises.
+    """
+    path = location.path(one.name)
 
     def write(temporary: Path) -> None:
         try:
-            location.file_system.get_file(location.path(one.name), str(temporary))
+            location.file_system.get_file(path, str(temporary), callback=pieces(silence))
+            size = temporary.stat().st_size
+            if size != one.size and version_of(location.file_system.info(path)) != one.version:
+                raise Replaced
         except Exception as error:
-            raise _StoreFault(error) from error
-        size = temporary.stat().st_size
+            raise StoreFault(error) from error
         if size != one.size:
-            raise _StoreFault(OSError(f"{size:,} bytes came instead of {one.size:,}"))
+            raise StoreFault(OSError(f"{size:,} bytes came instead of {one.size:,}"))
         os.utime(temporary, ns=(time_ns, time_ns))
 
     try:
         write_atomic(file, write, sync=False)
-    except _StoreFault as fault:
+    except StoreFault as fault:
         raise fault.error from None

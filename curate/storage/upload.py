@@ -22,6 +22,7 @@ from curate.storage.places import files_below, is_hidden
 from curate.storage.puts import copy_object, put_file
 from curate.storage.transfer import each
 from curate.storage.uploads import Upload, Uploads
+from curate.storage.waiting import Silence
 
 STAGE = "upload"
 """The name under which events tell of it."""
@@ -78,10 +79,13 @@ def bring_up_to_date(
     if not report:
         tell(StageStarted(STAGE, len(puts), kept, unit=_UNIT))
     for rank in range(3):
-        for one in _put(location, folder, [one for one in puts if _rank(one.name) == rank], uploads, stopping):
-            tell(RecordDone(STAGE, one.name))
+        some = [one for one in puts if _rank(one.name) == rank]
+        for one in _put(location, folder, some, uploads, Silence(location, tell), stopping):
+            if not report:
+                tell(RecordDone(STAGE, one.name))
     for rank in range(3):
-        _remove(location, [name for name in gone if _rank(name) == rank], objects, uploads, stopping)
+        some = [name for name in gone if _rank(name) == rank]
+        _remove(location, some, objects, uploads, Silence(location, tell), stopping)
     if not report:
         tell(StageFinished(STAGE, len(puts), kept, 0, time.monotonic() - begun, _UNIT))
     return len(puts) + len(gone)
@@ -123,21 +127,26 @@ def _rank(name: str) -> int:
 
 
 def _put(
-    location: Location, folder: Path, puts: Sequence[_Put], uploads: Uploads, stopping: Callable[[], bool]
+    location: Location,
+    folder: Path,
+    puts: Sequence[_Put],
+    uploads: Uploads,
+    silence: Silence,
+    stopping: Callable[[], bool],
 ) -> Iterator[_Put]:
     """Uploads files; yields each once the ledger knows of it."""
     versions: dict[str, str] = {}
 
     def put(one: _Put) -> None:
         version = copy_object(location, one.same, one.name) if one.same else ""
-        versions[one.name] = version or put_file(location, folder / one.name, one.name)
+        versions[one.name] = version or put_file(location, folder / one.name, one.name, silence)
 
     def intended() -> Iterator[_Put]:
         for one in puts:
             uploads.intend(one.name, one.digest)
             yield one
 
-    for one, error in each(intended(), put, stopping):
+    for one, error in each(intended(), put, stopping, silence):
         if error is not None:
             raise _unfinished(location, one.name, error, folder) from error
         uploads.keep([(one.name, versions.pop(one.name), one.digest)])
@@ -149,6 +158,7 @@ def _remove(
     names: Sequence[str],
     objects: Mapping[str, StoredObject],
     uploads: Uploads,
+    silence: Silence,
     stopping: Callable[[], bool],
 ) -> None:
     """Removes objects of ours."""
@@ -157,7 +167,7 @@ def _remove(
         if name in objects:
             location.file_system.rm_file(location.path(name))
 
-    for name, error in each(names, remove, stopping):
+    for name, error in each(names, remove, stopping, silence):
         if error is not None and not isinstance(error, FileNotFoundError):
             raise storage_error(f"{location.address}/{name}", error) from error
         uploads.forget([name])

@@ -216,7 +216,7 @@ def test_a_file_that_was_removed_again_is_not_offered() -> None:
 
 def test_numbers_add_up_where_pictures_were_taken_apart() -> None:
     parts = [Record(f"a.png#{n}", "x", "1", Image(str(n)), facts={"view": n}) for n in (1, 2, 3)]
-    rest = [Record("b.png", "x", "2", Image("b"), facts={"crop": [0, 0, 4, 4]}), Record("c.png", "x", "3", Image("c"))]
+    rest = [Record("b.png", "x", "2", Image("b"), facts={"crop": [0, 0, 4, 4]}), Record("c#d", "x", "3", Image("c"))]
     figures = summarise(tallied(Scanned(3, {"x": 3})), Manifest([*parts, *rest]), {})
     assert (figures["pictures"], figures["prepared"], figures["split"]) == (3, 5, {"a.png": 3})
     lines = printed(figures)

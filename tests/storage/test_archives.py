@@ -214,10 +214,32 @@ def test_a_damaged_header_does_not_look_like_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["0.tar", "0.parquet"])
 def test_an_archive_that_is_none_is_told_of(tmp_path: Path, name: str) -> None:
-    _, files, warnings = fetched(put(tmp_path / "s", **{name: b"<html>not here</html>" * 100}), tmp_path / "out")
+    source = put(tmp_path / "s", **{name: b"<html>not here</html>" * 100})
+    result, files, warnings = fetched(source, tmp_path / "out")
     assert files == {}
+    assert [(one.name, one.archive) for one in result.unread] == [(name, name)]
     assert f"{name}: the archive is damaged, so that only nothing" not in warnings[0]
     assert warnings[0].startswith(f"{name}: the archive is damaged: ")
+
+
+def test_a_damaged_archive_is_set_aside_by_name(tmp_path: Path, curate: Run) -> None:
+    put(tmp_path / "shards", **{"a.tar": shard([("dog/a.png", picture(1))]), "b.tar": b"no archive" * 100})
+    file = write_pipeline(tmp_path, "shards", "prepared", stages="\n  - convert\n  - export\n")
+    done = curate("run", file, "--json", "--strict", code=1)
+    [row] = json.loads(done.stdout)["aside"]
+    assert (row["key"], row["reason"]) == ("b.tar", "the archive is damaged: invalid header")
+
+
+def test_an_archive_that_may_not_be_read_is_tried_again(tmp_path: Path, s3: S3, curate: Run) -> None:
+    s3.put("source", {f"sh/{n}.tar": shard([(f"dog/{n}.png", picture(n))]) for n in range(2)})
+    file = write_pipeline(tmp_path, "s3://source/sh", "prepared", stages="\n  - convert\n  - export\n")
+    s3.fault = lambda method, path: 403 if path.endswith("/1.tar") and method == "GET" else None
+    done = curate("run", file, "--json")
+    [row] = json.loads(done.stdout)["aside"]
+    assert (row["key"], row["reason"]) == ("1.tar", "the archive cannot be read: as the test asked")
+    s3.fault = None
+    assert json.loads(curate("run", file, "--json").stdout)["aside"] == []
+    assert {p.name for p in (tmp_path / "prepared/1_zwx dog").glob("*.png")} == {"0.png", "1.png"}
 
 
 def test_the_same_name_in_two_shards_stays_two_pictures_with_their_captions(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
-"""What is below an address: S3 says it page by page, whatever folders it is in; other stores folder by folder."""
+"""What is below an address: S3 says it page by page, whatever folders it is in; others by sweeps or by folders."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from curate.core.events import Event
 from curate.errors import InputError
-from curate.storage.address import open_location
+from curate.storage.address import Location, open_location
 from curate.storage.listing import list_objects
 from tests.storage.server import S3
 
@@ -63,4 +65,42 @@ def test_other_stores_give_the_same_names() -> None:
     for name in (*NAMES, *HIDDEN):
         files.pipe_file(f"{root}/{name}", b"x")
     assert sorted(names(f"memory:/{root}")) == sorted(NAMES)
+    files.rm(root, recursive=True)
+
+
+class InPages(MemoryFileSystem):
+    """A store that lists what is below a folder in one go, as gcsfs, adlfs and HfFileSystem do."""
+
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.is_finding = False
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        if not self.is_finding:
+            self.asked.append(path)
+        return super().ls(path, detail=detail, **options)
+
+    def find(self, path: str, **options: Any) -> Any:
+        self.asked.append(path)
+        self.is_finding = True
+        found = super().find(path, **options)
+        self.is_finding = False
+        return found
+
+
+@pytest.mark.parametrize("kind", ["gs", "az", "hf"])
+def test_stores_that_list_in_pages_are_asked_once_for_each_folder_of_the_first_level(kind: str) -> None:
+    files, root = InPages(), f"/{uuid.uuid4().hex}"
+    for name in (*NAMES, *HIDDEN):
+        files.pipe_file(f"{root}/{name}", b"x")
+    location = Location(f"{kind}:/{root}", files, root)
+    assert sorted(one.name for one in list_objects(location, unheard, lambda: False)) == sorted(NAMES)
+    assert files.asked == [root, *(f"{root}/{name}" for name in ("dog", "deep", "ü 犬"))]
+    one = Location(f"{kind}:/{root}/a.png", files, f"{root}/a.png")
+    assert [one.name for one in list_objects(one, unheard, lambda: False)] == [""]
+    with pytest.raises(InputError, match="does not exist"):
+        list(list_objects(Location(f"{kind}:/{root}/gone", files, f"{root}/gone"), unheard, lambda: False))
     files.rm(root, recursive=True)
