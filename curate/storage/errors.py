@@ -23,6 +23,7 @@ _KEYS = {
 """How each kind of store is given keys."""
 _PLACES = {"s3": "the endpoint (AWS_ENDPOINT_URL)", "az": "the account's name (AZURE_STORAGE_CONNECTION_STRING)"}
 """What else decides where a store is looked for."""
+_NAMES = {"hf": "check the names of the owner, the data set and the folder in it: hf://datasets/OWNER/NAME/FOLDER"}
 _LOCAL = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT if hasattr(errno, "EDQUOT") else -1, errno.ENAMETOOLONG))
 
 
@@ -49,9 +50,8 @@ def storage_error(address: str, error: Exception) -> CurateError:
     kind = kind_of(address)
     keys = _KEYS.get(kind, "what the store's own programs use")
     if _is_gone(error):
-        return InputError(
-            f"{address} does not exist: {reason}", "check the names of the bucket and of the folder in it"
-        )
+        remedy = "check the names of the bucket and of the folder in it, capital letters too"
+        return InputError(f"{address} does not exist: {reason}", _NAMES.get(kind, remedy))
     if _is_denied(error):
         remedy = f"check which keys are used ({keys}), and that they may read there, or write if it is the output"
         return InputError(f"access to {address} is denied: {reason}", remedy)
@@ -85,8 +85,10 @@ def _is_denied(error: Exception) -> bool:
 
 
 def _status(error: Exception) -> int | None:
-    """The status of the answer, where a backend hands on the error of a library: Azure's and Google's have it."""
+    """The status of the answer, where a backend hands on the error of a library, as Azure's, Google's and the hub's."""
+    answer: Any = getattr(error, "response", None)
     status: Any = getattr(error, "status_code", None) or getattr(error, "code", None)
+    status = status or getattr(answer, "status_code", None)
     return status if isinstance(status, int) else None
 
 

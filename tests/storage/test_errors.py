@@ -14,6 +14,12 @@ class _Answer(Exception):  # noqa: N818 – as Azure's and Google's libraries ra
         self.status_code = status_code
 
 
+class _HubError(OSError):
+    def __init__(self, message: str, status_code: int) -> None:
+        super().__init__(message)
+        self.response = _Answer("", status_code)
+
+
 NO_KEYS = ValueError("unable to connect to account for Must provide either a connection_string or account_name")
 
 
@@ -25,6 +31,14 @@ NO_KEYS = ValueError("unable to connect to account for Must provide either a con
         ("az://c/set", NO_KEYS, MissingError, ["no credentials for az://c/set", "AZURE_STORAGE_CONNECTION_STRING"]),
         ("gs://b/set", OSError("Forbidden: b/set\nno"), InputError, ["is denied", "GOOGLE_APPLICATION_CREDENTIALS"]),
         ("gs://b/set", _Answer("broken", 500), CurateError, ["gs://b/set cannot be reached: broken"]),
+        (
+            "hf://datasets/o/n",
+            _HubError("wrong token", 401),
+            InputError,
+            ["is denied: wrong token", "HF_TOKEN"],
+        ),
+        ("hf://datasets/o/n", _HubError("busy", 503), CurateError, ["hf://datasets/o/n cannot be reached"]),
+        ("hf://o/n", FileNotFoundError("o/n"), InputError, ["hf://o/n does not exist", "hf://datasets/OWNER/NAME"]),
         ("s3://b/set", PermissionError("wrong key"), InputError, ["is denied: wrong key", "AWS_ACCESS_KEY_ID"]),
         ("s3://b/set", ValueError("wrong:\nthe name"), CurateError, ["reached: wrong: the name", "AWS_ENDPOINT_URL"]),
     ],
