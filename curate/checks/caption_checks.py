@@ -11,6 +11,7 @@ from curate.checks.folder import CheckedFolder, CheckedPicture, each_caption_onc
 from curate.checks.settings import Settings, command
 from curate.core.counting import counted
 from curate.names import words
+from curate.scan import legible
 from curate.train.data.folders import other_endings
 from curate.train.planning.trigger_words import lacking_words
 
@@ -28,6 +29,7 @@ def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipp
     yield from _files(folder, own)
     yield from () if variants == "files" else _twice(own)
     yield from _texts(folder, own)
+    yield from _cases(folder, own)
     yield from () if variants == "lines" else _lines(folder, own)
     yield from _odd_choices(own) if settings.options.caption_wildcards else _unmade_choices(own)
     yield from _alone(folder)
@@ -42,7 +44,8 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
         ending = other_endings((p.path for p in missing), missing[0].subset.extension)
         hint = f"the captions end in {ending}: train with --caption-extension {ending}, or " if ending else ""
         if lists := _lists(missing):
-            hint = f"{' and '.join(lists)} may have them, but is not read here: "
+            are = "is" if len(lists) == 1 else "are"
+            hint = f"{' and '.join(lists)} may have them, but {are} not read here: "
         yield Finding(
             "caption-missing",
             f"{which} no caption: a trainer uses the words of the folder, or nothing at all",
@@ -71,8 +74,15 @@ def _files(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
 
 def _lists(pictures: Sequence[CheckedPicture]) -> list[str]:
     """Files beside pictures that hold the captions of a whole folder, by name."""
-    places = dict.fromkeys(p.subset.place for p in pictures)
-    return sorted({name for place in places for name in captions.LISTS if (place / name).is_file()})
+    stems = {Path(p.name).stem for p in pictures}
+    subsets = {p.subset.place: p.subset for p in pictures}
+    places = {*subsets, *(one.place.parent for one in subsets.values() if one.name != ".")}
+    files = (path for place in places for path in place.iterdir() if path.stem not in stems)
+    return sorted({legible(path.name) for path in files if path.name.lower() in captions.LISTS or _is_table(path)})
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv", ".jsonl") and path.is_file()
 
 
 def _twice(own: Sequence[CheckedPicture]) -> Iterator[Finding]:
@@ -102,6 +112,26 @@ def _texts(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Fin
             f"save as UTF-8 without byte-order mark, or {_rewrite(folder)}",
             tuple(_place(p, captions.encoding_name(p.caption.encoding)) for p in odd if p.caption),
         )
+
+
+def _cases(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:
+    other = [p for p in own if p.unusual and _differs_in_case(Path(p.unusual.file).name, Path(p.name).name)]
+    if other:
+        which = counted(len(other), "caption is", "captions are")
+        yield Finding(
+            "caption-case",
+            f"{which} named otherwise than the picture in upper and lower case: on Linux, other trainers do not read "
+            f"{'it' if len(other) == 1 else 'them'}",
+            f"rename: the caption of a.png is a.txt; or {_rewrite(folder)}",
+            tuple(_place(p) for p in other),
+        )
+
+
+def _differs_in_case(caption: str, picture: str) -> bool:
+    stem = Path(picture).stem
+    ending = Path(caption).suffix.casefold()
+    wanted = stem + ending, picture + ending
+    return caption not in wanted and caption.casefold() in {name.casefold() for name in wanted}
 
 
 def _lines(folder: CheckedFolder, own: Sequence[CheckedPicture]) -> Iterator[Finding]:

@@ -122,10 +122,12 @@ def _untrained(place: Path, notes: list[str]) -> Iterator[Place]:
 
 def _folder_names(wrong: Sequence[Place]) -> Finding:
     which = counted(len(wrong), "folder is", "folders are")
+    masks = any("mask" in place.file.casefold() for place in wrong)
     return Finding(
         "folder-name",
         f"{which} not called N_trigger with a whole number N: most trainers skip such a folder with its pictures",
-        "rename it, for example to 10_zwx dog (10 repeats, trigger words zwx dog)",
+        "rename it, for example to 10_zwx dog (10 repeats, trigger words zwx dog)"
+        + ("; the masks of 10_zwx dog belong in masks/10_zwx dog" if masks else ""),
         tuple(wrong),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from curate.checks.findings import Finding, Place, Skipped
 from curate.checks.folder import CheckedFolder, CheckedMask, CheckedPicture
@@ -13,9 +15,13 @@ _APART = 0.02
 """Share by which the aspect ratios of a mask and its picture may differ: less is rounding."""
 
 
+_CALLED = re.compile(r"(.+)[-_. ]mask", re.IGNORECASE)
+
+
 def check(folder: CheckedFolder, settings: Settings) -> Iterator[Finding | Skipped]:
     """The findings."""
     yield from _missing(folder)
+    yield from _trained(folder)
     if settings.measured and (masks := [m for m in folder.masks if m.picture]):
         yield from _contents(masks, {p.name: p for p in folder.pictures})
 
@@ -39,6 +45,19 @@ def _missing(folder: CheckedFolder) -> Iterator[Finding]:
             f"{which} no mask, and others of the folder have one: the whole picture is learned; kohya's trainer stops",
             "draw the mask, or a white one where all of the picture counts",
             tuple(Place(p.name, picture=p.name) for p in without),
+        )
+
+
+def _trained(folder: CheckedFolder) -> Iterator[Finding]:
+    named = [(p, match[1]) for p in folder.own if (match := _CALLED.fullmatch(str(PurePath(p.name).with_suffix(""))))]
+    stems = {str(PurePath(p.name).with_suffix("")) for p in folder.own} if named else set[str]()
+    if masks := [p for p, stem in named if stem in stems]:
+        which = counted(len(masks), "mask lies", "masks lie")
+        yield Finding(
+            "mask-as-picture",
+            f"{which} among the pictures, by the name, and {'is' if len(masks) == 1 else 'are'} trained as a picture",
+            "the mask of 10_dog/a.jpg is masks/10_dog/a.png or 10_dog/a-masklabel.png: move or rename it",
+            tuple(Place(p.name, picture=p.name) for p in masks),
         )
 
 

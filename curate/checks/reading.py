@@ -64,6 +64,9 @@ def read_folder(
         orphans += [(subset, path) for path in alone]
         deeper += [whole.name(p) for p in _deeper(subset, subsets)]
     if not pictures:
+        if layout.findings and (first := layout.findings[0]).places:
+            named = ", ".join(place.detail or place.file for place in first.places[:3])
+            raise InputError(f"no pictures in {target}: {first.message} ({named})", first.remedy)
         raise InputError(f"no pictures in {target}", "give a folder of pictures, or of folders such as 10_zwx dog")
     layout.findings += _empty(subsets, pictures, deeper)
     return dataclasses.replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from curate import captions, folder
+from curate.core.counting import counted
 from curate.core.events import Listener, Note
 from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
 from curate.core.record import Manifest, Record
@@ -23,6 +24,7 @@ from curate.core.written import SideFile
 from curate.errors import CurateError, InputError
 from curate.folder import archives, parquet_table, sd_scripts
 from curate.folder.archive_entries import Entry, Sample
+from curate.folder.split_names import named_like_splits
 from curate.names import safe, unique
 
 _PART = re.compile(r"(.*?)((?:#\d+)*)", re.DOTALL)
@@ -82,6 +84,7 @@ class Export(DatasetStage):
         folder.publish(manifest, paths, env.output, store, env, tell)
         folder.report_foreign_pictures(env.output, store, tell)
         self._warn(present, tell)
+        self._warn_of_splits(paths.values(), tell)
         wanted = self._extras(present, paths, env)
         for name in _TEXTS:
             _further(env.output / name, wanted.get(name), store, tell)
@@ -110,6 +113,7 @@ class Export(DatasetStage):
             return False
         folder.report_foreign_pictures(env.output, store, tell)
         self._warn(present, tell)
+        self._warn_of_splits(paths.values(), tell)
         return True
 
     def paths(self, present: Manifest) -> Mapping[str, PurePosixPath]:
@@ -179,6 +183,18 @@ class Export(DatasetStage):
                         record.key,
                     )
                 )
+
+    def _warn_of_splits(self, paths: Iterable[PurePosixPath], tell: Listener) -> None:
+        if "metadata.jsonl" in self.also and (named := named_like_splits(map(str, paths))):
+            tell(
+                Note(
+                    "warning",
+                    f"metadata.jsonl: `datasets` would load only {counted(len(named), 'picture')} ({named[0]}"
+                    f'{" …" if len(named) > 1 else ""}): it takes words such as "test" in a path for a split. '
+                    'Load all with data_files={"train": ["[0-9]*_*/*", "metadata.jsonl"]}',
+                    "export",
+                )
+            )
 
 
 def _check_apart(first: Record, second: Record, name: str) -> None:

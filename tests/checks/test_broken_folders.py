@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate.errors import InputError
 from tests.checks.helpers import checked, draw, files, good, the
 from tests.images.consent.files import PROHIBITED, save
 
@@ -128,6 +129,8 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     ),
     "UTF-16": (write(CAPTION, "zwx dog, é".encode("utf-16")), "caption-encoding", [CAPTION], "UTF-8"),
     "a byte-order mark": (write(CAPTION, "\ufeffzwx dog, x"), "caption-encoding", [CAPTION], "curate captions"),
+    "a caption called .TXT": (rename(CAPTION, f"{DOG}/a.TXT"), "caption-case", [f"{DOG}/a.TXT"], "curate captions"),
+    "a caption called otherwise": (rename(CAPTION, f"{DOG}/A.txt"), "caption-case", [f"{DOG}/A.txt"], "is a.txt"),
     "Latin-1": (write(CAPTION, "zwx dog, café, garçon".encode("cp1252")), "caption-encoding", [CAPTION], "UTF-8"),
     "several lines": (write(CAPTION, "zwx dog, sitting\ngrass, sun"), "caption-lines", [CAPTION], "one line"),
     "a choice": (write(CAPTION, "zwx dog, {red|blue} collar"), "caption-choices", [CAPTION], "--caption-wildcards"),
@@ -166,6 +169,13 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     "a mask of another shape": (
         every(masks(DOG), mask(f"masks/{DOG}/b.png", 255, (64, 128))), "mask-shape", [f"masks/{DOG}/b.png"], "draw",
     ),
+    "a mask trained as a picture": (
+        every(mask(f"{DOG}/a_mask.png", 255), write(f"{DOG}/a_mask.txt", "zwx dog, m")),
+        "mask-as-picture", [f"{DOG}/a_mask.png"], "a-masklabel.png",
+    ),
+    "a folder of masks": (
+        mask("mask/a.png", 255), "folder-name", ["mask"], "masks/10_zwx dog",
+    ),
     "a mask without picture": (
         every(masks(DOG), mask(f"masks/{DOG}/gone.png", 255)), "mask-alone", [f"masks/{DOG}/gone.png"], "rename",
     ),
@@ -195,6 +205,10 @@ BROKEN: dict[str, tuple[Break, str, list[str], str]] = {
     "captions in a metadata.jsonl alone": (
         every(*(gone(f"{DOG}/{s}.txt") for s in "abcd"), write(f"{DOG}/metadata.jsonl", "{}")),
         "caption-missing", [f"{DOG}/{s}.png" for s in "abcd"], "metadata.jsonl may have them",
+    ),
+    "captions in a table beside the folder": (
+        every(gone(CAPTION), write("captions.csv", "a.png,zwx dog")),
+        "caption-missing", [f"{DOG}/a.png"], "captions.csv may have them, but is",
     ),
     "a dataset.toml with half a repeat": (
         sd_scripts(SUBSETS.format(cat=1.5)), "folder-name", ["dataset.toml"], "num_repeats = 10",
@@ -308,3 +322,11 @@ def test_good_folders_of_other_layouts(tmp_path: Path) -> None:
         "toml": ("dataset.toml", 8, 0),
         "masked": ("N_name folders", 8, 0),
     }
+
+
+def test_a_dataset_toml_whose_folders_are_all_gone_says_which(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    sd_scripts(SUBSETS.format(cat=10).replace('"dog"', '"dogs"').replace('"cat"', '"cats"'))(root)
+    with pytest.raises(InputError, match=r"image_dir dogs, image_dir cats") as error:
+        checked(root)
+    assert "correct image_dir" in error.value.remedy

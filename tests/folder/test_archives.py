@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from curate.folder.split_names import named_like_splits
 from tests.folder.helpers import Project, killed
 
 SHARDS = ["webdataset/dataset-000000.tar", "webdataset/dataset-000001.tar"]
@@ -154,3 +155,19 @@ def test_a_size_of_shards_without_shards_is_refused(dogs: Project) -> None:
     dogs.stages = ["convert", "trigger", {"export": {"shard_size": 5}}]
     with pytest.raises(Exception, match=r"shard_size.*has no effect"):
         dogs.run()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_split"),
+    [
+        ("1_dog/a_test_1.png", True), ("1_test dog/a.png", True), ("1_dog/val.png", True), ("1_dev/a.png", True),
+        ("1_dog/attest.png", False), ("1_dog/latest one.png", False), ("1_zwx dog/a.png", False),
+    ],
+)  # fmt: skip
+def test_names_that_datasets_takes_for_splits_are_known(name: str, is_split: bool, tmp_path: Path) -> None:
+    patterns = pytest.importorskip("datasets.data_files", reason="datasets is not installed")
+    for path in (tmp_path / name, tmp_path / "1_dog/x.png"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    split = {str(one) for one in patterns.get_data_patterns(str(tmp_path)).values()} != {"['**']"}
+    assert (bool(named_like_splits([name])), split) == (is_split, is_split)

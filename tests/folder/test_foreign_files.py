@@ -282,3 +282,15 @@ def test_further_files_are_written_and_kept_where_a_person_changed_them(dogs: Pr
     dogs.run()
     assert "metadata.jsonl" not in dogs.files()
     assert dogs.files()["dataset.toml"] == b"# mine\n"
+
+
+def test_pictures_that_datasets_would_leave_out_are_told_of(dogs: Project) -> None:
+    (dogs.place / "in/dog/0.png").rename(dogs.place / "in/dog/0_test_b.png")
+    dogs.stages = ["convert", "trigger", {"export": {"also": ["metadata.jsonl"]}}]
+    for _ in range(2):
+        dogs.run()
+        [note] = [note for note in dogs.notes() if "for a split" in note]
+        assert "only 1 picture (1_zwx dog/0_test_b.png)" in note
+    dogs.stages = ["convert", "trigger", "export"]
+    dogs.run()
+    assert not any("for a split" in note for note in dogs.notes())
