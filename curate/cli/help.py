@@ -46,7 +46,7 @@ class Command(TyperCommand):
         others = check_errors(type(self).checks, known)
         for error in errors:
             if type(error).__name__ == "BadParameter":
-                from curate.pipeline.messages import plain
+                from curate.core.plain_words import plain
 
                 error.message = plain(error.message)
         if len(errors) == 1 and not others:

@@ -58,8 +58,7 @@ def stage_checks(name: str, stage: type[Stage]) -> Checks:
             for field, value in given.values_read.items()
             if field in fields and value not in (None, [], ())
         }
-        with _typed_names(stage):
-            yield lambda: validated(name, stage, typed, given.wrong)
+        yield _typed_names(stage)(lambda: validated(name, stage, typed, given.wrong))
         yield lambda: _check_there(given["source"])
 
     return checks

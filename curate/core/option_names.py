@@ -13,12 +13,12 @@ def as_typed(text: str, names: Collection[str]) -> str:
     """A message with the options of `names` as they are typed in a command.
 
     A name of one word may be any word, so it is one only in front of what is said of it. Quoted words and parts of
-    paths stay.
+    paths stay, and so does the `name = value` of a settings file.
     """
     several = "|".join(sorted((re.escape(n) for n in names if "_" in n), key=len, reverse=True))
     single = "|".join(sorted(re.escape(n) for n in names if "_" not in n))
     if several:
-        text = re.sub(rf"(?<![\w/\\.\-'\"]){_group(several)}(?![\w/\\\-'\"=]|\.\w)", _typed, text)
+        text = re.sub(rf"(?<![\w/\\.\-'\"]){_group(several)}(?![\w/\\\-'\"=]|\.\w| = )", _typed, text)
     if single:
         text = re.sub(rf"(?m)^((?:- )?){_group(single)}(?=: | has no effect)", lambda m: m[1] + _typed(m, 2), text)
         one = rf"(?:--[\w-]+|{single})"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.core.findings import combined
+from curate.core.plain_words import dotted
 from curate.errors import InputError
-from curate.pipeline.messages import dotted
 from curate.pipeline.validation import validate
 from curate.train.options.kohya.paths import is_foreign
 

@@ -9,10 +9,10 @@ from typing import Any
 from curate.core import registry
 from curate.core.caption_options import CaptionReading
 from curate.core.path_options import resolve_paths
+from curate.core.plain_words import describe
 from curate.core.stage import Concept, Stage
 from curate.errors import InputError
 from curate.names import folder_name
-from curate.pipeline.messages import describe
 from curate.pipeline.options import CaptionOptions, Pipeline, PipelineError, RunOptions
 from curate.pipeline.order import check_order
 from curate.pipeline.places import all_here, inputs_of, origins_of, output_of, work_of

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from curate import storage
+from curate.core.plain_words import describe
 from curate.core.registry import closest
 from curate.names import folder_name
-from curate.pipeline.messages import describe
 from curate.pipeline.options import SAMPLE, RunOptions
 from curate.pipeline.reader import Reader
 from curate.scan import would_overwrite_sources

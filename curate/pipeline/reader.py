@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from curate.core import registry
 from curate.core.conflicts import RightOptions
+from curate.core.plain_words import describe, dotted
 from curate.core.stage import Stage
-from curate.pipeline.messages import describe, dotted
 from curate.pipeline.options import PipelineError
 from curate.pipeline.validation import validate
 from curate.storage import redacted

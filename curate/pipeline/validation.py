@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from curate.core.conflicts import RightOptions, UnknowableError, right_part
 from curate.core.options import Options
+from curate.core.plain_words import explain, mistakes
 from curate.core.stage import Stage
-from curate.pipeline.messages import explain, mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def validate(model: type[BaseModel], values: Mapping[str, Any], misspelt: Collec
     single = [Mistake(tuple(one["loc"]), explain(one)) for one in errors if one["loc"]]
     wrong = {str(one.where[0]) for one in single} | set(misspelt)
     right, messages = right_part(model, build, values, wrong)
-    if right is None:
+    if right is None and not messages:
         messages = [explain(one) for one in errors if not one["loc"]]
     problems = _problems(right)
     if isinstance(right, RightOptions):

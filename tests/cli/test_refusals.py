@@ -79,7 +79,7 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         (["grid", "tiny", "--lora", "gone.safetensors", "--steps", "x"], "number\n- lora: gone.safetensors does not"),
         (["check", "gone", "--batch", "x", "--max-tokens", "3"], "whole number\n- gone does not exist"),
         (["check", "gone", "--max-tokens", "3"], "- gone does not exist"),
-        (["check", ".", "--max-tokens", "3"], "--max-tokens: input should be 75, 150 or 225, not 3"),
+        (["check", ".", "--max-tokens", "3"], "--max-tokens: must be 75, 150 or 225, not 3"),
         (
             ["tags", "find", "gone", "--caption-form", "z", "--caption-encoding", "foo"],
             "- --caption-encoding: there is",
@@ -116,3 +116,18 @@ def test_a_wrong_word_is_answered_in_plain_words(
         main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unreadable", [(), ("--lora",)])
+def test_what_is_wrong_with_options_is_told_beside_what_is_wrong_with_a_settings_file(
+    unreadable: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("k.toml").write_text('network_module = "foo.bar"\nlearning_rate = -1\nnetwork_dim = 4\n', encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", ".", "--from-kohya", "k.toml", "--batch", "-1", "--optimizer", "foo", *unreadable])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    for start in ("--optimizer: unknown", "--batch: must be at least 1", "k.toml: network_module = 'foo.bar' has no"):
+        assert f"\n{start}" in said.replace("curate: ", "\n").replace("\n- ", "\n")
+    assert "k.toml: learning_rate = -1: must be more than 0" in said

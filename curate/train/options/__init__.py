@@ -16,6 +16,7 @@ from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validato
 
 from curate.core.conflicts import check_rules
 from curate.core.options import Options
+from curate.core.plain_words import plain
 from curate.train.options import (
     ai_toolkit,
     base,
@@ -70,8 +71,8 @@ class TrainOptions(
         if values.get("from_kohya") and FILES not in (info.context or {}):
             raise ValueError("from_kohya is read by TrainOptions.build")
         read = (info.context or {}).get(FILES) or kohya.Imported()
-        if refused := read.refused(values):
-            raise ValueError("\n".join(refused))
+        if read.refused(values):
+            return values  # `_fits` says so, beside what is wrong with these
         found, defaults = kohya.beneath(read, values)
         guide = presets.beneath({**found, **values})
         # a guide is whole: what it leaves out goes with it, not with the file
@@ -88,9 +89,19 @@ class TrainOptions(
         return {**given, **{option: value for option, value in found.items() if option not in idle}}
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self, info: ValidationInfo) -> Self:
+        read: kohya.Imported = (info.context or {}).get(FILES) or kohya.Imported()
+        refused: list[str] = read.refused(self.model_fields_set)
+        if refused:
+            check_rules(self, (partial(_refused, refused),))
+            raise ValueError("\n".join(refused))
         check_rules(self, _RULES)
         return self
+
+
+def _refused(messages: Sequence[str], _: TrainOptions) -> Sequence[str]:
+    """What files of other programs have wrong, as a rule: it is told beside options that are wrong."""
+    return messages
 
 
 def _idle(option: str, options: TrainOptions) -> Iterator[str]:
@@ -115,8 +126,8 @@ def imported(paths: Any) -> kohya.Imported:
         for one in error.errors():
             option = str(one["loc"][0]) if one["loc"] else ""
             if where := result.origins.get(option):
-                reason = one["msg"].removeprefix("Value error, ")
-                message = f"{where} = {one['input']!r}: {reason[:1].lower()}{reason[1:]}"
+                reason = plain(one["msg"].removeprefix("Value error, "))
+                message = f"{where} = {one['input']!r}: {reason}"
                 result.problems.append(kohya.Problem(message, option))
     _note_idle(result)
     return result

@@ -248,8 +248,8 @@ def test_a_value_that_does_not_fit_is_told_with_its_file_and_key(tmp_path: Path)
     with pytest.raises(ValueError, match="network_dim") as told:
         TrainOptions.build({"from_kohya": (str(path),)})
     for line in (
-        f"{path}: network_dim = 'banana': input should be a valid integer",
-        f"{path}: save_every_n_steps = -2: input should be greater than or equal to 0",
+        f"{path}: network_dim = 'banana': must be a whole number",
+        f"{path}: save_every_n_steps = -2: must be at least 0",
     ):
         assert line in str(told.value)
 

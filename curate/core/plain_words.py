@@ -1,4 +1,4 @@
-"""Messages: what is wrong with a value, in plain words."""
+"""Plain words: what is wrong with a value, as a person says it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _RULES = (
     (r"greater than (.+)", r"must be more than \1"),
     (r"less than or equal to (.+)", r"must be at most \1"),
     (r"less than (.+)", r"must be less than \1"),
-    (r"a multiple of (.+)", r"must be a multiple of \1"),
+    (r"(.+)", r"must be \1"),
 )
 """What pydantic says that an input should be, and how a message says it."""
 
