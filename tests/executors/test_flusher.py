@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -36,25 +37,26 @@ def objects(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """A disk that takes a while for each flush; how many flushes came at once, at most."""
-    now, most, lock = [0], [0], threading.Lock()
+def waiting_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A disk that ends no flush until three are under way at once, or some time has passed; whether they were."""
+    met, lock, now = threading.Event(), threading.Lock(), [0]
 
     def fsync(file: int) -> None:
         with lock:
             now[0] += 1
-            most[0] = max(most[0], now[0])
-        time.sleep(0.02)
+            if now[0] == 3:
+                met.set()
+        met.wait(2)
         with lock:
             now[0] -= 1
 
     monkeypatch.setattr(os, "fsync", fsync)
-    return lambda: most[0]
+    return met
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_outcomes_come_once_their_files_have_their_names(
-    executor: Executor, tmp_path: Path, slow_disk: Callable[[], int]
+    executor: Executor, tmp_path: Path, waiting_disk: threading.Event
 ) -> None:
     env = Env(root=tmp_path / "root", output=tmp_path, pictures=RawPictures())
     chain = [Prepared(Brighter(by=2), ""), Prepared(Encode(), "")]
@@ -64,7 +66,7 @@ def test_outcomes_come_once_their_files_have_their_names(
         assert (env.root / record.image.path).is_file()
         seen.append(outcome.index)
     assert sorted(seen) == list(range(12))
-    assert slow_disk() > 2
+    assert waiting_disk.is_set()
     if executor is EXECUTORS[0]:
         assert seen == list(range(12))
 
@@ -81,7 +83,9 @@ def test_no_more_than_a_few_pictures_wait(tmp_path: Path, monkeypatch: pytest.Mo
 
     thread = threading.Thread(target=add)
     thread.start()
-    thread.join(0.3)
+    while len(added) < MAX_WAITING:
+        time.sleep(0.01)
+    thread.join(0.1)
     assert len(added) == MAX_WAITING
     assert [path.name for path in tmp_path.iterdir() if path.name.isdigit()] == []
     go.set()
@@ -96,7 +100,7 @@ from pathlib import Path
 from curate.executors.local import InProcess
 from tests.core.helpers import Bench, pictures
 from tests.core.stages import Brighter
-os.fsync = lambda _: time.sleep(0.02)
+os.fsync = lambda _: time.sleep(0.2)
 place = Path(sys.argv[1])
 Bench(place / "out", executor=InProcess(threads=2)).run([Brighter(by=2)], pictures(place / "in", 60))
 """
@@ -121,32 +125,35 @@ def test_a_killed_process_leaves_whole_files_and_the_next_run_the_same_bytes(tmp
     assert after == expected
 
 
+def failing_fsync() -> Callable[[int], None]:
+    """A flush that works a few times, and fails from then on."""
+    flush, left = os.fsync, iter(range(3))
+
+    def fsync(file: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.EIO, "Input/output error")
+        flush(file)
+
+    return fsync
+
+
 class FailingDisk(Brighter):
-    """Brighter pictures, in a process whose disk fails from some moment on."""
+    """Brighter pictures; the disk of a worker process fails from some moment on."""
 
     @contextlib.contextmanager
     def open(self, env: Env) -> Generator[Worker]:
-        flush, left = os.fsync, iter(range(3))
-
-        def fsync(file: int) -> None:
-            if next(left, None) is None:
-                raise OSError(errno.EIO, "Input/output error")
-            flush(file)
-
-        os.fsync = fsync
-        try:
-            with super().open(env) as worker:
-                yield worker
-        finally:
-            # what is under way still fails
-            threading.Timer(0.5, setattr, (os, "fsync", flush)).start()
+        if multiprocessing.parent_process() is not None:
+            os.fsync = failing_fsync()
+        with super().open(env) as worker:
+            yield worker
 
 
 @pytest.mark.parametrize("executor", [*EXECUTORS, Processes(2)])
 def test_a_flush_that_fails_ends_the_run_with_the_name_of_the_file(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", os.fsync)
+    if isinstance(executor, InProcess):
+        monkeypatch.setattr(os, "fsync", failing_fsync())
     many = pictures(tmp_path / "in", 12)
     bench = Bench(tmp_path / "out", executor=executor)
     with pytest.raises(CurateError, match=r"cannot write .*objects.*: Input/output error"):
@@ -159,7 +166,7 @@ def test_a_flush_that_fails_ends_the_run_with_the_name_of_the_file(
 
 
 def test_a_call_to_a_ray_worker_flushes_before_it_replies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_disk: Callable[[], int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting_disk: threading.Event
 ) -> None:
     env = Env(root=tmp_path / "root", output=tmp_path, pictures=RawPictures())
     chain = [Prepared(Brighter(by=2), ""), Prepared(Encode(), "")]
@@ -168,7 +175,7 @@ def test_a_call_to_a_ray_worker_flushes_before_it_replies(
     with open_chain(chain, mirror.env) as apply:
         worker.opened(chain, apply, mirror)
         reply = worker.apply(ray_worker.Parcel(work[:4]))
-        assert len(reply.outcomes) == 4 and slow_disk() == 4
+        assert len(reply.outcomes) == 4 and waiting_disk.is_set()
         assert all((env.root / path).is_file() for path in map(encoded, reply.outcomes))
 
         def failing(_: int) -> None:
