@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from curate.core.files import copy_temporary, disk_errors, flush_file, remove_temporary, write_temporary
+from curate.core.files import copy_temporary, disk_errors, flush_file, remove_temporary, start_flush, write_temporary
 
 T = TypeVar("T")
 
@@ -74,6 +74,8 @@ class FileBatch:
     def flush(self) -> None:
         """Gives all files their names, once they are on the disk. Raises a CurateError where the disk refuses."""
         waiting = list(self._waiting)
+        for temporary, _ in waiting:
+            start_flush(temporary)
         side_by_side(_flush_file, waiting)
         while self._waiting:
             temporary, path = self._waiting[0]

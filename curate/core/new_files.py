@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.file_batch import side_by_side
-from curate.core.files import disk_errors, fill_temporary, flush_file, remove_temporary
+from curate.core.files import disk_errors, fill_temporary, flush_file, remove_temporary, start_flush
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class NewFile:
 def new_file(path: Path, write: Callable[[Path], object]) -> NewFile:
     """The file that `write` fills. Raises a CurateError naming it where the disk refuses, and what `write` raises."""
     with disk_errors(str(path)):
-        return NewFile(fill_temporary(path, write), str(path))
+        temporary = fill_temporary(path, write)
+    start_flush(temporary)
+    return NewFile(temporary, str(path))
 
 
 def keep_all(files: Sequence[NewFile]) -> None:

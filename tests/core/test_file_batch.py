@@ -31,6 +31,8 @@ def test_no_file_has_its_name_before_all_are_on_the_disk(tmp_path: Path, monkeyp
 
         return noted
 
+    if hasattr(os, "posix_fadvise"):
+        monkeypatch.setattr(os, "posix_fadvise", noting("start", os.posix_fadvise))
     monkeypatch.setattr(os, "fsync", noting("flush", os.fsync))
     monkeypatch.setattr(os, "replace", noting("rename", os.replace))
     with FileBatch(tmp_path / "staging") as files:
@@ -40,7 +42,8 @@ def test_no_file_has_its_name_before_all_are_on_the_disk(tmp_path: Path, monkeyp
         assert (tmp_path / "out/a.txt").read_text() == "old"
         assert not (tmp_path / "out/a.png").exists()
     folders = 0 if os.name == "nt" else 2
-    assert done == ["flush"] * 3 + ["rename"] * 3 + ["flush"] * folders
+    starts = ["start"] * 3 if hasattr(os, "posix_fadvise") else []
+    assert done == starts + ["flush"] * 3 + ["rename"] * 3 + ["flush"] * folders
     assert _names(tmp_path / "out") == ["a.png", "a.txt", "more/b.txt"]
     assert not (tmp_path / "staging").exists()
     assert (tmp_path / "out/a.png").read_bytes() == b"picture"
