@@ -8,6 +8,7 @@ what it had in hand is tried again piece by piece, which tells a picture that ki
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -59,14 +60,15 @@ def ray_cluster(workers: int | str, address: str) -> Generator[Choose]:
     Raises MissingError where Ray is not installed, or no cluster is there.
     """
     ray = _ray()
-    joined = ray.is_initialized()
-    if not joined:
+    if ray.is_initialized():  # whoever joined it leaves it
+        yield lambda chain, todo: choose(workers, chain, todo)
+        return
+    with messages_hidden():
         with _signal_handlers_kept():
             _join(ray, address)
-    try:
-        yield lambda chain, todo: choose(workers, chain, todo)
-    finally:
-        if not joined:
+        try:
+            yield lambda chain, todo: choose(workers, chain, todo)
+        finally:
             ray.shutdown()
 
 
@@ -91,6 +93,22 @@ def _join(ray: Any, address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         message = f"cannot join the Ray cluster at address {address}: {library_reason(error)}"
         raise MissingError(message, remedy(address, error)) from error
+
+
+@contextlib.contextmanager
+def messages_hidden() -> Generator[None]:
+    """Keeps Ray from printing to stdout, where --json goes, that workers died: what becomes of their work is told."""
+    worker: Any = importlib.import_module("ray._private.worker")
+    before = getattr(worker, "print_to_stdstream", None)
+    worker.print_to_stdstream = _ignore  # Ray has no setting for it
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
+
+
+def _ignore(*_: object, **__: object) -> None:
+    """Prints nothing."""
 
 
 @contextlib.contextmanager
