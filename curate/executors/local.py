@@ -13,6 +13,7 @@ from curate.core.stage import Env
 from curate.executors.flusher import InOrder
 from curate.executors.parallelism import is_parallel, process_threads, thread_count, worker_count
 from curate.executors.pool import Pool
+from curate.executors.worker_logs import DriverLogs
 from curate.executors.worker_process import WorkerProcess
 from curate.executors.worker_threads import WorkerThreads
 
@@ -57,6 +58,7 @@ class Processes:
         """Processes come from `pool` and go back to it; without one they live as long as `map`."""
         self.workers = workers
         self.pool = pool
+        self._logs = DriverLogs()
 
     def map(self, chain: Sequence[Prepared], work: Iterable[Work], env: Env) -> Iterator[Outcome]:
         """Yields outcomes as they come; ends early, with the pictures in hand done, once `env` says stop."""
@@ -87,7 +89,7 @@ class Processes:
         try:
             for count in process_threads(workers):
                 processes.append(pool.acquire())
-                processes[-1].begin_pass(chain, env, count)
+                processes[-1].begin_pass(chain, env, count, self._logs)
             while True:
                 for process in processes:
                     while not suspects and not env.stopping() and process.has_room and (one := next(pending, None)):

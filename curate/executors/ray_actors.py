@@ -23,6 +23,7 @@ from curate.executors.ray_files import read_files, write_files
 from curate.executors.ray_pending import PendingWork
 from curate.executors.ray_resources import needs, options, room, shortage
 from curate.executors.ray_worker import Job, Parcel, RayWorker, Reply, installed_version
+from curate.executors.worker_logs import DriverLogs
 
 LOG = logging.getLogger("curate.executors")
 _OPENINGS = 3
@@ -64,7 +65,7 @@ class ActorPool:
         self._actors: list[_Actor] = []
         self._closing: dict[Any, Any] = {}
         self._lost_openings = 0
-        self._messages: set[tuple[str, str]] = set()
+        self._logs = DriverLogs()
         self._waiting_since: float | None = time.monotonic()
         self._shortage = ""
 
@@ -153,7 +154,7 @@ class ActorPool:
         except ray.exceptions.RayError as error:
             yield from self._lose(actor, error, pending)
             return
-        self._log(reply)
+        self._logs.log(reply.logs)
         if reply.error is not None:
             raise reply.error
         if not actor.node:
@@ -207,14 +208,6 @@ class ActorPool:
             closed, _ = ray.wait(list(self._closing), num_returns=len(self._closing), timeout=seconds)
             for ref in closed:
                 ray.kill(self._closing.pop(ref))
-
-    def _log(self, reply: Reply) -> None:
-        """Logs here what a worker logged, once for all workers."""
-        for record in reply.logs:
-            message = (record.name, record.getMessage())
-            if message not in self._messages:
-                self._messages.add(message)
-                logging.getLogger(record.name).handle(record)
 
     def _tell_of_waiting(self) -> None:
         """Says once what is waited for where no worker starts."""

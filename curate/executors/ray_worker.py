@@ -13,19 +13,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from logging.handlers import QueueHandler
 from pathlib import Path
-from queue import SimpleQueue
 
 from curate.core.chain import Applied, Outcome, Prepared, Work, open_chain
 from curate.core.stage import Env
 from curate.errors import CurateError, MissingError, unloadable
 from curate.executors.ray_call_size import LONGEST
 from curate.executors.ray_files import Mirror
+from curate.executors.worker_logs import WorkerLogs
 from curate.executors.worker_process import sendable
-
-LOGGERS = ("taggers", "cleaners")
-"""Loggers whose warnings travel to the driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +94,7 @@ class RayWorker:
         self._apply: Applied
         self._takes_batches = False
         self._host = ""
-        self._logs: SimpleQueue[logging.LogRecord] = SimpleQueue()
-        handler = QueueHandler(self._logs)
-        handler.setLevel(logging.WARNING)
-        for name in LOGGERS:
-            logging.getLogger(name).addHandler(handler)
+        self._logs = WorkerLogs()
 
     def open(self, pickled: bytes, version: str) -> Reply:
         """Opens the chain; `version` is the driver's."""
@@ -119,7 +111,7 @@ class RayWorker:
             place = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             mirror = Mirror(place, job.env, shares)
             self.opened(job.chain, self._stack.enter_context(open_chain(job.chain, mirror.env)), mirror)
-            return Reply(logs=self._taken_logs(), node=node, shares_disk=shares)
+            return Reply(logs=self._logs.take(), node=node, shares_disk=shares)
         except Exception as error:
             return self._failure(error)
 
@@ -139,7 +131,7 @@ class RayWorker:
         done = {*reply.unseen, *(outcome.index for outcome in reply.outcomes)}
         unbegun = [index for index, _ in parcel.work if index not in done]
         seconds = time.monotonic() - begun
-        return dataclasses.replace(reply, unbegun=unbegun, seconds=seconds, logs=self._taken_logs())
+        return dataclasses.replace(reply, unbegun=unbegun, seconds=seconds, logs=self._logs.take())
 
     def _apply_here(self, parcel: Parcel) -> Reply:
         seen, unseen = self._mirror.visible(parcel.work)
@@ -172,11 +164,8 @@ class RayWorker:
             error = unloadable(error)
         if isinstance(error, CurateError) and self._host:
             error = type(error)(f"{error.message} (on {self._host})", error.remedy)
-        return Reply(error=sendable(error), logs=self._taken_logs())
+        return Reply(error=sendable(error), logs=self._logs.take())
 
     def close(self) -> None:
         """Releases what the chain holds."""
         self._stack.close()
-
-    def _taken_logs(self) -> list[logging.LogRecord]:
-        return [self._logs.get() for _ in range(self._logs.qsize())]

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
+from curate.executors.worker_logs import DriverLogs, WorkerLogs
 
 if TYPE_CHECKING:
     # whoever starts a process early has loaded nothing of this yet
@@ -41,6 +42,7 @@ class WorkerProcess:
         self.in_flight: dict[int, Work] = {}
         self._threads = self._results = 0
         self._begun = 0.0
+        self._logs: DriverLogs | None = None
         self._process = context.Process(target=_serve, args=(tasks, results, tuple(modules)), daemon=True)
         with _interrupts_held():
             self._process.start()
@@ -48,8 +50,9 @@ class WorkerProcess:
         tasks.close()
         results.close()
 
-    def begin_pass(self, chain: Sequence[Prepared], env: Env, threads: int) -> None:
-        """Begins a pass."""
+    def begin_pass(self, chain: Sequence[Prepared], env: Env, threads: int, logs: DriverLogs) -> None:
+        """Begins a pass; what the process logs goes to `logs`."""
+        self._logs = logs
         self._threads, self._results, self._begun = threads, 0, time.monotonic()
         self._send((tuple(chain), env, threads))
 
@@ -70,7 +73,7 @@ class WorkerProcess:
 
     def result(self) -> Outcome:
         """The next outcome. Raises EOFError where the process died, and whatever error ended it."""
-        got: Any = self.results.recv()
+        got = self._received()
         if isinstance(got, BaseException):
             raise got
         del self.in_flight[got.index]
@@ -81,7 +84,7 @@ class WorkerProcess:
         """Ends the pass; whether the process is there for another."""
         self._send(None)
         try:
-            return self.results.recv() is None
+            return self._received() is None
         except (EOFError, ConnectionError):
             return False
 
@@ -105,6 +108,13 @@ class WorkerProcess:
             while True:
                 self.results.recv_bytes()
         self._process.join()
+
+    def _received(self) -> Any:
+        """What it says next but for what it logs."""
+        while isinstance(got := self.results.recv(), list):
+            if self._logs is not None:
+                self._logs.log(got)  # type: ignore[reportUnknownArgumentType]
+        return got
 
     def _send(self, message: Any) -> None:
         with contextlib.suppress(ConnectionError):  # it died: reading its results tells
@@ -139,8 +149,9 @@ def _serve(tasks: Connection, results: Connection, modules: Sequence[str]) -> No
     for module in modules:
         with contextlib.suppress(Exception):  # whoever needs it says what is wrong with it
             importlib.import_module(module)
+    logs = WorkerLogs()
     try:
-        while (job := _next_job(tasks)) and _one_pass(*job, tasks, results):
+        while (job := _next_job(tasks)) and _one_pass(*job, tasks, results, logs):
             results.send(None)
     except Exception as error:
         results.send(sendable(error))
@@ -153,7 +164,9 @@ def _next_job(tasks: Connection) -> tuple[tuple[Prepared, ...], Env, int] | None
         return None
 
 
-def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection) -> bool:
+def _one_pass(
+    chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connection, results: Connection, logs: WorkerLogs
+) -> bool:
     """Whether the pass came to its end.
 
     An error is sent before the threads are stopped, since they wait for work until the driver knows of it.
@@ -163,13 +176,21 @@ def _one_pass(chain: tuple[Prepared, ...], env: Env, threads: int, tasks: Connec
     workers = WorkerThreads(chain, iter(tasks.recv, None), env, threads)
     try:
         for outcome in workers:
+            _send_logs(logs, results)
             results.send(outcome)
     except BaseException as error:  # libraries in Rust panic with one that is no Exception
+        _send_logs(logs, results)
         results.send(sendable(error))
         return False
     finally:
         workers.stop()
+    _send_logs(logs, results)  # of what was released
     return True
+
+
+def _send_logs(logs: WorkerLogs, results: Connection) -> None:
+    if records := logs.take():
+        results.send(records)
 
 
 def sendable(error: BaseException) -> Exception:

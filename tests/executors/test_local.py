@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -40,6 +41,23 @@ def test_what_the_machine_lacks_comes_out_of_a_worker(tmp_path: Path, five: Mani
     with pytest.raises(MissingError) as lacking:
         Bench(tmp_path / "out", processes=2).run([Missing()], five)
     assert (lacking.value.message, lacking.value.remedy) == ("no model here", "get one")
+
+
+class Warning(Word):
+    """Logs as a tagger does."""
+
+    def one(self, record: Record, env: Env) -> list[Record]:
+        logging.getLogger("taggers").warning("slow on %s device", 1)
+        return super().one(record, env)
+
+
+def test_warnings_of_workers_are_told_once(
+    tmp_path: Path, five: Manifest, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.WARNING, "taggers"):
+        Bench(tmp_path / "out", processes=2).run([Warning()], five)
+    assert [r.getMessage() for r in caplog.records if r.name == "taggers"] == ["slow on 1 device"]
+    assert "slow on" not in capfd.readouterr().err
 
 
 class Panic(BaseException):
