@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 from curate.cli import standard_streams
 from curate.cli.results import print_json
-from curate.core.files import disk_error, is_full
+from curate.core.files import WRONG_PATHS, disk_error, is_full
 from curate.core.visible import visible_lines
-from curate.errors import CurateError, MissingError
+from curate.errors import CurateError, InputError, MissingError
 
 
 class Refusal:
@@ -50,6 +50,8 @@ def of_system(error: OSError) -> CurateError:
     if is_full(error):
         return disk_error(error, str(error.filename or "a file"))
     what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if error.errno in WRONG_PATHS:
+        return InputError(what, WRONG_PATHS[error.errno])
     if what.startswith("No usable temporary directory"):
         return MissingError(what, "free some space there, or let TMPDIR name a folder with room")
     return CurateError(what, "run the same command again; --traceback shows where this came from")

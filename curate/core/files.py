@@ -20,7 +20,11 @@ _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
 _BLOCK = 1 << 16
-TOO_LONG = "a file name takes 255 bytes and a path 4,096 (Windows: 260 characters): choose a shorter output folder"
+WRONG_PATHS = {
+    errno.ENAMETOOLONG: "a file name takes 255 bytes and a path 4,096 (Windows: 260 characters): choose a shorter one",
+    errno.ELOOP: "a symbolic link there leads back to itself: remove it, or give the folder that is meant",
+}
+"""What to do about a path that no system takes, by the number of its error."""
 _NAMES = random.Random()
 """For names of new files. They need not be secret: a file that is there is never opened."""
 _CANNOT_SHARE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
@@ -76,8 +80,8 @@ def disk_error(error: OSError, what: str) -> CurateError:
     where = f"cannot write {what}: {reason}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
         return InputError(where, "choose an output folder you may write to")
-    if error.errno == errno.ENAMETOOLONG:
-        return InputError(where, TOO_LONG)
+    if error.errno in WRONG_PATHS:
+        return InputError(where, WRONG_PATHS[error.errno])
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return InputError(where, "a file is in the place of a folder: move it, or choose another folder")
     return CurateError(where, "run the same command again to resume")

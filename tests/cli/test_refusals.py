@@ -20,6 +20,8 @@ from curate.cli.main import main
         (("convert", "s3://bucket/raw", "-o", "out"), "s3://bucket/raw is an address", "under `input:` or `output:`"),
         (("convert", ".", "-o", "s3://bucket/x"), "s3://bucket/x is an address", "`curate run`"),
         (("convert", ".", "--out=gs://bucket/x"), "gs://bucket/x is an address", "`curate run`"),
+        (("resize", ".", "-o", "x" * 300), "File name too long: ", "choose a shorter one"),
+        (("check", "/".join(["x" * 200] * 21)), "File name too long: ", "choose a shorter one"),
         (("tags", "find", ".", "x", "--concept", "cat"), "no concept cat", "there are: dog, robe"),
     ],
 )
