@@ -32,7 +32,7 @@ class Row:
 
 def find(folder: Path) -> Path | None:
     """The file in a folder that names datasets: dataset.toml first, else the first other TOML that does."""
-    files = sorted(folder.glob("*.toml"), key=lambda p: (p.name != _NAME, p.name))
+    files = sorted(filter(Path.is_file, folder.glob("*.toml")), key=lambda p: (p.name != _NAME, p.name))
     return next((file for file in files if "datasets" in _load(file, {})), None)
 
 

@@ -184,8 +184,11 @@ class Database:
             raise readable(self.path, error) from error
 
     def read_among(self, sql: str, keys: Sequence[str], values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Rows of a query that ends in `IN` for each of many keys; `values` fill the places before it."""
-        for part in chunks(keys):
+        """Rows of a query that ends in `IN` for each of many keys; `values` fill the places before it.
+
+        No row has a key that is no Unicode, as the name of a file may be.
+        """
+        for part in chunks([key for key in keys if _is_unicode(key)]):
             yield from self.read(f"{sql} ({','.join('?' * len(part))})", [*values, *part])
 
     def known_run(self, fingerprint: str) -> str | None:
@@ -249,6 +252,14 @@ def _migrate_5(db: sqlite3.Connection) -> None:
     if not db.execute("SELECT 1 FROM sources LIMIT 1").fetchone():
         db.execute("INSERT OR IGNORE INTO sources SELECT origin, '' FROM consent")
         db.execute("INSERT OR IGNORE INTO sources SELECT digest, '' FROM file_digests WHERE algorithm = 'blake2b'")
+
+
+def _is_unicode(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def chunks(keys: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

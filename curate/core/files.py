@@ -10,6 +10,7 @@ import os
 import random
 import re
 import shutil
+import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from curate.errors import CurateError, InputError, MissingError
 
 _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _BINARY = getattr(os, "O_BINARY", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
 _BLOCK = 1 << 16
 WRONG_PATHS = {
     errno.ENAMETOOLONG: "a file name takes 255 bytes and a path 4,096 (Windows: 260 characters): choose a shorter one",
+    errno.ENXIO: "move it away: a pipe or a device is in the place of a file",
     errno.ELOOP: "a symbolic link there leads back to itself: remove it, or give the folder that is meant",
 }
 """What to do about a path that no system takes, by the number of its error."""
@@ -214,12 +217,15 @@ def remove_temporary(path: str) -> None:
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The content of a small file. Raises OSError.
+    """The content of a small file. Raises OSError, also for a pipe or device, which might never end.
 
     Many thousands are read so: without a file object, which asks the system four more things of each.
     """
-    file = os.open(path, os.O_RDONLY | _BINARY)
+    file = os.open(path, os.O_RDONLY | _BINARY | _AT_ONCE)
     try:
+        mode = os.fstat(file).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.ENXIO, "neither a file nor a folder", os.fspath(path))
         data = block = os.read(file, _BLOCK)
         while block:
             data += (block := os.read(file, _BLOCK))

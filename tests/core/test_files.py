@@ -19,6 +19,7 @@ from curate.core.files import (
     digest_rows,
     disk_errors,
     prune_empty,
+    read_bytes,
     remove_leftovers,
     write_atomic,
     write_bytes,
@@ -125,6 +126,14 @@ def test_a_write_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode in (1, 3)
     assert "a.png" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    threading.Thread(target=lambda: (tmp_path / "a.txt").open("wb").close(), daemon=True).start()
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        read_bytes(tmp_path / "a.txt")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

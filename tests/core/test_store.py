@@ -88,6 +88,12 @@ def test_many_intentions_are_read_while_something_is_written(tmp_path: Path) -> 
         assert store.count_written() == 1201
 
 
+def test_no_row_is_of_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.wrote([row("1_dog/a.png")])
+        assert list(store.written_at(["bad\udcff.png", "1_dog/a.png"])) == ["1_dog/a.png"]
+
+
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     Store(tmp_path).close()
     db = sqlite3.connect(tmp_path / ".curate/ledger.sqlite")
