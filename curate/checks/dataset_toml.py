@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from curate.checks.findings import Finding, Place
 from curate.core.counting import counted
+from curate.core.files import read_bytes
 from curate.errors import InputError
 from curate.names import folder_name
 from curate.train.options import imported
@@ -32,7 +33,7 @@ class Row:
 
 def find(folder: Path) -> Path | None:
     """The file in a folder that names datasets: dataset.toml first, else the first other TOML that does."""
-    files = sorted(filter(Path.is_file, folder.glob("*.toml")), key=lambda p: (p.name != _NAME, p.name))
+    files = sorted(folder.glob("*.toml"), key=lambda p: (p.name != _NAME, p.name))
     return next((file for file in files if "datasets" in _load(file, {})), None)
 
 
@@ -125,7 +126,7 @@ def _folder(file: Path, named: str) -> Path | None:
 def _load(file: Path, default: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The file's content; `default` where it is no TOML. Raises InputError without a default."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_bytes(file).decode("utf-8-sig"))
     except (OSError, ValueError) as error:
         if default is None:
             raise InputError(f"{file} cannot be read as TOML: {error}", "correct the line that it names") from error

@@ -128,7 +128,10 @@ def _of_subset(
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
     """Whether it is a file, or a link to one that is gone: trainers list that, and stop where they open it."""
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry))  # noqa: PTH110
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry))  # noqa: PTH110
+    except OSError:  # a link to itself
+        return entry.is_symlink()
 
 
 def _alone(files: Sequence[str], beside: Beside, subset: Subset) -> Iterator[str]:

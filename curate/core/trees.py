@@ -64,7 +64,7 @@ class TreeDigest:
                 for entry in entries:
                     if leave_out(folder, entry.name):
                         continue
-                    if entry.is_dir():
+                    if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # noqa: PTH112 – of a link to itself
                         self._put(f"{entry.path}\0folder")
                         folders.append(entry.path)
                     else:

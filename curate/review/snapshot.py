@@ -37,7 +37,7 @@ def _walk(place: str, root: str, outside: list[str], above: tuple[str, ...]) -> 
                 continue
             if entry.is_symlink() and not _is_inside(entry.path, root):
                 outside.append(entry.path)
-            elif entry.is_dir():
+            elif os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # noqa: PTH112 – of a link to itself
                 inner.append(entry.path)
             else:
                 try:

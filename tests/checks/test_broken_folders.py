@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -330,3 +332,12 @@ def test_a_dataset_toml_whose_folders_are_all_gone_says_which(tmp_path: Path) ->
     with pytest.raises(InputError, match=r"image_dir dogs, image_dir cats") as error:
         checked(root)
     assert "correct image_dir" in error.value.remedy
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_and_a_link_to_itself_stop_no_check(tmp_path: Path) -> None:
+    root = good(tmp_path / "set")
+    os.mkfifo(root / "dataset.toml")
+    threading.Thread(target=lambda: (root / "dataset.toml").open("wb").close(), daemon=True).start()
+    (root / DOG / "self.png").symlink_to("self.png")
+    assert files(the(checked(root), "unreadable")) == [f"{DOG}/self.png"]

@@ -80,6 +80,16 @@ def test_links_are_followed_and_loops_are_not(place: Path) -> None:
     assert digest(place / "a") != before
 
 
+def test_a_link_to_itself_hides_no_other_change(place: Path) -> None:
+    for number in range(8):  # the folder may be listed in any order
+        (place / f"b/{number}.png").symlink_to(f"{number}.png")
+    before = digest(place)
+    for name in ("b/new.txt", "b/c/3.txt"):
+        (place / name).write_text("another text", encoding="utf-8")
+        assert digest(place) != before
+        before = digest(place)
+
+
 def test_it_knows_the_latest_change(place: Path) -> None:
     tree = TreeDigest()
     tree.add_tree(place)
