@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from curate import captions, folder
@@ -24,6 +23,8 @@ _NO_IMAGE = Image("")
 class Captioned:
     """A picture and its caption file as it is now. `hand` says that a person edited it one by one.
 
+    path      of the picture
+    file      of the caption, there or not
     text      as one line, with commas between tags where another program wrote it
     raw       as it stands in the file
     encoding  the codec that the file was read with
@@ -31,9 +32,9 @@ class Captioned:
     form      how the captions of its folder are written
     """
 
-    path: Path
+    path: str
     concept: str
-    file: Path
+    file: str
     text: str
     record: Record
     hand: bool
@@ -72,7 +73,7 @@ class Captioned:
 
 
 def of_ours(
-    path: Path, concept: str, file: Path, text: str | None, before: Record, row: Written, bulk: str | None
+    path: str, concept: str, file: str, text: str | None, before: Record, row: Written, bulk: str | None
 ) -> Captioned:
     """A picture that curate wrote, with the text of its caption file; None where there is no file.
 
@@ -87,7 +88,7 @@ def of_ours(
 
 
 def of_another_program(
-    key: str, path: Path, concept: str, file: Path, caption: Caption | None, form: FolderForm, trigger: tuple[str, ...]
+    key: str, path: str, concept: str, file: str, caption: Caption | None, form: FolderForm, trigger: tuple[str, ...]
 ) -> Captioned:
     """A picture that curate did not write, with its caption, None without one, and the form of its folder's captions.
 

@@ -66,10 +66,12 @@ class WriteResult:
 
     newer  captions whose files somebody changed in the meantime: they stay as they are, the person's word is newer
     files  what was written, by the caption's file
+    bulk   what counts as a bulk edit of that, by the picture's path in the folder
     """
 
     newer: Sequence[Captioned]
     files: Mapping[str, NewFile]
+    bulk: Mapping[str, str]
 
 
 def edit(
@@ -160,7 +162,7 @@ def write(
     try:
         with journal.open_steps():
             for change, path in zip(changes, paths, strict=True):
-                one, file = change.caption, str(change.caption.file)
+                one, file = change.caption, change.caption.file
                 before = _content(file)
                 if not _is_as_read(before, one):
                     newer.append(one)
@@ -183,11 +185,10 @@ def write(
     if journal.empty:
         journal.drop()
     texts = {path: change.after for path, change in written.items()}
-    folder.keep_bulk_edits(
-        store, {path: text for path, text in texts.items() if not (by_hand or written[path].caption.hand)}, rows
-    )
+    bulk = {path: text for path, text in texts.items() if not (by_hand or written[path].caption.hand)}
+    folder.keep_bulk_edits(store, bulk, rows)
     folder.keep_caption_edits(target, store, {path: rows[path] for path in texts if path in rows}, texts)
-    return WriteResult(newer, files)
+    return WriteResult(newer, files, bulk)
 
 
 def _content(file: str) -> bytes | None:

@@ -15,7 +15,7 @@ from curate.captioned import Captioned, of_another_program, of_ours
 from curate.captions import UTF8, FolderForm
 from curate.core.caption_options import CaptionReading
 from curate.core.events import Listener, Note
-from curate.core.files import inside
+from curate.core.files import beginning, inside
 from curate.core.lock import run_lock
 from curate.core.record import Record, from_plain
 from curate.core.store import LEDGER, Store, ledger_place
@@ -37,17 +37,21 @@ class Known:
     bulk: Mapping[str, str] = field(default_factory=dict[str, str])
     records: Mapping[str, Record] = field(default_factory=dict[str, Record])
 
-    def record(self, path: str) -> Record:
-        """The record of a picture that curate wrote."""
-        known = self.records.get(path)
-        return known if known is not None else from_plain(self.rows[path].record)
-
-    def concept(self, path: str) -> str | None:
-        """The concept of such a picture; None of any other."""
-        if path not in self.rows:
+    def get(self, path: str) -> tuple[Written, Record] | None:
+        """A picture that curate wrote, and its record; None of any other."""
+        row = self.rows.get(path)
+        if row is None:
             return None
         known = self.records.get(path)
-        return known.concept if known is not None else str(self.rows[path].record.get("concept", ""))
+        return row, known if known is not None else from_plain(row.record)
+
+    def concept(self, path: str) -> str | None:
+        """The concept of a picture that curate wrote; None of any other."""
+        known = self.records.get(path)
+        if known is not None:
+            return known.concept
+        row = self.rows.get(path)
+        return str(row.record.get("concept", "")) if row is not None else None
 
 
 def read(
@@ -100,39 +104,41 @@ def read_captions(
     foreign: dict[tuple[Path, str], list[SourcePicture]] = {}
     relative = inside(target)
     for one in pictures:
-        path = relative(os.path.join(one.place, one.file))  # noqa: PTH118 – of many thousands
-        if path not in known.rows:
+        path = relative(beginning(one.place) + one.file)
+        if (ours := known.get(path)) is None:
             foreign.setdefault((one.place, one.folder), []).append(one)
-        elif (found := _ours(target, one, path, known, tell)) is not None:
+        elif (found := _ours(target, one, path, *ours, known.bulk.get(path), tell)) is not None:
             result[one.key] = found
     for (_, place), several in foreign.items():
         result |= _foreign(place, several, reading, tell)
     return result
 
 
-def _ours(target: Path, one: SourcePicture, path: str, known: Known, tell: Listener) -> Captioned | None:
+def _ours(
+    target: Path, one: SourcePicture, path: str, row: Written, before: Record, bulk: str | None, tell: Listener
+) -> Captioned | None:
     """A picture that curate wrote, with the caption that it has now; None, and a word on it, where that is no text."""
-    before = known.record(path)
-    file = _caption_file(target, one, path, known.rows[path], before.style.extension)
+    start = beginning(one.place)
+    file = _caption_file(target, start, one, path, row, before.style.extension)
     text: str | None = None
     try:
         text = captions.read_caption(file)
     except InputError as error:
-        if file.is_file():
+        if os.path.isfile(file):  # noqa: PTH113
             _tell_unreadable(one, error, tell)
             return None
-    return of_ours(one.path, one.concept, file, text, before, known.rows[path], known.bulk.get(path))
+    return of_ours(start + one.file, one.concept, file, text, before, row, bulk)
 
 
-def _caption_file(target: Path, one: SourcePicture, path: str, row: Written, extension: str) -> Path:
-    """Where the caption of a picture that curate wrote is, or would be."""
+def _caption_file(target: Path, start: str, one: SourcePicture, path: str, row: Written, extension: str) -> str:
+    """Where the caption of a picture that curate wrote is, or would be; `start` begins the paths of its folder."""
     place, _, name = row.caption_path.rpartition("/")
     if name in one.texts and place == path.rpartition("/")[0]:
-        return one.place / name
+        return start + name
     there = folder.caption_path(target, row)
     if there and (one.caption is None or inside(target)(one.caption) != there):
-        return target / there
-    return one.caption or one.path.with_suffix(extension)
+        return str(target / there)
+    return str(one.caption or one.path.with_suffix(extension))
 
 
 def _foreign(
@@ -151,22 +157,22 @@ def _foreign(
             _tell_unreadable(one, result.errors[path], tell)
             continue
         caption = result.captions.get(path)
-        file = caption.file if caption else one.caption or path.with_suffix(".txt")
-        captioned[one.key] = of_another_program(one.key, path, one.concept, file, caption, result.form, trigger)
+        file = str(caption.file if caption else one.caption or path.with_suffix(".txt"))
+        captioned[one.key] = of_another_program(one.key, str(path), one.concept, file, caption, result.form, trigger)
     return captioned
 
 
-def reread(target: Path, one: Captioned, data: bytes, known: Known) -> Captioned:
+def reread(one: Captioned, data: bytes, row: Written | None, bulk: str | None) -> Captioned:
     """A picture as `read_captions` reads it, now that its caption file, the only one beside it, holds `data`.
 
-    Raises ValueError for what is no UTF-8.
+    `row` is the ledger's where curate wrote the picture, `bulk` what the last bulk edit wrote. Raises ValueError for
+    what is no UTF-8.
     """
-    path, text = inside(target)(one.path), captions.decode(data, UTF8)
-    if path in known.rows:
-        row, before = known.rows[path], known.record(path)
-        return of_ours(one.path, one.concept, one.file, text.text.strip(), before, row, known.bulk.get(path))
+    text = captions.decode(data, UTF8)
+    if row is not None:
+        return of_ours(one.path, one.concept, one.file, text.text.strip(), one.record, row, bulk)
     form = FolderForm(one.form)
-    caption, key, trigger = captions.caption_of(one.file, text, form), one.record.key, one.record.trigger
+    caption, key, trigger = captions.caption_of(Path(one.file), text, form), one.record.key, one.record.trigger
     return of_another_program(key, one.path, one.concept, one.file, caption, form, trigger)
 
 
@@ -179,7 +185,7 @@ def _ledger(target: Path) -> Known:
         return Known()
     with _opened(target) as store:
         rows = store.written()
-        return Known(rows, folder.bulk_edits(store, rows))
+        return Known(rows, folder.bulk_edits(store.root, rows))
 
 
 @contextlib.contextmanager

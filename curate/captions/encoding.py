@@ -59,7 +59,7 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
     return Decoded(raw.decode(encoding), codecs.lookup(encoding).name)
 
 
-def read_caption(path: Path, encoding: str = "") -> str:
+def read_caption(path: Path | str, encoding: str = "") -> str:
     """The text of a caption file without blanks around it. Raises InputError naming the file where it is none."""
     return _decoded(path, _bytes(path), encoding).text.strip()
 
@@ -112,14 +112,14 @@ def detect_common(unclear: Mapping[Path, bytes]) -> dict[Path, Decoded | InputEr
     return texts
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path | str) -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
         raise InputError(f"{path}: caption cannot be read ({error.strerror})") from error
 
 
-def _decoded(path: Path, raw: bytes, encoding: str) -> Decoded:
+def _decoded(path: Path | str, raw: bytes, encoding: str) -> Decoded:
     try:
         return decode(raw, encoding)
     except UnicodeDecodeError as error:

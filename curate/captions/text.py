@@ -162,13 +162,17 @@ def _separator(text: str, style: CaptionStyle, spaces: bool) -> str:
 
 
 def _tags(parts: Sequence[str], words: dict[str, str], style: CaptionStyle) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for part in parts:
-        known = words.get(part.casefold()) if words else None
-        if words and style.escape and not known and "\\" in part:
-            known = words.get(_ESCAPED.sub(r"\1", part).casefold())
-        found[known or _tag(part, style.escape)] = None
-    return tuple(found)
+    if not words:
+        return tuple(dict.fromkeys([_tag(part, style.escape) for part in parts]))
+    pairs = tuple(words.items())
+    return tuple(dict.fromkeys([_tag_or_word(part, style.escape, pairs) for part in parts]))
+
+
+@lru_cache(maxsize=1 << 14)
+def _tag_or_word(part: str, escape: bool, words: tuple[tuple[str, str], ...]) -> str:
+    """The trigger word, of those with their casefolded form, that a part is; else the tag."""
+    forms = [part.casefold(), *([_ESCAPED.sub(r"\1", part).casefold()] if escape else [])]
+    return next((word for form in forms for plain, word in words if plain == form), "") or _tag(part, escape)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def print_changes(edited: Edited, folder: Path, *, dry_run: bool, as_json: bool) -> None:
     """Prints which captions were changed or, of a dry run, how they would be; what was skipped, and how to undo it."""
     if as_json:
-        rows = [{"path": str(c.caption.path), "before": c.caption.text, "after": c.after} for c in edited.changes]
-        print_json({"changed": rows, "skipped": [str(c.path) for c in edited.skipped], "dry_run": dry_run})
+        rows = [{"path": c.caption.path, "before": c.caption.text, "after": c.after} for c in edited.changes]
+        print_json({"changed": rows, "skipped": [c.path for c in edited.skipped], "dry_run": dry_run})
         return
     if dry_run:
         from curate.tags_edit import difference

@@ -90,7 +90,7 @@ def find_command(
     reading = tags_checks.reading(caption_form, caption_encoding)
     found = [c for c in tags_edit.read(folder, concept or (), reading, print_warning) if suits(c.tags)]
     if as_json:
-        print_json([{"path": str(c.path), "caption": c.text} for c in found])
+        print_json([{"path": c.path, "caption": c.text} for c in found])
         return
     for one in found:
         print_line(one.path, one.text)

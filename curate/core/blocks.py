@@ -28,10 +28,22 @@ class Blocks:
 
     def append(self, block: bytes) -> None:
         """Adds a block at the end; it stays in memory where the disk does not take it."""
-        self._left -= len(block)
-        self._rows.append(block if self._left >= 0 or not self._written(block) else (self._end, len(block)))
-        if isinstance(self._rows[-1], tuple):
-            self._end += len(block)
+        self._rows.append(self._placed(block))
+
+    def __setitem__(self, number: int, block: bytes) -> None:
+        """Puts another block in the place of one; in the file the old one's room is lost, as others may be reading."""
+        row = self._rows[number]
+        if isinstance(row, bytes):
+            self._left += len(row)
+        self._rows[number] = self._placed(block)
+
+    def _placed(self, block: bytes) -> bytes | tuple[int, int]:
+        """What stands for a new block."""
+        if self._left >= len(block) or not self._written(block):
+            self._left -= len(block)
+            return block
+        self._end += len(block)
+        return self._end - len(block), len(block)
 
     def __getitem__(self, number: int) -> bytes:
         row = self._rows[number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from curate.core.packed import Packing, compressed, decompressed
 
@@ -15,28 +15,45 @@ _Column = tuple[bool, Any]
 """Whether all records have the value alike, and that value, or the value of each."""
 
 
-def columns(kind: type[T], nested: Mapping[str, type[Any]], as_written: Collection[str]) -> Packing[T]:
-    """How objects of a frozen class with slots are packed; the fields `nested` hold objects of other such classes.
+class Columns(Generic[T]):
+    """Objects of a frozen class with slots as columns of their fields; `nested` fields hold objects of other classes.
 
     A value that all have alike is kept once. Fields named in `as_written` are alike only where they are one object,
     since 1 and 1.0 are equal and are not written in the same way.
     """
-    flat = [slot for slot in _slots(kind) if slot[0] not in nested]
-    inner = {name: ([slot for slot in _slots(kind) if slot[0] == name], _slots(of)) for name, of in nested.items()}
 
-    def dumps(values: Sequence[Any]) -> bytes:
-        plain = [_column(list(map(get, values)), name in as_written) for name, get, _ in flat]
-        deep = [_taken(list(map(own[0][1], values)), slots) for own, slots in inner.values()]
-        return compressed((len(values), plain, deep))
+    def __init__(self, kind: type[T], nested: Mapping[str, type[Any]], as_written: Collection[str]) -> None:
+        self._kind = kind
+        self._flat = [(slot, slot[0] in as_written) for slot in _slots(kind) if slot[0] not in nested]
+        self._nested = [(slot, of, _slots(of)) for slot in _slots(kind) if (of := nested.get(slot[0])) is not None]
 
-    def loads(packed: bytes) -> list[Any]:
-        count, plain, deep = decompressed(packed)
-        made = _objects(kind, flat, count, plain)
-        for (name, (own, slots)), taken in zip(inner.items(), deep, strict=True):
-            _fill(made, own, [(False, _objects(nested[name], slots, count, taken))])
+    def taken(self, values: Sequence[T]) -> Any:
+        """The columns of at least one object, as values that pickle."""
+        plain = [_column(list(map(get, values)), same) for (_, get, _), same in self._flat]
+        deep = [_taken(list(map(get, values)), slots) for (_, get, _), _, slots in self._nested]
+        return len(values), plain, deep
+
+    def made(self, taken: Any) -> list[T]:
+        """The objects again."""
+        count, plain, deep = taken
+        made = _objects(self._kind, [slot for slot, _ in self._flat], count, plain)
+        for (slot, of, slots), columns in zip(self._nested, deep, strict=True):
+            _fill(made, [slot], [(False, _objects(of, slots, count, columns))])
         return made
 
-    return Packing(dumps, loads)
+    def dumps(self, values: Sequence[T]) -> bytes:
+        """The objects, packed."""
+        return compressed(self.taken(values))
+
+    def loads(self, packed: bytes) -> list[T]:
+        """The objects again."""
+        return self.made(decompressed(packed))
+
+
+def columns(kind: type[T], nested: Mapping[str, type[Any]], as_written: Collection[str]) -> Packing[T]:
+    """How objects of a class are packed as `Columns`."""
+    both = Columns(kind, nested, as_written)
+    return Packing(both.dumps, both.loads)
 
 
 def _slots(kind: type[Any]) -> list[tuple[str, Any, Any]]:

@@ -88,15 +88,19 @@ class FileDigests:
         rows = self._database.read(sql, [algorithm, digest])
         return next((Path(path) for path, size, mtime in rows if _is_unchanged(Path(path), size, mtime)), None)
 
-    def paths_by_digest(self, algorithm: Algorithm) -> dict[str, tuple[str, ...]]:
-        """The files of each digest that is known, by name."""
+    def each_path(self, algorithm: Algorithm) -> Iterator[tuple[str, str]]:
+        """The digests that are known, each with its file, in order of the files' names."""
         if self._database is None:
-            return {}
+            return iter(())
         sql = "SELECT digest, path FROM file_digests WHERE algorithm = ? ORDER BY path"
-        found: dict[str, list[str]] = {}
-        for digest, path in self._database.iterate(sql, [algorithm]):
-            found.setdefault(digest, []).append(path)
-        return {digest: tuple(paths) for digest, paths in found.items()}
+        return self._database.iterate(sql, [algorithm])
+
+    def state(self, algorithm: Algorithm) -> tuple[int, float]:
+        """What changes when a file is added or another digest is known of one."""
+        if self._database is None:
+            return 0, 0
+        sql = "SELECT count(*), total(mtime % 1000000007) FROM file_digests WHERE algorithm = ?"
+        return self._database.read(sql, [algorithm])[0]
 
     def commit(self) -> None:
         """Lets other processes see what was learned."""

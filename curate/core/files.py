@@ -109,6 +109,12 @@ def has_room(place: Path) -> bool:
     return True
 
 
+def beginning(folder: Path) -> str:
+    """How the paths in a folder begin, with the separator at the end: `os.path.join` takes longer."""
+    text = str(folder)
+    return text if text.endswith(os.sep) else text + os.sep
+
+
 def inside(folder: Path) -> Callable[[Path | str], str]:
     """A function that gives paths in `folder` relative to it, in POSIX form: for many of them, since it is fast."""
     start = 0 if str(folder) == "." else len(os.path.join(folder, ""))  # noqa: PTH118

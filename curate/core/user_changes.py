@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from curate.core.database import Database
@@ -179,7 +179,11 @@ class PersonTables(Database):
 
     def sources(self) -> set[Identity]:
         """The source pictures of the last run, those that were set aside too; empty before the first."""
-        return {(origin, key) for origin, key in self.read("SELECT origin, key FROM sources WHERE key != ''")}
+        return set(self.each_source())
+
+    def each_source(self) -> Iterator[Identity]:
+        """`sources`, one by one."""
+        return self.iterate("SELECT origin, key FROM sources WHERE key != ''")
 
     def unnamed_sources(self) -> set[str]:
         """Digests of files that an older version read, the source pictures that it set aside among them."""

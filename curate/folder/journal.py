@@ -134,7 +134,7 @@ class Journal:
         write_text(self.place / AFTER, json.dumps(after), sync=False)
 
     def _note(self, what: str, *names: str | None) -> None:
-        line = (json.dumps([what, *names]) + "\n").encode()
+        line = f"[{', '.join(map(json.dumps, (what, *names)))}]\n".encode()
         if self._steps is None:
             with disk_errors(str(self.place)), self.open_steps():
                 self._note(what, *names)

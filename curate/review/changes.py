@@ -53,12 +53,13 @@ class Changes:
             ids = {id(e.caption): e.id for e in entries}
             edited = plan([e.caption for e in entries if e.caption is not None], change, edited_too=True)
             if not request.preview and edited.changes:
-                with self.ledger() as store:
+                with self.ledger() as (store, is_current):
                     title = summary(request, [ids[id(c.caption)] for c in edited.changes])
                     by_hand = len(request.ids) == 1
                     done = write(self._index.target, store, edited.changes, title, by_hand=by_hand, old=self._old)
-                self._index.rewrote(done.files)
-                if done.newer:
+                    if is_current:
+                        self._index.rewrote(entries, done)
+                if done.newer or not is_current:
                     self._index.refresh()
                 skipped += [{"id": ids[id(one)], "reason": _NEWER} for one in done.newer]
                 self._check_one(request.ids, skipped)
@@ -84,7 +85,7 @@ class Changes:
         undone = None
         with self._index.lock:
             if self._index.in_ledger():
-                with self.ledger() as store:
+                with self.ledger() as (store, _):
                     if folder.has_undo(store.root):
                         undone, _ = folder.undo(self._index.target, store, self._old)
                     folder.read_changes(self._index.target, store, lambda _: None)
@@ -93,9 +94,10 @@ class Changes:
 
     def entries(self, ids: Sequence[str]) -> tuple[list[Entry], list[dict[str, str]]]:
         """The pictures of these ids, each once, and those that are not there."""
-        pairs = [(id, self._index.get(id)) for id in dict.fromkeys(ids)]
-        skipped = [{"id": id, "reason": "no longer there"} for id, entry in pairs if entry is None]
-        return [entry for _, entry in pairs if entry is not None], skipped
+        wanted = dict.fromkeys(ids)
+        found = self._index.among(wanted)
+        skipped = [{"id": id, "reason": "no longer there"} for id in wanted if id not in found]
+        return [found[id] for id in wanted if id in found], skipped
 
     @staticmethod
     def _skip(entries: list[Entry], skipped: list[dict[str, str]], entry: Entry, reason: str) -> None:
@@ -119,8 +121,10 @@ class Changes:
             raise InputError(f"{target} is read-only, so nothing in it can be changed", "copy it, and review the copy")
 
     @contextlib.contextmanager
-    def ledger(self) -> Generator[Store]:
-        """The folder's ledger, locked. Raises LockedError where a run works on it, InputError where it takes no file.
+    def ledger(self) -> Generator[tuple[Store, bool]]:
+        """The folder's ledger, locked, and whether it is as the index knows it.
+
+        Raises LockedError where a run works on it, InputError where it takes no file.
 
         What another command does in a moment is waited for.
         """
@@ -136,7 +140,8 @@ class Changes:
                     if time.monotonic() > end:
                         raise
                     time.sleep(0.05)
-            yield stack.enter_context(Store(target))
+            is_current = self._index.ledger.is_current()  # asked first: opening it may make it
+            yield stack.enter_context(Store(target)), is_current
 
 
 def _row(id: str, change: Change) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from curate import captions
@@ -29,7 +30,7 @@ class Detail:
         one = entry.caption
         trained = self._trained(one) if one is not None else ""
         return {
-            **json.loads(entry.row),
+            **json.loads(self._index.row(entry)),
             "caption": one.raw if one is not None else "",
             "trained": trained,
             "chunks": self._tokens.chunks(trained) if one is not None else None,
@@ -56,7 +57,7 @@ class Detail:
             return text
         from curate.names import folder_name
 
-        name = folder_name(one.path.parent.name)
+        name = folder_name(Path(one.path).parent.name)
         return name.words if name.repeats else ""
 
 

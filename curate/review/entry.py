@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from curate.captioned import Captioned
+from curate.core.columns import Columns
+from curate.core.files import beginning
+from curate.core.packed import Packing, compressed, decompressed
+from curate.core.record import Record
 from curate.review.ledger import Aside
-from curate.review.snapshot import Stamp
+from curate.review.snapshot import NO_FILE, Stamp
 from curate.scan import SourcePicture
-
-NO_FILE: Stamp = (0, 0)
-"""The stamp of a picture without a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Listed:
     @classmethod
     def of(cls, picture: SourcePicture, relative: Callable[[str], str]) -> Listed:
         """The picture with its names; `relative` gives absolute paths in the folder as they are in it."""
-        start = os.path.join(picture.place, "")  # noqa: PTH118
+        start = beginning(picture.place)
         path = relative(file := start + picture.file)
         captions = tuple(start + text for text in picture.texts)
         return cls(picture, legible_id(path), path, file, captions, str(picture.mask or ""))
@@ -48,9 +46,9 @@ class Entry:
 
     file      the picture's file, "" where there is none to show
     caption   None where it cannot be read, and of pictures that are set aside
-    state     what the caption was read of: it is read again where this is another
+    state     a hash of what the caption was read of: it is read again where this is another
     tokens    of the caption as it is trained, None until they are counted
-    row       what the page knows of it, as JSON; `revision` is when it last changed, `tags` are the row's
+    number    its place among the entries, -1 where it has none yet
     """
 
     id: str
@@ -61,11 +59,43 @@ class Entry:
     picture: SourcePicture | None = None
     caption: Captioned | None = None
     aside: Aside | None = None
-    state: tuple[Any, ...] = ()
+    state: int = 0
     tokens: int | None = None
-    row: str = ""
-    tags: Sequence[int] = ()
-    revision: int = 0
+    number: int = -1
+
+
+_PICTURES = Columns(SourcePicture, {}, as_written=())
+_CAPTIONS = Columns(Captioned, {"record": Record}, as_written=())
+PICTURES = Packing(_PICTURES.dumps, _PICTURES.loads)
+"""How pictures as they were found are packed."""
+
+
+def _dumps(entries: Sequence[Entry]) -> bytes:
+    heads = [(e.id, e.key, e.concept, e.file, e.aside, e.picture is not None, e.caption is not None) for e in entries]
+    pictures = [entry.picture for entry in entries if entry.picture is not None]
+    captions = [entry.caption for entry in entries if entry.caption is not None]
+    return compressed((
+        list(zip(*heads, strict=True)),
+        _PICTURES.taken(pictures) if pictures else None,
+        _CAPTIONS.taken(captions) if captions else None,
+    ))  # fmt: skip
+
+
+def _loads(packed: bytes) -> list[Entry]:
+    heads, pictures, captions = decompressed(packed)
+    picture = iter(_PICTURES.made(pictures) if pictures else ())
+    caption = iter(_CAPTIONS.made(captions) if captions else ())
+    return [
+        Entry(
+            id, key, concept, file, NO_FILE,
+            next(picture) if is_there else None, next(caption) if is_captioned else None, aside,
+        )
+        for id, key, concept, file, aside, is_there, is_captioned in zip(*heads, strict=True)
+    ]  # fmt: skip
+
+
+ENTRIES = Packing(_dumps, _loads)
+"""How entries are packed: without their numbers, which may change."""
 
 
 def legible_id(path: str) -> str:
@@ -75,19 +105,3 @@ def legible_id(path: str) -> str:
     except UnicodeEncodeError:
         return path.encode("utf-8", "surrogateescape").decode("latin-1")
     return path
-
-
-def stamp_of(file: str) -> Stamp:
-    """Time and size of a file; NO_FILE where there is none."""
-    if not file:
-        return NO_FILE
-    try:
-        stat = Path(file).stat()
-    except OSError:
-        return NO_FILE
-    return stat.st_mtime_ns, stat.st_size
-
-
-def as_json(entries: Iterable[Entry]) -> str:
-    """The rows of entries as a JSON list."""
-    return f"[{','.join(entry.row for entry in entries)}]"

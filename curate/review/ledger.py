@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,13 @@ from curate.core.database import readable
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, SUMMARY, Store, ledger_place
 from curate.core.transform import Transform
-from curate.core.user_changes import Identity, Removal
+from curate.core.user_changes import Identity
 from curate.errors import LockedError
 from curate.folder.instructions import source_file
+from curate.review.bulk_texts import BulkEdits
 from curate.review.known_rows import KnownRows
+from curate.review.snapshot import stamp_of
+from curate.review.source_files import SourceFiles
 from curate.tags_folder import Known, silent
 from curate.train.storage import picture_losses
 
@@ -60,14 +62,13 @@ class Content:
 
     known: Known = field(default_factory=Known)
     aside: Mapping[str, Aside] = field(default_factory=dict[str, Aside])
-    sources: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    """The files that pictures of that origin were made of: copies of one another are several."""
+    sources: SourceFiles = field(default_factory=SourceFiles)
     wanted: Mapping[str, Wanted] = field(default_factory=dict[str, Wanted])
     """What the person asked for pictures, by key."""
 
     def source(self, origin: str, key: str) -> str:
         """The file that a picture was made of, "" where nobody knows."""
-        return _named(self.sources.get(origin, ()), key)
+        return self.sources.named(origin, key)
 
 
 class Ledger:
@@ -79,7 +80,10 @@ class Ledger:
         self._watch: sqlite3.Connection | None = None
         self._version: Version = -1
         self._summary = (0, 0)
-        self._known = KnownRows()
+        self.rows = KnownRows()
+        self._sources = SourceFiles()
+        self._sources_state: tuple[int, float] = (0, 0)
+        self._bulk = BulkEdits(target / LEDGER, self.rows)
         self.content = Content()
         self._losses: dict[str, float] = {}
         self._losses_state: tuple[Path | None, tuple[int, int]] = (None, (0, 0))
@@ -94,17 +98,28 @@ class Ledger:
         trained = self._read_losses()
         if not self._file.is_file():
             return trained
-        version, summary = self._data_version(), _stamp(self._summary_file)
+        version, summary = self._data_version(), stamp_of(self._summary_file)
         if (version, summary) == (self._version, self._summary):
             return trained
         self._version, self._summary = version, summary
         self.content = self._read()
         return True
 
+    def is_current(self) -> bool:
+        """Whether nobody wrote to it since it was last read; that stays so while the folder is locked."""
+        if not self._file.is_file():
+            return self._watch is None
+        return self._watch is not None and self._data_version() == self._version
+
+    def wrote_captions(self) -> None:
+        """Takes note that captions were written, and nothing else: what was read of it stays right, but bulk edits."""
+        self._version = self._data_version()
+        self._bulk.expire()
+
     def _data_version(self) -> Version:
         """What changes with each write to the ledger; SQLite cannot watch a file in a folder that takes no files."""
         if self._is_read_only:
-            return _stamp(self._file), _stamp(self._file.with_name(f"{self._file.name}-wal"))
+            return stamp_of(self._file), stamp_of(self._file.with_name(f"{self._file.name}-wal"))
         try:
             if self._watch is None:
                 self._watch = sqlite3.connect(self._file, timeout=5, check_same_thread=False)
@@ -119,7 +134,7 @@ class Ledger:
 
     def _read_losses(self) -> bool:
         path = picture_losses.latest(self.target)
-        state = (path, _stamp(path) if path else (0, 0))
+        state = (path, stamp_of(path) if path else (0, 0))
         if state == self._losses_state:
             return False
         self._losses_state, self._losses = state, picture_losses.read(path)
@@ -142,17 +157,18 @@ class Ledger:
 
     def _read(self) -> Content:
         with self._store() as store:
-            self._known.read(store.each_written())
-            rows = self._known.rows
-            known = Known(rows, folder.bulk_edits(store, rows), self._known.records)
-            sources = store.file_digests.paths_by_digest("blake2b")
-            origins = {key: origin for origin, key in store.sources()}
-            aside = _aside(self._summary_file, origins, sources, store.removed())
+            self.rows.read(store.each_written())
+            self._bulk.expire()
+            known = Known(self.rows.rows, self._bulk, self.rows.records)
+            if (state := store.file_digests.state("blake2b")) != self._sources_state:
+                self._sources = SourceFiles(store.file_digests.each_path("blake2b"))
+                self._sources_state = state
+            aside = _aside(self._summary_file, store, self._sources)
             transforms = {key: kept.transform for (_, key), kept in store.transforms().items()}
             concepts = {key: name for (_, key), name in store.concept_overrides().items()}
         keys = transforms.keys() | concepts.keys()
         wanted = {key: Wanted(transforms.get(key), concepts.get(key)) for key in keys}
-        return Content(known, aside, sources, wanted)
+        return Content(known, aside, self._sources, wanted)
 
     def source(self, identity: Identity) -> Path | None:
         """The file that a picture was made of, where it still is what it was."""
@@ -172,37 +188,18 @@ class Ledger:
             yield stack.enter_context(Store(place))
 
 
-def _aside(
-    summary: Path, origins: Mapping[str, str], sources: Mapping[str, Sequence[str]], removed: Mapping[Identity, Removal]
-) -> dict[str, Aside]:
+def _aside(summary: Path, store: Store, sources: SourceFiles) -> dict[str, Aside]:
     """What stages of the last run set aside, and what the person removed."""
     try:
         rows: list[dict[str, Any]] = json.loads(summary.read_text(encoding="utf-8"))["aside"]
     except (OSError, ValueError, KeyError):
         rows = []
+    keys = {row["key"] for row in rows}
+    origins = {key: origin for origin, key in store.each_source() if key in keys} if keys else {}
     result = {
-        row["key"]: Aside(row["key"], row["reason"], _named(sources.get(origins.get(row["key"], ""), ()), row["key"]))
+        row["key"]: Aside(row["key"], row["reason"], sources.named(origins.get(row["key"], ""), row["key"]))
         for row in rows
     }
-    for (origin, key), removal in removed.items():
-        result[key] = Aside(key, "you removed it", _named(sources.get(origin, ()), key), removal.path)
+    for (origin, key), removal in store.removed().items():
+        result[key] = Aside(key, "you removed it", sources.named(origin, key), removal.path)
     return result
-
-
-def _named(files: Sequence[str], key: str) -> str:
-    """Of files that are copies of one another the one after which a picture is called; "" without any."""
-    end = f"/{folder.source_key(key)}"
-    name = end[end.rindex("/") :]
-    paths = [(file, file.replace(os.sep, "/")) for file in files]
-    for wanted in (end, name):
-        if found := next((file for file, path in paths if path.endswith(wanted)), ""):
-            return found
-    return files[-1] if files else ""
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size

@@ -71,7 +71,7 @@ class PictureChanges:
             if rows and len(paths) == len(rows):
                 raise Refused(409, "these are all pictures of the folder", "leave at least one", now=None)
             if paths:
-                with self._changes.ledger() as store:
+                with self._changes.ledger() as (store, _):
                     # an edited caption is known before its file goes: it returns with the picture
                     folder.read_changes(self._index.target, store, lambda _: None)
                     title = titled("set aside", paths)
@@ -90,7 +90,7 @@ class PictureChanges:
             keys = {entry.key: entry for entry in entries if entry.aside is not None}
             skipped += [{"id": e.id, "reason": "it is not set aside"} for e in entries if e.aside is None]
             if keys and self._index.in_ledger():
-                with self._changes.ledger() as store:
+                with self._changes.ledger() as (store, _):
                     removed = {identity[1]: identity for identity in store.removed()}
                     mine = [removed[key] for key in keys if key in removed]
                     title = titled("bring back", [key for _, key in mine])

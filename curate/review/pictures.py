@@ -22,6 +22,7 @@ _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _SHOWN = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 """What every browser shows as it is, by the first bytes."""
 _PAUSE = 0.02
+_AT_ONCE = 1000
 _WIDEST = 16383
 """Pixels of a side that a WebP file can have."""
 
@@ -48,7 +49,7 @@ class Pictures:
         _check_file(entry)
         path = Path(entry.file)
         try:
-            if entry.state and entry.aside is None and self._is_ours(entry):
+            if entry.aside is None and self._is_ours(entry):
                 data = path.read_bytes()
                 kind = next((kind for head, kind in _SHOWN.items() if data.startswith(head)), "")
                 if kind:
@@ -98,7 +99,12 @@ class Pictures:
             except (CurateError, OSError, CancelledError):
                 continue
             stopping.wait(_PAUSE)
-        self._index.measured(self._thumbnails.measures())
+        self.take_up_measures()
+
+    def take_up_measures(self) -> None:
+        """Lets the index know what was measured while thumbnails were made."""
+        while new := self._thumbnails.new_measures(_AT_ONCE):
+            self._index.measured(new)
 
     def _is_ours(self, entry: Entry) -> bool:
         """Whether the file is as curate wrote it, so that it has neither orientation nor profile."""

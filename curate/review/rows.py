@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from curate import captions
 from curate.captioned import Captioned
@@ -15,9 +15,10 @@ from curate.core.transform import Transform
 from curate.core.user_changes import MOVED_FROM, TRANSFORMED
 from curate.review.entry import Entry, legible_id
 from curate.review.ledger import Content, Wanted
+from curate.review.measures import Measures
 from curate.review.snapshot import Stamp
-from curate.review.thumbnails import Measures
 
+_Scores = Mapping[str, Mapping[str, tuple[float, str]]]
 _CLOSE = 0.1
 """A score by so little above its threshold is worth a look."""
 
@@ -42,6 +43,13 @@ class TagTable:
             self.texts.append(captions.shown(tag, record.trigger, record.style))
         return number
 
+    def numbers(self, tags: Sequence[str], record: Record) -> list[int]:
+        """The places of several tags."""
+        numbers = list(map(self._numbers.get, tags))
+        if None in numbers:
+            return [self.number(tag, record) for tag in tags]
+        return cast("list[int]", numbers)
+
     def text(self, tag: str) -> str | None:
         """The tag as a caption of the folder writes it, None where none has it."""
         number = self._numbers.get(tag)
@@ -55,21 +63,18 @@ def version(stamp: Stamp) -> str:
 
 def caption_row(one: Captioned, table: TagTable) -> dict[str, Any]:
     """What a row says of the caption."""
-    known = best_scores(one.record)
+    scores = one.record.scores.unpack()
+    known = _best(scores)
     tags = one.tags
-    numbers = [table.number(tag, one.record) for tag in tags]
-    scored = [known[tag] for tag in tags if tag in known]
-    limits = thresholds(tuple(one.record.scores.unpack()) if scored else ())
-    low = [
-        table.number(tag, one.record) for tag in tags if tag in known and known[tag][0] < limits(known[tag][1]) + _CLOSE
-    ]
+    scored = [(tag, *known[tag]) for tag in tags if tag in known] if known else []
+    limits = thresholds(tuple(scores) if scored else ())
     return {
-        "tags": numbers,
+        "tags": table.numbers(tags, one.record),
         "sentence": one.record.sentence,
-        "rating": rating(one.record),
+        "rating": _rating(scores),
         "edited": one.edited,
-        "low": low,
-        "score": round(sum(score for score, _ in scored) / len(scored), 4) if scored else None,
+        "low": [table.number(tag, one.record) for tag, score, kind in scored if score < limits(kind) + _CLOSE],
+        "score": round(sum(score for _, score, _ in scored) / len(scored), 4) if scored else None,
     }
 
 
@@ -105,25 +110,31 @@ def source_name(entry: Entry, content: Content) -> str | None:
     if entry.aside is not None:
         name = os.path.basename(entry.aside.source) or entry.key.rpartition("/")[2]  # noqa: PTH119 – of many thousands
     else:
-        row = content.known.rows.get(entry.id)
-        name = os.path.basename((row and content.source(row.origin, row.key)) or entry.file)  # noqa: PTH119
+        # the records of pictures that curate wrote have an origin, others have none
+        made_of = entry.caption.record if entry.caption is not None else content.known.rows.get(entry.id)
+        source = content.source(made_of.origin, made_of.key) if made_of is not None and made_of.origin else ""
+        name = os.path.basename(source or entry.file)  # noqa: PTH119
     name = legible_id(name)
     return name if name != entry.id.rpartition("/")[2] else None
 
 
 def best_scores(record: Record) -> dict[str, tuple[float, str]]:
     """Of each tag the highest score that a tagger gave it, and its category."""
+    return _best(record.scores.unpack())
+
+
+def _best(by_model: _Scores) -> dict[str, tuple[float, str]]:
     best: dict[str, tuple[float, str]] = {}
-    for scores in record.scores.unpack().values():
+    for scores in by_model.values():
         for tag, (score, category) in scores.items():
             if tag not in best or best[tag][0] < score:
                 best[tag] = (score, category)
     return best
 
 
-def rating(record: Record) -> str | None:
+def _rating(by_model: _Scores) -> str | None:
     """The rating that scores highest by the first tagger that rates; None where none does."""
-    for scores in record.scores.unpack().values():
+    for scores in by_model.values():
         rated = {tag: score for tag, (score, category) in scores.items() if category == "rating"}
         if rated:
             return max(sorted(rated), key=lambda tag: rated[tag])

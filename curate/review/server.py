@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from importlib.resources import files
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from curate.core.files import digest_bytes
 from curate.core.old_files import OldFiles
 from curate.core.store import LEDGER, ledger_place
-from curate.errors import CurateError, InputError
+from curate.errors import CurateError
 from curate.review import report
 from curate.review.access import Access
-from curate.review.answers import Refused, answer, on_error, on_missing, on_refused, written
+from curate.review.answers import (
+    NO_STORE,
+    Refused,
+    answer,
+    on_error,
+    on_missing,
+    on_refused,
+    with_pictures,
+    written,
+)
 from curate.review.changes import Changes
 from curate.review.check_results import Checker, CheckResults
 from curate.review.detail import Detail
 from curate.review.edits import EditRequest
-from curate.review.entry import Entry, as_json
+from curate.review.entry import Entry
 from curate.review.index import Index
+from curate.review.page_files import static_file
 from curate.review.picture_changes import ConceptRequest, PictureChanges, PicturesRequest, TransformRequest
 from curate.review.pictures import Pictures
 from curate.review.report import ReportFiles
+from curate.review.requests import carried_out, number
 from curate.review.thumbnails import Thumbnails
 from curate.review.tokens import Tokens
 from curate.review.vocabulary import Vocabulary
 
 CAN = ("aside", "concept", "mask", "transform")
 """What can be done to pictures: of aside, concept, transform and mask, the page shows these controls alone."""
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Review:
@@ -76,7 +83,7 @@ class Review:
 
     def start(self, *, tokens: bool = True) -> None:
         """Reads the folder, then begins to measure its pictures in the background, and to count `tokens`."""
-        self.index.measured(self.thumbnails.measures())
+        self.pictures.take_up_measures()
         self.index.refresh()
         self._worker.start()
         if tokens:  # loading it cannot be stopped half-way, so nobody waits for it
@@ -122,10 +129,10 @@ class Review:
     # the page ---------------------------------------------------------------------------------------------------------
 
     async def _page(self, request: Request) -> Response:
-        return _static_file("index.html")
+        return static_file("index.html")
 
     async def _static(self, request: Request) -> Response:
-        return _static_file(request.path_params["name"])
+        return static_file(request.path_params["name"])
 
     # what is there ----------------------------------------------------------------------------------------------------
 
@@ -136,19 +143,20 @@ class Review:
             head = {**self._head(), "folder": index.target.name, "place": self._place,
                     "prepared": index.is_prepared, "messages": index.notes, "tags": index.table.names,
                     "texts": index.table.texts}  # fmt: skip
-            return _with_pictures(head, index.entries.values())
+            rows = index.entries.rows()
+        return StreamingResponse(with_pictures(head, rows), 200, NO_STORE, "application/json")
 
     def _changes(self, request: Request) -> Response:
         index = self.index
-        since, tags = _number(request, "since"), _number(request, "tags")
+        since, tags = number(request, "since"), number(request, "tags")
         with index.lock:
             index.refresh()
             if since > index.revision or tags > len(index.table.names):
                 return answer({"reload": True})
-            changed, removed = index.since(since)
+            changed, removed = index.entries.since(since)
             head = {**self._head(), "removed": removed, "tags": index.table.names[tags:],
                     "texts": index.table.texts[tags:], "messages": index.notes}  # fmt: skip
-            return _with_pictures(head, changed)
+        return written(b"".join(with_pictures(head, [changed])))
 
     def _head(self) -> dict[str, Any]:
         return {"server": self._id, "revision": self.index.revision, "concepts": self.index.concepts(),
@@ -161,7 +169,7 @@ class Review:
             return answer(self.detail(self._entry(request)))
 
     def _vocabulary(self, request: Request) -> Response:
-        limit = min(100, _number(request, "limit") or 20)
+        limit = min(100, number(request, "limit") or 20)
         return answer(self.vocabulary.search(request.query_params.get("q", ""), limit))
 
     def _tags(self, request: Request) -> Response:
@@ -200,19 +208,19 @@ class Review:
     # what is changed --------------------------------------------------------------------------------------------------
 
     async def _edit(self, request: Request) -> Response:
-        return await _carried_out(request, EditRequest, self.changes.edit)
+        return await carried_out(request, EditRequest, self.changes.edit)
 
     async def _aside(self, request: Request) -> Response:
-        return await _carried_out(request, PicturesRequest, self.picture_changes.aside)
+        return await carried_out(request, PicturesRequest, self.picture_changes.aside)
 
     async def _restore(self, request: Request) -> Response:
-        return await _carried_out(request, PicturesRequest, self.picture_changes.restore)
+        return await carried_out(request, PicturesRequest, self.picture_changes.restore)
 
     async def _concept(self, request: Request) -> Response:
-        return await _carried_out(request, ConceptRequest, self.picture_changes.concept)
+        return await carried_out(request, ConceptRequest, self.picture_changes.concept)
 
     async def _transform(self, request: Request) -> Response:
-        return await _carried_out(request, TransformRequest, self.picture_changes.transform)
+        return await carried_out(request, TransformRequest, self.picture_changes.transform)
 
     async def _paint(self, request: Request) -> Response:
         data = await request.body() if request.method == "POST" else None
@@ -239,35 +247,3 @@ class Review:
             self.pictures.measure_next(self._stopping)
             self.detail.count_tokens(self._stopping)
             self._stopping.wait(1)
-
-
-def _with_pictures(head: Mapping[str, Any], entries: Iterable[Entry]) -> Response:
-    """An answer with the rows of entries, which are JSON already."""
-    return written(f'{json.dumps(head)[:-1]},"pictures":{as_json(entries)}}}'.encode())
-
-
-async def _carried_out(request: Request, kind: type[Any], work: Callable[[Any], Any]) -> Response:
-    """Checks the body of a request and does what it asks for. Raises Refused for a body of another form."""
-    try:
-        body: BaseModel = kind.model_validate_json(await request.body())
-    except ValidationError as error:
-        rows = ["".join(f"{part}: " for part in row["loc"]) + row["msg"] for row in error.errors()]
-        raise Refused(400, "; ".join(rows)) from error
-    return answer(await run_in_threadpool(work, body))
-
-
-def _static_file(name: str) -> Response:
-    """A file of the page; only those that the package holds."""
-    known = {one.name: one for one in files("curate.review").joinpath("page").iterdir() if one.is_file()}
-    if name not in known or Path(name).suffix not in _TYPES:
-        raise HTTPException(404)
-    headers = {"Cache-Control": "no-cache"}
-    return Response(known[name].read_bytes(), headers=headers, media_type=_TYPES[Path(name).suffix])
-
-
-def _number(request: Request, name: str) -> int:
-    """A number of the address, 0 without it. Raises InputError for anything else."""
-    given = request.query_params.get(name, "0")
-    if not given.isdecimal() or len(given) > 12:
-        raise InputError(f"{name} is a number, not {given!r}")
-    return int(given)

@@ -8,11 +8,11 @@ import os
 import sqlite3
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.core.store import LEDGER
+from curate.review.measures import Measures
 from curate.review.snapshot import Stamp
 
 SIDE = 320
@@ -24,16 +24,6 @@ _TABLE = """CREATE TABLE IF NOT EXISTS thumbnails (
     height INTEGER NOT NULL, sharpness REAL NOT NULL, picture BLOB NOT NULL)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What is known of a picture file: pixels when upright, and the sharpness that `metrics.sharpness` measures."""
-
-    stamp: Stamp
-    width: int
-    height: int
-    sharpness: float
-
-
 class Thumbnails:
     """WebP pictures of a folder's files. Worker threads make them when they are asked for, each once."""
 
@@ -42,6 +32,7 @@ class Thumbnails:
         self._lock = threading.Lock()
         self._db = _opened(place / LEDGER / FILE)
         self._workers = ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)), "thumbnail")
+        self._told = 0
         self._pending: dict[tuple[str, Stamp], Future[bytes]] = {}
 
     def close(self) -> None:
@@ -50,10 +41,16 @@ class Thumbnails:
         with self._lock:
             self._db.close()
 
-    def measures(self) -> dict[str, Measures]:
-        """What is known of files, by absolute path; their stamps say of which state of them."""
-        rows = self._read("SELECT path, mtime, size, width, height, sharpness FROM thumbnails")
-        return {path: Measures((mtime, size), *rest) for path, mtime, size, *rest in rows}
+    def new_measures(self, most: int) -> list[tuple[str, Measures]]:
+        """What was learnt of files since the last time that this was asked, of some at once: none is left at the end.
+
+        The files are absolute paths; the stamps say of which state of them.
+        """
+        sql = """SELECT rowid, path, mtime, size, width, height, sharpness FROM thumbnails
+            WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+        rows = self._read(sql, self._told, most)
+        self._told = rows[-1][0] if rows else self._told
+        return [(path, Measures((mtime, size), *rest)) for _, path, mtime, size, *rest in rows]
 
     def get(self, path: str, stamp: Stamp) -> bytes | None:
         """The thumbnail of a file in that state, None where it is not made yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -65,17 +66,14 @@ class Vocabulary:
         """How many pictures of the folder have each tag."""
         names = self._index.table.names
         with self._index.lock:
-            numbers = Counter(n for entry in self._index.entries.values() for n in entry.tags)
+            numbers = self._index.entries.counts.total()
         return Counter({names[n]: count for n, count in numbers.items()})
 
     def statistics(self) -> list[dict[str, Any]]:
         """Every tag of the folder with its number of pictures, in all and of each concept, the most frequent first."""
         names = self._index.table.names
-        counts: dict[int, Counter[str]] = {}
         with self._index.lock:
-            for entry in self._index.entries.values():
-                for number in entry.tags:
-                    counts.setdefault(number, Counter())[entry.concept] += 1
+            counts = self._index.entries.counts.by_tag()
         rows = [{"tag": names[n], "count": c.total(), "concepts": dict(c)} for n, c in counts.items()]
         return sorted(rows, key=lambda row: (-row["count"], row["tag"]))
 
@@ -99,8 +97,8 @@ class Vocabulary:
     def _models(self) -> set[str]:
         """The taggers that scored pictures of the folder."""
         with self._index.lock:
-            records = [e.caption.record for e in self._index.entries.values() if e.caption is not None]
-        return {model for record in records[:50] for model in record.scores.unpack()}
+            captioned = (e.caption for e in self._index.entries.values() if e.caption is not None)
+            return {model for one in itertools.islice(captioned, 50) for model in one.record.scores.unpack()}
 
 
 def _rank(wanted: str, tag: str) -> int | None:

@@ -182,7 +182,7 @@ def test_stats_and_find(prepared: Path) -> None:
 
 
 def test_differences_read_in_order() -> None:
-    one = tags_edit.Captioned(Path("a.png"), "c", Path("a.txt"), "a, b, c", None, False)  # type: ignore[arg-type]
+    one = tags_edit.Captioned("a.png", "c", "a.txt", "a, b, c", None, False)  # type: ignore[arg-type]
     assert tags_edit.difference(tags_edit.Change(one, "a, x, c, d")) == [
         (" ", "a"),
         ("-", "b"),

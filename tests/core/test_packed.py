@@ -71,6 +71,18 @@ def test_any_place_in_any_order(places: list[int]) -> None:
     assert [packed[place] for place in places] == places
 
 
+@given(st.lists(st.dictionaries(st.integers(0, 299), st.integers(300, 400), max_size=90), max_size=3), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_values_that_are_replaced(changes: list[dict[int, int]], whole_block: bool) -> None:
+    packed, plain = Packed(range(300)), list(range(300))
+    for change in [*changes, {n: -n for n in reversed(range(64, 128))} if whole_block else {}]:
+        assert packed[70] == plain[70]  # unpacked before, and again after
+        packed.replace(change)
+        for place, value in change.items():
+            plain[place] = value
+        assert [packed[n] for n in range(300)] == list(packed) == plain
+
+
 def test_records_take_a_fraction_of_their_memory() -> None:
     _records(10)  # what is loaded once
     sizes: list[int] = []
@@ -125,3 +137,17 @@ def test_no_changes_are_another_manifest() -> None:
     again = with_results(before, dataset_results(before, before, Changes()), Changes())
     assert again is not before
     assert list(again) == list(before)
+
+
+@pytest.mark.parametrize("plain", [0, 64, 130, 1000])
+def test_values_are_replaced_among_plain_and_packed_ones(plain: int) -> None:
+    packed = Packed(map(str, range(300)), plain=plain)
+    packed.replace({number: f"new {number}" for number in (0, 63, 64, 127, 128, *range(192, 256), 299)})
+    packed.append("last")
+    expected = [str(number) for number in range(300)] + ["last"]
+    for number in (0, 63, 64, 127, 128, *range(192, 256), 299):
+        expected[number] = f"new {number}"
+    assert list(packed) == [packed[number] for number in range(301)] == expected
+    assert (len(packed), packed[-1], packed[62:66]) == (301, "last", tuple(expected[62:66]))
+    with pytest.raises(IndexError):
+        packed[301]

@@ -1,4 +1,4 @@
-"""The rows that the page keeps of a ledger: without the stored records, and the same objects where nothing changed."""
+"""The rows that the page keeps of a ledger: without the stored records, packed, with what tells of changes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,24 @@ def test_a_record_keeps_what_the_page_shows_and_no_more() -> None:
     one, two = known.records["1_dog/a.png"], known.records["1_dog/b.png"]
     assert (one.key, one.concept, one.origin, one.trigger) == ("dog/a.png", "dog", "0" * 40, ("zwx dog",))
     assert one.image == Image("", "", 64, 48) and dict(one.facts) == {"moved_from": "cat"} and one.tags == ()
-    assert one.style is two.style and one.trigger is two.trigger and not known.rows["1_dog/a.png"].stored
+    assert one.style == two.style == CaptionStyle(escape=True) and not known.rows["1_dog/a.png"].stored
 
 
-def test_what_did_not_change_stays_the_same_object() -> None:
+def test_rows_that_change_come_and_go_are_told_by_their_state() -> None:
     known = KnownRows()
     known.read([row("a.png"), row("b.png"), row("c.png")])
-    before, records = known.rows, known.records
+    before = {path: known.state(path) for path in known.rows}
     other = dataclasses.replace(RECORD, trigger=("sks dog",))
+    revision = known.revision
+    known.read([row("a.png"), row("b.png"), row("c.png")])
+    assert known.revision == revision
+    known.read([row("a.png"), row("b.png", other), row("c.png")])
+    assert known.records["1_dog/b.png"].trigger == ("sks dog",) and known.records["1_dog/c.png"].key == "dog/c.png"
     known.read([row("a.png"), row("b.png", other), row("d.png")])
-    assert known.rows["1_dog/a.png"] is before["1_dog/a.png"]
-    assert known.records["1_dog/a.png"] is records["1_dog/a.png"]
+    assert known.revision == revision + 2
+    assert known.rows["1_dog/a.png"] == dataclasses.replace(row("a.png"), stored="")
+    assert known.state("1_dog/a.png") == before["1_dog/a.png"] and known.state("1_dog/c.png") == 0
+    assert known.state("1_dog/b.png") not in (0, before["1_dog/b.png"])
+    assert known.records["1_dog/d.png"].key == known.rows["1_dog/d.png"].key == "dog/d.png"
     assert known.records["1_dog/b.png"].trigger == ("sks dog",)  # where the stored record alone is another
     assert list(known.rows) == list(known.records) == ["1_dog/a.png", "1_dog/b.png", "1_dog/d.png"]
