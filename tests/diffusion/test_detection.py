@@ -34,6 +34,14 @@ def test_a_familys_file_is_of_it(name: str, wrapper: str, tmp_path: Path) -> Non
     assert traits(str(header(tmp_path / "x.safetensors", keys)), True).family == name
 
 
+@pytest.mark.parametrize("stack", ["double_blocks.", "single_blocks."])
+@pytest.mark.parametrize("name", ["flux1", "chroma", "klein-base-4b"])
+def test_a_file_without_one_of_its_stacks_is_of_its_family(name: str, stack: str) -> None:
+    """Which loading refuses, naming what it lacks."""
+    keys = {key: shape for key, shape in FAMILIES[name][0].items() if not key.startswith(stack)}
+    assert family_of_keys(keys, "x").name == name
+
+
 @pytest.mark.parametrize("name", FLOW)
 def test_the_file_holds_every_layer_of_the_family(name: str) -> None:
     """The list is the published layout: each layer of the full size is there, with its size."""

@@ -84,7 +84,7 @@ class Chroma(FlowTransformer):
             "kohya": ("native-kohya", "kohya"),
             "diffusers": ("diffusers",),
         },
-        whole_keys=("distilled_guidance_layer.in_proj.weight", "double_blocks.", "single_blocks."),
+        whole_keys=("distilled_guidance_layer.in_proj.weight",),
         relatives={"nerf_": "Chroma Radiance"},
         distilled=(r"flash", r"turbo", r"lightning", r"\d[-_ ]?steps?(?![a-z])"),
         undistilled=(r"chroma(?!.*(flash|turbo|lightning|\d[-_ ]?step))",),

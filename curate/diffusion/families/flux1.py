@@ -62,7 +62,7 @@ class Flux1(FlowTransformer):
             "kohya": ("native-kohya", "kohya"),
             "diffusers": ("diffusers", "native-kohya", "kohya"),
         },
-        whole_keys=("double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight", "guidance_in.in_layer.weight"),
+        whole_keys=("vector_in.in_layer.weight", "guidance_in.in_layer.weight"),
         shapes={"img_in.weight": (0, 64)},
         configuration={"transformer": {"guidance_embeds": True}},
         versions=("flux1", "flux1"),
