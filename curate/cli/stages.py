@@ -36,7 +36,7 @@ def stage_command(name: str, stage: type[Stage]) -> Callable[..., None]:
         }
         with _typed_names(stage):
             if given.get("print_config"):
-                made = _of_folder(name, stage, options, given["source"])
+                made = _of_folder(name, stage, options, given)
                 result = made.configuration(given["source"], options, given.get("device") or "auto")
                 show(_with_typed_names(result, stage), given["as_json"])
             else:
@@ -59,9 +59,20 @@ def stage_checks(name: str, stage: type[Stage]) -> Checks:
             if field in fields and value not in (None, [], ())
         }
         yield _typed_names(stage)(lambda: validated(name, stage, typed, given.wrong))
-        yield lambda: _check_there(given["source"])
+        yield from _beside(given)
 
     return checks
+
+
+def _beside(given: Arguments) -> Iterator[Callable[[], object]]:
+    """What is looked at beside the stage's own options."""
+    from curate.pipeline import RunOptions
+
+    run = {name: value for name, value in given.values_read.items() if name in RunOptions.model_fields}
+    yield lambda: _check_there(given["source"])
+    yield lambda: _concepts_of(given["concepts"])
+    yield lambda: _encoding(given["caption_encoding"])
+    yield lambda: validated("run", RunOptions, {k: v for k, v in run.items() if v is not None}, given.wrong)
 
 
 def _names(stage: type[Stage]) -> frozenset[str]:
@@ -115,11 +126,11 @@ def _unwanted(stage: type[Stage]) -> tuple[str, ...]:
 
 def _carry_out(name: str, stage: type[Stage], options: dict[str, Any], given: Mapping[str, Any]) -> None:
     source, out = given["source"], given.get("out")
+    made = _of_folder(name, stage, options, given)
     concepts, consent, reading = _concepts_of(given["concepts"])
     reading = CaptionReading(
         given.get("caption_form") or reading.form, _encoding(given.get("caption_encoding")) or reading.encoding
     )
-    made = _of_folder(name, stage, options, source)
     if not out:
         made.check_source(source)
     from curate.executors.pool import POOL
@@ -166,14 +177,18 @@ def validated(name: str, model: type[Any], options: dict[str, Any], wrong: Colle
     raise error
 
 
-def _of_folder(name: str, stage: type[Stage], options: dict[str, Any], source: Path) -> Any:
-    """The options, typed. Where they are wrong, a folder that is not there is named with them."""
+def _of_folder(name: str, stage: type[Stage], options: dict[str, Any], given: Mapping[str, Any]) -> Any:
+    """The options, typed. What is wrong beside them is named with what is wrong with them."""
+    others = failures(_beside(Arguments(given)))
     try:
-        return validated(name, stage, options)
+        made = validated(name, stage, options)
     except InputError as error:
-        if absent := failures([lambda: _check_there(source)]):
-            raise combined([error, *absent]) from None
+        if others:
+            raise combined([error, *others]) from None
         raise
+    if others:
+        raise combined(others)
+    return made
 
 
 def _check_there(source: Path | None) -> None:

@@ -100,6 +100,8 @@ def test_tags_are_found_whatever_their_case(tmp_path: Path, capsys: pytest.Captu
         (["tags", "explain", "x", "--vocabulary", "gone", "--bar"], "- gone: no such file"),
         (["tags", "update", "foo", "--from", "gone"], "- gone: no such file or folder"),
         (["lora", "merge", "gone", "--recipe", "foo", "-o", "x", "--rank", "big"], '- recipe "foo": unknown word'),
+        (["resize", "gone", "--workers", "x", "--caption-encoding", "foo", "-o", "out"], "- --caption-encoding: there"),
+        (["resize", ".", "--max-side", "-1", "--concepts", "gone", "-o", "out"], "- pipeline file gone does not exist"),
         (["init", "raw", "--gpu", "big", "--kind", "foo"], 'must be a number\n- --kind: unknown kind "foo"'),
         (["init", "raw", "--trigger", "x", "--kind", "foo"], "NAME=VALUE, found 'x'\n- --kind: unknown"),
         (["train", "raw", "--precision", "fp1"], "'fp16'; did you mean \"fp16\"?"),
