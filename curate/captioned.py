@@ -11,7 +11,7 @@ from curate import captions, folder
 from curate.captions import MARKER, Caption, FolderForm
 from curate.captions.form import Form
 from curate.core.record import CaptionStyle, Image, Record, changed
-from curate.core.store import Written
+from curate.core.written import Written
 
 _MARKS = ("\ue000", "\ue001")
 """What stands for the first and the second `|||` of a caption among its tags."""

@@ -14,8 +14,6 @@ from curate.core import json_text
 from curate.core.cache import cache_folder
 from curate.core.database import chunks
 from curate.core.digests import FileDigests, text_digest
-from curate.core.json_text import as_json as as_json
-from curate.core.written import Written as Written
 from curate.core.written import WrittenTables
 
 LEDGER = ".curate"

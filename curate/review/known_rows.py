@@ -10,8 +10,8 @@ from curate.core.columns import columns
 from curate.core.packed import Packed
 from curate.core.packed_mapping import PackedMapping
 from curate.core.record import Image, Record, typed
-from curate.core.store import Written
 from curate.core.user_changes import MOVED_FROM
+from curate.core.written import Written
 from curate.folder.transform_stage import TRANSFORMED
 
 PLAIN = 1 << 14

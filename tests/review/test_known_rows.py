@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from curate.core.json_text import as_json
 from curate.core.record import CaptionStyle, Image, Record, to_plain
-from curate.core.store import Written, as_json
+from curate.core.written import Written
 from curate.review.known_rows import KnownRows
 
 RECORD = Record(
