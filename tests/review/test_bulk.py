@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def opened(folder: Path, other: Callable[[list[Path]], None] = lambda _: None) -
     return index, Changes(index, lambda entry: {"id": entry.id}, Meanwhile(folder / ".curate", other))
 
 
-def edit(changes: Changes, *ids: str, **values: object) -> dict[str, object]:
+def edit(changes: Changes, *ids: str, **values: object) -> dict[str, Any]:
     return changes.edit(EditRequest.model_validate({"ids": ids, "operation": "add", "tags": ["moon"], **values}))
 
 
