@@ -29,6 +29,13 @@ def review_command(
         str,
         typer.Option(metavar="CHECK", help="Show the pictures that a check finds; the report names them."),
     ] = "",
+    base: Annotated[
+        str,
+        typer.Option(
+            help="Base model by which the page counts tokens: a file, a folder or a hub name. "
+            "Default: that of the pipeline or of the last training."
+        ),
+    ] = "",
 ) -> None:
     """See and correct a dataset in the browser: tags, captions, crops, masks, concepts, and which pictures are in it.
 
@@ -43,7 +50,7 @@ def review_command(
 
     check = check_named(show) if show else ""
 
-    folder, base, tokenizer = opened(target)
+    folder, base, tokenizer = opened(target, base)
     serve(
         folder,
         lambda address: print_line(f"reviewing {folder} at {address}"),

@@ -13,11 +13,22 @@ if TYPE_CHECKING:
     from curate.pipeline import Pipeline
 
 
-def opened(target: Path) -> tuple[Path, str, str]:
+def opened(target: Path, base: str = "") -> tuple[Path, str, str]:
     """The folder, the base model and the tokenizer of its training: by a pipeline file, else by its last training.
 
-    A folder that was not trained yet has those of the pipeline that prepared it.
+    A folder that was not trained yet has those of the pipeline that prepared it. A `base` that is given counts before
+    all of them. Raises InputError where it is none, and MissingError where it is not on this machine.
     """
+    folder, planned, tokenizer = _planned(target)
+    if not base:
+        return folder, planned, tokenizer
+    from curate.diffusion.locate import locate_base
+
+    locate_base(base, offline=True)
+    return folder, base, ""
+
+
+def _planned(target: Path) -> tuple[Path, str, str]:
     if target.is_file():
         if target.suffix.lower() not in (".yaml", ".yml"):
             remedy = "give the folder with the pictures; one in an archive is unpacked first, by you or by a run"

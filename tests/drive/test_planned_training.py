@@ -9,6 +9,7 @@ import pytest
 
 from curate import drive
 from curate.drive.check_base import base_of
+from curate.errors import InputError, MissingError
 from curate.pipeline import load
 from curate.review.opened import opened
 from tests.folder.helpers import Project, photo
@@ -43,6 +44,10 @@ def test_check_and_review_take_it_too(untrained: Project) -> None:
     base = base_of(untrained.out, {})
     assert base.name == "tiny" and base.options.rank == 2 and "the pipeline that prepared it" in base.assumed
     assert opened(untrained.out) == (untrained.out, "tiny", "")
+    assert opened(untrained.out, "toy") == (untrained.out, "toy", "")
+    for name, error in (("no_such_model", InputError), ("nobody/knows-it", MissingError)):
+        with pytest.raises(error, match=name):
+            opened(untrained.out, name)
 
 
 def test_a_base_that_is_not_here_is_assumed_by_its_name(untrained: Project) -> None:

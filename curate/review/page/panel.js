@@ -80,7 +80,7 @@ export class Panel {
   showTrained({ trained, chunks }) {
     this.trained.replaceChildren(trained ? isolated(trained) : el("span", { class: "hint" }, "The caption is empty."));
     if (chunks === null) {
-      this.tokens.replaceChildren("Tokens are not known. Counting them needs the tokenizer of the base model on this machine.");
+      this.tokens.replaceChildren("Tokens are not known. Counting them needs the tokenizer of the base model on this machine (curate review --base MODEL).");
       return;
     }
     const total = chunks.reduce((sum, count) => sum + count, 0);
