@@ -149,8 +149,8 @@ class World(SourceActions):
         done = tags_edit.edit(self.out, tags_rules.adding([tag]), "tags add", edited_too=bool(n % 2))
         for change in done.changes:
             assert tag in change.after and not {"\ufeff", "\r"} & {*change.after}, change
-            if change.caption.path in ours:
-                ours[change.caption.path].word, ours[change.caption.path].asked = change.after, True
+            if (path := Path(change.caption.path)) in ours:
+                ours[path].word, ours[path].asked = change.after, True
         self._know_words()
 
     def restore(self, _: int) -> None:
