@@ -126,7 +126,7 @@ def test_a_worker_waits_for_the_memory_that_it_needs(
     env = Env(tmp_path, tmp_path, RawPictures(), stop=lambda: "still waiting" in caplog.text)
     assert ray_resources.needs(chain, env).memory == Large.resources.memory + 1000
     assert list(executor().map(chain, work(tmp_path, 1), env)) == []
-    asked, free = "needs 1 CPU, 0 GPU and 9000.0 GB of memory on one node", r"[1-3], 0 and [1-9]\d*\.0 GB"
+    asked, free = "needs 1 CPU, 0 GPU and 9000.0 GB of memory on one node", r"[1-3], 0 and [1-9]\d*\.\d GB"
     assert re.search(f"{asked}; free when it was asked for: {free}", caplog.text)
     until(is_idle)
 
