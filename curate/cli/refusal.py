@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from curate.cli import standard_streams
 from curate.cli.results import print_json
-from curate.core.files import WRONG_PATHS, disk_error, is_full
+from curate.core.disk_errors import WRONG_PATHS, disk_error, is_full
 from curate.core.visible import visible_lines
 from curate.errors import CurateError, InputError, MissingError
 

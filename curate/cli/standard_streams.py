@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from curate.core.files import disk_error
+from curate.core.disk_errors import disk_error
 from curate.errors import InputError
 
 if TYPE_CHECKING:

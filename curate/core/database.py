@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from curate.core.files import disk_errors, full_disk, has_room
+from curate.core.disk_errors import disk_errors, full_disk, has_room
 from curate.errors import CurateError, InputError, LockedError
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from curate.core.files import copy_temporary, disk_errors, flush_file, remove_temporary, start_flush, write_temporary
+from curate.core.disk_errors import disk_errors
+from curate.core.files import copy_temporary, flush_file, remove_temporary, start_flush, write_temporary
 
 T = TypeVar("T")
 

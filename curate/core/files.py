@@ -11,23 +11,17 @@ import random
 import re
 import shutil
 import stat
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.errors import CurateError, InputError, MissingError
+from curate.core.disk_errors import disk_errors
 
 _TEMPORARY = re.compile(r"\.curate-[0-9a-f]{16}(\.[^.]*)?")
 _BINARY = getattr(os, "O_BINARY", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
 _BLOCK = 1 << 16
-WRONG_PATHS = {
-    errno.ENAMETOOLONG: "a file name takes 255 bytes and a path 4,096 (Windows: 260 characters): choose a shorter one",
-    errno.ENXIO: "move it away: a pipe or a device is in the place of a file",
-    errno.ELOOP: "a symbolic link there leads back to itself: remove it, or give the folder that is meant",
-}
-"""What to do about a path that no system takes, by the number of its error."""
 _NAMES = random.Random()
 """For names of new files. They need not be secret: a file that is there is never opened."""
 _CANNOT_SHARE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
@@ -61,52 +55,6 @@ def digest_file(path: Path) -> str:
         while block := f.read(1 << 20):
             found.update(block)
     return found.hexdigest()
-
-
-@contextlib.contextmanager
-def disk_errors(what: str) -> Generator[None]:
-    """Turns a full disk, missing rights and the like into one readable error naming `what`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            # an encoder's refusal of one picture, not the disk's
-            raise
-        raise disk_error(error, what) from error
-
-
-def disk_error(error: OSError, what: str) -> CurateError:
-    """The error of ours for the system's refusal to write `what`."""
-    reason = error.strerror or str(error)
-    if is_full(error):
-        return full_disk(f"{what}: {reason}")
-    where = f"cannot write {what}: {reason}"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
-        return InputError(where, "choose an output folder you may write to")
-    if error.errno in WRONG_PATHS:
-        return InputError(where, WRONG_PATHS[error.errno])
-    if isinstance(error, (FileExistsError, NotADirectoryError)):
-        return InputError(where, "a file is in the place of a folder: move it, or choose another folder")
-    return CurateError(where, "run the same command again to resume")
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the system says that a disk, or the user's share of it, has no room."""
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
-
-
-def full_disk(what: str) -> MissingError:
-    """The error of a disk without room for `what`."""
-    return MissingError(f"the disk is full while writing {what}", "free some space and run again: what is done is kept")
-
-
-def has_room(place: Path) -> bool:
-    """Whether the disk of a file or folder has a megabyte left, or does not say."""
-    with contextlib.suppress(OSError):
-        there = next(one for one in (place, *place.absolute().parents) if one.exists())
-        disk = shutil.disk_usage(there)
-        return disk.total == 0 or disk.free >= 1 << 20  # file systems of the kernel have no size
-    return True
 
 
 def beginning(folder: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from curate.core.files import disk_errors
+from curate.core.disk_errors import disk_errors
 from curate.core.store import LEDGER
 from curate.errors import LockedError
 

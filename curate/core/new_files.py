@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.core.disk_errors import disk_errors
 from curate.core.file_batch import side_by_side
-from curate.core.files import disk_errors, fill_temporary, flush_file, remove_temporary, start_flush
+from curate.core.files import fill_temporary, flush_file, remove_temporary, start_flush
 
 
 @dataclass(frozen=True, slots=True)

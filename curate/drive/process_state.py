@@ -76,6 +76,13 @@ def stop_signals(tell: Listener | None = None) -> Generator[Stop]:
             signal.signal(number, old)
 
 
+@contextlib.contextmanager
+def interruptible() -> Generator[None]:
+    """Around long work that is no part of a run: the first Ctrl-C or SIGTERM ends it at once."""
+    with stop_signals(lambda _: None) as stop, stop.interruptible():
+        yield
+
+
 class _NoteHandler(logging.Handler):
     """Turns what taggers, cleaners and executors log, who know nothing of events, into notes."""
 

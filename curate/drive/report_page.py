@@ -15,8 +15,8 @@ from curate.core.record import Manifest, Record
 from curate.core.stage import Concept
 from curate.core.store import LEDGER, SUMMARY
 from curate.core.summary_file import planned_training
-from curate.drive.process_state import stop_signals
-from curate.drive.session import quoted, silent
+from curate.drive.process_state import interruptible
+from curate.drive.session import quoted
 from curate.errors import CurateError, InputError
 from curate.report import open_report
 
@@ -52,6 +52,7 @@ class Pictures:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@interruptible()
 def write_report(
     out: Path,
     manifest: Manifest,
@@ -71,21 +72,6 @@ def write_report(
     of the page's name with `_files`, as browsers save pages: inside the page they would make it too large to open.
     Ctrl-C and SIGTERM end it at once.
     """
-    with stop_signals(silent) as stop, stop.interruptible():
-        _write(out, manifest, figures, pictures, concepts, folder, quiet=quiet, tokens=tokens)
-
-
-def _write(
-    out: Path,
-    manifest: Manifest,
-    figures: Mapping[str, Any],
-    pictures: Pictures,
-    concepts: Mapping[str, Concept],
-    folder: Path,
-    *,
-    quiet: bool,
-    tokens: bool,
-) -> None:
     from curate.report.html import render
     from curate.report.page import with_cards
     from curate.report.report_file import report_values

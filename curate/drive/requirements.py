@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curate.core.conflicts import RightOptions, UnknowableError
-from curate.core.files import has_room
+from curate.core.disk_errors import has_room
 from curate.core.findings import combined
 from curate.core.stage import Env, Stage
 from curate.drive.session import env_over

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from curate.core.database import chunks
 from curate.core.digests import text_digest
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Listener, Note
-from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty, remove_leftovers, write_atomic
+from curate.core.files import digest_bytes, digest_file, prune_empty, remove_leftovers, write_atomic
 from curate.core.store import Store
 from curate.core.written import SideFile
 from curate.folder.archive_entries import Entry, Sample

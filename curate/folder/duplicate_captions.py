@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate import images
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Listener, Note
-from curate.core.files import disk_errors, prune_empty
+from curate.core.files import prune_empty
 from curate.core.packed import Packed
 from curate.core.store import Store
 from curate.core.user_changes import Identity

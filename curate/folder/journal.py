@@ -14,13 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from curate.core.files import (
-    copy_file,
-    digest_bytes,
-    digest_file,
-    disk_errors,
-    write_text,
-)
+from curate.core.disk_errors import disk_errors
+from curate.core.files import copy_file, digest_bytes, digest_file, write_text
 from curate.core.store import Store
 from curate.core.user_changes import Identity, KeptTransform, Removal
 from curate.core.written import Written

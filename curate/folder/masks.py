@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from curate.core.database import chunks
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Note
 from curate.core.file_batch import FileBatch
-from curate.core.files import digest_bytes, digest_file, disk_errors, prune_empty
+from curate.core.files import digest_bytes, digest_file, prune_empty
 from curate.core.record import Record
 from curate.core.store import STAGING
 from curate.core.written import SideFile

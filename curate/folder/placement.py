@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from curate import captions
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Note
 from curate.core.file_batch import FileBatch
-from curate.core.files import copy_file, digest_file, disk_errors, prune_empty
+from curate.core.files import copy_file, digest_file, prune_empty
 from curate.core.record import Record
 from curate.core.store import LEDGER, STAGING
 from curate.core.written import Written

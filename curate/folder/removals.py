@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from curate import picture_names
-from curate.core.files import disk_errors
+from curate.core.disk_errors import disk_errors
 from curate.core.store import Store
 from curate.core.user_changes import Identity
 from curate.folder.compare import caption_path, is_any_of, read_text

@@ -13,8 +13,9 @@ from typing import Any
 
 from curate import captions
 from curate.core.database import chunks
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Listener, Note
-from curate.core.files import disk_errors, prune_empty
+from curate.core.files import prune_empty
 from curate.core.json_text import as_json
 from curate.core.packed import Packed
 from curate.core.record import FINGERPRINT, Record, to_plain

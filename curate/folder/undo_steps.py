@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.core.files import copy_file, digest_bytes, disk_errors, prune_empty, write_bytes
+from curate.core.disk_errors import disk_errors
+from curate.core.files import copy_file, digest_bytes, prune_empty, write_bytes
 from curate.core.old_files import OldFiles
 from curate.folder.journal import STEPS
 

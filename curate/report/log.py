@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Event
-from curate.core.files import disk_errors
 
 
 def _now() -> datetime:

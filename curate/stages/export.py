@@ -15,8 +15,9 @@ from pydantic import Field
 
 from curate import captions, folder
 from curate.core.counting import counted
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Listener, Note
-from curate.core.files import digest_bytes, digest_file, disk_errors, write_text
+from curate.core.files import digest_bytes, digest_file, write_text
 from curate.core.record import Manifest, Record
 from curate.core.stage import DatasetStage, Env
 from curate.core.store import Store

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.counting import counted
+from curate.core.disk_errors import disk_errors
 from curate.core.events import Listener, Note
-from curate.core.files import digest_file, disk_errors, prune_empty
+from curate.core.files import digest_file, prune_empty
 from curate.core.store import LEDGER
 from curate.storage.address import Location
 from curate.storage.errors import Replaced, storage_error

@@ -6,7 +6,7 @@ import errno
 import re
 from typing import Any
 
-from curate.core.files import disk_errors
+from curate.core.disk_errors import disk_errors
 from curate.errors import CurateError, InputError, MissingError
 from curate.storage.address import Location, kind_of, redacted
 

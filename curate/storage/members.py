@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from curate.captions import EXTENSIONS
 from curate.core.counting import counted
-from curate.core.files import disk_errors, write_atomic, write_bytes
+from curate.core.disk_errors import disk_errors
+from curate.core.files import write_atomic, write_bytes
 from curate.errors import interruption
 from curate.names import fold
 from curate.storage.places import ignores_case, refusal

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from curate.core.disk_errors import disk_errors
 from curate.core.files import (
     copy_file,
     digest_plain,
     digest_rows,
-    disk_errors,
     prune_empty,
     read_bytes,
     remove_leftovers,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from curate.core.digests import FileDigests
-from curate.core.files import disk_errors
+from curate.core.disk_errors import disk_errors
 from curate.errors import InputError
 from curate.sampling.prompts import read_prompts
 from curate.train.data.dataset import read_dataset

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core import files
+from curate.core.disk_errors import disk_errors
 
 EACH = 64
 """Rows that are written between two indexes: what a killed run encodes anew at most."""
@@ -40,7 +41,7 @@ class LatentFile:
     def add(self, key: str, values: NDArray[np.float32]) -> None:
         """Writes a row; it is found after the next `save` at the latest."""
         row = 1 + max((*self.rows.values(), *self.waiting.values()), default=-1)
-        with files.disk_errors(str(self.data)):
+        with disk_errors(str(self.data)):
             self.data.parent.mkdir(parents=True, exist_ok=True)
             with self.data.open("r+b" if self.data.exists() else "wb") as file:
                 file.seek(row * self.size)
@@ -53,7 +54,7 @@ class LatentFile:
         """Makes what was added known for good: the rows are on the disk before the index names them."""
         if not self.waiting:
             return
-        with files.disk_errors(str(self.data)), self.data.open("rb+") as file:
+        with disk_errors(str(self.data)), self.data.open("rb+") as file:
             os.fsync(file.fileno())
         self.rows |= self.waiting
         self.waiting, self.map = {}, None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from curate.core import files
 from curate.core.digests import text_digest
+from curate.core.disk_errors import disk_errors
 
 
 class TextStore:
@@ -30,7 +31,7 @@ class TextStore:
     def add(self, caption: str, states: Mapping[str, Tensor]) -> None:
         """Writes a caption's tensors, whole or not at all."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in states.items()}
-        with files.disk_errors(str(self.folder)):
+        with disk_errors(str(self.folder)):
             files.write_bytes(self.path(caption), save(tensors))
 
     def read(self, caption: str) -> dict[str, Tensor]:
