@@ -22,7 +22,7 @@ from curate.core.files import digest_file, write_text
 from curate.core.lock import run_lock
 from curate.core.store import LEDGER, Store
 from curate.errors import InputError
-from curate.storage.address import Location, open_location
+from curate.storage.address import Location, open_location, protocol_of
 from curate.storage.download import take_over
 from curate.storage.errors import in_words, storage_error
 from curate.storage.lease import Lease
@@ -55,6 +55,9 @@ class Output:
     def held(self, tell: Listener) -> Generator[None]:
         """Keeps other machines from the output. Raises LockedError where one is at work on it."""
         tell(Note("info", f"opening {self.address}"))
+        if protocol_of(self.address) == "memory":
+            gone = "is in the memory of this process, and gone when it ends"
+            tell(Note("warning", f"{self.address} {gone}; the prepared folder stays in {self.folder}"))
         with contextlib.ExitStack() as stack:
             with run_lock(self.folder):
                 stack.enter_context(Lease(self._opened(), self.folder).held(tell))

@@ -11,10 +11,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from curate.core.events import Event
+from curate.core.events import Event, Note
+from curate.core.store import LEDGER
 from curate.errors import LockedError
 from curate.storage.address import open_location
 from curate.storage.lease import NAME, Lease
+from curate.storage.output import Output
 from tests.storage.server import S3
 
 
@@ -54,6 +56,17 @@ def test_what_a_killed_run_left_is_nobodys_after_a_while_and_its_own_at_once(add
     location.file_system.store[location.path(NAME)].created -= timedelta(minutes=6)
     with lease(address, "/b").held(unheard), pytest.raises(LockedError):
         lease(address, "/a")._take()
+
+
+def test_an_output_that_ends_with_the_process_is_told_of(address: str, tmp_path: Path) -> None:
+    told: list[Event] = []
+    (tmp_path / LEDGER).mkdir()
+    with Output(address, tmp_path).held(told.append):
+        pass
+    warned = [one.message for one in told if isinstance(one, Note) and one.level == "warning"]
+    assert warned == [
+        f"{address} is in the memory of this process, and gone when it ends; the prepared folder stays in {tmp_path}"
+    ]
 
 
 def test_it_is_written_again_until_another_has_it(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
